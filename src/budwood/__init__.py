@@ -1,0 +1,1 @@
+"""Budwood: transfer learning for image classification that you can trust."""

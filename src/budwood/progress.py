@@ -1,0 +1,141 @@
+"""How a long piece of work tells what it is doing: bars in a terminal, plain lines elsewhere, or nothing.
+
+Every long function takes `progress` and opens a stage in it:
+
+>>> with SILENT.stage("features", total=3) as stage:
+...     stage.advance()
+"""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol, TextIO
+
+
+class Stage(Protocol):
+    """One long piece of work under way."""
+
+    def advance(self, steps: int = 1) -> None: ...
+
+
+class Progress(Protocol):
+    """Opens stages and prints lines."""
+
+    def stage(self, name: str, total: int | None = None, unit: str = "photos"): ...
+
+    def say(self, line: str) -> None: ...
+
+
+class _NoStage:
+    def advance(self, steps: int = 1) -> None:
+        pass
+
+
+class Silent:
+    """Says nothing."""
+
+    @contextmanager
+    def stage(self, name: str, total: int | None = None, unit: str = "photos") -> Iterator[Stage]:
+        yield _NoStage()
+
+    def say(self, line: str) -> None:
+        pass
+
+
+SILENT = Silent()
+
+
+class _PlainStage:
+    """Prints a line at most every ten seconds, so that a log file stays readable."""
+
+    interval = 10.0
+
+    def __init__(self, name: str, total: int | None, unit: str, stream: TextIO):
+        self.name, self.total, self.unit, self.stream = name, total, unit, stream
+        self.done = 0
+        self.started = self.printed = time.monotonic()
+
+    def advance(self, steps: int = 1) -> None:
+        self.done += steps
+        now = time.monotonic()
+        if now - self.printed >= self.interval:
+            self.printed = now
+            print(self._line(now), file=self.stream, flush=True)
+
+    def _line(self, now: float) -> str:
+        rate = self.done / max(now - self.started, 1e-9)
+        text = f"{self.name}: {self.done}"
+        if self.total is not None:
+            text += f" of {self.total} {self.unit}, {rate:.0f}/s"
+            text += f", {(self.total - self.done) / max(rate, 1e-9):.0f} s left"
+        else:
+            text += f" {self.unit}, {rate:.0f}/s"
+        return text
+
+    def finish(self) -> None:
+        seconds = time.monotonic() - self.started
+        text = f"{self.name}: done in {seconds:.1f} s"
+        if self.done:
+            text += f" ({self.done} {self.unit})"
+        print(text, file=self.stream, flush=True)
+
+
+class Plain:
+    """One line when a stage ends and one every ten seconds: for logs, pipes and notebooks."""
+
+    def __init__(self, stream: TextIO | None = None):
+        self.stream = stream or sys.stderr
+
+    @contextmanager
+    def stage(self, name: str, total: int | None = None, unit: str = "photos") -> Iterator[Stage]:
+        stage = _PlainStage(name, total, unit, self.stream)
+        yield stage
+        stage.finish()
+
+    def say(self, line: str) -> None:
+        print(line, file=self.stream, flush=True)
+
+
+class _RichStage:
+    def __init__(self, bars, task):
+        self.bars, self.task = bars, task
+
+    def advance(self, steps: int = 1) -> None:
+        self.bars.advance(self.task, steps)
+
+
+class Bars:
+    """Rich's progress bars, with rate and time left."""
+
+    def __init__(self):
+        from rich.console import Console
+
+        self.console = Console(stderr=True)
+
+    @contextmanager
+    def stage(self, name: str, total: int | None = None, unit: str = "photos") -> Iterator[Stage]:
+        from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn
+        from rich.progress import Progress as RichProgress
+        from rich.progress import ProgressColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.text import Text
+
+        class Rate(ProgressColumn):
+            def render(self, task) -> Text:
+                return Text("" if task.speed is None else f"{task.speed:,.0f} {unit}/s", style="cyan")
+
+        columns: list[ProgressColumn] = [SpinnerColumn(), TextColumn("{task.description:<12}")]
+        if total is not None:
+            columns += [BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn()]
+        with RichProgress(*columns, TimeElapsedColumn(), console=self.console) as bars:
+            yield _RichStage(bars, bars.add_task(name, total=total))
+
+    def say(self, line: str) -> None:
+        self.console.print(line, markup=False, highlight=False)
+
+
+def choose_progress(quiet: bool = False) -> Progress:
+    """Silent when asked, bars in a terminal, plain lines elsewhere."""
+    if quiet:
+        return SILENT
+    return Bars() if sys.stderr.isatty() else Plain()
