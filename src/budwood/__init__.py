@@ -1,1 +1,43 @@
-"""Budwood: transfer learning for image classification that you can trust."""
+"""Budwood: transfer learning for image classification that you can trust.
+
+>>> import budwood
+>>> run = budwood.train("photos", "runs/first")          # doctest: +SKIP
+>>> run.predict("new.jpg")[0].label                      # doctest: +SKIP
+'daisy'
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+# Loaded on first use: `import budwood` and `budwood --help` load no TensorFlow.
+_HOMES = {
+    "train": "budwood.train",
+    "load": "budwood.run",
+    "Run": "budwood.run",
+    "Prediction": "budwood.run",
+    "Recipe": "budwood.recipe",
+    "BudwoodError": "budwood.errors",
+    "TransferClassifier": "budwood.estimator",
+}
+__all__ = ["BudwoodError", "Prediction", "Recipe", "Run", "TransferClassifier", "load", "train"]
+
+if TYPE_CHECKING:
+    from budwood.errors import BudwoodError
+    from budwood.estimator import TransferClassifier
+    from budwood.recipe import Recipe
+    from budwood.run import Prediction, Run, load
+    from budwood.train import train
+
+
+def __getattr__(name: str):
+    if name not in _HOMES:
+        raise AttributeError(f"module 'budwood' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

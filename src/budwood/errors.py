@@ -17,7 +17,11 @@ class DataError(BudwoodError):
 
 
 class ImageError(BudwoodError):
-    """One picture that cannot be decoded."""
+    """One picture that cannot be decoded; `kind` is the fault in one word, such as "truncated"."""
+
+    def __init__(self, message: str, kind: str = "unreadable"):
+        super().__init__(message)
+        self.kind = kind
 
 
 class BackboneError(BudwoodError):

@@ -9,20 +9,25 @@ Every long function takes `progress` and opens a stage in it:
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Protocol, TextIO
+from contextlib import AbstractContextManager, contextmanager
+from io import TextIOBase
+from typing import Protocol, runtime_checkable
 
 
+@runtime_checkable
 class Stage(Protocol):
     """One long piece of work under way."""
 
     def advance(self, steps: int = 1) -> None: ...
 
 
+@runtime_checkable
 class Progress(Protocol):
     """Opens stages and prints lines."""
 
-    def stage(self, name: str, total: int | None = None, unit: str = "photos"): ...
+    def stage(
+        self, name: str, total: int | None = None, unit: str = "photos"
+    ) -> AbstractContextManager[Stage]: ...
 
     def say(self, line: str) -> None: ...
 
@@ -51,7 +56,7 @@ class _PlainStage:
 
     interval = 10.0
 
-    def __init__(self, name: str, total: int | None, unit: str, stream: TextIO):
+    def __init__(self, name: str, total: int | None, unit: str, stream: TextIOBase):
         self.name, self.total, self.unit, self.stream = name, total, unit, stream
         self.done = 0
         self.started = self.printed = time.monotonic()
@@ -84,7 +89,7 @@ class _PlainStage:
 class Plain:
     """One line when a stage ends and one every ten seconds: for logs, pipes and notebooks."""
 
-    def __init__(self, stream: TextIO | None = None):
+    def __init__(self, stream: TextIOBase | None = None):
         self.stream = stream or sys.stderr
 
     @contextmanager
@@ -115,9 +120,16 @@ class Bars:
 
     @contextmanager
     def stage(self, name: str, total: int | None = None, unit: str = "photos") -> Iterator[Stage]:
-        from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            ProgressColumn,
+            SpinnerColumn,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
         from rich.progress import Progress as RichProgress
-        from rich.progress import ProgressColumn, TimeElapsedColumn, TimeRemainingColumn
         from rich.text import Text
 
         class Rate(ProgressColumn):

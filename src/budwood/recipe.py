@@ -39,7 +39,9 @@ class Data(Section):
     @classmethod
     def _shares(cls, split: list[float]) -> list[float]:
         if abs(sum(split) - 1) > 1e-6 or split[0] <= 0 or split[1] <= 0 or split[2] < 0:
-            raise ValueError("give three shares of train, validation and test that sum to 1, such as [0.8, 0.1, 0.1]")
+            raise ValueError(
+                "give three shares of train, validation and test that sum to 1, such as [0.8, 0.1, 0.1]"
+            )
         return split
 
 
@@ -153,7 +155,9 @@ class Recipe(Section):
         for setting in settings:
             key, equals, text = setting.partition("=")
             if not equals:
-                raise RecipeError(f"setting `{setting}` has no `=`. Write section.key=value, such as frozen.epochs=10")
+                raise RecipeError(
+                    f"setting `{setting}` has no `=`. Write section.key=value, such as frozen.epochs=10"
+                )
             *sections, last = key.strip().split(".")
             place = values
             for section in sections:
@@ -227,7 +231,9 @@ def _first_fault(error: pydantic.ValidationError) -> str:
     if fault["type"] == "extra_forbidden":
         return f"unknown recipe key `{key}`.{_nearest_key(key)}"
     wanted = "; or ".join(
-        other["msg"].removeprefix("Value error, ") for other in faults if list(map(str, other["loc"]))[:2] == words[:2]
+        other["msg"].removeprefix("Value error, ")
+        for other in faults
+        if list(map(str, other["loc"]))[:2] == words[:2]
     )
     place = f"recipe key `{key}`: {wanted}" if key else f"recipe: {wanted}"
     return place if not key else f"{place}. Got {fault['input']!r}"

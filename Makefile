@@ -1,0 +1,41 @@
+# make demo    set up, train on the embedded sample, say where the report is
+# make test    set up, run the tests            make test-slow   the slow tier too
+# make check   format, lint, types              make bench       against plain Keras (QUICK=1: a few minutes)
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export BUDWOOD_TEST_DATA ?= $(abspath ../shared)
+# The tests' own processes share two cores better with one thread pool each.
+WORKERS ?= 2
+
+.PHONY: demo test test-slow check bench clean
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Budwood needs Python 3.11 to 3.13, and $(PYTHON) is {v[0]}.{v[1]}. Say which one to use: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(READY)
+	@rm -rf demo
+	$(BIN)/budwood sample digits demo/photos
+	$(BIN)/budwood train demo/photos -o demo/run
+
+test: $(READY)
+	$(BIN)/pytest -m "not slow" -n $(WORKERS)
+
+test-slow: $(READY)
+	$(BIN)/pytest -n $(WORKERS)
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks.against_keras $(if $(QUICK),--quick)
+
+clean:
+	rm -rf $(VENV) demo build dist src/*.egg-info

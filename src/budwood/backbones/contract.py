@@ -1,0 +1,152 @@
+"""Backbone: what every pretrained network must offer, whatever family it comes from."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from budwood.backbones.weights import LayerWeights, assign
+from budwood.errors import BackboneError
+
+if TYPE_CHECKING:
+    import keras
+
+PREPROCESS = "preprocess"
+"""Layers whose name begins so are ours; every other layer is the network's own."""
+
+
+class Pretrained(Protocol):
+    """Where a network's ImageNet weights come from."""
+
+    def read(self) -> LayerWeights:
+        """The weights. Raises WeightsError when they are missing or damaged."""
+
+    def read_file(self, path: Path) -> LayerWeights:
+        """The weights in a file that the user gives. Raises WeightsError when it cannot be read."""
+
+    def where(self) -> str:
+        """In words, where they would come from and whether they are here."""
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A pretrained network without its classifier: raw pixels in, feature map out.
+
+    >>> from budwood.backbones.registry import get_backbone
+    >>> get_backbone("mobilenet_v2").features
+    1280
+    """
+
+    name: str
+    family: str
+    size: int
+    """Native side of the square input, in pixels."""
+    parameters: int
+    """Without the classifier."""
+    features: int
+    """Channels of the feature map."""
+    imagenet_top1: float | None
+    """Published top-1 accuracy on ImageNet, in percent."""
+    input_range: str
+    """What the network itself sees, after the preprocessing."""
+    sweet_spot: str
+    """What it is good for, in a few words."""
+    preprocess: Callable[[], "keras.Layer"] = field(repr=False)
+    """Makes the layer from raw 0-255 pixels to `input_range`, named "preprocess"."""
+    network: Callable[[Any], Any] = field(repr=False)
+    """Adds the network's layers to a Keras tensor of preprocessed pixels; gives its feature map."""
+    block: str = field(repr=False)
+    """Regular expression that the names of a block's layers begin with; the match, or its group, tells blocks apart."""
+    last: str = field(repr=False)
+    """Name of the layer that yields the feature map."""
+    pretrained: Pretrained = field(repr=False)
+    min_size: int = 32
+
+    def build(
+        self, size: int | None = None, weights: str | Path = "imagenet", seed: int = 0
+    ) -> "keras.Model":
+        """A flat functional model from raw pixels to the feature map.
+
+        Args:
+            size: side of the square input in pixels, from `min_size` up; None is the native size.
+            weights: "imagenet", "random", or a file of weights without the classifier.
+            seed: decides the "random" weights.
+
+        Returns:
+            A model from float32 pixels in [0, 255], `(None, size, size, 3)`, to the feature map, `(None, h, w,
+            features)`. Its input is named "pixels"; the layers keep the network's own names.
+
+        Raises:
+            BackboneError: when the network cannot take the size.
+            WeightsError: when the weights are missing, damaged, or another network's.
+        """
+        import keras
+
+        size = self.size if size is None else size
+        if not isinstance(size, int) or size < self.min_size:
+            raise BackboneError(
+                f"{self.name} cannot take pictures of {size} px. "
+                f"Give a whole number of at least {self.min_size}; its own size is {self.size}."
+            )
+        # Read before the graph is built, so that bad weights fail at once.
+        found = self._read(weights)
+        pixels = keras.Input((size, size, 3), name="pixels", dtype="float32")
+        model = keras.Model(pixels, self.network(self.preprocess()(pixels)), name=self.name)
+        if found is None:
+            return _with_seed(model, seed)
+        assign(model, found, self.name)
+        return model
+
+    def layers(self, model: "keras.Model") -> list[str]:
+        """Names of the network's own layers in `model`, bottom first, its input layer included.
+
+        What preprocesses the pixels and what stands on top of the feature map is not the network's.
+        """
+        names = [layer.name for layer in model.layers]
+        own = names[: names.index(self.last) + 1]
+        return [name for name in own if not name.startswith(PREPROCESS)]
+
+    def blocks(self, model: "keras.Model") -> list[list[str]]:
+        """The freeze units, bottom first: the stem, then each block; what follows the last block belongs to it."""
+        units: list[list[str]] = [[]]
+        current = None
+        for name in self.layers(model)[1:]:
+            match = re.match(self.block, name)
+            if match and match[match.lastindex or 0] != current:
+                current = match[match.lastindex or 0]
+                units.append([])
+            units[-1].append(name)
+        return units
+
+    def where(self) -> str:
+        """In words, where the ImageNet weights come from and whether they are here."""
+        return self.pretrained.where()
+
+    def _read(self, weights: str | Path) -> LayerWeights | None:
+        if weights == "random":
+            return None
+        if weights == "imagenet":
+            return self.pretrained.read()
+        return self.pretrained.read_file(Path(weights).expanduser())
+
+
+def _with_seed(model: "keras.Model", seed: int) -> "keras.Model":
+    """The same graph with new weights that `seed` alone decides, whatever ran before in this process."""
+    import keras
+
+    config = model.get_config()
+    for index, initializer in enumerate(_seeded_initializers(config)):
+        initializer["seed"] = seed * 10_007 + index
+    return keras.Model.from_config(config)
+
+
+def _seeded_initializers(config: Any) -> Iterator[dict]:
+    if isinstance(config, dict):
+        if config.get("module") == "keras.initializers" and "seed" in config["config"]:
+            yield config["config"]
+        for value in config.values():
+            yield from _seeded_initializers(value)
+    elif isinstance(config, Sequence) and not isinstance(config, str):
+        for value in config:
+            yield from _seeded_initializers(value)

@@ -1,0 +1,25 @@
+"""Every backbone that Budwood knows, by name."""
+
+from budwood.backbones.applications import APPLICATIONS
+from budwood.backbones.contract import Backbone
+from budwood.backbones.efficientnet_lite import EFFICIENTNET_LITE
+from budwood.errors import BackboneError, did_you_mean
+
+BACKBONES: dict[str, Backbone] = {backbone.name: backbone for backbone in (*EFFICIENTNET_LITE, *APPLICATIONS)}
+
+
+def get_backbone(name: str) -> Backbone:
+    """The backbone of that name. Raises BackboneError with the nearest known name.
+
+    >>> get_backbone("efficientnet_lite0").size
+    224
+    >>> get_backbone("efficientnet_light0")
+    Traceback (most recent call last):
+    budwood.errors.BackboneError: no backbone `efficientnet_light0`. Did you mean efficientnet_lite0? ...
+    """
+    if name not in BACKBONES:
+        raise BackboneError(
+            f"no backbone `{name}`.{did_you_mean(name, BACKBONES)} Known: {', '.join(BACKBONES)}. "
+            "`budwood backbones` describes them."
+        )
+    return BACKBONES[name]

@@ -1,0 +1,175 @@
+"""The check: every photo is read once, what cannot be used is listed and left out, the rest goes on."""
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+
+from budwood.data.decoded import Decoded
+from budwood.data.images import digest, measure
+from budwood.data.manifest import Manifest, Photo, Problem
+from budwood.errors import DataError, ImageError
+from budwood.progress import SILENT, Progress
+
+TINY = 32
+"""Pixels of a side below which a photo is pointed out."""
+
+_FEWEST = 3
+
+
+@dataclass(frozen=True)
+class Check:
+    """What the check found."""
+
+    photos: tuple[Photo, ...]
+    """The photos that can be used, with sha256, width and height filled in."""
+    classes: tuple[str, ...]
+    """Class names that still have photos, sorted."""
+    problems: tuple[Problem, ...]
+    num_found: int
+    num_bad: int
+    """Photos that cannot be decoded."""
+
+    def to_json(self) -> dict:
+        """The content of check.json."""
+        return {
+            "problems": [asdict(problem) for problem in self.problems],
+            "found": self.num_found,
+            "kept": len(self.photos),
+            "bad": self.num_bad,
+        }
+
+
+def check(manifest: Manifest, *, max_bad: float = 0.2, progress: Progress = SILENT) -> Check:
+    """Decodes every photo, compares them by SHA-256, and gives what can be used and what is wrong.
+
+    Photos that cannot be decoded are left out; so are all copies of a photo that stands under two labels, and the
+    train (or else validation) copy of one that stands in two given splits. Exact duplicates under one label and
+    photos with a side under 32 pixels are listed and kept. A photo that decoded once is not decoded again.
+
+    Args:
+        manifest: what to check.
+        max_bad: share, in [0, 1], of photos that may be impossible to decode.
+
+    Raises:
+        DataError: more than `max_bad` cannot be decoded, fewer than two classes are left, a class has fewer than
+            3 different photos to be split, or none in a given train split.
+    """
+    inspected = _inspect_all(manifest.photos, progress)
+    readable = [photo for photo in inspected if isinstance(photo, Photo)]
+    bad = [problem for problem in inspected if isinstance(problem, Problem)]
+    _refuse_too_many_bad(bad, len(inspected), max_bad)
+    kept, same = _compare(readable)
+    tiny = [
+        Problem(photo.name, "tiny", f"only {photo.width} x {photo.height} pixels")
+        for photo in kept
+        if min(photo.width, photo.height) < TINY
+    ]
+    classes = tuple(sorted({photo.label for photo in kept}))
+    lost = [
+        Problem(label, "empty_class", "none of its photos can be used; the class is left out")
+        for label in manifest.classes
+        if label not in classes
+    ]
+    _refuse_too_few(kept, classes)
+    problems = (*manifest.problems, *bad, *same, *tiny, *lost)
+    return Check(tuple(kept), classes, problems, num_found=len(inspected), num_bad=len(bad))
+
+
+def _inspect_all(photos: Sequence[Photo], progress: Progress) -> list[Photo | Problem]:
+    results = []
+    pool = ThreadPoolExecutor(os.cpu_count() or 1)
+    with Decoded() as decoded, progress.stage("check", total=len(photos)) as stage:
+        try:
+            for result in pool.map(lambda photo: _inspect(photo, decoded), photos):
+                results.append(result)
+                stage.advance()
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return results
+
+
+def _inspect(photo: Photo, decoded: Decoded) -> Photo | Problem:
+    try:
+        sha256 = digest(photo.image)
+        size = decoded.get(sha256)
+        if size is None:
+            size = measure(photo.image)
+            decoded.add(sha256, size)
+    except ImageError as error:
+        return Problem(photo.name, error.kind, error.fault)
+    return replace(photo, sha256=sha256, width=size[0], height=size[1])
+
+
+def _compare(photos: Sequence[Photo]) -> tuple[list[Photo], list[Problem]]:
+    """The photos to keep, and what is wrong among photos of the same content."""
+    copies = defaultdict(list)
+    for photo in photos:
+        copies[photo.sha256].append(photo)
+    dropped: set[str] = set()
+    problems = []
+    for same in copies.values():
+        if len(same) == 1:
+            continue
+        splits = {photo.split for photo in same}
+        home = next((split for split in ("test", "validation", "train") if split in splits), None)
+        if len({photo.label for photo in same}) > 1:
+            for photo in same:
+                others = _names(f"{other.name!r} ({other.label})" for other in same if other is not photo)
+                detail = f"the same picture stands under another label too: {others}; all are left out"
+                problems.append(Problem(photo.name, "conflict", detail))
+                dropped.add(photo.name)
+            continue
+        first = next(photo for photo in same if photo.split == home)
+        for photo in same:
+            if photo.split != home:
+                detail = f"the same picture is in {home}, as {first.name!r}; left out of {photo.split}"
+                problems.append(Problem(photo.name, "leak", detail))
+                dropped.add(photo.name)
+            elif photo is not first:
+                problems.append(Problem(photo.name, "duplicate", f"the same picture as {first.name!r}; kept"))
+    return [photo for photo in photos if photo.name not in dropped], problems
+
+
+def _refuse_too_many_bad(bad: Sequence[Problem], num_found: int, max_bad: float) -> None:
+    if num_found == 0:
+        raise DataError("there are no photos. Expected at least 3 of each of two classes")
+    if len(bad) > max_bad * num_found:
+        some = _names(f"{problem.path!r} ({problem.kind})" for problem in bad)
+        raise DataError(
+            f"{len(bad)} of {num_found} photos ({len(bad) / num_found:.0%}) cannot be decoded: {some}. "
+            f"Mend or remove them, or raise `data.max_bad`, which is {max_bad:g}"
+        )
+
+
+def _refuse_too_few(photos: Sequence[Photo], classes: Sequence[str]) -> None:
+    if len(classes) < 2:
+        raise DataError(
+            f"photos of {len(classes)} class{'' if classes else 'es'} can be used{_listed(classes)}; two are needed"
+        )
+    if all(photo.split is None for photo in photos):
+        different = Counter(label for label, _ in {(photo.label, photo.sha256) for photo in photos})
+        few = [f"{label!r} has {different[label]}" for label in classes if different[label] < _FEWEST]
+        if few:
+            raise DataError(
+                f"too few photos: {_names(few)}. Each class needs at least {_FEWEST} different ones, "
+                "one each for train, validation and test"
+            )
+    learnable = {photo.label for photo in photos if photo.split in (None, "train")}
+    unseen = [label for label in classes if label not in learnable]
+    if unseen:
+        raise DataError(
+            f"no usable photos in train of {_names(map(repr, unseen))}, which validation or test has. "
+            "Add some to train, or remove the class"
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f" ({_names(map(repr, names))})" if names else ""
+
+
+def _names(names: Iterable[str], most: int = 4) -> str:
+    every = list(names)
+    more = f" and {len(every) - most} more" if len(every) > most else ""
+    return ", ".join(every[:most]) + more

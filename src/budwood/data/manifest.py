@@ -1,0 +1,45 @@
+"""Manifest: which photos there are, what each shows, and what was odd while listing them."""
+
+from dataclasses import dataclass, field
+
+from budwood.data.images import ImageLike
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """One labelled photo."""
+
+    image: ImageLike = field(compare=False, repr=False)
+    """Usually an absolute path; the array or bytes of an in-memory source."""
+    name: str
+    """POSIX path below the source's root, unique in its manifest: how every file of a run names the photo."""
+    label: str
+    split: str | None = None
+    """"train", "validation", "test", or None where the source does not say."""
+    sha256: str = ""
+    width: int = 0
+    """Pixels, as a viewer shows it; 0 before the check."""
+    height: int = 0
+    group: str | None = None
+    """Photos of one group stay in one split."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with the data."""
+
+    path: str
+    """Name of the photo, file or folder."""
+    kind: str
+    """One word, such as "truncated" or "duplicate"."""
+    detail: str
+    """A sentence."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a source brings: its photos in a stable order, its class names sorted, and problems of the listing."""
+
+    photos: tuple[Photo, ...]
+    classes: tuple[str, ...]
+    problems: tuple[Problem, ...] = ()

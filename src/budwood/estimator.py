@@ -1,0 +1,139 @@
+"""A scikit-learn classifier over the same pipeline: pictures in, classes out, features from the store."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
+
+from budwood.backbones.registry import get_backbone
+from budwood.data.images import ImageLike, digest
+from budwood.data.manifest import Photo
+from budwood.errors import ImageError
+from budwood.features.frozen import FrozenFeatures, with_pooling
+from budwood.training.linear import fit_linear
+
+
+class TransferClassifier(ClassifierMixin, BaseEstimator):
+    """Multinomial logistic regression on the features of a frozen pretrained network.
+
+    Parameters:
+        backbone: a name that `budwood backbones` lists.
+        weights: "imagenet", "random", or the path of a weights file.
+        size: side of the square that the backbone sees, in pixels; None is its own size.
+        resize: "crop", "stretch" or "pad".
+        pooling: "avg" or "max".
+        strength: L2 strength in units of the mean loss per photo; "auto" chooses it by cross-validation on
+            the photos given to `fit`.
+        folds: folds of that cross-validation.
+        precision: "f32" or "bf16".
+        seed: decides the folds.
+
+    Attributes:
+        classes_: the labels found by `fit`, sorted.
+        coef_: float32 `(features, classes)`; intercept_: float32 `(classes,)`.
+        strength_: the strength used.
+
+    >>> from sklearn.model_selection import cross_val_score
+    >>> cross_val_score(TransferClassifier(), paths, labels)               # doctest: +SKIP
+    array([0.92, 0.91, 0.92, 0.90, 0.93])
+    """
+
+    def __init__(
+        self,
+        backbone: str = "efficientnet_lite0",
+        *,
+        weights: str | os.PathLike = "imagenet",
+        size: int | None = None,
+        resize: str = "crop",
+        pooling: str = "avg",
+        strength: float | str = "auto",
+        folds: int = 5,
+        precision: str = "f32",
+        seed: int = 0,
+    ):
+        self.backbone = backbone
+        self.weights = weights
+        self.size = size
+        self.resize = resize
+        self.pooling = pooling
+        self.strength = strength
+        self.folds = folds
+        self.precision = precision
+        self.seed = seed
+
+    def fit(self, X: Sequence[ImageLike] | np.ndarray, y: Sequence[Any] | np.ndarray) -> "TransferClassifier":  # noqa: N803
+        """Learns from pictures (paths, encoded bytes, PIL images or uint8 arrays) and their labels `(n,)`.
+
+        Raises ValueError for labels that are no classes or are too few, ImageError for a picture that cannot be
+        read.
+        """
+        pictures = _pictures(X)
+        labels = np.asarray(y)
+        if labels.ndim != 1 or len(labels) != len(pictures):
+            raise ValueError(f"y must hold one label per picture: got shape {labels.shape} for {len(pictures)} pictures")
+        check_classification_targets(labels)
+        self.classes_, places = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"a classifier needs at least two classes in y, and found {len(self.classes_)} class")
+        fit = fit_linear(
+            self._features(pictures),
+            places,
+            len(self.classes_),
+            strengths="auto" if self.strength == "auto" else [float(self.strength)],
+            folds=self.folds,
+            seed=self.seed,
+        )
+        self.coef_, self.intercept_, self.strength_ = fit.kernel, fit.bias, fit.strength
+        return self
+
+    def decision_function(self, X: Sequence[ImageLike] | np.ndarray) -> Float[np.ndarray, "n classes"]:  # noqa: N803
+        """Logits, float32."""
+        check_is_fitted(self)
+        return self._features(_pictures(X)) @ self.coef_ + self.intercept_
+
+    def predict_proba(self, X: Sequence[ImageLike] | np.ndarray) -> Float[np.ndarray, "n classes"]:  # noqa: N803
+        """Class probabilities, float32, each row summing to 1."""
+        logits = self.decision_function(X)
+        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return shares / shares.sum(axis=1, keepdims=True)
+
+    def predict(self, X: Sequence[ImageLike] | np.ndarray) -> np.ndarray:  # noqa: N803
+        """The most probable label of each picture."""
+        return self.classes_[self.decision_function(X).argmax(axis=1)]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        tags.input_tags.string = True
+        return tags
+
+    def _features(self, pictures: list[ImageLike]) -> Float[np.ndarray, "n features"]:
+        photos = [Photo(picture, name=f"{index:06}", label="", sha256=digest(picture)) for index, picture in enumerate(pictures)]
+        with self._frozen() as features:
+            extraction = features.compute(photos)
+            for name, detail in extraction.failed.items():
+                raise ImageError(f"picture {int(name)}: {detail}")
+            return features.array(photos)
+
+    def _frozen(self) -> FrozenFeatures:
+        backbone = get_backbone(self.backbone)
+        size = self.size or backbone.size
+        weights = self.weights if self.weights in ("imagenet", "random") else Path(self.weights)
+        model = with_pooling(backbone.build(size, weights, self.seed), self.pooling)
+        return FrozenFeatures(model, size=size, resize=self.resize, precision=self.precision)
+
+
+def _pictures(X: Sequence[ImageLike] | np.ndarray) -> list[ImageLike]:  # noqa: N803
+    if isinstance(X, (str, bytes, os.PathLike)):
+        raise ValueError("X must be a sequence of pictures, and a single one was given. Put it in a list: [picture]")
+    pictures = list(X)
+    if not pictures:
+        raise ValueError("found 0 sample(s): a minimum of 1 picture is required")
+    return pictures

@@ -1,0 +1,143 @@
+"""Cuts a model at one boundary: the frozen part from the pixels up to it, the trainable part from there on."""
+
+import hashlib
+import json
+from typing import Any
+
+import keras
+from keras import KerasTensor
+
+from budwood.errors import BackboneError, did_you_mean
+
+
+def cut_points(model: keras.Model) -> list[str]:
+    """Names of the layers whose output alone separates input from output, bottom first.
+
+    The input layer is the first of them and the output layer the last; a layer inside a residual branch is none.
+
+    Args:
+        model: a flat functional model with one input and one output.
+    """
+    return list(_boundaries(model))
+
+
+def cut(model: keras.Model, at: str) -> tuple[keras.Model, keras.Model]:
+    """The frozen part, up to and with the layer `at`, and the trainable part above it.
+
+    Both share their layers with `model`: a weight changed in one is changed in all, and `trainable(frozen(x))` equals
+    `model(x)`.
+
+    Args:
+        model: a flat functional model with one input and one output.
+        at: one of `cut_points(model)`.
+
+    Raises:
+        BackboneError: when the output of `at` alone does not separate input from output.
+    """
+    boundaries = _boundaries(model)
+    if at not in boundaries:
+        names = [layer.name for layer in model.layers]
+        reason = (
+            "another path goes around it"
+            if at in names
+            else f"it has no such layer.{did_you_mean(at, names)}"
+        )
+        raise BackboneError(
+            f"{model.name} cannot be cut at `{at}`: {reason}. Take one of its {len(boundaries)} cut points "
+            "(`cut_points(model)`)."
+        )
+    boundary = boundaries[at]
+    frozen = keras.Model(model.input, boundary, name=f"{model.name}_frozen")
+    # Keras makes no model from an output to itself; a new input passed through is the same.
+    start = (
+        keras.Input(batch_shape=boundary.shape, dtype=boundary.dtype)
+        if boundary is model.output
+        else boundary
+    )
+    end = start if boundary is model.output else model.output
+    trainable = keras.Model(start, end, name=f"{model.name}_trainable")
+    return frozen, trainable
+
+
+def fingerprint(frozen: keras.Model, **extra: str | int) -> str:
+    """32 hexadecimal digits that are equal for equal graphs, weights and extras, and differ otherwise.
+
+    Names do not count, nor what has no part in inference: a model and its saved and reloaded copy have one fingerprint.
+
+    Args:
+        frozen: a flat functional model.
+        extra: what else decides its features, such as `size=224, resize="crop", precision="f32"`.
+    """
+    config = frozen.get_config()
+    position = {layer["name"]: index for index, layer in enumerate(config["layers"])}
+    layers = [_inference_part(layer, position) for layer in config["layers"]]
+    output = position[frozen.output_names[0]]
+    digest = hashlib.sha256(json.dumps([layers, output, extra], sort_keys=True).encode())
+    for layer in frozen.layers:
+        for weight in layer.weights:
+            digest.update(keras.ops.convert_to_numpy(weight).tobytes())
+    return digest.hexdigest()[:32]
+
+
+def _boundaries(model: keras.Model) -> dict[str, KerasTensor]:
+    """The output tensor of each cut point, by the layer's name, bottom first."""
+    nodes = _nodes(model)
+    position = {id(node): index for index, node in enumerate(nodes)}
+    last_use = list(range(len(nodes)))
+    for index, node in enumerate(nodes):
+        for parent in node.parent_nodes:
+            last_use[position[id(parent)]] = index
+    boundaries = {}
+    furthest = 0
+    for index, node in enumerate(nodes):
+        # In topological order a node separates input from output exactly when no edge passes over it.
+        if furthest <= index and len(node.output_tensors) == 1:
+            boundaries[node.operation.name] = node.output_tensors[0]
+        furthest = max(furthest, last_use[index])
+    return boundaries
+
+
+def _nodes(model: keras.Model) -> list[Any]:
+    """Every call of a layer on the way to the model's output, each after those that it needs."""
+    order: dict[int, Any] = {}
+    todo = [_node_of(model.output)]
+    while todo:
+        node = todo[-1]
+        waiting = [parent for parent in node.parent_nodes if id(parent) not in order]
+        if waiting:
+            todo += waiting
+        else:
+            order[id(todo.pop())] = node
+    return list(order.values())
+
+
+def _node_of(tensor: KerasTensor) -> Any:
+    # The first node of a layer need not be this model's: each cut adds nodes to the layers that it shares.
+    operation, index, _ = tensor._keras_history
+    return operation._inbound_nodes[index]
+
+
+NO_PART_IN_INFERENCE = ("name", "trainable", "seed")
+
+
+def _inference_part(layer: dict, position: dict[str, int]) -> dict:
+    config = {
+        key: value
+        for key, value in layer["config"].items()
+        if key not in NO_PART_IN_INFERENCE
+        and not key.endswith(("_initializer", "_regularizer", "_constraint"))
+    }
+    calls = _by_position(layer["inbound_nodes"], position)
+    return {"module": layer["module"], "class": layer["class_name"], "config": config, "calls": calls}
+
+
+def _by_position(value: Any, position: dict[str, int]) -> Any:
+    """Arguments of a layer's calls, tensors told by the position of the layer that they come from."""
+    if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
+        name, *indices = value["config"]["keras_history"]
+        return [position[name], *indices]
+    if isinstance(value, dict):
+        return {key: _by_position(item, position) for key, item in value.items() if item is not None}
+    if isinstance(value, (list, tuple)):
+        return [_by_position(item, position) for item in value]
+    return value

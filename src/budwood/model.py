@@ -1,0 +1,109 @@
+"""The artifact: `model.keras`, one flat Keras model, and `model.json`, which says what goes in and what comes out."""
+
+import hashlib
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from jaxtyping import Float
+
+from budwood import __version__
+from budwood.errors import RunError
+from budwood.features.cut import cut
+from budwood.features.frozen import BOUNDARY, FrozenFeatures
+from budwood.features.store import Rows
+from budwood.files import read_json, whole_file, write_json
+
+PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "openvino", "numpy", "scikit-learn", "pillow")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A model as it was read back from disk, cut where its frozen part ends."""
+
+    model: keras.Model
+    """Raw 0-255 pixels `(None, S, S, 3)` in, probabilities `(None, K)` out."""
+    head: keras.Model
+    """Features in, probabilities out."""
+    info: dict[str, Any]
+
+    @property
+    def classes(self) -> list[str]:
+        return self.info["classes"]
+
+    @property
+    def size(self) -> int:
+        return self.info["input"]["size"]
+
+    @property
+    def resize(self) -> str:
+        return self.info["input"]["resize"]
+
+    def features(self, *, precision: str = "f32", engine: str = "auto") -> FrozenFeatures:
+        """The features of the model's own frozen part."""
+        frozen, _ = cut(self.model, self.info["boundary"])
+        return FrozenFeatures(frozen, size=self.size, resize=self.resize, precision=precision, engine=engine)
+
+    def probabilities(self, rows: Rows | np.ndarray, batch: int = 4096) -> Float[np.ndarray, "n classes"]:
+        """Class probabilities, float32, from features of the model's own frozen part."""
+        parts = [np.zeros((0, len(self.classes)), np.float32)]
+        for start in range(0, len(rows), batch):
+            chosen = np.arange(start, min(start + batch, len(rows)))
+            parts.append(keras.ops.convert_to_numpy(self.head(rows[chosen], training=False)))
+        return np.concatenate(parts)
+
+
+def save_artifact(
+    folder: Path, model: keras.Model, *, classes: Sequence[str], size: int, resize: str, backbone: str, fingerprint: str
+) -> None:
+    """Writes `model.keras` and `model.json` into the folder, each whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with whole_file(folder / "model.keras") as aside:
+        model.save(aside)
+    write_json(
+        folder / "model.json",
+        {
+            "classes": list(classes),
+            "input": {"size": size, "resize": resize, "channels": "RGB", "dtype": "float32", "range": [0, 255]},
+            "output": "probabilities",
+            "backbone": backbone,
+            "boundary": BOUNDARY,
+            "temperature": 1.0,
+            "fingerprints": {"frozen": fingerprint, "model": _sha256(folder / "model.keras")},
+            "versions": versions(),
+        },
+    )
+
+
+def load_artifact(folder: Path) -> Artifact:
+    """Reads the model back in Keras's safe mode. Raises RunError when a file is missing or damaged."""
+    try:
+        info = read_json(folder / "model.json")
+        found = _sha256(folder / "model.keras")
+    except (OSError, ValueError) as error:
+        raise RunError(f"cannot read the model in {folder}: {error}. Train again, or copy the run again") from error
+    if found != info["fingerprints"]["model"]:
+        raise RunError(f"{folder / 'model.keras'} is not the file that was saved: it is damaged. Copy the run again")
+    model = keras.models.load_model(folder / "model.keras", compile=False, safe_mode=True)
+    return Artifact(model, cut(model, info["boundary"])[1], info)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, Budwood and the packages that decide the numbers."""
+    found = {"python": platform.python_version(), "budwood": __version__}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,47 @@
+"""The tables of a run directory: who is in which split, how training went, what was predicted."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from budwood.data.check import Check
+from budwood.data.manifest import Photo
+from budwood.files import write_csv, write_json
+
+HISTORY = ["phase", "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds"]
+
+
+def write_data(folder: Path, checked: Check, photos: Sequence[Photo]) -> None:
+    """`check.json` and `split.csv`."""
+    write_json(folder / "check.json", checked.to_json())
+    write_csv(
+        folder / "split.csv",
+        ["name", "label", "split", "sha256", "width", "height"],
+        [[photo.name, photo.label, photo.split, photo.sha256, photo.width, photo.height] for photo in photos],
+    )
+
+
+def write_history(folder: Path, phase: str, history: Sequence[Mapping[str, Any]]) -> None:
+    """`history.csv`: one row per epoch, one for a linear fit."""
+    rows = [{"phase": phase, **row} for row in history]
+    write_csv(folder / "history.csv", HISTORY, [[row.get(column, "") for column in HISTORY] for row in rows])
+
+
+def write_predictions(
+    folder: Path,
+    classes: Sequence[str],
+    photos: Sequence[Photo],
+    probabilities: Float[np.ndarray, "n classes"],
+) -> None:
+    """`predictions.csv`: every validation and test photo with the probability of every class."""
+    rows = []
+    for photo, shares in zip(photos, probabilities, strict=True):
+        predicted = classes[int(shares.argmax())]
+        correct = int(predicted == photo.label)
+        row = [photo.name, photo.split, photo.label, predicted, correct, f"{shares.max():.6g}"]
+        rows.append(row + [f"{share:.6g}" for share in shares.tolist()])
+    header = ["name", "split", "true", "predicted", "correct", "probability"]
+    write_csv(folder / "predictions.csv", header + [f"p:{label}" for label in classes], rows)

@@ -1,0 +1,149 @@
+"""Line charts as inline SVG whose colours come from the page's style sheet, so that they follow light and dark."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from markupsafe import Markup, escape
+
+WIDTH, HEIGHT = 440, 260
+LEFT, TOP, BOTTOM = 50, 14, 42
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve: `y` over `x`, with `spread` on either side where given; points that are not finite are left out."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    spread: Sequence[float] = field(default=())
+    style: str = "first"
+    """"first" is drawn solid, "second" dashed."""
+
+    def points(self) -> list[tuple[float, float, float]]:
+        spread = self.spread or [0.0] * len(self.x)
+        rows = zip(self.x, self.y, spread, strict=True)
+        return [(x, y, s if math.isfinite(s) else 0.0) for x, y, s in rows if math.isfinite(y)]
+
+
+def line_chart(
+    lines: Sequence[Line],
+    *,
+    alt: str,
+    x_label: str,
+    y_label: str,
+    log_x: bool = False,
+    show: Callable[[float], str] = "{:.3g}".format,
+    mark: tuple[float, str] | None = None,
+) -> Markup:
+    """Curves on one pair of axes.
+
+    Args:
+        lines: one or two curves; x above 0 where `log_x`.
+        alt: what the chart says, in words, for those who do not see it.
+        x_label: name of the x axis.
+        y_label: name of the y axis.
+        log_x: whether x is logarithmic.
+        show: how a value of y is written.
+        mark: an x value to mark with a vertical line, and its name.
+
+    Returns:
+        An `<svg>` element, or a sentence where no point is finite.
+    """
+    points = [point for line in lines for point in line.points()]
+    if not points:
+        return Markup('<p class="quiet">No finite values to draw.</p>')
+    # A single curve is named by the chart's title, so it needs no room for its name.
+    right = WIDTH - (92 if len(lines) > 1 else 14)
+    warp = math.log10 if log_x else float
+    x_low, x_high = _padded([warp(x) for x, _, _ in points], 0.0)
+    y_low, y_high = _padded([y + sign * s for _, y, s in points for sign in (-1, 1)], 0.06)
+
+    def across(x: float) -> float:
+        return LEFT + (warp(x) - x_low) / (x_high - x_low) * (right - LEFT)
+
+    def down(y: float) -> float:
+        return TOP + (y_high - y) / (y_high - y_low) * (HEIGHT - TOP - BOTTOM)
+
+    floor = HEIGHT - BOTTOM
+    parts = [f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(alt)}">']
+    for tick in _ticks(y_low, y_high, 5):
+        y = down(tick)
+        parts.append(f'<line class="grid" x1="{LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(f'<text x="{LEFT - 7}" y="{y + 4:.1f}" text-anchor="end">{escape(show(tick))}</text>')
+    for tick, label in _log_ticks(x_low, x_high) if log_x else _epoch_ticks(x_low, x_high):
+        x = across(tick)
+        parts.append(f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{floor}" y2="{floor + 4}"/>')
+        parts.append(f'<text x="{x:.1f}" y="{floor + 18}" text-anchor="middle">{label}</text>')
+    parts.append(f'<line class="axis" x1="{LEFT}" x2="{right}" y1="{floor}" y2="{floor}"/>')
+    parts.append(
+        f'<text x="{(LEFT + right) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x_label)}</text>'
+    )
+    if mark is not None:
+        x = across(mark[0])
+        anchor, shift = ("end", -5) if x > (LEFT + right) / 2 else ("start", 5)
+        parts.append(f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{floor}"/>')
+        parts.append(
+            f'<text class="marked" x="{x + shift:.1f}" y="{floor - 7}" text-anchor="{anchor}">'
+            f"{escape(mark[1])}</text>"
+        )
+    ends = []
+    for line in lines:
+        if drawn := line.points():
+            parts += _curve(line, drawn, across, down, y_label, show, mark)
+            ends.append((down(drawn[-1][1]), line))
+    for y, line in _apart(ends, 16) if len(lines) > 1 else []:
+        parts.append(
+            f'<text class="{line.style}" x="{right + 8}" y="{y + 4:.1f}">{escape(line.name)}</text>'
+        )
+    return Markup("".join([*parts, "</svg>"]))
+
+
+def _curve(line, points, across, down, y_label, show, mark) -> list[str]:
+    parts = []
+    if any(spread for _, _, spread in points):
+        upper = [f"{across(x):.1f},{down(y + spread):.1f}" for x, y, spread in points]
+        lower = [f"{across(x):.1f},{down(y - spread):.1f}" for x, y, spread in reversed(points)]
+        parts.append(f'<polygon class="band" points="{" ".join(upper + lower)}"/>')
+    course = " ".join(f"{across(x):.1f},{down(y):.1f}" for x, y, _ in points)
+    parts.append(f'<polyline class="{line.style}" points="{course}"/>')
+    for x, y, _ in points:
+        radius = 5 if mark is not None and x == mark[0] else 2.5
+        parts.append(
+            f'<circle class="{line.style}" cx="{across(x):.1f}" cy="{down(y):.1f}" r="{radius}">'
+            f"<title>{escape(line.name)} {escape(y_label)} {escape(show(y))} at {x:.3g}</title></circle>"
+        )
+    return parts
+
+
+def _padded(values: Sequence[float], share: float) -> tuple[float, float]:
+    low, high = min(values), max(values)
+    pad = share * (high - low) if high > low else max(abs(low) * 0.1, 0.05)
+    return low - pad, high + pad
+
+
+def _ticks(low: float, high: float, most: int) -> list[float]:
+    rough = (high - low) / most
+    unit = 10.0 ** math.floor(math.log10(rough))
+    step = next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= rough * 0.999)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(index * step, 12) for index in range(first, last + 1)]
+
+
+def _epoch_ticks(low: float, high: float) -> list[tuple[float, str]]:
+    return [(tick, f"{tick:.0f}") for tick in _ticks(low, high, 7) if tick == round(tick)]
+
+
+def _log_ticks(low: float, high: float) -> list[tuple[float, str]]:
+    decades = range(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1)
+    every = 1 + len(decades) // 8
+    return [(10.0**power, "10" + str(power).translate(_SUPERSCRIPT)) for power in decades if not power % every]
+
+
+def _apart(ends: list[tuple[float, Line]], gap: float) -> list[tuple[float, Line]]:
+    ends = sorted(ends, key=lambda end: end[0])
+    if len(ends) == 2 and (short := gap - (ends[1][0] - ends[0][0])) > 0:
+        ends = [(ends[0][0] - short / 2, ends[0][1]), (ends[1][0] + short / 2, ends[1][1])]
+    return ends

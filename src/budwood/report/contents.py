@@ -1,0 +1,137 @@
+"""The files of a run directory, read for the report."""
+
+import csv
+import math
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from budwood import files
+from budwood.errors import RunError
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One row of `split.csv`."""
+
+    name: str
+    label: str
+    split: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One row of `predictions.csv`; the probabilities are in [0, 1]."""
+
+    name: str
+    split: str
+    true: str
+    predicted: str
+    probability: float
+    true_probability: float
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What one training left behind."""
+
+    folder: Path
+    run: dict
+    recipe: dict
+    recipe_text: str
+    check: dict
+    metrics: dict
+    classes: list[str]
+    photos: list[Listed]
+    predictions: list[Prediction]
+    history: list[dict[str, Any]]
+    path: list[dict[str, Any]]
+    """Points of the strength path (`strength`, `loss`, `loss_se`, `accuracy`); empty for a gradient fit."""
+    chosen: float | None
+    """The strength that was chosen; None for a gradient fit."""
+
+    @property
+    def has_test(self) -> bool:
+        return self.metrics.get("test") is not None
+
+    @property
+    def judged(self) -> str:
+        """The split whose figures the report shows: "test", or "validation" where no test was asked for."""
+        return "test" if self.has_test else "validation"
+
+
+def read_run(folder: Path) -> Contents:
+    """The files of the run directory `folder`.
+
+    Raises RunError where one that every run has is missing or damaged.
+    """
+    try:
+        classes, predictions = _read_predictions(folder / "predictions.csv")
+        recipe_text = (folder / "recipe.toml").read_text(encoding="utf-8")
+        path, chosen = _read_path(folder / "linear_path.json")
+        return Contents(
+            folder=folder,
+            run=files.read_json(folder / "run.json"),
+            recipe=tomllib.loads(recipe_text),
+            recipe_text=recipe_text,
+            check=files.read_json(folder / "check.json"),
+            metrics=files.read_json(folder / "metrics.json"),
+            classes=classes,
+            photos=[
+                Listed(row["name"], row["label"], row["split"]) for row in files.read_csv(folder / "split.csv")
+            ],
+            predictions=predictions,
+            history=_read_history(folder / "history.csv"),
+            path=path,
+            chosen=chosen,
+        )
+    except FileNotFoundError as error:
+        missing = Path(error.filename).name
+        raise RunError(
+            f"{folder} has no {missing}, which every complete run has. Give a folder written by `budwood train`"
+        ) from error
+    except (ValueError, KeyError) as error:
+        raise RunError(
+            f"{folder} holds a damaged file ({type(error).__name__}: {error}). Train again, or restore the run"
+        ) from error
+
+
+def _read_predictions(path: Path) -> tuple[list[str], list[Prediction]]:
+    # Not read_csv: with hundreds of classes, a dict of every probability of every photo takes gigabytes.
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        rows = csv.reader(file)
+        header = next(rows, [])
+        at = {column: position for position, column in enumerate(header)}
+        name, split, true, predicted = (at[column] for column in ("name", "split", "true", "predicted"))
+        predictions = [
+            Prediction(
+                name=row[name],
+                split=row[split],
+                true=row[true],
+                predicted=row[predicted],
+                probability=float(row[at["p:" + row[predicted]]]),
+                true_probability=float(row[at["p:" + row[true]]]),
+            )
+            for row in rows
+        ]
+    return [column.removeprefix("p:") for column in header if column.startswith("p:")], predictions
+
+
+def _read_history(path: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for row in files.read_csv(path):
+        figures = {key: _number(text) for key, text in row.items() if key not in ("phase", "epoch")}
+        rows.append({"phase": row["phase"], "epoch": int(float(row["epoch"])), **figures})
+    return rows
+
+
+def _number(text: str | None) -> float:
+    return float(text) if text else math.nan
+
+
+def _read_path(path: Path) -> tuple[list[dict[str, Any]], float | None]:
+    if not path.exists():
+        return [], None
+    content = files.read_json(path)
+    return content["path"], float(content["chosen"])

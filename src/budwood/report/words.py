@@ -1,0 +1,155 @@
+"""The report's figures as words."""
+
+import math
+import unicodedata
+from collections.abc import Sequence
+
+NO_BREAK = "\u00a0"
+_BIDI = {chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F)}
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A share in [0, 1] as a percentage.
+
+    >>> percent(0.918).replace("\\u00a0", " ")
+    '91.8 %'
+    """
+    return "–" if not math.isfinite(share) else f"{100 * share:.{digits}f}{NO_BREAK}%"
+
+
+def count(n: int, noun: str, plural: str = "") -> str:
+    """A number with its noun.
+
+    >>> count(1, "photo"), count(3670, "photo"), count(2, "class", "classes")
+    ('1 photo', '3,670 photos', '2 classes')
+    """
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them.
+
+    >>> duration(0.42), duration(41.3), duration(200), duration(7300)
+    ('0.4 s', '41 s', '3 min 20 s', '2 h 2 min')
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def strength(value: float) -> str:
+    """An L2 strength, short.
+
+    >>> strength(0.0031622776), strength(1e-05), strength(10.0)
+    ('0.0032', '1e-05', '10')
+    """
+    return f"{value:.2g}"
+
+
+def shown(text: object) -> str:
+    """Text that can be shown on one line: control, direction and surrogate characters are spelled out.
+
+    >>> shown("two\\nlines")
+    'two\\\\nlines'
+    """
+    return "".join(
+        char.encode("unicode_escape", "backslashreplace").decode("ascii")
+        if unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in _BIDI
+        else char
+        for char in str(text)
+    )
+
+
+def shorten(text: str, length: int = 40) -> str:
+    """Text of at most `length` characters, the middle left out.
+
+    >>> shorten("a_class_name_without_end", 12)
+    'a_clas…t_end'
+    """
+    if len(text) <= length:
+        return text
+    tail = (length - 1) // 2
+    return f"{text[: length - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def name(text: object, length: int = 40) -> str:
+    """A class name or file name inside a sentence.
+
+    >>> name("roses")
+    '“roses”'
+    """
+    return f"“{shorten(shown(text), length)}”"
+
+
+def verdict(scores: dict, split: str) -> str:
+    """The one sentence at the top of the report.
+
+    >>> verdict({"n": 367, "accuracy": 0.918, "accuracy_ci95": [0.886, 0.942]}, "test").replace("\\u00a0", " ")
+    'On 367 test photos never used for training, 91.8 % are classified correctly (95 % interval 88.6 % to 94.2 %).'
+    """
+    low, high = scores["accuracy_ci95"]
+    n = scores["n"]
+    where = f"On {count(n, f'{split} photo')} never used for training"
+    return (
+        f"{where}, {percent(scores['accuracy'])} {'is' if n == 1 else 'are'} classified correctly "
+        f"(95{NO_BREAK}% interval {percent(low)} to {percent(high)})."
+    )
+
+
+def remarks(scores: dict, split: str, classes: Sequence[str]) -> list[str]:
+    """What else a reader should know before trusting the figure, most important first.
+
+    `scores` is one split's part of `metrics.json`; its `confusion` has one row for each true class.
+    """
+    lines = []
+    if split == "validation":
+        lines.append(
+            "No test was asked for (--no-test). These are validation photos, which were also used for choices made "
+            "during training, so the figure may be too high. Train without --no-test for one to rely on."
+        )
+    low, high = scores["accuracy_ci95"]
+    if high - low > 0.1:
+        lines.append(
+            f"The interval is wide because {count(scores['n'], f'{split} photo')} "
+            f"{'is' if scores['n'] == 1 else 'are'} few; more photos make it narrower."
+        )
+    support = [sum(row) for row in scores["confusion"]]
+    most = max(range(len(classes)), key=support.__getitem__)
+    lines.append(
+        f"Always answering {name(classes[most])}, the most frequent class, "
+        f"would be right for {percent(support[most] / max(sum(support), 1))}."
+    )
+    pairs = confusions(scores["confusion"])
+    if len(pairs) > 1 and pairs[0][2] == 1:
+        lines.append(f"{len(pairs):,} photos are misclassified, no two of them in the same way.")
+    elif pairs:
+        lines.append(f"Most frequent mistake: {confusion_words(pairs[0], classes)}")
+    else:
+        lines.append(f"No {split} photo is misclassified.")
+    return lines
+
+
+def confusions(matrix: Sequence[Sequence[int]]) -> list[tuple[int, int, int, int]]:
+    """The mistakes (true class, predicted class, times, photos of the true class), most frequent first."""
+    found = [
+        (true, predicted, times, sum(row))
+        for true, row in enumerate(matrix)
+        for predicted, times in enumerate(row)
+        if times and true != predicted
+    ]
+    return sorted(found, key=lambda pair: (-pair[2], -pair[2] / pair[3], pair[0], pair[1]))
+
+
+def confusion_words(pair: tuple[int, int, int, int], classes: Sequence[str]) -> str:
+    """One kind of mistake as a sentence."""
+    true, predicted, times, total = pair
+    return (
+        f"{name(classes[true])} taken for {name(classes[predicted])} "
+        f"{'once' if times == 1 else f'{times:,} times'}, "
+        f"{percent(times / total)} of its {count(total, 'photo')}."
+    )

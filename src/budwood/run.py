@@ -1,0 +1,258 @@
+"""Run: what a training leaves behind, and what can be asked of it."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+import numpy as np
+from jaxtyping import Float
+
+from budwood.data.check import check
+from budwood.data.images import ImageLike
+from budwood.data.manifest import Photo
+from budwood.data.sources import read_source
+from budwood.errors import DataError, ImageError, RunError
+from budwood.evaluation.metrics import compute_metrics
+from budwood.features.extract import stream
+from budwood.files import read_csv, read_json
+from budwood.model import Artifact, load_artifact
+from budwood.progress import SILENT, Progress
+from budwood.recipe import Recipe
+from budwood.report.page import write_report
+from budwood.report.words import verdict
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a run says of one picture."""
+
+    name: str
+    label: str | None
+    """The most probable class; None when the picture cannot be read."""
+    probability: float | None
+    probabilities: dict[str, float]
+    """Of every class, in the order of `Run.classes`."""
+    error: str | None = None
+    """Why the picture cannot be read."""
+
+    def top(self, k: int) -> list[tuple[str, float]]:
+        """The k most probable classes with their probabilities, the most probable first."""
+        return sorted(self.probabilities.items(), key=lambda item: -item[1])[:k]
+
+    def to_json(self, k: int = 1) -> dict[str, Any]:
+        """The prediction as plain values, with the k most probable classes."""
+        if self.error is not None:
+            return {"name": self.name, "error": self.error}
+        top = [{"label": label, "probability": share} for label, share in self.top(k)]
+        return {"name": self.name, "label": self.label, "probability": self.probability, "top": top}
+
+
+def load(folder: str | os.PathLike) -> "Run":
+    """The complete run in a directory. Raises RunError when there is none.
+
+    >>> load("runs/first").classes                                        # doctest: +SKIP
+    ['daisy', 'dandelion', 'roses', 'sunflowers', 'tulips']
+    """
+    return Run(folder)
+
+
+class Run:
+    """A complete run directory."""
+
+    def __init__(self, folder: str | os.PathLike):
+        self.folder = Path(folder)
+        if not (self.folder / "run.json").is_file():
+            raise RunError(
+                f"{self.folder} is not a run: it has no run.json. Give the directory that `budwood train -o` wrote"
+            )
+        self.info: dict[str, Any] = self._read("run.json")
+        state = self.info.get("state")
+        if state != "complete":
+            reason = f" ({self.info['error']})" if self.info.get("error") else ""
+            raise RunError(
+                f"the run in {self.folder} is not complete but {state}{reason}. "
+                "Give the command that began it again, with --resume"
+            )
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r})"
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """The content of metrics.json."""
+        return self._read("metrics.json")
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The resolved recipe: run again on the same photos it gives the same result."""
+        return Recipe.load(self.folder / "recipe.toml")
+
+    @cached_property
+    def splits(self) -> list[dict[str, str]]:
+        """The rows of split.csv: name, label, split, sha256, width, height."""
+        return read_csv(self.folder / "split.csv")
+
+    @property
+    def classes(self) -> list[str]:
+        """Class names in the order of the model's outputs."""
+        return self._read("model/model.json")["classes"]
+
+    @property
+    def model(self) -> keras.Model:
+        """A plain Keras model: raw 0-255 RGB pixels `(None, S, S, 3)` in, probabilities `(None, K)` out."""
+        return self._artifact.model
+
+    def predict(
+        self,
+        images: ImageLike | Sequence[ImageLike],
+        *,
+        names: Sequence[str] | None = None,
+        progress: Progress = SILENT,
+    ) -> list[Prediction]:
+        """The classes of pictures, in their order. One that cannot be read has `error` and no label.
+
+        Args:
+            images: paths, encoded bytes, PIL images, uint8 arrays `(H, W)`, `(H, W, 3)` or `(H, W, 4)`, one or many.
+            names: what to call them; by default the path, or "image N".
+
+        >>> run.predict(["a.jpg", "b.jpg"])[0].top(3)                     # doctest: +SKIP
+        [('tulips', 0.93), ('roses', 0.06), ('daisy', 0.01)]
+        """
+        pictures = _many(images)
+        names = (
+            names if names is not None else [_name_of(image, index) for index, image in enumerate(pictures)]
+        )
+        artifact = self._artifact
+        features = artifact.features(engine=self.recipe.backbone.engine)
+        predictions = []
+        with progress.stage("predict", total=len(pictures)) as stage:
+            rows = stream(pictures, features.part, size=artifact.size, resize=artifact.resize)
+            for name, row in zip(names, rows, strict=True):
+                if isinstance(row, ImageError):
+                    predictions.append(Prediction(name, None, None, {}, str(row)))
+                else:
+                    shares = artifact.probabilities(row[None])[0]
+                    predictions.append(_prediction(name, artifact.classes, shares))
+                stage.advance()
+        return predictions
+
+    def predict_proba(
+        self, images: ImageLike | Sequence[ImageLike], *, progress: Progress = SILENT
+    ) -> Float[np.ndarray, "n classes"]:
+        """Class probabilities of pictures, float64. Raises ImageError at the first that cannot be read."""
+        predictions = self.predict(images, progress=progress)
+        for prediction in predictions:
+            if prediction.error is not None:
+                raise ImageError(f"{prediction.name}: {prediction.error}")
+        rows = [list(prediction.probabilities.values()) for prediction in predictions]
+        return np.array(rows, dtype=np.float64).reshape(len(rows), len(self.classes))
+
+    def evaluate(
+        self,
+        data: str | os.PathLike,
+        *,
+        split: Literal["unseen", "train", "validation", "test", "all"] = "unseen",
+        progress: Progress = SILENT,
+    ) -> dict[str, Any]:
+        """The metrics of the saved model on labelled photos: the keys of `metrics["test"]`.
+
+        Args:
+            data: a folder in any layout that `train` takes.
+            split: "unseen" leaves out every photo (by its bytes) that this run trained on or chose by;
+                "train", "validation", "test" are this run's own parts; "all" is everything in the folder.
+
+        Raises:
+            DataError: a class that the run does not know, or no photo left.
+        """
+        if split not in ("unseen", "all", *SPLITS):
+            raise DataError(f"no split `{split}`. Give unseen, train, validation, test or all")
+        checked = check(read_source(data), max_bad=1.0, progress=progress, minimum=None)
+        self._refuse_unknown_classes(checked.classes)
+        photos = [photo for photo in checked.photos if self._belongs(photo, split)]
+        artifact = self._artifact
+        with artifact.features(engine=self.recipe.backbone.engine) as features:
+            extraction = features.compute(photos, progress)
+            photos = [photo for photo in photos if photo.name not in extraction.failed]
+            if not photos:
+                raise DataError(
+                    f"no photo of {data} belongs to `{split}`: of {len(checked.photos)} usable photos, all were left "
+                    "out. Give other photos, or --split all"
+                )
+            probabilities = artifact.probabilities(features.rows(photos))
+        labels = np.array([artifact.classes.index(photo.label) for photo in photos])
+        resamples, seed = self.recipe.evaluate.resamples, self.recipe.seed
+        return compute_metrics(labels, probabilities, artifact.classes, resamples=resamples, seed=seed)
+
+    def write_report(self, data: str | os.PathLike | None = None) -> Path:
+        """Writes report.html again, with pictures where `data` still holds them."""
+
+        photos = {} if data is None else {photo.name: photo.image for photo in read_source(data).photos}
+        return write_report(self.folder, photos)
+
+    def summary(self) -> str:
+        """The result in a few lines."""
+        split = "test" if self.metrics["test"] else "validation"
+        return "\n".join(
+            [
+                verdict(self.metrics[split], split).replace("\u00a0", " "),
+                f"run     {self.folder}",
+                f"report  {self.folder / 'report.html'}",
+            ]
+        )
+
+    @cached_property
+    def _artifact(self) -> Artifact:
+        return load_artifact(self.folder / "model")
+
+    @cached_property
+    def _split_of(self) -> dict[str, str]:
+        return {row["sha256"]: row["split"] for row in self.splits}
+
+    def _belongs(self, photo: Photo, split: str) -> bool:
+        own = self._split_of.get(photo.sha256)
+        if split == "all":
+            return True
+        return own in (None, "test") if split == "unseen" else own == split
+
+    def _refuse_unknown_classes(self, classes: Sequence[str]) -> None:
+        unknown = [label for label in classes if label not in self.classes]
+        if unknown:
+            raise DataError(
+                f"the run does not know the class {', '.join(unknown[:3])}. It knows: {', '.join(self.classes[:10])}. "
+                "Rename the folders, or leave them out"
+            )
+
+    def _read(self, name: str) -> Any:
+        try:
+            return read_json(self.folder / name)
+        except (OSError, ValueError) as error:
+            raise RunError(
+                f"cannot read {self.folder / name}: {error}. Copy the run again, or train again"
+            ) from error
+
+
+def _many(images: Any) -> list[Any]:
+    if isinstance(images, (str, bytes, os.PathLike)) or hasattr(images, "getexif"):
+        return [images]
+    if isinstance(images, np.ndarray) and (
+        images.ndim == 2 or (images.ndim == 3 and images.shape[-1] in (1, 3, 4))
+    ):
+        return [images]
+    return list(images)
+
+
+def _name_of(image: Any, index: int) -> str:
+    return os.fspath(image) if isinstance(image, (str, os.PathLike)) else f"image {index}"
+
+
+def _prediction(name: str, classes: Sequence[str], shares: Float[np.ndarray, "classes"]) -> Prediction:
+    best = int(shares.argmax())
+    return Prediction(
+        name, classes[best], float(shares[best]), dict(zip(classes, shares.tolist(), strict=True))
+    )

@@ -1,0 +1,198 @@
+"""The run directory while it is being written: its state, its stages, and what happens when something fails."""
+
+import errno
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from budwood import __version__
+from budwood.cache import cache_dir
+from budwood.errors import RunError
+from budwood.files import read_json, write_json
+from budwood.progress import SILENT, Progress
+
+OUR_FILES = [
+    "run.json",
+    "recipe.toml",
+    "split.csv",
+    "check.json",
+    "history.csv",
+    "linear_path.json",
+    "metrics.json",
+    "predictions.csv",
+    "model",
+    "report.html",
+    "logs",
+    "checkpoints",
+]
+FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class RunDirectory:
+    """Writes a run. `state` in run.json is "running", then "complete" or "failed"."""
+
+    def __init__(self, folder: Path, requested: dict[str, Any], command: str, progress: Progress = SILENT):
+        self.folder = folder
+        self.progress = progress
+        self.info: dict[str, Any] = {
+            "state": "running",
+            "budwood": __version__,
+            "command": command,
+            "started": _now(),
+            "finished": None,
+            "stages": [],
+            "requested": requested,
+            "notes": [],
+        }
+
+    def refuse_unless_free(self, *, overwrite: bool = False, resume: bool = False) -> None:
+        """Raises RunError when the folder holds something that may not be replaced, or is in use.
+
+        Changes nothing on disk, so that a wrong command leaves no trace.
+        """
+        _refuse_unless_free(self.folder, self.info["requested"], overwrite=overwrite, resume=resume)
+
+    @contextmanager
+    def running(self, *, overwrite: bool = False, resume: bool = False) -> Iterator[None]:
+        """The training's time in the directory: "complete" at its end, "failed" with the reason otherwise."""
+        with _lock(self.folder), _mend_disk_errors(self.folder):
+            self.refuse_unless_free(overwrite=overwrite, resume=resume)
+            _empty(self.folder)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            try:
+                self.save()
+                yield
+            except BaseException as error:
+                self._fail(error)
+                raise
+            self.info.update(state="complete", finished=_now())
+            self.save()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """One named piece of the training; its seconds go into run.json."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.info["stages"].append({"name": name, "seconds": round(time.perf_counter() - started, 3)})
+
+    def note(self, line: str) -> None:
+        """A line for the user, shown now and kept in run.json."""
+        self.info["notes"].append(line)
+        self.progress.say(line)
+
+    def _fail(self, error: BaseException) -> None:
+        reason = "interrupted" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
+        self.info.update(state="failed", finished=_now(), error=reason)
+        # On a full disk even this may fail; "running" without a lock is then known to be dead.
+        with suppress(OSError):
+            self.save()
+
+    def save(self) -> None:
+        write_json(self.folder / "run.json", self.info)
+
+
+def next_free(parent: Path, stem: str) -> Path:
+    """The first of parent/stem-1, parent/stem-2 ... that does not exist."""
+    number = 1
+    while (parent / f"{stem}-{number}").exists():
+        number += 1
+    return parent / f"{stem}-{number}"
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    # The lock lies in the cache, so that a run holds nothing but results.
+    locks = cache_dir() / "locks"
+    locks.mkdir(exist_ok=True)
+    name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:32]
+    lock = filelock.FileLock(locks / f"{name}.lock", timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        raise RunError(
+            f"{folder} is in use by another training. Wait for it, or give another directory"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _mend_disk_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL_DISK:
+            raise RunError(
+                f"no space left while writing the run in {folder}. Free some space and run the command again "
+                "with --resume: the features computed so far are kept"
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
+            raise RunError(
+                f"cannot write the run in {folder}: {error}. Give a directory that you may write"
+            ) from error
+        raise
+
+
+def _refuse_unless_free(folder: Path, requested: dict[str, Any], *, overwrite: bool, resume: bool) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"{folder} is a file. Give a directory that does not exist yet")
+    try:
+        content = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    except OSError as error:
+        raise RunError(f"cannot read {folder}: {error.strerror}") from error
+    if not content:
+        return
+    if not (overwrite or resume):
+        raise RunError(
+            f"{folder} is not empty. Give another directory, or --overwrite to replace the run in it, "
+            "or --resume to go on with one that was interrupted"
+        )
+    foreign = [name for name in content if name not in OUR_FILES and not name.startswith(".")]
+    if "run.json" not in content or foreign:
+        what = f"it holds {foreign[0]}" if foreign else "it holds no run.json"
+        raise RunError(
+            f"{folder} is not a run of Budwood ({what}), so it is left as it is. Give another directory"
+        )
+    if resume and not overwrite:
+        _refuse_other_request(folder, requested)
+
+
+def _refuse_other_request(folder: Path, requested: dict[str, Any]) -> None:
+    try:
+        before = read_json(folder / "run.json")
+    except (OSError, ValueError):
+        return
+    if before.get("state") == "complete":
+        raise RunError(
+            f"{folder} holds a complete run: there is nothing to resume. Use it, or give --overwrite"
+        )
+    if before.get("requested") not in (None, requested):
+        raise RunError(
+            f"{folder} was begun with another recipe or other data. Give the same command as before with --resume, "
+            "or --overwrite to start anew"
+        )
+
+
+def _empty(folder: Path) -> None:
+    for name in OUR_FILES:
+        path = folder / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
