@@ -6,8 +6,10 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
+import numpy as np
 import pytest
 from jaxtyping import install_import_hook
+from PIL import Image
 
 # Kept in a variable: the hook lasts as long as the object does.
 _shapes = install_import_hook("budwood", "beartype.beartype")
@@ -41,3 +43,43 @@ def test_data() -> Path:
     if not folder or not Path(folder, "datasets").is_dir():
         pytest.skip("BUDWOOD_TEST_DATA does not name the folder of real photos and weights")
     return Path(folder).resolve()
+
+
+COLOURS = {"blue": (40, 60, 200), "green": (40, 170, 60), "red": (200, 50, 40)}
+
+
+def write_colours(folder: Path, photos_per_class: int = 14) -> Path:
+    """Class folders of noisy pictures of one colour each, a few of them of a colour between two classes."""
+    rng = np.random.default_rng(0)
+    for label, colour in COLOURS.items():
+        (folder / label).mkdir(parents=True)
+        for number in range(photos_per_class):
+            pixels = rng.normal(colour, 60, size=(48, 64, 3)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / label / f"{label} {number:02}.jpg")
+    return folder
+
+
+@pytest.fixture
+def colours(tmp_path) -> Path:
+    """A small data set of three easy classes."""
+    return write_colours(tmp_path / "colours")
+
+
+@pytest.fixture(scope="session")
+def session_colours(tmp_path_factory) -> Path:
+    """The same data set for tests that do not change it."""
+    return write_colours(tmp_path_factory.mktemp("data") / "colours")
+
+
+@pytest.fixture(scope="session")
+def session_run(session_cache, session_colours, tmp_path_factory) -> Path:
+    """A complete run on the colours, for tests that do not change it."""
+    from budwood.pipeline import train
+    from budwood.progress import SILENT
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BUDWOOD_CACHE", str(session_cache))
+        folder = tmp_path_factory.mktemp("runs") / "colours"
+        return train(
+            session_colours, folder, settings=["data.size=64", "evaluate.resamples=200"], progress=SILENT
+        ).folder

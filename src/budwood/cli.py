@@ -13,7 +13,6 @@ from budwood.errors import BudwoodError
 
 # TensorFlow's own chatter would bury ours; whoever sets the variable keeps it.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 app = typer.Typer(
     name="budwood",
@@ -90,7 +89,7 @@ def check(data: Data, as_json: AsJson = False, quiet: Quiet = False) -> None:
     from budwood.data.sources import read_source
     from budwood.progress import choose_progress
 
-    found = check_photos(read_source(data), max_bad=1.0, progress=choose_progress(quiet or as_json))
+    found = check_photos(read_source(data), for_training=False, progress=choose_progress(quiet or as_json))
     if as_json:
         _print_json(found.to_json())
     else:
@@ -250,9 +249,10 @@ def cache_info(as_json: AsJson = False) -> None:
     if as_json:
         _print_json(info)
         return
-    print(f"folder  {info['folder']}\nsize    {info['bytes'] / 1e6:,.1f} MB of at most {info['limit'] / 1e9:,.1f} GB")
-    for part in info["parts"]:
-        print(f"{part['fingerprint']}  {part['rows']:>8,} rows  {part['bytes'] / 1e6:>10,.1f} MB  last used {part['last_used']}")
+    print(f"folder  {info['folder']}\nsize    {info['total'] / 1e6:,.1f} MB of at most {info['limit'] / 1e9:,.1f} GB")
+    for part in info["fingerprints"]:
+        size = f"{part['rows']:>8,} rows  {part['bytes'] / 1e6:>10,.1f} MB"
+        print(f"{part['fingerprint']}  {size}  last used {part['last_used']}{'  in use' * part['in_use']}")
 
 
 @cache_app.command("clear")

@@ -17,11 +17,11 @@ class DataError(BudwoodError):
 
 
 class ImageError(BudwoodError):
-    """One picture that cannot be decoded; `kind` is the fault in one word, such as "truncated"."""
+    """One picture that cannot be decoded: `fault` says why, `kind` in one word, such as "truncated"."""
 
-    def __init__(self, message: str, kind: str = "unreadable"):
-        super().__init__(message)
-        self.kind = kind
+    def __init__(self, fault: str, kind: str = "unreadable", path: object = None):
+        super().__init__(fault if path is None else f"{path}: {fault}")
+        self.fault, self.kind = fault, kind
 
 
 class BackboneError(BudwoodError):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from budwood import files
 from budwood.backbones.registry import get_backbone
@@ -262,8 +262,8 @@ def write_phase(folder: Path, phase: PhaseResult) -> None:
 def write_metrics(
     folder: Path,
     classes: Sequence[str],
-    labels: dict[str, Int[np.ndarray, "n"]],
-    probabilities: dict[str, Float[np.ndarray, "n classes"]],
+    labels: dict[str, np.ndarray],
+    probabilities: dict[str, np.ndarray],
     phase: PhaseResult,
 ) -> None:
     """`metrics.json`: validation and test of the reloaded model, and what each phase gave."""

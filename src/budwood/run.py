@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
@@ -157,7 +157,7 @@ class Run:
         self,
         data: str | os.PathLike,
         *,
-        split: Literal["unseen", "train", "validation", "test", "all"] = "unseen",
+        split: str = "unseen",
         progress: Progress = SILENT,
     ) -> dict[str, Any]:
         """The metrics of the saved model on labelled photos: the keys of `metrics["test"]`.
@@ -172,7 +172,7 @@ class Run:
         """
         if split not in ("unseen", "all", *SPLITS):
             raise DataError(f"no split `{split}`. Give unseen, train, validation, test or all")
-        checked = check(read_source(data), max_bad=1.0, progress=progress, minimum=None)
+        checked = check(read_source(data), for_training=False, progress=progress)
         self._refuse_unknown_classes(checked.classes)
         photos = [photo for photo in checked.photos if self._belongs(photo, split)]
         artifact = self._artifact

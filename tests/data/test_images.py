@@ -145,6 +145,7 @@ def test_decode__exif_rotated_jpeg():
     assert measure(data) == (128, 64)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("exif", [b"Exif\0\0garbage", b"Exif\0\0II*\0\x08\0\0\0\xff\xff"])
 def test_decode__damaged_exif_is_passed_over(exif):
     assert decode(saved(noise(8, 8), "JPEG", exif=exif)).shape == (8, 8, 3)

@@ -7,21 +7,18 @@ import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from budwood.backbones.contract import Backbone
 from budwood.backbones.weights import LayerWeights, read_h5
 from budwood.errors import WeightsError
 
-if TYPE_CHECKING:
-    import keras
 
-
-def _symmetric() -> "keras.Layer":
+def _symmetric(pixels: Any) -> Any:
     """Pixels to [-1, 1]: the style that Keras calls "tf"."""
     import keras
 
-    return keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="preprocess")
+    return keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="preprocess")(pixels)
 
 
 def _network(x: Any, function: str) -> Any:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from budwood.backbones.weights import LayerWeights, assign
 from budwood.errors import BackboneError
@@ -16,6 +16,7 @@ PREPROCESS = "preprocess"
 """Layers whose name begins so are ours; every other layer is the network's own."""
 
 
+@runtime_checkable
 class Pretrained(Protocol):
     """Where a network's ImageNet weights come from."""
 
@@ -52,8 +53,8 @@ class Backbone:
     """What the network itself sees, after the preprocessing."""
     sweet_spot: str
     """What it is good for, in a few words."""
-    preprocess: Callable[[], "keras.Layer"] = field(repr=False)
-    """Makes the layer from raw 0-255 pixels to `input_range`, named "preprocess"."""
+    preprocess: Callable[[Any], Any] = field(repr=False)
+    """Adds to a Keras tensor of raw 0-255 pixels what brings them to `input_range`; the last layer is "preprocess"."""
     network: Callable[[Any], Any] = field(repr=False)
     """Adds the network's layers to a Keras tensor of preprocessed pixels; gives its feature map."""
     block: str = field(repr=False)
@@ -92,7 +93,7 @@ class Backbone:
         # Read before the graph is built, so that bad weights fail at once.
         found = self._read(weights)
         pixels = keras.Input((size, size, 3), name="pixels", dtype="float32")
-        model = keras.Model(pixels, self.network(self.preprocess()(pixels)), name=self.name)
+        model = keras.Model(pixels, self.network(self.preprocess(pixels)), name=self.name)
         if found is None:
             return _with_seed(model, seed)
         assign(model, found, self.name)

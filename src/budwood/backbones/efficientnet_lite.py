@@ -54,10 +54,10 @@ def _blocks(width: float, depth: float) -> Iterator[tuple[str, int, int, int, in
             yield name, kernel, _round_channels(channels, width), expansion, stride if letter == "a" else 1
 
 
-def _preprocess() -> "keras.Layer":
+def _preprocess(pixels: Any) -> Any:
     import keras
 
-    return keras.layers.Rescaling(1 / 128, offset=-127 / 128, name="preprocess")
+    return keras.layers.Rescaling(1 / 128, offset=-127 / 128, name="preprocess")(pixels)
 
 
 def _network(x: Any, width: float, depth: float) -> Any:

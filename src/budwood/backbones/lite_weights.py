@@ -22,7 +22,7 @@ from budwood.backbones.weights import existing_file
 from budwood.errors import WeightsError
 
 MAGIC = 0x1950A86A20F9469CFC6C
-STORAGES = {
+STORAGES: dict[str, np.dtype] = {
     "DoubleStorage": np.dtype("<f8"),
     "FloatStorage": np.dtype("<f4"),
     "HalfStorage": np.dtype("<f2"),
@@ -94,7 +94,10 @@ def read_checkpoint(path: Path, sha256: str | None = None) -> dict[str, np.ndarr
         WeightsError: when the file is missing, is not the genuine one, is damaged, or names anything that a state dict
             does not need.
     """
-    content = existing_file(path).read_bytes()
+    try:
+        content = existing_file(path).read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read ({error.strerror}). Check its permissions.") from error
     if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
         raise WeightsError(
             f"{path} is not the genuine file: its SHA-256 differs from {sha256}. Install the package again "
@@ -122,7 +125,8 @@ def _parse(content: bytes) -> dict[str, np.ndarray]:
     reader = _Reader(stream)
     tensors = reader.load()
     keys = _Reader(stream).load()
-    storages, position = {}, stream.tell()
+    storages: dict[str, np.ndarray] = {}
+    position = stream.tell()
     for key in keys:
         dtype = reader.dtypes[key]
         count = int.from_bytes(content[position : position + 8], "little")

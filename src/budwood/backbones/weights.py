@@ -94,17 +94,22 @@ def assign(model: "keras.Model", weights: LayerWeights, network: str) -> None:
     layers = {layer.name: layer for layer in model.layers if layer.weights}
     shapes = {name: [tuple(weight.shape) for weight in layer.weights] for name, layer in layers.items()}
     found = weights.arrays
-    if weights.in_order and list(shapes.values()) == [_shapes(arrays) for arrays in found.values()]:
+    renamed = not layers.keys() <= found.keys()
+    if (
+        renamed
+        and weights.in_order
+        and list(shapes.values()) == [_shapes(arrays) for arrays in found.values()]
+    ):
         found = dict(zip(layers, found.values(), strict=True))
     missing = [name for name in layers if name not in found]
     unlike = [name for name in layers if name in found and shapes[name] != _shapes(found[name])]
     if missing or unlike:
-        first = (missing or unlike)[0]
-        fault = (
-            f"it lacks {len(missing)} of {len(layers)} layers, the first of them {first}"
-            if missing
-            else f"{len(unlike)} layers differ in shape, the first of them {first}: {_shapes(found[first])}, not {shapes[first]}"
-        )
+        if missing:
+            fault = f"it lacks {len(missing)} of {len(layers)} layers, the first of them {missing[0]}"
+        else:
+            first = unlike[0]
+            fault = f"{len(unlike)} layers differ in shape, the first of them {first}: "
+            fault += f"{_shapes(found[first])} where {shapes[first]} is expected"
         raise WeightsError(
             f"{weights.source} is not for {network}: {fault}. {_what_it_is(weights)}"
             f"Give weights of {network} ({model.count_params():,} numbers)."

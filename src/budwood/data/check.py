@@ -41,7 +41,9 @@ class Check:
         }
 
 
-def check(manifest: Manifest, *, max_bad: float = 0.2, progress: Progress = SILENT) -> Check:
+def check(
+    manifest: Manifest, *, max_bad: float = 0.2, for_training: bool = True, progress: Progress = SILENT
+) -> Check:
     """Decodes every photo, compares them by SHA-256, and gives what can be used and what is wrong.
 
     Photos that cannot be decoded are left out; so are all copies of a photo that stands under two labels, and the
@@ -51,6 +53,7 @@ def check(manifest: Manifest, *, max_bad: float = 0.2, progress: Progress = SILE
     Args:
         manifest: what to check.
         max_bad: share, in [0, 1], of photos that may be impossible to decode.
+        for_training: refuse data from which nothing can be learned; otherwise anything goes.
 
     Raises:
         DataError: more than `max_bad` cannot be decoded, fewer than two classes are left, a class has fewer than
@@ -59,7 +62,8 @@ def check(manifest: Manifest, *, max_bad: float = 0.2, progress: Progress = SILE
     inspected = _inspect_all(manifest.photos, progress)
     readable = [photo for photo in inspected if isinstance(photo, Photo)]
     bad = [problem for problem in inspected if isinstance(problem, Problem)]
-    _refuse_too_many_bad(bad, len(inspected), max_bad)
+    if for_training:
+        _refuse_too_many_bad(bad, len(inspected), max_bad)
     kept, same = _compare(readable)
     tiny = [
         Problem(photo.name, "tiny", f"only {photo.width} x {photo.height} pixels")
@@ -72,7 +76,8 @@ def check(manifest: Manifest, *, max_bad: float = 0.2, progress: Progress = SILE
         for label in manifest.classes
         if label not in classes
     ]
-    _refuse_too_few(kept, classes)
+    if for_training:
+        _refuse_too_few(kept, classes)
     problems = (*manifest.problems, *bad, *same, *tiny, *lost)
     return Check(tuple(kept), classes, problems, num_found=len(inspected), num_bad=len(bad))
 

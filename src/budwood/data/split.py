@@ -35,7 +35,7 @@ def assign_splits(
     wanted = {"validation": shares[1], "test": shares[2] if test else 0.0}
     carved = {split: share for split, share in wanted.items() if share > 0 and split not in given}
     pool = [photo for photo in photos if photo.split in (None, "train")]
-    chosen = _divide(pool, {"train": 1 - sum(carved.values()), **carved}, seed)
+    chosen = _divide(pool, {"train": 1.0 - sum(carved.values()), **carved}, seed)
     return tuple(replace(photo, split=chosen.get(photo.name, photo.split)) for photo in photos)
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from budwood.data.manifest import Photo
 from budwood.features.cut import fingerprint
-from budwood.features.extract import Extraction, FrozenPart, extract
+from budwood.features.extract import Extraction, FrozenPart, extract, key
 from budwood.features.store import FeatureStore, Rows
 from budwood.progress import SILENT, Progress
 

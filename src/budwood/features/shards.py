@@ -117,6 +117,7 @@ def read_shard(marker: Path) -> Shard:
             all(isinstance(key, str) for key in keys)
             and all(isinstance(side, int) for side in shape)
             and dtype in DTYPES
+            and isinstance(checksum, str)
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ShardError(f"{marker} cannot be read: {error}") from error

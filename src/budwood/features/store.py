@@ -68,7 +68,7 @@ class FeatureStore:
     def info(self) -> dict[str, Any]:
         """What the store holds: `folder`, `limit` and `total` in bytes, and `fingerprints`, a list of dicts with
         `fingerprint`, `bytes`, `rows`, `shards`, `last_used` (ISO 8601, UTC) and `in_use`, last used first."""
-        fingerprints = []
+        fingerprints: list[dict[str, Any]] = []
         if self.folder.is_dir():
             with gate(self.folder):
                 for folder in eviction.fingerprint_folders(self.folder):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 440, 260
-LEFT, TOP, BOTTOM = 50, 14, 42
+LEFT, TOP, BOTTOM = 58, 14, 42
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -85,8 +85,11 @@ def line_chart(
         x = across(mark[0])
         anchor, shift = ("end", -5) if x > (LEFT + right) / 2 else ("start", 5)
         parts.append(f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{floor}"/>')
+        # Its name stands where the curves are not: above them if they pass low there, else below.
+        passing = [down(y) for line in lines for at, y, _ in line.points() if at == mark[0]]
+        high = bool(passing) and min(passing) > (TOP + floor) / 2
         parts.append(
-            f'<text class="marked" x="{x + shift:.1f}" y="{floor - 7}" text-anchor="{anchor}">'
+            f'<text class="marked" x="{x + shift:.1f}" y="{TOP + 10 if high else floor - 7}" text-anchor="{anchor}">'
             f"{escape(mark[1])}</text>"
         )
     ends = []
@@ -94,10 +97,8 @@ def line_chart(
         if drawn := line.points():
             parts += _curve(line, drawn, across, down, y_label, show, mark)
             ends.append((down(drawn[-1][1]), line))
-    for y, line in _apart(ends, 16) if len(lines) > 1 else []:
-        parts.append(
-            f'<text class="{line.style}" x="{right + 8}" y="{y + 4:.1f}">{escape(line.name)}</text>'
-        )
+    for y, line in _apart(ends, 16.0) if len(lines) > 1 else []:
+        parts.append(f'<text class="{line.style}" x="{right + 8}" y="{y + 4:.1f}">{escape(line.name)}</text>')
     return Markup("".join([*parts, "</svg>"]))
 
 
@@ -139,7 +140,9 @@ def _epoch_ticks(low: float, high: float) -> list[tuple[float, str]]:
 def _log_ticks(low: float, high: float) -> list[tuple[float, str]]:
     decades = range(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1)
     every = 1 + len(decades) // 8
-    return [(10.0**power, "10" + str(power).translate(_SUPERSCRIPT)) for power in decades if not power % every]
+    return [
+        (10.0**power, "10" + str(power).translate(_SUPERSCRIPT)) for power in decades if not power % every
+    ]
 
 
 def _apart(ends: list[tuple[float, Line]], gap: float) -> list[tuple[float, Line]]:

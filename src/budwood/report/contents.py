@@ -79,7 +79,8 @@ def read_run(folder: Path) -> Contents:
             metrics=files.read_json(folder / "metrics.json"),
             classes=classes,
             photos=[
-                Listed(row["name"], row["label"], row["split"]) for row in files.read_csv(folder / "split.csv")
+                Listed(row["name"], row["label"], row["split"])
+                for row in files.read_csv(folder / "split.csv")
             ],
             predictions=predictions,
             history=_read_history(folder / "history.csv"),

@@ -13,6 +13,7 @@ from budwood import files
 from budwood.data.images import ImageLike
 from budwood.report import sections, words
 from budwood.report.contents import read_run
+from budwood.report.head import describe_head
 
 
 def write_report(folder: Path, photos: Mapping[str, ImageLike] | None = None) -> Path:
@@ -22,7 +23,7 @@ def write_report(folder: Path, photos: Mapping[str, ImageLike] | None = None) ->
         folder: a run directory with `run.json`, `recipe.toml`, `split.csv`, `check.json`, `history.csv`,
             `metrics.json` and `predictions.csv`, and `linear_path.json` after a linear fit.
         photos: where the photos are, by their names in `split.csv`. One that is missing or cannot be read
-            becomes a placeholder; with None, the report has no pictures.
+            becomes a placeholder; without any, the report has no pictures.
 
     Returns:
         The path of the report: one self-contained HTML file.
@@ -31,17 +32,18 @@ def write_report(folder: Path, photos: Mapping[str, ImageLike] | None = None) ->
         RunError: a file of the run is missing or damaged.
     """
     contents = read_run(Path(folder))
+    photos = photos or {}
     template = _environment().get_template("page.html.jinja")
     html = template.render(
         summary=sections.summarize(contents),
-        head=sections.describe_head(contents),
+        head=describe_head(contents),
         confusion=sections.count_confusions(contents),
         per_class=sections.score_classes(contents),
         samples=sections.show_samples(contents, photos),
         mistakes=sections.show_mistakes(contents, photos),
         problems=sections.group_problems(contents),
         made=sections.tell_making(contents),
-        with_pictures=photos is not None,
+        with_pictures=bool(photos),
         resize=contents.recipe.get("data", {}).get("resize", "crop"),
     )
     path = contents.folder / "report.html"
@@ -60,7 +62,11 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        percent=words.percent, count=words.count, duration=words.duration, shown=words.shown, shorten=words.shorten
+        percent=words.percent,
+        count=words.count,
+        duration=words.duration,
+        shown=words.shown,
+        shorten=words.shorten,
     )
     source = Path(__file__).with_name("script.js.jinja").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(source.encode()).digest()).decode("ascii")

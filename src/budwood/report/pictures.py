@@ -44,7 +44,9 @@ def heat_map(confusion: Int[np.ndarray, "classes classes"]) -> str:
     cells[..., 3] = np.where(confusion > 0, 90 + 165 * strength, 0)
     scale = max(1, 800 // num_classes)
     side = num_classes * scale
-    return _data_uri(Image.fromarray(cells).resize((side, side), Image.Resampling.NEAREST), "PNG", optimize=True)
+    return _data_uri(
+        Image.fromarray(cells).resize((side, side), Image.Resampling.NEAREST), "PNG", optimize=True
+    )
 
 
 def _data_uri(image: Image.Image, kind: str, **options) -> str:

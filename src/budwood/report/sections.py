@@ -1,6 +1,5 @@
 """What each section of the report says, as plain values for the template."""
 
-import math
 import random
 from collections import Counter
 from collections.abc import Mapping
@@ -11,8 +10,8 @@ import numpy as np
 from budwood.data.images import ImageLike
 from budwood.evaluation.statistics import wilson_interval
 from budwood.report import words
-from budwood.report.charts import Line, line_chart
 from budwood.report.contents import Contents, Prediction
+from budwood.report.head import best_epoch
 from budwood.report.pictures import heat_map, thumbnail
 
 SPLITS = ("train", "validation", "test")
@@ -32,7 +31,12 @@ FIGURES = [
     ("weighted_recall", "Weighted recall", "mean recall, by photos of the class", True),
     ("weighted_f1", "Weighted F1", "mean F1, by photos of the class", True),
     ("loss", "Loss", "mean negative log-likelihood; lower is better", False),
-    ("ece", "Calibration error", "how far stated probabilities are from the truth (ECE); lower is better", True),
+    (
+        "ece",
+        "Calibration error",
+        "how far stated probabilities are from the truth (ECE); lower is better",
+        True,
+    ),
 ]
 
 
@@ -42,9 +46,10 @@ def summarize(contents: Contents) -> dict[str, Any]:
     scores = contents.metrics[split]
     support = [sum(row) for row in scores["confusion"]]
     verdict = contents.metrics.get("verdict") or {}
+    compared = verdict.get("difference") is not None
     return {
         "run": contents.folder.resolve().name,
-        "data": contents.run.get("data", {}).get("name", ""),
+        "data": contents.run.get("data", {}).get("root_name", ""),
         "started": str(contents.run.get("started", ""))[:16].replace("T", " "),
         "budwood": contents.run.get("budwood", ""),
         "split": split,
@@ -52,7 +57,7 @@ def summarize(contents: Contents) -> dict[str, Any]:
         "interval": scores["accuracy_ci95"],
         "guess": max(support) / max(sum(support), 1),
         "verdict": words.verdict(scores, split),
-        "phases": verdict.get("words", ""),
+        "phases": verdict["words"] if compared else "",
         "remarks": words.remarks(scores, split, contents.classes),
         "facts": _facts(contents),
         "figures": _figures(contents),
@@ -82,8 +87,8 @@ def _facts(contents: Contents) -> list[tuple[str, str, str]]:
         ),
         (
             "Left out by the check",
-            words.count(contents.check.get("bad", 0), "photo"),
-            f"of {contents.check.get('found', 0):,} found; "
+            words.count(contents.check["found"] - contents.check["kept"], "photo"),
+            f"of {contents.check['found']:,} found; "
             f"{words.count(len(contents.check.get('problems', [])), 'problem')} listed below",
         ),
         (
@@ -100,7 +105,8 @@ def _facts(contents: Contents) -> list[tuple[str, str, str]]:
         (
             "Features",
             f"{features.get('computed', 0):,} computed",
-            f"{features.get('found', 0):,} found in the store; {features.get('engine', 'engine unknown')}",
+            f"{features.get('found', 0):,} found in the store"
+            + (f"; {features['engine']}" if features.get("engine") else ""),
         ),
     ]
 
@@ -110,10 +116,14 @@ def _head_fact(contents: Contents) -> tuple[str, str]:
         folds = contents.recipe.get("frozen", {}).get("folds", "")
         return (
             "logistic regression",
-            f"strength {words.strength(contents.chosen)}, chosen by {folds}-fold cross-validation",
+            f"strength {words.strength(contents.chosen)}, "
+            + (f"chosen by {folds}-fold cross-validation" if contents.path else "as given"),
         )
     optimizer = contents.recipe.get("frozen", {}).get("optimizer", "gradient descent")
-    return f"trained by {optimizer}", f"best of {words.count(len(contents.history), 'epoch')}: {_best_epoch(contents)}"
+    return (
+        f"trained by {optimizer}",
+        f"best of {words.count(len(contents.history), 'epoch')}: {best_epoch(contents)}",
+    )
 
 
 def _figures(contents: Contents) -> list[dict[str, Any]]:
@@ -134,130 +144,6 @@ def _figures(contents: Contents) -> list[dict[str, Any]]:
         if any(value != "–" for value, _ in cells):
             rows.append({"title": title, "meaning": meaning, "cells": cells})
     return rows
-
-
-def describe_head(contents: Contents) -> dict[str, Any]:
-    """How the head was fitted: charts, a sentence, and the figures behind the charts."""
-    return _describe_path(contents) if contents.chosen is not None else _describe_history(contents)
-
-
-def _describe_path(contents: Contents) -> dict[str, Any]:
-    points, chosen = sorted(contents.path, key=lambda point: point["strength"]), contents.chosen or 0.0
-    at = min(points, key=lambda point: abs(math.log(point["strength"] / chosen)))
-    strengths = [point["strength"] for point in points]
-    mark = (at["strength"], f"chosen: {words.strength(chosen)}")
-    loss = Line("loss", strengths, _column(points, "loss"), _column(points, "loss_se", 0.0))
-    accuracy = Line("accuracy", strengths, _column(points, "accuracy"))
-    folds = contents.recipe.get("frozen", {}).get("folds", "")
-    charts = [
-        ("Loss in cross-validation", loss, "loss", "{:.3g}".format),
-        ("Accuracy in cross-validation", accuracy, "accuracy", _whole_percent),
-    ]
-    return {
-        "lead": (
-            f"The head is a multinomial logistic regression. {words.count(len(points), 'L2 strength')} "
-            f"{'was' if len(points) == 1 else 'were'} tried by {folds}-fold cross-validation on the training "
-            f"photos alone; {words.strength(chosen)} was chosen. The band is one standard error of the loss."
-        ),
-        "charts": [
-            (
-                title,
-                line_chart(
-                    [line],
-                    alt=f"{title} against L2 strength: {_course(line, show)} {mark[1]}.",
-                    x_label="L2 strength",
-                    y_label=key,
-                    log_x=True,
-                    show=show,
-                    mark=mark,
-                ),
-            )
-            for title, line, key, show in charts
-        ],
-        "columns": ["strength", "loss", "standard error", "accuracy"],
-        "rows": [
-            [
-                words.strength(point["strength"]) + (" (chosen)" if point is at else ""),
-                _decimals(point.get("loss")),
-                _decimals(point.get("loss_se")),
-                words.percent(_finite(point.get("accuracy"))),
-            ]
-            for point in points
-        ],
-    }
-
-
-def _describe_history(contents: Contents) -> dict[str, Any]:
-    history, best = contents.history, _best_epoch(contents)
-    epochs = [float(row["epoch"]) for row in history]
-    charts = []
-    for title, key, show in [("Loss", "loss", "{:.3g}".format), ("Accuracy", "accuracy", _whole_percent)]:
-        lines = [
-            Line("validation", epochs, _column(history, f"val_{key}")),
-            Line("train", epochs, _column(history, key), style="second"),
-        ]
-        said = " ".join(f"{line.name}: {_course(line, show)}" for line in lines)
-        chart = line_chart(
-            lines,
-            alt=f"{title} against epoch. {said} Best epoch: {best}.",
-            x_label="epoch",
-            y_label=key,
-            show=show,
-            mark=(float(best), f"best: {best}") if float(best) in epochs else None,
-        )
-        charts.append((title, chart))
-    return {
-        "lead": (
-            f"The head was trained by gradient descent for {words.count(len(history), 'epoch')} on the features of "
-            f"the frozen backbone; the weights of epoch {best}, best on the validation photos, were kept. "
-            "Validation is drawn solid, train dashed."
-        ),
-        "charts": charts,
-        "columns": ["epoch", "train loss", "train accuracy", "validation loss", "validation accuracy", "learning rate"],
-        "rows": [
-            [
-                f"{row['epoch']}" + (" (best)" if row["epoch"] == best else ""),
-                _decimals(row.get("loss")),
-                words.percent(_finite(row.get("accuracy"))),
-                _decimals(row.get("val_loss")),
-                words.percent(_finite(row.get("val_accuracy"))),
-                f"{_finite(row.get('learning_rate')):.2g}",
-            ]
-            for row in history
-        ],
-    }
-
-
-def _best_epoch(contents: Contents) -> int:
-    for phase in contents.metrics.get("phases", []):
-        if phase.get("best_epoch") is not None:
-            return int(phase["best_epoch"])
-    losses = [(row.get("val_loss", math.inf), row["epoch"]) for row in contents.history]
-    return min((pair for pair in losses if math.isfinite(pair[0])), default=(0.0, 0))[1]
-
-
-def _whole_percent(share: float) -> str:
-    return words.percent(share, 0 if abs(100 * share - round(100 * share)) < 0.05 else 1)
-
-
-def _finite(value: float | None) -> float:
-    return math.nan if value is None else float(value)
-
-
-def _decimals(value: float | None) -> str:
-    return "–" if not math.isfinite(_finite(value)) else f"{value:.4f}"
-
-
-def _column(rows: list[dict[str, Any]], key: str, default: float = math.nan) -> list[float]:
-    return [float(value) if (value := row.get(key)) is not None else default for row in rows]
-
-
-def _course(line: Line, show) -> str:
-    points = line.points()
-    if not points:
-        return "no finite values."
-    values = [y for _, y, _ in points]
-    return f"from {show(values[0])} to {show(values[-1])}, between {show(min(values))} and {show(max(values))}."
 
 
 def count_confusions(contents: Contents) -> dict[str, Any]:
@@ -298,15 +184,15 @@ def score_classes(contents: Contents) -> dict[str, Any]:
     scores = contents.metrics[contents.judged]
     rows = []
     for index, name in enumerate(contents.classes):
-        score, total = scores["per_class"][name], sum(scores["confusion"][index])
+        score, total = scores["per_class"][index], sum(scores["confusion"][index])
         right = scores["confusion"][index][index]
-        low, high = wilson_interval(right, total) if total else (0.0, 1.0)
+        low, high = wilson_interval(right, total)
         rows.append({"name": name, "right": right, "total": total, "low": low, "high": high, **score})
     rows.sort(key=lambda row: (row["f1"], row["name"]))
     return {"split": contents.judged, "rows": rows, "tall": len(rows) > 2 * MOST_STRIPS}
 
 
-def show_samples(contents: Contents, photos: Mapping[str, ImageLike] | None) -> dict[str, Any]:
+def show_samples(contents: Contents, photos: Mapping[str, ImageLike]) -> dict[str, Any]:
     """Photos per class and split, and a few training photos of each class (of some, where there are many)."""
     counts: dict[str, Counter[str]] = {name: Counter() for name in contents.classes}
     training: dict[str, list[str]] = {name: [] for name in contents.classes}
@@ -321,9 +207,9 @@ def show_samples(contents: Contents, photos: Mapping[str, ImageLike] | None) -> 
         picked = [picked[i] for i in sorted(chance.sample(range(len(picked)), MOST_STRIPS))]
     resize = contents.recipe.get("data", {}).get("resize", "crop")
     strips = []
-    for name in picked if photos is not None else []:
+    for name in picked if photos else []:
         names = chance.sample(sorted(training[name]), min(SAMPLES, len(training[name])))
-        strips.append((name, [(file, thumbnail((photos or {}).get(file), resize)) for file in names]))
+        strips.append((name, [(file, thumbnail(photos.get(file), resize)) for file in names]))
     splits = [split for split in SPLITS if any(row[split] for row in counts.values())]
     return {
         "splits": splits,
@@ -336,13 +222,13 @@ def show_samples(contents: Contents, photos: Mapping[str, ImageLike] | None) -> 
     }
 
 
-def show_mistakes(contents: Contents, photos: Mapping[str, ImageLike] | None) -> dict[str, Any]:
+def show_mistakes(contents: Contents, photos: Mapping[str, ImageLike]) -> dict[str, Any]:
     """The photos most confidently taken for something else."""
     resize = contents.recipe.get("data", {}).get("resize", "crop")
     wrong = [p for p in contents.predictions if p.split == contents.judged and p.predicted != p.true]
     wrong.sort(key=lambda prediction: (-prediction.probability, prediction.name))
     pictures: list[tuple[Prediction, str | None]] = [
-        (prediction, thumbnail((photos or {}).get(prediction.name), resize)) for prediction in wrong[:MISTAKES]
+        (prediction, thumbnail(photos.get(prediction.name), resize)) for prediction in wrong[:MISTAKES]
     ]
     return {"split": contents.judged, "num_wrong": len(wrong), "pictures": pictures}
 
@@ -366,11 +252,11 @@ def tell_making(contents: Contents) -> dict[str, Any]:
     return {
         "command": run.get("command", ""),
         "recipe": contents.recipe_text,
-        "stages": [(s["name"], words.duration(s["seconds"]), s["seconds"] / total if total else 0.0) for s in stages],
+        "stages": [
+            (s["name"], words.duration(s["seconds"]), s["seconds"] / total if total else 0.0) for s in stages
+        ],
         "total": words.duration(total),
         "versions": sorted(run.get("versions", {}).items()),
         "notes": run.get("notes", []),
         "fingerprint": run.get("features", {}).get("fingerprint", ""),
     }
-
-

@@ -29,8 +29,8 @@ def count(n: int, noun: str, plural: str = "") -> str:
 def duration(seconds: float) -> str:
     """Seconds as a person says them.
 
-    >>> duration(0.42), duration(41.3), duration(200), duration(7300)
-    ('0.4 s', '41 s', '3 min 20 s', '2 h 2 min')
+    >>> duration(0.42), duration(41.3), duration(200.0), duration(7300.0)
+    ('0.4 s', '41 s', '3 min 20 s', '2 h 1 min')
     """
     if seconds < 10:
         return f"{seconds:.1f} s"

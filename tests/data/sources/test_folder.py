@@ -206,6 +206,7 @@ def test_read_folder__missing_or_a_file(tmp_path):
         read_folder(tmp_path / "file")
 
 
-def test_read_source__refuses_other_things():
-    with pytest.raises(DataError, match="is not a source"):
-        read_source(3)
+def test_read_source__passes_a_manifest_on(tmp_path):
+    put(tmp_path, "a/1.jpg", "b/1.jpg")
+    manifest = read_folder(tmp_path)
+    assert read_source(manifest) is manifest

@@ -1,0 +1,120 @@
+"""What runs a frozen part: OpenVINO on a CPU, Keras on an accelerator or where OpenVINO is absent."""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from budwood.cache import cache_dir
+from budwood.errors import RecipeError
+from budwood.features.openvino_graph import OpenVinoGraph, import_openvino
+
+if TYPE_CHECKING:
+    import keras
+
+BATCH_SIZE = 32
+
+
+class FrozenPart:
+    """Runs a frozen keras.Model on pictures, in a stream.
+
+    Through OpenVINO, the features of a picture are bit for bit the same whatever runs beside it. Through Keras they
+    come from batches of a fixed size, so the same up to rounding.
+
+    Args:
+        model: raw 0-255 float32 pixels `(None, S, S, 3)` in, one tensor of any shape out.
+        engine: "openvino", "keras", or "auto": OpenVINO where it can be imported and Keras sees no accelerator.
+        precision: "f32", or "bf16" for OpenVINO on a CPU that has it.
+        fingerprint: names the model among the converted graphs.
+        folder: where these are kept; `cache_dir()/graphs` by default.
+
+    Raises:
+        RecipeError: `engine = "openvino"` where OpenVINO is not installed.
+
+    Attributes:
+        engine: what was chosen, "openvino" or "keras".
+        shape: of one picture's features.
+        notes: what a user should know about the choice, one line each.
+    """
+
+    def __init__(
+        self,
+        model: "keras.Model",
+        *,
+        engine: str = "auto",
+        precision: str = "f32",
+        fingerprint: str,
+        folder: Path | None = None,
+    ):
+        self.shape: tuple[int, ...] = tuple(model.output.shape[1:])
+        self.notes: list[str] = []
+        self.engine = choose_engine(engine, self.notes)
+        self._runner: OpenVinoGraph | _KerasBatches
+        if self.engine == "openvino":
+            folder = cache_dir() / "graphs" if folder is None else folder
+            try:
+                self._runner = OpenVinoGraph(model, precision=precision, folder=folder / fingerprint)
+                self.notes += self._runner.notes
+                return
+            except Exception as error:
+                # Converters meet layers that they do not know; Keras always runs its own models.
+                if engine == "openvino":
+                    raise
+                self.notes.append(f"Keras runs the frozen part, OpenVINO could not: {error}")
+                self.engine = "keras"
+        if precision != "f32":
+            self.notes.append(f"{precision} needs OpenVINO: Keras runs the frozen part in f32")
+        self._runner = _KerasBatches(model)
+
+    def run(self, views: Iterable[UInt8[np.ndarray, "size size 3"]]) -> Iterator[Float32[np.ndarray, "..."]]:
+        """The features of each picture as float32 of `shape`, in order, while later pictures are still being read."""
+        return self._runner.run(views)
+
+
+def choose_engine(engine: str, notes: list[str] | None = None) -> Literal["openvino", "keras"]:
+    """What "auto" stands for here; raises RecipeError where `engine = "openvino"` is not installed."""
+    notes = [] if notes is None else notes
+    if engine == "keras":
+        return "keras"
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        if engine == "openvino":
+            notes.append(
+                f"models of Keras on {keras.backend.backend()} are not converted: Keras runs the frozen part"
+            )
+        return "keras"
+    if engine == "auto" and _sees_accelerator():
+        return "keras"
+    try:
+        import_openvino()
+    except ImportError as error:
+        if engine == "openvino":
+            raise RecipeError(
+                f'backbone.engine = "openvino" needs the package openvino, which cannot be imported ({error}). '
+                'Install it with `pip install openvino`, or say backbone.engine = "auto"'
+            ) from error
+        return "keras"
+    return "openvino"
+
+
+def _sees_accelerator() -> bool:
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU") or tf.config.list_physical_devices("TPU"))
+
+
+class _KerasBatches:
+    def __init__(self, model: "keras.Model"):
+        self._model = model
+
+    def run(self, views: Iterable[UInt8[np.ndarray, "size size 3"]]) -> Iterator[Float32[np.ndarray, "..."]]:
+        views = iter(views)
+        while batch := list(islice(views, BATCH_SIZE)):
+            # Filled up: one size of batch is one compiled graph, and one way to sum.
+            pixels = np.zeros((BATCH_SIZE, *batch[0].shape), np.float32)
+            pixels[: len(batch)] = batch
+            yield from np.asarray(self._model.predict_on_batch(pixels), np.float32)[: len(batch)]

@@ -1,0 +1,20 @@
+import pytest
+
+from budwood.backbones.registry import BACKBONES, get_backbone
+from budwood.errors import BackboneError
+
+
+def test_get_backbone__names_are_those_of_the_entries():
+    assert all(get_backbone(name).name == name for name in BACKBONES)
+
+
+def test_get_backbone__unknown_name_gets_the_nearest():
+    with pytest.raises(BackboneError, match=r"no backbone `mobilnet_v2`\. Did you mean mobilenet_v2\?"):
+        get_backbone("mobilnet_v2")
+
+
+def test_backbones__facts_are_plausible():
+    for backbone in BACKBONES.values():
+        assert backbone.min_size <= backbone.size
+        assert 50 < backbone.imagenet_top1 < 100
+        assert backbone.sweet_spot and backbone.input_range

@@ -1,0 +1,76 @@
+import sqlite3
+import threading
+
+import pytest
+
+from budwood.data.decoded import Decoded
+
+ONE, TWO = "01" * 32, "02" * 32
+
+
+def test_decoded__remembers_after_closing():
+    with Decoded() as decoded:
+        decoded.add(ONE, (640, 480))
+    with Decoded() as decoded:
+        assert decoded.get(ONE) == (640, 480)
+        assert decoded.get(TWO) is None
+
+
+def test_decoded__keeps_what_was_added_before_an_interrupt():
+    with pytest.raises(KeyboardInterrupt), Decoded() as decoded:
+        decoded.add(ONE, (3, 4))
+        raise KeyboardInterrupt
+    with Decoded() as decoded:
+        assert decoded.get(ONE) == (3, 4)
+
+
+@pytest.mark.parametrize("content", [b"this is no database" * 100, b"SQLite format 3\0" + b"\xff" * 5000])
+def test_decoded__a_damaged_record_is_begun_anew(own_cache, content):
+    (own_cache / "decoded.sqlite").write_bytes(content)
+    with Decoded() as decoded:
+        assert decoded.get(ONE) is None
+        decoded.add(ONE, (3, 4))
+    with Decoded() as decoded:
+        assert decoded.get(ONE) == (3, 4)
+
+
+def test_decoded__done_without_where_it_cannot_be_opened(own_cache):
+    (own_cache / "decoded.sqlite").mkdir()
+    with Decoded() as decoded:
+        decoded.add(ONE, (3, 4))
+        assert decoded.get(ONE) is None
+
+
+def test_decoded__done_without_where_there_is_no_cache(own_cache, monkeypatch):
+    (own_cache / "file").touch()
+    monkeypatch.setenv("BUDWOOD_CACHE", str(own_cache / "file" / "cache"))
+    with Decoded() as decoded:
+        decoded.add(ONE, (3, 4))
+        assert decoded.get(ONE) is None
+
+
+def test_decoded__another_layout_is_left_alone(own_cache):
+    with sqlite3.connect(own_cache / "decoded.sqlite") as connection:
+        connection.execute("CREATE TABLE decoded (something TEXT)")
+    connection.close()
+    with Decoded() as decoded:
+        decoded.add(ONE, (3, 4))
+        assert decoded.get(ONE) is None
+    with sqlite3.connect(own_cache / "decoded.sqlite") as connection:
+        assert connection.execute("SELECT count(something) FROM decoded").fetchone() == (0,)
+    connection.close()
+
+
+def test_decoded__several_writers():
+    def write(start: int) -> None:
+        with Decoded() as decoded:
+            for number in range(start, start + 50):
+                decoded.add(f"{number:064x}", (number, 1))
+
+    threads = [threading.Thread(target=write, args=(start,)) for start in (0, 50, 100, 150)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with Decoded() as decoded:
+        assert all(decoded.get(f"{number:064x}") == (number, 1) for number in range(200))

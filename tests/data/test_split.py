@@ -1,0 +1,159 @@
+from collections import Counter, defaultdict
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from budwood.data.manifest import Photo
+from budwood.data.split import assign_splits
+from budwood.errors import DataError
+
+
+def make(counts: dict[str, int], split: str | None = None, prefix: str = "") -> list[Photo]:
+    return [
+        Photo(
+            image=b"",
+            name=f"{prefix}{label}/{index}",
+            label=label,
+            split=split,
+            sha256=f"{prefix}{label}{index}",
+        )
+        for label, count in counts.items()
+        for index in range(count)
+    ]
+
+
+def sizes(photos) -> Counter:
+    return Counter((photo.label, photo.split) for photo in photos)
+
+
+@given(
+    counts=st.lists(st.integers(3, 120), min_size=2, max_size=5),
+    parts=st.tuples(*[st.integers(1, 10)] * 3),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=60, deadline=None)
+def test_assign_splits__exact_shares_of_every_class(counts, parts, seed):
+    shares = [part / sum(parts) for part in parts]
+    photos = assign_splits(make({f"c{i}": n for i, n in enumerate(counts)}), shares=shares, seed=seed)
+    found = sizes(photos)
+    for index, count in enumerate(counts):
+        for split, share in zip(("train", "validation", "test"), shares, strict=True):
+            number = found[f"c{index}", split]
+            assert number >= 1
+            if min(shares) * count >= 1:
+                assert abs(number - share * count) < 1
+
+
+@given(
+    copies=st.lists(st.lists(st.integers(1, 4), min_size=3, max_size=25), min_size=2, max_size=4),
+    seed=st.integers(0, 99),
+    by=st.sampled_from(["sha256", "group"]),
+)
+@settings(max_examples=80, deadline=None)
+def test_assign_splits__copies_and_groups_stay_together(copies, seed, by):
+    photos = []
+    for label, units in enumerate(copies):
+        for unit, size in enumerate(units):
+            for photo in make({f"c{label}": size}, prefix=f"{unit}/"):
+                photos.append(replace(photo, **{by: f"c{label} unit {unit}"}))
+    assigned = assign_splits(photos, seed=seed)
+    together = defaultdict(set)
+    for photo in assigned:
+        together[getattr(photo, by)].add(photo.split)
+    assert all(len(splits) == 1 for splits in together.values())
+    assert set(sizes(assigned)) == {
+        (f"c{i}", s) for i in range(len(copies)) for s in ("train", "validation", "test")
+    }
+    for label, units in enumerate(copies):
+        for split, share in (("train", 0.8), ("validation", 0.1), ("test", 0.1)):
+            target = share * sum(units)
+            assert abs(sizes(assigned)[f"c{label}", split] - target) <= max(units) + 2
+
+
+@given(order=st.permutations(make({"a": 12, "b": 9})), seed=st.integers(0, 20))
+@settings(max_examples=30, deadline=None)
+def test_assign_splits__does_not_depend_on_the_order(order, seed):
+    expected = {photo.name: photo.split for photo in assign_splits(make({"a": 12, "b": 9}), seed=seed)}
+    assigned = assign_splits(order, seed=seed)
+    assert [photo.name for photo in assigned] == [photo.name for photo in order]
+    assert {photo.name: photo.split for photo in assigned} == expected
+
+
+def test_assign_splits__seed_decides():
+    photos = make({"a": 50, "b": 50})
+    assert assign_splits(photos, seed=1) == assign_splits(photos, seed=1)
+    assert assign_splits(photos, seed=1) != assign_splits(photos, seed=2)
+
+
+def test_assign_splits__rounding_evens_out_over_classes():
+    found = Counter(photo.split for photo in assign_splits(make({f"c{i}": 15 for i in range(100)})))
+    assert found["train"] == 1200
+    assert 120 < found["test"] < 180
+
+
+def test_assign_splits__chain_of_copy_and_group():
+    photos = make({"a": 10, "b": 10})
+    photos[0] = replace(photos[0], group="g")
+    photos[1] = replace(photos[1], group="g", sha256="same")
+    photos[2] = replace(photos[2], sha256="same")
+    assigned = assign_splits(photos)
+    assert len({photo.split for photo in assigned[:3]}) == 1
+
+
+def test_assign_splits__group_across_classes():
+    photos = [replace(photo, group=photo.name.split("/")[1]) for photo in make({"a": 20, "b": 20})]
+    assigned = assign_splits(photos)
+    by_group = defaultdict(set)
+    for photo in assigned:
+        by_group[photo.group].add(photo.split)
+    assert all(len(splits) == 1 for splits in by_group.values())
+    assert sizes(assigned)["a", "train"] == sizes(assigned)["b", "train"] == 16
+
+
+def test_assign_splits__no_test():
+    assert Counter(photo.split for photo in assign_splits(make({"a": 50, "b": 50}), test=False)) == {
+        "train": 90,
+        "validation": 10,
+    }
+
+
+def test_assign_splits__three_given_are_untouched():
+    photos = (
+        make({"a": 5, "b": 5}, "train") + make({"a": 1}, "validation", "v/") + make({"b": 1}, "test", "t/")
+    )
+    assert assign_splits(photos) == tuple(photos)
+
+
+@pytest.mark.parametrize(("given_split", "carved"), [("validation", "test"), ("test", "validation")])
+def test_assign_splits__missing_one_is_carved_from_train(given_split, carved):
+    photos = make({"a": 40, "b": 20}, "train") + make({"a": 7, "b": 7}, given_split, "x/")
+    assert sizes(assign_splits(photos)) == {
+        ("a", "train"): 36,
+        ("b", "train"): 18,
+        ("a", carved): 4,
+        ("b", carved): 2,
+        ("a", given_split): 7,
+        ("b", given_split): 7,
+    }
+
+
+def test_assign_splits__no_test_keeps_given_test():
+    photos = make({"a": 40, "b": 20}, "train") + make({"a": 7}, "test", "x/")
+    found = Counter(photo.split for photo in assign_splits(photos, test=False))
+    assert found == {"train": 54, "validation": 6, "test": 7}
+    photos = make({"a": 40, "b": 20}, "train") + make({"a": 7}, "validation", "x/")
+    assert assign_splits(photos, test=False) == tuple(photos)
+
+
+def test_assign_splits__smallest_class():
+    assert sizes(assign_splits(make({"a": 3, "b": 30})))["a", "test"] == 1
+
+
+def test_assign_splits__class_in_too_few_groups():
+    photos = [
+        replace(photo, group="same") if photo.label == "a" else photo for photo in make({"a": 9, "b": 9})
+    ]
+    with pytest.raises(DataError, match=r"class 'a' has 1 separate photos .* 3 splits need one each"):
+        assign_splits(photos)

@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+from scipy import stats
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.proportion import proportion_confint
+from statsmodels.stats.weightstats import DescrStatsW
+
+from budwood.evaluation.statistics import (
+    bootstrap_interval,
+    mean_interval,
+    paired_difference,
+    resampled_sums,
+    wilson_interval,
+)
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 1), (1, 1), (0, 20), (331, 367), (367, 367)])
+@pytest.mark.parametrize("confidence", [0.9, 0.95])
+def test_wilson_interval__equals_statsmodels(successes, n, confidence):
+    expected = proportion_confint(successes, n, alpha=1 - confidence, method="wilson")
+    np.testing.assert_allclose(wilson_interval(successes, n, confidence), expected, atol=1e-9)
+
+
+def test_wilson_interval__nothing_observed():
+    assert wilson_interval(0, 0) == (0.0, 1.0)
+
+
+def test_wilson_interval__covers_the_truth():
+    n, truth = 367, 0.93
+    chance = stats.binom.pmf(np.arange(n + 1), n, truth)
+    covered = [low <= truth <= high for low, high in (wilson_interval(hits, n) for hits in range(n + 1))]
+    assert 0.94 < chance[covered].sum() < 0.965
+
+
+def test_mean_interval__equals_statsmodels():
+    values = [0.91, 0.93, 0.90, 0.925, 0.915]
+    mean, low, high = mean_interval(values)
+    assert mean == pytest.approx(np.mean(values))
+    np.testing.assert_allclose((low, high), DescrStatsW(values).tconfint_mean(alpha=0.05))
+
+
+def test_mean_interval__one_value_says_nothing_of_the_spread():
+    assert mean_interval([0.9]) == (0.9, -np.inf, np.inf)
+
+
+def test_paired_difference__p_equals_statsmodels_mcnemar():
+    rng = np.random.default_rng(0)
+    a, b = rng.random(300) < 0.9, rng.random(300) < 0.85
+    found = paired_difference(a, b)
+    table = [[(a & b).sum(), (a & ~b).sum()], [(~a & b).sum(), (~a & ~b).sum()]]
+    assert found.p == pytest.approx(mcnemar(table, exact=True).pvalue)
+    assert found.difference == pytest.approx(a.mean() - b.mean())
+    assert found.n == 300
+
+
+def test_paired_difference__equal_predictions():
+    same = np.array([True, False, True])
+    found = paired_difference(same, same)
+    assert (found.difference, found.p) == (0.0, 1.0)
+    assert found.low < 0 < found.high
+
+
+def test_paired_difference__covers_the_truth():
+    rng = np.random.default_rng(1)
+    outcomes = rng.choice(4, size=(500, 367), p=[0.87, 0.06, 0.03, 0.04])  # both, only a, only b, neither
+    found = [paired_difference(np.isin(one, [0, 1]), np.isin(one, [0, 2])) for one in outcomes]
+    assert 0.925 < np.mean([pair.low <= 0.03 <= pair.high for pair in found]) <= 0.98
+
+
+def test_resampled_sums__have_the_moments_of_the_bootstrap():
+    values = np.random.default_rng(2).normal(size=(500, 2))
+    chunks = list(resampled_sums(values, 4000, seed=0))
+    sums = np.concatenate(chunks)
+    assert sums.shape == (4000, 2)
+    assert len(chunks) > 1
+    np.testing.assert_allclose(sums.mean(axis=0), values.sum(axis=0), atol=2)
+    np.testing.assert_allclose(
+        np.cov(sums.T), np.cov(values.T, ddof=0) * 500, rtol=0.15, atol=0.06 * 500 * values.var()
+    )
+
+
+def test_resampled_sums__draw_as_many_rows_as_there_are():
+    for sums in resampled_sums(np.ones((7, 1)), 1000, seed=0):
+        assert (sums == 7).all()
+
+
+def test_resampled_sums__seed_decides():
+    values = np.random.default_rng(2).normal(size=(50, 1))
+    first, again, other = (np.concatenate(list(resampled_sums(values, 100, seed))) for seed in (0, 0, 1))
+    assert (first == again).all()
+    assert (first != other).any()
+
+
+def test_bootstrap_interval__is_the_percentile_interval():
+    resampled = np.arange(1001) / 1000
+    np.testing.assert_allclose(bootstrap_interval(0.5, resampled), (0.025, 0.975))
+    np.testing.assert_allclose(
+        bootstrap_interval(0.4, resampled, basic=True), (0.4 * 2 - 0.975, 0.4 * 2 - 0.025)
+    )
+
+
+def test_bootstrap_interval__holds_the_value():
+    assert bootstrap_interval(0.1, np.full(100, 0.3)) == (0.1, 0.3)

@@ -1,0 +1,210 @@
+"""Extraction: each image once, a bad photo never stops the rest, Ctrl-C loses nothing."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from budwood.data.images import digest, view
+from budwood.data.manifest import Photo
+from budwood.errors import StoreError
+from budwood.features.extract import Extraction, extract, key
+from budwood.features.store import FeatureStore
+
+SIZE = 8
+
+
+class MeanColour:
+    """Stands for a frozen part; counts what it is given."""
+
+    shape = (3,)
+
+    def __init__(self, stop_after: int = 10**9):
+        self.num_made = self.num_views = 0
+        self.stop_after = stop_after
+
+    def __call__(self) -> "MeanColour":
+        self.num_made += 1
+        return self
+
+    def run(self, views) -> Iterator[np.ndarray]:
+        for pixels in views:
+            if self.num_views == self.stop_after:
+                raise KeyboardInterrupt
+            self.num_views += 1
+            yield mean_colour(pixels)
+
+
+def mean_colour(pixels: np.ndarray) -> np.ndarray:
+    return pixels.mean((0, 1), dtype=np.float32)
+
+
+class Recorder:
+    def __init__(self):
+        self.stages = []
+
+    @contextmanager
+    def stage(self, name, total=None, unit="photos"):
+        self.stages.append([name, total, 0])
+        yield self
+
+    def advance(self, steps=1):
+        self.stages[-1][2] += steps
+
+    def say(self, line):
+        pass
+
+
+@pytest.fixture
+def photos(tmp_path) -> list[Photo]:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    made = []
+    for number in range(40):
+        file = folder / f"{number}.png"
+        Image.fromarray(rng.integers(0, 256, (12, 10, 3), dtype=np.uint8)).save(file)
+        made.append(Photo(image=file, name=file.name, label="a", sha256=digest(file)))
+    return made
+
+
+@pytest.fixture
+def shelf(tmp_path):
+    with FeatureStore(tmp_path / "features").open("fp", (3,)) as shelf:
+        yield shelf
+
+
+def run(photos, frozen, shelf, **options) -> Extraction:
+    return extract(photos, frozen, shelf, size=SIZE, resize="crop", **options)
+
+
+def test_extract__puts_each_photos_features_under_its_key(photos, shelf):
+    frozen, progress = MeanColour(), Recorder()
+    result = run(photos, frozen, shelf, progress=progress)
+    assert (result.num_computed, result.num_found, result.failed) == (40, 0, {})
+    assert result.seconds > 0
+    assert progress.stages == [["features", 40, 40]]
+    expected = np.stack([mean_colour(view(photo.image, SIZE)) for photo in photos])
+    assert np.array_equal(shelf.gather([key(photo) for photo in photos]), expected)
+
+
+def test_extract__computes_nothing_twice(photos, shelf):
+    run(photos[:39], MeanColour(), shelf)
+    again = MeanColour()
+    result = run(photos[:39], again, shelf)
+    assert (result.num_computed, result.num_found, again.num_made) == (0, 39, 0)
+    result = run(photos, again, shelf)
+    assert (result.num_computed, result.num_found, again.num_views) == (1, 39, 1)
+
+
+def test_extract__copies_are_computed_once(photos, shelf):
+    copy = Photo(image=photos[0].image, name="copy.png", label="b", sha256=photos[0].sha256)
+    frozen = MeanColour()
+    result = run([*photos, copy], frozen, shelf)
+    assert (result.num_computed, frozen.num_views) == (40, 40)
+    assert np.array_equal(*shelf.gather([key(photos[0]), key(copy)]))
+
+
+def test_extract__goes_on_past_bad_photos(photos, shelf, tmp_path):
+    cut = tmp_path / "cut.png"
+    cut.write_bytes(Path(photos[0].image).read_bytes()[:-200])
+    bad = [
+        Photo(image=cut, name="cut.png", label="a", sha256=digest(cut)),
+        Photo(image=cut, name="cut again.png", label="a", sha256=digest(cut)),
+        Photo(image=tmp_path / "gone.png", name="gone.png", label="a", sha256="0" * 64),
+        Photo(image=tmp_path / "gone.png", name="never checked.png", label="a"),
+        Photo(image=photos[0].image, name="changed.png", label="a", sha256="1" * 64),
+    ]
+    progress = Recorder()
+    result = run([*bad, *photos], MeanColour(), shelf, progress=progress)
+    assert result.num_computed == 40
+    assert result.failed.keys() == {photo.name for photo in bad}
+    assert "changed since" in result.failed["changed.png"]
+    assert all(result.failed.values())
+    assert progress.stages == [["features", 43, 43]]
+    assert shelf.missing([key(photo) for photo in photos]) == []
+    assert shelf.missing([key(bad[4])]) == [key(bad[4])]
+
+
+def test_extract__takes_arrays_bytes_and_unchecked_photos(shelf, photos):
+    pixels = np.random.default_rng(3).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+    data = Path(photos[0].image).read_bytes()
+    given = [
+        Photo(image=pixels, name="0", label="a"),
+        Photo(image=data, name="1", label="a"),
+        Photo(image=photos[0].image, name="2", label="a"),
+    ]
+    result = run(given, MeanColour(), shelf)
+    assert (result.num_computed, result.failed) == (2, {})
+    rows = shelf.gather([key(photo) for photo in given])
+    assert np.array_equal(rows[0], mean_colour(pixels))
+    assert np.array_equal(rows[1], rows[2])
+
+
+def test_extract__interrupted_keeps_what_was_computed(photos, shelf):
+    with pytest.raises(KeyboardInterrupt):
+        run(photos, MeanColour(stop_after=25), shelf)
+    assert len(list(shelf.folder.glob("*.json"))) == 1
+    frozen = MeanColour()
+    result = run(photos, frozen, shelf)
+    assert (result.num_found, result.num_computed, frozen.num_views) == (25, 15, 15)
+
+
+def test_extract__refuses_features_that_are_not_finite(photos, shelf):
+    class Broken(MeanColour):
+        def run(self, views):
+            for _ in views:
+                yield np.full(3, np.nan, np.float32)
+
+    with pytest.raises(StoreError, match="not finite"):
+        run(photos, Broken(), shelf)
+
+
+def test_extract__of_nothing_makes_no_frozen_part(shelf):
+    frozen = MeanColour()
+    result = run([], frozen, shelf)
+    assert (result.num_computed, result.num_found, frozen.num_made) == (0, 0, 0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_extract__ctrl_c_in_a_terminal(photos, tmp_path):
+    """A real SIGINT in the middle of the real pipeline, decoding threads and all."""
+    code = """
+        import sys
+        from pathlib import Path
+        import numpy as np
+        from budwood.data.manifest import Photo
+        from budwood.features.extract import extract
+        from budwood.features.store import FeatureStore
+        class Slow:
+            def run(self, views):
+                for number, pixels in enumerate(views):
+                    if number == 10:
+                        print("under way", flush=True)
+                        import time; time.sleep(60)
+                    yield pixels.mean((0, 1), dtype=np.float32)
+        files = sorted(Path(sys.argv[1]).glob("*.png"))
+        photos = [Photo(image=file, name=file.name, label="a") for file in files]
+        with FeatureStore(Path(sys.argv[2])).open("fp", (3,)) as shelf:
+            extract(photos, Slow, shelf, size=8, resize="crop")
+    """
+    folder = Path(photos[0].image).parent
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code), str(folder), str(tmp_path / "features")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout.readline() == "under way\n"
+        other.send_signal(signal.SIGINT)
+        errors = other.communicate(timeout=30)[1]
+    assert "KeyboardInterrupt" in errors
+    with FeatureStore(tmp_path / "features").open("fp", (3,)) as shelf:
+        assert len(shelf.missing([key(photo) for photo in photos])) == 30

@@ -1,0 +1,37 @@
+import math
+
+import pytest
+
+from budwood import files
+from budwood.report.contents import read_run
+from budwood.report.head import describe_head
+
+
+@pytest.mark.parametrize("losses", [[0.5, 0.2, 0.3], [math.nan, 0.2, math.inf]])
+def test_describe_head__best_epoch_from_the_history_where_no_phase_tells(make_run, losses):
+    run = make_run(fit="gradient")
+    metrics = files.read_json(run.folder / "metrics.json")
+    metrics["phases"] = []
+    files.write_json(run.folder / "metrics.json", metrics)
+    header = ["phase", "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds"]
+    rows = [["frozen", i, 0.3, 0.9, loss, 0.9, 0.001, 1.0] for i, loss in enumerate(losses, 1)]
+    files.write_csv(run.folder / "history.csv", header, rows)
+    head = describe_head(read_run(run.folder))
+    assert "the weights of epoch 2" in head["lead"]
+    assert [row[0] for row in head["rows"]] == ["1", "2 (best)", "3"]
+
+
+def test_describe_head__single_strength(make_run):
+    run = make_run()
+    point = {"strength": 0.01, "loss": 0.3, "accuracy": 0.9, "loss_se": None}
+    files.write_json(run.folder / "linear_path.json", {"chosen": 0.01, "path": [point]})
+    head = describe_head(read_run(run.folder))
+    assert "1 L2 strength was tried" in head["lead"]
+    assert head["rows"] == [["0.01 (chosen)", "0.3000", "–", "90.0\u00a0%"]]
+
+
+def test_describe_head__path_marks_the_chosen_strength(make_run):
+    head = describe_head(read_run(make_run().folder))
+    assert "13 L2 strengths were tried by 5-fold cross-validation" in head["lead"]
+    assert [row[0] for row in head["rows"] if "chosen" in row[0]] == ["0.001 (chosen)"]
+    assert len(head["charts"]) == 2

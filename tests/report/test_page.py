@@ -1,0 +1,274 @@
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from budwood import files
+from budwood.errors import RunError
+from budwood.report.page import write_report
+
+NASTY = [
+    "<script>alert(1)</script>",
+    "\"double\" & 'single'",
+    "two\nlines",
+    "日本語",
+    "x" * 200,
+    "caf\udce9",
+    "a,b;c",
+    "{{ 7 * 7 }}",
+]
+VOID = {"meta", "link", "img", "br", "line", "polyline", "polygon", "circle", "path"}
+
+
+class Page(HTMLParser):
+    """What the tests ask about a page: its elements, its text, and whether every element is closed."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.scripts: list[str] = []
+        self.feed(path.read_text(encoding="utf-8"))
+        self.text = re.sub(r"\s+", " ", " ".join(self.words))
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        inside = self.open[-1] if self.open else ""
+        (self.scripts if inside == "script" else self.words if inside != "style" else []).append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    def of_class(self, name: str) -> list[dict[str, str | None]]:
+        return [attributes for _, attributes in self.tags if name in (attributes.get("class") or "").split()]
+
+
+def test_write_report__needs_nothing_else(make_run):
+    run = make_run()
+    path = write_report(run.folder, run.photos)
+    page = Page(path)
+    assert path == run.folder / "report.html"
+    addresses = [a.get(key) for _, a in page.tags for key in ("src", "href") if a.get(key) is not None]
+    assert len(addresses) > 30
+    assert all(address.startswith(("data:", "#")) for address in addresses)
+    html = path.read_text(encoding="utf-8")
+    assert "url(" not in html and "@import" not in html and "http" not in html.replace("http-equiv", "")
+    anchors = {a["href"].removeprefix("#") for a in page.all("a")}
+    assert anchors == {a["id"] for a in page.all("section")}
+
+
+def test_write_report__pictures_and_charts_have_words(make_run):
+    run = make_run()
+    page = Page(write_report(run.folder, run.photos))
+    assert len(page.all("img")) > 5 * 6
+    assert all(image["alt"] for image in page.all("img"))
+    charts = page.of_class("chart")
+    assert len(charts) == 2
+    assert "chosen: 0.001" in charts[0]["aria-label"]
+
+
+def test_write_report__opens_with_the_verdict(make_run):
+    run = make_run()
+    scores = files.read_json(run.folder / "metrics.json")["test"]
+    page = Page(write_report(run.folder, run.photos))
+    low, high = scores["accuracy_ci95"]
+    assert (
+        f"On {scores['n']} test photos never used for training, {100 * scores['accuracy']:.1f} % are classified "
+        f"correctly (95 % interval {100 * low:.1f} % to {100 * high:.1f} %)."
+    ) in page.text
+    assert "No test was asked for" not in page.text
+    for fact in ("200", "160 train, 20 validation, 20 test", "efficientnet_lite0", "200 computed", "38 s"):
+        assert fact in page.text
+
+
+def test_write_report__without_test_says_so(make_run):
+    run = make_run(test=False)
+    page = Page(write_report(run.folder, run.photos))
+    assert "On 20 validation photos" in page.text
+    assert "No test was asked for (--no-test)" in page.text
+    assert "test photo" not in page.text
+
+
+@pytest.mark.parametrize("names", [NASTY, NASTY * 5], ids=["table", "heat map"])
+def test_write_report__nasty_names_are_only_text(make_run, names):
+    classes = [name if i < len(NASTY) else f"{name}{i}" for i, name in enumerate(names)]
+    run = make_run(classes, per_class=20)
+    html = write_report(run.folder, run.photos).read_text(encoding="utf-8")
+    page = Page(run.folder / "report.html")
+    assert len(page.all("script")) == len(page.scripts) == 1
+    assert "alert" not in page.scripts[0]
+    assert not [key for _, attributes in page.tags for key in attributes if key.startswith("on")]
+    for shown in ("<script>alert(1)</script>", "two\\nlines", "日本語", "caf\\udce9", "{{ 7 * 7 }}"):
+        assert shown in page.text
+    assert "x" * 60 not in page.text
+    assert html.count("<script>") == 1
+
+
+def test_write_report__only_its_own_script_may_run(make_run):
+    import base64
+    import hashlib
+
+    page = Page(write_report(make_run().folder))
+    digest = base64.b64encode(hashlib.sha256(page.scripts[0].encode()).digest()).decode()
+    (policy,) = [a["content"] for a in page.all("meta") if a.get("http-equiv") == "Content-Security-Policy"]
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert "default-src 'none'" in policy
+
+
+def test_write_report__missing_and_unreadable_photos_become_placeholders(make_run):
+    run = make_run()
+    whole = len(Page(write_report(run.folder, run.photos)).all("img"))
+    lost = dict.fromkeys(run.photos, b"this is no picture")
+    lost.update(dict.fromkeys(list(lost)[::2], run.folder / "gone.jpg"))
+    for photos in (lost, {"another.jpg": b""}):
+        page = Page(write_report(run.folder, photos))
+        assert page.all("img") == []
+        assert len(page.of_class("gone")) == whole
+        assert all("picture not available" in gone["aria-label"] for gone in page.of_class("gone"))
+
+
+@pytest.mark.parametrize("photos", [None, {}])
+def test_write_report__without_photos_has_no_pictures(make_run, photos):
+    page = Page(write_report(make_run().folder, photos))
+    assert page.all("img") == page.of_class("gone") == []
+    assert "The photos were not at hand" in page.text
+    assert len(page.of_class("wrong")) > 0
+
+
+def test_write_report__gradient_fit_shows_curves(make_run):
+    page = Page(write_report(make_run(fit="gradient").folder))
+    assert "trained by gradient descent for 14 epochs" in page.text
+    assert "best of 14 epochs: 9" in page.text
+    assert "logistic regression" not in page.text
+    loss, accuracy = page.of_class("chart")
+    assert "Best epoch: 9" in loss["aria-label"] and "Accuracy" in accuracy["aria-label"]
+
+
+def test_write_report__five_classes_stay_small(make_run):
+    run = make_run(per_class=200)
+    assert write_report(run.folder, run.photos).stat().st_size < 1_000_000
+
+
+def test_write_report__says_what_the_phases_gave_only_where_there_are_two(make_run):
+    run = make_run()
+    assert "nothing to compare" not in Page(write_report(run.folder)).text
+    metrics = files.read_json(run.folder / "metrics.json")
+    metrics["verdict"] = {"difference": 0.02, "words": "Fine-tuning helped."}
+    files.write_json(run.folder / "metrics.json", metrics)
+    assert "Fine-tuning helped." in Page(write_report(run.folder)).text
+
+
+def test_write_report__one_strength_given_needs_no_chart(make_run):
+    run = make_run()
+    files.write_json(run.folder / "linear_path.json", {"chosen": 0.01, "path": []})
+    page = Page(write_report(run.folder))
+    assert page.of_class("chart") == []
+    assert "strength 0.01, as given" in page.text
+
+
+def test_write_report__without_a_mistake(make_run):
+    run = make_run(skill=50.0)
+    page = Page(write_report(run.folder, run.photos))
+    assert "No test photo is misclassified." in page.text
+    assert page.of_class("wrong") == []
+
+
+def test_write_report__two_classes(make_run):
+    page = Page(write_report(make_run(["cats", "dogs"]).folder))
+    assert "Top-5" not in page.text
+    assert len(page.of_class("same")) == 2
+
+
+def test_write_report__400_classes_show_a_heat_map(make_run):
+    classes = [f"species {i:03}" for i in range(400)]
+    run = make_run(classes, per_class=20)
+    path = write_report(run.folder, run.photos)
+    page = Page(path)
+    assert path.stat().st_size < 5_000_000
+    assert len(page.of_class("heat")) == 1
+    assert page.of_class("matrix") == []
+    assert "of 20 classes, chosen at random" in page.text
+    assert all(name in page.text for name in classes)
+
+
+def test_write_report__is_the_same_twice(make_run):
+    run = make_run()
+    first = write_report(run.folder, run.photos).read_bytes()
+    assert write_report(run.folder, run.photos).read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["run.json", "recipe.toml", "split.csv", "check.json", "metrics.json", "predictions.csv", "history.csv"],
+)
+def test_write_report__missing_file_is_named_and_the_old_report_stays(make_run, name):
+    run = make_run()
+    old = write_report(run.folder).read_bytes()
+    (run.folder / name).unlink()
+    before = sorted(path.name for path in run.folder.iterdir())
+    with pytest.raises(RunError, match=f"has no {name}"):
+        write_report(run.folder)
+    assert (run.folder / "report.html").read_bytes() == old
+    assert sorted(path.name for path in run.folder.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("metrics.json", "{"), ("predictions.csv", "name,split\na,test\n"), ("recipe.toml", "= 1")],
+)
+def test_write_report__damaged_file_is_an_error_in_one_line(make_run, name, content):
+    run = make_run()
+    (run.folder / name).write_text(content, encoding="utf-8")
+    with pytest.raises(RunError, match="damaged file") as caught:
+        write_report(run.folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_page__loads_no_keras():
+    code = "import sys, budwood.report.page; print(sorted({'keras', 'tensorflow'} & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def _luminance(colour: str) -> float:
+    digits = colour.removeprefix("#")
+    digits = digits if len(digits) == 6 else "".join(2 * digit for digit in digits)
+    channels = np.array([int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)])
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def _contrast(one: str, other: str) -> float:
+    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_style__text_is_readable_on_every_ground(scheme):
+    import budwood.report.page
+
+    style = Path(budwood.report.page.__file__).with_name("style.css.jinja").read_text(encoding="utf-8")
+    blocks = re.findall(r":root \{(.*?)\}", style, re.DOTALL)[:2]
+    colours = dict(re.findall(r"--([\w-]+): (#\w+);", blocks[scheme]))
+    grounds = [("ink", ground) for ground in ("paper", "card", "r1", "r2", "r3", "w1", "w2", "w3")]
+    others = [("r4-ink", "r4"), ("w4-ink", "w4"), ("quiet", "paper"), ("quiet", "card")]
+    signals = [(name, "paper") for name in ("right", "wrong", "second")]
+    ratios = {pair: _contrast(colours[pair[0]], colours[pair[1]]) for pair in grounds + others + signals}
+    assert {pair: ratio for pair, ratio in ratios.items() if ratio < 4.5} == {}

@@ -1,0 +1,110 @@
+import io
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from budwood.errors import DataError, ImageError, RunError
+from budwood.run import Run, load
+
+pytestmark = pytest.mark.usefixtures("shared_cache")
+
+
+@pytest.fixture
+def run(session_run) -> Run:
+    return load(session_run)
+
+
+def test_predict__paths_bytes_pil_and_arrays_agree(run, session_colours):
+    path = session_colours / "red" / "red 03.jpg"
+    image = Image.open(path)
+    pictures = [path, str(path), path.read_bytes(), image, np.asarray(image)]
+    shares = [list(prediction.probabilities.values()) for prediction in run.predict(pictures)]
+    for other in shares[1:]:
+        np.testing.assert_allclose(other, shares[0], atol=1e-6)
+    assert run.predict(path)[0].label == "red"
+    assert run.predict(np.asarray(image))[0].name == "image 0"
+
+
+def test_predict__goes_on_past_a_bad_picture_and_keeps_the_order(run, session_colours, tmp_path):
+    bad = tmp_path / "bad.jpg"
+    bad.write_text("text")
+    good = sorted((session_colours / "blue").iterdir())[:3]
+    predictions = run.predict([good[0], bad, tmp_path / "absent.jpg", *good[1:]])
+    assert [prediction.error is None for prediction in predictions] == [True, False, False, True, True]
+    assert predictions[0].name == str(good[0])
+    assert predictions[1].label is None and "error" in predictions[1].to_json()
+    with pytest.raises(ImageError, match=r"bad\.jpg"):
+        run.predict_proba([good[0], bad])
+
+
+def test_predict__does_not_depend_on_the_others(run, session_colours):
+    pictures = sorted(session_colours.rglob("*.jpg"))[:7]
+    together = run.predict_proba(pictures)
+    alone = np.concatenate([run.predict_proba(picture) for picture in pictures])
+    np.testing.assert_array_equal(together, alone)
+
+
+def test_predict__exif_rotated_copy_is_the_same(run, session_colours):
+    image = Image.open(session_colours / "green" / "green 01.jpg")
+    upright, rotated = io.BytesIO(), io.BytesIO()
+    image.save(upright, "png")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.transpose(Image.Transpose.ROTATE_90).save(rotated, "png", exif=exif)
+    first, second = run.predict_proba([upright.getvalue(), rotated.getvalue()])
+    np.testing.assert_array_equal(first, second)
+
+
+def test_predict__nothing(run):
+    assert run.predict([]) == []
+    assert run.predict_proba([]).shape == (0, 3)
+
+
+def test_top__most_probable_first(run, session_colours):
+    top = run.predict(session_colours / "red" / "red 00.jpg")[0].top(2)
+    assert len(top) == 2 and top[0][1] >= top[1][1]
+
+
+def test_evaluate__unseen_leaves_out_what_was_learned_from(run, session_colours):
+    assert json.dumps(run.evaluate(session_colours)) == json.dumps(run.metrics["test"])
+    assert run.evaluate(session_colours, split="all")["n"] == 42
+    assert json.dumps(run.evaluate(session_colours, split="validation")) == json.dumps(
+        run.metrics["validation"]
+    )
+
+
+def test_evaluate__nothing_left_and_unknown_class(run, session_colours, tmp_path):
+    copied = [row for row in run.splits if row["split"] == "train"]
+    for row in copied:
+        target = tmp_path / "seen" / row["name"]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(session_colours / row["name"], target)
+    with pytest.raises(DataError, match="no photo of .* belongs to `unseen`"):
+        run.evaluate(tmp_path / "seen")
+    (tmp_path / "seen" / "red").rename(tmp_path / "seen" / "violet")
+    with pytest.raises(DataError, match="does not know the class violet"):
+        run.evaluate(tmp_path / "seen")
+    with pytest.raises(DataError, match="no split `tset`"):
+        run.evaluate(session_colours, split="tset")
+
+
+def test_load__not_a_run_and_damaged(session_run, tmp_path):
+    with pytest.raises(RunError, match=r"no run\.json"):
+        load(tmp_path)
+    copy = shutil.copytree(session_run, tmp_path / "copy")
+    content = bytearray((copy / "model" / "model.keras").read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / "model" / "model.keras").write_bytes(content)
+    with pytest.raises(RunError, match="damaged"):
+        _ = load(copy).model
+    (copy / "metrics.json").write_text("{")
+    with pytest.raises(RunError, match=r"cannot read .*metrics\.json"):
+        _ = load(copy).metrics
+
+
+def test_summary__says_the_result(run):
+    text = run.summary()
+    assert f"{run.metrics['test']['n']} test photos" in text and "report.html" in text

@@ -1,0 +1,84 @@
+import keras
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from budwood.recipe import Head
+from budwood.training.heads import apply, head_layers, head_model, linear_layers
+from budwood.training.linear import LinearFit
+
+FEATURES = np.random.default_rng(0).normal(size=(6, 10)).astype(np.float32)
+
+
+@pytest.mark.parametrize("num_classes", [2, 7])
+def test_head_layers__end_in_probabilities(num_classes):
+    model = head_model(head_layers(Head(hidden=[8, 4], batch_norm=True, dropout=0.5), num_classes), 10)
+    found = model.predict(FEATURES, verbose=0)
+    assert found.shape == (6, num_classes)
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
+    assert model.get_layer("head_logits").units == num_classes
+    assert model.layers[-1].name == "probabilities"
+
+
+def test_head_layers__order_and_names():
+    names = [layer.name for layer in head_layers(Head(hidden=[8], batch_norm=True, dropout=0.5), 3)]
+    assert names == [
+        *("head_batch_norm", "head_dropout", "head_dense_1", "head_batch_norm_1", "head_dropout_1"),
+        *("head_logits", "probabilities"),
+    ]
+
+
+def test_head_layers__plain_head_is_one_dense_layer():
+    assert [layer.name for layer in head_layers(Head(), 3)] == ["head_logits", "probabilities"]
+
+
+def test_head_layers__l2_is_on_kernels_alone():
+    model = head_model(head_layers(Head(hidden=[8], l2=0.1), 3), 10)
+    for weight in model.weights:
+        weight.assign(np.ones(weight.shape))
+    assert float(sum(model.losses)) == pytest.approx(0.1 * (10 * 8 + 8 * 3))
+
+
+def test_head_layers__seed_decides_the_weights():
+    def weights(seed):
+        model = head_model(head_layers(Head(hidden=[8, 8], dropout=0.5), 3, seed), 10)
+        return np.concatenate([weight.ravel() for weight in model.get_weights()])
+
+    assert (weights(1) == weights(1)).all()
+    assert (weights(1) != weights(2)).any()
+
+
+def test_head_layers__hidden_layers_start_different():
+    model = head_model(head_layers(Head(hidden=[10, 10]), 3), 10)
+    first, second = (model.get_layer(f"head_dense_{number}").kernel.numpy() for number in (1, 2))
+    assert (first != second).any()
+
+
+def test_head_layers__seed_decides_the_dropout():
+    def dropped(seed):
+        layers = head_layers(Head(dropout=0.5), 3, seed)
+        return layers[0](np.ones((1, 100), np.float32), training=True).numpy()
+
+    assert (dropped(1) == dropped(1)).all()
+    assert (dropped(1) != dropped(2)).any()
+
+
+def test_linear_layers__give_the_fit():
+    rng = np.random.default_rng(1)
+    kernel, bias = rng.normal(size=(10, 3)).astype(np.float32), rng.normal(size=3).astype(np.float32)
+    model = head_model(linear_layers(LinearFit(kernel, bias, 0.1, [], 0.0)), 10)
+    np.testing.assert_allclose(
+        model.predict(FEATURES, verbose=0), softmax(FEATURES @ kernel + bias, axis=1), rtol=1e-5, atol=1e-7
+    )
+
+
+def test_apply__shares_the_layers_with_a_larger_flat_model(tmp_path):
+    layers = head_layers(Head(hidden=[4]), 3)
+    head = head_model(layers, 10)
+    pixels = keras.Input((2, 5), name="pixels")
+    whole = keras.Model(pixels, apply(layers, keras.layers.Flatten()(pixels)))
+    assert all(not isinstance(layer, keras.Model) for layer in whole.layers)
+    expected = head.predict(FEATURES, verbose=0)
+    whole.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_allclose(again.predict(FEATURES.reshape(-1, 2, 5), verbose=0), expected, rtol=1e-6)
