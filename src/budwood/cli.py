@@ -25,21 +25,29 @@ app = typer.Typer(
     epilog="--debug on any command shows tracebacks.",
 )
 recipes_app = typer.Typer(help="The shipped recipes.", rich_markup_mode=None)
-cache_app = typer.Typer(help="What is kept so that nothing is computed twice.", no_args_is_help=True, rich_markup_mode=None)
+cache_app = typer.Typer(
+    help="What is kept so that nothing is computed twice.", no_args_is_help=True, rich_markup_mode=None
+)
 app.add_typer(recipes_app, name="recipes")
 app.add_typer(cache_app, name="cache")
 
-Data = Annotated[Path, typer.Argument(help="Folder of class folders, or one with train/, validation/, test/ inside.")]
+Data = Annotated[
+    Path, typer.Argument(help="Folder of class folders, or one with train/, validation/, test/ inside.")
+]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a complete run.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but results and errors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Settings = Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change a recipe key.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change a recipe key.")
+]
 
 
 @app.command()
 def train(
     data: Data,
-    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="RUN", help="Run directory.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="RUN", help="Run directory.")
+    ] = None,
     recipe: Annotated[str, typer.Option(help="Shipped recipe or TOML file.")] = "auto",
     backbone: Annotated[str | None, typer.Option(help="Short for --set backbone.name=NAME.")] = None,
     weights: Annotated[Path | None, typer.Option(help="Weights file of the backbone.")] = None,
@@ -103,10 +111,14 @@ def check(data: Data, as_json: AsJson = False, quiet: Quiet = False) -> None:
 @app.command()
 def predict(
     run: RunFolder,
-    images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Files, folders, globs; - for standard input.")],
+    images: Annotated[
+        list[str], typer.Argument(metavar="IMAGE...", help="Files, folders, globs; - for standard input.")
+    ],
     top: Annotated[int, typer.Option(min=1, help="How many classes to show.")] = 1,
     as_json: AsJson = False,
-    sheet: Annotated[Path | None, typer.Option("--output", "-o", metavar="PNG", help="Write one sheet of pictures.")] = None,
+    sheet: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="PNG", help="Write one sheet of pictures.")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Predict the class of photos; a bad file is reported and the rest goes on."""
@@ -117,7 +129,9 @@ def predict(
     inputs = expand(images, sys.stdin.buffer)
     loaded = load(run)
     progress = choose_progress(quiet or as_json)
-    predictions = loaded.predict([image for _, image in inputs], names=[name for name, _ in inputs], progress=progress)
+    predictions = loaded.predict(
+        [image for _, image in inputs], names=[name for name, _ in inputs], progress=progress
+    )
     if as_json:
         _print_json([prediction.to_json(top) for prediction in predictions])
     else:
@@ -159,7 +173,9 @@ def evaluate(
 
 
 @app.command()
-def report(run: RunFolder, data: Annotated[Path | None, typer.Option(help="Where the photos are now.")] = None) -> None:
+def report(
+    run: RunFolder, data: Annotated[Path | None, typer.Option(help="Where the photos are now.")] = None
+) -> None:
     """Write report.html of a run again."""
     from budwood.run import load
 
@@ -191,7 +207,14 @@ def backbones(as_json: AsJson = False) -> None:
     table = Table("name", "parameters", "size", "ImageNet top-1", "weights", "sweet spot", box=None)
     for row in rows:
         top1 = f"{row['imagenet_top1']} %" if row["imagenet_top1"] else ""
-        table.add_row(row["name"], f"{row['parameters'] / 1e6:.1f} M", f"{row['size']}", top1, row["weights"], row["sweet_spot"])
+        table.add_row(
+            row["name"],
+            f"{row['parameters'] / 1e6:.1f} M",
+            f"{row['size']}",
+            top1,
+            row["weights"],
+            row["sweet_spot"],
+        )
     Console().print(table)
 
 
@@ -212,7 +235,9 @@ def show_recipe(name: Annotated[str, typer.Argument()]) -> None:
 
 
 @recipes_app.command("copy")
-def copy_recipe(name: Annotated[str, typer.Argument()], file: Annotated[Path | None, typer.Argument()] = None) -> None:
+def copy_recipe(
+    name: Annotated[str, typer.Argument()], file: Annotated[Path | None, typer.Argument()] = None
+) -> None:
     """Write a shipped recipe into a file (NAME.toml), to be changed and given to --recipe."""
     from budwood.errors import RecipeError
 
@@ -228,7 +253,9 @@ def copy_recipe(name: Annotated[str, typer.Argument()], file: Annotated[Path | N
 def sample(
     name: Annotated[str, typer.Argument(help="digits or flowers.")],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to make.")],
-    archive: Annotated[Path | None, typer.Option("--from", metavar="FILE", help="flower_photos.tgz, already here.")] = None,
+    archive: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE", help="flower_photos.tgz, already here.")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Write a sample data set: digits (embedded, 1,797 pictures) or flowers (downloaded, 3,670 photos)."""
@@ -249,7 +276,9 @@ def cache_info(as_json: AsJson = False) -> None:
     if as_json:
         _print_json(info)
         return
-    print(f"folder  {info['folder']}\nsize    {info['total'] / 1e6:,.1f} MB of at most {info['limit'] / 1e9:,.1f} GB")
+    print(
+        f"folder  {info['folder']}\nsize    {info['total'] / 1e6:,.1f} MB of at most {info['limit'] / 1e9:,.1f} GB"
+    )
     for part in info["fingerprints"]:
         size = f"{part['rows']:>8,} rows  {part['bytes'] / 1e6:>10,.1f} MB"
         print(f"{part['fingerprint']}  {size}  last used {part['last_used']}{'  in use' * part['in_use']}")
@@ -257,10 +286,10 @@ def cache_info(as_json: AsJson = False) -> None:
 
 @cache_app.command("clear")
 def cache_clear() -> None:
-    """Remove every stored feature that is not in use; it can all be computed again."""
-    from budwood.features.store import FeatureStore
+    """Remove every stored feature and graph that is not in use; it can all be computed again."""
+    from budwood.features.store import FeatureStore, clear_graphs
 
-    print(f"{FeatureStore().clear() / 1e6:,.1f} MB freed")
+    print(f"{(FeatureStore().clear() + clear_graphs()) / 1e6:,.1f} MB freed")
 
 
 @app.command()

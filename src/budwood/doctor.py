@@ -24,7 +24,11 @@ class Finding:
 def examine() -> list[Finding]:
     """Looks at Python, the packages, the processor, the disk and the embedded weights; changes nothing."""
     return [
-        Finding("python", (3, 11) <= _python() <= (3, 13), f"{platform.python_version()} (3.11 to 3.13 are supported)"),
+        Finding(
+            "python",
+            (3, 11) <= _python() <= (3, 13),
+            f"{platform.python_version()} (3.11 to 3.13 are supported)",
+        ),
         Finding("machine", True, f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"),
         _look("tensorflow", _tensorflow),
         _look("keras", _keras),
@@ -40,7 +44,11 @@ def _look(what: str, find: Callable[[], str], needed: bool = True) -> Finding:
     except Exception as error:
         # Whatever is broken in somebody's installation is the finding.
         detail = f"{type(error).__name__}: {error}".splitlines()[0]
-        return Finding(what, not needed, detail if needed else f"absent, so Keras runs the frozen part, slower ({detail})")
+        return Finding(
+            what,
+            not needed,
+            detail if needed else f"absent, so Keras runs the frozen part, slower ({detail})",
+        )
 
 
 def _python() -> tuple[int, int]:

@@ -76,11 +76,15 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         pictures = _pictures(X)
         labels = np.asarray(y)
         if labels.ndim != 1 or len(labels) != len(pictures):
-            raise ValueError(f"y must hold one label per picture: got shape {labels.shape} for {len(pictures)} pictures")
+            raise ValueError(
+                f"y must hold one label per picture: got shape {labels.shape} for {len(pictures)} pictures"
+            )
         check_classification_targets(labels)
         self.classes_, places = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"a classifier needs at least two classes in y, and found {len(self.classes_)} class")
+            raise ValueError(
+                f"a classifier needs at least two classes in y, and found {len(self.classes_)} class"
+            )
         fit = fit_linear(
             self._features(pictures),
             places,
@@ -115,7 +119,10 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
     def _features(self, pictures: list[ImageLike]) -> Float[np.ndarray, "n features"]:
-        photos = [Photo(picture, name=f"{index:06}", label="", sha256=digest(picture)) for index, picture in enumerate(pictures)]
+        photos = [
+            Photo(picture, name=f"{index:06}", label="", sha256=digest(picture))
+            for index, picture in enumerate(pictures)
+        ]
         with self._frozen() as features:
             extraction = features.compute(photos)
             for name, detail in extraction.failed.items():
@@ -132,7 +139,9 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
 
 def _pictures(X: Sequence[ImageLike] | np.ndarray) -> list[ImageLike]:  # noqa: N803
     if isinstance(X, (str, bytes, os.PathLike)):
-        raise ValueError("X must be a sequence of pictures, and a single one was given. Put it in a list: [picture]")
+        raise ValueError(
+            "X must be a sequence of pictures, and a single one was given. Put it in a list: [picture]"
+        )
     pictures = list(X)
     if not pictures:
         raise ValueError("found 0 sample(s): a minimum of 1 picture is required")

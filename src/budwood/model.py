@@ -18,6 +18,7 @@ from budwood.features.cut import cut
 from budwood.features.frozen import BOUNDARY, FrozenFeatures
 from budwood.features.store import Rows
 from budwood.files import read_json, whole_file, write_json
+from budwood.progress import SILENT, Progress
 
 PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "openvino", "numpy", "scikit-learn", "pillow")
 
@@ -44,10 +45,10 @@ class Artifact:
     def resize(self) -> str:
         return self.info["input"]["resize"]
 
-    def features(self, *, precision: str = "f32", engine: str = "auto") -> FrozenFeatures:
-        """The features of the model's own frozen part."""
+    def features(self, *, engine: str = "auto", progress: Progress = SILENT) -> FrozenFeatures:
+        """The features of the model's own frozen part, at full precision."""
         frozen, _ = cut(self.model, self.info["boundary"])
-        return FrozenFeatures(frozen, size=self.size, resize=self.resize, precision=precision, engine=engine)
+        return FrozenFeatures(frozen, size=self.size, resize=self.resize, engine=engine, progress=progress)
 
     def probabilities(self, rows: Rows | np.ndarray, batch: int = 4096) -> Float[np.ndarray, "n classes"]:
         """Class probabilities, float32, from features of the model's own frozen part."""
@@ -59,7 +60,14 @@ class Artifact:
 
 
 def save_artifact(
-    folder: Path, model: keras.Model, *, classes: Sequence[str], size: int, resize: str, backbone: str, fingerprint: str
+    folder: Path,
+    model: keras.Model,
+    *,
+    classes: Sequence[str],
+    size: int,
+    resize: str,
+    backbone: str,
+    fingerprint: str,
 ) -> None:
     """Writes `model.keras` and `model.json` into the folder, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -69,7 +77,13 @@ def save_artifact(
         folder / "model.json",
         {
             "classes": list(classes),
-            "input": {"size": size, "resize": resize, "channels": "RGB", "dtype": "float32", "range": [0, 255]},
+            "input": {
+                "size": size,
+                "resize": resize,
+                "channels": "RGB",
+                "dtype": "float32",
+                "range": [0, 255],
+            },
             "output": "probabilities",
             "backbone": backbone,
             "boundary": BOUNDARY,
@@ -86,9 +100,13 @@ def load_artifact(folder: Path) -> Artifact:
         info = read_json(folder / "model.json")
         found = _sha256(folder / "model.keras")
     except (OSError, ValueError) as error:
-        raise RunError(f"cannot read the model in {folder}: {error}. Train again, or copy the run again") from error
+        raise RunError(
+            f"cannot read the model in {folder}: {error}. Train again, or copy the run again"
+        ) from error
     if found != info["fingerprints"]["model"]:
-        raise RunError(f"{folder / 'model.keras'} is not the file that was saved: it is damaged. Copy the run again")
+        raise RunError(
+            f"{folder / 'model.keras'} is not the file that was saved: it is damaged. Copy the run again"
+        )
     model = keras.models.load_model(folder / "model.keras", compile=False, safe_mode=True)
     return Artifact(model, cut(model, info["boundary"])[1], info)
 

@@ -87,11 +87,13 @@ def train(
             base.trainable = False
             frozen = with_pooling(base, resolved.head.pooling)
 
-        with open_features(frozen, resolved) as (training, measured):
+        with open_features(frozen, resolved, progress) as (training, measured):
             with directory.stage("features"):
-                checked, photos, extraction = compute_features(checked, photos, training, measured, progress)
+                checked, photos, extraction = compute_features(checked, photos, training, measured)
                 write_data(folder, checked, photos)
                 describe(directory, name, checked, photos, measured, extraction)
+                for line in dict.fromkeys([*training.notes, *measured.notes]):
+                    directory.note(line)
             parts = {split: [photo for photo in photos if photo.split == split] for split in SPLITS}
             labels = {split: label_indices(part, checked.classes) for split, part in parts.items()}
 
@@ -160,13 +162,16 @@ def resolve(recipe: Recipe, native_size: int) -> Recipe:
 
 
 @contextmanager
-def open_features(frozen: keras.Model, recipe: Recipe) -> Iterator[tuple[FrozenFeatures, FrozenFeatures]]:
+def open_features(
+    frozen: keras.Model, recipe: Recipe, progress: Progress
+) -> Iterator[tuple[FrozenFeatures, FrozenFeatures]]:
     """The features to train on and the features to measure with.
 
     What is measured is what is saved, so validation and test are computed at full precision always;
     `precision = "bf16"` holds for the training photos.
     """
     contract = {"size": recipe.data.size, "resize": recipe.data.resize, "engine": recipe.backbone.engine}
+    contract["progress"] = progress
     with FrozenFeatures(frozen, **contract) as exact:
         if recipe.backbone.precision == "f32":
             yield exact, exact
@@ -180,14 +185,13 @@ def compute_features(
     photos: Sequence[Photo],
     training: FrozenFeatures,
     measured: FrozenFeatures,
-    progress: Progress,
 ) -> tuple[Check, tuple[Photo, ...], Extraction]:
     """Computes what the store does not hold; a photo that fails is moved to the problems."""
     if training is measured:
-        extraction = measured.compute(photos, progress)
+        extraction = measured.compute(photos)
     else:
-        extraction = training.compute([photo for photo in photos if photo.split == "train"], progress)
-        extraction += measured.compute([photo for photo in photos if photo.split != "train"], progress)
+        extraction = training.compute([photo for photo in photos if photo.split == "train"])
+        extraction += measured.compute([photo for photo in photos if photo.split != "train"])
     failed = extraction.failed
     problems = tuple(Problem(name, "unreadable", detail) for name, detail in failed.items())
     checked = replace(

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from budwood.backbones.registry import get_backbone
 from budwood.data.images import view
 from budwood.data.manifest import Photo
-from budwood.features.frozen import FrozenFeatures
-from budwood.features.frozen import with_pooling
+from budwood.features.frozen import FrozenFeatures, with_pooling
 from budwood.pipeline import SPLITS, open_features, read_photos, resolve
 from budwood.progress import SILENT, Progress
 from budwood.recipe import Recipe
@@ -32,7 +31,7 @@ def plan(data: str | os.PathLike, recipe: Recipe, *, progress: Progress = SILENT
     )
     counts = Counter(photo.split for photo in photos)
     recipe, reason = resolve_fit(recipe, counts["train"], frozen.output.shape[-1], len(checked.classes))
-    with open_features(frozen, recipe) as (_, features):
+    with open_features(frozen, recipe, SILENT) as (_, features):
         missing = features.missing(photos)
         seconds = seconds_per_photo(features, photos) * missing if missing else 0.0
     width = frozen.output.shape[-1]
@@ -79,7 +78,9 @@ def _class_table(classes: Sequence[str], photos: Sequence[Photo], at_most: int =
 
 def _head_in_words(recipe: Recipe, num_classes: int) -> str:
     if recipe.frozen.fit == "linear":
-        return f"logistic regression into {num_classes} classes, strength by {recipe.frozen.folds}-fold cross-validation"
+        return f"logistic regression, {num_classes} classes, strength by {recipe.frozen.folds}-fold cross-validation"
     parts = [f"dense {width}" for width in recipe.head.hidden]
     parts += [f"dropout {recipe.head.dropout:g}"] if recipe.head.dropout else []
-    return ", ".join([*parts, f"dense {num_classes}", f"{recipe.frozen.optimizer}, {recipe.frozen.epochs} epochs at most"])
+    return ", ".join(
+        [*parts, f"dense {num_classes}", f"{recipe.frozen.optimizer}, {recipe.frozen.epochs} epochs at most"]
+    )

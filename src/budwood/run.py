@@ -176,8 +176,8 @@ class Run:
         self._refuse_unknown_classes(checked.classes)
         photos = [photo for photo in checked.photos if self._belongs(photo, split)]
         artifact = self._artifact
-        with artifact.features(engine=self.recipe.backbone.engine) as features:
-            extraction = features.compute(photos, progress)
+        with artifact.features(engine=self.recipe.backbone.engine, progress=progress) as features:
+            extraction = features.compute(photos)
             photos = [photo for photo in photos if photo.name not in extraction.failed]
             if not photos:
                 raise DataError(

@@ -13,7 +13,6 @@ from budwood.features.extract import Extraction, FrozenPart, extract, key
 from budwood.features.store import FeatureStore, Rows
 from budwood.progress import SILENT, Progress
 
-
 BOUNDARY = "pooling"
 """The layer after which the trainable part begins while the whole backbone is frozen."""
 
@@ -26,10 +25,21 @@ class FrozenFeatures:
         size, resize: how a photo becomes those pixels (`budwood.data.images.view`).
         precision: "f32" or "bf16".
         engine: "auto", "openvino" or "keras".
+        progress: told of the stage "features" and of damage in the store.
     """
 
-    def __init__(self, model: keras.Model, *, size: int, resize: str, precision: str = "f32", engine: str = "auto"):
+    def __init__(
+        self,
+        model: keras.Model,
+        *,
+        size: int,
+        resize: str,
+        precision: str = "f32",
+        engine: str = "auto",
+        progress: Progress = SILENT,
+    ):
         self.model = model
+        self.progress = progress
         self.size, self.resize = size, resize
         self.precision, self.engine = precision, engine
         self.shape = tuple(model.output.shape[1:])
@@ -48,7 +58,7 @@ class FrozenFeatures:
 
     def __enter__(self) -> "FrozenFeatures":
         # Open as long as its rows are read: what is in use is never evicted.
-        self._shelf = FeatureStore().open(self.fingerprint, self.shape)
+        self._shelf = FeatureStore(progress=self.progress).open(self.fingerprint, self.shape)
         self._shelf.__enter__()
         return self
 
@@ -59,11 +69,16 @@ class FrozenFeatures:
         """How many distinct photos the store does not know."""
         return len(self._shelf.missing([key(photo) for photo in photos]))
 
-    def compute(self, photos: Sequence[Photo], progress: Progress = SILENT) -> Extraction:
+    def compute(self, photos: Sequence[Photo]) -> Extraction:
         """Sends the photos that the store does not know through the frozen part."""
         return extract(
-            photos, lambda: self.part, self._shelf, size=self.size, resize=self.resize, progress=progress
+            photos, lambda: self.part, self._shelf, size=self.size, resize=self.resize, progress=self.progress
         )
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know of the engine and of the store, one line each."""
+        return [*self._shelf.notes, *(self.part.notes if "part" in vars(self) else [])]
 
     def rows(self, photos: Sequence[Photo]) -> Rows:
         """The photos' features, read from disk as they are asked for. Compute them first."""

@@ -10,6 +10,7 @@ longest.
 """
 
 import re
+import shutil
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -98,6 +99,14 @@ class FeatureStore:
             return 0
         with gate(self.folder):
             return eviction.clear(self.folder)
+
+
+def clear_graphs() -> int:
+    """Removes the converted inference graphs, which take seconds to make again; returns the bytes freed."""
+    folder = cache_dir() / "graphs"
+    freed = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    shutil.rmtree(folder, ignore_errors=True)
+    return freed
 
 
 def _readable(folder: Path) -> list[Shard]:

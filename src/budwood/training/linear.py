@@ -34,9 +34,10 @@ UNTUNED_STRENGTH = 0.1
 """Where no photo can be held out."""
 
 ROWS_AT_A_TIME = 4096
-# A gradient g leaves at most |g|^2 / (2 * strength) of loss above the minimum (strong convexity), so that
-# tolerances that grow with the square root of the strength are equally exact along the path. A class's gradient is
-# in proportion to its share of the photos: hence 1 / classes. Tightened further, the path below does not move.
+# Of the largest entry of the gradient. A gradient g leaves at most |g|^2 / (2 * strength) of loss above the minimum
+# (strong convexity): tolerances in proportion to the square root of the strength are equally exact along the path.
+# A class's gradient goes with its share of the photos: hence 1 / classes. Ten times tighter, the path's losses on
+# flower_photos move by less than 0.005 and the best strength not at all.
 PATH_TOLERANCE = 0.03
 FINAL_TOLERANCE = 5e-4
 
@@ -83,8 +84,8 @@ def fit_linear(
 ) -> LinearFit:
     """The logistic regression with the lowest cross-validated log loss along a path of L2 strengths.
 
-    The loss chooses, not the accuracy: on flower_photos the accuracies of both choices are equal (88.4 %, eight
-    splits) while the chosen loss is 4 % lower, and accuracy, a count of a few photos, jumps from fold to fold.
+    The loss chooses, not the accuracy: on MobileNetV2 features of flower_photos both choices are as accurate (88.4 %,
+    eight splits) while the chosen loss is 4 % lower, and accuracy, a count of a few photos, jumps from fold to fold.
     Ties go to the stronger penalty.
 
     Args:
@@ -214,7 +215,9 @@ class _Problem:
         # With two classes scikit-learn fits the difference of their weights, whose penalty is half the sum's.
         num_classes = self.y.max() + 1
         penalty = strength / 2 if num_classes == 2 else strength
-        self.model.set_params(C=1 / (penalty * len(self.y)), tol=tolerance * np.sqrt(penalty) / num_classes)
+        self.model.set_params(
+            C=1 / (penalty * len(self.y)), tol=tolerance * np.sqrt(min(penalty, 0.1)) / num_classes
+        )
         self.model.fit(self.x, self.y)
         return self.model.coef_.copy(), self.model.intercept_.copy()
 

@@ -96,11 +96,20 @@ def _linear(recipe, train, train_labels, validation, validation_labels, num_clas
     return PhaseResult(layers, resolved, [row], 1, fit.seconds, path)
 
 
-def _gradient(recipe, train, train_labels, validation, validation_labels, num_classes, progress) -> PhaseResult:
+def _gradient(
+    recipe, train, train_labels, validation, validation_labels, num_classes, progress
+) -> PhaseResult:
     layers = head_layers(recipe.head, num_classes, recipe.seed)
     head = head_model(layers, train.shape[1])
     fit = fit_gradient(
-        head, train, train_labels, validation, validation_labels, recipe.frozen, seed=recipe.seed, progress=progress
+        head,
+        train,
+        train_labels,
+        validation,
+        validation_labels,
+        recipe.frozen,
+        seed=recipe.seed,
+        progress=progress,
     )
     return PhaseResult(layers, recipe, fit.history, fit.best_epoch, fit.seconds)
 
@@ -109,4 +118,6 @@ def _quality(layers, features, labels) -> tuple[float, float]:
     """Mean negative log-likelihood and accuracy of a head on features in memory."""
     shares = keras.ops.convert_to_numpy(head_model(layers, features.shape[1])(features, training=False))
     likelihood = shares[np.arange(len(labels)), labels].astype(np.float64)
-    return float(-np.log(np.maximum(likelihood, 1e-15)).mean()), float((shares.argmax(axis=1) == labels).mean())
+    return float(-np.log(np.maximum(likelihood, 1e-15)).mean()), float(
+        (shares.argmax(axis=1) == labels).mean()
+    )
