@@ -25,7 +25,7 @@ def test_build_classifier__knows_daisies_dogs_and_cats(test_data, name, count):
         best = model.predict(photos.astype("float32"), verbose=0).argmax(1)
         return np.isin(best, classes).mean()
 
-    # Measured for Lite0: 0.88, 1.00 and 0.75 to 0.83; a tensor in wrong order gives nearly 0.
+    # Measured for Lite0: 0.88, 1.00 and 0.78; with the tensors' strides ignored, 0 of each.
     assert share("flower_photos/daisy", DAISY) >= 0.78
     assert share("cats_and_dogs/validation/dogs", DOGS) >= 0.9
     assert share("cats_and_dogs/validation/cats", CATS) >= 0.7

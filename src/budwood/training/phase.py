@@ -90,10 +90,8 @@ def _linear(recipe, train, train_labels, validation, validation_labels, num_clas
     row = {"epoch": 1, "seconds": round(fit.seconds, 3)}
     row["loss"], row["accuracy"] = _quality(layers, features, train_labels)
     row["val_loss"], row["val_accuracy"] = _quality(layers, validation[:], validation_labels)
-    strengths = [point.strength for point in fit.path] or settings.strengths
-    resolved = recipe.model_copy(update={"frozen": settings.model_copy(update={"strengths": strengths})})
     path = {"chosen": fit.strength, "path": [asdict(point) for point in fit.path]}
-    return PhaseResult(layers, resolved, [row], 1, fit.seconds, path)
+    return PhaseResult(layers, recipe, [row], 1, fit.seconds, path)
 
 
 def _gradient(
