@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 
 # Loaded on first use: `import budwood` and `budwood --help` load no TensorFlow.
 _HOMES = {
-    "train": "budwood.train",
+    "train": "budwood.pipeline",
     "load": "budwood.run",
     "Run": "budwood.run",
     "Prediction": "budwood.run",
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from budwood.estimator import TransferClassifier
     from budwood.recipe import Recipe
     from budwood.run import Prediction, Run, load
-    from budwood.train import train
+    from budwood.pipeline import train
 
 
 def __getattr__(name: str):

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -82,12 +83,12 @@ def train(
         write_data(folder, checked, photos)
 
         with directory.stage("backbone"):
-            resolved = resolve(asked, backbone.size)
-            base = backbone.build(resolved.data.size, resolved.backbone.weights, resolved.seed)
+            resolved, size = resolve(asked, backbone.size)
+            base = backbone.build(size, resolved.backbone.weights, resolved.seed)
             base.trainable = False
             frozen = with_pooling(base, resolved.head.pooling)
 
-        with open_features(frozen, resolved, progress) as (training, measured):
+        with open_features(frozen, resolved, size, progress) as (training, measured):
             with directory.stage("features"):
                 checked, photos, extraction = compute_features(checked, photos, training, measured)
                 write_data(folder, checked, photos)
@@ -116,7 +117,7 @@ def train(
                     folder / "model",
                     model,
                     classes=checked.classes,
-                    size=resolved.data.size,
+                    size=size,
                     resize=resolved.data.resize,
                     backbone=backbone.name,
                     fingerprint=measured.fingerprint,
@@ -155,28 +156,37 @@ def read_photos(
     return checked, photos
 
 
-def resolve(recipe: Recipe, native_size: int) -> Recipe:
-    """The recipe with what depends on the backbone filled in."""
+def resolve(recipe: Recipe, native_size: int) -> tuple[Recipe, int]:
+    """The recipe with what depends on the backbone filled in, and the side of its input in pixels."""
     size = native_size if recipe.data.size == "auto" else recipe.data.size
-    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"size": size})})
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"size": size})}), size
 
 
 @contextmanager
 def open_features(
-    frozen: keras.Model, recipe: Recipe, progress: Progress
+    frozen: keras.Model, recipe: Recipe, size: int, progress: Progress
 ) -> Iterator[tuple[FrozenFeatures, FrozenFeatures]]:
     """The features to train on and the features to measure with.
 
     What is measured is what is saved, so validation and test are computed at full precision always;
     `precision = "bf16"` holds for the training photos.
     """
-    contract = {"size": recipe.data.size, "resize": recipe.data.resize, "engine": recipe.backbone.engine}
-    contract["progress"] = progress
-    with FrozenFeatures(frozen, **contract) as exact:
+
+    def features(precision: str) -> FrozenFeatures:
+        return FrozenFeatures(
+            frozen,
+            size=size,
+            resize=recipe.data.resize,
+            precision=precision,
+            engine=recipe.backbone.engine,
+            progress=progress,
+        )
+
+    with features("f32") as exact:
         if recipe.backbone.precision == "f32":
             yield exact, exact
         else:
-            with FrozenFeatures(frozen, precision=recipe.backbone.precision, **contract) as fast:
+            with features(recipe.backbone.precision) as fast:
                 yield fast, exact
 
 
@@ -277,7 +287,7 @@ def write_metrics(
         for split, shares in probabilities.items()
     }
     accuracy = {split: parts[split]["accuracy"] if split in parts else None for split in MEASURED}
-    frozen = {
+    frozen: dict[str, Any] = {
         "name": "frozen",
         "seconds": round(phase.seconds, 3),
         "epochs": len(phase.history),
@@ -287,7 +297,7 @@ def write_metrics(
         "trainable_parameters": phase.trainable_parameters,
         "unfrozen_layers": [],
     }
-    verdict = dict.fromkeys(["difference", "interval", "p", "method", "n"])
+    verdict: dict[str, Any] = dict.fromkeys(["difference", "interval", "p", "method", "n"])
     verdict["words"] = "Only the frozen phase was trained, so there is nothing to compare."
     files.write_json(
         folder / "metrics.json",

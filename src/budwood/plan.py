@@ -25,13 +25,13 @@ def plan(data: str | os.PathLike, recipe: Recipe, *, progress: Progress = SILENT
     """
     checked, photos = read_photos(data, recipe, progress)
     backbone = get_backbone(recipe.backbone.name)
-    recipe = resolve(recipe, backbone.size)
+    recipe, size = resolve(recipe, backbone.size)
     frozen = with_pooling(
-        backbone.build(recipe.data.size, recipe.backbone.weights, recipe.seed), recipe.head.pooling
+        backbone.build(size, recipe.backbone.weights, recipe.seed), recipe.head.pooling
     )
     counts = Counter(photo.split for photo in photos)
     recipe, reason = resolve_fit(recipe, counts["train"], frozen.output.shape[-1], len(checked.classes))
-    with open_features(frozen, recipe, SILENT) as (_, features):
+    with open_features(frozen, recipe, size, SILENT) as (_, features):
         missing = features.missing(photos)
         seconds = seconds_per_photo(features, photos) * missing if missing else 0.0
     width = frozen.output.shape[-1]

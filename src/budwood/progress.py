@@ -10,8 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from io import TextIOBase
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 
 @runtime_checkable
@@ -56,7 +55,7 @@ class _PlainStage:
 
     interval = 10.0
 
-    def __init__(self, name: str, total: int | None, unit: str, stream: TextIOBase):
+    def __init__(self, name: str, total: int | None, unit: str, stream: Any):
         self.name, self.total, self.unit, self.stream = name, total, unit, stream
         self.done = 0
         self.started = self.printed = time.monotonic()
@@ -89,7 +88,7 @@ class _PlainStage:
 class Plain:
     """One line when a stage ends and one every ten seconds: for logs, pipes and notebooks."""
 
-    def __init__(self, stream: TextIOBase | None = None):
+    def __init__(self, stream: Any = None):
         self.stream = stream or sys.stderr
 
     @contextmanager

@@ -4,6 +4,7 @@ A recipe is *requested* by the user, in part; defaults and `"auto"` fill the res
 the backbone is *resolved* when it is known. The resolved recipe, run again, gives the same result.
 """
 
+import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import resources
@@ -141,7 +142,7 @@ class Recipe(Section):
             raise RecipeError(_first_fault(error)) from error
 
     @classmethod
-    def load(cls, name_or_file: str | Path) -> "Recipe":
+    def load(cls, name_or_file: str | os.PathLike) -> "Recipe":
         """A shipped recipe by its name, or one from a TOML file."""
         return cls.from_dict(_read_toml(name_or_file))
 
@@ -181,7 +182,7 @@ def shipped_recipes() -> dict[str, str]:
     return {name.removesuffix(".toml"): (folder / name).read_text(encoding="utf-8") for name in files}
 
 
-def _read_toml(name_or_file: str | Path) -> dict[str, Any]:
+def _read_toml(name_or_file: str | os.PathLike) -> dict[str, Any]:
     shipped = shipped_recipes()
     if str(name_or_file) in shipped:
         return tomllib.loads(shipped[str(name_or_file)])
