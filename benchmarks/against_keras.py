@@ -63,7 +63,7 @@ def main() -> None:
             measured |= side()
         results.append(measured)
         report_split(seed, measured, epochs)
-    report_all(results, epochs, arguments.quick)
+        report_all(results, epochs, arguments.quick)
     bare_json = FOLDER / "bare.json"
     python("benchmarks.bare_features", link_tree(data, 0), "--weights", weights, "--json", bare_json)
     report_features(read_json(bare_json), results[-1])

@@ -26,9 +26,9 @@ __all__ = ["BudwoodError", "Prediction", "Recipe", "Run", "TransferClassifier", 
 if TYPE_CHECKING:
     from budwood.errors import BudwoodError
     from budwood.estimator import TransferClassifier
+    from budwood.pipeline import train
     from budwood.recipe import Recipe
     from budwood.run import Prediction, Run, load
-    from budwood.pipeline import train
 
 
 def __getattr__(name: str):

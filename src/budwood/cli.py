@@ -1,20 +1,27 @@
 """Every command: read the arguments, call one function, print. Heavy imports wait until a command needs them."""
 
+import io
 import json
 import os
 import shlex
 import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from budwood import __version__
 from budwood.errors import BudwoodError
-from budwood.report.words import shown
+from budwood.report.words import count, shown
 
 if TYPE_CHECKING:
+    from budwood.data.images import ImageLike
     from budwood.progress import Progress
+    from budwood.report.sheet import SheetItem
+    from budwood.run import Prediction
 
 # TensorFlow's own chatter would bury ours; whoever sets the variable keeps it.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -22,17 +29,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 app = typer.Typer(
     name="budwood",
     help="Transfer learning for image classification that you can trust.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="--debug on any command shows tracebacks.",
 )
 recipes_app = typer.Typer(help="The shipped recipes.", rich_markup_mode=None)
-cache_app = typer.Typer(
-    help="What is kept so that nothing is computed twice.", no_args_is_help=True, rich_markup_mode=None
-)
+cache_app = typer.Typer(help="What is kept so that nothing is computed twice.", rich_markup_mode=None)
 app.add_typer(recipes_app, name="recipes")
 app.add_typer(cache_app, name="cache")
 
@@ -58,7 +61,7 @@ def options(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; on any command.")] = False,
 ) -> None:
     pass
 
@@ -82,7 +85,6 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a classifier on a folder of labelled photos, and measure it."""
-    from budwood.progress import choose_progress
     from budwood.recipe import Recipe
 
     short = {"backbone.name": backbone, "backbone.weights": weights, "seed": seed, "split_seed": split_seed}
@@ -90,7 +92,7 @@ def train(
     changes += ["evaluate.test=false"] if no_test else []
     # Refused here, before TensorFlow is loaded.
     asked = Recipe.load(recipe).with_settings([*changes, *(settings or [])])
-    progress = choose_progress(quiet)
+    progress = _progress(quiet)
     if dry_run:
         from budwood.plan import plan
 
@@ -115,16 +117,22 @@ def train(
 def check(data: Data, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Say what is wrong with a folder of photos; exit status 1 where something is."""
     from budwood.data.check import check as check_photos
+    from budwood.data.check import refusal
+    from budwood.data.manifest import Problem
     from budwood.data.sources import read_source
-    from budwood.progress import choose_progress
 
-    found = check_photos(read_source(data), for_training=False, progress=choose_progress(quiet or as_json))
+    found = check_photos(read_source(data), for_training=False, progress=_progress(quiet, as_json))
+    if reason := refusal(found):
+        found = replace(found, problems=(*found.problems, Problem(".", "refused", reason)))
     if as_json:
         _print_json(found.to_json())
     else:
         for problem in found.problems:
-            print(f"{problem.kind}: {_shown(problem.path)}: {problem.detail}")
-        print(f"{found.num_found} photos, {len(found.photos)} usable, {len(found.problems)} problems")
+            print(shown(f"{problem.kind}: {problem.path}: {problem.detail}"))
+        print(
+            f"{count(found.num_found, 'photo')}, {len(found.photos):,} usable, "
+            f"{count(len(found.classes), 'class', 'classes')}, {count(len(found.problems), 'problem')}"
+        )
     if found.problems:
         raise typer.Exit(1)
 
@@ -142,33 +150,52 @@ def predict(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Predict the class of photos; a bad file is reported and the rest goes on."""
+    """Predict the class of photos; a bad file is reported and the rest goes on.
+
+    Standard input is one picture or a list of files, one a line or separated by NUL. Exit status 1 where a
+    file was bad.
+    """
     from budwood.data.inputs import expand
-    from budwood.progress import choose_progress
+
+    if sheet is not None and (sheet.is_dir() or not sheet.parent.is_dir()):
+        raise BudwoodError(f"cannot write the sheet {sheet}. Give a file in a folder that exists")
+    inputs = expand(images, sys.stdin.buffer)
     from budwood.run import load
 
-    inputs = expand(images, sys.stdin.buffer)
     loaded = load(run)
-    progress = choose_progress(quiet or as_json)
-    predictions = loaded.predict(
-        [image for _, image in inputs], names=[name for name, _ in inputs], progress=progress
-    )
+    names, pictures = [name for name, _ in inputs], [picture for _, picture in inputs]
+    predictions = loaded.predict(pictures, names=names, progress=_progress(quiet, as_json))
     if as_json:
         _print_json([prediction.to_json(top) for prediction in predictions])
-    else:
-        for prediction in predictions:
-            if prediction.error is None:
-                shares = "  ".join(f"{label} {share:.1%}" for label, share in prediction.top(top))
-                print(f"{_shown(prediction.name)}\t{shares}")
+    for prediction in predictions:
+        if prediction.error is not None:
+            print(shown(f"budwood: {prediction.name}: {prediction.error}"), file=sys.stderr)
+        elif not as_json:
+            shares = "  ".join(f"{shown(label)} {share:.1%}" for label, share in prediction.top(top))
+            print(f"{shown(prediction.name)}\t{shares}")
     if sheet is not None:
         from budwood.report.sheet import write_sheet
 
-        write_sheet(loaded.sheet_items([image for _, image in inputs], predictions), sheet)
-    bad = [prediction for prediction in predictions if prediction.error is not None]
-    for prediction in bad:
-        print(f"budwood: {_shown(prediction.name)}: {prediction.error}", file=sys.stderr)
-    if bad:
+        write_sheet(_sheet_items(pictures, predictions, loaded.classes), sheet)
+        if not (quiet or as_json):
+            print(f"sheet   {shown(sheet)}", file=sys.stderr)
+    if any(prediction.error is not None for prediction in predictions):
         raise typer.Exit(1)
+
+
+def _sheet_items(
+    pictures: "Sequence[ImageLike]", predictions: "Sequence[Prediction]", classes: Sequence[str]
+) -> "list[SheetItem]":
+    """The pictures that could be read; the true class is known where the folder has the name of one."""
+    from budwood.report.sheet import SheetItem
+
+    items = []
+    for picture, prediction in zip(pictures, predictions, strict=True):
+        if prediction.label is not None and prediction.probability is not None:
+            folder = picture.absolute().parent.name if isinstance(picture, Path) else None
+            true = folder if folder in classes else None
+            items.append(SheetItem(picture, prediction.label, prediction.probability, true))
+    return items
 
 
 @app.command()
@@ -182,25 +209,28 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Measure a run on labelled photos."""
-    from budwood.progress import choose_progress
+    from budwood.report.words import scores_as_text
     from budwood.run import load
-    from budwood.words import metrics_in_words
 
-    metrics = load(run).evaluate(data, split=split, progress=choose_progress(quiet or as_json))
+    metrics = load(run).evaluate(data, split=split, progress=_progress(quiet, as_json))
     if as_json:
         _print_json(metrics)
     else:
-        print(metrics_in_words(metrics))
+        print(scores_as_text(metrics, split))
 
 
 @app.command()
 def report(
-    run: RunFolder, data: Annotated[Path | None, typer.Option(help="Where the photos are now.")] = None
+    run: RunFolder,
+    data: Annotated[Path | None, typer.Option(help="Where the photos are now.")] = None,
+    quiet: Quiet = False,
 ) -> None:
-    """Write report.html of a run again."""
+    """Write report.html of a run again; with --data DATA it has pictures."""
     from budwood.run import load
 
-    print(load(run).write_report(data))
+    print(shown(load(run).write_report(data)))
+    if data is None and not quiet:
+        print("It has no pictures: --data DATA says where they are.", file=sys.stderr)
 
 
 @app.command()
@@ -267,7 +297,7 @@ def copy_recipe(
     if path.exists():
         raise RecipeError(f"{path} exists. Give another file name")
     path.write_text(text, encoding="utf-8")
-    print(path)
+    print(shown(path))
 
 
 @app.command()
@@ -281,11 +311,10 @@ def sample(
 ) -> None:
     """Write a sample data set: digits (embedded, 1,797 pictures) or flowers (downloaded, 3,670 photos)."""
     from budwood.data.samples import write_sample
-    from budwood.progress import choose_progress
 
-    write_sample(name, folder, archive=archive, progress=choose_progress(quiet))
+    write_sample(name, folder, archive=archive, progress=_progress(quiet))
     if not quiet:
-        print(f"{folder}\nTrain on it: budwood train {shlex.quote(str(folder))}")
+        print(f"{shown(folder)}\nTrain on it: budwood train {shlex.quote(str(folder))}")
 
 
 @cache_app.command("info")
@@ -330,28 +359,64 @@ def doctor(as_json: AsJson = False) -> None:
 
 def main() -> None:
     """The `budwood` command. Exit status 0; 1 for what went wrong; 2 for a wrong command; 130 for Ctrl-C."""
-    debug = "--debug" in sys.argv
-    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    given = sys.argv[1:]
+    arguments = [argument for argument in given if argument != "--debug"]
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A class name that the terminal cannot show is no reason to stop.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        status = app(arguments, standalone_mode=False)
-    except KeyboardInterrupt:
-        if debug:
-            raise
-        status = _complain("interrupted; what was computed so far is kept", 130)
-    except BudwoodError as error:
-        if debug:
-            raise
-        status = _complain(str(error), 1)
-    except OSError as error:
-        if debug:
-            raise
-        status = _complain(f"{error}", 1)
-    sys.exit(status or 0)
+        status = _run(arguments or ["--help"])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; Python would complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 141
+    except (KeyboardInterrupt, Exception) as error:
+        if len(arguments) < len(given):
+            traceback.print_exception(error)
+        status = _complain(error)
+    sys.exit(status)
 
 
-def _complain(line: str, status: int) -> int:
-    print(f"budwood: error: {_shown(line)}", file=sys.stderr)
+def _run(arguments: list[str]) -> int:
+    # Not `app(...)`, which swallows Ctrl-C and prints usage errors in several lines.
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context("budwood", arguments) as context:
+            command.invoke(context)
+    except typer.Exit as exit_:
+        return exit_.exit_code
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    return 0
+
+
+def _complain(error: BaseException) -> int:
+    """Prints one line; returns the exit status."""
+    status = 1
+    if isinstance(error, KeyboardInterrupt):
+        line, status = "interrupted; what was computed so far is kept", 130
+    elif isinstance(error, BudwoodError):
+        line = str(error)
+    elif hasattr(error, "format_message"):  # Typer's, which has changed its classes of error
+        context = getattr(error, "ctx", None)
+        line = " ".join(error.format_message().split()).rstrip(".")
+        line += f". See {context.command_path if context else 'budwood'} --help"
+        status = error.exit_code
+    elif isinstance(error, OSError) and error.strerror:
+        line = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    else:
+        first = (str(error).strip().splitlines() or [""])[0]
+        line = f"unexpected {type(error).__name__}: {first}; run with --debug to see where"
+    print(f"budwood: error: {shown(line)}", file=sys.stderr)
     return status
+
+
+def _progress(quiet: bool, as_json: bool = False) -> "Progress":
+    """Who reads JSON may read both streams, so there it is told only to a person."""
+    from budwood.progress import choose_progress
+
+    return choose_progress(quiet or (as_json and not sys.stderr.isatty()))
 
 
 def _recipe_text(name: str) -> str:
@@ -365,16 +430,12 @@ def _recipe_text(name: str) -> str:
 
 
 def _toml(value: object) -> str:
-    return str(value) if isinstance(value, int) else json.dumps(str(value))
+    return str(value) if isinstance(value, int) else json.dumps(str(value), ensure_ascii=False)
 
 
 def _print_json(value: object) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=True))
-
-
-def _shown(text: str) -> str:
-    """One line that any terminal can print: newlines and undecodable bytes are escaped."""
-    return text.encode("utf-8", "backslashreplace").decode().replace("\n", "\\n").replace("\r", "\\r")
+    # ASCII: bytes that are no text come through as escaped surrogates.
+    print(json.dumps(value, indent=2))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
 """A scikit-learn classifier over the same pipeline: pictures in, classes out, features from the store."""
 
+import functools
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from PIL import Image
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
@@ -123,18 +126,51 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
             Photo(picture, name=f"{index:06}", label="", sha256=digest(picture))
             for index, picture in enumerate(pictures)
         ]
-        with self._frozen() as features:
+        with _one_at_a_time, self._frozen() as features:
             extraction = features.compute(photos)
             for name, detail in extraction.failed.items():
                 raise ImageError(f"picture {int(name)}: {detail}")
             return features.array(photos)
 
     def _frozen(self) -> FrozenFeatures:
-        backbone = get_backbone(self.backbone)
-        size = self.size or backbone.size
-        weights = self.weights if self.weights in ("imagenet", "random") else Path(self.weights)
-        model = with_pooling(backbone.build(size, weights, self.seed), self.pooling)
-        return FrozenFeatures(model, size=size, resize=self.resize, precision=self.precision)
+        file = None if self.weights in ("imagenet", "random") else Path(self.weights).expanduser()
+        changed = file.stat().st_mtime_ns if file is not None and file.is_file() else 0
+        seed = self.seed if self.weights == "random" else 0
+        return _frozen_features(
+            *(
+                self.backbone,
+                self.weights,
+                changed,
+                seed,
+                self.size,
+                self.resize,
+                self.pooling,
+                self.precision,
+            )
+        )
+
+
+_one_at_a_time = threading.Lock()
+
+
+@functools.lru_cache(maxsize=2)
+def _frozen_features(
+    backbone: str,
+    weights: str | os.PathLike,
+    changed: int,
+    seed: int,
+    size: int | None,
+    resize: str,
+    pooling: str,
+    precision: str,
+) -> FrozenFeatures:
+    """Kept from call to call, since building a network takes seconds; `changed` tells a weights file's versions apart."""
+    network = get_backbone(backbone)
+    size = network.size if size is None else size
+    model = with_pooling(
+        network.build(size, weights if weights in ("imagenet", "random") else Path(weights), seed), pooling
+    )
+    return FrozenFeatures(model, size=size, resize=resize, precision=precision)
 
 
 def _pictures(X: Sequence[ImageLike] | np.ndarray) -> list[ImageLike]:  # noqa: N803
@@ -145,4 +181,10 @@ def _pictures(X: Sequence[ImageLike] | np.ndarray) -> list[ImageLike]:  # noqa: 
     pictures = list(X)
     if not pictures:
         raise ValueError("found 0 sample(s): a minimum of 1 picture is required")
+    for index, picture in enumerate(pictures):
+        if not isinstance(picture, str | bytes | os.PathLike | Image.Image | np.ndarray):
+            raise ValueError(
+                f"X[{index}] is no picture but {type(picture).__name__}. "
+                "Give paths, encoded bytes, PIL images or uint8 arrays (H, W, 3)"
+            )
     return pictures

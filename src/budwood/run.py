@@ -135,7 +135,7 @@ class Run:
             rows = stream(pictures, features.part, size=artifact.size, resize=artifact.resize)
             for name, row in zip(names, rows, strict=True):
                 if isinstance(row, ImageError):
-                    predictions.append(Prediction(name, None, None, {}, str(row)))
+                    predictions.append(Prediction(name, None, None, {}, row.fault))
                 else:
                     shares = artifact.probabilities(row[None])[0]
                     predictions.append(_prediction(name, artifact.classes, shares))

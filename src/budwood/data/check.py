@@ -82,6 +82,20 @@ def check(
     return Check(tuple(kept), classes, problems, num_found=len(inspected), num_bad=len(bad))
 
 
+def refusal(found: Check, max_bad: float = 0.2) -> str | None:
+    """Why nothing would be trained on the photos of a check made with `for_training=False`; None where it would."""
+    if found.num_bad > max_bad * found.num_found:
+        return (
+            f"{found.num_bad} of {found.num_found} photos cannot be decoded, more than {max_bad:.0%}. "
+            "Mend or remove them"
+        )
+    try:
+        _refuse_too_few(found.photos, found.classes)
+    except DataError as error:
+        return str(error)
+    return None
+
+
 def _inspect_all(photos: Sequence[Photo], progress: Progress) -> list[Photo | Problem]:
     results = []
     pool = ThreadPoolExecutor(os.cpu_count() or 1)

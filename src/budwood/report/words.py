@@ -5,6 +5,16 @@ import unicodedata
 from collections.abc import Sequence
 
 NO_BREAK = "\u00a0"
+SHARES = (
+    "accuracy",
+    "top5_accuracy",
+    "balanced_accuracy",
+    "macro_f1",
+    "weighted_precision",
+    "weighted_recall",
+    "weighted_f1",
+    "ece",
+)
 _BIDI = {chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F)}
 
 
@@ -94,11 +104,34 @@ def verdict(scores: dict, split: str) -> str:
     """
     low, high = scores["accuracy_ci95"]
     n = scores["n"]
-    where = f"On {count(n, f'{split} photo')} never used for training"
+    where = f"On {count(n, 'photo' if split == 'all' else f'{split} photo')}"
+    where += "" if split in ("train", "all") else " never used for training"
     return (
         f"{where}, {percent(scores['accuracy'])} {'is' if n == 1 else 'are'} classified correctly "
         f"(95{NO_BREAK}% interval {percent(low)} to {percent(high)})."
     )
+
+
+def scores_as_text(scores: dict, split: str) -> str:
+    """One split's part of `metrics.json` for a terminal: the verdict, the scores, a line for each class."""
+    classes = [entry["class"] for entry in scores["per_class"]]
+    lines = [verdict(scores, split), ""]
+    for key in (*SHARES, "loss"):
+        if scores.get(key) is not None:
+            low, high = scores[f"{key}_ci95"]
+            write = "{:.3f}".format if key == "loss" else percent
+            title = key.replace("_", " ")
+            lines.append(f"{title:<20}{write(scores[key]):>8}   {write(low)} to {write(high)}")
+    lines += ["", f"{'class':<30}{'photos':>7}{'precision':>11}{'recall':>9}{'F1':>9}"]
+    lines += [
+        f"{shorten(shown(entry['class']), 29):<30}{entry['support']:>7,}{percent(entry['precision']):>11}"
+        f"{percent(entry['recall']):>9}{percent(entry['f1']):>9}"
+        for entry in scores["per_class"]
+    ]
+    pairs = confusions(scores["confusion"])[:3]
+    lines += ["", "Most frequent mistakes:"] if pairs else []
+    lines += [f"  {confusion_words(pair, classes)}" for pair in pairs]
+    return "\n".join(lines).replace(NO_BREAK, " ")
 
 
 def remarks(scores: dict, split: str, classes: Sequence[str]) -> list[str]:
