@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,13 +35,14 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-recipes_app = typer.Typer(help="The shipped recipes.", rich_markup_mode=None)
 cache_app = typer.Typer(help="What is kept so that nothing is computed twice.", rich_markup_mode=None)
-app.add_typer(recipes_app, name="recipes")
 app.add_typer(cache_app, name="cache")
 
 Data = Annotated[
-    Path, typer.Argument(help="Folder of class folders, or one with train/, validation/, test/ inside.")
+    Path,
+    typer.Argument(
+        metavar="DATA", help="Folder of class folders, or one with train/, validation/, test/ inside."
+    ),
 ]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a complete run.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but results and errors.")]
@@ -50,10 +52,11 @@ Settings = Annotated[
 ]
 
 
-def _print_version(asked: bool) -> None:
+def _print_version(asked: bool) -> bool:
     if asked:
         print(f"budwood {__version__}")
         raise typer.Exit
+    return asked
 
 
 @app.callback()
@@ -85,13 +88,15 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a classifier on a folder of labelled photos, and measure it."""
+    from budwood.data.sources import read_source
     from budwood.recipe import Recipe
 
     short = {"backbone.name": backbone, "backbone.weights": weights, "seed": seed, "split_seed": split_seed}
     changes = [f"{key}={_toml(value)}" for key, value in short.items() if value is not None]
     changes += ["evaluate.test=false"] if no_test else []
-    # Refused here, before TensorFlow is loaded.
+    # What is wrong with the command is said here, before the seconds that TensorFlow takes to load.
     asked = Recipe.load(recipe).with_settings([*changes, *(settings or [])])
+    read_source(data)
     progress = _progress(quiet)
     if dry_run:
         from budwood.plan import plan
@@ -159,7 +164,7 @@ def predict(
 
     if sheet is not None and (sheet.is_dir() or not sheet.parent.is_dir()):
         raise BudwoodError(f"cannot write the sheet {sheet}. Give a file in a folder that exists")
-    inputs = expand(images, sys.stdin.buffer)
+    inputs = expand(images, lambda: sys.stdin.buffer.read())
     from budwood.run import load
 
     loaded = load(run)
@@ -252,48 +257,42 @@ def backbones(as_json: AsJson = False) -> None:
     if as_json:
         _print_json(rows)
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("name", "parameters", "size", "ImageNet top-1", "weights", "sweet spot", box=None)
-    for row in rows:
-        top1 = f"{row['imagenet_top1']} %" if row["imagenet_top1"] else ""
-        table.add_row(
-            row["name"],
-            f"{row['parameters'] / 1e6:.1f} M",
-            f"{row['size']}",
-            top1,
-            row["weights"],
-            row["sweet_spot"],
+    for entry in BACKBONES.values():
+        top1 = f"ImageNet top-1 {entry.imagenet_top1} %" if entry.imagenet_top1 else ""
+        print(
+            f"{entry.name:<22}{entry.parameters / 1e6:>6.1f} M parameters  {entry.size:>4} px  {top1}\n"
+            f"    {entry.sweet_spot}\n    weights: {shown(entry.where())}"
         )
-    Console().print(table)
 
 
-@recipes_app.callback(invoke_without_command=True)
-def recipes(context: typer.Context) -> None:
-    """List the shipped recipes; `show NAME` prints one, `copy NAME FILE` writes it for changing."""
-    if context.invoked_subcommand is None:
-        from budwood.recipe import shipped_recipes
-
-        for name, text in shipped_recipes().items():
-            print(f"{name:<24}{text.splitlines()[0].removeprefix('#').strip()}")
+class RecipeAction(StrEnum):
+    SHOW = "show"
+    COPY = "copy"
 
 
-@recipes_app.command("show")
-def show_recipe(name: Annotated[str, typer.Argument()]) -> None:
-    """Print a shipped recipe."""
-    print(_recipe_text(name), end="")
-
-
-@recipes_app.command("copy")
-def copy_recipe(
-    name: Annotated[str, typer.Argument()], file: Annotated[Path | None, typer.Argument()] = None
+@app.command()
+def recipes(
+    action: Annotated[RecipeAction | None, typer.Argument(help="What to do with NAME.")] = None,
+    name: Annotated[str | None, typer.Argument(help="A shipped recipe.")] = None,
+    file: Annotated[Path | None, typer.Argument(help="Where to copy it; by default NAME.toml.")] = None,
 ) -> None:
-    """Write a shipped recipe into a file (NAME.toml), to be changed and given to --recipe."""
+    """List the shipped recipes; show one, or copy it to change it and give it to --recipe."""
     from budwood.errors import RecipeError
+    from budwood.recipe import shipped_recipes
 
-    path = file or Path(f"{name}.toml")
+    if action is None:
+        for shipped, text in shipped_recipes().items():
+            print(f"{shipped:<20}{text.splitlines()[0].removeprefix('#').strip()}")
+        return
+    if name is None or (action is RecipeAction.SHOW and file is not None):
+        raise typer.BadParameter(
+            f"expected {'show NAME' if action is RecipeAction.SHOW else 'copy NAME [FILE]'}"
+        )
     text = _recipe_text(name)
+    if action is RecipeAction.SHOW:
+        print(text, end="")
+        return
+    path = file or Path(f"{name}.toml")
     if path.exists():
         raise RecipeError(f"{path} exists. Give another file name")
     path.write_text(text, encoding="utf-8")
@@ -400,9 +399,9 @@ def _complain(error: BaseException) -> int:
         line = str(error)
     elif hasattr(error, "format_message"):  # Typer's, which has changed its classes of error
         context = getattr(error, "ctx", None)
-        line = " ".join(error.format_message().split()).rstrip(".")
-        line += f". See {context.command_path if context else 'budwood'} --help"
-        status = error.exit_code
+        line = " ".join(error.format_message().split())
+        line += f" (see {context.command_path if context else 'budwood'} --help)"
+        status = getattr(error, "exit_code", 2)
     elif isinstance(error, OSError) and error.strerror:
         line = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     else:

@@ -3,11 +3,12 @@
 import functools
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.special
 from jaxtyping import Float
 from PIL import Image
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -70,7 +71,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         self.precision = precision
         self.seed = seed
 
-    def fit(self, X: Sequence[ImageLike] | np.ndarray, y: Sequence[Any] | np.ndarray) -> "TransferClassifier":  # noqa: N803
+    def fit(self, X: Iterable[ImageLike] | np.ndarray, y: Sequence[Any] | np.ndarray) -> "TransferClassifier":  # noqa: N803
         """Learns from pictures (paths, encoded bytes, PIL images or uint8 arrays) and their labels `(n,)`.
 
         Raises ValueError for labels that are no classes or are too few, ImageError for a picture that cannot be
@@ -99,20 +100,19 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         self.coef_, self.intercept_, self.strength_ = fit.kernel, fit.bias, fit.strength
         return self
 
-    def decision_function(self, X: Sequence[ImageLike] | np.ndarray) -> Float[np.ndarray, "n classes"]:  # noqa: N803
-        """Logits, float32."""
-        check_is_fitted(self)
-        return self._features(_pictures(X)) @ self.coef_ + self.intercept_
+    def decision_function(self, X: Iterable[ImageLike] | np.ndarray) -> Float[np.ndarray, "n *classes"]:  # noqa: N803
+        """Logits, float32 `(n, classes)`; for two classes `(n,)`, the second over the first, as scikit-learn has it."""
+        logits = self._logits(X)
+        return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
 
-    def predict_proba(self, X: Sequence[ImageLike] | np.ndarray) -> Float[np.ndarray, "n classes"]:  # noqa: N803
+    def predict_proba(self, X: Iterable[ImageLike] | np.ndarray) -> Float[np.ndarray, "n classes"]:  # noqa: N803
         """Class probabilities, float32, each row summing to 1."""
-        logits = self.decision_function(X)
-        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return shares / shares.sum(axis=1, keepdims=True)
+        return scipy.special.softmax(self._logits(X), axis=1)
 
-    def predict(self, X: Sequence[ImageLike] | np.ndarray) -> np.ndarray:  # noqa: N803
+    def predict(self, X: Iterable[ImageLike] | np.ndarray) -> np.ndarray:  # noqa: N803
         """The most probable label of each picture."""
-        return self.classes_[self.decision_function(X).argmax(axis=1)]
+        places = self._logits(X).argmax(axis=1)
+        return self.classes_[places]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -120,6 +120,10 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.three_d_array = True
         tags.input_tags.string = True
         return tags
+
+    def _logits(self, X: Iterable[ImageLike] | np.ndarray) -> Float[np.ndarray, "n classes"]:  # noqa: N803
+        check_is_fitted(self)
+        return self._features(_pictures(X)) @ self.coef_ + self.intercept_
 
     def _features(self, pictures: list[ImageLike]) -> Float[np.ndarray, "n features"]:
         photos = [
@@ -137,16 +141,14 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         changed = file.stat().st_mtime_ns if file is not None and file.is_file() else 0
         seed = self.seed if self.weights == "random" else 0
         return _frozen_features(
-            *(
-                self.backbone,
-                self.weights,
-                changed,
-                seed,
-                self.size,
-                self.resize,
-                self.pooling,
-                self.precision,
-            )
+            self.backbone,
+            str(self.weights),
+            changed,
+            seed,
+            self.size,
+            self.resize,
+            self.pooling,
+            self.precision,
         )
 
 
@@ -156,7 +158,7 @@ _one_at_a_time = threading.Lock()
 @functools.lru_cache(maxsize=2)
 def _frozen_features(
     backbone: str,
-    weights: str | os.PathLike,
+    weights: str,
     changed: int,
     seed: int,
     size: int | None,
@@ -164,7 +166,7 @@ def _frozen_features(
     pooling: str,
     precision: str,
 ) -> FrozenFeatures:
-    """Kept from call to call, since building a network takes seconds; `changed` tells a weights file's versions apart."""
+    """Kept from call to call, since building takes seconds; `changed` tells versions of a weights file apart."""
     network = get_backbone(backbone)
     size = network.size if size is None else size
     model = with_pooling(
@@ -173,7 +175,7 @@ def _frozen_features(
     return FrozenFeatures(model, size=size, resize=resize, precision=precision)
 
 
-def _pictures(X: Sequence[ImageLike] | np.ndarray) -> list[ImageLike]:  # noqa: N803
+def _pictures(X: Iterable[ImageLike] | np.ndarray) -> list[ImageLike]:  # noqa: N803
     if isinstance(X, (str, bytes, os.PathLike)):
         raise ValueError(
             "X must be a sequence of pictures, and a single one was given. Put it in a list: [picture]"

@@ -5,16 +5,17 @@ import unicodedata
 from collections.abc import Sequence
 
 NO_BREAK = "\u00a0"
-SHARES = (
-    "accuracy",
-    "top5_accuracy",
-    "balanced_accuracy",
-    "macro_f1",
-    "weighted_precision",
-    "weighted_recall",
-    "weighted_f1",
-    "ece",
-)
+_SCORES = {
+    "accuracy": "accuracy",
+    "top5_accuracy": "top-5 accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "weighted_precision": "weighted precision",
+    "weighted_recall": "weighted recall",
+    "weighted_f1": "weighted F1",
+    "ece": "calibration error",
+    "loss": "loss",
+}
 _BIDI = {chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F)}
 
 
@@ -116,11 +117,10 @@ def scores_as_text(scores: dict, split: str) -> str:
     """One split's part of `metrics.json` for a terminal: the verdict, the scores, a line for each class."""
     classes = [entry["class"] for entry in scores["per_class"]]
     lines = [verdict(scores, split), ""]
-    for key in (*SHARES, "loss"):
+    for key, title in _SCORES.items():
         if scores.get(key) is not None:
             low, high = scores[f"{key}_ci95"]
             write = "{:.3f}".format if key == "loss" else percent
-            title = key.replace("_", " ")
             lines.append(f"{title:<20}{write(scores[key]):>8}   {write(low)} to {write(high)}")
     lines += ["", f"{'class':<30}{'photos':>7}{'precision':>11}{'recall':>9}{'F1':>9}"]
     lines += [

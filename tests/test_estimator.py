@@ -1,0 +1,230 @@
+import io
+import os
+import pickle
+
+import joblib
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils import estimator_checks
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from budwood.errors import BackboneError, ImageError
+from budwood.estimator import TransferClassifier
+from budwood.features import frozen
+
+pytestmark = pytest.mark.usefixtures("shared_cache")
+
+SMALL = {"size": 64, "strength": 0.01, "folds": 2}
+
+
+class OfTables(TransferClassifier):
+    """Draws each row of a table as a picture of stripes: scikit-learn's checks feed tables of numbers."""
+
+    def fit(self, X, y):  # noqa: N803
+        X, y = validate_data(self, X, y)  # noqa: N806
+        return super().fit(_drawn(X), y)
+
+    def _logits(self, X):  # noqa: N803
+        check_is_fitted(self)
+        return super()._logits(_drawn(validate_data(self, X, reset=False)))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        tags.input_tags.three_d_array = tags.input_tags.string = False
+        return tags
+
+
+def _drawn(table):
+    stripes = np.linspace(0, table.shape[1], 64, endpoint=False).astype(int)
+    grey = (128 + 127 * np.tanh(np.asarray(table, dtype=float) / 3)).astype(np.uint8)[:, stripes]
+    return np.broadcast_to(grey[:, None, :, None], (len(table), 64, 64, 3)).copy()
+
+
+def _not_under_beartype(estimator):
+    reason = "the types in signatures are enforced in these tests, and only here"
+    return {
+        "check_do_not_raise_errors_in_init_or_set_params": reason,
+        "check_classifier_data_not_an_array": reason,
+    }
+
+
+@parametrize_with_checks([OfTables(**SMALL)], expected_failed_checks=_not_under_beartype)
+def test_classifier__passes_sklearns_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        estimator_checks.check_estimator_cloneable,
+        estimator_checks.check_estimator_tags_renamed,
+        estimator_checks.check_valid_tag_types,
+        estimator_checks.check_estimator_repr,
+        estimator_checks.check_no_attributes_set_in_init,
+        estimator_checks.check_mixin_order,
+        estimator_checks.check_parameters_default_constructible,
+        estimator_checks.check_get_params_invariance,
+        estimator_checks.check_set_params,
+    ],
+)
+def test_classifier__itself_passes_the_checks_that_feed_nothing(check):
+    check("TransferClassifier", TransferClassifier(**SMALL))
+
+
+@pytest.fixture(scope="module")
+def photos(session_colours):
+    paths = sorted(session_colours.rglob("*.jpg"))
+    return paths, [path.parent.name for path in paths]
+
+
+@pytest.fixture
+def computed(monkeypatch):
+    """How many pictures each call sends through the frozen part."""
+    counts = []
+    real = frozen.extract
+
+    def counted(*arguments, **options):
+        extraction = real(*arguments, **options)
+        counts.append(extraction.num_computed)
+        return extraction
+
+    monkeypatch.setattr(frozen, "extract", counted)
+    return counts
+
+
+def test_fit__paths_bytes_pil_and_arrays_agree(photos):
+    paths, labels = photos
+    images = [Image.open(path).convert("RGB") for path in paths]
+    pixels = [np.asarray(image) for image in images]
+    expected = TransferClassifier(**SMALL).fit(paths, labels).predict_proba(paths)
+    assert expected.shape == (42, 3)
+    np.testing.assert_allclose(expected.sum(axis=1), 1, rtol=1e-5)
+    for pictures in (
+        [str(path) for path in paths],
+        np.array([str(path) for path in paths]),
+        [path.read_bytes() for path in paths],
+        images,
+        pixels,
+        np.stack(pixels),
+    ):
+        found = TransferClassifier(**SMALL).fit(pictures, labels).predict_proba(paths)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_fit__arrays_of_different_sizes(photos):
+    paths, labels = photos
+    pixels = [np.asarray(Image.open(path))[: 40 + index % 8] for index, path in enumerate(paths)]
+    assert TransferClassifier(**SMALL).fit(pixels, labels).score(pixels, labels) == 1
+
+
+def test_fit__again_computes_nothing(photos, computed, own_cache, monkeypatch):
+    monkeypatch.setenv("BUDWOOD_CACHE", str(own_cache))
+    paths, labels = photos
+    first = TransferClassifier(**SMALL).fit(paths, labels)
+    second = TransferClassifier(**SMALL).fit(paths, labels)
+    assert computed == [42, 0]
+    np.testing.assert_array_equal(second.coef_, first.coef_)
+
+
+@pytest.mark.parametrize("labels", [[7, 3], ["b", "a"], np.array([True, False])], ids=["int", "str", "bool"])
+def test_predict__gives_the_labels_of_fit(photos, labels):
+    paths = photos[0][:28]
+    y = np.repeat(np.asarray(labels), 14)
+    model = TransferClassifier(**SMALL).fit(paths, y)
+    np.testing.assert_array_equal(model.classes_, np.unique(y))
+    np.testing.assert_array_equal(model.predict(paths), y)
+    assert model.decision_function(paths).shape == (28,)
+    assert model.predict_proba(paths).shape == (28, 2)
+
+
+def test_fit__chooses_the_strength(photos):
+    model = TransferClassifier(size=64, folds=3).fit(*photos)
+    assert model.strength_ > 0 and model.score(*photos) == 1
+
+
+def test_grid_search__over_strength_and_pooling(photos, computed):
+    grid = {"strength": [1e-3, 1.0], "pooling": ["avg", "max"]}
+    search = GridSearchCV(TransferClassifier(size=64, folds=2), grid, cv=2, error_score="raise")
+    search.fit(*photos)
+    assert set(search.best_params_) == {"strength", "pooling"} and search.best_score_ > 0.8
+    assert sum(computed) <= 2 * 42  # each picture once for each pooling
+
+
+def test_cross_val_score__binary_auc(photos):
+    paths, labels = photos
+    scores = cross_val_score(
+        TransferClassifier(**SMALL),
+        paths[:28],
+        [int(label == "blue") for label in labels[:28]],
+        cv=2,
+        scoring="roc_auc",
+    )
+    np.testing.assert_array_equal(scores, 1)
+
+
+def test_pipeline__last_step(photos):
+    paths, labels = photos
+    pixels = np.stack([np.asarray(Image.open(path)) for path in paths])
+    steps = make_pipeline(FunctionTransformer(lambda x: x[:, ::-1]), TransferClassifier(**SMALL))
+    assert steps.fit(pixels, labels).score(pixels, labels) == 1
+
+
+def test_clone_and_pickle__same_predictions(photos):
+    paths, labels = photos
+    model = TransferClassifier(**SMALL).fit(paths, labels)
+    expected = model.predict_proba(paths)
+    memory = io.BytesIO()
+    joblib.dump(model, memory)
+    assert len(memory.getvalue()) < 100_000  # the head, not the backbone
+    memory.seek(0)
+    np.testing.assert_array_equal(joblib.load(memory).predict_proba(paths), expected)
+    np.testing.assert_array_equal(clone(model).fit(paths, labels).predict_proba(paths), expected)
+    assert pickle.loads(pickle.dumps(model)).get_params() == model.get_params()
+
+
+@pytest.mark.slow
+def test_cross_val_score__two_processes(photos):
+    scores = cross_val_score(TransferClassifier(**SMALL), *photos, cv=2, n_jobs=2)
+    np.testing.assert_array_equal(scores, cross_val_score(TransferClassifier(**SMALL), *photos, cv=2))
+
+
+def test_fit__weights_file_that_changed_is_read_again(photos, tmp_path, test_data):
+    source = next(path for path in (test_data / "weights").rglob("*") if "mobilenet_v2" in path.name)
+    copy = tmp_path / source.name
+    copy.write_bytes(source.read_bytes())
+    options = {"backbone": "mobilenet_v2", "weights": copy, **SMALL}
+    before = TransferClassifier(**options).fit(*photos)
+    copy.write_bytes(b"damaged")
+    os.utime(copy, ns=(1, 1))
+    with pytest.raises(Exception, match=copy.name):
+        before.predict(photos[0][:1])
+
+
+@pytest.mark.parametrize(
+    ("pictures", "labels", "error", "words"),
+    [
+        ("photo.jpg", ["a"], ValueError, r"a sequence of pictures.*\[picture\]"),
+        ([], [], ValueError, "minimum of 1 picture"),
+        ((number for number in (3, 4)), ["a", "b"], ValueError, r"X\[0\] is no picture but int"),
+        (np.zeros((4, 20)), [0, 1, 0, 1], ImageError, "picture 0: an array of float64.*Expected uint8"),
+        (["absent.jpg", "absent.png"], ["a", "b"], ImageError, "absent.jpg"),
+        (np.zeros((2, 8, 8, 3), np.uint8), ["a"], ValueError, "one label per picture"),
+        (np.zeros((2, 8, 8, 3), np.uint8), ["a", "a"], ValueError, "at least two classes"),
+        (np.zeros((3, 8, 8, 3), np.uint8), [0.1, 0.2, 0.3], ValueError, "Unknown label type"),
+    ],
+)
+def test_fit__wrong_input(pictures, labels, error, words):
+    with pytest.raises(error, match=words):
+        TransferClassifier(**SMALL).fit(pictures, labels)
+
+
+def test_fit__wrong_backbone(photos):
+    with pytest.raises(BackboneError, match="mobilenet_v2"):
+        TransferClassifier("mobilnet_v2").fit(*photos)
