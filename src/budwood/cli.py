@@ -319,15 +319,16 @@ def sample(
 @cache_app.command("info")
 def cache_info(as_json: AsJson = False) -> None:
     """Show what the feature store holds."""
-    from budwood.features.store import FeatureStore
+    from budwood.features.store import FeatureStore, graph_bytes
 
-    info = FeatureStore().info()
+    info = FeatureStore().info() | {"graphs": graph_bytes()}
     if as_json:
         _print_json(info)
         return
     print(
         f"folder  {info['folder']}\nsize    {info['total'] / 1e6:,.1f} MB of at most {info['limit'] / 1e9:,.1f} GB"
     )
+    print(f"graphs  {info['graphs'] / 1e6:,.1f} MB")
     for part in info["fingerprints"]:
         size = f"{part['rows']:>8,} rows  {part['bytes'] / 1e6:>10,.1f} MB"
         print(f"{part['fingerprint']}  {size}  last used {part['last_used']}{'  in use' * part['in_use']}")

@@ -17,7 +17,7 @@ from budwood.data.manifest import Photo
 from budwood.data.sources import read_source
 from budwood.errors import DataError, ImageError, RunError
 from budwood.evaluation.metrics import compute_metrics
-from budwood.features.extract import stream
+from budwood.features.extract import FrozenPart, stream
 from budwood.files import read_csv, read_json
 from budwood.model import Artifact, load_artifact
 from budwood.progress import SILENT, Progress
@@ -129,10 +129,9 @@ class Run:
             names if names is not None else [_name_of(image, index) for index, image in enumerate(pictures)]
         )
         artifact = self._artifact
-        features = artifact.features(engine=self.recipe.backbone.engine)
         predictions = []
         with progress.stage("predict", total=len(pictures)) as stage:
-            rows = stream(pictures, features.part, size=artifact.size, resize=artifact.resize)
+            rows = stream(pictures, self._frozen_part, size=artifact.size, resize=artifact.resize)
             for name, row in zip(names, rows, strict=True):
                 if isinstance(row, ImageError):
                     predictions.append(Prediction(name, None, None, {}, row.fault))
@@ -209,6 +208,10 @@ class Run:
     @cached_property
     def _artifact(self) -> Artifact:
         return load_artifact(self.folder / "model")
+
+    @cached_property
+    def _frozen_part(self) -> FrozenPart:
+        return self._artifact.features(engine=self.recipe.backbone.engine).part
 
     @cached_property
     def _split_of(self) -> dict[str, str]:

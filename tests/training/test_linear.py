@@ -204,3 +204,13 @@ def test_fit_linear__flower_features_are_told_apart(test_data):
     chosen = best(fit.path)
     assert chosen.accuracy > 3 / len(classes)
     assert chosen not in (fit.path[0], fit.path[-1])
+
+
+def test_fit_linear__one_strength_is_taken_without_cross_validation():
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 3
+    features = rng.normal(np.eye(8)[labels], 1).astype(np.float32)
+    alone = linear.fit_linear(features, labels, 3, strengths=[0.03])
+    among = linear.fit_linear(features, labels, 3, strengths=[0.03, 0.0300001])
+    assert alone.path == [] and alone.strength == 0.03
+    np.testing.assert_allclose(alone.kernel, among.kernel, atol=5e-3)

@@ -101,11 +101,15 @@ class FeatureStore:
             return eviction.clear(self.folder)
 
 
+def graph_bytes() -> int:
+    """Bytes that the converted inference graphs take on disk."""
+    return sum(file.stat().st_size for file in (cache_dir() / "graphs").rglob("*") if file.is_file())
+
+
 def clear_graphs() -> int:
     """Removes the converted inference graphs, which take seconds to make again; returns the bytes freed."""
-    folder = cache_dir() / "graphs"
-    freed = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    shutil.rmtree(folder, ignore_errors=True)
+    freed = graph_bytes()
+    shutil.rmtree(cache_dir() / "graphs", ignore_errors=True)
     return freed
 
 

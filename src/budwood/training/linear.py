@@ -93,7 +93,8 @@ def fit_linear(
         labels: class numbers, 0 to `num_classes` - 1, each present.
         num_classes: number of classes, 2 or more.
         strengths: the L2 strengths to try, in units of the mean loss per photo. "auto" goes from 1 down to 0.001,
-            stops early where the loss has risen twice, and goes on past either end while the best is there.
+            stops early where the loss has risen twice, and goes on past either end while the best is there. One
+            strength alone is taken as it is: nothing is held out, and the path is empty.
         folds: folds of the cross-validation. They are stratified; a class's only photo is never held out.
         seed: decides the folds.
         progress: told of every fit, as stage "head".
@@ -111,7 +112,8 @@ def fit_linear(
     started = time.perf_counter()
     _refuse_bad_input(features, labels, num_classes)
     mean, scale = _moments(features)
-    fold_of = assign_folds(labels, folds, seed)
+    given = None if isinstance(strengths, str) or len(strengths) > 1 else float(strengths[0])
+    fold_of = assign_folds(labels, folds, seed) if given is None else np.full(len(labels), -1)
     rows, train, held_out = _wrap(fold_of)
     x, y = _standardise(features, rows, mean, scale), labels[rows]
     problems = [_Problem(x[a], y[a], x[b], y[b]) for a, b in zip(train, held_out, strict=True)]
@@ -139,7 +141,7 @@ def fit_linear(
             return PathPoint(strength, float(losses.mean()), float(correct.mean()), float(error))
 
         if not problems:
-            path, strength, start = [], UNTUNED_STRENGTH, None
+            path, strength, start = [], UNTUNED_STRENGTH if given is None else given, None
         else:
             path = _auto_path(score) if isinstance(strengths, str) else _given_path(score, strengths)
             strength = best(path).strength
