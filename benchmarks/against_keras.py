@@ -14,12 +14,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from budwood.evaluation.statistics import mean_interval
 
 from benchmarks.processes import Cost, python, run
 from budwood.data.check import check
 from budwood.data.sources import read_source
 from budwood.data.split import assign_splits
+from budwood.evaluation.statistics import mean_interval
 from budwood.files import read_csv, read_json
 
 FOLDER = Path("bench")
@@ -45,8 +45,9 @@ def main() -> None:
             "This is the QUICK benchmark: one split, 2 epochs of plain Keras. It takes about 6 minutes on two cores."
         )
     else:
+        minutes = splits * (epochs * 1.8 + 2)
         print(
-            f"{splits} splits, {epochs} epochs of plain Keras each: about {splits * (epochs * 1.8 + 2):.0f} minutes on two cores."
+            f"{splits} splits, {epochs} epochs of plain Keras each: about {minutes:.0f} minutes on two cores."
         )
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
@@ -123,9 +124,10 @@ def report_split(seed: int, measured: dict, epochs: int) -> None:
         cost: Cost = measured[kind]
         stages = ", ".join(f"{stage['name']} {stage['seconds']:.1f}" for stage in measured[f"{kind} stages"])
         ratio = keras.seconds / cost.seconds
+        computed = measured[f"{kind} features"]["computed"]
         print(
-            f"  Budwood, {kind:<19}{cost.seconds:7.1f} s   peak {cost.peak_bytes / 1e9:.2f} GB   ({stages})   {ratio:.1f}x"
-            f"   {measured[f'{kind} features']['computed']} images through the frozen part"
+            f"  Budwood, {kind:<19}{cost.seconds:7.1f} s   peak {cost.peak_bytes / 1e9:.2f} GB   ({stages})"
+            f"   {ratio:.1f}x   {computed} images through the frozen part"
         )
     accuracy = [statistics.mean(measured[f"{side}_correct"].values()) for side in ("keras", "budwood")]
     print(f"  test accuracy: plain Keras {accuracy[0]:.1%}, Budwood {accuracy[1]:.1%}", flush=True)
@@ -138,13 +140,11 @@ def report_all(results: list[dict], epochs: int, quick: bool) -> None:
     )
     for kind in KINDS:
         ratios = [measured["keras"].seconds / measured[kind].seconds for measured in results]
-        print(
-            f"  {kind:<19} {statistics.mean(ratios):5.1f}x faster than {epochs} epochs ({min(ratios):.1f}x to {max(ratios):.1f}x)"
-        )
-    peak = max(measured[kind].peak_bytes for measured in results for kind in KINDS)
-    print(
-        f"  peak memory of Budwood {peak / 1e9:.2f} GB, of plain Keras {max(m['keras'].peak_bytes for m in results) / 1e9:.2f} GB"
-    )
+        spread = f"({min(ratios):.1f}x to {max(ratios):.1f}x)"
+        print(f"  {kind:<19} {statistics.mean(ratios):5.1f}x faster than {epochs} epochs {spread}")
+    ours = max(measured[kind].peak_bytes for measured in results for kind in KINDS)
+    theirs = max(measured["keras"].peak_bytes for measured in results)
+    print(f"  peak memory of Budwood {ours / 1e9:.2f} GB, of plain Keras {theirs / 1e9:.2f} GB")
     for side in ("keras", "budwood"):
         accuracies = [statistics.mean(measured[f"{side}_correct"].values()) for measured in results]
         text = f"{statistics.mean(accuracies):.2%}"
@@ -153,9 +153,8 @@ def report_all(results: list[dict], epochs: int, quick: bool) -> None:
             text += f" (mean over splits, 95 % interval {low:.2%} to {high:.2%})"
         print(f"  test accuracy of {side:<8} {text}")
     difference, low, high, n = paired_difference(results)
-    print(
-        f"  Budwood minus plain Keras on the same {n} test predictions: {difference:+.2%} (95 % {low:+.2%} to {high:+.2%})"
-    )
+    interval = f"95 % {low:+.2%} to {high:+.2%}"
+    print(f"  Budwood minus plain Keras on the same {n} test predictions: {difference:+.2%} ({interval})")
 
 
 def paired_difference(results: list[dict], resamples: int = 10_000) -> tuple[float, float, float, int]:
