@@ -281,9 +281,14 @@ def test_report__is_written_again(call, session_run, session_colours, tmp_path):
     run = shutil.copytree(session_run, tmp_path / "run")
     (run / "report.html").unlink()
     status, out, err = call("report", run)
-    assert (status, out) == (0, f"{run / 'report.html'}\n") and "--data" in err
+    assert (status, out, err) == (0, f"{run / 'report.html'}\n", "")
     without = (run / "report.html").stat().st_size
     assert call("report", run, "--data", session_colours) == (0, out, "")
+    assert (run / "report.html").stat().st_size > without
+    # A report with pictures is not replaced by one without.
+    for arguments in [(), ("--data", tmp_path)]:
+        status, _, err = call("report", run, *arguments)
+        assert status == 1 and err.startswith("budwood: error: ")
     assert (run / "report.html").stat().st_size > without
 
 

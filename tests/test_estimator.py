@@ -14,7 +14,7 @@ from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from budwood.errors import BackboneError, ImageError
+from budwood.errors import BackboneError, ImageError, RecipeError
 from budwood.estimator import TransferClassifier
 from budwood.features import frozen
 
@@ -228,3 +228,20 @@ def test_fit__wrong_input(pictures, labels, error, words):
 def test_fit__wrong_backbone(photos):
     with pytest.raises(BackboneError, match="mobilenet_v2"):
         TransferClassifier("mobilnet_v2").fit(*photos)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"strength": 0},
+        {"strength": float("nan")},
+        {"pooling": "sum"},
+        {"folds": 1},
+        {"precision": "f8"},
+        {"resize": "x"},
+    ],
+)
+def test_fit__parameter_out_of_range(wrong):
+    pixels = np.zeros((4, 8, 8, 3), np.uint8)
+    with pytest.raises(RecipeError):
+        TransferClassifier(size=64).set_params(**wrong).fit(pixels, [0, 0, 1, 1])

@@ -221,6 +221,17 @@ def test_train__wrong_request(settings, error, words, session_colours, tmp_path)
         small_train(session_colours, tmp_path / "run", *settings)
 
 
+@pytest.mark.parametrize("setting", ["backbone.weights=absent.h5", "frozen.optimizer=adm"])
+def test_train__wrong_request_is_said_before_anything_is_touched(
+    setting, session_run, session_colours, tmp_path
+):
+    copy = shutil.copytree(session_run, tmp_path / "run")
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    with pytest.raises((WeightsError, RecipeError)):
+        small_train(session_colours, copy, "frozen.fit=gradient", setting, overwrite=True)
+    assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
+
+
 def test_train__corrupt_shard_is_computed_again(colours, tmp_path, own_cache, monkeypatch):
     monkeypatch.setenv("BUDWOOD_CACHE", str(own_cache))
     first = small_train(colours, tmp_path / "first")

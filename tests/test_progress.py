@@ -17,9 +17,10 @@ def test_plain__says_when_a_stage_ends():
 def test_plain__long_stage_shows_rate_and_time_left(monkeypatch):
     stream = io.StringIO()
     with Plain(stream).stage("features", total=30) as stage:
-        stage.started -= 20
+        stage.advance(1)
+        stage.started_stepping -= 20
         stage.printed -= 20
-        stage.advance(10)
+        stage.advance(9)
     first = stream.getvalue().splitlines()[0]
     assert first.startswith("features: 10 of 30 photos, ") and first.endswith(" s left")
 

@@ -108,3 +108,28 @@ def test_load__not_a_run_and_damaged(session_run, tmp_path):
 def test_summary__says_the_result(run):
     text = run.summary()
     assert f"{run.metrics['test']['n']} test photos" in text and "report.html" in text
+
+
+def test_evaluate__damaged_split_is_refused(session_run, session_colours, tmp_path):
+    copy = shutil.copytree(session_run, tmp_path / "copy")
+    split = copy / "split.csv"
+    split.write_bytes(split.read_bytes()[:200])
+    with pytest.raises(RunError, match=r"split\.csv .*damaged"):
+        load(copy).evaluate(session_colours)
+
+
+@pytest.mark.parametrize("file", ["run.json", "metrics.json", "model/model.json"])
+def test_load__json_of_another_shape(file, session_run, tmp_path):
+    copy = shutil.copytree(session_run, tmp_path / "copy")
+    (copy / file).write_text("[]")
+    with pytest.raises(RunError, match="Copy the run again|copy the run again"):
+        run = load(copy)
+        _ = run.metrics, run.classes, run.model
+
+
+def test_write_report__damaged_predictions(session_run, session_colours, tmp_path):
+    copy = shutil.copytree(session_run, tmp_path / "copy")
+    predictions = copy / "predictions.csv"
+    predictions.write_bytes(predictions.read_bytes()[:100])
+    with pytest.raises(RunError):
+        load(copy).write_report(session_colours)

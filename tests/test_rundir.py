@@ -112,3 +112,17 @@ def test_next_free(tmp_path):
     assert next_free(tmp_path, "flowers").name == "flowers-1"
     (tmp_path / "flowers-1").mkdir()
     assert next_free(tmp_path, "flowers").name == "flowers-2"
+
+
+def test_overwrite__failure_brings_the_complete_run_back(tmp_path):
+    with directory(tmp_path / "run").running():
+        (tmp_path / "run" / "metrics.json").write_text("first")
+    for _ in range(2):
+        with pytest.raises(ValueError), directory(tmp_path / "run").running(overwrite=True):
+            (tmp_path / "run" / "metrics.json").write_text("second")
+            raise ValueError
+        assert state(tmp_path / "run")["state"] == "complete"
+        assert (tmp_path / "run" / "metrics.json").read_text() == "first"
+    with directory(tmp_path / "run").running(overwrite=True):
+        (tmp_path / "run" / "metrics.json").write_text("third")
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["metrics.json", "run.json"]

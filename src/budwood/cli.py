@@ -228,14 +228,11 @@ def evaluate(
 def report(
     run: RunFolder,
     data: Annotated[Path | None, typer.Option(help="Where the photos are now.")] = None,
-    quiet: Quiet = False,
 ) -> None:
     """Write report.html of a run again; with --data DATA it has pictures."""
     from budwood.run import load
 
     print(shown(load(run).write_report(data)))
-    if data is None and not quiet:
-        print("It has no pictures: --data DATA says where they are.", file=sys.stderr)
 
 
 @app.command()

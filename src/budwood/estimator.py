@@ -20,6 +20,7 @@ from budwood.data.images import ImageLike, digest
 from budwood.data.manifest import Photo
 from budwood.errors import ImageError
 from budwood.features.frozen import FrozenFeatures, with_pooling
+from budwood.recipe import Recipe
 from budwood.training.linear import fit_linear
 
 
@@ -74,8 +75,8 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
     def fit(self, X: Iterable[ImageLike] | np.ndarray, y: Sequence[Any] | np.ndarray) -> "TransferClassifier":  # noqa: N803
         """Learns from pictures (paths, encoded bytes, PIL images or uint8 arrays) and their labels `(n,)`.
 
-        Raises ValueError for labels that are no classes or are too few, ImageError for a picture that cannot be
-        read.
+        Raises ValueError for labels that are no classes or are too few, RecipeError for a parameter out of range,
+        ImageError for a picture that cannot be read.
         """
         pictures = _pictures(X)
         labels = np.asarray(y)
@@ -84,6 +85,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
                 f"y must hold one label per picture: got shape {labels.shape} for {len(pictures)} pictures"
             )
         check_classification_targets(labels)
+        self._refuse_bad_parameters()
         self.classes_, places = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
@@ -120,6 +122,23 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.three_d_array = True
         tags.input_tags.string = True
         return tags
+
+    def _refuse_bad_parameters(self) -> None:
+        """What a recipe would refuse is refused here, in the same words."""
+        strengths = "auto" if self.strength == "auto" else [float(self.strength)]
+        Recipe.from_dict(
+            {
+                "data": {"size": "auto" if self.size is None else self.size, "resize": self.resize},
+                "backbone": {
+                    "name": self.backbone,
+                    "weights": str(self.weights),
+                    "precision": self.precision,
+                },
+                "head": {"pooling": self.pooling},
+                "frozen": {"strengths": strengths, "folds": self.folds},
+                "seed": self.seed,
+            }
+        )
 
     def _logits(self, X: Iterable[ImageLike] | np.ndarray) -> Float[np.ndarray, "n classes"]:  # noqa: N803
         check_is_fitted(self)

@@ -1,6 +1,7 @@
 """Writing a file whole or not at all: aside first, then renamed into place."""
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -52,6 +53,12 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 def read_json(path: Path) -> Any:
     return json.loads(path.read_bytes().decode("utf-8", "surrogateescape"))
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _umask() -> int:

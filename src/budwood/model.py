@@ -1,6 +1,5 @@
 """The artifact: `model.keras`, one flat Keras model, and `model.json`, which says what goes in and what comes out."""
 
-import hashlib
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from budwood.errors import RunError
 from budwood.features.cut import cut
 from budwood.features.frozen import BOUNDARY, FrozenFeatures
 from budwood.features.store import Rows
-from budwood.files import read_json, whole_file, write_json
+from budwood.files import read_json, sha256_of, whole_file, write_json
 from budwood.progress import SILENT, Progress
 
 PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "openvino", "numpy", "scikit-learn", "pillow")
@@ -88,7 +87,7 @@ def save_artifact(
             "backbone": backbone,
             "boundary": BOUNDARY,
             "temperature": 1.0,
-            "fingerprints": {"frozen": fingerprint, "model": _sha256(folder / "model.keras")},
+            "fingerprints": {"frozen": fingerprint, "model": sha256_of(folder / "model.keras")},
             "versions": versions(),
         },
     )
@@ -98,12 +97,13 @@ def load_artifact(folder: Path) -> Artifact:
     """Reads the model back in Keras's safe mode. Raises RunError when a file is missing or damaged."""
     try:
         info = read_json(folder / "model.json")
-        found = _sha256(folder / "model.keras")
-    except (OSError, ValueError) as error:
+        saved = info["fingerprints"]["model"]
+        found = sha256_of(folder / "model.keras")
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(
             f"cannot read the model in {folder}: {error}. Train again, or copy the run again"
         ) from error
-    if found != info["fingerprints"]["model"]:
+    if found != saved:
         raise RunError(
             f"{folder / 'model.keras'} is not the file that was saved: it is damaged. Copy the run again"
         )
@@ -120,8 +120,3 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -30,7 +30,7 @@ from budwood.report.page import write_report
 from budwood.run import Run
 from budwood.rundir import RunDirectory, next_free
 from budwood.training.heads import apply
-from budwood.training.phase import PhaseResult, train_frozen_phase
+from budwood.training.phase import PhaseResult, refuse_bad_settings, train_frozen_phase
 
 SPLITS = ("train", "validation", "test")
 MEASURED = ("validation", "test")
@@ -79,19 +79,22 @@ def train(
     with directory.stage("check"):
         checked, photos = read_photos(data, asked, progress)
 
+    with directory.stage("backbone"):
+        resolved, size = resolve(asked, backbone.size)
+        base = backbone.build(size, resolved.backbone.weights, resolved.seed)
+        base.trainable = False
+        frozen = with_pooling(base, resolved.head.pooling)
+        num_train = sum(photo.split == "train" for photo in photos)
+        refuse_bad_settings(resolved, num_train, frozen.output.shape[-1], len(checked.classes))
+
+    # Whatever was wrong with the request has been said by now, and nothing on disk has been touched.
     with directory.running(overwrite=overwrite, resume=resume):
         write_data(folder, checked, photos)
-
-        with directory.stage("backbone"):
-            resolved, size = resolve(asked, backbone.size)
-            base = backbone.build(size, resolved.backbone.weights, resolved.seed)
-            base.trainable = False
-            frozen = with_pooling(base, resolved.head.pooling)
 
         with open_features(frozen, resolved, size, progress) as (training, measured):
             with directory.stage("features"):
                 checked, photos, extraction = compute_features(checked, photos, training, measured)
-                write_data(folder, checked, photos)
+                directory.info["split"] = write_data(folder, checked, photos)
                 describe(directory, name, checked, photos, measured, extraction)
                 for line in dict.fromkeys([*training.notes, *measured.notes]):
                     directory.note(line)

@@ -13,7 +13,7 @@ from budwood.pipeline import SPLITS, open_features, read_photos, resolve
 from budwood.progress import SILENT, Progress
 from budwood.recipe import Recipe
 from budwood.report.words import count, duration, shorten, shown
-from budwood.training.phase import resolve_fit
+from budwood.training.phase import refuse_bad_settings, resolve_fit
 
 TRIED = 32
 """Photos sent through the frozen part to see how fast this machine is."""
@@ -29,11 +29,12 @@ def plan(data: str | os.PathLike, recipe: Recipe, *, progress: Progress = SILENT
     recipe, size = resolve(recipe, backbone.size)
     frozen = with_pooling(backbone.build(size, recipe.backbone.weights, recipe.seed), recipe.head.pooling)
     counts = Counter(photo.split for photo in photos)
-    recipe, reason = resolve_fit(recipe, counts["train"], frozen.output.shape[-1], len(checked.classes))
+    width = frozen.output.shape[-1]
+    refuse_bad_settings(recipe, counts["train"], width, len(checked.classes))
+    recipe, reason = resolve_fit(recipe, counts["train"], width, len(checked.classes))
     with open_features(frozen, recipe, size, SILENT) as (_, features):
         missing = features.missing(photos)
         seconds = seconds_per_photo(features, photos) * missing if missing else 0.0
-    width = frozen.output.shape[-1]
     head = f", {(width + 1) * len(checked.classes):,} parameters" if not recipe.head.hidden else ""
     lines = [
         "# Recipe, resolved",

@@ -57,18 +57,21 @@ class _PlainStage:
 
     def __init__(self, name: str, total: int | None, unit: str, stream: Any):
         self.name, self.total, self.unit, self.stream = name, total, unit, stream
-        self.done = 0
+        self.done = self.first = 0
         self.started = self.printed = time.monotonic()
 
     def advance(self, steps: int = 1) -> None:
-        self.done += steps
         now = time.monotonic()
-        if now - self.printed >= self.interval:
+        if not self.done:
+            # What went before the first step, such as starting an engine, says nothing of the rate.
+            self.started_stepping, self.first = now, steps
+        self.done += steps
+        if now - self.printed >= self.interval and self.done > self.first:
             self.printed = now
             print(self._line(now), file=self.stream, flush=True)
 
     def _line(self, now: float) -> str:
-        rate = self.done / max(now - self.started, 1e-9)
+        rate = (self.done - self.first) / max(now - self.started_stepping, 1e-9)
         text = f"{self.name}: {self.done}"
         if self.total is not None:
             text += f" of {self.total} {self.unit}, {rate:.0f}/s"

@@ -21,7 +21,7 @@ Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 class Data(Section):
@@ -62,7 +62,7 @@ class Head(Section):
     """The new layers."""
 
     pooling: Literal["avg", "max"] = "avg"
-    hidden: list[Annotated[int, Field(ge=1)]] = []
+    hidden: list[Annotated[int, Field(ge=1, le=65_536)]] = []
     """Widths of dense ReLU layers before the last one; needs `frozen.fit = "gradient"`."""
     batch_norm: bool = False
     """Batch normalisation after the pooling and after every hidden layer."""
@@ -77,7 +77,7 @@ class Frozen(Section):
     fit: Literal["auto", "linear", "gradient"] = "auto"
     """"linear" is multinomial logistic regression, "gradient" any head and optimizer; "auto" is "linear" where the
     head has no hidden layer, batch norm or dropout and the features of the training split are small enough."""
-    strengths: Auto | Annotated[list[Annotated[float, Field(gt=0.0)]], Field(min_length=1)] = "auto"
+    strengths: Auto | Annotated[list[Annotated[float, Field(ge=1e-12, le=1e6)]], Field(min_length=1)] = "auto"
     """L2 strengths tried by the linear fit, in units of the mean loss per photo."""
     folds: Annotated[int, Field(ge=2, le=20)] = 5
     """Folds of the cross-validation that chooses the strength."""
@@ -99,7 +99,7 @@ class Evaluate(Section):
 
     test: bool = True
     """Open the test split at the end; false (`--no-test`) leaves `test` null."""
-    resamples: Annotated[int, Field(ge=100)] = 10_000
+    resamples: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
     """Bootstrap resamples behind the intervals."""
 
 
@@ -193,7 +193,7 @@ def _read_toml(name_or_file: str | os.PathLike) -> dict[str, Any]:
             f"Give a TOML file or one of: {', '.join(shipped)}"
         )
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not TOML: {error}") from error
 

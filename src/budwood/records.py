@@ -9,19 +9,20 @@ from jaxtyping import Float
 
 from budwood.data.check import Check
 from budwood.data.manifest import Photo
-from budwood.files import write_csv, write_json
+from budwood.files import sha256_of, write_csv, write_json
 
 HISTORY = ["phase", "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds"]
 
 
-def write_data(folder: Path, checked: Check, photos: Sequence[Photo]) -> None:
-    """`check.json` and `split.csv`."""
+def write_data(folder: Path, checked: Check, photos: Sequence[Photo]) -> dict[str, Any]:
+    """Writes `check.json` and `split.csv`; returns what tells this `split.csv` from a damaged one."""
     write_json(folder / "check.json", checked.to_json())
     write_csv(
         folder / "split.csv",
         ["name", "label", "split", "sha256", "width", "height"],
         [[photo.name, photo.label, photo.split, photo.sha256, photo.width, photo.height] for photo in photos],
     )
+    return {"sha256": sha256_of(folder / "split.csv")}
 
 
 def write_history(folder: Path, phase: str, history: Sequence[Mapping[str, Any]]) -> None:

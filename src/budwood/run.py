@@ -18,7 +18,7 @@ from budwood.data.sources import read_source
 from budwood.errors import DataError, ImageError, RunError
 from budwood.evaluation.metrics import compute_metrics
 from budwood.features.extract import FrozenPart, stream
-from budwood.files import read_csv, read_json
+from budwood.files import read_csv, read_json, sha256_of
 from budwood.model import Artifact, load_artifact
 from budwood.progress import SILENT, Progress
 from budwood.recipe import Recipe
@@ -71,7 +71,7 @@ class Run:
             raise RunError(
                 f"{self.folder} is not a run: it has no run.json. Give the directory that `budwood train -o` wrote"
             )
-        self.info: dict[str, Any] = self._read("run.json")
+        self.info: dict[str, Any] = self._read("run.json", "state")
         state = self.info.get("state")
         if state != "complete":
             reason = f" ({self.info['error']})" if self.info.get("error") else ""
@@ -86,22 +86,35 @@ class Run:
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """The content of metrics.json."""
-        return self._read("metrics.json")
+        return self._read("metrics.json", "validation", "test")
 
     @cached_property
     def recipe(self) -> Recipe:
         """The resolved recipe: run again on the same photos it gives the same result."""
-        return Recipe.load(self.folder / "recipe.toml")
+        file = self.folder / "recipe.toml"
+        if not file.is_file():
+            raise RunError(f"{self.folder} has no recipe.toml, which every run has. Copy the run again")
+        return Recipe.load(file)
 
     @cached_property
     def splits(self) -> list[dict[str, str]]:
         """The rows of split.csv: name, label, split, sha256, width, height."""
-        return read_csv(self.folder / "split.csv")
+        file = self.folder / "split.csv"
+        try:
+            found = sha256_of(file)
+        except OSError as error:
+            raise RunError(f"cannot read {file}: {error.strerror}. Copy the run again") from error
+        # A photo that a damaged file no longer names would pass for one never seen.
+        if found != self.info["split"]["sha256"]:
+            raise RunError(
+                f"{file} is not the file that was written: it is damaged or changed. Copy the run again"
+            )
+        return read_csv(file)
 
     @property
     def classes(self) -> list[str]:
         """Class names in the order of the model's outputs."""
-        return self._read("model/model.json")["classes"]
+        return self._read("model/model.json", "classes")["classes"]
 
     @property
     def model(self) -> keras.Model:
@@ -119,6 +132,8 @@ class Run:
 
         Args:
             images: paths, encoded bytes, PIL images, uint8 arrays `(H, W)`, `(H, W, 3)` or `(H, W, 4)`, one or many.
+                A large JPEG is decoded at a fraction of its size, so that its path and its decoded pixels may
+                differ by about 0.01 in a probability.
             names: what to call them; by default the path, or "image N".
 
         >>> run.predict(["a.jpg", "b.jpg"])[0].top(3)                     # doctest: +SKIP
@@ -174,6 +189,9 @@ class Run:
         checked = check(read_source(data), for_training=False, progress=progress)
         self._refuse_unknown_classes(checked.classes)
         photos = [photo for photo in checked.photos if self._belongs(photo, split)]
+        left_out = len(checked.photos) - len(photos)
+        if left_out and split == "unseen":
+            progress.say(f"{left_out:,} photos that the run learned from are left out")
         artifact = self._artifact
         with artifact.features(engine=self.recipe.backbone.engine, progress=progress) as features:
             extraction = features.compute(photos)
@@ -189,9 +207,26 @@ class Run:
         return compute_metrics(labels, probabilities, artifact.classes, resamples=resamples, seed=seed)
 
     def write_report(self, data: str | os.PathLike | None = None) -> Path:
-        """Writes report.html again, with pictures where `data` still holds them."""
+        """Writes report.html again, with the pictures that `data` holds, recognised by name and content.
 
-        photos = {} if data is None else {photo.name: photo.image for photo in read_source(data).photos}
+        Raises DataError when `data` holds none of them, and RunError when a report with pictures would be
+        replaced by one without.
+        """
+        if data is None:
+            report = self.folder / "report.html"
+            if report.is_file() and b"data:image/jpeg" in report.read_bytes():
+                raise RunError(
+                    f"{report} has pictures, which would be lost. Say where the photos are: --data DATA"
+                )
+            return write_report(self.folder)
+        known = {row["name"]: row["sha256"] for row in self.splits}
+        photos = {
+            photo.name: photo.image
+            for photo in check(read_source(data), for_training=False).photos
+            if known.get(photo.name) == photo.sha256
+        }
+        if not photos:
+            raise DataError(f"{data} holds none of the run's photos. Give the folder that it was trained on")
         return write_report(self.folder, photos)
 
     def summary(self) -> str:
@@ -231,9 +266,12 @@ class Run:
                 "Rename the folders, or leave them out"
             )
 
-    def _read(self, name: str) -> Any:
+    def _read(self, name: str, *needed: str) -> Any:
         try:
-            return read_json(self.folder / name)
+            content = read_json(self.folder / name)
+            if not isinstance(content, dict) or any(key not in content for key in needed):
+                raise ValueError(f"it should be an object with {', '.join(needed)}")
+            return content
         except (OSError, ValueError) as error:
             raise RunError(
                 f"cannot read {self.folder / name}: {error}. Copy the run again, or train again"

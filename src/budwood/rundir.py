@@ -33,6 +33,8 @@ OUR_FILES = [
     "logs",
     "checkpoints",
 ]
+PREVIOUS = ".previous"
+"""Where a complete run waits while it is overwritten."""
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -62,19 +64,24 @@ class RunDirectory:
 
     @contextmanager
     def running(self, *, overwrite: bool = False, resume: bool = False) -> Iterator[None]:
-        """The training's time in the directory: "complete" at its end, "failed" with the reason otherwise."""
+        """The training's time in the directory: "complete" at its end, "failed" with the reason otherwise.
+
+        A complete run that is overwritten goes only when the new one is complete; it comes back when that fails.
+        """
         with _lock(self.folder), _mend_disk_errors(self.folder):
             self.refuse_unless_free(overwrite=overwrite, resume=resume)
-            _empty(self.folder)
+            _set_aside(self.folder)
             self.folder.mkdir(parents=True, exist_ok=True)
             try:
                 self.save()
                 yield
             except BaseException as error:
                 self._fail(error)
+                _restore(self.folder)
                 raise
             self.info.update(state="complete", finished=_now())
             self.save()
+            shutil.rmtree(self.folder / PREVIOUS, ignore_errors=True)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -170,11 +177,10 @@ def _refuse_unless_free(folder: Path, requested: dict[str, Any], *, overwrite: b
 
 
 def _refuse_other_request(folder: Path, requested: dict[str, Any]) -> None:
-    try:
-        before = read_json(folder / "run.json")
-    except (OSError, ValueError):
+    if _state(folder) is None:
         return
-    if before.get("state") == "complete":
+    before = read_json(folder / "run.json")
+    if before["state"] == "complete":
         raise RunError(
             f"{folder} holds a complete run: there is nothing to resume. Use it, or give --overwrite"
         )
@@ -183,6 +189,37 @@ def _refuse_other_request(folder: Path, requested: dict[str, Any]) -> None:
             f"{folder} was begun with another recipe or other data. Give the same command as before with --resume, "
             "or --overwrite to start anew"
         )
+
+
+def _set_aside(folder: Path) -> None:
+    previous = folder / PREVIOUS
+    if previous.exists() or _state(folder) != "complete":
+        # What lies there is a failed attempt; a complete run may be waiting already.
+        _empty(folder)
+        return
+    previous.mkdir()
+    _move(folder, previous)
+
+
+def _restore(folder: Path) -> None:
+    previous = folder / PREVIOUS
+    if previous.exists():
+        _empty(folder)
+        _move(previous, folder)
+        previous.rmdir()
+
+
+def _move(source: Path, target: Path) -> None:
+    for name in OUR_FILES:
+        if (source / name).exists():
+            (source / name).rename(target / name)
+
+
+def _state(folder: Path) -> str | None:
+    try:
+        return read_json(folder / "run.json").get("state")
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def _empty(folder: Path) -> None:

@@ -1,4 +1,5 @@
 import io
+import os
 import struct
 import threading
 import zlib
@@ -222,13 +223,20 @@ def test_decode__real_bomb(tmp_path):
 
 def test_decode__missing_file_and_folder(tmp_path):
     assert kind_of(tmp_path / "none.png") == "unreadable"
-    assert kind_of(tmp_path) == "unreadable"
+    assert kind_of(tmp_path) == "not_an_image"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_decode__named_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    assert kind_of(tmp_path / "pipe.jpg") == "not_an_image"
 
 
 def test_decode__no_permission(tmp_path, monkeypatch):
     def refuse(*arguments, **options):
         raise PermissionError(13, "Permission denied")
 
+    (tmp_path / "a.png").touch()
     monkeypatch.setattr("pathlib.Path.open", refuse)
     assert kind_of(tmp_path / "a.png") == "permission"
 

@@ -11,6 +11,16 @@ from budwood.training import linear
 from budwood.training.linear import PathPoint, assign_folds, best, fit_linear, linear_fits
 
 
+def scales(x):
+    """Standard deviations, those of features that hardly move raised to a twentieth of the median."""
+    scale = StandardScaler().fit(x.astype(np.float64)).scale_
+    return np.maximum(scale, np.median(scale) / 20)
+
+
+def standardised(x):
+    return (x - x.mean(axis=0, dtype=np.float64)) / scales(x)
+
+
 def photos(n=300, features=20, num_classes=4, seed=0, spread=0.5):
     """Class means on uneven scales: what standardisation is for."""
     rng = np.random.default_rng(seed)
@@ -29,7 +39,7 @@ def probabilities(fit, x):
 def test_fit_linear__equals_scikit_learn(num_classes, strength):
     x, y = photos(num_classes=num_classes)
     fit = fit_linear(x, y, num_classes, strengths=[strength])
-    scaled = StandardScaler().fit_transform(x.astype(np.float64))
+    scaled = standardised(x)
     # Of two classes scikit-learn penalises the difference alone, half as much.
     penalty = strength / 2 if num_classes == 2 else strength
     exact = LogisticRegression(C=1 / (penalty * len(y)), tol=1e-9, max_iter=5000).fit(scaled, y)
@@ -41,7 +51,7 @@ def test_fit_linear__minimises_the_stated_loss(num_classes):
     x, y = photos(num_classes=num_classes)
     strength = 0.05
     fit = fit_linear(x, y, num_classes, strengths=[strength])
-    mean, scale = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
+    mean, scale = x.mean(axis=0, dtype=np.float64), scales(x)
     kernel, bias = fit.kernel * scale[:, None], fit.bias + mean @ fit.kernel
 
     def objective(kernel, bias):
@@ -61,7 +71,7 @@ def test_fit_linear__path_equals_separate_cross_validation():
     x, y = photos()
     fit = fit_linear(x, y, 4, strengths=[0.1, 0.01], folds=4, seed=5)
     fold_of = assign_folds(y, 4, 5)
-    scaled = StandardScaler().fit_transform(x.astype(np.float64))
+    scaled = standardised(x)
     for point in fit.path:
         losses = np.zeros(len(y))
         for fold in range(4):
@@ -214,3 +224,15 @@ def test_fit_linear__one_strength_is_taken_without_cross_validation():
     among = linear.fit_linear(features, labels, 3, strengths=[0.03, 0.0300001])
     assert alone.path == [] and alone.strength == 0.03
     np.testing.assert_allclose(alone.kernel, among.kernel, atol=5e-3)
+
+
+def test_fit_linear__feature_that_hardly_moves_does_not_explode():
+    rng = np.random.default_rng(0)
+    labels = np.arange(30) % 3
+    features = rng.normal(np.eye(8)[labels] * 3, 1).astype(np.float32)
+    # Nearly constant on the training photos, by chance a little larger in one class; far away on a new photo.
+    features[:, 7] = 1e-4 * (labels == 0)
+    fit = linear.fit_linear(features, labels, 3)
+    new = features[:1].copy()
+    new[0, 7] = 3.0
+    assert np.abs((new - features[:1]) @ fit.kernel).max() < 30

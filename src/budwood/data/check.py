@@ -165,7 +165,8 @@ def _refuse_too_many_bad(bad: Sequence[Problem], num_found: int, max_bad: float)
 def _refuse_too_few(photos: Sequence[Photo], classes: Sequence[str]) -> None:
     if len(classes) < 2:
         raise DataError(
-            f"photos of {len(classes)} class{'' if classes else 'es'} can be used{_listed(classes)}; two are needed"
+            f"photos of {len(classes)} class{'' if classes else 'es'} can be used{_listed(classes)}; two are needed. "
+            "`budwood check` says what is wrong with the others"
         )
     if all(photo.split is None for photo in photos):
         different = Counter(label for label, _ in {(photo.label, photo.sha256) for photo in photos})

@@ -9,6 +9,7 @@ import hashlib
 import io
 import os
 import re
+import stat
 import threading
 import warnings
 from collections.abc import Iterator
@@ -139,6 +140,9 @@ def _opened(image: ImageLike) -> Iterator[Image.Image]:
 def _open_file(path: str | os.PathLike) -> Iterator[io.BufferedIOBase]:
     """The open file; whatever goes wrong with it is an ImageError that names it."""
     try:
+        # Opening a pipe would wait for its writer for ever.
+        if not stat.S_ISREG(Path(path).stat().st_mode):
+            raise ImageError("not a file", "not_an_image")
         with Path(path).open("rb") as file:
             yield file
     except ImageError as error:

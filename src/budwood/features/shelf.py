@@ -28,7 +28,7 @@ from budwood.features.shards import (
 from budwood.progress import SILENT, Progress
 
 FLUSH_BYTES = 32_000_000
-FLUSH_SECONDS = 20.0
+FLUSH_SECONDS = 5.0
 MAX_SHARDS = 64
 """A shelf that closes with more shards than this merges the small ones, where nobody else has it open."""
 MAX_MAPS = 32

@@ -17,8 +17,8 @@ def _describe_path(contents: Contents) -> dict[str, Any]:
     points, chosen = sorted(contents.path, key=lambda point: point["strength"]), contents.chosen or 0.0
     if not points:
         return {
-            "lead": "The head is a multinomial logistic regression. One L2 strength was given, "
-            f"{words.strength(chosen)}, so there was none to choose.",
+            "lead": f"The head is a multinomial logistic regression with L2 strength {words.strength(chosen)}, "
+            "which was not chosen by cross-validation: it was given, or no class has two training photos.",
             "charts": [],
             "rows": [],
         }

@@ -11,8 +11,9 @@ import markupsafe
 
 from budwood import files
 from budwood.data.images import ImageLike
+from budwood.errors import RunError
 from budwood.report import sections, words
-from budwood.report.contents import read_run
+from budwood.report.contents import Contents, read_run
 from budwood.report.head import describe_head
 
 
@@ -31,10 +32,21 @@ def write_report(folder: Path, photos: Mapping[str, ImageLike] | None = None) ->
     Raises:
         RunError: a file of the run is missing or damaged.
     """
-    contents = read_run(Path(folder))
-    photos = photos or {}
+    try:
+        html = _render(read_run(Path(folder)), photos or {})
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise RunError(
+            f"the files in {folder} do not fit together ({type(error).__name__}: {error}). Copy the run again"
+        ) from error
+    path = Path(folder) / "report.html"
+    # A lone surrogate, from a file name that is not UTF-8, has no place in HTML.
+    files.write_text(path, html.encode("utf-8", "backslashreplace").decode("utf-8"))
+    return path
+
+
+def _render(contents: Contents, photos: Mapping[str, ImageLike]) -> str:
     template = _environment().get_template("page.html.jinja")
-    html = template.render(
+    return template.render(
         summary=sections.summarize(contents),
         head=describe_head(contents),
         confusion=sections.count_confusions(contents),
@@ -46,10 +58,6 @@ def write_report(folder: Path, photos: Mapping[str, ImageLike] | None = None) ->
         with_pictures=bool(photos),
         resize=contents.recipe.get("data", {}).get("resize", "crop"),
     )
-    path = contents.folder / "report.html"
-    # A lone surrogate, from a file name that is not UTF-8, has no place in HTML.
-    files.write_text(path, html.encode("utf-8", "backslashreplace").decode("utf-8"))
-    return path
 
 
 @functools.cache

@@ -33,6 +33,9 @@ WEAKEST, STRONGEST = 1e-6, 1e2
 UNTUNED_STRENGTH = 0.1
 """Where no photo can be held out."""
 
+SMALLEST_SCALE = 0.05
+"""Of the median feature's standard deviation: what a feature is divided by at least when it is standardised."""
+
 ROWS_AT_A_TIME = 4096
 # Of the largest entry of the gradient. A gradient g leaves at most |g|^2 / (2 * strength) of loss above the minimum
 # (strong convexity): tolerances in proportion to the square root of the strength are equally exact along the path.
@@ -129,6 +132,8 @@ def fit_linear(
     ):
         # Float32 cannot always reach the tolerance; what it reaches is the answer.
         warnings.simplefilter("ignore", ConvergenceWarning)
+        # With few photos a class, scikit-learn asks whether this is a regression.
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
         solutions: dict[float, list[tuple]] = {}
 
         def score(strength: float) -> PathPoint:
@@ -261,7 +266,10 @@ def _moments(features) -> tuple[Float[np.ndarray, "features"], Float[np.ndarray,
     scaler = StandardScaler()
     for first in range(0, len(features), ROWS_AT_A_TIME):
         scaler.partial_fit(features[first : first + ROWS_AT_A_TIME])
-    return scaler.mean_, scaler.scale_
+    # A feature that hardly moves on few training photos may be thousands of such deviations away on a new one.
+    moving = scaler.scale_[scaler.var_ > 0]
+    least = SMALLEST_SCALE * np.median(moving) if len(moving) else 1.0
+    return scaler.mean_, np.maximum(scaler.scale_, least)
 
 
 def _wrap(fold_of: Int[np.ndarray, "n"]) -> tuple[np.ndarray, list[slice], list[slice]]:

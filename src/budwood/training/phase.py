@@ -1,5 +1,6 @@
 """Phase "frozen": a head on the features of the frozen backbone, by a linear fit or by gradient steps."""
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from jaxtyping import Int
 from budwood.features.store import Rows
 from budwood.progress import SILENT, Progress
 from budwood.recipe import Recipe
-from budwood.training.gradient import fit_gradient
+from budwood.training.gradient import fit_gradient, make_optimizer
 from budwood.training.heads import head_layers, head_model, linear_layers
 from budwood.training.linear import fit_linear, linear_fits
 
@@ -50,6 +51,16 @@ def resolve_fit(recipe: Recipe, photos: int, features: int, classes: int) -> tup
             "the head is trained by gradient steps instead"
         )
     return recipe.model_copy(update={"frozen": recipe.frozen.model_copy(update={"fit": fit})}), reason
+
+
+def refuse_bad_settings(recipe: Recipe, photos: int, features: int, classes: int) -> None:
+    """Raises RecipeError for an optimizer that does not exist or settings that do not go together.
+
+    Said before hours of features, not after.
+    """
+    settings = resolve_fit(recipe, photos, features, classes)[0].frozen
+    if settings.fit == "gradient":
+        make_optimizer(settings, steps_per_epoch=math.ceil(photos / settings.batch_size))
 
 
 def train_frozen_phase(
