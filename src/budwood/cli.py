@@ -275,6 +275,7 @@ def recipes(
 ) -> None:
     """List the shipped recipes; show one, or copy it to change it and give it to --recipe."""
     from budwood.errors import RecipeError
+    from budwood.files import write_text
     from budwood.recipe import shipped_recipes
 
     if action is None:
@@ -292,7 +293,7 @@ def recipes(
     path = file or Path(f"{name}.toml")
     if path.exists():
         raise RecipeError(f"{path} exists. Give another file name")
-    path.write_text(text, encoding="utf-8")
+    write_text(path, text)
     print(shown(path))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 
 from budwood.cache import cache_dir
+from budwood.errors import StoreError
 
 _TABLE = "CREATE TABLE IF NOT EXISTS decoded (sha256 BLOB PRIMARY KEY, width INTEGER, height INTEGER) WITHOUT ROWID"
 
@@ -30,7 +31,7 @@ class Decoded:
             except sqlite3.DatabaseError:
                 file.unlink()
                 self._connection = _open(file)
-        except (OSError, sqlite3.Error):
+        except (OSError, StoreError, sqlite3.Error):
             pass
 
     def __enter__(self) -> "Decoded":
