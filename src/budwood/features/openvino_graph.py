@@ -125,6 +125,8 @@ class OpenVinoGraph:
         import tensorflow as tf
 
         openvino = import_openvino()
+        if sys.version_info >= (3, 13):
+            _mend_conversion(tf.__version__)
         shape = (1, *model.input.shape[1:])
         # A traced function converts three times as fast as a SavedModel.
         traced = tf.function(
@@ -160,6 +162,13 @@ class OpenVinoGraph:
                 f"OpenVINO's graph differs from the Keras model by {error:.1e} of the largest feature, expected below "
                 ' 1e-3. Say backbone.engine = "keras"'
             )
+
+
+def _mend_conversion(tensorflow: str) -> None:
+    """Lets OpenVINO 2026.4 convert on Python 3.13, where it deletes a name that its `exec` no longer makes."""
+    from openvino.frontend.tensorflow import utils
+
+    utils.get_environment_setup = lambda framework: {"tensorflow": tensorflow, "sys_platform": sys.platform}
 
 
 def _finish(request: Any) -> Float32[np.ndarray, "..."]:
