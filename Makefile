@@ -21,7 +21,7 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)
 	@rm -rf demo
 	$(BIN)/budwood sample digits demo/photos
-	$(BIN)/budwood train demo/photos -o demo/run
+	$(BIN)/budwood train demo/photos -o demo/run --recipe frozen-linear
 
 test: $(READY)
 	$(BIN)/pytest -m "not slow" -n $(WORKERS)

@@ -81,5 +81,9 @@ def session_run(session_cache, session_colours, tmp_path_factory) -> Path:
         patch.setenv("BUDWOOD_CACHE", str(session_cache))
         folder = tmp_path_factory.mktemp("runs") / "colours"
         return train(
-            session_colours, folder, settings=["data.size=64", "evaluate.resamples=200"], progress=SILENT
+            session_colours,
+            folder,
+            recipe="frozen-linear",
+            settings=["data.size=64", "evaluate.resamples=200"],
+            progress=SILENT,
         ).folder

@@ -17,10 +17,11 @@ from budwood.files import read_json
 
 pytestmark = pytest.mark.usefixtures("shared_cache")
 
-SMALL = ["--set", "data.size=64", "--set", "evaluate.resamples=200"]
+SMALL = ["--recipe", "frozen-linear", "--set", "data.size=64", "--set", "evaluate.resamples=200"]
 COMMANDS = [
     "train",
     "check",
+    "augment",
     "predict",
     "evaluate",
     "report",
@@ -158,7 +159,7 @@ def test_train__and_what_follows(call, session_colours, tmp_path, session_run):
     assert "check: done" in err and "head: done" in err
     info = read_json(run / "run.json")
     assert info["features"]["computed"] == 0  # the session's run has computed them
-    assert info["command"].startswith(f"budwood train {session_colours} -o {run} --set data.size=64")
+    assert info["command"].startswith(f"budwood train {session_colours} -o {run} --recipe frozen-linear")
     assert "seed = 3\nsplit_seed = 0" in (run / "recipe.toml").read_text()
     status, out, err = call("train", session_colours, "-o", run, *SMALL)
     assert status == 1 and one_line(err) and "--overwrite" in err
@@ -183,6 +184,33 @@ def test_train__dry_run(call, session_colours, tmp_path, session_run, monkeypatc
     status, out, err = call("train", session_colours, *SMALL, "--dry-run", "-q")
     assert status == 0 and not err and "# Cost" in out
     assert not list(tmp_path.iterdir())
+
+
+def test_augment__writes_a_sheet(call, session_colours, tmp_path):
+    sheet = tmp_path / "views.png"
+    settings = ["--set", "data.size=64"]
+    assert call("augment", session_colours, "-o", sheet, *settings) == (0, f"{sheet}\n", "")
+    first = sheet.read_bytes()
+    with Image.open(sheet) as image:
+        assert image.format == "PNG" and min(image.size) > 300
+    assert call("augment", session_colours, "-o", sheet, *settings, "--seed", "1")[0] == 0
+    assert sheet.read_bytes() != first
+    status, _, err = call("augment", session_colours, "-o", sheet, "--recipe", "frozen-linear")
+    assert status == 1 and one_line(err) and "draws no views" in err
+
+
+def test_evaluate__checkpoint_that_was_not_kept(call, session_run, session_colours):
+    status, _, err = call("evaluate", session_run, session_colours, "--checkpoint", 5, "-q")
+    assert status == 1 and one_line(err) and "epoch 5" in err and "log.checkpoints=all" in err
+
+
+def test_train__dry_run_of_two_phases(call, session_colours, session_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    two = ["--set", "data.size=64", "--set", "finetune.batch_size=8"]
+    status, out, err = call("train", session_colours, *two, "--dry-run", "-q")
+    assert status == 0 and not err
+    assert "boundary    block5c_add, 4x4x112 float16 a view" in out
+    assert "10 at most, about" in out and not list(tmp_path.iterdir())
 
 
 def test_check__exit_status_and_json(call, colours, tmp_path):

@@ -15,7 +15,7 @@ FLOORS = [
     {"backbones"},
     {"features"},
     {"training", "evaluation"},
-    {"model", "rundir", "records", "report"},
+    {"model", "rundir", "records", "report", "outcome"},
     {"run"},
     {"pipeline", "estimator"},
     {"plan", "doctor"},

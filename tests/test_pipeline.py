@@ -39,7 +39,8 @@ pytestmark = pytest.mark.usefixtures("shared_cache")
 
 
 def small_train(data, folder, *settings, **options):
-    return train(data, folder, settings=[*SMALL, *settings], progress=SILENT, **options)
+    options = {"recipe": "frozen-linear", "settings": [*SMALL, *settings], **options}
+    return train(data, folder, progress=SILENT, **options)
 
 
 def test_train__leaves_a_complete_run(session_run):
@@ -47,7 +48,7 @@ def test_train__leaves_a_complete_run(session_run):
     info = read_json(session_run / "run.json")
     assert info["state"] == "complete"
     assert [stage["name"] for stage in info["stages"]] == [
-        *["check", "backbone", "features", "head", "save", "evaluate", "report"]
+        *["check", "backbone", "features", "head", "evaluate", "save", "report"]
     ]
     metrics = read_json(session_run / "metrics.json")
     for split in ("validation", "test"):
@@ -173,7 +174,7 @@ def test_train__photo_that_fails_after_the_check_is_left_out(colours, tmp_path, 
     real = images.view
 
     def view_or_fail(image, size, resize="crop"):
-        if image == content:
+        if isinstance(image, bytes) and image == content:
             raise budwood.errors.ImageError("the disk gave up")
         return real(image, size, resize)
 

@@ -1,3 +1,6 @@
+import tomllib
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,7 +53,7 @@ def test_to_toml__any_recipe_reads_back_equal(tmp_path_factory, seed, size, name
         ({"frozen": {"epoch": 3}}, ["frozen.epoch", "Did you mean frozen.epochs?"]),
         ({"backbones": {}}, ["unknown recipe key `backbones`"]),
         ({"frozen": {"epochs": "many"}}, ["frozen.epochs", "integer", "many"]),
-        ({"frozen": {"epochs": 0}}, ["frozen.epochs", "greater than or equal to 1"]),
+        ({"frozen": {"epochs": -1}}, ["frozen.epochs", "greater than or equal to 0"]),
         ({"data": {"size": 3}}, ["data.size", "32", "Got 3"]),
         ({"data": {"split": [0.5, 0.1, 0.1]}}, ["data.split", "sum to 1"]),
         ({"data": {"resize": "squash"}}, ["data.resize", "crop", "squash"]),
@@ -105,3 +108,79 @@ def test_load__unknown_name_and_not_toml(tmp_path):
     broken.write_text("[frozen\n")
     with pytest.raises(RecipeError, match="is not TOML"):
         Recipe.load(broken)
+
+
+OURS = {"auto", "frozen-gradient", "frozen-linear"}
+EXPERIMENTS = {
+    *["flowers-baseline", "flowers-optimized", "flowers-finetuned", "flowers-no-smoothing", "flowers-b3"],
+    *["cats-dogs", "flowers-v2b0"],
+    *["birds-1-baseline", "birds-2-augmented", "birds-3-finetuned", "birds-4-finetuned-100"],
+    *["flowers-mobilenetv2-layers", "flowers-mobilenetv2-blocks"],
+    *["flowers-resnet50-layers", "flowers-resnet50-blocks"],
+    *["dogs-scratch", "dogs-frozen", "dogs-finetuned"],
+}
+
+
+def test_shipped_recipes__every_experiment_is_there():
+    assert set(shipped_recipes()) == OURS | EXPERIMENTS
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_shipped_recipes__say_where_they_come_from(name):
+    title, blank, *lines = [line for line in shipped_recipes()[name].splitlines() if line.startswith("#")]
+    assert title.startswith("# ") and blank == "#"
+    labels = [line.split()[1] for line in lines if not line.startswith("#    ")]
+    assert labels == ["Source", "Reported", "Measured", "Ours"]
+    assert any(line.split()[1:3] == ["budwood", "train"] for line in lines)
+
+
+@pytest.mark.parametrize("name", sorted(EXPERIMENTS))
+def test_shipped_recipes__leave_no_choice_of_an_experiment_to_defaults(name):
+    said = tomllib.loads(shipped_recipes()[name])
+    assert said["data"].keys() >= {"size", "resize"}
+    steps = {"optimizer", "learning_rate", "batch_size", "epochs", "early_stopping"}
+    assert said["frozen"]["fit"] == "gradient"
+    assert said["frozen"]["epochs"] == 0 or said["frozen"].keys() >= steps
+    assert "finetune" not in said or said["finetune"].keys() >= steps | {"unfreeze", "batch_norm"}
+
+
+@pytest.mark.parametrize(
+    ("name", "base"),
+    [
+        ("flowers-finetuned", "flowers-optimized"),
+        ("birds-3-finetuned", "birds-2-augmented"),
+        ("birds-4-finetuned-100", "birds-1-baseline"),
+        ("dogs-finetuned", "dogs-frozen"),
+    ],
+)
+def test_shipped_recipes__fine_tuning_goes_on_from_its_first_phase(name, base):
+    tuned, first = Recipe.load(name), Recipe.load(base)
+    assert tuned.finetune.epochs > 0 == first.finetune.epochs
+    assert tuned.model_copy(update={"finetune": first.finetune}) == first
+    assert tuned.finetune.learning_rate <= first.frozen.learning_rate / 10
+
+
+def test_shipped_recipes__differ_in_what_their_names_say():
+    smoothed = Recipe.load("flowers-optimized")
+    plain = smoothed.with_settings(["loss.label_smoothing=0.0"])
+    assert Recipe.load("flowers-no-smoothing") == plain != smoothed
+    assert Recipe.load("flowers-b3") == plain.with_settings(["backbone.name=efficientnet_b3"])
+    for network in ("mobilenetv2", "resnet50"):
+        layers, blocks = (Recipe.load(f"flowers-{network}-{unit}") for unit in ("layers", "blocks"))
+        assert (layers.finetune.unfreeze.layers, blocks.finetune.unfreeze.blocks) == (20, 3)
+        assert layers.model_copy(update={"finetune": blocks.finetune}) == blocks
+
+
+def test_shipped_recipes__stand_in_the_page_of_experiments():
+    page = (Path(__file__).parents[1] / "docs" / "experiments.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    named = {cells[0].strip("| `"): cells[-1].strip("| `") for cells in rows if len(cells) == 6}
+    assert named.keys() == EXPERIMENTS
+    for name, command in named.items():
+        assert command in shipped_recipes()[name]
+
+
+def test_shipped_recipes__name_backbones_that_are_there():
+    from budwood.backbones.registry import BACKBONES
+
+    assert {Recipe.load(name).backbone.name for name in shipped_recipes()} <= BACKBONES.keys()

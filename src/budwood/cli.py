@@ -7,6 +7,7 @@ import shlex
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -41,7 +42,8 @@ app.add_typer(cache_app, name="cache")
 Data = Annotated[
     Path,
     typer.Argument(
-        metavar="DATA", help="Folder of class folders, or one with train/, validation/, test/ inside."
+        metavar="DATA",
+        help="Folder of class folders, or one with train/, validation/, test/ inside; or tfds:NAME.",
     ),
 ]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a complete run.")]
@@ -81,6 +83,9 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Everything random except the split.")] = None,
     split_seed: Annotated[int | None, typer.Option(help="Who is in which split.")] = None,
     settings: Settings = None,
+    start: Annotated[
+        Path | None, typer.Option("--from", metavar="RUN", help="Fine-tune the model of a run further.")
+    ] = None,
     no_test: Annotated[bool, typer.Option("--no-test", help="Carve and open no test split.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in the directory.")] = False,
@@ -96,12 +101,13 @@ def train(
     changes += ["evaluate.test=false"] if no_test else []
     # What is wrong with the command is said here, before the seconds that TensorFlow takes to load.
     asked = Recipe.load(recipe).with_settings([*changes, *(settings or [])])
-    read_source(data)
     progress = _progress(quiet)
+    read_source(data, progress=progress)
+    _load_keras()
     if dry_run:
         from budwood.plan import plan
 
-        print(plan(data, asked, progress=progress))
+        print(plan(data, asked, start=start, progress=progress))
         return
     from budwood.pipeline import train as train_on
 
@@ -109,6 +115,7 @@ def train(
         data,
         output,
         recipe=asked,
+        start=start,
         overwrite=overwrite,
         resume=resume,
         progress=progress,
@@ -126,7 +133,8 @@ def check(data: Data, as_json: AsJson = False, quiet: Quiet = False) -> None:
     from budwood.data.manifest import Problem
     from budwood.data.sources import read_source
 
-    found = check_photos(read_source(data), for_training=False, progress=_progress(quiet, as_json))
+    progress = _progress(quiet, as_json)
+    found = check_photos(read_source(data, progress=progress), for_training=False, progress=progress)
     if reason := refusal(found):
         found = replace(found, problems=(*found.problems, Problem(".", "refused", reason)))
     if as_json:
@@ -162,9 +170,10 @@ def predict(
     """
     from budwood.data.inputs import expand
 
-    if sheet is not None and (sheet.is_dir() or not sheet.parent.is_dir()):
-        raise BudwoodError(f"cannot write the sheet {sheet}. Give a file in a folder that exists")
+    if sheet is not None:
+        _refuse_sheet(sheet)
     inputs = expand(images, lambda: sys.stdin.buffer.read())
+    _load_keras()
     from budwood.run import load
 
     loaded = load(run)
@@ -186,6 +195,11 @@ def predict(
             print(f"sheet   {shown(sheet)}", file=sys.stderr)
     if any(prediction.error is not None for prediction in predictions):
         raise typer.Exit(1)
+
+
+def _refuse_sheet(sheet: Path) -> None:
+    if sheet.is_dir() or not sheet.parent.is_dir():
+        raise BudwoodError(f"cannot write the sheet {sheet}. Give a file in a folder that exists")
 
 
 def _sheet_items(
@@ -210,18 +224,57 @@ def evaluate(
     split: Annotated[
         str, typer.Option(help="unseen (photos the run did not learn from), train, validation, test, or all.")
     ] = "unseen",
+    checkpoint: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="EPOCH", help="The model as that epoch of history.csv left it."),
+    ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Measure a run on labelled photos."""
+    _load_keras()
     from budwood.report.words import scores_as_text
     from budwood.run import load
 
-    metrics = load(run).evaluate(data, split=split, progress=_progress(quiet, as_json))
+    metrics = load(run).evaluate(data, split=split, checkpoint=checkpoint, progress=_progress(quiet, as_json))
     if as_json:
         _print_json(metrics)
     else:
         print(scores_as_text(metrics, split))
+
+
+@app.command()
+def augment(
+    data: Data,
+    sheet: Annotated[Path, typer.Option("--output", "-o", metavar="PNG", help="Where to write the sheet.")],
+    recipe: Annotated[str, typer.Option(help="Shipped recipe or TOML file.")] = "auto",
+    seed: Annotated[int | None, typer.Option(help="Other views.")] = None,
+    settings: Settings = None,
+) -> None:
+    """Show what a recipe's augmentation does: nine views of one photo, and originals beside their views."""
+    from budwood.data.augment import Renderer
+    from budwood.data.sources import read_source
+    from budwood.errors import RecipeError
+    from budwood.recipe import Recipe
+    from budwood.report.views_sheet import write_views_sheet
+
+    changes = [] if seed is None else [f"seed={seed}"]
+    asked = Recipe.load(recipe).with_settings([*changes, *(settings or [])])
+    if not asked.augment.views:
+        raise RecipeError(
+            f"the recipe {recipe} draws no views (augment.views = 0). Give one that does, such as --recipe cats-dogs, "
+            "or --set augment.views=per-epoch --set augment.horizontal_flip=true"
+        )
+    _refuse_sheet(sheet)
+    photos = read_source(data).photos
+    size = 224 if asked.data.size == "auto" else asked.data.size
+    # One photo of every class before a second of any, as far as they are sorted by class.
+    write_views_sheet(
+        sheet,
+        photos[:: max(1, len(photos) // 9)],
+        Renderer(size, asked.data.resize, asked.augment, asked.seed),
+    )
+    print(shown(sheet))
 
 
 @app.command()
@@ -230,6 +283,7 @@ def report(
     data: Annotated[Path | None, typer.Option(help="Where the photos are now.")] = None,
 ) -> None:
     """Write report.html of a run again; with --data DATA it has pictures."""
+    _load_keras()
     from budwood.run import load
 
     print(shown(load(run).write_report(data)))
@@ -280,7 +334,7 @@ def recipes(
 
     if action is None:
         for shipped, text in shipped_recipes().items():
-            print(f"{shipped:<20}{text.splitlines()[0].removeprefix('#').strip()}")
+            print(f"{shipped:<28}{text.splitlines()[0].removeprefix('#').strip()}")
         return
     if name is None or (action is RecipeAction.SHOW and file is not None):
         raise typer.BadParameter(
@@ -345,6 +399,7 @@ def doctor(as_json: AsJson = False) -> None:
     """Say whether this machine has what Budwood needs; exit status 1 where it does not."""
     from budwood.doctor import examine
 
+    _load_keras()
     findings = examine()
     if as_json:
         _print_json([finding.__dict__ for finding in findings])
@@ -408,6 +463,21 @@ def _complain(error: BaseException) -> int:
         line = f"unexpected {type(error).__name__}: {first}; run with --debug to see where"
     print(f"budwood: error: {shown(line)}", file=sys.stderr)
     return status
+
+
+def _load_keras() -> None:
+    """TensorFlow writes to the terminal while it is loaded, whatever its level of logging says: not to ours."""
+    sys.stderr.flush()
+    terminal, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        # Whoever needs it says so, where it cannot be imported.
+        with suppress(ImportError):
+            import keras  # noqa: F401
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
+        os.close(nowhere)
 
 
 def _progress(quiet: bool, as_json: bool = False) -> "Progress":

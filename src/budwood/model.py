@@ -58,39 +58,42 @@ class Artifact:
         return np.concatenate(parts)
 
 
-def save_artifact(
-    folder: Path,
-    model: keras.Model,
-    *,
-    classes: Sequence[str],
-    size: int,
-    resize: str,
-    backbone: str,
-    fingerprint: str,
-) -> None:
-    """Writes `model.keras` and `model.json` into the folder, each whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with whole_file(folder / "model.keras") as aside:
+def model_info(
+    model: keras.Model, classes: Sequence[str], resize: str, backbone: str, temperature: float = 1.0
+) -> dict[str, Any]:
+    """What `model.json` says of a flat model from pixels to probabilities, but for the hash of its file."""
+    size = model.input.shape[1]
+    frozen = FrozenFeatures(cut(model, BOUNDARY)[0], size=size, resize=resize)
+    return {
+        "classes": list(classes),
+        "input": {"size": size, "resize": resize, "channels": "RGB", "dtype": "float32", "range": [0, 255]},
+        "output": "probabilities",
+        "backbone": backbone,
+        "boundary": BOUNDARY,
+        "temperature": temperature,
+        "fingerprints": {"frozen": frozen.fingerprint},
+        "versions": versions(),
+    }
+
+
+def save_model(model: keras.Model, file: Path) -> None:
+    """Writes a `.keras` file whole or not at all."""
+    with whole_file(file) as aside:
         model.save(aside)
-    write_json(
-        folder / "model.json",
-        {
-            "classes": list(classes),
-            "input": {
-                "size": size,
-                "resize": resize,
-                "channels": "RGB",
-                "dtype": "float32",
-                "range": [0, 255],
-            },
-            "output": "probabilities",
-            "backbone": backbone,
-            "boundary": BOUNDARY,
-            "temperature": 1.0,
-            "fingerprints": {"frozen": fingerprint, "model": sha256_of(folder / "model.keras")},
-            "versions": versions(),
-        },
-    )
+
+
+def read_model(file: Path, info: dict[str, Any]) -> Artifact:
+    """Reads a `.keras` file back in Keras's safe mode."""
+    model = keras.models.load_model(file, compile=False, safe_mode=True)
+    return Artifact(model, cut(model, info["boundary"])[1], info)
+
+
+def save_artifact(folder: Path, file: Path, info: dict[str, Any]) -> None:
+    """Makes a `.keras` file the artifact: it becomes `model.keras` in the folder, beside `model.json`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file.replace(folder / "model.keras")
+    fingerprints = {**info["fingerprints"], "model": sha256_of(folder / "model.keras")}
+    write_json(folder / "model.json", {**info, "fingerprints": fingerprints})
 
 
 def load_artifact(folder: Path) -> Artifact:
@@ -107,8 +110,7 @@ def load_artifact(folder: Path) -> Artifact:
         raise RunError(
             f"{folder / 'model.keras'} is not the file that was saved: it is damaged. Copy the run again"
         )
-    model = keras.models.load_model(folder / "model.keras", compile=False, safe_mode=True)
-    return Artifact(model, cut(model, info["boundary"])[1], info)
+    return read_model(folder / "model.keras", info)
 
 
 def versions() -> dict[str, str]:

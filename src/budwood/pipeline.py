@@ -1,9 +1,11 @@
 """The whole training on one page, top to bottom in the order in which data flow."""
 
+import json
+import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +14,42 @@ import numpy as np
 from jaxtyping import Int
 
 from budwood import files
+from budwood.backbones.contract import Backbone
+from budwood.backbones.input_range import check_input_range
 from budwood.backbones.registry import get_backbone
 from budwood.data.check import Check, check
 from budwood.data.images import view
 from budwood.data.manifest import Photo, Problem
-from budwood.data.sources import read_source
+from budwood.data.sources import read_source, source_name
 from budwood.data.split import assign_splits
-from budwood.errors import RunError
-from budwood.evaluation.metrics import compute_metrics
+from budwood.errors import DataError, RecipeError
+from budwood.features.cut import cut
 from budwood.features.extract import Extraction
-from budwood.features.frozen import FrozenFeatures, with_pooling
-from budwood.model import Artifact, load_artifact, save_artifact, versions
+from budwood.features.frozen import BOUNDARY, FrozenFeatures, with_pooling
+from budwood.model import model_info, save_artifact, save_model, versions
+from budwood.outcome import better, measure, write_metrics
 from budwood.progress import Progress, choose_progress
 from budwood.recipe import Recipe
-from budwood.records import write_data, write_history, write_predictions
+from budwood.records import read_history, write_data, write_history, write_layers, write_predictions
 from budwood.report.page import write_report
-from budwood.run import Run
-from budwood.rundir import RunDirectory, next_free
-from budwood.training.heads import apply
-from budwood.training.phase import PhaseResult, refuse_bad_settings, train_frozen_phase
+from budwood.run import Run, load
+from budwood.rundir import RunDirectory, flat, next_free
+from budwood.training.checkpoints import Checkpoints
+from budwood.training.feed import make_feed
+from budwood.training.heads import LOGITS, apply, divide_logits, head_layers
+from budwood.training.phase import (
+    PhaseResult,
+    refuse_bad_settings,
+    train_finetune_phase,
+    train_frozen_phase,
+)
+from budwood.training.unfreeze import unfreeze
 
+START = "start"
+"""The phase that a run goes on from, or whose head nobody trained."""
 SPLITS = ("train", "validation", "test")
-MEASURED = ("validation", "test")
+CHECKED_VIEWS = 64
+"""Photos on which the input range is checked."""
 
 
 def train(
@@ -42,8 +58,10 @@ def train(
     *,
     recipe: str | os.PathLike | Recipe = "auto",
     settings: Iterable[str] = (),
+    start: str | os.PathLike | None = None,
     overwrite: bool = False,
     resume: bool = False,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     progress: Progress | None = None,
     command: str | None = None,
 ) -> Run:
@@ -54,8 +72,10 @@ def train(
         output: the run directory; by default the next free `runs/NAME-N`.
         recipe: the name of a shipped recipe, a TOML file, or a Recipe.
         settings: `"section.key=value"` laid over the recipe, values in TOML.
+        start: a complete run whose model is fine-tuned further, on the same photos or on more (`--from`).
         overwrite: replace the run that `output` holds.
-        resume: go on with an interrupted run in `output`; what was computed is found in the store.
+        resume: go on with an interrupted run in `output`, from its last epoch; features are found in the store.
+        callbacks: your own Keras callbacks, told of the gradient steps of both phases.
         progress: what to tell meanwhile; by default bars in a terminal and plain lines elsewhere.
         command: how to reproduce it, for the report.
 
@@ -69,75 +89,64 @@ def train(
     """
     progress = progress or choose_progress()
     asked = (recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)).with_settings(settings)
+    previous = load(start) if start is not None else None
+    refuse_empty_plan(asked, previous)
     backbone = get_backbone(asked.backbone.name)
-    name = Path(data).resolve().name or "run"
+    name = source_name(data)
     folder = Path(output) if output is not None else next_free(Path("runs"), name)
+    requested = {"data": name, "recipe": asked.model_dump(mode="json", exclude_none=True)}
     command = command or f"budwood train {data} -o {folder}"
-    directory = RunDirectory(folder, {"data": name, "recipe": asked.model_dump()}, command, progress)
+    directory = RunDirectory(folder, requested, command, progress)
     directory.refuse_unless_free(overwrite=overwrite, resume=resume)
 
     with directory.stage("check"):
-        checked, photos = read_photos(data, asked, progress)
+        checked, photos = read_photos(data, asked, progress, previous)
 
     with directory.stage("backbone"):
         resolved, size = resolve(asked, backbone.size)
-        base = backbone.build(size, resolved.backbone.weights, resolved.seed)
-        base.trainable = False
-        frozen = with_pooling(base, resolved.head.pooling)
+        base = previous.model if previous else build(backbone, resolved, size)
+        frozen = cut(base, BOUNDARY)[0] if previous else with_pooling(base, resolved.head.pooling)
         num_train = sum(photo.split == "train" for photo in photos)
-        refuse_bad_settings(resolved, num_train, frozen.output.shape[-1], len(checked.classes))
+        refuse_bad_settings(resolved, num_train, frozen.output.shape[-1], checked.classes)
+        if resolved.finetune.epochs:
+            unfreeze(frozen, backbone, resolved.finetune)
 
     # Whatever was wrong with the request has been said by now, and nothing on disk has been touched.
     with directory.running(overwrite=overwrite, resume=resume):
+        (folder / "checkpoints").mkdir(exist_ok=True)
         write_data(folder, checked, photos)
 
-        with open_features(frozen, resolved, size, progress) as (training, measured):
+        with open_features(frozen, resolved, size, progress) as (training, exact):
             with directory.stage("features"):
-                checked, photos, extraction = compute_features(checked, photos, training, measured)
+                checked, photos, extraction = compute_features(checked, photos, training, exact)
                 directory.info["split"] = write_data(folder, checked, photos)
-                describe(directory, name, checked, photos, measured, extraction)
-                for line in dict.fromkeys([*training.notes, *measured.notes]):
+                describe(directory, name, checked, photos, exact, extraction)
+                for line in dict.fromkeys([*training.notes, *exact.notes]):
                     directory.note(line)
-            parts = {split: [photo for photo in photos if photo.split == split] for split in SPLITS}
-            labels = {split: label_indices(part, checked.classes) for split, part in parts.items()}
+            work = Work(directory, resolved, backbone, size, checked.classes, photos, callbacks, progress)
+            note_input_range(work, base)
 
             with directory.stage("head"):
-                phase = train_frozen_phase(
-                    resolved,
-                    training.rows(parts["train"]),
-                    labels["train"],
-                    measured.rows(parts["validation"]),
-                    labels["validation"],
-                    num_classes=len(checked.classes),
-                    progress=progress,
-                    note=directory.note,
-                )
-                write_phase(folder, phase)
+                model = previous.model if previous else train_head(work, frozen, training, exact)
+                if previous:
+                    work.go_on_from(previous)
+                work.save(model)
 
-            with directory.stage("save"):
-                model = keras.Model(frozen.input, apply(phase.layers, frozen.output), name=backbone.name)
-                save_artifact(
-                    folder / "model",
-                    model,
-                    classes=checked.classes,
-                    size=size,
-                    resize=resolved.data.resize,
-                    backbone=backbone.name,
-                    fingerprint=measured.fingerprint,
-                )
-                artifact = load_artifact(folder / "model")
-                refuse_changed_model(artifact, measured, photos, extraction)
+        if resolved.finetune.epochs:
+            finetune(work, model)
+            work.save(model)
 
-            with directory.stage("evaluate"):
-                opened = [split for split in MEASURED if parts[split]]
-                shown = [photo for split in opened for photo in parts[split]]
-                probabilities = {
-                    split: artifact.probabilities(measured.rows(parts[split])) for split in opened
-                }
-                write_predictions(
-                    folder, checked.classes, shown, np.concatenate(list(probabilities.values()))
-                )
-                write_metrics(folder, checked.classes, labels, probabilities, phase)
+        with directory.stage("evaluate"):
+            measured = measure(work.saved, work.parts, engine=resolved.backbone.engine, progress=progress)
+            chosen = better(measured, work.labels)
+            kept = measured[chosen].probabilities
+            shown = [photo for split in kept for photo in work.parts[split]]
+            write_predictions(folder, work.classes, shown, np.concatenate(list(kept.values())))
+            write_metrics(folder, work.classes, work.labels, measured, work.phases, chosen, work.recipe)
+
+        with directory.stage("save"):
+            save_artifact(folder / "model", *work.saved[chosen])
+            work.tidy()
 
         with directory.stage("report"):
             directory.save()
@@ -145,18 +154,229 @@ def train(
     return Run(folder)
 
 
+@dataclass
+class Work:
+    """One training under way: what its phases share."""
+
+    directory: RunDirectory
+    recipe: Recipe
+    backbone: Backbone
+    size: int
+    classes: tuple[str, ...]
+    photos: tuple[Photo, ...]
+    callbacks: Sequence[keras.callbacks.Callback]
+    progress: Progress
+    phases: list[dict[str, Any]] = field(default_factory=list)
+    """What `metrics.json` will say of each phase, before it is measured."""
+    history: list[dict[str, Any]] = field(default_factory=list)
+    temperature: float = 1.0
+    """By which the logits are divided in the model that is saved: what suits the validation photos."""
+    saved: dict[str, tuple[Path, dict[str, Any]]] = field(default_factory=dict)
+    """The file of each phase's model, and what `model.json` will say of it."""
+
+    def __post_init__(self) -> None:
+        self.parts = {split: [photo for photo in self.photos if photo.split == split] for split in SPLITS}
+        self.labels = {split: label_indices(part, self.classes) for split, part in self.parts.items()}
+
+    @property
+    def folder(self) -> Path:
+        return self.directory.folder
+
+    @property
+    def first_epoch(self) -> int:
+        """The number of the next epoch: they are counted on through the phases."""
+        return max((row["epoch"] for row in self.history), default=0) + 1
+
+    def steps(self, phase: str) -> dict[str, Any]:
+        """What the gradient steps of every phase are given."""
+        settings = self.recipe.model_dump(mode="json", exclude_none=True, exclude={"evaluate", "log"})
+        identity = {key: json.dumps(value) for key, value in flat(settings).items()}
+        identity["photos"] = self.directory.info["split"]["sha256"]
+        return {
+            "classes": self.classes,
+            "checkpoints": Checkpoints(
+                self.folder / "checkpoints", phase, identity, self.recipe.log.checkpoints
+            ),
+            "callbacks": self.callbacks,
+            "log_folder": self.folder / "logs" if self.recipe.log.tensorboard else None,
+            "progress": self.progress,
+            "note": self.directory.note,
+        }
+
+    def add(self, phase: str, result: PhaseResult, unfrozen_layers: Sequence[str] = ()) -> None:
+        """Takes what a phase gave into the records of the run."""
+        self.recipe = result.recipe
+        files.write_text(self.folder / "recipe.toml", result.recipe.to_toml())
+        if result.linear_path is not None:
+            files.write_json(self.folder / "linear_path.json", result.linear_path)
+        self.temperature = result.temperature
+        self.history += [{"phase": phase, **row} for row in result.history]
+        write_history(self.folder, self.history)
+        self.phases.append(
+            {
+                "name": phase,
+                "seconds": round(result.seconds, 3),
+                "epochs": len(result.history),
+                "best_epoch": result.best_epoch,
+                "trainable_parameters": result.trainable_parameters,
+                "unfrozen_layers": list(unfrozen_layers),
+                "stopped": result.stopped,
+            }
+        )
+
+    def go_on_from(self, previous: Run) -> None:
+        """Takes the history of a run that is fine-tuned further into this one."""
+        rows = read_history(previous.folder)
+        self.history += rows
+        write_history(self.folder, self.history)
+        files.write_text(self.folder / "recipe.toml", self.recipe.to_toml())
+        before = next(
+            phase for phase in previous.metrics["phases"] if phase["name"] == previous.metrics["chosen_phase"]
+        )
+        keys = ("seconds", "epochs", "best_epoch", "trainable_parameters", "unfrozen_layers", "stopped")
+        self.phases.append({"name": START, **{key: before.get(key) for key in keys}})
+        self.directory.info["from"] = previous.folder.name
+
+    def save(self, model: keras.Model) -> None:
+        """Writes the model as the phase before left it. Later phases change the same layers."""
+        phase = self.phases[-1]["name"] if self.phases else START
+        file = self.folder / "checkpoints" / f"{phase}.keras"
+        # The next phase goes on from the logits as they were trained.
+        raw = divide_logits(model, self.temperature)
+        save_model(model, file)
+        model.get_layer(LOGITS).set_weights(raw)
+        self.directory.info.setdefault("base", phase)
+        if self.phases:
+            self.saved[phase] = (
+                file,
+                model_info(
+                    model, self.classes, self.recipe.data.resize, self.backbone.name, self.temperature
+                ),
+            )
+
+    def tidy(self) -> None:
+        """Leaves of the checkpoints what can be evaluated: nothing goes on from a complete training."""
+        folder = self.folder / "checkpoints"
+        for file in folder.glob("*-last.npz"):
+            file.unlink()
+        if not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def train_head(
+    work: Work, frozen: keras.Model, training: FrozenFeatures, exact: FrozenFeatures
+) -> keras.Model:
+    """Phase "frozen": a head on the features of the whole backbone; returns both as one flat model."""
+    layers = head_layers(work.recipe.head, len(work.classes), work.recipe.seed)
+    if work.recipe.frozen.epochs:
+        augment, seed = work.recipe.augment, work.recipe.seed
+        result = train_frozen_phase(
+            work.recipe,
+            make_feed(training, work.parts["train"], work.labels["train"], augment, seed),
+            training.rows(work.parts["train"]),
+            work.labels["train"],
+            exact.rows(work.parts["validation"]),
+            work.labels["validation"],
+            **work.steps("frozen"),
+        )
+        work.add("frozen", result)
+        layers = result.layers
+    return keras.Model(frozen.input, apply(layers, frozen.output), name=work.backbone.name)
+
+
+def finetune(work: Work, model: keras.Model) -> None:
+    """Phase "finetune": the upper layers of the model are trained too, from features stored at a lower boundary."""
+    recipe, train, validation = work.recipe, work.parts["train"], work.parts["validation"]
+    unfrozen = unfreeze(model, work.backbone, recipe.finetune)
+    write_layers(work.folder, unfrozen.table)
+    features = FrozenFeatures(
+        cut(model, unfrozen.boundary)[0],
+        size=work.size,
+        resize=recipe.data.resize,
+        precision=recipe.backbone.precision,
+        engine=recipe.backbone.engine,
+        dtype="float16",
+        augment=recipe.augment,
+        seed=recipe.seed,
+        progress=work.progress,
+    )
+    with features:
+        feed = make_feed(features, train, work.labels["train"], recipe.augment, recipe.seed)
+        with work.directory.stage("views"):
+            extraction = feed.prepare() + features.compute(validation)
+            for name, detail in extraction.failed.items():
+                raise DataError(f"{name}: {detail}")
+            for line in features.notes:
+                work.directory.note(line)
+        work.directory.info["views"] = {
+            "boundary": unfrozen.boundary,
+            "computed": extraction.num_computed,
+            "found": extraction.num_found,
+            "bytes_per_view": features.row_bytes,
+        }
+        with work.directory.stage("finetune"):
+            result = train_finetune_phase(
+                recipe,
+                model,
+                unfrozen,
+                feed,
+                features.rows(validation),
+                work.labels["validation"],
+                first_epoch=work.first_epoch,
+                best_before=min((row["val_loss"] for row in work.history), default=math.inf),
+                **work.steps("finetune"),
+            )
+    work.add("finetune", result, unfrozen.layers)
+
+
 def read_photos(
-    data: str | os.PathLike, recipe: Recipe, progress: Progress
+    data: str | os.PathLike, recipe: Recipe, progress: Progress, previous: Run | None = None
 ) -> tuple[Check, tuple[Photo, ...]]:
-    """What is usable in the data, and its photos with a split each."""
-    checked = check(read_source(data), max_bad=recipe.data.max_bad, progress=progress)
+    """What is usable in the data, and its photos with a split each: that of the run that is gone on from, if any."""
+    checked = check(read_source(data, progress=progress), max_bad=recipe.data.max_bad, progress=progress)
+    photos = checked.photos
+    if previous is not None:
+        if list(checked.classes) != previous.classes:
+            raise DataError(
+                f"{data} has the classes {', '.join(checked.classes[:10])}, and the run {previous.folder} knows "
+                f"{', '.join(previous.classes[:10])}. Give photos of the same classes, or train without --from"
+            )
+        known = {row["sha256"]: row["split"] for row in previous.splits}
+        photos = tuple(replace(photo, split=known.get(photo.sha256, photo.split)) for photo in photos)
     photos = assign_splits(
-        checked.photos, shares=tuple(recipe.data.split), seed=recipe.split_seed, test=recipe.evaluate.test
+        photos, shares=tuple(recipe.data.split), seed=recipe.split_seed, test=recipe.evaluate.test
     )
     if not recipe.evaluate.test:
         # Asked not to open a test split: one that the data bring is left closed.
         photos = tuple(photo for photo in photos if photo.split != "test")
     return checked, photos
+
+
+def refuse_empty_plan(recipe: Recipe, previous: Run | None) -> None:
+    """Raises RecipeError where nothing would be trained, or where the run gone on from is of another network."""
+    if not recipe.finetune.epochs and (previous or not recipe.frozen.epochs):
+        what = "--from goes on with phase 2" if previous else "there is no phase 1 (frozen.epochs = 0)"
+        raise RecipeError(
+            f"{what}, and the recipe has no phase 2. Give --set finetune.epochs=10, or a recipe that fine-tunes"
+        )
+    if previous is None:
+        return
+    for key in ("backbone.name", "data.size", "data.resize", "head.pooling"):
+        section, name = key.split(".")
+        ours, theirs = (getattr(getattr(one, section), name) for one in (recipe, previous.recipe))
+        if ours not in ("auto", theirs):
+            raise RecipeError(
+                f"the run {previous.folder} was trained with {key} = {theirs!r}, and this recipe says {ours!r}. "
+                f"Give --set {key}={theirs}"
+            )
+
+
+def build(backbone: Backbone, recipe: Recipe, size: int) -> keras.Model:
+    """The frozen backbone with its weights."""
+    settings = recipe.backbone
+    model = backbone.build(size, settings.weights, recipe.seed, settings.drop_connect_rate)
+    model.trainable = False
+    return model
 
 
 def resolve(recipe: Recipe, native_size: int) -> tuple[Recipe, int]:
@@ -182,6 +402,8 @@ def open_features(
             resize=recipe.data.resize,
             precision=precision,
             engine=recipe.backbone.engine,
+            augment=recipe.augment,
+            seed=recipe.seed,
             progress=progress,
         )
 
@@ -235,80 +457,20 @@ def describe(
     directory.info["versions"] = versions()
 
 
+def note_input_range(work: Work, base: keras.Model) -> None:
+    """Warns where the photos look to the network's first layers as if they came in the wrong range."""
+    if work.recipe.backbone.weights == "random":
+        return
+    photos = work.parts["train"]
+    sample = photos[:: max(1, len(photos) // CHECKED_VIEWS)][:CHECKED_VIEWS]
+    views = np.stack([view(photo.image, work.size, work.recipe.data.resize) for photo in sample])
+    found = check_input_range(base, views)
+    work.directory.info["input_range"] = {"likely": found.likely, "suspicious": found.suspicious}
+    if found.suspicious:
+        work.directory.note(found.words)
+
+
 def label_indices(photos: Sequence[Photo], classes: Sequence[str]) -> Int[np.ndarray, "n"]:
     """The class of each photo as its place in `classes`."""
     places = {label: place for place, label in enumerate(classes)}
     return np.array([places[photo.label] for photo in photos], dtype=np.int64)
-
-
-def refuse_changed_model(
-    artifact: Artifact, features: FrozenFeatures, photos: Sequence[Photo], extraction: Extraction
-) -> None:
-    """Holds the model that was read back against the features that it is measured with.
-
-    Its frozen part must be the one that they were computed by, to the last bit; where photos were computed,
-    the whole model on pixels must give what its head gives on their features.
-    """
-    if artifact.features().fingerprint != features.fingerprint:
-        raise RunError(
-            "the model read back from disk is not the one that was saved. Please report this as a bug"
-        )
-    if not extraction.num_computed:
-        return
-    sample = photos[:: max(1, len(photos) // 4)][:4]
-    pixels = np.stack([view(photo.image, artifact.size, artifact.resize) for photo in sample]).astype(
-        np.float32
-    )
-    whole = keras.ops.convert_to_numpy(artifact.model(pixels, training=False))
-    difference = float(np.abs(whole - artifact.probabilities(features.array(sample))).max())
-    if difference > 1e-2:
-        raise RunError(
-            f"the saved model and the {features.part.engine} engine disagree by {difference:.2g} in a probability. "
-            "Train with --set backbone.engine=keras, and please report this as a bug"
-        )
-
-
-def write_phase(folder: Path, phase: PhaseResult) -> None:
-    """`recipe.toml`, `history.csv` and, for a linear fit, `linear_path.json`."""
-    files.write_text(folder / "recipe.toml", phase.recipe.to_toml())
-    write_history(folder, "frozen", phase.history)
-    if phase.linear_path is not None:
-        files.write_json(folder / "linear_path.json", phase.linear_path)
-
-
-def write_metrics(
-    folder: Path,
-    classes: Sequence[str],
-    labels: dict[str, np.ndarray],
-    probabilities: dict[str, np.ndarray],
-    phase: PhaseResult,
-) -> None:
-    """`metrics.json`: validation and test of the reloaded model, and what each phase gave."""
-    settings = {"resamples": phase.recipe.evaluate.resamples, "seed": phase.recipe.seed}
-    parts = {
-        split: compute_metrics(labels[split], shares, classes, **settings)
-        for split, shares in probabilities.items()
-    }
-    accuracy = {split: parts[split]["accuracy"] if split in parts else None for split in MEASURED}
-    frozen: dict[str, Any] = {
-        "name": "frozen",
-        "seconds": round(phase.seconds, 3),
-        "epochs": len(phase.history),
-        "best_epoch": phase.best_epoch,
-        "validation_accuracy": accuracy["validation"],
-        "test_accuracy": accuracy["test"],
-        "trainable_parameters": phase.trainable_parameters,
-        "unfrozen_layers": [],
-    }
-    verdict: dict[str, Any] = dict.fromkeys(["difference", "interval", "p", "method", "n"])
-    verdict["words"] = "Only the frozen phase was trained, so there is nothing to compare."
-    files.write_json(
-        folder / "metrics.json",
-        {
-            "validation": parts.get("validation"),
-            "test": parts.get("test"),
-            "phases": [frozen],
-            "chosen_phase": "frozen",
-            "verdict": verdict,
-        },
-    )

@@ -5,32 +5,49 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
+import keras
+import numpy as np
+
+from budwood.backbones.contract import Backbone
 from budwood.backbones.registry import get_backbone
 from budwood.data.manifest import Photo
+from budwood.features.cut import cut
 from budwood.features.extract import stream
-from budwood.features.frozen import FrozenFeatures, with_pooling
-from budwood.pipeline import SPLITS, open_features, read_photos, resolve
+from budwood.features.frozen import BOUNDARY, FrozenFeatures, with_pooling
+from budwood.pipeline import SPLITS, build, open_features, read_photos, refuse_empty_plan, resolve
 from budwood.progress import SILENT, Progress
 from budwood.recipe import Recipe
 from budwood.report.words import count, duration, shorten, shown
+from budwood.run import load
+from budwood.training.heads import apply, head_layers
 from budwood.training.phase import refuse_bad_settings, resolve_fit
+from budwood.training.unfreeze import Unfrozen, unfreeze
 
 TRIED = 32
 """Photos sent through the frozen part to see how fast this machine is."""
 
 
-def plan(data: str | os.PathLike, recipe: Recipe, *, progress: Progress = SILENT) -> str:
+def plan(
+    data: str | os.PathLike,
+    recipe: Recipe,
+    *,
+    start: str | os.PathLike | None = None,
+    progress: Progress = SILENT,
+) -> str:
     """The resolved recipe, the split, the layers, and the time and disk that the training would take, as text.
 
-    Reads and checks the photos and times the frozen part on a few of them; stores nothing.
+    Reads and checks the photos and times the frozen part and the training step on a few of them; stores nothing.
     """
-    checked, photos = read_photos(data, recipe, progress)
+    previous = load(start) if start is not None else None
+    refuse_empty_plan(recipe, previous)
+    checked, photos = read_photos(data, recipe, progress, previous)
     backbone = get_backbone(recipe.backbone.name)
     recipe, size = resolve(recipe, backbone.size)
-    frozen = with_pooling(backbone.build(size, recipe.backbone.weights, recipe.seed), recipe.head.pooling)
+    base = previous.model if previous else build(backbone, recipe, size)
+    frozen = cut(base, BOUNDARY)[0] if previous else with_pooling(base, recipe.head.pooling)
     counts = Counter(photo.split for photo in photos)
     width = frozen.output.shape[-1]
-    refuse_bad_settings(recipe, counts["train"], width, len(checked.classes))
+    refuse_bad_settings(recipe, counts["train"], width, checked.classes)
     recipe, reason = resolve_fit(recipe, counts["train"], width, len(checked.classes))
     with open_features(frozen, recipe, size, SILENT) as (_, features):
         missing = features.missing(photos)
@@ -56,8 +73,56 @@ def plan(data: str | os.PathLike, recipe: Recipe, *, progress: Progress = SILENT
         + (f", about {duration(seconds)}; then the head" if missing else ": the store has them all"),
         f"disk        {missing * width * 4 / 1e6:.1f} MB in the store, "
         f"about {4 * frozen.count_params() / 1e6 + 5:.0f} MB for the run",
+        *(
+            _finetuning(recipe, backbone, frozen, counts["train"], counts["validation"], len(checked.classes))
+            if recipe.finetune.epochs
+            else []
+        ),
     ]
     return "\n".join(lines)
+
+
+def _finetuning(
+    recipe: Recipe, backbone: Backbone, frozen: keras.Model, train: int, validation: int, num_classes: int
+) -> list[str]:
+    """Phase 2: what trains, from which boundary, what its views and its epochs cost."""
+    settings, augment = recipe.finetune, recipe.augment
+    layers = head_layers(recipe.head, num_classes, recipe.seed)
+    model = keras.Model(frozen.input, apply(layers, frozen.output))
+    unfrozen = unfreeze(model, backbone, settings)
+    features = FrozenFeatures(
+        cut(model, unfrozen.boundary)[0],
+        size=frozen.input.shape[1],
+        resize=recipe.data.resize,
+        dtype="float16",
+    )
+    views = 1 if augment.views == "per-epoch" else max(1, augment.views)
+    stored = 0 if augment.views == "per-epoch" and not augment.originals else views * train
+    parameters = sum(row.parameters for row in unfrozen.table if row.trained)
+    seconds = seconds_per_step(model, unfrozen, recipe, num_classes) * train / settings.batch_size
+    return [
+        "",
+        "# Phase 2",
+        f"unfrozen    {count(len(unfrozen.layers), 'layer')} of the backbone from {unfrozen.layers[0]} up, "
+        f"{parameters:,} parameters with the head's",
+        f"boundary    {unfrozen.boundary}, {'x'.join(map(str, features.shape))} {features.dtype} a view",
+        f"views       {count(stored + validation, 'view')} stored, "
+        f"{(stored + validation) * features.row_bytes / 1e6:,.0f} MB in the store",
+        f"epochs      {settings.epochs} at most, about {duration(seconds)} each",
+    ]
+
+
+def seconds_per_step(model: keras.Model, unfrozen: Unfrozen, recipe: Recipe, num_classes: int) -> float:
+    """One gradient step of phase 2, measured on random features once the graph is compiled."""
+    batch = recipe.finetune.batch_size
+    trainable = cut(model, unfrozen.boundary)[1]
+    trainable.compile(optimizer="sgd", loss="sparse_categorical_crossentropy")
+    features = np.random.default_rng(0).random((batch, *trainable.input.shape[1:]), np.float32)
+    labels = np.arange(batch) % num_classes
+    trainable.train_on_batch(features, labels)
+    started = time.perf_counter()
+    trainable.train_on_batch(features, labels)
+    return time.perf_counter() - started
 
 
 def seconds_per_photo(features: FrozenFeatures, photos: Sequence[Photo]) -> float:

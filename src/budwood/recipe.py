@@ -46,6 +46,49 @@ class Data(Section):
         return split
 
 
+class Augment(Section):
+    """Views: random renderings of the training photos. The saved model holds nothing of it."""
+
+    views: Literal["per-epoch"] | Annotated[int, Field(ge=0, le=1000)] = 0
+    """How many views a photo has. 0: only the plain one. V: a bank of V, the plain view and V - 1 drawn ones, of which
+    every epoch takes one at random. "per-epoch": a new one is drawn in every epoch."""
+    originals: bool = False
+    """Every epoch holds each photo twice: plain, and as its view of this epoch."""
+    horizontal_flip: bool = False
+    vertical_flip: bool = False
+    rotation: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0
+    """Largest rotation either way, as a fraction of a full turn: 0.1 is 36 degrees."""
+    zoom: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Largest change of scale either way, both sides alike."""
+    height: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Largest change of the height alone, either way."""
+    width: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Largest change of the width alone, either way."""
+    translation: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Largest shift, either way and in both directions, as a share of the side."""
+    crop: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    """Smallest share of the photo's area that a random crop keeps before it is resized; 0 crops nothing."""
+    brightness: Annotated[float, Field(ge=0.0, le=255.0)] = 0.0
+    """Largest shift of all channels alike, either way, of 255; clipped."""
+    channel_brightness: Annotated[float, Field(ge=0.0, le=255.0)] = 0.0
+    """The same, drawn for each colour channel by itself."""
+    contrast: Fraction = 0.0
+    """Largest change of the distance from the mean, either way."""
+    noise: Annotated[float, Field(ge=0.0, le=255.0)] = 0.0
+    """Standard deviation of Gaussian noise, of 255."""
+    downsample: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    """Smallest share of the resolution to which a view is scaled down, and back up; 0 leaves it alone."""
+    rand_augment: Annotated[int, Field(ge=0, le=14)] = 0
+    """Operations of RandAugment (Cubuk et al. 2020) applied one after another; 0 for none."""
+    rand_magnitude: Annotated[float, Field(ge=0.0, le=10.0)] = 9.0
+    """Their strength."""
+    mixup: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
+    """Alpha of mixup (Zhang et al. 2018); 0 mixes nothing. What is mixed are the features at the boundary, so it is
+    mixup proper only where the boundary lies at the pixels, and manifold mixup (Verma et al. 2019) elsewhere."""
+    cutmix: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
+    """Alpha of cutmix (Yun et al. 2019); 0 mixes nothing. Needs features with height and width, as pixels have."""
+
+
 class Backbone(Section):
     """The pretrained network."""
 
@@ -56,6 +99,9 @@ class Backbone(Section):
     """Arithmetic of the frozen part on OpenVINO; "bf16" is faster and agrees to about 1e-2."""
     engine: Literal["auto", "openvino", "keras"] = "auto"
     """What runs the frozen part; "auto" is OpenVINO where it is installed and no accelerator is."""
+    drop_connect_rate: Auto | Fraction = "auto"
+    """Stochastic depth (Huang et al. 2016) in the part of the backbone that trains: the chance that the topmost block
+    is skipped, falling to 0 at the bottom. "auto" is the network's own."""
 
 
 class Head(Section):
@@ -67,11 +113,50 @@ class Head(Section):
     batch_norm: bool = False
     """Batch normalisation after the pooling and after every hidden layer."""
     dropout: Fraction = 0.0
+    """Before every dense layer, in gradient steps; a linear fit knows none."""
     l2: Annotated[float, Field(ge=0.0)] = 0.0
-    """L2 penalty on the head's kernels (gradient fit only; the linear fit chooses its own strength)."""
+    """L2 penalty on the head's kernels, in gradient steps; a linear fit chooses its own strength."""
+    logits: Literal["per-class", "single"] = "per-class"
+    """"single": two classes from one number, trained by binary cross-entropy; the model still gives both shares."""
 
 
-class Frozen(Section):
+class Loss(Section):
+    """What gradient steps make smaller. Of a linear fit only the class weights have a part in phase 1."""
+
+    label_smoothing: Fraction = 0.0
+    class_weights: Literal["none", "balanced"] | dict[str, Annotated[float, Field(ge=0.0)]] = "none"
+    """"balanced": each class counts alike, however many photos it has; or a weight for each class by name, 1 where
+    none is given."""
+    focal: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
+    """Gamma of the focal loss (Lin et al. 2017); 0 is cross-entropy."""
+
+
+class Steps(Section):
+    """Gradient steps: the settings that both phases share."""
+
+    optimizer: str = "adam"
+    learning_rate: Annotated[float, Field(gt=0.0)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
+    momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Momentum of SGD and RMSprop; other optimizers have their own."""
+    clip_norm: Annotated[float, Field(ge=0.0)] = 0.0
+    """Largest norm of all gradients together; 0 clips nothing."""
+    ema: Fraction = 0.0
+    """Momentum of an exponential moving average of the weights, which is what is validated and kept; 0 for none."""
+    schedule: Literal["constant", "cosine", "reduce_on_plateau"] = "constant"
+    warmup_epochs: Annotated[float, Field(ge=0.0)] = 0.0
+    plateau_factor: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
+    """What "reduce_on_plateau" multiplies the rate by ..."""
+    plateau_patience: Annotated[int, Field(ge=1)] = 2
+    """... after so many epochs without a better validation loss ..."""
+    plateau_floor: Annotated[float, Field(ge=0.0)] = 0.0
+    """... never below this."""
+    batch_size: Annotated[int, Field(ge=1)] = 32
+    early_stopping: Annotated[int, Field(ge=0)] = 5
+    """Epochs without a better validation loss after which training stops; 0 never stops."""
+
+
+class Frozen(Steps):
     """Phase 1: the head is trained on features of the frozen backbone."""
 
     fit: Literal["auto", "linear", "gradient"] = "auto"
@@ -81,17 +166,50 @@ class Frozen(Section):
     """L2 strengths tried by the linear fit, in units of the mean loss per photo."""
     folds: Annotated[int, Field(ge=2, le=20)] = 5
     """Folds of the cross-validation that chooses the strength."""
-    optimizer: str = "adam"
-    learning_rate: Annotated[float, Field(gt=0.0)] = 1e-3
-    weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
-    momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    """Momentum of SGD and RMSprop; other optimizers have their own."""
-    schedule: Literal["constant", "cosine", "reduce_on_plateau"] = "constant"
-    warmup_epochs: Annotated[float, Field(ge=0.0)] = 0.0
-    epochs: Annotated[int, Field(ge=1)] = 30
-    batch_size: Annotated[int, Field(ge=1)] = 32
-    early_stopping: Annotated[int, Field(ge=0)] = 5
-    """Epochs without a better validation loss after which training stops; 0 never stops."""
+    epochs: Annotated[int, Field(ge=0)] = 30
+    """0: there is no phase 1, the head is trained in phase 2 alone, as from scratch."""
+
+
+class Unfreeze(Section):
+    """What of the backbone trains in phase 2: give one of the four."""
+
+    layers: Annotated[int, Field(ge=1)] | None = None
+    """So many layers from the top."""
+    blocks: Annotated[int, Field(ge=1)] | None = None
+    """So many blocks from the top."""
+    fraction: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    """This share of the layers, from the top."""
+    from_layer: str | None = None
+    """This layer and all above it."""
+
+    @pydantic.model_validator(mode="after")
+    def _one(self) -> "Unfreeze":
+        if len(self.model_dump(exclude_none=True)) != 1:
+            raise ValueError(
+                'give "all", or one of {layers = 20}, {blocks = 2}, {fraction = 0.3}, {from_layer = "NAME"}'
+            )
+        return self
+
+
+class Finetune(Steps):
+    """Phase 2: the upper layers of the backbone are trained too, at a low rate. 0 epochs: there is no phase 2."""
+
+    epochs: Annotated[int, Field(ge=0)] = 0
+    unfreeze: Literal["all"] | Unfreeze = Unfreeze(fraction=0.3)
+    batch_norm: Literal["frozen", "train"] = "frozen"
+    """"frozen": statistics, gamma and beta of the backbone's BatchNorm layers stay as they are, to the last bit."""
+    learning_rate: Annotated[float, Field(gt=0.0)] = 1e-5
+    depth_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """Every unfrozen block below the top learns at this share of the rate of the block above it."""
+
+
+class Log(Section):
+    """What a training leaves behind besides its result."""
+
+    checkpoints: Literal["best", "all"] = "best"
+    """Which epochs can be evaluated afterwards: the best one of each phase, or all; the last one always."""
+    tensorboard: bool = True
+    """Write logs for TensorBoard."""
 
 
 class Evaluate(Section):
@@ -119,17 +237,29 @@ class Recipe(Section):
     split_seed: Annotated[int, Field(ge=0)] = 0
     """Decides who is in which split."""
     data: Data = Data()
+    augment: Augment = Augment()
     backbone: Backbone = Backbone()
     head: Head = Head()
+    loss: Loss = Loss()
     frozen: Frozen = Frozen()
+    finetune: Finetune = Finetune()
     evaluate: Evaluate = Evaluate()
+    log: Log = Log()
 
     @pydantic.model_validator(mode="after")
     def _linear_head(self) -> "Recipe":
-        if self.frozen.fit == "linear" and (self.head.hidden or self.head.batch_norm or self.head.dropout):
+        if self.frozen.fit == "linear" and (self.head.hidden or self.head.batch_norm):
             raise ValueError(
-                'frozen.fit = "linear" is logistic regression: it has no hidden layers, batch norm or dropout. '
+                'frozen.fit = "linear" is logistic regression: it has no hidden layers or batch norm. '
                 'Say frozen.fit = "gradient", or leave them out of [head]'
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _views_beside_originals(self) -> "Recipe":
+        if self.augment.originals and not self.augment.views:
+            raise ValueError(
+                'augment.originals = true needs views to set beside them: augment.views = "per-epoch"'
             )
         return self
 
@@ -152,7 +282,7 @@ class Recipe(Section):
         >>> Recipe().with_settings(["frozen.epochs=3", "backbone.name=mobilenet_v2"]).frozen.epochs
         3
         """
-        values = self.model_dump()
+        values = self.model_dump(exclude_none=True)
         for setting in settings:
             key, equals, text = setting.partition("=")
             if not equals:
@@ -172,7 +302,7 @@ class Recipe(Section):
         """The recipe as TOML text that `Recipe.load` reads back to an equal recipe."""
         import tomli_w
 
-        return tomli_w.dumps(self.model_dump())
+        return tomli_w.dumps(self.model_dump(exclude_none=True))
 
 
 def shipped_recipes() -> dict[str, str]:

@@ -9,9 +9,13 @@ from jaxtyping import Float
 
 from budwood.data.check import Check
 from budwood.data.manifest import Photo
-from budwood.files import sha256_of, write_csv, write_json
+from budwood.files import read_csv, sha256_of, write_csv, write_json
+from budwood.training.unfreeze import LayerRow
 
-HISTORY = ["phase", "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds"]
+HISTORY = [
+    *["phase", "epoch", "loss", "accuracy", "top5_accuracy"],
+    *["val_loss", "val_accuracy", "val_top5_accuracy", "temperature", "learning_rate"],
+]
 
 
 def write_data(folder: Path, checked: Check, photos: Sequence[Photo]) -> dict[str, Any]:
@@ -25,10 +29,33 @@ def write_data(folder: Path, checked: Check, photos: Sequence[Photo]) -> dict[st
     return {"sha256": sha256_of(folder / "split.csv")}
 
 
-def write_history(folder: Path, phase: str, history: Sequence[Mapping[str, Any]]) -> None:
-    """`history.csv`: one row per epoch, one for a linear fit."""
-    rows = [{"phase": phase, **row} for row in history]
-    write_csv(folder / "history.csv", HISTORY, [[row.get(column, "") for column in HISTORY] for row in rows])
+def write_history(folder: Path, history: Sequence[Mapping[str, Any]]) -> None:
+    """`history.csv`: one row per epoch of every phase, one for a linear fit."""
+    columns = [column for column in HISTORY if any(column in row for row in history)]
+    write_csv(
+        folder / "history.csv", columns, [[row.get(column, "") for column in columns] for row in history]
+    )
+
+
+def read_history(folder: Path) -> list[dict[str, Any]]:
+    """The rows of a run's `history.csv`, numbers as numbers; what an epoch did not have is left out."""
+    return [
+        {
+            key: text if key == "phase" else int(text) if key == "epoch" else float(text)
+            for key, text in row.items()
+            if text and key in HISTORY
+        }
+        for row in read_csv(folder / "history.csv")
+    ]
+
+
+def write_layers(folder: Path, table: Sequence[LayerRow]) -> None:
+    """`layers.csv`: every layer of the model, bottom first, and whether it was trained."""
+    rows = [
+        [row.name, row.kind, "x".join(map(str, row.shape)), row.parameters, int(row.trained), row.part]
+        for row in table
+    ]
+    write_csv(folder / "layers.csv", ["name", "kind", "shape", "parameters", "trained", "part"], rows)
 
 
 def write_predictions(

@@ -17,13 +17,15 @@ from budwood.data.manifest import Photo
 from budwood.data.sources import read_source
 from budwood.errors import DataError, ImageError, RunError
 from budwood.evaluation.metrics import compute_metrics
-from budwood.features.extract import FrozenPart, stream
+from budwood.features.extract import Runner, stream
 from budwood.files import read_csv, read_json, sha256_of
-from budwood.model import Artifact, load_artifact
+from budwood.model import Artifact, load_artifact, read_model
 from budwood.progress import SILENT, Progress
 from budwood.recipe import Recipe
 from budwood.report.page import write_report
 from budwood.report.words import verdict
+from budwood.training.checkpoints import apply_weights, kept_epochs
+from budwood.training.heads import divide_logits
 
 SPLITS = ("train", "validation", "test")
 
@@ -172,6 +174,7 @@ class Run:
         data: str | os.PathLike,
         *,
         split: str = "unseen",
+        checkpoint: int | None = None,
         progress: Progress = SILENT,
     ) -> dict[str, Any]:
         """The metrics of the saved model on labelled photos: the keys of `metrics["test"]`.
@@ -180,19 +183,22 @@ class Run:
             data: a folder in any layout that `train` takes.
             split: "unseen" leaves out every photo (by its bytes) that this run trained on or chose by;
                 "train", "validation", "test" are this run's own parts; "all" is everything in the folder.
+            checkpoint: an epoch of history.csv whose weights were kept; by default the model that the run chose.
+            progress: told of the photos that have to be computed.
 
         Raises:
             DataError: a class that the run does not know, or no photo left.
+            RunError: the weights of that epoch were not kept.
         """
         if split not in ("unseen", "all", *SPLITS):
             raise DataError(f"no split `{split}`. Give unseen, train, validation, test or all")
-        checked = check(read_source(data), for_training=False, progress=progress)
+        checked = check(read_source(data, progress=progress), for_training=False, progress=progress)
         self._refuse_unknown_classes(checked.classes)
         photos = [photo for photo in checked.photos if self._belongs(photo, split)]
         left_out = len(checked.photos) - len(photos)
         if left_out and split == "unseen":
             progress.say(f"{left_out:,} photos that the run learned from are left out")
-        artifact = self._artifact
+        artifact = self._artifact if checkpoint is None else self._at(checkpoint)
         with artifact.features(engine=self.recipe.backbone.engine, progress=progress) as features:
             extraction = features.compute(photos)
             photos = [photo for photo in photos if photo.name not in extraction.failed]
@@ -244,8 +250,32 @@ class Run:
     def _artifact(self) -> Artifact:
         return load_artifact(self.folder / "model")
 
+    def _at(self, epoch: int) -> Artifact:
+        """The model as one epoch left it. Raises RunError where its weights were not kept."""
+        whole = {phase["best_epoch"]: phase["name"] for phase in self.metrics["phases"]}
+        parts = kept_epochs(self.folder / "checkpoints")
+        if epoch in whole:
+            return self._of_phase(whole[epoch])
+        if epoch not in parts:
+            kept = ", ".join(map(str, sorted({*whole, *parts})))
+            raise RunError(
+                f"the weights of epoch {epoch} were not kept: {self.folder} has those of {kept}. "
+                "Train with --set log.checkpoints=all to keep every epoch"
+            )
+        # What an epoch left is the part that trains; what lies below it is in the model that the phases began with.
+        artifact = self._of_phase(self.info["base"])
+        found = apply_weights(artifact.model, parts[epoch])
+        divide_logits(artifact.model, found["row"]["temperature"])
+        return artifact
+
+    def _of_phase(self, phase: str) -> Artifact:
+        """The model that a phase ended with; that of the phase that was kept is the run's own."""
+        if phase == self.metrics["chosen_phase"]:
+            return load_artifact(self.folder / "model")
+        return read_model(self.folder / "checkpoints" / f"{phase}.keras", self._artifact.info)
+
     @cached_property
-    def _frozen_part(self) -> FrozenPart:
+    def _frozen_part(self) -> Runner:
         return self._artifact.features(engine=self.recipe.backbone.engine).part
 
     @cached_property

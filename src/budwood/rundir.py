@@ -5,7 +5,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ OUR_FILES = [
     "split.csv",
     "check.json",
     "history.csv",
+    "layers.csv",
     "linear_path.json",
     "metrics.json",
     "predictions.csv",
@@ -35,6 +36,8 @@ OUR_FILES = [
 ]
 PREVIOUS = ".previous"
 """Where a complete run waits while it is overwritten."""
+RESUMED = ("checkpoints", "logs")
+"""What a training that is resumed goes on from."""
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -70,7 +73,7 @@ class RunDirectory:
         """
         with _lock(self.folder), _mend_disk_errors(self.folder):
             self.refuse_unless_free(overwrite=overwrite, resume=resume)
-            _set_aside(self.folder)
+            _set_aside(self.folder, keep=RESUMED if resume and not overwrite else ())
             self.folder.mkdir(parents=True, exist_ok=True)
             try:
                 self.save()
@@ -184,18 +187,44 @@ def _refuse_other_request(folder: Path, requested: dict[str, Any]) -> None:
         raise RunError(
             f"{folder} holds a complete run: there is nothing to resume. Use it, or give --overwrite"
         )
-    if before.get("requested") not in (None, requested):
+    if changes := differences(before.get("requested") or requested, requested):
         raise RunError(
-            f"{folder} was begun with another recipe or other data. Give the same command as before with --resume, "
-            "or --overwrite to start anew"
+            f"{folder} was begun with another recipe or other data: {'; '.join(changes[:5])}. Give the same command "
+            "as before with --resume, or --overwrite to start anew"
         )
 
 
-def _set_aside(folder: Path) -> None:
+def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What changed between two nested dicts, each as "key was A and is now B".
+
+    >>> differences({"recipe": {"seed": 0}}, {"recipe": {"seed": 1}})
+    ['recipe.seed was 0 and is now 1']
+    """
+    old, new = flat(before), flat(now)
+    return [
+        f"{key} was {old.get(key)!r} and is now {new.get(key)!r}"
+        for key in dict.fromkeys([*old, *new])
+        if old.get(key) != new.get(key)
+    ]
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The values of nested dicts by their dotted keys.
+
+    >>> flat({"seed": 0, "data": {"size": 224}})
+    {'seed': 0, 'data.size': 224}
+    """
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found
+
+
+def _set_aside(folder: Path, keep: Sequence[str]) -> None:
     previous = folder / PREVIOUS
     if previous.exists() or _state(folder) != "complete":
         # What lies there is a failed attempt; a complete run may be waiting already.
-        _empty(folder)
+        _empty(folder, keep)
         return
     previous.mkdir()
     _move(folder, previous)
@@ -222,8 +251,10 @@ def _state(folder: Path) -> str | None:
         return None
 
 
-def _empty(folder: Path) -> None:
+def _empty(folder: Path, keep: Sequence[str] = ()) -> None:
     for name in OUR_FILES:
+        if name in keep:
+            continue
         path = folder / name
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

@@ -10,22 +10,43 @@ import pytest
 from budwood.backbones.registry import BACKBONES
 from budwood.errors import BackboneError, WeightsError
 from budwood.features.cut import cut, cut_points, fingerprint
+from budwood.features.openvino_graph import OpenVinoGraph
 
 SIZE = 64
 OTHER_SIZES = (75, 32)
+
+
+def lite(pixels: np.ndarray) -> np.ndarray:
+    return (pixels - 127) / 128
+
+
+def torch_style(pixels: np.ndarray) -> np.ndarray:
+    return keras.applications.imagenet_utils.preprocess_input(pixels, mode="torch")
+
+
 PREPROCESSED = {
-    "efficientnet_lite0": lambda pixels: (pixels - 127) / 128,
-    "efficientnet_lite1": lambda pixels: (pixels - 127) / 128,
-    "efficientnet_lite2": lambda pixels: (pixels - 127) / 128,
+    "efficientnet_lite0": lite,
+    "efficientnet_lite1": lite,
+    "efficientnet_lite2": lite,
     "mobilenet": keras.applications.mobilenet.preprocess_input,
     "mobilenet_v2": keras.applications.mobilenet_v2.preprocess_input,
+    # Keras's function for them changes nothing: the network preprocesses by itself (test_applications.py).
+    "efficientnet_b0": torch_style,
+    "efficientnet_b3": torch_style,
+    "efficientnet_v2b0": torch_style,
+    "resnet50": keras.applications.resnet50.preprocess_input,
 }
+# As in Keras, less what preprocesses there: B0 and B3 have 2 layers of it, V2B0 too.
 LAYERS = {
     "efficientnet_lite0": 141,
     "efficientnet_lite1": 186,
     "efficientnet_lite2": 186,
     "mobilenet": 86,
     "mobilenet_v2": 154,
+    "efficientnet_b0": 235,
+    "efficientnet_b3": 382,
+    "efficientnet_v2b0": 268,
+    "resnet50": 175,
 }
 BLOCKS = {
     "efficientnet_lite0": 8,
@@ -33,6 +54,10 @@ BLOCKS = {
     "efficientnet_lite2": 8,
     "mobilenet": 14,
     "mobilenet_v2": 18,
+    "efficientnet_b0": 8,
+    "efficientnet_b3": 8,
+    "efficientnet_v2b0": 7,
+    "resnet50": 17,
 }
 BRANCHES = {
     "efficientnet_lite0": "block2b_dwconv",
@@ -40,10 +65,20 @@ BRANCHES = {
     "efficientnet_lite2": "block2b_dwconv",
     "mobilenet": None,
     "mobilenet_v2": "block_2_depthwise",
+    "efficientnet_b0": "block1a_se_reduce",
+    "efficientnet_b3": "block2b_dwconv",
+    "efficientnet_v2b0": "block5b_dwconv2",
+    "resnet50": "conv2_block1_0_conv",
 }
 
 
-@pytest.fixture(scope="module", params=BACKBONES)
+# B3 is B0 with more of the same, and three times the work.
+NAMES = [
+    pytest.param(name, marks=pytest.mark.slow) if name == "efficientnet_b3" else name for name in BACKBONES
+]
+
+
+@pytest.fixture(scope="module", params=NAMES)
 def built(request) -> SimpleNamespace:
     """A backbone with random weights and BatchNorm statistics that hide no mistake, under a small head."""
     backbone = BACKBONES[request.param]
@@ -84,7 +119,7 @@ def shake_batch_norm(model: keras.Model) -> None:
 
 def assert_preprocessed(model: keras.Model, name: str) -> None:
     given = run(cut(model, "preprocess")[0], pixels())
-    np.testing.assert_allclose(given, PREPROCESSED[name](pixels()), atol=1e-5)
+    np.testing.assert_allclose(given, PREPROCESSED[name](pixels()), rtol=1e-6, atol=1e-5)
 
 
 def test_build__takes_raw_pixels_and_gives_a_feature_map(built):
@@ -92,7 +127,7 @@ def test_build__takes_raw_pixels_and_gives_a_feature_map(built):
     assert trunk.input.name == "pixels"
     assert trunk.input_shape == (None, SIZE, SIZE, 3)
     assert trunk.output_shape[-1] == backbone.features
-    assert trunk.count_params() == backbone.parameters
+    assert sum(trunk.get_layer(name).count_params() for name in backbone.layers(trunk)) == backbone.parameters
     assert run(trunk, pixels()).std() > 1e-3
 
 
@@ -104,7 +139,9 @@ def test_build__wrong_preprocessing_would_be_noticed(built):
     wrong = keras.layers.Rescaling(1 / 127, offset=-1.0, name="preprocess")
 
     # The network above the pixels has no part in it, so a stand-in saves the time.
-    backbone = dataclasses.replace(built.backbone, preprocess=wrong, network=keras.layers.ReLU())
+    backbone = dataclasses.replace(
+        built.backbone, preprocess=wrong, network=keras.layers.ReLU(), drop_connect_rate=None
+    )
     model = backbone.build(SIZE, weights="random")
     with pytest.raises(AssertionError):
         assert_preprocessed(model, built.backbone.name)
@@ -125,14 +162,27 @@ def test_build__saved_and_loaded_in_safe_mode_gives_the_same(built, tmp_path):
     assert fingerprint(frozen) == fingerprint(built.trunk)
 
 
+@pytest.mark.slow
+def test_build__inference_engine_agrees(built, tmp_path):
+    pytest.importorskip("openvino")
+    values = pixels().round().astype("uint8")
+    # Higher up, random weights turn the last bits of a photo into other features altogether.
+    bottom, _ = cut(built.trunk, built.backbone.blocks(built.trunk)[3][-1])
+    graph = OpenVinoGraph(bottom, precision="f32", folder=tmp_path / "graph")
+    expected = run(bottom, values.astype("float32"))
+    np.testing.assert_allclose(
+        np.stack(list(graph.run(values))), expected, atol=1e-4 * np.abs(expected).max()
+    )
+
+
 def test_build__cut_anywhere_and_composed_equals_the_whole(built):
     points = cut_points(built.whole)
     stem, end = built.backbone.blocks(built.trunk)[0], built.backbone.last
     # Every kind: pixels, stem, inside of and between blocks, after an addition, the end, in the head; of the smallest
     # graph every third boundary too (test_cut.py takes every one of a small graph).
     kinds = ["pixels", "preprocess", stem[0], stem[-1], end, "pooling", "probabilities"]
-    kinds += [unit[-1] for unit in built.backbone.blocks(built.trunk) if unit[-1] in points][1:-1:4]
-    kinds += [name for name in points if name.endswith(("_add", "_dwconv", "depthwise"))][::4]
+    kinds += [unit[-1] for unit in built.backbone.blocks(built.trunk) if unit[-1] in points][1:-1:6]
+    kinds += [name for name in points if name.endswith(("_add", "_dwconv", "depthwise"))][::6]
     chosen = kinds + points[::3] if built.backbone.name == "mobilenet" else kinds
     assert set(chosen) <= set(points)
     expected = run(built.whole, pixels())
@@ -175,6 +225,38 @@ def test_build__random_weights_follow_the_seed_alone(built, others):
     same, different = (model.get_weights() for model in others)
     assert all(map(np.array_equal, same, built.unshaken))
     assert not all(map(np.array_equal, different, built.unshaken))
+
+
+def dropout(model: keras.Model) -> list[keras.layers.Dropout]:
+    return [layer for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
+
+
+def test_build__dropout_follows_the_seed_alone(built, others):
+    seeds, same, different = ([layer.seed for layer in dropout(model)] for model in (built.trunk, *others))
+    assert seeds == same
+    assert all(isinstance(seed, int) for seed in seeds)
+    assert len(set(seeds) | set(different)) == 2 * len(seeds)
+
+
+def test_build__stochastic_depth_as_asked(built, others):
+    if built.backbone.drop_connect_rate is None:
+        with pytest.raises(BackboneError, match=f"{built.backbone.name} has no stochastic depth"):
+            built.backbone.build(SIZE, weights="random", drop_connect_rate=0.4)
+        built.backbone._network(0.0, seed=0)
+        return
+    own = others[1]
+    model = built.backbone.build(own.input_shape[1], weights="random", seed=1, drop_connect_rate=0.4)
+    rates = [layer.rate for layer in dropout(model)]
+    assert all(layer.name.startswith("block") and layer.name.endswith("_drop") for layer in dropout(model))
+    assert rates == sorted(rates) and 0 < rates[0] < 0.1 and 0.3 < rates[-1] < 0.4
+    # Nothing but training changes.
+    assert fingerprint(model) == fingerprint(own)
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.0])
+def test_build__refuses_rates_that_are_no_chance(built, rate):
+    with pytest.raises(BackboneError, match=f"drop_connect_rate = {rate}"):
+        built.backbone.build(SIZE, weights="random", drop_connect_rate=rate)
 
 
 def test_build__takes_sizes_other_than_its_own(built, others):

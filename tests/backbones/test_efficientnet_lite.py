@@ -1,5 +1,6 @@
 from importlib import metadata
 
+import keras
 import numpy as np
 import pytest
 
@@ -29,6 +30,26 @@ def test_build_classifier__knows_daisies_dogs_and_cats(test_data, name, count):
     assert share("flower_photos/daisy", DAISY) >= 0.78
     assert share("cats_and_dogs/validation/dogs", DOGS) >= 0.9
     assert share("cats_and_dogs/validation/cats", CATS) >= 0.7
+
+
+def test_build__no_dropout_unless_asked():
+    backbone = get_backbone("efficientnet_lite0")
+    for rate in ("auto", 0.0):
+        model = backbone.build(32, "random", drop_connect_rate=rate)
+        assert not any(isinstance(layer, keras.layers.Dropout) for layer in model.layers)
+
+
+def test_build__stochastic_depth_skips_the_block_of_a_photo_or_leaves_it():
+    model = get_backbone("efficientnet_lite0").build(64, "random", drop_connect_rate=0.8)
+    add = model.get_layer("block6d_add")
+    skipping = keras.Model(model.input, [*add.input, model.get_layer("block6d_project_bn").output])
+    pixels = np.random.default_rng(0).uniform(0, 255, (64, 64, 64, 3)).astype("float32")
+    model.get_layer("block6d_project_bn").beta.assign_add(np.ones(192))
+    kept, _, branch = map(keras.ops.convert_to_numpy, skipping(pixels, training=True))
+    # Block 14 of 16: skipped with a chance of 0.8 * 14 / 16, else scaled up for what is skipped.
+    skipped = (kept == 0).all(axis=(1, 2, 3))
+    assert 0.45 < skipped.mean() < 0.9
+    np.testing.assert_allclose(kept[~skipped], branch[~skipped] / (1 - 0.7), rtol=1e-4)
 
 
 def test_build_classifier__unknown_name():

@@ -23,18 +23,6 @@ def small(seed: int = 0, channels: int = 4) -> keras.Model:
     return keras.Model(pixels, x)
 
 
-def write_legacy(path, model: keras.Model, prefix: str = "") -> None:
-    """The `.h5` layout of Keras 2."""
-    with h5py.File(path, "w") as file:
-        file.attrs["layer_names"] = [f"{prefix}{layer.name}".encode() for layer in model.layers]
-        for layer in model.layers:
-            group = file.create_group(f"{prefix}{layer.name}")
-            names = [f"{layer.name}/{index}:0" for index in range(len(layer.weights))]
-            group.attrs["weight_names"] = [name.encode() for name in names]
-            for name, array in zip(names, layer.get_weights(), strict=True):
-                group[name] = array
-
-
 def assert_same_weights(one: keras.Model, other: keras.Model) -> None:
     for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -56,13 +44,13 @@ def test_read_h5__network_inside_of_a_saved_model(model, tmp_path):
 
 
 @pytest.mark.parametrize("prefix", ["", "renamed_since_"])
-def test_read_h5__legacy_file_by_name_or_by_order(model, tmp_path, prefix):
+def test_read_h5__legacy_file_by_name_or_by_order(write_legacy, model, tmp_path, prefix):
     write_legacy(tmp_path / "a.h5", small(seed=5), prefix)
     assign(model, read_h5(tmp_path / "a.h5"), "small")
     assert_same_weights(model, small(seed=5))
 
 
-def test_read_h5__legacy_file_in_another_order_goes_by_name(tmp_path):
+def test_read_h5__legacy_file_in_another_order_goes_by_name(write_legacy, tmp_path):
     def twins(seed: int) -> keras.Model:
         x = pixels = keras.Input((4,))
         for name, place in (("first", 1), ("second", 2)):

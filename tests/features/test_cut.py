@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from budwood.errors import BackboneError
-from budwood.features.cut import cut, cut_points, fingerprint
+from budwood.features.cut import boundary_below, cut, cut_points, fingerprint
 
 
 @pytest.fixture
@@ -11,19 +11,25 @@ def model() -> keras.Model:
     return residual()
 
 
-def residual() -> keras.Model:
-    """pixels -> stem -> (a -> b) + stem -> add -> (left | right) -> join -> end"""
+def residual(drop: float | None = None) -> keras.Model:
+    """pixels -> stem -> (a -> b) + stem -> add -> (left | right) -> join -> end; with dropout here and there"""
+
+    def dropped(tensor, *kinds: type[keras.layers.Layer]):
+        for kind in kinds if drop is not None else ():
+            tensor = kind(drop)(tensor)
+        return tensor
 
     def dense(width: int, seed: int, name: str) -> keras.layers.Layer:
         return keras.layers.Dense(width, kernel_initializer=keras.initializers.GlorotUniform(seed), name=name)
 
     pixels = keras.Input((6,), name="pixels")
-    stem = dense(4, 1, "stem")(pixels)
-    b = dense(4, 3, "b")(dense(4, 2, "a")(stem))
+    stem = dense(4, 1, "stem")(dropped(pixels, keras.layers.Dropout))
+    b = dropped(dense(4, 3, "b")(dense(4, 2, "a")(stem)), keras.layers.Dropout)
     add = keras.layers.Add(name="add")([b, stem])
-    left, right = dense(3, 4, "left")(add), dense(2, 5, "right")(add)
+    left, right = dense(3, 4, "left")(dropped(add, keras.layers.AlphaDropout)), dense(2, 5, "right")(add)
     join = keras.layers.Concatenate(name="join")([left, right])
-    return keras.Model(pixels, dense(2, 6, "end")(join))
+    end = dense(2, 6, "end")(dropped(join, keras.layers.Dropout, keras.layers.GaussianNoise))
+    return keras.Model(pixels, dropped(end, keras.layers.Dropout))
 
 
 def run(model: keras.Model, values) -> np.ndarray:
@@ -48,6 +54,43 @@ def test_cut_points__a_shortcut_over_everything_leaves_the_ends():
 def test_cut__composed_equals_the_whole(model, at):
     frozen, trainable = cut(model, at)
     np.testing.assert_array_equal(run(trainable, run(frozen, VALUES)), run(model, VALUES))
+
+
+def test_cut__at_the_input_the_frozen_part_gives_back_what_it_gets(model):
+    frozen, trainable = cut(model, "pixels")
+    np.testing.assert_array_equal(run(frozen, VALUES), VALUES)
+    assert [layer.name for layer in trainable.layers] == [layer.name for layer in model.layers]
+
+
+@pytest.mark.parametrize(
+    ("layers", "expected"),
+    [
+        ([], "end"),
+        (["end"], "join"),
+        (["left"], "add"),
+        (["right", "end"], "add"),
+        (["add"], "stem"),
+        (["b", "end"], "stem"),
+        (["a"], "stem"),
+        (["stem", "left"], "pixels"),
+        (["pixels"], "pixels"),
+    ],
+)
+def test_boundary_below__highest_place_where_one_tensor_passes(model, layers, expected):
+    assert boundary_below(model, layers) == expected
+    frozen = {layer.name for layer in cut(model, expected)[0].layers}
+    assert not frozen & (set(layers) - {"pixels"})
+
+
+def test_boundary_below__goes_down_to_where_features_are_small_enough(model):
+    # `join` yields 5 numbers, `add` and `stem` 4; the 6 of the input are always allowed.
+    found = [boundary_below(model, ["end"], largest) for largest in (5.0, 4.5, 4.0, 3.0)]
+    assert found == ["join", "add", "add", "pixels"]
+
+
+def test_boundary_below__unknown_layer(model):
+    with pytest.raises(BackboneError, match=r"no layer `lefft`\. Did you mean left\?"):
+        boundary_below(model, ["lefft"])
 
 
 def test_cut__parts_share_their_layers(model):
@@ -105,6 +148,28 @@ def test_fingerprint__names_and_trainable_do_not_count(model):
     unnamed.set_weights(cut(model, "add")[0].get_weights())
     model.get_layer("a").trainable = False
     assert fingerprint(cut(model, "add")[0]) == expected == fingerprint(unnamed)
+
+
+@pytest.mark.parametrize("drop", [0.0, 0.1, 0.5])
+def test_fingerprint__dropout_does_not_count(model, drop, tmp_path):
+    dropping = residual(drop)
+    assert len(dropping.layers) == len(model.layers) + 6
+    assert fingerprint(dropping) == fingerprint(model)
+    assert fingerprint(cut(dropping, "add")[0]) == fingerprint(cut(model, "add")[0])
+    dropping.save(tmp_path / "model.keras")
+    assert fingerprint(keras.models.load_model(tmp_path / "model.keras", safe_mode=True)) == fingerprint(
+        model
+    )
+
+
+def test_fingerprint__wiring_behind_dropout_counts():
+    def build(swapped: bool) -> keras.Model:
+        pixels = keras.Input((2,))
+        a, b = keras.layers.ReLU()(pixels), keras.layers.Softmax()(pixels)
+        a, b = keras.layers.Dropout(0.1)(a), keras.layers.Dropout(0.1)(b)
+        return keras.Model(pixels, keras.layers.Subtract()([b, a] if swapped else [a, b]))
+
+    assert fingerprint(build(False)) == fingerprint(build(False)) != fingerprint(build(True))
 
 
 def test_fingerprint__one_bit_of_one_weight_counts(model):

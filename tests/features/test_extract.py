@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,13 +13,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from budwood.data import images
+from budwood.data.augment import Renderer
 from budwood.data.images import digest, view
 from budwood.data.manifest import Photo
-from budwood.errors import StoreError
-from budwood.features.extract import Extraction, extract, key
+from budwood.errors import ImageError, StoreError
+from budwood.features.extract import Extraction, extract, keys_of, stream_views
 from budwood.features.store import FeatureStore
+from budwood.recipe import Augment
 
 SIZE = 8
+PLAIN = Renderer(SIZE, "crop")
+DRAWN = Renderer(SIZE, "crop", Augment(rotation=0.2, brightness=40))
 
 
 class MeanColour:
@@ -81,8 +87,12 @@ def shelf(tmp_path):
         yield shelf
 
 
-def run(photos, frozen, shelf, **options) -> Extraction:
-    return extract(photos, frozen, shelf, size=SIZE, resize="crop", **options)
+def key(photo: Photo) -> str:
+    return keys_of([photo], PLAIN)[0]
+
+
+def run(photos, frozen, shelf, renderer=PLAIN, **options) -> Extraction:
+    return extract(photos, frozen, shelf, renderer=renderer, **options)
 
 
 def test_extract__puts_each_photos_features_under_its_key(photos, shelf):
@@ -173,6 +183,78 @@ def test_extract__of_nothing_makes_no_frozen_part(shelf):
     assert (result.num_computed, result.num_found, frozen.num_made) == (0, 0, 0)
 
 
+def test_extract__keeps_every_view_of_a_photo_under_a_key_of_its_own(photos, shelf):
+    asked, views = [*photos[:3], *photos[:3]], np.array([0, 0, 1, 4, 2, 1])
+    frozen, progress = MeanColour(), Recorder()
+    result = run(asked, frozen, shelf, DRAWN, views=views, progress=progress)
+    # The third photo is asked for its view 1 twice.
+    assert (result.num_computed, result.num_found, frozen.num_views) == (5, 0, 5)
+    assert progress.stages == [["features", 5, 5]]
+    expected = [
+        mean_colour(DRAWN.render(photo.image, photo.sha256, int(view)))
+        for photo, view in zip(asked, views, strict=True)
+    ]
+    assert np.array_equal(shelf.gather(keys_of(asked, DRAWN, views)), expected)
+    # Plain views are the same whatever is drawn besides.
+    result = run(photos[:3], frozen, shelf, PLAIN)
+    assert (result.num_computed, result.num_found) == (1, 2)
+
+
+def test_extract__decodes_a_photo_once_for_its_views(photos, shelf, monkeypatch):
+    decoded = []
+    whole = images._decode
+    monkeypatch.setattr(
+        images, "_decode", lambda image, size: decoded.append(type(image)) or whole(image, size)
+    )
+    asked = [photo for photo in photos[:4] for _ in range(6)]
+    run(asked, MeanColour(), shelf, DRAWN, views=[1, 2, 3, 4, 5, 6] * 4)
+    assert decoded.count(bytes) == 4
+    expected = [
+        mean_colour(DRAWN.render(photo.image, photo.sha256, view))
+        for photo in photos[:4]
+        for view in range(1, 7)
+    ]
+    assert np.array_equal(shelf.gather(keys_of(asked, DRAWN, [1, 2, 3, 4, 5, 6] * 4)), expected)
+
+
+def test_extract__a_bad_photo_fails_once_for_all_its_views(photos, shelf, tmp_path):
+    bad = Photo(image=tmp_path / "gone.png", name="gone.png", label="a", sha256="0" * 64)
+    asked, views = [bad] * 20 + photos[:1] * 20, [*range(20), *range(20)]
+    progress = Recorder()
+    result = run(asked, MeanColour(), shelf, DRAWN, views=views, progress=progress)
+    assert (result.num_computed, list(result.failed)) == (20, ["gone.png"])
+    assert progress.stages == [["features", 40, 40]]
+    assert len(shelf.missing(keys_of(asked, DRAWN, views))) == 20
+
+
+def test_stream_views__gives_what_extract_stores(photos, shelf):
+    views = [number % 3 for number in range(40)]
+    streamed = np.stack(list(stream_views(photos, views, MeanColour(), DRAWN)))
+    run(photos, MeanColour(), shelf, DRAWN, views=views)
+    assert np.array_equal(streamed, shelf.gather(keys_of(photos, DRAWN, views)))
+
+
+def test_stream_views__raises_where_a_photo_cannot_be_decoded(photos):
+    gone = Photo(image="nowhere.png", name="roses/nowhere.png", label="a", sha256="0" * 64)
+    rows = stream_views([*photos[:20], gone], [1] * 21, MeanColour(), DRAWN)
+    given = []
+    with pytest.raises(ImageError, match="roses/nowhere.png: cannot be read"):
+        given.extend(rows)
+    changed = Photo(image=photos[0].image, name="changed.png", label="a", sha256="1" * 64)
+    with pytest.raises(ImageError, match="changed.png: changed since") as caught:
+        next(stream_views([changed], [1], MeanColour(), DRAWN))
+    assert caught.value.kind == "changed"
+
+
+def test_stream_views__leaves_no_thread_behind_when_closed(photos):
+    before = threading.active_count()
+    rows = stream_views(photos, [1] * 40, MeanColour(), DRAWN)
+    next(rows)
+    assert threading.active_count() > before
+    rows.close()
+    assert threading.active_count() == before
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_extract__ctrl_c_in_a_terminal(photos, tmp_path):
     """A real SIGINT in the middle of the real pipeline, decoding threads and all."""
@@ -180,6 +262,7 @@ def test_extract__ctrl_c_in_a_terminal(photos, tmp_path):
         import sys
         from pathlib import Path
         import numpy as np
+        from budwood.data.augment import Renderer
         from budwood.data.manifest import Photo
         from budwood.features.extract import extract
         from budwood.features.store import FeatureStore
@@ -193,7 +276,7 @@ def test_extract__ctrl_c_in_a_terminal(photos, tmp_path):
         files = sorted(Path(sys.argv[1]).glob("*.png"))
         photos = [Photo(image=file, name=file.name, label="a") for file in files]
         with FeatureStore(Path(sys.argv[2])).open("fp", (3,)) as shelf:
-            extract(photos, Slow, shelf, size=8, resize="crop")
+            extract(photos, Slow, shelf, renderer=Renderer(8, "crop"))
     """
     folder = Path(photos[0].image).parent
     with subprocess.Popen(

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from budwood.errors import StoreError
 from budwood.features import shelf as shelf_module
+from budwood.features.shelf import Float16Overflow
 from budwood.features.store import FeatureStore
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="POSIX signals and limits")
@@ -182,10 +183,27 @@ def test_add__refuses_what_does_not_fit(store, row, words):
 def test_add__refuses_overflow_of_float16(store):
     with store.open("fp", (2,), "float16") as shelf:
         shelf.add("a", np.array([65504, -65504], np.float32))
-        with pytest.raises(StoreError, match="float32"):
+        with pytest.raises(Float16Overflow, match="float32"):
             shelf.add("b", np.array([0, -65505], np.float32))
         assert np.array_equal(shelf.gather(["a"]), [[65504, -65504]])
         assert shelf.missing(["b"]) == ["b"]
+
+
+def test_add__keeps_pixels_as_they_are(store):
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 5, 3), dtype=np.uint8)
+    with store.open("fp", (5, 5, 3), "uint8") as shelf:
+        shelf.add("a", pixels)
+        for dtype in (np.float32, np.int64):
+            with pytest.raises(StoreError, match="Give uint8"):
+                shelf.add("b", pixels.astype(dtype))
+    with store.open("fp", (5, 5, 3), "uint8") as shelf:
+        assert shelf.missing(["a", "b"]) == ["b"]
+        assert shelf.gather(["a"]).dtype == np.uint8
+        assert np.array_equal(shelf.gather(["a"])[0], pixels)
+    with store.open("fp", (5, 5, 3)) as shelf:
+        with pytest.raises(StoreError, match="Give float32"):
+            shelf.add("a", pixels)
+        assert shelf.missing(["a"]) == ["a"]
 
 
 def test_add__copies_the_row(store):

@@ -6,12 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tomli_w
 
 from budwood import files
+from budwood.evaluation.verdict import compare_phases
 from budwood.recipe import Recipe
 
 FLOWERS = ["daisy", "dandelion", "roses", "sunflowers", "tulips"]
+AUGMENTED = {
+    "views": "per-epoch",
+    "horizontal_flip": True,
+    "vertical_flip": True,
+    "rotation": 0.1,
+    "zoom": 0.1,
+}
 
 
 @dataclass
@@ -72,10 +79,12 @@ def build_run(
     fit: str = "linear",
     test: bool = True,
     skill: float = 2.0,
+    finetuned: bool = False,
 ) -> MadeRun:
     """Writes a run directory. `names` gives the photos of each class, else there are `per_class` of each.
 
-    `skill` is how much larger the true class's logit is on average; their spread is 1.5.
+    `skill` is how much larger the true class's logit is on average; their spread is 1.5. With `finetuned` there were
+    two phases, of which the second was kept.
     """
     rng = np.random.default_rng(0)
     folder.mkdir(parents=True, exist_ok=True)
@@ -127,17 +136,28 @@ def build_run(
     metrics["phases"] = [{"name": "frozen", "seconds": 2.1, "best_epoch": 9 if fit == "gradient" else None}]
     metrics["chosen_phase"] = "frozen"
     metrics["verdict"] = {"difference": None, "words": "There is nothing to compare."}
+    if finetuned:
+        before = probabilities + rng.gumbel(0, 0.15, probabilities.shape)
+        layers = [
+            *LAYERS,
+            ("head_logits", "Dense", f"{len(classes)}", 1281 * len(classes), True, "trainable"),
+        ]
+        _write_layers(folder, layers)
+        _add_finetuning(metrics, fit, layers, truth, before.argmax(1), probabilities.argmax(1), parts)
     files.write_json(folder / "metrics.json", metrics)
 
-    _write_fit(folder, fit)
+    _write_fit(folder, fit, finetuned, len(classes))
     problems = [
         {"path": "roses/broken.jpg", "kind": "truncated", "detail": "the file ends early"},
         *({"path": f"tulips/{i}.jpg", "kind": "duplicate", "detail": f"same as {i}b.jpg"} for i in range(30)),
     ]
     check = {"problems": problems, "found": len(listed) + 1, "kept": len(listed), "bad": 1}
     files.write_json(folder / "check.json", check)
-    recipe = Recipe.from_dict({"data": {"size": 224}, "frozen": {"fit": fit}, "evaluate": {"test": test}})
-    files.write_text(folder / "recipe.toml", tomli_w.dumps(recipe.model_dump()))
+    asked = {"data": {"size": 224}, "frozen": {"fit": fit}, "evaluate": {"test": test}}
+    if finetuned:
+        asked |= {"augment": AUGMENTED, "finetune": {"epochs": 10}, "loss": {"label_smoothing": 0.1}}
+    recipe = Recipe.from_dict(asked)
+    files.write_text(folder / "recipe.toml", recipe.to_toml())
     seconds = {"check": 1.9, "features": 29.4, "head": 2.1, "evaluate": 3.6, "save": 1.2}
     files.write_json(
         folder / "run.json",
@@ -157,8 +177,70 @@ def build_run(
     return made
 
 
-def _write_fit(folder: Path, fit: str) -> None:
-    header = ["phase", "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds"]
+def _add_finetuning(metrics: dict, fit: str, layers: Sequence[tuple], truth, before, after, parts) -> None:
+    """Two phases and their verdict, in place of one."""
+    gradient = fit == "gradient"
+    trained = [layer for layer in layers if layer[4]]
+    frozen = {
+        "name": "frozen",
+        "seconds": 2.1,
+        "epochs": 14 if gradient else 1,
+        "best_epoch": 9 if gradient else 1,
+        "trainable_parameters": layers[-1][3],
+        "unfrozen_layers": [],
+        "validation_loss": 0.2543,
+    }
+    tuned = {
+        "name": "finetune",
+        "seconds": 341.7,
+        "epochs": 10,
+        "best_epoch": 22 if gradient else 9,
+        "trainable_parameters": sum(layer[3] for layer in trained),
+        "unfrozen_layers": [layer[0] for layer in trained[:-1]],
+        "validation_loss": 0.2107,
+    }
+    for phase, predicted in [(frozen, before), (tuned, after)]:
+        for split in ("validation", "test"):
+            shown = parts == split
+            phase[f"{split}_accuracy"] = float((predicted == truth)[shown].mean()) if shown.any() else None
+    judged = "test" if (parts == "test").any() else "validation"
+    right_before, right_after = ((predicted == truth)[parts == judged] for predicted in (before, after))
+    metrics["phases"] = [frozen, tuned]
+    metrics["chosen_phase"] = "finetune"
+    metrics["verdict"] = compare_phases(right_before, right_after, split=judged)
+
+
+def _inverted_block(number: int, width: int, trained: bool) -> list[tuple]:
+    name, part = f"block_{number}", "trainable" if number > 12 else "frozen"
+    side = "7x7" if number > 12 else "14x14"
+    return [
+        (f"{name}_expand", "Conv2D", f"{side}x{6 * width}", 6 * width**2, trained, part),
+        (f"{name}_expand_BN", "BatchNormalization", f"{side}x{6 * width}", 24 * width, False, part),
+        (f"{name}_expand_relu", "ReLU", f"{side}x{6 * width}", 0, False, part),
+        (f"{name}_depthwise", "DepthwiseConv2D", f"{side}x{6 * width}", 54 * width, trained, part),
+        (f"{name}_depthwise_BN", "BatchNormalization", f"{side}x{6 * width}", 24 * width, False, part),
+        (f"{name}_project", "Conv2D", f"{side}x{width}", 6 * width**2, trained, part),
+        (f"{name}_add", "Add", f"{side}x{width}", 0, False, part),
+    ]
+
+
+LAYERS = [
+    ("input_layer", "InputLayer", "224x224x3", 0, False, "frozen"),
+    ("preprocess", "Rescaling", "224x224x3", 0, False, "frozen"),
+    ("Conv1", "Conv2D", "112x112x32", 864, False, "frozen"),
+    *(row for number in range(1, 17) for row in _inverted_block(number, 16 + 8 * number, number > 13)),
+    ("Conv_1", "Conv2D", "7x7x1280", 184_320, True, "trainable"),
+    ("pooling", "GlobalAveragePooling2D", "1280", 0, False, "trainable"),
+]
+
+
+def _write_layers(folder: Path, layers: Sequence[tuple]) -> None:
+    header = ["name", "kind", "shape", "parameters", "trained", "part"]
+    files.write_csv(folder / "layers.csv", header, ([*row[:4], int(row[4]), row[5]] for row in layers))
+
+
+def _write_fit(folder: Path, fit: str, finetuned: bool, num_classes: int) -> None:
+    rows: list[dict] = []
     if fit == "linear":
         strengths = [10.0 ** (power / 2) for power in range(-12, 1)]
         path = [
@@ -171,22 +253,51 @@ def _write_fit(folder: Path, fit: str) -> None:
             for s in strengths
         ]
         files.write_json(folder / "linear_path.json", {"chosen": strengths[6], "path": path})
-        files.write_csv(folder / "history.csv", header, [["frozen", 1, 0.08, 0.98, 0.25, 0.92, "", 2.1]])
-        return
-    rows = [
-        [
-            "frozen",
-            e,
-            0.1 + 1.2 * 0.7**e,
-            0.99 - 0.5 * 0.7**e,
-            0.25 + 0.9 * 0.65**e + 0.004 * max(e - 9, 0),
-            0.92 - 0.4 * 0.6**e,
-            1e-3,
-            0.4,
+        rows.append({"loss": 0.08, "accuracy": 0.98, "val_loss": 0.25, "val_accuracy": 0.92})
+    else:
+        rows += [
+            {
+                "loss": 0.1 + 1.2 * 0.7**e,
+                "accuracy": 0.99 - 0.5 * 0.7**e,
+                "val_loss": 0.25 + 0.9 * 0.65**e + 0.004 * max(e - 9, 0),
+                "val_accuracy": 0.92 - 0.4 * 0.6**e,
+                "learning_rate": 1e-3,
+            }
+            for e in range(1, 15)
         ]
-        for e in range(1, 15)
+    num_frozen = len(rows)
+    rows += [
+        {
+            "loss": 0.42 + 0.3 * 0.75**e,
+            "accuracy": 0.95 - 0.12 * 0.7**e,
+            "val_loss": 0.20 + 0.06 * 0.7**e + 0.006 * max(e - 8, 0),
+            "val_accuracy": 0.95 - 0.04 * 0.7**e,
+            "learning_rate": 1e-5,
+        }
+        for e in range(1, 11 if finetuned else 1)
     ]
-    files.write_csv(folder / "history.csv", header, rows)
+    if num_classes > 5:
+        for row in rows:
+            row["top5_accuracy"] = (1 + row["accuracy"]) / 2
+            row["val_top5_accuracy"] = (1 + row["val_accuracy"]) / 2
+    figures = [
+        "loss",
+        "accuracy",
+        "top5_accuracy",
+        "val_loss",
+        "val_accuracy",
+        "val_top5_accuracy",
+        "learning_rate",
+    ]
+    header = [key for key in figures if any(key in row for row in rows)]
+    files.write_csv(
+        folder / "history.csv",
+        ["phase", "epoch", *header],
+        (
+            ["frozen" if e <= num_frozen else "finetune", e, *(row.get(key, "") for key in header)]
+            for e, row in enumerate(rows, 1)
+        ),
+    )
 
 
 @pytest.fixture

@@ -61,3 +61,24 @@ def test_line_chart__stays_inside(values):
     for circle in chart.iter("circle"):
         assert -0.1 <= float(circle.attrib["cx"]) <= WIDTH + 0.1
         assert -0.1 <= float(circle.attrib["cy"]) <= HEIGHT + 0.1
+
+
+def test_line_chart__start_is_a_line_named_above_the_curves():
+    x = [float(i) for i in range(1, 11)]
+    lines = [Line("validation", x, x), Line("train", x, x[::-1], style="second")]
+    for place in (1.5, 5.5, 9.5):
+        chart = _draw(lines, start=(place, "fine-tuning starts"), mark=(9.0, "kept: 9"))
+        (line,) = [element for element in chart.iter("line") if element.attrib["class"] == "start"]
+        assert line.attrib["x1"] == line.attrib["x2"]
+        circles = [(float(c.attrib["cx"]), float(c.attrib["cy"])) for c in chart.iter("circle")]
+        left = max(x for x, _ in circles if x < float(line.attrib["x1"]))
+        right = min(x for x, _ in circles if x > float(line.attrib["x1"]))
+        assert math.isclose(float(line.attrib["x1"]), (left + right) / 2, abs_tol=0.11)
+        (name,) = [text for text in chart.iter("text") if text.text == "fine-tuning starts"]
+        assert float(name.attrib["y"]) < min(y for _, y in circles)
+        assert 63 <= float(name.attrib["x"]) <= WIDTH - 63
+
+
+def test_line_chart__without_a_start_has_no_such_line():
+    chart = _draw([Line("loss", [1.0, 2.0], [1.0, 2.0])])
+    assert [line for line in chart.iter("line") if line.attrib["class"] == "start"] == []

@@ -3,6 +3,7 @@ import math
 import pytest
 
 from budwood import files
+from budwood.recipe import Recipe
 from budwood.report.contents import read_run
 from budwood.report.head import describe_head
 
@@ -35,3 +36,20 @@ def test_describe_head__path_marks_the_chosen_strength(make_run):
     assert "13 L2 strengths were tried by 5-fold cross-validation" in head["lead"]
     assert [row[0] for row in head["rows"] if "chosen" in row[0]] == ["0.001 (chosen)"]
     assert len(head["charts"]) == 2
+
+
+def test_describe_head__gradient_fit_before_fine_tuning_is_told_with_the_phases(make_run):
+    assert describe_head(read_run(make_run(fit="gradient", finetuned=True).folder)) is None
+    head = describe_head(read_run(make_run(finetuned=True).folder))
+    assert "logistic regression" in head["lead"]
+
+
+def test_describe_head__augmentation_in_words(make_run):
+    run = make_run(fit="gradient")
+    assert "view" not in describe_head(read_run(run.folder))["lead"]
+    recipe = Recipe.from_dict(
+        {"augment": {"views": 4, "horizontal_flip": True}, "loss": {"label_smoothing": 0.1}}
+    )
+    files.write_text(run.folder / "recipe.toml", recipe.to_toml())
+    lead = describe_head(read_run(run.folder))["lead"]
+    assert "one of 4 views" in lead and "label smoothing" in lead

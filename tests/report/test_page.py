@@ -166,13 +166,60 @@ def test_write_report__five_classes_stay_small(make_run):
     assert write_report(run.folder, run.photos).stat().st_size < 1_000_000
 
 
-def test_write_report__says_what_the_phases_gave_only_where_there_are_two(make_run):
-    run = make_run()
-    assert "nothing to compare" not in Page(write_report(run.folder)).text
-    metrics = files.read_json(run.folder / "metrics.json")
-    metrics["verdict"] = {"difference": 0.02, "words": "Fine-tuning helped."}
-    files.write_json(run.folder / "metrics.json", metrics)
-    assert "Fine-tuning helped." in Page(write_report(run.folder)).text
+def test_write_report__one_phase_has_nothing_to_compare(make_run):
+    page = Page(write_report(make_run().folder))
+    assert "nothing to compare" not in page.text
+    assert "ine-tuning" not in page.text
+    assert not [a for a in page.all("section") if a["id"] == "phases"]
+
+
+@pytest.mark.parametrize("fit", ["linear", "gradient"])
+def test_write_report__two_phases(make_run, fit):
+    run = make_run(fit=fit, finetuned=True)
+    page = Page(write_report(run.folder, run.photos))
+    verdict = files.read_json(run.folder / "metrics.json")["verdict"]
+    assert (
+        f"{verdict['words']} The fine-tuned model was kept: its validation loss is the lower one."
+        in page.text
+    )
+    assert verdict["method"] in page.text
+    charts = page.of_class("chart")
+    assert len(charts) == (4 if fit == "linear" else 2)
+    assert len(page.of_class("start")) == 2
+    assert all("Fine-tuning starts with epoch" in chart["aria-label"] for chart in charts[-2:])
+    sections_ = [a["id"] for a in page.all("section")]
+    assert {a["href"].removeprefix("#") for a in page.all("a")} == set(sections_)
+    assert ("head" in sections_) == (fit == "linear")
+    # One of the phases, in the table's head and its seven figures.
+    assert len(page.of_class("kept")) == 8
+    assert len(page.of_class("boundary")) == 1
+    assert "1 photo left out: truncated" in page.text
+
+
+def test_write_report__two_phases_without_test(make_run):
+    run = make_run(fit="gradient", finetuned=True, test=False)
+    page = Page(write_report(run.folder))
+    assert "These photos also chose the epoch that was kept" in page.text
+    assert "test photo" not in page.text and "Test accuracy" not in page.text
+
+
+def test_write_report__nasty_layer_names_are_only_text(make_run):
+    run = make_run(finetuned=True)
+    layers = files.read_csv(run.folder / "layers.csv")
+    layers[4]["name"] = "<script>alert(1)</script>"
+    files.write_csv(run.folder / "layers.csv", list(layers[0]), (list(row.values()) for row in layers))
+    page = Page(write_report(run.folder))
+    assert len(page.all("script")) == 1
+    assert "<script>alert(1)</script>" in page.text
+
+
+@pytest.mark.parametrize("line", ["block,Conv2D", "block,Conv2D,7x7,many,1,frozen"])
+def test_write_report__damaged_layers_are_an_error(make_run, line):
+    run = make_run(finetuned=True)
+    files.write_text(run.folder / "layers.csv", f"name,kind,shape,parameters,trained,part\n{line}\n")
+    with pytest.raises(RunError, match="damaged|do not fit") as caught:
+        write_report(run.folder)
+    assert "\n" not in str(caught.value)
 
 
 def test_write_report__one_strength_given_needs_no_chart(make_run):

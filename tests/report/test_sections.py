@@ -1,3 +1,5 @@
+import pytest
+
 from budwood import files
 from budwood.report import sections
 from budwood.report.contents import read_run
@@ -59,3 +61,32 @@ def test_group_problems__most_frequent_kind_first_and_shortened(make_run):
     first, second = sections.group_problems(read_run(make_run().folder))
     assert (first["kind"], first["count"], len(first["first"])) == ("duplicate", 30, 20)
     assert (second["kind"], second["count"]) == ("truncated", 1)
+
+
+def test_summarize__says_which_phase_was_kept(make_run):
+    run = make_run(fit="gradient", finetuned=True)
+    metrics = files.read_json(run.folder / "metrics.json")
+    facts = {title: (value, more) for title, value, more in sections.summarize(read_run(run.folder))["facts"]}
+    assert facts["Head"] == ("trained by adam", "best of 14 epochs: 9")
+    assert facts["Fine-tuning"][0] == "10 layers unfrozen"
+    assert facts["Fine-tuning"][1].endswith("parameters; epoch 22 is its best")
+    files.write_json(run.folder / "metrics.json", metrics | {"chosen_phase": "frozen"})
+    summary = sections.summarize(read_run(run.folder))
+    assert summary["phases"].startswith(metrics["verdict"]["words"])
+    assert "The model before fine-tuning was kept" in summary["phases"]
+
+
+@pytest.mark.parametrize(("name", "head"), [("start", "as it was"), (None, "trained with the backbone")])
+def test_summarize__head_that_this_run_did_not_train(make_run, name, head):
+    run = make_run(fit="gradient", finetuned=True)
+    metrics = files.read_json(run.folder / "metrics.json")
+    metrics["phases"][0]["name"] = name
+    metrics["phases"] = [phase for phase in metrics["phases"] if phase["name"]]
+    files.write_json(run.folder / "metrics.json", metrics)
+    facts = {title: value for title, value, _ in sections.summarize(read_run(run.folder))["facts"]}
+    assert facts["Head"] == head
+
+
+def test_tell_making__notes_stand_beside_the_curves_of_fine_tuning(make_run):
+    assert sections.tell_making(read_run(make_run().folder))["notes"] == ["1 photo left out: truncated"]
+    assert sections.tell_making(read_run(make_run(finetuned=True).folder))["notes"] == []

@@ -63,3 +63,12 @@ def test_remarks__validation_is_no_test():
 def test_remarks__single_mistakes():
     lines = words.remarks(_scores([[50, 1], [1, 50]], [0.93, 0.99]), "test", ["a", "b"])
     assert lines[-1] == "2 photos are misclassified, no two of them in the same way."
+
+
+@pytest.mark.parametrize(("parts", "listed"), [([], ""), (["a"], "a"), (["a", "b"], "a and b")])
+def test_listing__of_few(parts, listed):
+    assert words.listing(parts) == listed
+
+
+def test_sentences__leaves_out_the_empty_ones():
+    assert words.sentences("One.", "", "Two.") == "One. Two."

@@ -1,10 +1,11 @@
 import keras
 import numpy as np
 import pytest
-from scipy.special import softmax
+from scipy.special import expit, softmax
 
+from budwood.errors import RecipeError
 from budwood.recipe import Head
-from budwood.training.heads import apply, head_layers, head_model, linear_layers
+from budwood.training.heads import apply, head_layers, head_model, linear_layers, to_logits
 from budwood.training.linear import LinearFit
 
 FEATURES = np.random.default_rng(0).normal(size=(6, 10)).astype(np.float32)
@@ -70,6 +71,45 @@ def test_linear_layers__give_the_fit():
     np.testing.assert_allclose(
         model.predict(FEATURES, verbose=0), softmax(FEATURES @ kernel + bias, axis=1), rtol=1e-5, atol=1e-7
     )
+
+
+def test_linear_layers__one_logit_gives_the_same_probabilities():
+    rng = np.random.default_rng(1)
+    fit = LinearFit(
+        rng.normal(size=(10, 2)).astype(np.float32), rng.normal(size=2).astype(np.float32), 0.1, [], 0.0
+    )
+    single = head_model(linear_layers(fit, Head(logits="single")), 10)
+    expected = head_model(linear_layers(fit), 10).predict(FEATURES, verbose=0)
+    np.testing.assert_allclose(single.predict(FEATURES, verbose=0), expected, rtol=1e-4, atol=1e-6)
+    assert sum(weight.shape[0] for weight in single.trainable_weights) == 10 + 1
+
+
+def test_head_layers__one_logit(tmp_path):
+    layers = head_layers(Head(logits="single", hidden=[4]), 2)
+    assert [layer.name for layer in layers[-3:]] == ["head_logits", "logit_pair", "probabilities"]
+    model = head_model(layers, 10)
+    logits = head_model(to_logits(layers), 10).predict(FEATURES, verbose=0)
+    found = model.predict(FEATURES, verbose=0)
+    assert logits.shape == (6, 1)
+    np.testing.assert_allclose(found[:, 1], expit(logits[:, 0]), rtol=1e-5)
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-6)
+    # 1,281 for a plain one on 1,280 features, as for a network that ends in the logit itself.
+    assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == 10 * 4 + 4 + 4 + 1
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_array_equal(again.predict(FEATURES, verbose=0), found)
+    assert not again.get_layer("logit_pair").trainable
+
+
+@pytest.mark.parametrize("num_classes", [3, 1])
+def test_head_layers__one_logit_is_for_two_classes(num_classes):
+    with pytest.raises(RecipeError, match=f"the data have {num_classes}"):
+        head_layers(Head(logits="single"), num_classes)
+
+
+def test_to_logits__ends_before_the_softmax():
+    layers = head_layers(Head(hidden=[4]), 3)
+    assert [layer.name for layer in to_logits(layers)] == ["head_dense_1", "head_logits"]
 
 
 def test_apply__shares_the_layers_with_a_larger_flat_model(tmp_path):

@@ -46,6 +46,33 @@ def test_fit_linear__equals_scikit_learn(num_classes, strength):
     np.testing.assert_allclose(probabilities(fit, x), exact.predict_proba(scaled), atol=2e-3)
 
 
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_fit_linear__weights_are_those_of_scikit_learn(num_classes):
+    x, y = photos(num_classes=num_classes)
+    weights = np.where(y == 1, 3.0, 0.5)
+    weights /= weights.mean()
+    fit = fit_linear(x, y, num_classes, strengths=[0.05], weights=weights)
+    scaled = standardised(x)
+    penalty = 0.05 / 2 if num_classes == 2 else 0.05
+    exact = LogisticRegression(C=1 / (penalty * len(y)), tol=1e-9, max_iter=5000)
+    expected = exact.fit(scaled, y, sample_weight=weights).predict_proba(scaled)
+    np.testing.assert_allclose(probabilities(fit, x), expected, atol=2e-3)
+    assert np.abs(expected - probabilities(fit_linear(x, y, num_classes, strengths=[0.05]), x)).max() > 0.05
+
+
+def test_fit_linear__weights_count_where_the_strength_is_chosen():
+    """Photos without weight decide nothing, whatever their labels."""
+    x, y = photos(num_classes=3)
+    weights = np.where(np.arange(len(y)) % 2, 2.0, 0.0)
+    spoilt = np.where(weights == 0, (y + 1) % 3, y)
+
+    def loss(labels, weights):
+        return fit_linear(x, labels, 3, strengths=[1.0, 0.1], weights=weights, folds=3).path[1].loss
+
+    assert loss(spoilt, weights) == pytest.approx(loss(y, weights), rel=0.2)
+    assert loss(spoilt, None) > 2 * loss(y, None)
+
+
 @pytest.mark.parametrize("num_classes", [2, 5])
 def test_fit_linear__minimises_the_stated_loss(num_classes):
     x, y = photos(num_classes=num_classes)

@@ -1,10 +1,22 @@
+import keras
 import numpy as np
 import pytest
 
+from budwood.errors import RecipeError
 from budwood.features.store import FeatureStore
 from budwood.recipe import Recipe
-from budwood.training.heads import head_model
-from budwood.training.phase import resolve_fit, train_frozen_phase
+from budwood.training.checkpoints import Checkpoints, layer_weights
+from budwood.training.feed import ArrayFeed
+from budwood.training.heads import apply, head_model
+from budwood.training.phase import (
+    refuse_bad_settings,
+    resolve_fit,
+    train_finetune_phase,
+    train_frozen_phase,
+)
+from budwood.training.unfreeze import Unfrozen
+
+CLASSES = ["a", "b", "c"]
 
 
 @pytest.fixture
@@ -20,6 +32,11 @@ def rows(tmp_path):
         yield shelf.reader(names[:60]), labels[:60], shelf.reader(names[60:]), labels[60:]
 
 
+def train(rows, values, **options):
+    recipe = Recipe.from_dict(values)
+    return train_frozen_phase(recipe, ArrayFeed(*rows[:2]), *rows, classes=CLASSES, **options)
+
+
 @pytest.mark.parametrize(
     ("values", "sizes", "fit"),
     [
@@ -27,6 +44,11 @@ def rows(tmp_path):
         ({"head": {"dropout": 0.2}}, (2936, 1280, 5), "gradient"),
         ({"head": {"hidden": [8]}}, (2936, 1280, 5), "gradient"),
         ({"frozen": {"fit": "gradient"}}, (2936, 1280, 5), "gradient"),
+        ({"loss": {"label_smoothing": 0.1}}, (2936, 1280, 5), "gradient"),
+        ({"loss": {"focal": 2.0}}, (2936, 1280, 5), "gradient"),
+        ({"loss": {"class_weights": "balanced"}}, (2936, 1280, 5), "linear"),
+        ({"augment": {"mixup": 0.2}}, (2936, 1280, 5), "gradient"),
+        ({"augment": {"views": 3}}, (2936, 1280, 5), "linear"),
         ({"frozen": {"fit": "linear"}}, (58_000, 1280, 400), "gradient"),
         ({}, (58_000, 1280, 400), "gradient"),
     ],
@@ -37,25 +59,169 @@ def test_resolve_fit(values, sizes, fit):
     assert (reason is not None) == (sizes[0] == 58_000)
 
 
+@pytest.mark.parametrize(
+    ("values", "fault"),
+    [
+        ({"loss": {"class_weights": {"d": 2.0}}}, "a class `d` that the data do not have"),
+        ({"head": {"logits": "single"}}, "the data have 3"),
+        ({"frozen": {"fit": "gradient", "optimizer": "adm"}}, "unknown optimizer `adm`"),
+        ({"finetune": {"epochs": 3, "optimizer": "adm"}}, r"finetune\.optimizer is one of"),
+        ({"finetune": {"epochs": 3, "warmup_epochs": 3}}, r"Give fewer than finetune\.epochs"),
+        ({"frozen": {"fit": "gradient"}, "augment": {"cutmix": 1.0}}, "without height and width"),
+    ],
+)
+def test_refuse_bad_settings(values, fault):
+    with pytest.raises(RecipeError, match=fault):
+        refuse_bad_settings(Recipe.from_dict(values), 60, 8, CLASSES)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"loss": {"class_weights": {"b": 2.0}}},
+        {"finetune": {"epochs": 0, "optimizer": "adm"}},
+        {"frozen": {"fit": "gradient"}, "augment": {"cutmix": 1.0}, "finetune": {"epochs": 1}},
+    ],
+)
+def test_refuse_bad_settings__good_ones_pass(values):
+    refuse_bad_settings(Recipe.from_dict(values), 60, 8, CLASSES)
+
+
 @pytest.mark.parametrize("fit", ["linear", "gradient"])
-def test_train_frozen_phase__learns_and_says_how_well(rows, fit):
-    settings = {"fit": fit, "epochs": 20, "learning_rate": 0.05}
-    recipe = Recipe.from_dict({"frozen": settings})
-    result = train_frozen_phase(recipe, *rows, num_classes=3)
+def test_train_frozen_phase__learns_and_says_how_well(rows, fit, at_temperature):
+    result = train(rows, {"frozen": {"fit": fit, "epochs": 20, "learning_rate": 0.05}})
     best = result.history[result.best_epoch - 1]
     shares = np.asarray(head_model(result.layers, 8)(rows[2][:], training=False))
     assert best["val_accuracy"] == pytest.approx((shares.argmax(axis=1) == rows[3]).mean())
-    expected = -np.log(shares[np.arange(15), rows[3]]).mean()
+    expected = at_temperature(shares, rows[3], result.temperature)
     assert best["val_loss"] == pytest.approx(expected, rel=1e-4)
+    assert result.best_val_loss == best["val_loss"]
     assert best["val_accuracy"] > 0.6
     assert result.trainable_parameters == 8 * 3 + 3
     assert (result.linear_path is not None) == (fit == "linear")
+    assert ("learning_rate" in best) == (fit == "gradient")
+
+
+def test_train_frozen_phase__linear_fit_honours_class_weights(rows):
+    plain, weighted = (
+        train(rows, {"frozen": {"strengths": [0.1]}, "loss": loss})
+        for loss in ({}, {"class_weights": {"a": 50.0}})
+    )
+    shares = [np.asarray(head_model(result.layers, 8)(rows[2][:])) for result in (plain, weighted)]
+    assert (shares[1].argmax(axis=1) == 0).sum() > (shares[0].argmax(axis=1) == 0).sum()
 
 
 def test_train_frozen_phase__says_that_the_linear_fit_gave_way(rows, monkeypatch):
     monkeypatch.setattr("budwood.training.phase.linear_fits", lambda *sizes: False)
     notes = []
-    recipe = Recipe.from_dict({"frozen": {"fit": "linear", "epochs": 1}})
-    result = train_frozen_phase(recipe, *rows, num_classes=3, note=notes.append)
+    result = train(rows, {"frozen": {"fit": "linear", "epochs": 1}}, note=notes.append)
     assert result.recipe.frozen.fit == "gradient"
     assert len(notes) == 1 and "gradient steps instead" in notes[0]
+
+
+def test_train_frozen_phase__says_that_the_linear_fit_sees_plain_photos(rows):
+    notes = []
+    train(rows, {"augment": {"views": 4, "horizontal_flip": True}}, note=notes.append)
+    assert len(notes) == 1 and "no use for augment.views" in notes[0]
+
+
+def test_train_frozen_phase__cutmix_waits_for_fine_tuning(rows):
+    values = {"frozen": {"fit": "gradient", "epochs": 1}, "augment": {"cutmix": 1.0}}
+    with pytest.raises(RecipeError, match="without height and width"):
+        train(rows, values)
+    notes = []
+    train(rows, values | {"finetune": {"epochs": 1}}, note=notes.append)
+    assert len(notes) == 1 and "no part in the training of the head" in notes[0]
+
+
+def network():
+    def conv(name, seed):
+        initializer = keras.initializers.HeNormal(seed=seed)
+        return keras.layers.Conv2D(4, 3, kernel_initializer=initializer, name=name)
+
+    pixels = keras.Input((8, 8, 3), name="pixels")
+    x = keras.layers.ReLU(name="low_relu")(conv("low", 1)(pixels))
+    x = keras.layers.BatchNormalization(name="norm")(conv("middle", 2)(x))
+    x = conv("high", 3)(keras.layers.ReLU(name="middle_relu")(x))
+    return keras.Model(pixels, keras.layers.GlobalAveragePooling2D(name="pooling")(x))
+
+
+def test_train_finetune_phase__trains_what_is_unfrozen_and_nothing_else(tmp_path, at_temperature):
+    rng = np.random.default_rng(0)
+    labels = np.arange(90) % 3
+    pixels = rng.normal(np.eye(3)[labels][:, None, None, :], 1.5, size=(90, 8, 8, 3)).astype(np.float32)
+    base = network()
+    vectors = np.asarray(base(pixels))
+    values = {
+        "head": {"hidden": [4]},
+        "frozen": {"epochs": 3},
+        "finetune": {"epochs": 3, "learning_rate": 0.01, "depth_decay": 0.01},
+    }
+    data = vectors[:60], labels[:60], vectors[60:], labels[60:]
+    frozen = train(data, values)
+    model = keras.Model(base.input, apply(frozen.layers, base.output))
+    for name in ("low", "norm"):
+        model.get_layer(name).trainable = False
+    before = layer_weights(model)
+    features = np.asarray(keras.Model(base.input, base.get_layer("low_relu").output)(pixels))
+    result = train_finetune_phase(
+        frozen.recipe,
+        model,
+        Unfrozen("low_relu", ("middle", "high"), {"middle": 1, "high": 0}, ()),
+        ArrayFeed(features[:60], labels[:60]),
+        features[60:],
+        labels[60:],
+        classes=CLASSES,
+        first_epoch=4,
+        best_before=frozen.best_val_loss,
+        checkpoints=Checkpoints(tmp_path, "finetune", {}),
+    )
+    assert [row["epoch"] for row in result.history] == [4, 5, 6]
+    # The head gives on the features what it gave at the end of phase 1.
+    assert result.before["val_loss"] == pytest.approx(frozen.best_val_loss, rel=1e-4)
+    moved = {name: np.abs(value - before[name]).max() for name, value in layer_weights(model).items()}
+    assert all(moved[f"low/{number}"] == 0 for number in range(2))
+    assert all(moved[f"norm/{number}"] == 0 for number in range(4))
+    assert 0 < moved["middle/0"] < moved["high/0"] / 20
+    assert moved["head_logits/0"] > 0
+    assert result.trainable_parameters == 2 * (3 * 3 * 4 * 4 + 4) + (4 * 4 + 4) + (4 * 3 + 3)
+    # The flat model holds the best epoch's weights.
+    shares = np.asarray(model(pixels[60:], training=False))
+    expected = at_temperature(shares, labels[60:], result.temperature)
+    assert result.best_val_loss == pytest.approx(expected, rel=1e-4)
+    assert result.layers == [] and (tmp_path / "finetune-last.npz").exists()
+
+
+def test_train_finetune_phase__from_the_pixels_with_one_logit_and_cutmix():
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 2
+    pixels = (rng.normal(size=(60, 8, 8, 3)) * 20 + 100 + 30 * labels[:, None, None, None]).clip(0, 255)
+    pixels = pixels.astype(np.uint8)
+    base = network()
+    vectors = np.asarray(base(pixels.astype(np.float32)))
+    recipe = Recipe.from_dict(
+        {
+            "head": {"logits": "single"},
+            "augment": {"cutmix": 1.0},
+            "finetune": {"epochs": 2, "learning_rate": 0.001},
+        }
+    )
+    arguments = (vectors[:40], labels[:40], vectors[40:], labels[40:])
+    frozen = train_frozen_phase(recipe, ArrayFeed(*arguments[:2]), *arguments, classes=["a", "b"])
+    model = keras.Model(base.input, apply(frozen.layers, base.output))
+    result = train_finetune_phase(
+        recipe,
+        model,
+        Unfrozen("pixels", ("low", "middle", "high"), {"low": 2, "middle": 1, "high": 0}, ()),
+        ArrayFeed(pixels[:40], labels[:40]),
+        pixels[40:],
+        labels[40:],
+        classes=["a", "b"],
+        first_epoch=2,
+        best_before=frozen.best_val_loss,
+    )
+    assert result.before["val_loss"] == pytest.approx(frozen.best_val_loss, rel=1e-3)
+    assert frozen.trainable_parameters == 4 + 1
+    pair = model.get_layer("logit_pair").get_weights()[0]
+    np.testing.assert_array_equal(pair, [[-0.5, 0.5]])
+    assert np.asarray(model(pixels[40:].astype(np.float32))).shape == (20, 2)

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from budwood.backbones.weights import LayerWeights, assign
 from budwood.errors import BackboneError
@@ -55,31 +56,40 @@ class Backbone:
     """What it is good for, in a few words."""
     preprocess: Callable[[Any], Any] = field(repr=False)
     """Adds to a Keras tensor of raw 0-255 pixels what brings them to `input_range`; the last layer is "preprocess"."""
-    network: Callable[[Any], Any] = field(repr=False)
-    """Adds the network's layers to a Keras tensor of preprocessed pixels; gives its feature map."""
+    network: Callable[..., Any] = field(repr=False)
+    """Adds the network's layers to a Keras tensor of preprocessed pixels; gives its feature map. With stochastic depth
+    it also takes `drop_connect_rate` and the `seed` from which its dropout is drawn."""
     block: str = field(repr=False)
     """Regular expression that the names of a block's layers begin with; the match, or its group, tells blocks apart."""
     last: str = field(repr=False)
     """Name of the layer that yields the feature map."""
     pretrained: Pretrained = field(repr=False)
+    drop_connect_rate: float | None = None
+    """The network's own rate of stochastic depth (Huang et al. 2016); None where no block can be skipped."""
     min_size: int = 32
 
     def build(
-        self, size: int | None = None, weights: str | Path = "imagenet", seed: int = 0
+        self,
+        size: int | None = None,
+        weights: str | Path = "imagenet",
+        seed: int = 0,
+        drop_connect_rate: float | Literal["auto"] = "auto",
     ) -> "keras.Model":
         """A flat functional model from raw pixels to the feature map.
 
         Args:
             size: side of the square input in pixels, from `min_size` up; None is the native size.
             weights: "imagenet", "random", or a file of weights without the classifier.
-            seed: decides the "random" weights.
+            seed: decides the "random" weights, and what dropout draws.
+            drop_connect_rate: chance in [0, 1) that training skips the topmost block, falling to 0 at the bottom;
+                "auto" is the network's own. It changes nothing but training.
 
         Returns:
             A model from float32 pixels in [0, 255], `(None, size, size, 3)`, to the feature map, `(None, h, w,
             features)`. Its input is named "pixels"; the layers keep the network's own names.
 
         Raises:
-            BackboneError: when the network cannot take the size.
+            BackboneError: when the network cannot take the size, or has no block that could be skipped.
             WeightsError: when the weights are missing, damaged, or another network's.
         """
         import keras
@@ -90,10 +100,12 @@ class Backbone:
                 f"{self.name} cannot take pictures of {size} px. "
                 f"Give a whole number of at least {self.min_size}; its own size is {self.size}."
             )
+        network = self._network(drop_connect_rate, seed)
         # Read before the graph is built, so that bad weights fail at once.
         found = self._read(weights)
+        preprocess = (found and found.preprocess) or self.preprocess
         pixels = keras.Input((size, size, 3), name="pixels", dtype="float32")
-        model = keras.Model(pixels, self.network(self.preprocess(pixels)), name=self.name)
+        model = keras.Model(pixels, network(preprocess(pixels)), name=self.name)
         if found is None:
             return _with_seed(model, seed)
         assign(model, found, self.name)
@@ -124,6 +136,22 @@ class Backbone:
         """In words, where the ImageNet weights come from and whether they are here."""
         return self.pretrained.where()
 
+    def _network(self, drop_connect_rate: float | Literal["auto"], seed: int) -> Callable[[Any], Any]:
+        if self.drop_connect_rate is None:
+            if drop_connect_rate in ("auto", 0):
+                return self.network
+            raise BackboneError(
+                f"{self.name} has no stochastic depth: `drop_connect_rate = {drop_connect_rate}` asks for blocks to be "
+                'skipped. Leave it at "auto", or take an EfficientNet.'
+            )
+        rate = self.drop_connect_rate if drop_connect_rate == "auto" else drop_connect_rate
+        if not 0 <= rate < 1:
+            raise BackboneError(
+                f"`drop_connect_rate = {rate}` is no chance that a block is skipped. Give a number from 0 up to, and "
+                'without, 1, or "auto".'
+            )
+        return partial(self.network, drop_connect_rate=rate, seed=seed)
+
     def _read(self, weights: str | Path) -> LayerWeights | None:
         if weights == "random":
             return None
@@ -132,13 +160,18 @@ class Backbone:
         return self.pretrained.read_file(Path(weights).expanduser())
 
 
+def derive_seed(seed: int, index: int) -> int:
+    """A seed of its own for each thing of a model that draws at random, in the range that Keras takes."""
+    return (seed * 10_007 + index) % 2**31
+
+
 def _with_seed(model: "keras.Model", seed: int) -> "keras.Model":
     """The same graph with new weights that `seed` alone decides, whatever ran before in this process."""
     import keras
 
     config = model.get_config()
     for index, initializer in enumerate(_seeded_initializers(config)):
-        initializer["seed"] = seed * 10_007 + index
+        initializer["seed"] = derive_seed(seed, index)
     return keras.Model.from_config(config)
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from budwood.backbones.contract import Backbone
+from budwood.backbones.contract import Backbone, derive_seed
 from budwood.backbones.lite_weights import read_checkpoint
 from budwood.backbones.weights import LayerWeights, assign, read_h5
 from budwood.errors import BackboneError, WeightsError, did_you_mean
@@ -60,7 +60,7 @@ def _preprocess(pixels: Any) -> Any:
     return keras.layers.Rescaling(1 / 128, offset=-127 / 128, name="preprocess")(pixels)
 
 
-def _network(x: Any, width: float, depth: float) -> Any:
+def _network(x: Any, width: float, depth: float, drop_connect_rate: float, seed: int) -> Any:
     from keras import layers
 
     def normalised(x: Any, name: str) -> Any:
@@ -72,7 +72,7 @@ def _network(x: Any, width: float, depth: float) -> Any:
         )
         return normalised(convolution(x), f"{name}_bn")
 
-    def block(x: Any, name: str, kernel: int, channels: int, expansion: int, stride: int) -> Any:
+    def block(x: Any, name: str, kernel: int, channels: int, expansion: int, stride: int, number: int) -> Any:
         shortcut = x
         if expansion != 1:
             x = conv(x, expansion * x.shape[-1], f"{name}_expand")
@@ -83,12 +83,21 @@ def _network(x: Any, width: float, depth: float) -> Any:
         x = layers.ReLU(6.0, name=f"{name}_activation")(normalised(x, f"{name}_bn"))
         x = conv(x, channels, f"{name}_project")
         if stride == 1 and shortcut.shape[-1] == channels:
+            if drop_connect_rate:
+                x = layers.Dropout(
+                    drop_connect_rate * number / len(blocks),
+                    # One draw for a whole photo: the block is skipped or it is not.
+                    noise_shape=(None, 1, 1, 1),
+                    seed=derive_seed(seed, number),
+                    name=f"{name}_drop",
+                )(x)
             x = layers.Add(name=f"{name}_add")([x, shortcut])
         return x
 
     x = layers.ReLU(6.0, name="stem_activation")(conv(x, 32, "stem", kernel=3, stride=2))
-    for name, kernel, channels, expansion, stride in _blocks(width, depth):
-        x = block(x, name, kernel, channels, expansion, stride)
+    blocks = list(_blocks(width, depth))
+    for number, settings in enumerate(blocks):
+        x = block(x, *settings, number)
     return layers.ReLU(6.0, name="top_activation")(conv(x, 1280, "top"))
 
 
@@ -192,6 +201,8 @@ def _backbone(number: int, size: int, width: float, depth: float, sha256: str, *
         block=r"block\d",
         last="top_activation",
         pretrained=LitePackage(number, depth, sha256),
+        # It can be asked for; by itself no block is skipped.
+        drop_connect_rate=0.0,
         **facts,
     )
 

@@ -1,5 +1,6 @@
 """Weights on their way into a model: read from a file without running anything in it, compared, then assigned."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ class LayerWeights:
     """The file, for messages."""
     in_order: bool = False
     """Layers stand in the network's order, so that they can be matched where names have changed."""
+    preprocess: Callable[[Any], Any] | None = None
+    """The preprocessing that these weights were trained with, where the file says; None is the backbone's own."""
 
     @property
     def parameters(self) -> int:
@@ -67,7 +70,7 @@ def _named_layers(root: Any) -> list[tuple[str, list[np.ndarray]]]:
 
     def visit(path: str, item: Any) -> None:
         if path.endswith("/vars") and "name" in item.attrs:
-            layers.append((item.attrs["name"], [item[str(index)][()] for index in range(len(item))]))
+            layers.append((item.attrs["name"], [np.asarray(item[str(index)]) for index in range(len(item))]))
 
     root.visititems(visit)
     return layers
@@ -75,7 +78,9 @@ def _named_layers(root: Any) -> list[tuple[str, list[np.ndarray]]]:
 
 def _legacy_layers(root: Any) -> list[tuple[str, list[np.ndarray]]]:
     names = [_text(name) for name in root.attrs["layer_names"]]
-    return [(name, [root[name][key][()] for key in root[name].attrs["weight_names"]]) for name in names]
+    return [
+        (name, [np.asarray(root[name][key]) for key in root[name].attrs["weight_names"]]) for name in names
+    ]
 
 
 def _text(name: str | bytes) -> str:
@@ -86,12 +91,16 @@ def assign(model: "keras.Model", weights: LayerWeights, network: str) -> None:
     """Give every variable of `model` its value from `weights`, or leave all as they are.
 
     Layers are matched by name; in a file that keeps the network's order, by place where the names differ. Layers of the
-    file that the model lacks, such as a classifier, are left aside.
+    file that the model lacks, such as a classifier, are left aside, and so is the preprocessing, which is fixed.
 
     Raises:
         WeightsError: when a layer is missing, has another shape, or holds what is not a finite number.
     """
-    layers = {layer.name: layer for layer in model.layers if layer.weights}
+    from budwood.backbones.contract import PREPROCESS
+
+    layers = {
+        layer.name: layer for layer in model.layers if layer.weights and not layer.name.startswith(PREPROCESS)
+    }
     shapes = {name: [tuple(weight.shape) for weight in layer.weights] for name, layer in layers.items()}
     found = weights.arrays
     renamed = not layers.keys() <= found.keys()
@@ -112,7 +121,7 @@ def assign(model: "keras.Model", weights: LayerWeights, network: str) -> None:
             fault += f"{_shapes(found[first])} where {shapes[first]} is expected"
         raise WeightsError(
             f"{weights.source} is not for {network}: {fault}. {_what_it_is(weights)}"
-            f"Give weights of {network} ({model.count_params():,} numbers)."
+            f"Give weights of {network} ({sum(layer.count_params() for layer in layers.values()):,} numbers)."
         )
     for name in layers:
         if not all(np.isfinite(array).all() for array in found[name]):

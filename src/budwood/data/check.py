@@ -25,7 +25,7 @@ class Check:
     photos: tuple[Photo, ...]
     """The photos that can be used, with sha256, width and height filled in."""
     classes: tuple[str, ...]
-    """Class names that still have photos, sorted."""
+    """Class names that still have photos, in the order of the source."""
     problems: tuple[Problem, ...]
     num_found: int
     num_bad: int
@@ -70,7 +70,8 @@ def check(
         for photo in kept
         if min(photo.width, photo.height) < TINY
     ]
-    classes = tuple(sorted({photo.label for photo in kept}))
+    held = {photo.label for photo in kept}
+    classes = tuple(label for label in manifest.classes if label in held)
     lost = [
         Problem(label, "empty_class", "none of its photos can be used; the class is left out")
         for label in manifest.classes

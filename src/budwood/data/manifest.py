@@ -38,7 +38,8 @@ class Problem:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a source brings: its photos in a stable order, its class names sorted, and problems of the listing."""
+    """What a source brings: its photos in a stable order, its class names (a folder's are sorted), and problems of
+    the listing."""
 
     photos: tuple[Photo, ...]
     classes: tuple[str, ...]

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import math
+from collections.abc import Collection
 from typing import Any
 
 import keras
@@ -21,11 +23,35 @@ def cut_points(model: keras.Model) -> list[str]:
     return list(_boundaries(model))
 
 
+def boundary_below(model: keras.Model, layers: Collection[str], largest: float = math.inf) -> str:
+    """The highest cut point such that none of `layers` is in the part up to and with it.
+
+    Args:
+        model: a flat functional model with one input and one output.
+        layers: names of the layers that must stay above; with none of them it is the output layer.
+        largest: how many numbers it may yield for one photo at most; the input may always.
+
+    Returns:
+        A name of `cut_points(model)`: the input layer's where nothing else will do.
+
+    Raises:
+        BackboneError: when the model has no such layer.
+    """
+    order = [node.operation.name for node in _nodes(model)]
+    for name in layers:
+        if name not in order:
+            raise BackboneError(f"{model.name} has no layer `{name}`.{did_you_mean(name, order)}")
+    below = set(order[: min(map(order.index, layers), default=len(order))])
+    lowest, *others = _boundaries(model).items()
+    fitting = [name for name, output in others if name in below and math.prod(output.shape[1:]) <= largest]
+    return fitting[-1] if fitting else lowest[0]
+
+
 def cut(model: keras.Model, at: str) -> tuple[keras.Model, keras.Model]:
     """The frozen part, up to and with the layer `at`, and the trainable part above it.
 
     Both share their layers with `model`: a weight changed in one is changed in all, and `trainable(frozen(x))` equals
-    `model(x)`.
+    `model(x)`. At the input layer the frozen part gives back what it gets, and the trainable part is the whole.
 
     Args:
         model: a flat functional model with one input and one output.
@@ -62,16 +88,28 @@ def cut(model: keras.Model, at: str) -> tuple[keras.Model, keras.Model]:
 def fingerprint(frozen: keras.Model, **extra: str | int) -> str:
     """32 hexadecimal digits that are equal for equal graphs, weights and extras, and differ otherwise.
 
-    Names do not count, nor what has no part in inference: a model and its saved and reloaded copy have one fingerprint.
+    Names do not count, nor what has no part in inference: a model and its saved and reloaded copy have one fingerprint,
+    and so have a model with dropout and the same without.
 
     Args:
         frozen: a flat functional model.
         extra: what else decides its features, such as `size=224, resize="crop", precision="f32"`.
     """
+    places: dict[str, Any] = {}
+    layers: list[dict] = []
     config = frozen.get_config()
-    position = {layer["name"]: index for index, layer in enumerate(config["layers"])}
-    layers = [_inference_part(layer, position) for layer in config["layers"]]
-    output = position[frozen.output_names[0]]
+    # Every layer comes after those that it needs.
+    for layer in config["layers"]:
+        calls = _by_position(layer["inbound_nodes"], places)
+        if layer["module"] == "keras.layers" and layer["class_name"] in IDENTITY_IN_INFERENCE:
+            # What it gives is what it gets, so whoever takes it takes that.
+            places[layer["name"]] = [call["args"][0] for call in calls]
+        else:
+            places[layer["name"]] = len(layers)
+            layers.append(_inference_part(layer) | {"calls": calls})
+    output = places[frozen.output_names[0]]
+    # The last one may be dropout too.
+    output = output[0][0] if isinstance(output, list) else output
     digest = hashlib.sha256(json.dumps([layers, output, extra], sort_keys=True).encode())
     for layer in frozen.layers:
         for weight in layer.weights:
@@ -118,26 +156,30 @@ def _node_of(tensor: KerasTensor) -> Any:
 
 
 NO_PART_IN_INFERENCE = ("name", "trainable", "seed")
+IDENTITY_IN_INFERENCE = {
+    *("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
+    *("AlphaDropout", "GaussianDropout", "GaussianNoise", "ActivityRegularization"),
+}
 
 
-def _inference_part(layer: dict, position: dict[str, int]) -> dict:
+def _inference_part(layer: dict) -> dict:
     config = {
         key: value
         for key, value in layer["config"].items()
         if key not in NO_PART_IN_INFERENCE
         and not key.endswith(("_initializer", "_regularizer", "_constraint"))
     }
-    calls = _by_position(layer["inbound_nodes"], position)
-    return {"module": layer["module"], "class": layer["class_name"], "config": config, "calls": calls}
+    return {"module": layer["module"], "class": layer["class_name"], "config": config}
 
 
-def _by_position(value: Any, position: dict[str, int]) -> Any:
+def _by_position(value: Any, places: dict[str, Any]) -> Any:
     """Arguments of a layer's calls, tensors told by the position of the layer that they come from."""
     if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
-        name, *indices = value["config"]["keras_history"]
-        return [position[name], *indices]
+        name, call, *rest = value["config"]["keras_history"]
+        place = places[name]
+        return place[call] if isinstance(place, list) else [place, call, *rest]
     if isinstance(value, dict):
-        return {key: _by_position(item, position) for key, item in value.items() if item is not None}
+        return {key: _by_position(item, places) for key, item in value.items() if item is not None}
     if isinstance(value, (list, tuple)):
-        return [_by_position(item, position) for item in value]
+        return [_by_position(item, places) for item in value]
     return value

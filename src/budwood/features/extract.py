@@ -1,18 +1,19 @@
-"""Extracting features: photos that the store does not know are decoded and sent through the frozen part, once."""
+"""Extracting features: views that the store does not know are rendered and sent through the frozen part, once."""
 
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Int, Shaped, UInt8
 
 from budwood.data import images
+from budwood.data.augment import Renderer
 from budwood.data.images import ImageLike
 from budwood.data.manifest import Photo
 from budwood.errors import ImageError
@@ -21,20 +22,35 @@ from budwood.features.openvino_graph import num_cores
 from budwood.features.shelf import Shelf
 from budwood.progress import SILENT, Progress
 
-__all__ = ["Extraction", "FrozenPart", "extract", "key", "stream"]
+__all__ = ["Extraction", "FrozenPart", "Runner", "Views", "extract", "keys_of", "stream", "stream_views"]
 
 LOOKAHEAD = 8
-"""Photos decoded ahead of the frozen part, per core."""
+"""Views rendered ahead of the frozen part, per core."""
+VIEWS_AT_A_TIME = 8
+"""Views of one photo that share one decoding."""
+
+
+Views = Sequence[int] | Int[np.ndarray, "views"]
+"""The view of each photo of a list: 0 for the plain one."""
+
+
+@runtime_checkable
+class Runner(Protocol):
+    """What turns pictures into features, one after another: a FrozenPart, or a stand-in."""
+
+    def run(
+        self, views: Iterable[UInt8[np.ndarray, "size size 3"]]
+    ) -> Iterator[Shaped[np.ndarray, "..."]]: ...
 
 
 @dataclass
 class Extraction:
-    """What `extract` did. Photos of one content count once."""
+    """What `extract` did. Photos of one content count once, each view of theirs by itself."""
 
     num_computed: int = 0
-    """Images sent through the frozen part."""
+    """Views sent through the frozen part."""
     num_found: int = 0
-    """Images whose features the store had."""
+    """Views whose features the store had."""
     failed: dict[str, str] = field(default_factory=dict)
     """Names of the photos that have no features now, and why."""
     seconds: float = 0.0
@@ -48,30 +64,39 @@ class Extraction:
         )
 
 
-def key(photo: Photo) -> str:
-    """Under which key a shelf has the photo's plain view: its content, so that copies share it.
+def keys_of(photos: Sequence[Photo], renderer: Renderer, views: Views | None = None) -> list[str]:
+    """Under which keys a shelf has views of photos: by content, so that copies share them.
 
-    Raises ImageError where the photo has no `sha256` yet and cannot be read.
+    Args:
+        photos: any number.
+        renderer: says how views are drawn.
+        views: the view of each photo; all plain by default.
+
+    Raises:
+        ImageError: a photo has no `sha256` yet and cannot be read.
     """
-    return f"{photo.sha256 or images.digest(photo.image)}:0"
+    return [
+        renderer.key(_content(photo), view) for photo, view in zip(photos, _all(views, photos), strict=True)
+    ]
 
 
 def extract(
     photos: Sequence[Photo],
-    frozen: Callable[[], FrozenPart],
+    frozen: Callable[[], Runner],
     shelf: Shelf,
     *,
-    size: int,
-    resize: str,
+    renderer: Renderer,
+    views: Views | None = None,
     progress: Progress = SILENT,
 ) -> Extraction:
     """Puts the features of all photos on the shelf, computing those that it does not have.
 
     Args:
-        photos: any number; copies of one image are computed once.
+        photos: any number; copies of one image are computed once, and a photo may stand there for several views.
         frozen: makes the frozen part; called only where something is missing.
         shelf: open, of that frozen part.
-        size, resize: how a photo becomes the square that the frozen part sees (`budwood.data.images.view`).
+        renderer: how a photo becomes the square that the frozen part sees.
+        views: which view of each photo; all plain by default.
         progress: told of stage "features".
 
     Returns:
@@ -82,17 +107,20 @@ def extract(
     """
     started = time.monotonic()
     result = Extraction()
-    copies: dict[str, list[Photo]] = {}
-    for photo in photos:
+    wanted: dict[str, _Wanted] = {}
+    for photo, view in zip(photos, _all(views, photos), strict=True):
         try:
-            copies.setdefault(key(photo), []).append(photo)
+            content = _content(photo)
         except ImageError as error:
             result.failed[photo.name] = str(error)
-    missing = shelf.missing(list(copies))
-    result.num_found = len(copies) - len(missing)
+            continue
+        key = renderer.key(content, view)
+        wanted.setdefault(key, _Wanted(key, content, photo, view)).names.append(photo.name)
+    missing = [wanted[key] for key in shelf.missing(list(wanted))]
+    result.num_found = len(wanted) - len(missing)
     if missing:
         try:
-            _compute({name: copies[name] for name in missing}, frozen, shelf, size, resize, progress, result)
+            _compute(missing, frozen, shelf, renderer, progress, result)
         finally:
             shelf.flush()
     result.seconds = time.monotonic() - started
@@ -100,7 +128,7 @@ def extract(
 
 
 def stream(
-    pictures: Sequence[ImageLike], frozen: FrozenPart, *, size: int, resize: str
+    pictures: Sequence[ImageLike], frozen: Runner, *, size: int, resize: str
 ) -> Iterator[Float32[np.ndarray, "..."] | ImageError]:
     """The features of each picture in order, or the error of one that cannot be decoded; nothing is stored."""
     errors: dict[int, ImageError] = {}
@@ -129,32 +157,80 @@ def stream(
     yield from (errors[index] for index in sorted(errors))
 
 
+def stream_views(
+    photos: Sequence[Photo], views: Views, frozen: Runner, renderer: Renderer
+) -> Generator[Shaped[np.ndarray, "..."], None, None]:
+    """The features of one view of each photo, in order; nothing is stored.
+
+    Raises:
+        ImageError: a photo cannot be decoded, or changed since it was checked.
+    """
+
+    def render(item: tuple[Photo, int]) -> UInt8[np.ndarray, "size size 3"]:
+        photo, view = item
+        try:
+            return _render(photo, _content(photo), [view], renderer)[0]
+        except ImageError as error:
+            raise ImageError(error.fault, error.kind, photo.name) from error
+
+    with _Decoder(render) as decoder:
+        rendered = decoder.run(enumerate(zip(photos, _all(views, photos), strict=True)))
+        yield from frozen.run(pixels.result() for _, pixels in rendered)
+
+
+@dataclass
+class _Wanted:
+    """One view to compute, for all photos of its content."""
+
+    key: str
+    content: str
+    photo: Photo
+    view: int
+    names: list[str] = field(default_factory=list)
+
+
+def _all(views: Views | None, photos: Sequence[Photo]) -> list[int]:
+    return [0] * len(photos) if views is None else [int(view) for view in views]
+
+
+def _content(photo: Photo) -> str:
+    return photo.sha256 or images.digest(photo.image)
+
+
 def _compute(
-    copies: dict[str, list[Photo]],
-    frozen: Callable[[], FrozenPart],
+    missing: Sequence[_Wanted],
+    frozen: Callable[[], Runner],
     shelf: Shelf,
-    size: int,
-    resize: str,
+    renderer: Renderer,
     progress: Progress,
     result: Extraction,
 ) -> None:
+    of_photo: dict[str, list[_Wanted]] = {}
+    for wanted in missing:
+        of_photo.setdefault(wanted.content, []).append(wanted)
+    groups = [
+        views[first : first + VIEWS_AT_A_TIME]
+        for views in of_photo.values()
+        for first in range(0, len(views), VIEWS_AT_A_TIME)
+    ]
     sent: deque[str] = deque()
-    firsts = ((name, photos[0]) for name, photos in copies.items())
 
-    def decode(photo: Photo) -> UInt8[np.ndarray, "size size 3"]:
-        return _checked_view(photo, size, resize)
+    def decode(group: list[_Wanted]) -> list[UInt8[np.ndarray, "size size 3"]]:
+        return _render(group[0].photo, group[0].content, [wanted.view for wanted in group], renderer)
 
-    with progress.stage("features", total=len(copies)) as stage, _Decoder(decode) as decoder:
+    ahead = LOOKAHEAD // max(map(len, groups))
+    with progress.stage("features", total=len(missing)) as stage, _Decoder(decode, ahead) as decoder:
 
         def views() -> Iterator[UInt8[np.ndarray, "size size 3"]]:
-            for name, decoded in decoder.run(firsts):
+            for group, decoded in decoder.run((group, group) for group in groups):
                 try:
-                    pixels = decoded.result()
+                    rendered = decoded.result()
                 except ImageError as error:
-                    result.failed |= {photo.name: str(error) for photo in copies[name]}
-                    stage.advance()
-                else:
-                    sent.append(name)
+                    result.failed |= {name: str(error) for wanted in group for name in wanted.names}
+                    stage.advance(len(group))
+                    continue
+                for wanted, pixels in zip(group, rendered, strict=True):
+                    sent.append(wanted.key)
                     result.num_computed += 1
                     yield pixels
 
@@ -166,8 +242,8 @@ def _compute(
 class _Decoder:
     """Decodes pictures on all cores, a bounded number ahead; Pillow works outside Python's lock."""
 
-    def __init__(self, decode: Callable[[Any], UInt8[np.ndarray, "size size 3"]]):
-        self._decode = decode
+    def __init__(self, decode: Callable[[Any], Any], ahead: int = LOOKAHEAD):
+        self._decode, self._ahead = decode, ahead
         self._pool = ThreadPoolExecutor(num_cores(), thread_name_prefix="decode")
 
     def __enter__(self) -> "_Decoder":
@@ -181,13 +257,15 @@ class _Decoder:
         pending: deque[tuple[Any, Future]] = deque()
         for name, picture in pictures:
             pending.append((name, self._pool.submit(self._decode, picture)))
-            if len(pending) > LOOKAHEAD * num_cores():
+            if len(pending) > self._ahead * num_cores():
                 yield pending.popleft()
         while pending:
             yield pending.popleft()
 
 
-def _checked_view(photo: Photo, size: int, resize: str) -> UInt8[np.ndarray, "size size 3"]:
+def _render(
+    photo: Photo, content: str, views: Sequence[int], renderer: Renderer
+) -> list[UInt8[np.ndarray, "size size 3"]]:
     image = photo.image
     if isinstance(image, str | os.PathLike):
         try:
@@ -197,4 +275,6 @@ def _checked_view(photo: Photo, size: int, resize: str) -> UInt8[np.ndarray, "si
         # The store outlives the run: nothing may enter it under another image's name.
         if photo.sha256 and images.digest(image) != photo.sha256:
             raise ImageError("changed since it was checked. Start the run again", "changed")
-    return images.view(image, size, resize)
+    if len(views) > 1:
+        image = images.decode(image, at_least=2 * renderer.size)
+    return [renderer.render(image, content, view) for view in views]

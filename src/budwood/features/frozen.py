@@ -1,17 +1,22 @@
 """The features of photos under one frozen part: found in the store, or computed and kept there."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from functools import cached_property
 
 import keras
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Shaped, UInt8
 
+from budwood.data.augment import PLAIN, Renderer
 from budwood.data.manifest import Photo
 from budwood.features.cut import fingerprint
-from budwood.features.extract import Extraction, FrozenPart, extract, key
+from budwood.features.extract import Extraction, FrozenPart, Views, extract, keys_of, stream_views
+from budwood.features.shelf import Float16Overflow, Shelf
 from budwood.features.store import FeatureStore, Rows
 from budwood.progress import SILENT, Progress
+from budwood.recipe import Augment
 
 BOUNDARY = "pooling"
 """The layer after which the trainable part begins while the whole backbone is frozen."""
@@ -20,12 +25,23 @@ BOUNDARY = "pooling"
 class FrozenFeatures:
     """A frozen model with all that decides what it yields for a photo, before the store that remembers it.
 
+    A context manager: open it to ask the store. Every photo has its plain view, number 0, and any number of drawn
+    ones; where `views` is left out, all are plain.
+
     Args:
-        model: raw 0-255 pixels `(None, size, size, 3)` in, features out.
+        model: raw 0-255 pixels `(None, size, size, 3)` in, features out. A model whose output is its input, such as
+            `cut` gives at the input layer, stores the views themselves, as uint8, and needs no engine.
         size, resize: how a photo becomes those pixels (`budwood.data.images.view`).
         precision: "f32" or "bf16".
         engine: "auto", "openvino" or "keras".
+        dtype: what is stored, "float32" or "float16". Features that float16 cannot hold are stored as float32.
+        augment, seed: how views other than the plain one are drawn (`budwood.data.augment.Renderer`).
         progress: told of the stage "features" and of damage in the store.
+
+    Attributes:
+        shape: of one view's features.
+        dtype: in which the store has them now: "float32", "float16" or "uint8".
+        fingerprint: of the frozen part; neither dtype nor augmentation changes it.
     """
 
     def __init__(
@@ -36,13 +52,24 @@ class FrozenFeatures:
         resize: str,
         precision: str = "f32",
         engine: str = "auto",
+        dtype: str = "float32",
+        augment: Augment = PLAIN,
+        seed: int = 0,
         progress: Progress = SILENT,
     ):
         self.model = model
         self.progress = progress
         self.size, self.resize = size, resize
-        self.precision, self.engine = precision, engine
+        self.renderer = Renderer(size, resize, augment, seed)
+        self.is_pixels = len(model.layers) == 1
+        self.precision, self.engine = "f32" if self.is_pixels else precision, engine
+        self.dtype = "uint8" if self.is_pixels else dtype
         self.shape = tuple(model.output.shape[1:])
+
+    @property
+    def row_bytes(self) -> int:
+        """What one view takes in the store."""
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
     @cached_property
     def fingerprint(self) -> str:
@@ -50,43 +77,104 @@ class FrozenFeatures:
         return fingerprint(self.model, size=self.size, resize=self.resize, precision=self.precision)
 
     @cached_property
-    def part(self) -> FrozenPart:
+    def part(self) -> "FrozenPart | Pixels":
         """The engine that runs the model; made on first use."""
+        if self.is_pixels:
+            return Pixels(self.shape)
         return FrozenPart(
             self.model, engine=self.engine, precision=self.precision, fingerprint=self.fingerprint
         )
 
     def __enter__(self) -> "FrozenFeatures":
         # Open as long as its rows are read: what is in use is never evicted.
-        self._shelf = FeatureStore(progress=self.progress).open(self.fingerprint, self.shape)
-        self._shelf.__enter__()
+        self._shelves: list[Shelf] = []
+        self._open = ExitStack()
+        self._add_shelf()
         return self
 
     def __exit__(self, *failure) -> None:
-        self._shelf.__exit__(*failure)
+        self._open.close()
 
-    def missing(self, photos: Sequence[Photo]) -> int:
-        """How many distinct photos the store does not know."""
-        return len(self._shelf.missing([key(photo) for photo in photos]))
+    def missing(self, photos: Sequence[Photo], views: Views | None = None) -> int:
+        """How many distinct views the store does not know."""
+        return len(self._shelf.missing(keys_of(photos, self.renderer, views)))
 
-    def compute(self, photos: Sequence[Photo]) -> Extraction:
-        """Sends the photos that the store does not know through the frozen part."""
-        return extract(
-            photos, lambda: self.part, self._shelf, size=self.size, resize=self.resize, progress=self.progress
-        )
+    def compute(
+        self, photos: Sequence[Photo], views: Views | None = None, *, progress: Progress | None = None
+    ) -> Extraction:
+        """Sends the views that the store does not know through the frozen part.
+
+        Args:
+            photos: any number; one may stand there for several views.
+            views: the view of each photo.
+            progress: told instead of the one given at first.
+        """
+        try:
+            return self._extract(photos, views, progress)
+        except Float16Overflow:
+            # Rows that were handed out stay readable on the shelf of float16.
+            self.dtype = "float32"
+            self._add_shelf()
+            return self._extract(photos, views, progress)
+
+    def stream(
+        self, photos: Sequence[Photo], views: Views
+    ) -> Generator[Shaped[np.ndarray, "..."], None, None]:
+        """The features of one view of each photo in order, as float32 (pixels: uint8), computed and not stored.
+
+        Raises:
+            ImageError: a photo cannot be decoded, or changed since it was checked.
+        """
+        return stream_views(photos, views, self.part, self.renderer)
 
     @property
     def notes(self) -> list[str]:
         """What the user should know of the engine and of the store, one line each."""
-        return [*self._shelf.notes, *(self.part.notes if "part" in vars(self) else [])]
+        lines = [line for shelf in self._shelves for line in shelf.notes]
+        if len(self._shelves) > 1:
+            lines.append("features beyond the range of float16 were met: they are stored as float32")
+        return [*lines, *(self.part.notes if "part" in vars(self) else [])]
 
-    def rows(self, photos: Sequence[Photo]) -> Rows:
-        """The photos' features, read from disk as they are asked for. Compute them first."""
-        return self._shelf.reader([key(photo) for photo in photos])
+    def rows(self, photos: Sequence[Photo], views: Views | None = None) -> Rows:
+        """The features, `(n, *shape)`, read from disk as they are asked for. Compute them first."""
+        return self._shelf.reader(keys_of(photos, self.renderer, views))
 
-    def array(self, photos: Sequence[Photo]) -> Float[np.ndarray, "n ..."]:
-        """The photos' features in memory. Compute them first."""
-        return self._shelf.gather([key(photo) for photo in photos])
+    def array(self, photos: Sequence[Photo], views: Views | None = None) -> Shaped[np.ndarray, "n ..."]:
+        """The features in memory. Compute them first."""
+        return self._shelf.gather(keys_of(photos, self.renderer, views))
+
+    @property
+    def _shelf(self) -> Shelf:
+        return self._shelves[-1]
+
+    def _add_shelf(self) -> None:
+        store = FeatureStore(progress=self.progress)
+        self._shelves.append(self._open.enter_context(store.open(self.fingerprint, self.shape, self.dtype)))
+
+    def _extract(self, photos: Sequence[Photo], views: Views | None, progress: Progress | None) -> Extraction:
+        return extract(
+            photos,
+            lambda: self.part,
+            self._shelf,
+            renderer=self.renderer,
+            views=views,
+            progress=progress or self.progress,
+        )
+
+
+class Pixels:
+    """Stands for the frozen part where there is none: what it is given is what it yields."""
+
+    engine = "none"
+
+    def __init__(self, shape: tuple[int, ...]):
+        self.shape = shape
+        self.notes: list[str] = []
+
+    def run(
+        self, views: Iterable[UInt8[np.ndarray, "size size 3"]]
+    ) -> Iterator[UInt8[np.ndarray, "size size 3"]]:
+        return iter(views)
 
 
 def with_pooling(backbone: keras.Model, pooling: str) -> keras.Model:

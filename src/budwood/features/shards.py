@@ -16,11 +16,11 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Shaped
 
 from budwood.errors import StoreError
 
-DTYPES = ("float32", "float16")
+DTYPES = ("float32", "float16", "uint8")
 ORPHAN_AGE = 3600.0
 """Seconds after which files without a marker are taken for the leavings of a killed process."""
 
@@ -87,7 +87,7 @@ def verify(shard: Shard) -> None:
     _verified.add(seen)
 
 
-def write_shard(folder: Path, keys: Sequence[str], rows: Float[np.ndarray, "n *shape"]) -> Shard:
+def write_shard(folder: Path, keys: Sequence[str], rows: Shaped[np.ndarray, "n *shape"]) -> Shard:
     """Writes and commits a new shard. Raises OSError where that fails; nothing of it is left then."""
     rows = np.ascontiguousarray(rows)
     header = BytesIO()

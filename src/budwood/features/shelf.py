@@ -36,6 +36,10 @@ MAX_MAPS = 32
 _FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
+class Float16Overflow(StoreError):  # noqa: N818
+    """Features that float16 cannot hold."""
+
+
 class Shelf:
     """One frozen part's features, by opaque keys. Made by `FeatureStore.open`; close it, or use it in `with`.
 
@@ -84,23 +88,25 @@ class Shelf:
 
         Args:
             key: names the photo and its view.
-            row: floats of the shelf's shape, finite; converted to the shelf's dtype.
+            row: of the shelf's shape: uint8 for a shelf of uint8, else finite floats, converted to its dtype.
 
         Raises:
-            StoreError: the row does not fit the shelf, is not finite or overflows float16, or the disk is full.
+            Float16Overflow: the row goes beyond float16.
+            StoreError: the row does not fit the shelf or is not finite, or the disk is full.
         """
         self._check_open()
-        if row.shape != self.shape or row.dtype not in (np.float32, np.float16):
+        accepted = ("uint8",) if self.dtype == np.uint8 else ("float32", "float16")
+        if row.shape != self.shape or row.dtype not in accepted:
             raise StoreError(
                 f"features of {row.dtype} {row.shape} do not fit a shelf of {self.dtype} {self.shape}. "
-                "Give float32 of that shape"
+                f"Give {accepted[0]} of that shape"
             )
         if not np.isfinite(row).all():
             raise StoreError(
                 f"the features of {key} are not finite. Look for NaN in the weights of the frozen part"
             )
         if self.dtype == np.float16 and np.abs(row).max(initial=0) > np.finfo(np.float16).max:
-            raise StoreError(
+            raise Float16Overflow(
                 f"the features of {key} reach {np.abs(row).max():.0f}, beyond float16's 65504. Store them as float32"
             )
         if not self._buffer:

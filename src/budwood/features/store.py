@@ -47,7 +47,7 @@ class FeatureStore:
         Args:
             fingerprint: names the frozen part; letters, digits, `-` and `_`.
             shape: of one photo's features.
-            dtype: "float32" or "float16".
+            dtype: "float32", "float16" or "uint8"; a folder may hold features of several, each sees its own.
 
         Raises:
             StoreError: the folder cannot be written.

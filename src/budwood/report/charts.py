@@ -37,6 +37,7 @@ def line_chart(
     log_x: bool = False,
     show: Callable[[float], str] = "{:.3g}".format,
     mark: tuple[float, str] | None = None,
+    start: tuple[float, str] | None = None,
 ) -> Markup:
     """Curves on one pair of axes.
 
@@ -48,6 +49,7 @@ def line_chart(
         log_x: whether x is logarithmic.
         show: how a value of y is written.
         mark: an x value to mark with a vertical line, and its name.
+        start: an x value at which something begins, told by a dashed line and its name above the chart.
 
     Returns:
         An `<svg>` element, or a sentence where no point is finite.
@@ -57,6 +59,7 @@ def line_chart(
         return Markup('<p class="quiet">No finite values to draw.</p>')
     # A single curve is named by the chart's title, so it needs no room for its name.
     right = WIDTH - (92 if len(lines) > 1 else 14)
+    top = TOP + 16 if start else TOP
     warp = math.log10 if log_x else float
     x_low, x_high = _padded([warp(x) for x, _, _ in points], 0.0)
     y_low, y_high = _padded([y + sign * s for _, y, s in points for sign in (-1, 1)], 0.06)
@@ -65,7 +68,7 @@ def line_chart(
         return LEFT + (warp(x) - x_low) / (x_high - x_low) * (right - LEFT)
 
     def down(y: float) -> float:
-        return TOP + (y_high - y) / (y_high - y_low) * (HEIGHT - TOP - BOTTOM)
+        return top + (y_high - y) / (y_high - y_low) * (HEIGHT - top - BOTTOM)
 
     floor = HEIGHT - BOTTOM
     parts = [f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(alt)}">']
@@ -81,22 +84,33 @@ def line_chart(
     parts.append(
         f'<text x="{(LEFT + right) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x_label)}</text>'
     )
+    if start is not None:
+        x = across(start[0])
+        # Some 7 pixels a letter: the name stands above its line, but within the chart.
+        half = 3.5 * len(start[1])
+        middle = min(max(x, LEFT + half), WIDTH - half)
+        parts.append(f'<line class="start" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP + 4}" y2="{floor}"/>')
+        parts.append(
+            f'<text class="marked" x="{middle:.1f}" y="{TOP - 2}" text-anchor="middle">{escape(start[1])}</text>'
+        )
     if mark is not None:
         x = across(mark[0])
-        anchor, shift = ("end", -5) if x > (LEFT + right) / 2 else ("start", 5)
-        parts.append(f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{floor}"/>')
-        # Its name stands where the curves are not: above them if they pass low there, else below.
-        passing = [down(y) for line in lines for at, y, _ in line.points() if at == mark[0]]
-        high = bool(passing) and min(passing) > (TOP + floor) / 2
-        parts.append(
-            f'<text class="marked" x="{x + shift:.1f}" y="{TOP + 10 if high else floor - 7}" text-anchor="{anchor}">'
-            f"{escape(mark[1])}</text>"
-        )
+        parts.append(f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{floor}"/>')
     ends = []
     for line in lines:
         if drawn := line.points():
             parts += _curve(line, drawn, across, down, y_label, show, mark)
             ends.append((down(drawn[-1][1]), line))
+    if mark is not None:
+        x = across(mark[0])
+        anchor, shift = ("end", -5) if x > (LEFT + right) / 2 else ("start", 5)
+        # Its name stands, over all else, where the curves are not: above them if they pass low there, else below.
+        passing = [down(y) for line in lines for at, y, _ in line.points() if at == mark[0]]
+        high = bool(passing) and min(passing) > (top + floor) / 2
+        parts.append(
+            f'<text class="marked" x="{x + shift:.1f}" y="{top + 10 if high else floor - 7}" text-anchor="{anchor}">'
+            f"{escape(mark[1])}</text>"
+        )
     for y, line in _apart(ends, 16.0) if len(lines) > 1 else []:
         parts.append(f'<text class="{line.style}" x="{right + 8}" y="{y + 4:.1f}">{escape(line.name)}</text>')
     return Markup("".join([*parts, "</svg>"]))

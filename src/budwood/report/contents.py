@@ -10,6 +10,9 @@ from typing import Any
 from budwood import files
 from budwood.errors import RunError
 
+START = "start"
+"""The name of what a run went on from, among its phases."""
+
 
 @dataclass(frozen=True, slots=True)
 class Listed:
@@ -32,6 +35,19 @@ class Prediction:
     true_probability: float
 
 
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One row of `layers.csv`."""
+
+    name: str
+    kind: str
+    shape: str
+    parameters: int
+    trained: bool
+    part: str
+    """"frozen" or "trainable"."""
+
+
 @dataclass(frozen=True)
 class Contents:
     """What one training left behind."""
@@ -50,6 +66,8 @@ class Contents:
     """Points of the strength path (`strength`, `loss`, `loss_se`, `accuracy`); empty for a gradient fit."""
     chosen: float | None
     """The strength that was chosen; None for a gradient fit."""
+    layers: list[Layer]
+    """Every layer, bottom first; empty for a run that did not list them."""
 
     @property
     def has_test(self) -> bool:
@@ -59,6 +77,30 @@ class Contents:
     def judged(self) -> str:
         """The split whose figures the report shows: "test", or "validation" where no test was asked for."""
         return "test" if self.has_test else "validation"
+
+    @property
+    def phases(self) -> dict[str, dict[str, Any]]:
+        """What `metrics.json` says of each phase, by its name, in their order."""
+        return {phase["name"]: phase for phase in self.metrics.get("phases", [])}
+
+    @property
+    def kept(self) -> str:
+        """The phase whose model was kept."""
+        return self.metrics.get("chosen_phase", "frozen")
+
+    def epochs(self, phase: str) -> list[dict[str, Any]]:
+        """The rows of `history.csv` that belong to a phase; to "start" those of the run that this one went on from."""
+        if START in self.phases:
+            before = len(self.history) - self.phases["finetune"]["epochs"]
+            return self.history[:before] if phase == START else self.history[before:]
+        return [row for row in self.history if row["phase"] == phase]
+
+    def best_epoch(self, phase: str) -> int:
+        """The epoch of a phase whose weights were kept; 0 where nothing tells."""
+        if (best := self.phases.get(phase, {}).get("best_epoch")) is not None:
+            return int(best)
+        losses = [(row.get("val_loss", math.nan), row["epoch"]) for row in self.epochs(phase)]
+        return min((pair for pair in losses if math.isfinite(pair[0])), default=(0.0, 0))[1]
 
 
 def read_run(folder: Path) -> Contents:
@@ -86,6 +128,7 @@ def read_run(folder: Path) -> Contents:
             history=_read_history(folder / "history.csv"),
             path=path,
             chosen=chosen,
+            layers=_read_layers(folder / "layers.csv"),
         )
     except FileNotFoundError as error:
         missing = Path(error.filename).name
@@ -136,3 +179,19 @@ def _read_path(path: Path) -> tuple[list[dict[str, Any]], float | None]:
         return [], None
     content = files.read_json(path)
     return content["path"], float(content["chosen"])
+
+
+def _read_layers(path: Path) -> list[Layer]:
+    if not path.exists():
+        return []
+    return [
+        Layer(
+            row["name"],
+            row["kind"],
+            row["shape"],
+            int(row["parameters"]),
+            bool(int(row["trained"])),
+            row["part"],
+        )
+        for row in files.read_csv(path)
+    ]

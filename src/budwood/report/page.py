@@ -15,6 +15,7 @@ from budwood.errors import RunError
 from budwood.report import sections, words
 from budwood.report.contents import Contents, read_run
 from budwood.report.head import describe_head
+from budwood.report.phases import describe_phases
 
 
 def write_report(folder: Path, photos: Mapping[str, ImageLike] | None = None) -> Path:
@@ -22,7 +23,8 @@ def write_report(folder: Path, photos: Mapping[str, ImageLike] | None = None) ->
 
     Args:
         folder: a run directory with `run.json`, `recipe.toml`, `split.csv`, `check.json`, `history.csv`,
-            `metrics.json` and `predictions.csv`, and `linear_path.json` after a linear fit.
+            `metrics.json` and `predictions.csv`, `linear_path.json` after a linear fit and `layers.csv` after
+            fine-tuning.
         photos: where the photos are, by their names in `split.csv`. One that is missing or cannot be read
             becomes a placeholder; without any, the report has no pictures.
 
@@ -49,6 +51,7 @@ def _render(contents: Contents, photos: Mapping[str, ImageLike]) -> str:
     return template.render(
         summary=sections.summarize(contents),
         head=describe_head(contents),
+        both=describe_phases(contents),
         confusion=sections.count_confusions(contents),
         per_class=sections.score_classes(contents),
         samples=sections.show_samples(contents, photos),

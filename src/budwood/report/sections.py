@@ -10,8 +10,7 @@ import numpy as np
 from budwood.data.images import ImageLike
 from budwood.evaluation.statistics import wilson_interval
 from budwood.report import words
-from budwood.report.contents import Contents, Prediction
-from budwood.report.head import best_epoch
+from budwood.report.contents import START, Contents, Prediction
 from budwood.report.pictures import heat_map, thumbnail
 
 SPLITS = ("train", "validation", "test")
@@ -57,12 +56,17 @@ def summarize(contents: Contents) -> dict[str, Any]:
         "interval": scores["accuracy_ci95"],
         "guess": max(support) / max(sum(support), 1),
         "verdict": words.verdict(scores, split),
-        "phases": verdict["words"] if compared else "",
+        "phases": f"{verdict['words']} {_kept(contents)}" if compared else "",
         "remarks": words.remarks(scores, split, contents.classes),
         "facts": _facts(contents),
         "figures": _figures(contents),
         "figure_splits": [name for name in ("test", "validation") if contents.metrics.get(name)],
     }
+
+
+def _kept(contents: Contents) -> str:
+    what = "fine-tuned model" if contents.kept == "finetune" else "model before fine-tuning"
+    return f"The {what} was kept: its validation loss is the lower one."
 
 
 def _facts(contents: Contents) -> list[tuple[str, str, str]]:
@@ -97,6 +101,7 @@ def _facts(contents: Contents) -> list[tuple[str, str, str]]:
             f"{data.get('size', '?')} px, weights {words.shorten(words.shown(backbone.get('weights', '?')))}",
         ),
         ("Head", *_head_fact(contents)),
+        *_finetune_fact(contents),
         (
             "Time",
             words.duration(seconds),
@@ -119,11 +124,28 @@ def _head_fact(contents: Contents) -> tuple[str, str]:
             f"strength {words.strength(contents.chosen)}, "
             + (f"chosen by {folds}-fold cross-validation" if contents.path else "as given"),
         )
+    if START in contents.phases:
+        return "as it was", f"in the run {words.name(contents.run.get('from', '?'))}"
+    if list(contents.phases) == ["finetune"]:
+        return "trained with the backbone", "not before"
     optimizer = contents.recipe.get("frozen", {}).get("optimizer", "gradient descent")
     return (
         f"trained by {optimizer}",
-        f"best of {words.count(len(contents.history), 'epoch')}: {best_epoch(contents)}",
+        f"best of {words.count(len(contents.epochs('frozen')), 'epoch')}: {contents.best_epoch('frozen')}",
     )
+
+
+def _finetune_fact(contents: Contents) -> list[tuple[str, str, str]]:
+    phase = contents.phases.get("finetune")
+    if phase is None:
+        return []
+    return [
+        (
+            "Fine-tuning",
+            f"{words.count(len(phase.get('unfrozen_layers') or []), 'layer')} unfrozen",
+            f"{phase.get('trainable_parameters', 0):,} parameters; epoch {contents.best_epoch('finetune')} is its best",
+        )
+    ]
 
 
 def _figures(contents: Contents) -> list[dict[str, Any]]:
@@ -257,6 +279,7 @@ def tell_making(contents: Contents) -> dict[str, Any]:
         ],
         "total": words.duration(total),
         "versions": sorted(run.get("versions", {}).items()),
-        "notes": run.get("notes", []),
+        # With fine-tuning they stand beside the curves that they explain.
+        "notes": [] if "finetune" in contents.phases else run.get("notes", []),
         "fingerprint": run.get("features", {}).get("fingerprint", ""),
     }

@@ -28,6 +28,15 @@ def percent(share: float, digits: int = 1) -> str:
     return "–" if not math.isfinite(share) else f"{100 * share:.{digits}f}{NO_BREAK}%"
 
 
+def whole_percent(share: float) -> str:
+    """A share as a percentage, without the decimal that is 0.
+
+    >>> whole_percent(0.9).replace("\\u00a0", " "), whole_percent(0.912).replace("\\u00a0", " ")
+    ('90 %', '91.2 %')
+    """
+    return percent(share, 0 if abs(100 * share - round(100 * share)) < 0.05 else 1)
+
+
 def count(n: int, noun: str, plural: str = "") -> str:
     """A number with its noun.
 
@@ -60,6 +69,20 @@ def strength(value: float) -> str:
     ('0.0032', '1e-05', '10')
     """
     return f"{value:.2g}"
+
+
+def listing(parts: Sequence[str]) -> str:
+    """Several things in one sentence.
+
+    >>> listing(["a", "b", "c"])
+    'a, b and c'
+    """
+    return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
+
+
+def sentences(*parts: str) -> str:
+    """Sentences one after another, without the empty ones."""
+    return " ".join(filter(None, parts))
 
 
 def shown(text: object) -> str:

@@ -7,12 +7,16 @@ which gives one flat model.
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 
+from budwood.errors import RecipeError
 from budwood.recipe import Head
 from budwood.training.linear import LinearFit
 
 LOGITS = "head_logits"
+PAIR = "logit_pair"
 PROBABILITIES = "probabilities"
+PLAIN = Head()
 
 
 def head_layers(head: Head, num_classes: int, seed: int = 0) -> list[keras.layers.Layer]:
@@ -22,9 +26,15 @@ def head_layers(head: Head, num_classes: int, seed: int = 0) -> list[keras.layer
     dropout, then the dense layer `head_logits` and the softmax `probabilities`, both float32. The penalty
     `head.l2` is on kernels alone. Initial weights and dropout follow from the seed.
 
+    With `head.logits = "single"` the dense layer gives one number z, and between the two stands a fixed one that gives
+    -z/2 and z/2, of which the softmax makes the same as a sigmoid does: 1 - s(z) and s(z).
+
+    Raises RecipeError where a single logit is asked for more than two classes.
+
     >>> [layer.name for layer in head_layers(Head(hidden=[64], dropout=0.2), num_classes=5)]
     ['head_dropout', 'head_dense_1', 'head_dropout_1', 'head_logits', 'probabilities']
     """
+    refuse_bad_head(head, num_classes)
     layers = _regularisers(head, "", seed)
     for number, width in enumerate(head.hidden, start=1):
         seed_here = seed + 1000 * number
@@ -39,22 +49,51 @@ def head_layers(head: Head, num_classes: int, seed: int = 0) -> list[keras.layer
         )
         layers += _regularisers(head, f"_{number}", seed_here)
     logits = keras.layers.Dense(
-        num_classes,
+        1 if head.logits == "single" else num_classes,
         kernel_initializer=keras.initializers.GlorotUniform(seed=seed),
         kernel_regularizer=_penalty(head),
         dtype="float32",
         name=LOGITS,
     )
-    return [*layers, logits, _softmax()]
+    return [*layers, logits, *_probabilities(head)]
 
 
-def linear_layers(fit: LinearFit) -> list[keras.layers.Layer]:
-    """The two layers of a linear head, with the fitted weights in them."""
-    features, num_classes = fit.kernel.shape
-    logits = keras.layers.Dense(num_classes, dtype="float32", name=LOGITS)
-    logits.build((None, features))
-    logits.set_weights([fit.kernel, fit.bias])
-    return [logits, _softmax()]
+def linear_layers(fit: LinearFit, head: Head = PLAIN, seed: int = 0) -> list[keras.layers.Layer]:
+    """The layers of a linear head, with the fitted weights in them.
+
+    Of the recipe's [head] `logits` counts; `dropout` and `l2` are put in place for phase 2, the fit knew nothing of
+    them.
+    """
+    kernel, bias = fit.kernel, fit.bias
+    refuse_bad_head(head, len(bias))
+    if head.logits == "single":
+        kernel, bias = kernel[:, 1:] - kernel[:, :1], bias[1:] - bias[:1]
+    logits = keras.layers.Dense(len(bias), kernel_regularizer=_penalty(head), dtype="float32", name=LOGITS)
+    logits.build((None, len(kernel)))
+    logits.set_weights([kernel, bias])
+    return [*_regularisers(head, "", seed), logits, *_probabilities(head)]
+
+
+def to_logits(layers: Sequence[keras.layers.Layer]) -> list[keras.layers.Layer]:
+    """The layers of a head up to its logits, which the losses take: no small probability is rounded to zero."""
+    return list(layers[: [layer.name for layer in layers].index(LOGITS) + 1])
+
+
+def divide_logits(model: keras.Model, temperature: float) -> list[np.ndarray]:
+    """Puts a temperature into the weights of the layer `head_logits`; returns them as they were."""
+    layer = model.get_layer(LOGITS)
+    raw = layer.get_weights()
+    layer.set_weights([weight / np.float32(temperature) for weight in raw])
+    return raw
+
+
+def refuse_bad_head(head: Head, num_classes: int) -> None:
+    """Raises RecipeError where a single logit is asked for more than two classes."""
+    if head.logits == "single" and num_classes != 2:
+        raise RecipeError(
+            f'head.logits = "single" tells two classes apart, but the data have {num_classes}. '
+            'Set head.logits = "per-class"'
+        )
 
 
 def apply(layers: Sequence[keras.layers.Layer], tensor: keras.KerasTensor) -> keras.KerasTensor:
@@ -87,5 +126,12 @@ def _penalty(head: Head) -> keras.regularizers.Regularizer | None:
     return keras.regularizers.L2(head.l2) if head.l2 else None
 
 
-def _softmax() -> keras.layers.Layer:
-    return keras.layers.Activation("softmax", dtype="float32", name=PROBABILITIES)
+def _probabilities(head: Head) -> list[keras.layers.Layer]:
+    """What makes probabilities of logits."""
+    softmax = keras.layers.Activation("softmax", dtype="float32", name=PROBABILITIES)
+    if head.logits == "per-class":
+        return [softmax]
+    pair = keras.layers.Dense(2, use_bias=False, trainable=False, dtype="float32", name=PAIR)
+    pair.build((None, 1))
+    pair.set_weights([np.array([[-0.5, 0.5]], np.float32)])
+    return [pair, softmax]

@@ -83,6 +83,7 @@ def fit_linear(
     strengths: Literal["auto"] | Sequence[float] = "auto",
     folds: int = 5,
     seed: int = 0,
+    weights: Float[np.ndarray, "n"] | None = None,
     progress: Progress = SILENT,
 ) -> LinearFit:
     """The logistic regression with the lowest cross-validated log loss along a path of L2 strengths.
@@ -100,6 +101,7 @@ def fit_linear(
             strength alone is taken as it is: nothing is held out, and the path is empty.
         folds: folds of the cross-validation. They are stratified; a class's only photo is never held out.
         seed: decides the folds.
+        weights: how much each photo's loss counts, 1 on average; in the cross-validated loss too.
         progress: told of every fit, as stage "head".
 
     Returns:
@@ -119,7 +121,8 @@ def fit_linear(
     fold_of = assign_folds(labels, folds, seed) if given is None else np.full(len(labels), -1)
     rows, train, held_out = _wrap(fold_of)
     x, y = _standardise(features, rows, mean, scale), labels[rows]
-    problems = [_Problem(x[a], y[a], x[b], y[b]) for a, b in zip(train, held_out, strict=True)]
+    w = np.ones(len(rows)) if weights is None else weights[rows]
+    problems = [_Problem(x[a], y[a], w[a], x[b], y[b], w[b]) for a, b in zip(train, held_out, strict=True)]
 
     # A thread a fold with one BLAS thread each: several times faster than BLAS threads on such narrow products,
     # and the sums do not depend on the number of cores.
@@ -152,7 +155,7 @@ def fit_linear(
             strength = best(path).strength
             start = tuple(np.mean(parts, axis=0) for parts in zip(*solutions[strength], strict=True))
         n = len(labels)
-        final = _Problem(x[:n], y[:n], x[:0], y[:0])
+        final = _Problem(x[:n], y[:n], w[:n], x[:0], y[:0], w[:0])
         coefficients, intercept = final.solve(strength, FINAL_TOLERANCE, start)
         stage.advance()
 
@@ -210,10 +213,11 @@ def _given_path(score, strengths: Sequence[float]) -> list[PathPoint]:
 class _Problem:
     """One logistic regression, solved at one strength after the other, each from the last one's solution."""
 
-    def __init__(self, x, y, x_held_out, y_held_out):
+    def __init__(self, x, y, weights, x_held_out, y_held_out, weights_held_out):
         from sklearn.linear_model import LogisticRegression
 
-        self.x, self.y, self.x_held_out, self.y_held_out = x, y, x_held_out, y_held_out
+        self.x, self.y, self.weights = x, y, weights
+        self.x_held_out, self.y_held_out, self.weights_held_out = x_held_out, y_held_out, weights_held_out
         self.model = LogisticRegression(warm_start=True, max_iter=1000)
 
     def solve(self, strength: float, tolerance: float, start: tuple | None = None) -> tuple:
@@ -225,7 +229,7 @@ class _Problem:
         self.model.set_params(
             C=1 / (penalty * len(self.y)), tol=tolerance * np.sqrt(min(penalty, 0.1)) / num_classes
         )
-        self.model.fit(self.x, self.y)
+        self.model.fit(self.x, self.y, sample_weight=self.weights)
         return self.model.coef_.copy(), self.model.intercept_.copy()
 
     def score(self, strength: float) -> tuple:
@@ -235,7 +239,7 @@ class _Problem:
         kernel, bias = _softmax_weights(*solution)
         logits = self.x_held_out @ kernel.astype(np.float32) + bias
         losses = -log_softmax(logits, axis=1)[np.arange(len(logits)), self.y_held_out]
-        return solution, losses, logits.argmax(axis=1) == self.y_held_out
+        return solution, losses * self.weights_held_out, logits.argmax(axis=1) == self.y_held_out
 
 
 def _softmax_weights(coefficients, intercept) -> tuple[Float[np.ndarray, "features classes"], np.ndarray]:

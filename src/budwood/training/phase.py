@@ -1,20 +1,36 @@
-"""Phase "frozen": a head on the features of the frozen backbone, by a linear fit or by gradient steps."""
+"""The phases: a head on the features of the frozen backbone, then the upper layers of the backbone with it."""
 
 import math
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 from jaxtyping import Int
 
+from budwood.errors import RecipeError
+from budwood.features.cut import cut
 from budwood.features.store import Rows
 from budwood.progress import SILENT, Progress
 from budwood.recipe import Recipe
-from budwood.training.gradient import fit_gradient, make_optimizer
-from budwood.training.heads import head_layers, head_model, linear_layers
+from budwood.training.checkpoints import Checkpoints
+from budwood.training.feed import Feed
+from budwood.training.heads import (
+    LOGITS,
+    head_layers,
+    head_model,
+    linear_layers,
+    refuse_bad_head,
+    to_logits,
+)
 from budwood.training.linear import fit_linear, linear_fits
+from budwood.training.loop import Fitted, fit
+from budwood.training.losses import class_weights, refuse_unknown_classes
+from budwood.training.optimizers import make_optimizer
+from budwood.training.unfreeze import Unfrozen
+from budwood.training.validate import validate
 
 
 @dataclass(frozen=True)
@@ -22,18 +38,27 @@ class PhaseResult:
     """What a phase leaves behind."""
 
     layers: list[keras.layers.Layer]
-    """The trained head, to be applied to the features one after another."""
+    """The trained head, to be applied to the features one after another; of phase "finetune" it is in the model."""
     recipe: Recipe
     """The recipe with what the phase resolved."""
     history: list[dict[str, Any]]
+    """A row an epoch; one for a linear fit, without a rate."""
     best_epoch: int
     seconds: float
+    trainable_parameters: int
+    temperature: float
+    """By which the logits of the weights that were kept are to be divided."""
     linear_path: dict[str, Any] | None = None
     """The strengths tried and the one chosen, for a linear fit."""
+    before: dict[str, float] = field(default_factory=dict)
+    """val_loss and val_accuracy before the first gradient step."""
+    stopped: str | None = None
+    """Why it ended before its last epoch, in words."""
 
     @property
-    def trainable_parameters(self) -> int:
-        return sum(int(np.prod(weight.shape)) for layer in self.layers for weight in layer.trainable_weights)
+    def best_val_loss(self) -> float:
+        """Validation loss of the weights that were kept."""
+        return min(row["val_loss"] for row in self.history)
 
 
 def resolve_fit(recipe: Recipe, photos: int, features: int, classes: int) -> tuple[Recipe, str | None]:
@@ -41,92 +66,227 @@ def resolve_fit(recipe: Recipe, photos: int, features: int, classes: int) -> tup
 
     A linear fit that would need too much memory or time gives way to the gradient fit.
     """
-    head, fit, reason = recipe.head, recipe.frozen.fit, None
-    if fit == "auto":
-        fit = "gradient" if head.hidden or head.batch_norm or head.dropout else "linear"
-    if fit == "linear" and not linear_fits(photos, features, classes):
-        fit = "gradient"
+    wanted, reason = recipe.frozen.fit, None
+    if wanted == "auto":
+        wanted = "gradient" if _needs_gradient(recipe) else "linear"
+    if wanted == "linear" and not linear_fits(photos, features, classes):
+        wanted = "gradient"
         reason = (
             f"{photos:,} photos x {features:,} features x {classes:,} classes are too many for the linear fit: "
             "the head is trained by gradient steps instead"
         )
-    return recipe.model_copy(update={"frozen": recipe.frozen.model_copy(update={"fit": fit})}), reason
+    return recipe.model_copy(update={"frozen": recipe.frozen.model_copy(update={"fit": wanted})}), reason
 
 
-def refuse_bad_settings(recipe: Recipe, photos: int, features: int, classes: int) -> None:
-    """Raises RecipeError for an optimizer that does not exist or settings that do not go together.
+def refuse_bad_settings(recipe: Recipe, photos: int, features: int, classes: Sequence[str]) -> None:
+    """Raises RecipeError for an optimizer that does not exist or settings that do not go together, in either phase.
 
     Said before hours of features, not after.
     """
-    settings = resolve_fit(recipe, photos, features, classes)[0].frozen
-    if settings.fit == "gradient":
-        make_optimizer(settings, steps_per_epoch=math.ceil(photos / settings.batch_size))
+    refuse_bad_head(recipe.head, len(classes))
+    refuse_unknown_classes(recipe.loss, classes)
+    resolved = resolve_fit(recipe, photos, features, len(classes))[0]
+    if resolved.frozen.fit == "gradient":
+        _refuse_cutmix_of_vectors(resolved)
+        make_optimizer(resolved.frozen, steps_per_epoch=math.ceil(photos / resolved.frozen.batch_size))
+    if resolved.finetune.epochs:
+        make_optimizer(resolved.finetune, steps_per_epoch=math.ceil(photos / resolved.finetune.batch_size))
 
 
 def train_frozen_phase(
     recipe: Recipe,
-    train: Rows,
+    feed: Feed,
+    train: Rows | np.ndarray,
     train_labels: Int[np.ndarray, "n"],
-    validation: Rows,
+    validation: Rows | np.ndarray,
     validation_labels: Int[np.ndarray, "m"],
     *,
-    num_classes: int,
+    classes: Sequence[str],
+    checkpoints: Checkpoints | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    log_folder: Path | None = None,
     progress: Progress = SILENT,
     note: Callable[[str], None] = lambda line: None,
 ) -> PhaseResult:
-    """Trains the head that the recipe asks for on stored features `(n, features)` and labels in [0, num_classes).
+    """Trains the head that the recipe asks for.
 
-    `note` is told what the user should know, such as a linear fit that gave way to the gradient fit.
+    Args:
+        recipe: its [head], [loss] and [frozen] decide, and of [augment] the mixing.
+        feed: vectors `(features,)` of the training photos and their views, for gradient steps.
+        train, train_labels: the plain vectors `(n, features)` and class numbers, for a linear fit.
+        validation, validation_labels: likewise, plain.
+        classes: their names.
+        checkpoints, callbacks, log_folder, progress: of gradient steps, see `loop.fit`.
+        note: told what the user should know, such as a linear fit that gave way to the gradient fit.
+
+    Raises RecipeError, DataError and RunError as `loop.fit` and `linear.fit_linear` do.
     """
-    recipe, reason = resolve_fit(recipe, len(train), train.shape[1], num_classes)
+    resolved, reason = resolve_fit(recipe, len(train), train.shape[1], len(classes))
     if reason:
         note(reason)
-    fit = _linear if recipe.frozen.fit == "linear" else _gradient
-    return fit(recipe, train, train_labels, validation, validation_labels, num_classes, progress)
+    if resolved.frozen.fit == "linear":
+        if unused := _without_part_in_a_linear_fit(resolved):
+            note(
+                f'a linear fit has no use for {", ".join(unused)}: only phase 2, or frozen.fit = "gradient", does'
+            )
+        return _linear(resolved, train, train_labels, validation, validation_labels, classes, progress)
+    _refuse_cutmix_of_vectors(resolved)
+    augment = resolved.augment
+    if augment.cutmix:
+        note("augment.cutmix needs height and width: it has no part in the training of the head")
+        augment = augment.model_copy(update={"cutmix": 0.0})
+    layers = head_layers(resolved.head, len(classes), resolved.seed)
+    model = head_model(to_logits(layers), train.shape[1])
+    fitted = fit(
+        model,
+        feed,
+        validation,
+        validation_labels,
+        resolved.frozen,
+        resolved.loss,
+        classes=classes,
+        augment=augment,
+        seed=resolved.seed,
+        checkpoints=checkpoints,
+        callbacks=callbacks,
+        log_folder=log_folder,
+        progress=progress,
+        note=note,
+    )
+    return _of_gradient(fitted, layers, resolved, model)
 
 
-def _linear(recipe, train, train_labels, validation, validation_labels, num_classes, progress) -> PhaseResult:
+def train_finetune_phase(
+    recipe: Recipe,
+    model: keras.Model,
+    unfrozen: Unfrozen,
+    feed: Feed,
+    validation: Rows | np.ndarray,
+    validation_labels: Int[np.ndarray, "m"],
+    *,
+    classes: Sequence[str],
+    first_epoch: int,
+    best_before: float,
+    checkpoints: Checkpoints | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    log_folder: Path | None = None,
+    progress: Progress = SILENT,
+    note: Callable[[str], None] = lambda line: None,
+) -> PhaseResult:
+    """Trains what `unfreeze` made trainable of a flat model, which then holds the weights of the best epoch.
+
+    Args:
+        recipe: its [finetune] and [loss] decide, and of [augment] the mixing.
+        model: raw pixels `(None, S, S, 3)` in, probabilities out, its head trained.
+        unfrozen: what trains, and the boundary from which the features are.
+        feed: features at the boundary of the training photos and their views.
+        validation, validation_labels: features at the boundary of plain views, and class numbers.
+        classes: their names.
+        first_epoch: one more than the last epoch of the phase before.
+        best_before: the lowest validation loss of the phase before.
+        checkpoints, callbacks, log_folder, progress, note: see `loop.fit`.
+
+    Raises RecipeError, DataError and RunError as `loop.fit` does.
+    """
+    pixels_to_logits, _ = cut(model, LOGITS)
+    _, trainable = cut(pixels_to_logits, unfrozen.boundary)
+    fitted = fit(
+        trainable,
+        feed,
+        validation,
+        validation_labels,
+        recipe.finetune,
+        recipe.loss,
+        classes=classes,
+        phase="finetune",
+        augment=recipe.augment,
+        seed=recipe.seed,
+        first_epoch=first_epoch,
+        best_before=best_before,
+        rates={name: recipe.finetune.depth_decay**depth for name, depth in unfrozen.depth.items()},
+        checkpoints=checkpoints,
+        callbacks=callbacks,
+        log_folder=log_folder,
+        progress=progress,
+        note=note,
+    )
+    return _of_gradient(fitted, [], recipe, trainable)
+
+
+def _linear(recipe, train, train_labels, validation, validation_labels, classes, progress) -> PhaseResult:
     settings = recipe.frozen
     features = train[:]
-    fit = fit_linear(
+    weights = class_weights(recipe.loss, train_labels, classes)[train_labels]
+    found = fit_linear(
         features,
         train_labels,
-        num_classes,
+        len(classes),
         strengths=settings.strengths,
         folds=settings.folds,
         seed=recipe.seed,
+        weights=None if recipe.loss.class_weights == "none" else weights,
         progress=progress,
     )
-    layers = linear_layers(fit)
-    row = {"epoch": 1, "seconds": round(fit.seconds, 3)}
-    row["loss"], row["accuracy"] = _quality(layers, features, train_labels)
-    row["val_loss"], row["val_accuracy"] = _quality(layers, validation[:], validation_labels)
-    path = {"chosen": fit.strength, "path": [asdict(point) for point in fit.path]}
-    return PhaseResult(layers, recipe, [row], 1, fit.seconds, path)
-
-
-def _gradient(
-    recipe, train, train_labels, validation, validation_labels, num_classes, progress
-) -> PhaseResult:
-    layers = head_layers(recipe.head, num_classes, recipe.seed)
-    head = head_model(layers, train.shape[1])
-    fit = fit_gradient(
-        head,
-        train,
-        train_labels,
-        validation,
-        validation_labels,
-        recipe.frozen,
-        seed=recipe.seed,
-        progress=progress,
+    layers = linear_layers(found, recipe.head, recipe.seed)
+    model = head_model(to_logits(layers), features.shape[1])
+    row = {
+        "epoch": 1,
+        **validate(model, features, train_labels).row(prefix=""),
+        **validate(model, validation, validation_labels, calibrate=True).row(),
+    }
+    path = {"chosen": found.strength, "path": [asdict(point) for point in found.path]}
+    return PhaseResult(
+        layers, recipe, [row], 1, found.seconds, _trainable_parameters(model), row["temperature"], path
     )
-    return PhaseResult(layers, recipe, fit.history, fit.best_epoch, fit.seconds)
 
 
-def _quality(layers, features, labels) -> tuple[float, float]:
-    """Mean negative log-likelihood and accuracy of a head on features in memory."""
-    shares = keras.ops.convert_to_numpy(head_model(layers, features.shape[1])(features, training=False))
-    likelihood = shares[np.arange(len(labels)), labels].astype(np.float64)
-    return float(-np.log(np.maximum(likelihood, 1e-15)).mean()), float(
-        (shares.argmax(axis=1) == labels).mean()
+def _of_gradient(fitted: Fitted, layers: list, recipe: Recipe, model: keras.Model) -> PhaseResult:
+    return PhaseResult(
+        layers,
+        recipe,
+        fitted.history,
+        fitted.best_epoch,
+        fitted.seconds,
+        _trainable_parameters(model),
+        min(fitted.history, key=lambda row: row["val_loss"])["temperature"],
+        before=fitted.before,
+        stopped=fitted.stopped,
     )
+
+
+def _trainable_parameters(model: keras.Model) -> int:
+    return sum(math.prod(weight.shape) for weight in model.trainable_weights)
+
+
+def _needs_gradient(recipe: Recipe) -> bool:
+    head, loss = recipe.head, recipe.loss
+    return bool(
+        head.hidden
+        or head.batch_norm
+        or head.dropout
+        or loss.label_smoothing
+        or loss.focal
+        or recipe.augment.mixup
+    )
+
+
+def _without_part_in_a_linear_fit(recipe: Recipe) -> list[str]:
+    """Settings that change nothing, as there is no phase 2 in which they could have their part."""
+    head, loss = recipe.head, recipe.loss
+    given = {
+        "augment.views": recipe.augment.views,
+        "head.dropout": head.dropout,
+        "head.l2": head.l2,
+        "loss.label_smoothing": loss.label_smoothing,
+        "loss.focal": loss.focal,
+    }
+    return [key for key, value in given.items() if value and not recipe.finetune.epochs]
+
+
+def _refuse_cutmix_of_vectors(recipe: Recipe) -> None:
+    """Where there is no fine-tuning, in which it could have its part."""
+    if recipe.augment.cutmix and not recipe.finetune.epochs:
+        raise RecipeError(
+            "augment.cutmix cuts rectangles, but a head is trained on features without height and width. "
+            "Take augment.mixup, or fine-tune (finetune.epochs)"
+        )

@@ -16,13 +16,15 @@ from budwood.data.images import IMAGE_SUFFIXES
 from budwood.data.manifest import Manifest, Photo, Problem
 from budwood.errors import DataError
 
-_SPLITS = {
+SPLIT_NAMES = {
     "train": "train",
     "validation": "validation",
     "valid": "validation",
     "val": "validation",
     "test": "test",
 }
+"""What a split may be called, in lower case, and which one it is."""
+
 _LITTER = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx"}
 _LAYOUT = "Expected a folder for each class, such as DATA/cats/1.jpg and DATA/dogs/2.jpg"
 
@@ -59,7 +61,9 @@ def read_folder(root: str | os.PathLike) -> Manifest:
 
 def _find_splits(listing: "_Listing", children: "_Entries", root: str | os.PathLike) -> dict[str, str | None]:
     found = {
-        name: _SPLITS[name.lower()] for name, is_folder in children if is_folder and name.lower() in _SPLITS
+        name: SPLIT_NAMES[name.lower()]
+        for name, is_folder in children
+        if is_folder and name.lower() in SPLIT_NAMES
     }
     splits = set(found.values())
     if splits == {"validation", "test"}:

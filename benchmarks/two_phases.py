@@ -1,0 +1,111 @@
+"""Both phases of the two-phase lesson on MobileNetV2 at 224 px: Budwood against plain Keras, the same splits, one run.
+
+    python -m benchmarks.two_phases              five splits: hours, nearly all of them plain Keras's
+    python -m benchmarks.two_phases --quick      one split, one epoch of plain Keras's phase 1 and two of its phase 2
+
+Plain Keras: a frozen network with a new head for 8 epochs, then the top 30 % of its layers at 1e-5 for at most 10,
+early stopping after 3, augmentation throughout. Budwood: the default recipe on the same network and the same layers.
+"""
+
+import argparse
+import os
+import shutil
+import statistics
+import sys
+from pathlib import Path
+
+from benchmarks.against_keras import FOLDER, link_tree, paired_difference
+from benchmarks.processes import python
+from budwood.files import read_csv, read_json
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--finetune", type=int, default=10)
+    arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.splits, arguments.epochs, arguments.finetune = 1, 1, 2
+    material = Path(os.environ.get("BUDWOOD_TEST_DATA", "../shared")).resolve()
+    weights = material / "weights" / "mobilenet_v2_1.0_224_no_top.weights.h5"
+    data = material / "datasets" / "flower_photos"
+    if not data.is_dir() or not weights.is_file():
+        sys.exit(f"the benchmark needs {data} and {weights}: set BUDWOOD_TEST_DATA")
+    minutes = arguments.splits * (arguments.epochs * 1.8 + arguments.finetune * 2.3 + 5)
+    print(f"{arguments.splits} splits: about {minutes:.0f} minutes on two cores.", flush=True)
+    FOLDER.mkdir(exist_ok=True)
+    results = []
+    for seed in range(arguments.splits):
+        tree = link_tree(data, seed)
+        sides = [
+            lambda tree=tree: measure_keras(tree, weights, arguments.epochs, arguments.finetune),
+            lambda tree=tree: measure_budwood(tree, weights),
+        ]
+        # Alternately first and second, so that a machine that warms up or is shared favours neither.
+        measured = {}
+        for side in sides if seed % 2 == 0 else sides[::-1]:
+            measured |= side()
+        results.append(measured)
+        report(seed, measured)
+    report_all(results, arguments.quick)
+
+
+def measure_keras(tree: Path, weights: Path, epochs: int, finetune: int) -> dict:
+    result = FOLDER / "keras.json"
+    arguments = [tree, "--weights", weights, "--epochs", epochs, "--finetune", finetune, "--json", result]
+    cost = python("benchmarks.plain_keras", *arguments)
+    found = read_json(result)
+    per_epoch = found["seconds"]["finetune"] / found["finetune_epochs"]
+    return {"keras": cost, "keras_epoch": per_epoch, "keras_correct": found["correct"], "keras_stages": found}
+
+
+def measure_budwood(tree: Path, weights: Path) -> dict:
+    """From nothing cached."""
+    cache, folder = FOLDER / "cache-two", FOLDER / "run-two"
+    shutil.rmtree(cache, ignore_errors=True)
+    arguments = ["train", tree, "-o", folder, "--overwrite", "--quiet"]
+    arguments += ["--backbone", "mobilenet_v2", "--weights", weights]
+    cost = python("budwood.cli", *arguments, environment={"BUDWOOD_CACHE": str(cache.resolve())})
+    rows = [row for row in read_csv(folder / "predictions.csv") if row["split"] == "test"]
+    phase = read_json(folder / "metrics.json")["phases"][1]
+    return {
+        "budwood": cost,
+        "budwood_epoch": phase["seconds"] / phase["epochs"],
+        "budwood_stages": read_json(folder / "run.json")["stages"],
+        "budwood_correct": {row["name"]: int(row["correct"]) for row in rows},
+    }
+
+
+def report(seed: int, measured: dict) -> None:
+    accuracy = {side: statistics.mean(measured[f"{side}_correct"].values()) for side in ("keras", "budwood")}
+    seconds = {side: measured[side].seconds for side in ("keras", "budwood")}
+    stages = ", ".join(f"{stage['name']} {stage['seconds']:.0f}" for stage in measured["budwood_stages"])
+    print(
+        f"split {seed}: plain Keras {seconds['keras']:.0f} s ({measured['keras_epoch']:.1f} s an epoch of phase 2, "
+        f"{measured['keras_stages']['finetune_epochs']} epochs), {accuracy['keras']:.1%}; "
+        f"Budwood {seconds['budwood']:.0f} s ({measured['budwood_epoch']:.1f} s an epoch; {stages}), "
+        f"{accuracy['budwood']:.1%}; {seconds['keras'] / seconds['budwood']:.1f}x in all, "
+        f"{measured['keras_epoch'] / measured['budwood_epoch']:.1f}x an epoch",
+        flush=True,
+    )
+
+
+def report_all(results: list[dict], quick: bool) -> None:
+    whole = [measured["keras"].seconds / measured["budwood"].seconds for measured in results]
+    epoch = [measured["keras_epoch"] / measured["budwood_epoch"] for measured in results]
+    print(f"an epoch of phase 2: {statistics.mean(epoch):.1f}x ({min(epoch):.1f}x to {max(epoch):.1f}x)")
+    if quick:
+        print("QUICK: plain Keras did not run to its end, so the whole and the accuracies are not compared")
+        return
+    print(f"both phases: {statistics.mean(whole):.1f}x ({min(whole):.1f}x to {max(whole):.1f}x)")
+    difference, low, high, n = paired_difference(results)
+    print(
+        f"Budwood minus plain Keras on the same {n} test predictions: {difference:+.2%} "
+        f"(95 % {low:+.2%} to {high:+.2%})"
+    )
+
+
+if __name__ == "__main__":
+    main()

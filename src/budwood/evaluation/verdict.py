@@ -1,0 +1,78 @@
+"""Did fine-tuning help? What the two phases, right and wrong on the same photos, allow to be said."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool
+
+from budwood.evaluation.statistics import PairedDifference, paired_difference
+
+METHOD = "McNemar's exact test (1947), two-sided; adjusted Wald interval of Bonett and Price (2012), 95 %"
+LEVEL = 0.05
+
+
+def compare_phases(
+    correct_before: Bool[np.ndarray, "n"], correct_after: Bool[np.ndarray, "n"], *, split: str = "test"
+) -> dict[str, Any]:
+    """What `metrics.json` says under `verdict`: how fine-tuning changed the accuracy, and how sure that is.
+
+    A change is called one only where the interval leaves 0 out and the test agrees; otherwise nobody can tell.
+
+    Args:
+        correct_before: whether phase "frozen" is right, photo by photo, one photo or more.
+        correct_after: whether phase "finetune" is right on the same photos.
+        split: where the photos come from. Of "validation" photos the words say that they also chose the epoch.
+
+    Returns:
+        difference (accuracy after minus before, in [-1, 1]), interval (its lower and upper end), p, method,
+        n (photos), words.
+
+    >>> before, after = np.arange(367) < 330, np.arange(367) < 345
+    >>> compare_phases(before, after)["words"].partition(" on ")[0]
+    'Fine-tuning helped: +4.1 points of accuracy'
+    """
+    pair = paired_difference(correct_after, correct_before)
+    gained, lost = int((correct_after & ~correct_before).sum()), int((correct_before & ~correct_after).sum())
+    words = f"{_finding(pair, split)} {_exchange(gained, lost)}"
+    if split == "validation":
+        words += " These photos also chose the epoch that was kept, which may flatter fine-tuning."
+    return {
+        "difference": pair.difference,
+        "interval": [pair.low, pair.high],
+        "p": pair.p,
+        "method": METHOD,
+        "n": pair.n,
+        "words": words,
+    }
+
+
+def _finding(pair: PairedDifference, split: str) -> str:
+    difference, low, high = _points(pair.difference, pair.low, pair.high)
+    gap = f"{'+' if pair.difference > 0 else ''}{difference} points of accuracy"
+    photos = f"{pair.n:,} {split} photo{'' if pair.n == 1 else 's'}"
+    p = "p < 0.001" if pair.p < 0.001 else f"p = {pair.p:.2g}"
+    interval_tells, test_tells = not pair.low <= 0 <= pair.high, pair.p < LEVEL
+    if interval_tells and test_tells:
+        verb = "helped" if pair.difference > 0 else "did harm"
+        return f"Fine-tuning {verb}: {gap} on {photos} (95 % interval {low} to {high}, {p})."
+    finding = (
+        f"Cannot tell whether fine-tuning helped: {gap} on {photos}, "
+        f"and the truth may lie anywhere between {low} and {high} (95 % interval, {p})."
+    )
+    if interval_tells != test_tells:
+        finding += " The interval and the test do not agree, so this is a close call."
+    return finding
+
+
+def _exchange(gained: int, lost: int) -> str:
+    if not gained and not lost:
+        return "Both phases are right on the same photos."
+    return f"{gained:,} photo{'' if gained == 1 else 's'} became right, {lost:,} became wrong."
+
+
+def _points(*shares: float) -> list[str]:
+    """Shares as percentage points, with as many decimals as it takes that only nothing reads 0."""
+    points = [100 * share for share in shares]
+    digits = next((d for d in (1, 2) if all(round(point, d) or not point for point in points)), 3)
+    # Adding 0 turns -0 into 0.
+    return [f"{round(point, digits) + 0.0:.{digits}f}" for point in points]

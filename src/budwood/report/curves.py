@@ -1,0 +1,117 @@
+"""Learning curves: a training's epochs as charts and as a table."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from budwood.report import words
+from budwood.report.charts import Line, line_chart
+
+TRACKED: list[tuple[str, str, Callable[[float], str]]] = [
+    ("Loss", "loss", "{:.3g}".format),
+    ("Accuracy", "accuracy", words.whole_percent),
+    ("Top-5 accuracy", "top5_accuracy", words.whole_percent),
+]
+
+
+def learning_curves(
+    history: Sequence[Mapping[str, Any]],
+    *,
+    mark: tuple[float, str] | None = None,
+    start: tuple[float, str] | None = None,
+    told: str,
+) -> list[tuple[str, Markup]]:
+    """One chart for each figure that was tracked: its title, and validation and train against the epoch.
+
+    Args:
+        history: rows of `history.csv`.
+        mark: the epoch whose weights were kept, and its name in the chart.
+        start: where fine-tuning starts, between two epochs, and its name in the chart.
+        told: what mark and start show, in words.
+    """
+    epochs = [float(row["epoch"]) for row in history]
+    charts = []
+    for title, key, show in _tracked(history):
+        lines = [
+            Line("validation", epochs, column(history, f"val_{key}")),
+            Line("train", epochs, column(history, key), style="second"),
+        ]
+        said = " ".join(f"{line.name}: {course(line, show)}" for line in lines)
+        chart = line_chart(
+            lines,
+            alt=f"{title} against epoch. {said} {told}",
+            x_label="epoch",
+            y_label=title.lower(),
+            show=show,
+            mark=mark if mark and mark[0] in epochs else None,
+            start=start,
+        )
+        charts.append((title, chart))
+    return charts
+
+
+def epoch_table(
+    history: Sequence[Mapping[str, Any]], remarks: Mapping[int, str], *, with_phase: bool = False
+) -> dict[str, Any]:
+    """The figures behind the curves: `columns`, and `rows` of text. `remarks` stand beside their epochs."""
+    tracked = _tracked(history)
+    columns = [f"{part} {title.lower()}" for part in ("train", "validation") for title, _, _ in tracked]
+    rows = []
+    for row in history:
+        epoch = f"{row['epoch']}" + (f" ({remarks[row['epoch']]})" if row["epoch"] in remarks else "")
+        figures = [
+            (decimals if key == "loss" else percent)(row.get(prefix + key))
+            for prefix in ("", "val_")
+            for _, key, _ in tracked
+        ]
+        rate = row.get("learning_rate", math.nan)
+        rows.append(
+            [
+                *([row["phase"]] if with_phase else []),
+                epoch,
+                *figures,
+                f"{rate:.2g}" if math.isfinite(rate) else "–",
+            ]
+        )
+    return {
+        "columns": [*(["phase"] if with_phase else []), "epoch", *columns, "learning rate"],
+        "rows": rows,
+    }
+
+
+def _tracked(history: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, Callable[[float], str]]]:
+    """Loss and accuracy always; the top-5 accuracy where there is one, which needs more than five classes."""
+    return [
+        figure
+        for figure in TRACKED
+        if figure[1] != "top5_accuracy"
+        or any(math.isfinite(y) for prefix in ("", "val_") for y in column(history, prefix + figure[1]))
+    ]
+
+
+def course(line: Line, show: Callable[[float], str]) -> str:
+    """Where a curve begins, ends, and what it lies between, in words."""
+    points = line.points()
+    if not points:
+        return "no finite values."
+    values = [y for _, y, _ in points]
+    return (
+        f"from {show(values[0])} to {show(values[-1])}, between {show(min(values))} and {show(max(values))}."
+    )
+
+
+def column(rows: Sequence[Mapping[str, Any]], key: str, default: float = math.nan) -> list[float]:
+    """One figure of every row; `default` where it is missing."""
+    return [float(value) if (value := row.get(key)) is not None else default for row in rows]
+
+
+def decimals(value: float | None) -> str:
+    """A loss with four decimals."""
+    return "–" if value is None or not math.isfinite(value) else f"{value:.4f}"
+
+
+def percent(share: float | None) -> str:
+    """A share as a percentage, a dash where there is none."""
+    return "–" if share is None else words.percent(share)

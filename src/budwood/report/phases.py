@@ -1,0 +1,140 @@
+"""Both phases of a training: what each gave, what their difference is worth, and which layers were trained."""
+
+from typing import Any
+
+import numpy as np
+
+from budwood.report import settings, words
+from budwood.report.contents import START, Contents
+from budwood.report.curves import decimals, epoch_table, learning_curves, percent
+
+TITLES = {START: "Before", "frozen": "Frozen backbone", "finetune": "Fine-tuning"}
+
+
+def describe_phases(contents: Contents) -> dict[str, Any] | None:
+    """What the report says of a training with fine-tuning; None for one without."""
+    if "finetune" not in contents.phases:
+        return None
+    kept = contents.best_epoch(contents.kept)
+    best = {contents.best_epoch(name): "best of its phase" for name in contents.phases}
+    first, name = _start(contents)
+    return {
+        "lead": _lead(contents),
+        "curves": _reading(contents),
+        "difference": _difference(contents),
+        "phases": _phase_table(contents),
+        "charts": learning_curves(
+            contents.history,
+            mark=(float(kept), f"kept: {kept}"),
+            start=(first - 0.5, name) if first else None,
+            told=(f"F{name[1:]} with epoch {first}. " if first else "") + f"Kept epoch: {kept}.",
+        ),
+        **epoch_table(contents.history, best | {kept: "kept"}, with_phase=True),
+        "layers": _layer_table(contents),
+        "notes": contents.run.get("notes", []),
+    }
+
+
+def _start(contents: Contents) -> tuple[int | None, str]:
+    """The first epoch of fine-tuning, None where none stands before or after it, and what happens there."""
+    tuned = contents.epochs("finetune")
+    before = contents.history[: len(contents.history) - len(tuned)]
+    goes_on = any(row["phase"] == "finetune" for row in before)
+    name = f"fine-tuning {'goes on' if goes_on else 'starts'}"
+    return (tuned[0]["epoch"] if tuned and before else None), name
+
+
+def _lead(contents: Contents) -> str:
+    frozen, finetune = (contents.recipe.get(name, {}) for name in ("frozen", "finetune"))
+    fit = f"{words.count(len(contents.epochs('frozen')), 'epoch')} with {frozen.get('optimizer')}"
+    if START in contents.phases:
+        first = f"This run went on from the model of the run {words.name(contents.run.get('from', '?'))}."
+    elif "frozen" in contents.phases:
+        first = (
+            "The head was trained first, on features of the frozen backbone "
+            f"({fit if contents.chosen is None else 'a logistic regression'})."
+        )
+    else:
+        first = "No head was trained before."
+    unfrozen = contents.phases["finetune"].get("unfrozen_layers") or []
+    rate = np.format_float_positional(finetune.get("learning_rate", 0.0), trim="-")
+    return words.sentences(
+        first,
+        f"Fine-tuning then trained {settings.unfrozen(unfrozen, finetune)}: "
+        f"{words.count(len(contents.epochs('finetune')), 'epoch')} with {finetune.get('optimizer')} "
+        f"at a learning rate of {rate}.",
+        "The phase with the lower validation loss was kept." if len(contents.phases) > 1 else "",
+    )
+
+
+def _reading(contents: Contents) -> list[str]:
+    """What one should know to read the learning curves."""
+    varied = settings.augmentation(contents.recipe.get("augment", {}))
+    if not varied:
+        varied = "The training photos were not varied: there is no augmentation."
+    elif contents.chosen is not None:
+        varied += " The logistic regression saw the plain photos alone."
+    best = contents.best_epoch(contents.kept)
+    gap = [
+        f"At epoch {best}, which was kept, {percent(row.get('accuracy'))} of the training photos and "
+        f"{percent(row.get('val_accuracy'))} of the validation photos were classified correctly."
+        for row in contents.history
+        if row["epoch"] == best
+    ]
+    return [*gap, varied, *filter(None, [settings.training_loss(contents.recipe)])]
+
+
+def _difference(contents: Contents) -> dict[str, Any] | None:
+    """The verdict's interval as places on a scale around 0, in percent of its width."""
+    verdict = contents.metrics.get("verdict") or {}
+    if verdict.get("difference") is None:
+        return None
+    low, high = verdict["interval"]
+    end = max(abs(low), abs(high), 0.01) * 1.2
+    left, value, right = (50 + 50 * share / end for share in (low, verdict["difference"], high))
+    return {
+        "left": left,
+        "width": right - left,
+        "value": value,
+        "end": f"{100 * end:.1f}",
+        "title": f"Accuracy after fine-tuning minus before, on {words.count(verdict['n'], f'{contents.judged} photo')}",
+        "method": verdict["method"],
+    }
+
+
+def _phase_table(contents: Contents) -> dict[str, Any]:
+    """A column for each phase, a row for each of its figures."""
+    phases = contents.phases
+    figures = [
+        ("Epochs", [f"{phase.get('epochs', 0):,}" for phase in phases.values()]),
+        ("Best epoch", [f"{contents.best_epoch(name)}" for name in phases]),
+        ("Time", [words.duration(phase.get("seconds", 0)) for phase in phases.values()]),
+        ("Trainable parameters", [f"{phase.get('trainable_parameters', 0):,}" for phase in phases.values()]),
+        ("Validation loss", [decimals(phase.get("validation_loss")) for phase in phases.values()]),
+        ("Validation accuracy", [percent(phase.get("validation_accuracy")) for phase in phases.values()]),
+    ]
+    if contents.has_test:
+        figures.append(("Test accuracy", [percent(phase.get("test_accuracy")) for phase in phases.values()]))
+    return {
+        "titles": [TITLES.get(name, name) for name in phases],
+        "kept": [name == contents.kept for name in phases],
+        "figures": figures,
+    }
+
+
+def _layer_table(contents: Contents) -> dict[str, Any] | None:
+    """Every layer, bottom first, and what their sums are; None for a run that did not list them."""
+    layers = contents.layers
+    if not layers:
+        return None
+    trained = [layer for layer in layers if layer.trained]
+    boundary = next((layer.name for layer in layers if layer.part == "trainable"), None)
+    return {
+        "title": (
+            f"Layers: {len(trained):,} of {len(layers):,} were trained, "
+            f"with {sum(layer.parameters for layer in trained):,} of "
+            f"{sum(layer.parameters for layer in layers):,} parameters"
+        ),
+        "rows": layers,
+        "boundary": boundary,
+    }

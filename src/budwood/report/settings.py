@@ -1,0 +1,86 @@
+"""The recipe's settings of the training, said in sentences."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from budwood.report import words
+
+# Setting, how many percent or degrees its unit is, and what it does, in the order in which it is told.
+CHANGES: list[tuple[str, float, str]] = [
+    ("rotation", 360, "turned by up to {:g} degrees"),
+    ("zoom", 100, "scaled by up to {:g} %"),
+    ("height", 100, "stretched in height by up to {:g} %"),
+    ("width", 100, "stretched in width by up to {:g} %"),
+    ("translation", 100, "shifted by up to {:g} % of the side"),
+    ("crop", 100, "cropped to no less than {:g} % of the area"),
+    ("brightness", 1, "brighter or darker by up to {:g} of 255"),
+    ("channel_brightness", 1, "each colour channel brighter or darker by up to {:g} of 255"),
+    ("contrast", 100, "contrast changed by up to {:g} %"),
+    ("noise", 1, "noise of standard deviation {:g} of 255"),
+    ("downsample", 100, "resolution lowered to no less than {:g} %"),
+]
+
+
+def augmentation(augment: Mapping[str, Any]) -> str:
+    """How the training photos were varied, from the recipe's section `augment`; "" where they were not.
+
+    >>> augmentation({"views": "per-epoch", "horizontal_flip": True, "rotation": 0.1})
+    'Every epoch showed a new view of each training photo: mirrored left to right or not, turned by up to 36 degrees.'
+    """
+    sentences, views = [], augment.get("views", 0)
+    if views == "per-epoch" or views > 1:
+        shown = "a new view" if views == "per-epoch" else f"one of {views:,} views"
+        beside = ", beside the plain one" if augment.get("originals") else ""
+        changes = _changes(augment)
+        sentences.append(
+            f"Every epoch showed {shown} of each training photo{beside}: "
+            f"{', '.join(changes) if changes else 'always the plain one, for no change was asked for'}."
+        )
+    mixes = [f"{name} (alpha {augment[name]:g})" for name in ("mixup", "cutmix") if augment.get(name)]
+    if mixes:
+        sentences.append(f"The photos of a batch were mixed with one another by {words.listing(mixes)}.")
+    return " ".join(sentences)
+
+
+def _changes(augment: Mapping[str, Any]) -> list[str]:
+    flips = [("horizontal_flip", "left to right"), ("vertical_flip", "top to bottom")]
+    ways = [way for key, way in flips if augment.get(key)]
+    changes = [f"mirrored {words.listing(ways)} or not"] if ways else []
+    changes += [text.format(augment[key] * unit) for key, unit, text in CHANGES if augment.get(key)]
+    if operations := augment.get("rand_augment"):
+        changes.append(
+            f"{words.count(operations, 'operation')} of RandAugment of strength {augment.get('rand_magnitude', 0):g}"
+        )
+    return [change.replace(" %", f"{words.NO_BREAK}%") for change in changes]
+
+
+def training_loss(recipe: Mapping[str, Any]) -> str:
+    """What the training loss holds beside the plain loss of the validation photos; "" where there is nothing.
+
+    >>> training_loss({"loss": {"label_smoothing": 0.1}, "head": {"l2": 1e-4}})
+    'The training loss includes label smoothing and an L2 penalty, the validation loss does not.'
+    """
+    loss = recipe.get("loss", {})
+    parts = [
+        ("label smoothing", loss.get("label_smoothing")),
+        ("the weights of the classes", loss.get("class_weights", "none") != "none"),
+        ("the focal factor", loss.get("focal")),
+        ("an L2 penalty", recipe.get("head", {}).get("l2")),
+    ]
+    held = [name for name, is_held in parts if is_held]
+    return f"The training loss includes {words.listing(held)}, the validation loss does not." if held else ""
+
+
+def unfrozen(layers: Sequence[str], finetune: Mapping[str, Any]) -> str:
+    """What of the backbone was trained, from the names of the layers that were, bottom first.
+
+    >>> unfrozen(["block_16_expand", "Conv_1"], {"batch_norm": "frozen"})
+    'the head and the backbone from “block_16_expand” upwards (2 layers with weights; BatchNorm kept as it was)'
+    """
+    if not layers:
+        return "the head alone"
+    batch_norm = "trained too" if finetune.get("batch_norm") == "train" else "kept as it was"
+    return (
+        f"the head and the backbone from {words.name(layers[0])} upwards "
+        f"({words.count(len(layers), 'layer')} with weights; BatchNorm {batch_norm})"
+    )

@@ -1,0 +1,172 @@
+"""Checkpoints: what a killed training goes on from, and the weights of epochs, as NumPy archives without pickles.
+
+<phase>-last.npz    everything that the next epoch depends on
+<phase>-best.npz    weights of the best epoch so far, `<layer>/<number>`
+<phase>-0007.npz    weights of epoch 7: the latest one, and where all are kept those before it
+"""
+
+import json
+import zipfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+import numpy as np
+from keras import ops
+
+from budwood.errors import RunError
+from budwood.files import whole_file
+
+STATE = "state"
+"""The entry that holds JSON."""
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """The checkpoints of one phase of a training.
+
+    Args:
+        folder: where they lie; made when the first one is written.
+        phase: its name begins those of the files.
+        identity: what must be the same for a training to go on from a checkpoint, such as recipe, data and versions.
+        keep: "all" keeps the weights of every epoch, "best" of the best and of the latest one alone.
+    """
+
+    folder: Path
+    phase: str
+    identity: Mapping[str, str]
+    keep: Literal["best", "all"] = "best"
+
+    def path(self, epoch: int | Literal["last", "best"]) -> Path:
+        """Where a checkpoint lies.
+
+        >>> Checkpoints(Path("checkpoints"), "finetune", {}).path(7).name
+        'finetune-0007.npz'
+        """
+        name = epoch if isinstance(epoch, str) else f"{epoch:04}"
+        return self.folder / f"{self.phase}-{name}.npz"
+
+    def write_weights(self, model: keras.Model, epoch: int, row: Mapping[str, Any], is_best: bool) -> None:
+        """Keeps the model's weights as those of the epoch, whose row of the history they carry along."""
+        state = {"phase": self.phase, "epoch": epoch, "row": dict(row), "identity": dict(self.identity)}
+        if is_best:
+            _write(self.path("best"), state, layer_weights(model))
+        _write(self.path(epoch), state, layer_weights(model))
+        if self.keep == "best":
+            self.path(epoch - 1).unlink(missing_ok=True)
+
+    def write_last(self, state: Mapping[str, Any], arrays: Arrays) -> None:
+        """Keeps what the next epoch depends on, in place of the last one's."""
+        _write(self.path("last"), {**state, "identity": dict(self.identity)}, arrays)
+
+    def read_last(
+        self, note: Callable[[str], None] = lambda line: None
+    ) -> tuple[dict[str, Any], Arrays] | None:
+        """What `write_last` kept, or None where there is none, or none that can be read: `note` is told of that.
+
+        Raises RunError where it is of a training with another identity.
+        """
+        path = self.path("last")
+        # What a killed process was writing.
+        for left in self.folder.glob(".*.part.npz"):
+            left.unlink(missing_ok=True)
+        if not path.exists():
+            return None
+        try:
+            state, arrays = read(path)
+            found = dict(state["identity"])
+        except (RunError, KeyError, TypeError, ValueError) as error:
+            note(f"the checkpoint {path.name} is damaged ({error}): phase {self.phase} starts anew")
+            return None
+        if found != dict(self.identity):
+            raise RunError(
+                f"the checkpoint {path} is of another training: {_differences(found, self.identity)}. "
+                "Put that back and resume, or train anew with --overwrite or in another directory"
+            )
+        return state, arrays
+
+    def remove_last(self) -> None:
+        """Removes what only a training that goes on would need."""
+        self.path("last").unlink(missing_ok=True)
+
+
+def kept_epochs(folder: Path) -> dict[int, Path]:
+    """Where the weights of each epoch lie that was kept, of all phases. Damaged files are left out."""
+    kept = {}
+    for file in sorted(folder.glob("*.npz")):
+        if not file.stem.endswith("-last"):
+            with (
+                suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile),
+                file.open("rb") as content,
+                np.load(content, allow_pickle=False) as archive,
+            ):
+                kept[int(json.loads(archive[STATE].tobytes())["epoch"])] = file
+    return kept
+
+
+def layer_weights(model: keras.Model) -> Arrays:
+    """Every weight of a flat model by `<layer>/<number>`, statistics included."""
+    return {
+        f"{layer.name}/{number}": ops.convert_to_numpy(weight)
+        for layer in model.layers
+        for number, weight in enumerate(layer.weights)
+    }
+
+
+def apply_weights(model: keras.Model, file: Path) -> dict[str, Any]:
+    """Sets weights of the model to those of an epoch, layer by layer by name; layers that the file lacks stay.
+
+    Returns:
+        What the file says of itself: phase, epoch, row (of the history).
+
+    Raises:
+        RunError: the file cannot be read, or is another network's. The model is then as it was.
+    """
+    state, arrays = read(file)
+    weights = {
+        f"{layer.name}/{number}": weight
+        for layer in model.layers
+        for number, weight in enumerate(layer.weights)
+    }
+    for name, array in arrays.items():
+        if name not in weights or tuple(weights[name].shape) != array.shape:
+            here = f"shape {tuple(weights[name].shape)}" if name in weights else "none of that name"
+            raise RunError(
+                f"{file} does not fit the model: it holds {name} of shape {array.shape}, the model has {here}. "
+                "Give a checkpoint of a training with this backbone and head"
+            )
+    for name, array in arrays.items():
+        weights[name].assign(array)
+    return {key: state.get(key) for key in ("phase", "epoch", "row")}
+
+
+def read(file: Path) -> tuple[dict[str, Any], Arrays]:
+    """State and arrays of a checkpoint. Raises RunError where it is missing or damaged."""
+    try:
+        with file.open("rb") as content, np.load(content, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        state = json.loads(arrays.pop(STATE).tobytes())
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise RunError(
+            f"cannot read the checkpoint {file}: {error}. Give another one, or train again"
+        ) from error
+    return state, arrays
+
+
+def _write(path: Path, state: Mapping[str, Any], arrays: Arrays) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = np.frombuffer(json.dumps(state).encode(), np.uint8)
+    with whole_file(path) as aside, aside.open("wb") as file:
+        np.savez(file, allow_pickle=False, **{STATE: text}, **arrays)
+
+
+def _differences(found: Mapping[str, str], wanted: Mapping[str, str]) -> str:
+    keys = [key for key in {**found, **wanted} if found.get(key) != wanted.get(key)]
+    return "; ".join(
+        f"{key} was {found.get(key, 'not there')}, now it is {wanted.get(key, 'not there')}" for key in keys
+    )

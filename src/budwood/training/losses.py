@@ -1,0 +1,100 @@
+"""What gradient steps make smaller: losses, their targets and weights, and what the epochs are measured by.
+
+Targets are shares of every class, one-hot where nothing is mixed; so label smoothing, focal loss, class weights and
+mixing work together, and for one logit as for one per class.
+"""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+from jaxtyping import Float32, Float64, Int
+from keras import ops
+
+from budwood.errors import RecipeError, did_you_mean
+from budwood.recipe import Loss
+
+TOP = 5
+"""Top-5 accuracy is told where there are more classes than this."""
+
+
+def make_loss(loss: Loss, num_logits: int) -> keras.losses.Loss:
+    """The loss from logits `(n, num_logits)` and shares of as many classes; for one logit, of the second class.
+
+    >>> make_loss(Loss(label_smoothing=0.1), num_logits=3).name
+    'categorical_crossentropy'
+    """
+    options = {"from_logits": True, "label_smoothing": loss.label_smoothing}
+    if num_logits == 1 and loss.focal:
+        return keras.losses.BinaryFocalCrossentropy(gamma=loss.focal, **options)
+    if num_logits == 1:
+        return keras.losses.BinaryCrossentropy(**options)
+    if loss.focal:
+        # Alpha of 1: gamma alone, so that gamma 0 is cross-entropy. Class weights are their own setting.
+        return keras.losses.CategoricalFocalCrossentropy(alpha=1.0, gamma=loss.focal, **options)
+    return keras.losses.CategoricalCrossentropy(**options)
+
+
+def make_metrics(num_logits: int, num_classes: int) -> list[keras.metrics.Metric]:
+    """Accuracy, and top-5 accuracy of more than five classes. Of mixed targets the largest share counts."""
+    if num_logits == 1:
+        return [keras.metrics.MeanMetricWrapper(_single_logit_accuracy, name="accuracy")]
+    metrics: list[keras.metrics.Metric] = [keras.metrics.CategoricalAccuracy(name="accuracy")]
+    if num_classes > TOP:
+        metrics.append(keras.metrics.TopKCategoricalAccuracy(TOP, name="top5_accuracy"))
+    return metrics
+
+
+def _single_logit_accuracy(target, logit):
+    return ops.cast(ops.equal(target > 0.5, logit > 0), "float32")
+
+
+def one_hot(labels: Int[np.ndarray, "n"], num_classes: int) -> Float32[np.ndarray, "n classes"]:
+    """Shares of the classes that are 1 for the label and 0 elsewhere."""
+    return np.eye(num_classes, dtype=np.float32)[labels]
+
+
+def class_weights(
+    loss: Loss, labels: Int[np.ndarray, "n"], classes: Sequence[str]
+) -> Float64[np.ndarray, "classes"]:
+    """The weight of each class, whose mean over the training photos is 1.
+
+    Args:
+        loss: of it `class_weights`. "balanced" gives n / (classes * count), as scikit-learn does.
+        labels: class numbers of the training photos.
+        classes: their names, in order.
+
+    Raises:
+        RecipeError: a class that is not among the data's, or nothing but weights of 0.
+
+    >>> class_weights(Loss(class_weights="balanced"), np.array([0, 0, 0, 1]), ["daisy", "tulip"]).round(2).tolist()
+    [0.67, 2.0]
+    """
+    refuse_unknown_classes(loss, classes)
+    counts = np.bincount(labels, minlength=len(classes))
+    if loss.class_weights == "none":
+        return np.ones(len(classes))
+    if loss.class_weights == "balanced":
+        # A class without a photo has no say, whatever its weight.
+        weights = 1 / np.maximum(counts, 1)
+    else:
+        weights = np.array([loss.class_weights.get(name, 1.0) for name in classes])
+    total = weights @ counts
+    if not total:
+        raise RecipeError(
+            "loss.class_weights gives every class of the training photos the weight 0, so there is nothing to "
+            "learn. Give at least one of them a weight above 0"
+        )
+    return weights * counts.sum() / total
+
+
+def refuse_unknown_classes(loss: Loss, classes: Sequence[str]) -> None:
+    """Raises RecipeError where `loss.class_weights` names a class that the data do not have."""
+    if isinstance(loss.class_weights, str):
+        return
+    for name in loss.class_weights:
+        if name not in classes:
+            raise RecipeError(
+                f"loss.class_weights names a class `{name}` that the data do not have."
+                f"{did_you_mean(name, classes)} The classes are: {', '.join(classes)}"
+            )

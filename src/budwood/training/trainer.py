@@ -1,0 +1,158 @@
+"""A model being trained: its gradient steps, and all that the next step depends on, in arrays."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from budwood.progress import Stage
+from budwood.recipe import Augment, Finetune, Frozen, Loss
+from budwood.training.checkpoints import Arrays
+from budwood.training.feed import Feed
+from budwood.training.losses import class_weights, make_loss, make_metrics, one_hot
+from budwood.training.mixing import mix
+from budwood.training.optimizers import make_optimizer
+
+
+class Trainer:
+    """Trains a model of logits on a feed, epoch by epoch.
+
+    Args:
+        model: features in, logits `(None, classes)` out, or `(None, 1)` for the second of two classes.
+        feed: the training photos.
+        settings, loss: the recipe's.
+        classes: their names.
+        augment: of it mixup and cutmix.
+        seed: decides the order of the photos, the mixing and the dropout.
+        rates: multiples of the learning rate, by layer.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        feed: Feed,
+        settings: Frozen | Finetune,
+        loss: Loss,
+        *,
+        classes: Sequence[str],
+        augment: Augment,
+        seed: int,
+        rates: Mapping[str, float],
+    ):
+        self.model, self.feed, self.augment, self.seed = model, feed, augment, seed
+        self.batch_size, self.averages = settings.batch_size, settings.ema > 0
+        self.num_batches = math.ceil(len(feed.labels) / settings.batch_size)
+        self.num_classes, self.num_logits = len(classes), model.output.shape[-1]
+        self.weight_of_class = class_weights(loss, feed.labels, classes).astype(np.float32)
+        self.best: list[np.ndarray] = []
+        """The weights to keep, in the order of `model.weights`."""
+        model.compile(
+            optimizer=make_optimizer(settings, self.num_batches, model, rates),
+            loss=make_loss(loss, self.num_logits),
+            metrics=make_metrics(self.num_logits, self.num_classes),
+            # XLA compiles for longer than a head trains, and its steps on a CPU are slower.
+            jit_compile=False,
+        )
+        model.optimizer.build(model.trainable_variables)
+
+    def seed_random_layers(self, *seeds: int) -> None:
+        """Sets what dropout and the like draw from to what the seeds say, whatever was drawn before."""
+        weights = {id(weight) for weight in self.model.weights}
+        states = [variable for variable in self.model.variables if id(variable) not in weights]
+        for number, state in enumerate(states):
+            rng = np.random.default_rng([self.seed, *seeds, number])
+            state.assign(rng.integers(2**31, size=tuple(state.shape)))
+
+    def run_epoch(self, epoch: int, watchers: keras.callbacks.CallbackList, stage: Stage) -> dict[str, float]:
+        """One pass over the rows of the feed; the mean of each figure. It ends early where the loss is not finite."""
+        labels, size = self.feed.labels, self.batch_size
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(labels))
+        totals: dict[str, float] = {"loss": 0.0}
+        with _closing(self.feed.batches(epoch, order, size)) as batches:
+            for number, rows in enumerate(batches):
+                watchers.on_train_batch_begin(number)
+                chosen = order[number * size : (number + 1) * size]
+                features, targets = mix(
+                    np.asarray(rows, np.float32),
+                    one_hot(labels[chosen], self.num_classes),
+                    self.augment,
+                    np.random.default_rng([self.seed, epoch, number]),
+                )
+                logs = self.model.train_on_batch(
+                    features,
+                    # Of one logit, the share of the second class.
+                    targets[:, -self.num_logits :],
+                    targets @ self.weight_of_class,
+                    return_dict=True,
+                )
+                for key, value in logs.items():
+                    totals[key] = totals.get(key, 0.0) + float(value) * len(chosen)
+                watchers.on_train_batch_end(number, logs)
+                stage.advance()
+                if not math.isfinite(totals["loss"]):
+                    break
+        return {key: total / len(labels) for key, total in totals.items()}
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """The model with the moving average of its weights, where one is asked for; then with the raw ones again."""
+        if not self.averages:
+            yield
+            return
+        variables = self.model.trainable_variables
+        raw = [ops.convert_to_numpy(variable) for variable in variables]
+        self.model.optimizer.finalize_variable_values(variables)
+        try:
+            yield
+        finally:
+            for variable, value in zip(variables, raw, strict=True):
+                variable.assign(value)
+
+    def weights(self) -> list[np.ndarray]:
+        """Copies of `model.weights`."""
+        return [ops.convert_to_numpy(weight) for weight in self.model.weights]
+
+    def set_weights(self, weights: Sequence[np.ndarray]) -> None:
+        for weight, value in zip(self.model.weights, weights, strict=True):
+            weight.assign(value)
+
+    def arrays(self) -> Arrays:
+        """Everything that the next epoch depends on: variables of the model, seeds included, and of the optimizer; and
+        the weights to keep."""
+        best = {f"best/{number}": value for number, value in enumerate(self.best)}
+        return best | {key: ops.convert_to_numpy(variable) for key, variable in self._variables().items()}
+
+    def restore(self, arrays: Arrays) -> bool:
+        """Takes up what `arrays()` gave; false, and nothing is changed, where it does not fit."""
+        variables = self._variables()
+        best = {f"best/{number}": weight for number, weight in enumerate(self.model.weights)}
+        wanted = {key: tuple(value.shape) for key, value in (variables | best).items()}
+        if {key: array.shape for key, array in arrays.items()} != wanted:
+            return False
+        for key, variable in variables.items():
+            variable.assign(arrays[key])
+        self.best = [arrays[key] for key in best]
+        return True
+
+    def _variables(self) -> dict[str, Any]:
+        parts = {"model": self.model.variables, "optimizer": self.model.optimizer.variables}
+        return {
+            f"{part}/{number}": variable
+            for part, variables in parts.items()
+            for number, variable in enumerate(variables)
+        }
+
+
+@contextmanager
+def _closing(batches: Iterator[np.ndarray]) -> Iterator[Iterator[np.ndarray]]:
+    try:
+        yield batches
+    finally:
+        # Ends the thread that reads ahead; a plain iterator has none.
+        close = getattr(batches, "close", None)
+        if close:
+            close()

@@ -1,0 +1,176 @@
+import numpy as np
+import pytest
+
+from budwood import files
+from budwood.evaluation.verdict import compare_phases
+from budwood.report.contents import read_run
+from budwood.report.phases import describe_phases
+from budwood.report.words import NO_BREAK
+
+
+def describe(run, **changes):
+    metrics = files.read_json(run.folder / "metrics.json")
+    files.write_json(run.folder / "metrics.json", metrics | changes)
+    found = describe_phases(read_run(run.folder))
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("fit", ["linear", "gradient"])
+def test_describe_phases__one_phase_has_none(make_run, fit):
+    assert describe_phases(read_run(make_run(fit=fit).folder)) is None
+
+
+@pytest.mark.parametrize(("fit", "first", "kept"), [("gradient", 15, 22), ("linear", 2, 9)])
+def test_describe_phases__curves_of_both_with_a_line_between(make_run, fit, first, kept):
+    both = describe(make_run(fit=fit, finetuned=True))
+    assert [title for title, _ in both["charts"]] == ["Loss", "Accuracy"]
+    for _, chart in both["charts"]:
+        assert "fine-tuning starts" in chart
+        assert f"Fine-tuning starts with epoch {first}. Kept epoch: {kept}." in chart
+        assert chart.count("<circle") == 2 * (first - 1 + 10)
+    phases = [row[0] for row in both["rows"]]
+    assert phases == ["frozen"] * (first - 1) + ["finetune"] * 10
+    assert [row[1] for row in both["rows"] if "kept" in row[1]] == [f"{kept} (kept)"]
+
+
+def test_describe_phases__top5_with_more_than_five_classes(make_run):
+    both = describe(make_run([f"bird {i}" for i in range(8)], finetuned=True))
+    assert [title for title, _ in both["charts"]] == ["Loss", "Accuracy", "Top-5 accuracy"]
+    assert "validation top-5 accuracy" in both["columns"]
+
+
+def test_describe_phases__the_frozen_phase_may_be_the_better_one(make_run):
+    both = describe(make_run(fit="gradient", finetuned=True), chosen_phase="frozen")
+    assert both["phases"]["kept"] == [True, False]
+    remarks = [row[1] for row in both["rows"] if "(" in row[1]]
+    assert remarks == ["9 (kept)", "22 (best of its phase)"]
+    assert both["curves"][0].startswith("At epoch 9, which was kept")
+
+
+def test_describe_phases__figures_of_each_phase(make_run):
+    run = make_run(fit="gradient", finetuned=True)
+    phases = files.read_json(run.folder / "metrics.json")["phases"]
+    figures = dict(describe(run)["phases"]["figures"])
+    assert figures["Epochs"] == ["14", "10"]
+    assert figures["Best epoch"] == ["9", "22"]
+    assert figures["Time"] == ["2.1 s", "5 min 42 s"]
+    assert figures["Trainable parameters"] == [f"{phase['trainable_parameters']:,}" for phase in phases]
+    assert figures["Validation loss"] == ["0.2543", "0.2107"]
+    for split in ("validation", "test"):
+        shares = [f"{100 * phase[f'{split}_accuracy']:.1f}{NO_BREAK}%" for phase in phases]
+        assert figures[f"{split.title()} accuracy"] == shares
+
+
+def test_describe_phases__without_test(make_run):
+    both = describe(make_run(finetuned=True, test=False))
+    assert "Test accuracy" not in dict(both["phases"]["figures"])
+    assert "on 20 validation photos" in both["difference"]["title"]
+
+
+@pytest.mark.parametrize("counts", [(300, 40, 5, 22), (300, 5, 40, 22), (300, 6, 8, 53), (360, 0, 0, 7)])
+def test_describe_phases__difference_has_its_place_around_zero(make_run, counts):
+    before = np.repeat([True, False, True, False], counts)
+    after = np.repeat([True, True, False, False], counts)
+    verdict = compare_phases(before, after)
+    scale = describe(make_run(finetuned=True), verdict=verdict)["difference"]
+    left, right = scale["left"], scale["left"] + scale["width"]
+    assert 0 <= left <= scale["value"] <= right <= 100
+    assert (left > 50) == (verdict["interval"][0] > 0)
+    assert (right < 50) == (verdict["interval"][1] < 0)
+    assert (scale["value"] > 50) == (verdict["difference"] > 0)
+
+
+def test_describe_phases__without_a_verdict(make_run):
+    assert describe(make_run(finetuned=True), verdict={"difference": None, "words": ""})["difference"] is None
+
+
+def test_describe_phases__fine_tuning_without_an_epoch(make_run):
+    run = make_run(fit="gradient", finetuned=True)
+    rows = [row for row in files.read_csv(run.folder / "history.csv") if row["phase"] == "frozen"]
+    files.write_csv(run.folder / "history.csv", list(rows[0]), (list(row.values()) for row in rows))
+    both = describe(run, chosen_phase="frozen")
+    assert "fine-tuning starts" not in both["charts"][0][1]
+    assert "0 epochs with adam" in both["lead"]
+
+
+def test_describe_phases__layers(make_run):
+    run = make_run(finetuned=True)
+    layers = read_run(run.folder).layers
+    both = describe(run)
+    trained = [layer for layer in layers if layer.trained]
+    total = sum(layer.parameters for layer in layers)
+    assert both["layers"]["title"] == (
+        f"Layers: {len(trained)} of {len(layers)} were trained, "
+        f"with {sum(layer.parameters for layer in trained):,} of {total:,} parameters"
+    )
+    assert both["layers"]["boundary"] == "block_13_expand"
+    assert "from “block_14_expand” upwards" in both["lead"]
+    assert f"({len(trained) - 1} layers with weights; BatchNorm kept as it was)" in both["lead"]
+    (run.folder / "layers.csv").unlink()
+    assert describe(run)["layers"] is None
+
+
+def test_describe_phases__augmentation_and_loss_in_words(make_run):
+    lines = describe(make_run(finetuned=True))["curves"]
+    assert "turned by up to 36 degrees" in lines[1]
+    assert "The logistic regression saw the plain photos alone." in lines[1]
+    assert "label smoothing" in lines[2]
+
+
+def test_describe_phases__gradient_fit_saw_the_views_too(make_run):
+    line = describe(make_run(fit="gradient", finetuned=True))["curves"][1]
+    assert line.startswith("Every epoch showed a new view") and "logistic" not in line
+
+
+def test_describe_phases__no_augmentation_is_said(make_run):
+    run = make_run(fit="gradient", finetuned=True)
+    recipe = (run.folder / "recipe.toml").read_text(encoding="utf-8")
+    files.write_text(run.folder / "recipe.toml", recipe.replace('views = "per-epoch"', "views = 0"))
+    assert "there is no augmentation" in describe(run)["curves"][1]
+
+
+def go_on(run):
+    """The run as one that went on from the epochs before its fine-tuning, in another run."""
+    info, metrics = (files.read_json(run.folder / name) for name in ("run.json", "metrics.json"))
+    metrics["phases"][0]["name"] = "start"
+    files.write_json(run.folder / "run.json", info | {"from": "first run"})
+    files.write_json(run.folder / "metrics.json", metrics)
+    return run
+
+
+def test_describe_phases__going_on_from_another_run(make_run):
+    both = describe(go_on(make_run(fit="gradient", finetuned=True)))
+    assert both["lead"].startswith("This run went on from the model of the run “first run”. Fine-tuning then")
+    assert "10 epochs with adam" in both["lead"]
+    assert both["phases"]["titles"] == ["Before", "Fine-tuning"]
+    assert "Fine-tuning starts with epoch 15. Kept epoch: 22." in both["charts"][0][1]
+
+
+def test_describe_phases__going_on_from_a_run_that_was_fine_tuned(make_run):
+    run = go_on(make_run(fit="gradient", finetuned=True))
+    rows = files.read_csv(run.folder / "history.csv")
+    for row in rows[6:]:
+        row["phase"] = "finetune"
+    files.write_csv(run.folder / "history.csv", list(rows[0]), (list(row.values()) for row in rows))
+    contents = read_run(run.folder)
+    assert [len(contents.epochs(name)) for name in contents.phases] == [14, 10]
+    assert "Fine-tuning goes on with epoch 15." in describe(run)["charts"][0][1]
+    kept = describe(run, chosen_phase="start")
+    assert kept["phases"]["kept"] == [True, False]
+    assert "Kept epoch: 9." in kept["charts"][0][1]
+
+
+def test_describe_phases__without_a_phase_before(make_run):
+    run = make_run(fit="gradient", finetuned=True)
+    rows = [row for row in files.read_csv(run.folder / "history.csv") if row["phase"] == "finetune"]
+    files.write_csv(run.folder / "history.csv", list(rows[0]), (list(row.values()) for row in rows))
+    phases = files.read_json(run.folder / "metrics.json")["phases"][1:]
+    both = describe(run, phases=phases, verdict={"difference": None, "words": "Only one phase."})
+    assert both["lead"].startswith(
+        "No head was trained before. Fine-tuning then trained the head and the backbone"
+    )
+    assert "lower validation loss" not in both["lead"]
+    assert both["phases"]["titles"] == ["Fine-tuning"]
+    assert both["difference"] is None
+    assert "fine-tuning starts" not in both["charts"][0][1]

@@ -1,0 +1,107 @@
+import keras
+import numpy as np
+import pytest
+from scipy.special import expit, log_softmax
+
+from budwood.errors import RecipeError
+from budwood.recipe import Loss
+from budwood.training.losses import class_weights, make_loss, make_metrics, one_hot, refuse_unknown_classes
+
+LABELS = np.array([0, 0, 0, 1, 2, 2])
+LOGITS = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32) * 3
+
+
+def value(loss, targets, logits):
+    return float(keras.ops.convert_to_numpy(loss(targets, logits)))
+
+
+def test_make_loss__of_several_logits():
+    expected = -log_softmax(LOGITS, axis=1)[np.arange(6), LABELS].mean()
+    assert value(make_loss(Loss(), 3), one_hot(LABELS, 3), LOGITS) == pytest.approx(expected, rel=1e-5)
+
+
+def test_make_loss__label_smoothing():
+    shares = one_hot(LABELS, 3) * 0.9 + 0.1 / 3
+    expected = -(shares * log_softmax(LOGITS, axis=1)).sum(axis=1).mean()
+    found = value(make_loss(Loss(label_smoothing=0.1), 3), one_hot(LABELS, 3), LOGITS)
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_make_loss__focal():
+    log_likelihood = log_softmax(LOGITS, axis=1)[np.arange(6), LABELS]
+    expected = -((1 - np.exp(log_likelihood)) ** 2 * log_likelihood).mean()
+    found = value(make_loss(Loss(focal=2.0), 3), one_hot(LABELS, 3), LOGITS)
+    assert found == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("settings", [{}, {"label_smoothing": 0.2}, {"focal": 2.0}])
+def test_make_loss__one_logit_is_worth_two(settings):
+    """A logit z has the loss of the pair -z/2, z/2 with the same targets."""
+    z = np.linspace(-4, 4, 9, dtype=np.float32)[:, None]
+    pair = np.concatenate([-z / 2, z / 2], axis=1)
+    labels = np.arange(9) % 2
+    one = value(make_loss(Loss(**settings), 1), one_hot(labels, 2)[:, 1:], z)
+    two = value(make_loss(Loss(**settings), 2), one_hot(labels, 2), pair)
+    assert one == pytest.approx(two, rel=1e-4)
+
+
+def test_make_loss__class_weights_are_sample_weights():
+    weights = np.array([1.0, 4.0, 0.0])
+    losses = -log_softmax(LOGITS, axis=1)[np.arange(6), LABELS]
+    targets = one_hot(LABELS, 3)
+    found = make_loss(Loss(), 3)(targets, LOGITS, sample_weight=targets @ weights.astype(np.float32))
+    assert float(found) == pytest.approx((losses * weights[LABELS]).mean(), rel=1e-5)
+
+
+def test_make_metrics__accuracy_of_one_logit():
+    (accuracy,) = make_metrics(1, 2)
+    logits = np.array([[-2.0], [0.5], [3.0], [-0.1]], np.float32)
+    shares = np.array([[0.0], [1.0], [0.3], [0.9]], np.float32)
+    accuracy.update_state(shares, logits)
+    assert float(accuracy.result()) == 0.5
+    assert accuracy.name == "accuracy"
+    assert ((expit(logits) > 0.5) == (logits > 0)).all()
+
+
+@pytest.mark.parametrize(("num_classes", "names"), [(5, ["accuracy"]), (6, ["accuracy", "top5_accuracy"])])
+def test_make_metrics__top5_where_it_says_something(num_classes, names):
+    assert [metric.name for metric in make_metrics(num_classes, num_classes)] == names
+
+
+def test_class_weights__balanced_is_that_of_scikit_learn():
+    from sklearn.utils.class_weight import compute_class_weight
+
+    found = class_weights(Loss(class_weights="balanced"), LABELS, ["a", "b", "c"])
+    expected = compute_class_weight("balanced", classes=np.arange(3), y=LABELS)
+    np.testing.assert_allclose(found, expected)
+
+
+@pytest.mark.parametrize("weights", ["none", "balanced", {"a": 5.0}, {"b": 0.0, "c": 0.1}])
+def test_class_weights__are_1_on_average(weights):
+    found = class_weights(Loss(class_weights=weights), LABELS, ["a", "b", "c"])
+    assert found[LABELS].mean() == pytest.approx(1)
+
+
+def test_class_weights__given_ones_keep_their_proportion():
+    found = class_weights(Loss(class_weights={"a": 3.0}), LABELS, ["a", "b", "c"])
+    assert found[0] / found[1] == pytest.approx(3)
+    assert found[1] == found[2]
+
+
+def test_class_weights__a_class_without_a_photo():
+    found = class_weights(Loss(class_weights="balanced"), np.array([0, 2, 2]), ["a", "b", "c"])
+    assert np.isfinite(found).all()
+    assert found[0] / found[2] == pytest.approx(2)
+
+
+def test_class_weights__nothing_but_zeros():
+    loss = Loss(class_weights={"a": 0.0, "b": 0.0})
+    with pytest.raises(RecipeError, match="nothing to learn"):
+        class_weights(loss, np.array([0, 1]), ["a", "b"])
+
+
+def test_refuse_unknown_classes__names_the_nearest():
+    with pytest.raises(RecipeError, match="a class `tulip` that .* Did you mean tulips"):
+        refuse_unknown_classes(Loss(class_weights={"tulip": 2.0}), ["daisy", "tulips"])
+    refuse_unknown_classes(Loss(class_weights={"tulips": 2.0}), ["daisy", "tulips"])
+    refuse_unknown_classes(Loss(class_weights="balanced"), ["daisy", "tulips"])
