@@ -228,6 +228,14 @@ def test_train__two_classes_from_one_number(session_colours, tmp_path):
     assert json.loads((run.folder / "metrics.json").read_text())["test"]["n"] > 0
 
 
+def test_train__a_bank_of_no_more_views_than_the_store_may_hold(session_colours, tmp_path, monkeypatch):
+    # 34 photos of 2 x 2 x 192 numbers in float16.
+    monkeypatch.setenv("BUDWOOD_CACHE_LIMIT", "120KB")
+    run = two_phases(session_colours, tmp_path / "run", "augment.views=9", "finetune.epochs=1")
+    (line,) = [note for note in run.info["notes"] if "augment.views = 9" in note]
+    assert "2 views of each photo instead" in line and "BUDWOOD_CACHE_LIMIT" in line
+
+
 def test_load__a_run_of_two_phases_can_be_moved(run, session_colours, tmp_path):
     import shutil
 

@@ -3,7 +3,8 @@
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from budwood import files
 from budwood.backbones.contract import Backbone
 from budwood.backbones.input_range import check_input_range
 from budwood.backbones.registry import get_backbone
+from budwood.cache import cache_dir
 from budwood.data.check import Check, check
 from budwood.data.images import view
 from budwood.data.manifest import Photo, Problem
@@ -24,14 +26,16 @@ from budwood.data.sources import read_source, source_name
 from budwood.data.split import assign_splits
 from budwood.errors import DataError, RecipeError
 from budwood.features.cut import cut
+from budwood.features.eviction import default_limit
 from budwood.features.extract import Extraction
 from budwood.features.frozen import BOUNDARY, FrozenFeatures, with_pooling
 from budwood.model import model_info, save_artifact, save_model, versions
 from budwood.outcome import better, measure, write_metrics
 from budwood.progress import Progress, choose_progress
-from budwood.recipe import Recipe
+from budwood.recipe import Augment, Recipe
 from budwood.records import read_history, write_data, write_history, write_layers, write_predictions
 from budwood.report.page import write_report
+from budwood.report.words import count
 from budwood.run import Run, load
 from budwood.rundir import RunDirectory, flat, next_free
 from budwood.training.checkpoints import Checkpoints
@@ -301,7 +305,8 @@ def finetune(work: Work, model: keras.Model) -> None:
         progress=work.progress,
     )
     with features:
-        feed = make_feed(features, train, work.labels["train"], recipe.augment, recipe.seed)
+        augment = affordable(recipe.augment, len(train) * features.row_bytes, work.directory.note)
+        feed = make_feed(features, train, work.labels["train"], augment, recipe.seed)
         with work.directory.stage("views"):
             extraction = feed.prepare() + features.compute(validation)
             for name, detail in extraction.failed.items():
@@ -327,6 +332,20 @@ def finetune(work: Work, model: keras.Model) -> None:
                 **work.steps("finetune"),
             )
     work.add("finetune", result, unfrozen.layers)
+
+
+def affordable(augment: Augment, bytes_per_view: int, note: Callable[[str], None]) -> Augment:
+    """The augmentation with a bank of no more views than the store may hold and the disk has room for."""
+    room = min(default_limit(), int(0.8 * shutil.disk_usage(cache_dir()).free))
+    most = max(1, room // max(1, bytes_per_view))
+    if augment.views == "per-epoch" or augment.views <= most:
+        return augment
+    note(
+        f"augment.views = {augment.views} would take {augment.views * bytes_per_view / 1e9:.1f} GB, more than the "
+        f"{room / 1e9:.1f} GB that the store may hold or the disk has room for: {count(most, 'view')} of each photo "
+        "instead. BUDWOOD_CACHE_LIMIT and BUDWOOD_CACHE make more room"
+    )
+    return augment.model_copy(update={"views": most})
 
 
 def read_photos(

@@ -1,20 +1,26 @@
+import math
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
 
+from budwood.backbones.registry import get_backbone
 from budwood.errors import RecipeError
+from budwood.features.cut import cut
+from budwood.features.frozen import with_pooling
 from budwood.features.store import FeatureStore
-from budwood.recipe import Recipe
+from budwood.recipe import Head, Recipe
 from budwood.training.checkpoints import Checkpoints, layer_weights
 from budwood.training.feed import ArrayFeed
-from budwood.training.heads import apply, head_model
+from budwood.training.heads import apply, head_layers, head_model
 from budwood.training.phase import (
     refuse_bad_settings,
     resolve_fit,
     train_finetune_phase,
     train_frozen_phase,
 )
-from budwood.training.unfreeze import Unfrozen
+from budwood.training.unfreeze import Unfrozen, unfreeze
 
 CLASSES = ["a", "b", "c"]
 
@@ -225,3 +231,45 @@ def test_train_finetune_phase__from_the_pixels_with_one_logit_and_cutmix():
     pair = model.get_layer("logit_pair").get_weights()[0]
     np.testing.assert_array_equal(pair, [[-0.5, 0.5]])
     assert np.asarray(model(pixels[40:].astype(np.float32))).shape == (20, 2)
+
+
+@pytest.mark.parametrize("batch_norm", ["frozen", "train"])
+def test_train_finetune_phase__from_features_gives_what_the_uncut_model_gives(batch_norm):
+    rng = np.random.default_rng(0)
+    labels = np.arange(40) % 3
+    pixels = rng.integers(0, 256, (40, 64, 64, 3)).astype(np.float32)
+    recipe = Recipe.from_dict(
+        {
+            "finetune": {
+                **{"epochs": 2, "batch_size": 8, "optimizer": "sgd", "learning_rate": 0.01},
+                **{"unfreeze": {"blocks": 1}, "batch_norm": batch_norm, "early_stopping": 0},
+            }
+        }
+    )
+    backbone = get_backbone("efficientnet_lite0")
+    weights = []
+    for is_cut in (True, False):
+        base = with_pooling(backbone.build(64), "avg")
+        model = keras.Model(base.input, apply(head_layers(Head(), 3), base.output))
+        unfrozen = unfreeze(model, backbone, recipe.finetune)
+        if not is_cut:
+            unfrozen = replace(unfrozen, boundary="pixels")
+        rows = np.asarray(cut(model, unfrozen.boundary)[0](pixels, training=False))
+        assert rows.shape[1] == (64 if not is_cut else 2)
+        train_finetune_phase(
+            recipe,
+            model,
+            unfrozen,
+            ArrayFeed(rows[:32], labels[:32]),
+            rows[32:],
+            labels[32:],
+            classes=CLASSES,
+            first_epoch=1,
+            best_before=math.inf,
+        )
+        weights.append(layer_weights(model))
+    start = layer_weights(backbone.build(64))
+    moved = max(np.abs(weights[0][name] - value).max() for name, value in start.items())
+    assert moved > 1e-3
+    for name, value in weights[0].items():
+        np.testing.assert_allclose(value, weights[1][name], rtol=1e-4, atol=1e-5, err_msg=name)
