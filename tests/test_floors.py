@@ -17,8 +17,9 @@ FLOORS = [
     {"training", "evaluation"},
     {"model", "rundir", "records", "report", "outcome"},
     {"run"},
+    {"work"},
     {"pipeline", "estimator"},
-    {"plan", "doctor"},
+    {"plan", "doctor", "terminal"},
     {"cli"},
 ]
 

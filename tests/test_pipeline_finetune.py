@@ -210,7 +210,7 @@ def test_train__users_callbacks_hear_both_phases(session_colours, tmp_path):
     two_phases(
         session_colours,
         tmp_path / "run",
-        *["frozen.fit=gradient", "frozen.epochs=2", "finetune.epochs=1"],
+        *["frozen.fit=gradient", "frozen.epochs=2", "finetune.epochs=1", "augment.views=3"],
         callbacks=[Listen()],
     )
     assert [epoch for epoch, _ in heard] == [0, 1, 2]
@@ -228,7 +228,11 @@ def test_train__two_classes_from_one_number(session_colours, tmp_path):
     assert json.loads((run.folder / "metrics.json").read_text())["test"]["n"] > 0
 
 
-def test_train__a_bank_of_no_more_views_than_the_store_may_hold(session_colours, tmp_path, monkeypatch):
+def test_train__a_bank_of_no_more_views_than_the_store_may_hold(
+    session_colours, tmp_path, monkeypatch, own_cache
+):
+    # What the other tests share would be evicted.
+    monkeypatch.setenv("BUDWOOD_CACHE", str(own_cache))
     # 34 photos of 2 x 2 x 192 numbers in float16.
     monkeypatch.setenv("BUDWOOD_CACHE_LIMIT", "120KB")
     run = two_phases(session_colours, tmp_path / "run", "augment.views=9", "finetune.epochs=1")

@@ -1,13 +1,10 @@
 """Every command: read the arguments, call one function, print. Heavy imports wait until a command needs them."""
 
-import io
 import json
 import os
 import shlex
 import sys
-import traceback
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +15,7 @@ import typer
 from budwood import __version__
 from budwood.errors import BudwoodError
 from budwood.report.words import count, shown
+from budwood.terminal import load_keras, run_command
 
 if TYPE_CHECKING:
     from budwood.data.images import ImageLike
@@ -103,7 +101,7 @@ def train(
     asked = Recipe.load(recipe).with_settings([*changes, *(settings or [])])
     progress = _progress(quiet)
     read_source(data, progress=progress)
-    _load_keras()
+    load_keras()
     if dry_run:
         from budwood.plan import plan
 
@@ -173,7 +171,7 @@ def predict(
     if sheet is not None:
         _refuse_sheet(sheet)
     inputs = expand(images, lambda: sys.stdin.buffer.read())
-    _load_keras()
+    load_keras()
     from budwood.run import load
 
     loaded = load(run)
@@ -232,7 +230,7 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Measure a run on labelled photos."""
-    _load_keras()
+    load_keras()
     from budwood.report.words import scores_as_text
     from budwood.run import load
 
@@ -283,7 +281,7 @@ def report(
     data: Annotated[Path | None, typer.Option(help="Where the photos are now.")] = None,
 ) -> None:
     """Write report.html of a run again; with --data DATA it has pictures."""
-    _load_keras()
+    load_keras()
     from budwood.run import load
 
     print(shown(load(run).write_report(data)))
@@ -399,7 +397,7 @@ def doctor(as_json: AsJson = False) -> None:
     """Say whether this machine has what Budwood needs; exit status 1 where it does not."""
     from budwood.doctor import examine
 
-    _load_keras()
+    load_keras()
     findings = examine()
     if as_json:
         _print_json([finding.__dict__ for finding in findings])
@@ -408,76 +406,6 @@ def doctor(as_json: AsJson = False) -> None:
             print(f"{'ok ' if finding.ok else 'BAD'}  {finding.what:<16}{finding.detail}")
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
-
-
-def main() -> None:
-    """The `budwood` command. Exit status 0; 1 for what went wrong; 2 for a wrong command; 130 for Ctrl-C."""
-    given = sys.argv[1:]
-    arguments = [argument for argument in given if argument != "--debug"]
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A class name that the terminal cannot show is no reason to stop.
-        sys.stdout.reconfigure(errors="backslashreplace")
-    try:
-        status = _run(arguments or ["--help"])
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read the output has seen enough; Python would complain when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 141
-    except (KeyboardInterrupt, Exception) as error:
-        if len(arguments) < len(given):
-            traceback.print_exception(error)
-        status = _complain(error)
-    sys.exit(status)
-
-
-def _run(arguments: list[str]) -> int:
-    # Not `app(...)`, which swallows Ctrl-C and prints usage errors in several lines.
-    command = typer.main.get_command(app)
-    try:
-        with command.make_context("budwood", arguments) as context:
-            command.invoke(context)
-    except typer.Exit as exit_:
-        return exit_.exit_code
-    except typer.Abort:
-        raise KeyboardInterrupt from None
-    return 0
-
-
-def _complain(error: BaseException) -> int:
-    """Prints one line; returns the exit status."""
-    status = 1
-    if isinstance(error, KeyboardInterrupt):
-        line, status = "interrupted; what was computed so far is kept", 130
-    elif isinstance(error, BudwoodError):
-        line = str(error)
-    elif hasattr(error, "format_message"):  # Typer's, which has changed its classes of error
-        context = getattr(error, "ctx", None)
-        line = " ".join(error.format_message().split())
-        line += f" (see {context.command_path if context else 'budwood'} --help)"
-        status = getattr(error, "exit_code", 2)
-    elif isinstance(error, OSError) and error.strerror:
-        line = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    else:
-        first = (str(error).strip().splitlines() or [""])[0]
-        line = f"unexpected {type(error).__name__}: {first}; run with --debug to see where"
-    print(f"budwood: error: {shown(line)}", file=sys.stderr)
-    return status
-
-
-def _load_keras() -> None:
-    """TensorFlow writes to the terminal while it is loaded, whatever its level of logging says: not to ours."""
-    sys.stderr.flush()
-    terminal, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        # Whoever needs it says so, where it cannot be imported.
-        with suppress(ImportError):
-            import keras  # noqa: F401
-    finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)
-        os.close(nowhere)
 
 
 def _progress(quiet: bool, as_json: bool = False) -> "Progress":
@@ -504,6 +432,11 @@ def _toml(value: object) -> str:
 def _print_json(value: object) -> None:
     # ASCII: bytes that are no text come through as escaped surrogates.
     print(json.dumps(value, indent=2))
+
+
+def main() -> None:
+    """The `budwood` command. Exit status 0; 1 for what went wrong; 2 for a wrong command; 130 for Ctrl-C."""
+    run_command(app)
 
 
 if __name__ == "__main__":

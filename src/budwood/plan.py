@@ -11,10 +11,11 @@ import numpy as np
 from budwood.backbones.contract import Backbone
 from budwood.backbones.registry import get_backbone
 from budwood.data.manifest import Photo
+from budwood.data.split import SPLITS
 from budwood.features.cut import cut
 from budwood.features.extract import stream
 from budwood.features.frozen import BOUNDARY, FrozenFeatures, with_pooling
-from budwood.pipeline import SPLITS, build, open_features, read_photos, refuse_empty_plan, resolve
+from budwood.pipeline import build, open_features, read_photos, refuse_empty_plan, resolve
 from budwood.progress import SILENT, Progress
 from budwood.recipe import Recipe
 from budwood.report.words import count, duration, shorten, shown
