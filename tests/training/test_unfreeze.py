@@ -214,8 +214,8 @@ def assert_batch_norm_is_held(model: keras.Model, backbone: Backbone, asked, bat
     }
     trained = {*found.layers, "head_logits"} - batch_norms
     assert changed - batch_norms <= trained
-    # Of a whole random network a step may be too small to move a layer of one block or another.
-    assert len(changed - batch_norms) > 0.9 * len(trained) > 1
+    # Of a whole random network a step may be too small to move some layers.
+    assert len(changed - batch_norms) > len(trained) / 2 > 1
     # Statistics, gamma and beta, to the last bit.
     assert changed & batch_norms == set()
 
