@@ -1,6 +1,7 @@
 # make demo    set up, train on the embedded sample, say where the report is
 # make test    set up, run the tests            make test-slow   the slow tier too
 # make check   format, lint, types              make bench       against plain Keras (QUICK=1: a few minutes)
+#                                               make bench-finetune   the same with both phases
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +10,7 @@ export BUDWOOD_TEST_DATA ?= $(abspath ../shared)
 # The tests' own processes share two cores better with one thread pool each.
 WORKERS ?= 2
 
-.PHONY: demo test test-slow check bench clean
+.PHONY: demo test test-slow check bench bench-finetune clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Budwood needs Python 3.11 to 3.13, and $(PYTHON) is {v[0]}.{v[1]}. Say which one to use: make PYTHON=python3.12 ...")'
@@ -36,6 +37,9 @@ check: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.against_keras $(if $(QUICK),--quick)
+
+bench-finetune: $(READY)
+	$(BIN)/python -m benchmarks.two_phases $(if $(QUICK),--quick)
 
 clean:
 	rm -rf $(VENV) demo build dist src/*.egg-info

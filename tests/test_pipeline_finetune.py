@@ -81,7 +81,7 @@ def test_evaluate__any_kept_epoch(run, session_colours):
     for epoch, metrics in by_epoch.items():
         # The history is of features in float16, and of another engine.
         assert metrics["loss"] == pytest.approx(float(history[epoch]["val_loss"]), rel=0.02, abs=2e-3)
-    with pytest.raises(RunError, match=r"epoch 9 were not kept.*1, 2, 3.*log.checkpoints=all"):
+    with pytest.raises(RunError, match=r"epoch 9 were not kept.*1, 2, 3.*ended with epoch 3"):
         run.evaluate(session_colours, checkpoint=9)
 
 
@@ -144,11 +144,37 @@ def test_train__from_a_run_goes_on_with_its_model(run, session_colours, tmp_path
     more = two_phases(session_colours, tmp_path / "more", "finetune.epochs=1", start=run.folder)
     assert [phase["name"] for phase in more.metrics["phases"]] == ["start", "finetune"]
     assert more.metrics["phases"][0]["test_accuracy"] == run.metrics["test"]["accuracy"]
+    # The model is of the epoch that the run kept: what came after it is not part of its history.
+    kept = run.kept_phase["best_epoch"]
     history = read_csv(more.folder / "history.csv")
-    assert [row["epoch"] for row in history] == ["1", "2", "3", "4"]
+    assert [int(row["epoch"]) for row in history] == [*range(1, kept + 2)]
+    start = more.metrics["phases"][0]
+    assert start["validation_loss"] == pytest.approx(run.metrics["validation"]["loss"], rel=1e-5)
+    assert "stay in the split" in " ".join(more.info["notes"])
     ours = {row["sha256"]: row["split"] for row in read_csv(more.folder / "split.csv")}
     assert ours == {row["sha256"]: row["split"] for row in read_csv(run.folder / "split.csv")}
     assert more.info["from"] == run.folder.name
+
+
+def test_train__from_a_run_is_part_of_what_is_resumed(run, session_colours, tmp_path):
+    with pytest.raises(RunError, match=r"is the run to go on from"):
+        two_phases(session_colours, run.folder, start=run.folder, overwrite=True)
+    broken = Interrupt(epoch=run.kept_phase["best_epoch"])
+    with pytest.raises(KeyboardInterrupt):
+        two_phases(session_colours, tmp_path / "more", start=run.folder, callbacks=broken)
+    with pytest.raises(RunError, match=r"from was '.*' and is now None"):
+        two_phases(session_colours, tmp_path / "more", resume=True)
+
+
+def test_train__phase_2_that_bursts_at_once_leaves_phase_1(run, session_colours, tmp_path):
+    burst = two_phases(
+        session_colours,
+        tmp_path / "run",
+        *["finetune.optimizer=sgd", "finetune.weight_decay=0.0", "finetune.learning_rate=1e38"],
+    )
+    assert [phase["name"] for phase in burst.metrics["phases"]] == ["frozen"]
+    assert burst.metrics["phases"][0]["test_accuracy"] == run.metrics["phases"][0]["test_accuracy"]
+    assert any("no longer a finite number in epoch 2" in note for note in burst.info["notes"])
 
 
 @pytest.mark.parametrize(

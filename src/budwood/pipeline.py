@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from budwood import files
 from budwood.backbones.contract import Backbone
 from budwood.backbones.input_range import check_input_range
 from budwood.backbones.registry import get_backbone
@@ -17,7 +18,7 @@ from budwood.data.images import view
 from budwood.data.manifest import Photo, Problem
 from budwood.data.sources import read_source, source_name
 from budwood.data.split import assign_splits
-from budwood.errors import DataError, RecipeError
+from budwood.errors import DataError, RecipeError, RunError
 from budwood.features.cut import cut
 from budwood.features.extract import Extraction
 from budwood.features.frozen import BOUNDARY, FrozenFeatures, with_pooling
@@ -48,7 +49,7 @@ def train(
     start: str | os.PathLike | None = None,
     overwrite: bool = False,
     resume: bool = False,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
+    callbacks: keras.callbacks.Callback | Sequence[keras.callbacks.Callback] = (),
     progress: Progress | None = None,
     command: str | None = None,
 ) -> Run:
@@ -62,7 +63,7 @@ def train(
         start: a complete run whose model is fine-tuned further, on the same photos or on more (`--from`).
         overwrite: replace the run that `output` holds.
         resume: go on with an interrupted run in `output`, from its last epoch; features are found in the store.
-        callbacks: your own Keras callbacks, told of the gradient steps of both phases.
+        callbacks: your own Keras callbacks, one or several, told of the gradient steps of both phases.
         progress: what to tell meanwhile; by default bars in a terminal and plain lines elsewhere.
         command: how to reproduce it, for the report.
 
@@ -76,12 +77,19 @@ def train(
     """
     progress = progress or choose_progress()
     asked = (recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)).with_settings(settings)
+    callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks)
     previous = load(start) if start is not None else None
     refuse_empty_plan(asked, previous)
+    if previous:
+        asked = asked.model_copy(update={"split_seed": previous.recipe.split_seed})
     backbone = get_backbone(asked.backbone.name)
     name = source_name(data)
     folder = Path(output) if output is not None else next_free(Path("runs"), name)
     requested = {"data": name, "recipe": asked.model_dump(mode="json", exclude_none=True)}
+    if previous:
+        if folder.resolve() == previous.folder.resolve():
+            raise RunError(f"{folder} is the run to go on from. Give another directory for the new one")
+        requested["from"] = files.read_json(previous.folder / "model" / "model.json")["fingerprints"]["model"]
     command = command or f"budwood train {data} -o {folder}"
     directory = RunDirectory(folder, requested, command, progress)
     directory.refuse_unless_free(overwrite=overwrite, resume=resume)
@@ -91,7 +99,7 @@ def train(
 
     with directory.stage("backbone"):
         resolved, size = resolve(asked, backbone.size)
-        base = previous.model if previous else build(backbone, resolved, size)
+        base = previous.raw_model() if previous else build(backbone, resolved, size)
         frozen = cut(base, BOUNDARY)[0] if previous else with_pooling(base, resolved.head.pooling)
         num_train = sum(photo.split == "train" for photo in photos)
         refuse_bad_settings(resolved, num_train, frozen.output.shape[-1], checked.classes)
@@ -105,7 +113,10 @@ def train(
 
         with open_features(frozen, resolved, size, progress) as (training, exact):
             with directory.stage("features"):
-                checked, photos, extraction = compute_features(checked, photos, training, exact)
+                extraction = Extraction()
+                # From scratch there is no head to be trained on them.
+                if previous or resolved.frozen.epochs:
+                    checked, photos, extraction = compute_features(checked, photos, training, exact)
                 directory.info["split"] = write_data(folder, checked, photos)
                 describe(directory, name, checked, photos, exact, extraction)
                 for line in dict.fromkeys([*training.notes, *exact.notes]):
@@ -114,14 +125,15 @@ def train(
             note_input_range(work, base)
 
             with directory.stage("head"):
-                model = previous.model if previous else train_head(work, frozen, training, exact)
                 if previous:
+                    model = base
                     work.go_on_from(previous)
+                else:
+                    model = train_head(work, frozen, training, exact)
                 work.save(model)
 
         if resolved.finetune.epochs:
             finetune(work, model)
-            work.save(model)
 
         with directory.stage("evaluate"):
             measured = measure(work.saved, work.parts, engine=resolved.backbone.engine, progress=progress)

@@ -170,6 +170,11 @@ class Frozen(Steps):
     """0: there is no phase 1, the head is trained in phase 2 alone, as from scratch."""
 
 
+WHAT_TO_UNFREEZE = (
+    'give "all", or one of {layers = 20}, {blocks = 2}, {fraction = 0.3}, {from_layer = "NAME"}'
+)
+
+
 class Unfreeze(Section):
     """What of the backbone trains in phase 2: give one of the four."""
 
@@ -185,17 +190,23 @@ class Unfreeze(Section):
     @pydantic.model_validator(mode="after")
     def _one(self) -> "Unfreeze":
         if len(self.model_dump(exclude_none=True)) != 1:
-            raise ValueError(
-                'give "all", or one of {layers = 20}, {blocks = 2}, {fraction = 0.3}, {from_layer = "NAME"}'
-            )
+            raise ValueError(WHAT_TO_UNFREEZE)
         return self
+
+
+def _all_or_a_line(value: Any) -> Any:
+    if value == "all" or isinstance(value, dict | Unfreeze):
+        return value
+    raise ValueError(WHAT_TO_UNFREEZE)
 
 
 class Finetune(Steps):
     """Phase 2: the upper layers of the backbone are trained too, at a low rate. 0 epochs: there is no phase 2."""
 
     epochs: Annotated[int, Field(ge=0)] = 0
-    unfreeze: Literal["all"] | Unfreeze = Unfreeze(fraction=0.3)
+    unfreeze: Annotated[Literal["all"] | Unfreeze, pydantic.BeforeValidator(_all_or_a_line)] = Unfreeze(
+        fraction=0.3
+    )
     batch_norm: Literal["frozen", "train"] = "frozen"
     """"frozen": statistics, gamma and beta of the backbone's BatchNorm layers stay as they are, to the last bit."""
     learning_rate: Annotated[float, Field(gt=0.0)] = 1e-5

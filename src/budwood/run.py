@@ -22,6 +22,7 @@ from budwood.files import read_csv, read_json, sha256_of
 from budwood.model import Artifact, load_artifact, read_model
 from budwood.progress import SILENT, Progress
 from budwood.recipe import Recipe
+from budwood.records import read_history
 from budwood.report.page import write_report
 from budwood.report.words import verdict
 from budwood.training.checkpoints import apply_weights, kept_epochs
@@ -122,6 +123,24 @@ class Run:
     def model(self) -> keras.Model:
         """A plain Keras model: raw 0-255 RGB pixels `(None, S, S, 3)` in, probabilities `(None, K)` out."""
         return self._artifact.model
+
+    @property
+    def kept_phase(self) -> dict[str, Any]:
+        """The entry of `metrics["phases"]` whose model the run kept."""
+        return next(
+            phase for phase in self.metrics["phases"] if phase["name"] == self.metrics["chosen_phase"]
+        )
+
+    @property
+    def temperature(self) -> float:
+        """By which the logits of the model were divided, for probabilities that fit its validation photos."""
+        return float(self._artifact.info["temperature"])
+
+    def raw_model(self) -> keras.Model:
+        """The model, read anew, with its logits as they were trained."""
+        model = load_artifact(self.folder / "model").model
+        divide_logits(model, 1 / self.temperature)
+        return model
 
     def predict(
         self,
@@ -238,9 +257,13 @@ class Run:
     def summary(self) -> str:
         """The result in a few lines."""
         split = "test" if self.metrics["test"] else "validation"
+        caveat = (
+            "These photos were also used for choices made during training, so the figure may be too high."
+        )
         return "\n".join(
             [
                 verdict(self.metrics[split], split).replace("\u00a0", " "),
+                *([caveat] if split == "validation" else []),
                 f"run     {self.folder}",
                 f"report  {self.folder / 'report.html'}",
             ]
@@ -258,9 +281,11 @@ class Run:
             return self._of_phase(whole[epoch])
         if epoch not in parts:
             kept = ", ".join(map(str, sorted({*whole, *parts})))
+            ours = [row["epoch"] for row in read_history(self.folder)]
+            mend = "Train with --set log.checkpoints=all to keep every epoch"
             raise RunError(
                 f"the weights of epoch {epoch} were not kept: {self.folder} has those of {kept}. "
-                "Train with --set log.checkpoints=all to keep every epoch"
+                + (mend if epoch in ours else f"The training ended with epoch {max(ours)}")
             )
         # What an epoch left is the part that trains; what lies below it is in the model that the phases began with.
         artifact = self._of_phase(self.info["base"])

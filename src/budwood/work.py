@@ -32,6 +32,7 @@ from budwood.rundir import RunDirectory, flat
 from budwood.training.checkpoints import Checkpoints
 from budwood.training.feed import make_feed
 from budwood.training.heads import LOGITS, apply, divide_logits, head_layers
+from budwood.training.loop import DivergedError
 from budwood.training.phase import PhaseResult, resolve_fit, train_finetune_phase, train_frozen_phase
 from budwood.training.unfreeze import unfreeze
 
@@ -111,16 +112,19 @@ class Work:
 
     def go_on_from(self, previous: Run) -> None:
         """Takes the history of a run that is fine-tuned further into this one."""
-        rows = read_history(previous.folder)
-        self.history += rows
+        before = previous.kept_phase
+        # What the run did after the epoch that it kept is not in its model.
+        self.history += [row for row in read_history(previous.folder) if row["epoch"] <= before["best_epoch"]]
+        self.temperature = previous.temperature
         write_history(self.folder, self.history)
         files.write_text(self.folder / "recipe.toml", self.recipe.to_toml())
-        before = next(
-            phase for phase in previous.metrics["phases"] if phase["name"] == previous.metrics["chosen_phase"]
-        )
         keys = ("seconds", "epochs", "best_epoch", "trainable_parameters", "unfrozen_layers", "stopped")
         self.phases.append({"name": START, **{key: before.get(key) for key in keys}})
         self.directory.info["from"] = previous.folder.name
+        self.directory.note(
+            f"photos that the run {previous.folder.name} knows stay in the split that they had there; others are "
+            "trained on"
+        )
 
     def save(self, model: keras.Model) -> None:
         """Writes the model as the phase before left it. Later phases change the same layers."""
@@ -207,18 +211,25 @@ def finetune(work: Work, model: keras.Model) -> None:
             "bytes_per_view": features.row_bytes,
         }
         with work.directory.stage("finetune"):
-            result = train_finetune_phase(
-                recipe,
-                model,
-                unfrozen,
-                feed,
-                features.rows(validation),
-                work.labels["validation"],
-                first_epoch=work.first_epoch,
-                best_before=min((row["val_loss"] for row in work.history), default=math.inf),
-                **work.steps("finetune"),
-            )
+            try:
+                result = train_finetune_phase(
+                    recipe,
+                    model,
+                    unfrozen,
+                    feed,
+                    features.rows(validation),
+                    work.labels["validation"],
+                    first_epoch=work.first_epoch,
+                    best_before=min((row["val_loss"] for row in work.history), default=math.inf),
+                    **work.steps("finetune"),
+                )
+            except DivergedError as error:
+                if not work.phases:
+                    raise
+                work.directory.note(f"{error}. There is no phase 2, the model of the phase before is kept")
+                return
     work.add("finetune", result, unfrozen.layers)
+    work.save(model)
 
 
 def refuse_failures(extraction: Extraction) -> None:

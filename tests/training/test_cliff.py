@@ -62,7 +62,7 @@ def test_find_cliff__nothing_went_wrong(trained):
 def test_find_cliff__rate_too_high(trained):
     found = look(trained, move_weights)
     assert found.cause == "rate"
-    assert "Lower finetune.learning_rate" in found.words and "with the weights put back" in found.words
+    assert "lower finetune.learning_rate" in found.words and "with them put back" in found.words
 
 
 def test_find_cliff__batch_norm_has_moved(trained):

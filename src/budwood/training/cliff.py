@@ -70,12 +70,13 @@ def find_cliff(
 
     mended = after - MENDED * (after - before)
     rise = f"validation loss rose from {before:.3f} to {after:.3f} in the first epoch of fine-tuning"
-    slower = "Lower finetune.learning_rate by a factor of 10, or give finetune.warmup_epochs"
+    slower = (
+        "The likeliest reason is a rate that is too high: lower finetune.learning_rate by a factor of 10. Label "
+        "smoothing, mixing and views that phase 1 did not have cost some at first, too"
+    )
     undone = loss_with(weights=True, statistics=False)
     if undone <= mended:
-        words = (
-            f"{rise}, because the rate is too high: with the weights put back it is {undone:.3f}. {slower}"
-        )
+        words = f"{rise}, and it is the trained weights: with them put back it is {undone:.3f}. {slower}"
         return Cliff("rate", before, after, words)
     undone = loss_with(weights=False, statistics=True)
     if undone <= mended:

@@ -36,6 +36,10 @@ VECTORS_AT_A_TIME = 1024
 """Rows of a batch in validation; larger features are validated in the batches of the training."""
 
 
+class DivergedError(RecipeError):
+    """The loss was not a finite number before one epoch was done; the model is as it was."""
+
+
 @dataclass(frozen=True)
 class Fitted:
     """What the epochs gave; the weights of the best one are in the model."""
@@ -100,8 +104,8 @@ def fit(
         note: told what the user should know.
 
     Raises:
-        RecipeError: settings that do not go together, or a loss that is not finite in the first epoch already; the
-            model then has the weights that it came with.
+        RecipeError: settings that do not go together.
+        DivergedError: the loss is not finite in the first epoch already; the model has the weights that it came with.
         DataError: no photo to train on or to validate with.
         RunError: the checkpoints are of another training.
 
@@ -163,7 +167,7 @@ def fit(
                     advice = f"Lower {phase}.learning_rate, it was {rate:g}"
                     if not state.history:
                         trainer.set_weights(start)
-                        raise RecipeError(f"{state.stopped}. {advice}")
+                        raise DivergedError(f"{state.stopped}. {advice}")
                     tell(f"{state.stopped}: the weights of epoch {state.best['epoch']} stay. {advice}")
                     state.finished = True
                 else:

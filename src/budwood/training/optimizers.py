@@ -158,7 +158,8 @@ def _learning_rate(settings: Frozen | Finetune, steps_per_epoch: int, multiple: 
         )
     if settings.schedule == "cosine" or warmup:
         return keras.optimizers.schedules.CosineDecay(
-            0.0 if warmup else rate,
+            # The first step moves already.
+            rate / warmup if warmup else rate,
             decay_steps=steps - warmup,
             # A decay to 1 is a constant.
             alpha=0.0 if settings.schedule == "cosine" else 1.0,
