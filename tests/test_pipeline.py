@@ -187,13 +187,13 @@ def test_train__photo_that_fails_after_the_check_is_left_out(colours, tmp_path, 
 
 
 def test_train__interrupted_run_is_failed_and_resumes(colours, tmp_path, monkeypatch):
-    import budwood.pipeline as pipeline
+    import budwood.work as work
 
     def interrupt(*arguments, **options):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "train_frozen_phase", interrupt)
+        patch.setattr(work, "train_frozen_phase", interrupt)
         with pytest.raises(KeyboardInterrupt):
             small_train(colours, tmp_path / "run")
     assert read_json(tmp_path / "run" / "run.json")["state"] == "failed"

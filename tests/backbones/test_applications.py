@@ -94,7 +94,7 @@ def test_build__saved_by_keras_gives_what_keras_gives(tmp_path, name):
     given = get_backbone(name).build(64, weights=tmp_path / "a.weights.h5")
     expected = run(reference, preprocess(PIXELS.copy()))
     assert expected.std() > 0.1
-    np.testing.assert_allclose(run(given, PIXELS), expected, rtol=1e-3, atol=1e-4 * expected.std())
+    np.testing.assert_allclose(run(given, PIXELS), expected, rtol=1e-3, atol=1e-3 * expected.std())
     own = [layer.name for layer in reference.layers if "rescaling" not in layer.name][1:]
     own = [name for name in own if "normalization" not in name]
     assert get_backbone(name).layers(given)[1:] == own
@@ -122,7 +122,7 @@ def test_build__imagenet_weights_of_an_efficientnet_meet_the_pixels_they_know(
     expected = run(network(include_top=False, weights="imagenet", input_shape=(64, 64, 3)), PIXELS)
     backbone = get_backbone("efficientnet_b0")
     (keras_home / "models" / backbone.pretrained.file).write_bytes(imagenet_file.read_bytes())
-    tolerance = 1e-4 * expected.std()
+    tolerance = 1e-3 * expected.std()
     for weights in ("imagenet", imagenet_file):
         given = backbone.build(64, weights=weights)
         np.testing.assert_allclose(run(given, PIXELS), expected, rtol=1e-3, atol=tolerance)
