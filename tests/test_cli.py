@@ -113,6 +113,7 @@ def test_main__wrong_command_is_one_line_and_2(call, arguments, words):
         (["predict", "absent", "a.jpg"], "absent is not a run"),
         (["predict", "absent", "-"], "no picture was named"),
         (["predict", "absent", "a.jpg", "-o", "nowhere/sheet.png"], "a folder that exists"),
+        (["predict", "absent", "a.jpg", "-o", "sheet.jpg"], "Give sheet.png"),
         (["evaluate", "absent", "data"], "absent is not a run"),
         (["report", "absent"], "absent is not a run"),
         (["recipes", "show", "frozen-liner"], "Did you mean frozen-linear?"),

@@ -10,7 +10,7 @@ import budwood
 HOUSE = Path(budwood.__file__).parent
 FLOORS = [
     {"__init__", "errors", "cache", "progress", "files"},
-    {"recipe"},
+    {"recipe", "remarks"},
     {"data"},
     {"backbones"},
     {"features"},

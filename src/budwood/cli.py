@@ -198,6 +198,10 @@ def predict(
 def _refuse_sheet(sheet: Path) -> None:
     if sheet.is_dir() or not sheet.parent.is_dir():
         raise BudwoodError(f"cannot write the sheet {sheet}. Give a file in a folder that exists")
+    if sheet.suffix.lower() != ".png":
+        raise BudwoodError(
+            f"the sheet is a PNG picture, and {sheet} has another ending. Give {sheet.with_suffix('.png')}"
+        )
 
 
 def _sheet_items(

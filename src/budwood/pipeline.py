@@ -27,12 +27,11 @@ from budwood.outcome import better, measure, write_metrics
 from budwood.progress import Progress, choose_progress
 from budwood.recipe import Recipe
 from budwood.records import write_data, write_predictions
+from budwood.remarks import remarks
 from budwood.report.page import write_report
 from budwood.run import Run, load
 from budwood.rundir import RunDirectory, next_free
-from budwood.training.phase import (
-    refuse_bad_settings,
-)
+from budwood.training.phase import refuse_bad_settings, resolve_fit
 from budwood.training.unfreeze import unfreeze
 from budwood.work import Work, finetune, train_head
 
@@ -109,6 +108,10 @@ def train(
     # Whatever was wrong with the request has been said by now, and nothing on disk has been touched.
     with directory.running(overwrite=overwrite, resume=resume):
         (folder / "checkpoints").mkdir(exist_ok=True)
+        for line in remarks(
+            resolve_fit(resolved, num_train, frozen.output.shape[-1], len(checked.classes))[0]
+        ):
+            directory.note(line)
         write_data(folder, checked, photos)
 
         with open_features(frozen, resolved, size, progress) as (training, exact):

@@ -18,6 +18,7 @@ from budwood.features.frozen import BOUNDARY, FrozenFeatures, with_pooling
 from budwood.pipeline import build, open_features, read_photos, refuse_empty_plan, resolve
 from budwood.progress import SILENT, Progress
 from budwood.recipe import Recipe
+from budwood.remarks import remarks
 from budwood.report.words import count, duration, shorten, shown
 from budwood.run import load
 from budwood.training.heads import apply, head_layers
@@ -80,6 +81,8 @@ def plan(
             else []
         ),
     ]
+    if found := remarks(recipe):
+        lines += ["", "# Remarks", *found]
     return "\n".join(lines)
 
 

@@ -104,6 +104,10 @@ def test_describe_phases__layers(make_run):
         f"Layers: {len(trained)} of {len(layers)} were trained, "
         f"with {sum(layer.parameters for layer in trained):,} of {total:,} parameters"
     )
+    assert (
+        ", in fine-tuning, which was not kept, with "
+        in describe(run, chosen_phase="frozen")["layers"]["title"]
+    )
     assert both["layers"]["boundary"] == "block_13_expand"
     assert "from “block_14_expand” upwards" in both["lead"]
     assert f"({len(trained) - 1} layers with weights; BatchNorm kept as it was)" in both["lead"]

@@ -75,9 +75,12 @@ def _reading(contents: Contents) -> list[str]:
     elif contents.chosen is not None:
         varied += " The logistic regression saw the plain photos alone."
     best = contents.best_epoch(contents.kept)
+    seen = "of the training photos, as the steps of that epoch met them (drawn views, dropout, weights still moving)"
+    if contents.kept == "frozen" and contents.chosen is not None:
+        seen = "of the plain training photos"
     gap = [
-        f"At epoch {best}, which was kept, {percent(row.get('accuracy'))} of the training photos and "
-        f"{percent(row.get('val_accuracy'))} of the validation photos were classified correctly."
+        f"At epoch {best}, which was kept, {percent(row.get('accuracy'))} {seen} and "
+        f"{percent(row.get('val_accuracy'))} of the plain validation photos were classified correctly."
         for row in contents.history
         if row["epoch"] == best
     ]
@@ -128,10 +131,11 @@ def _layer_table(contents: Contents) -> dict[str, Any] | None:
     if not layers:
         return None
     trained = [layer for layer in layers if layer.trained]
+    aside = "" if contents.kept == "finetune" else ", in fine-tuning, which was not kept"
     boundary = next((layer.name for layer in layers if layer.part == "trainable"), None)
     return {
         "title": (
-            f"Layers: {len(trained):,} of {len(layers):,} were trained, "
+            f"Layers: {len(trained):,} of {len(layers):,} were trained{aside}, "
             f"with {sum(layer.parameters for layer in trained):,} of "
             f"{sum(layer.parameters for layer in layers):,} parameters"
         ),

@@ -125,10 +125,6 @@ def train_frozen_phase(
     if reason:
         note(reason)
     if resolved.frozen.fit == "linear":
-        if unused := _without_part_in_a_linear_fit(resolved):
-            note(
-                f'a linear fit has no use for {", ".join(unused)}: only phase 2, or frozen.fit = "gradient", does'
-            )
         return _linear(resolved, train, train_labels, validation, validation_labels, classes, progress)
     _refuse_cutmix_of_vectors(resolved)
     augment = resolved.augment
@@ -268,19 +264,6 @@ def _needs_gradient(recipe: Recipe) -> bool:
         or loss.focal
         or recipe.augment.mixup
     )
-
-
-def _without_part_in_a_linear_fit(recipe: Recipe) -> list[str]:
-    """Settings that change nothing, as there is no phase 2 in which they could have their part."""
-    head, loss = recipe.head, recipe.loss
-    given = {
-        "augment.views": recipe.augment.views,
-        "head.dropout": head.dropout,
-        "head.l2": head.l2,
-        "loss.label_smoothing": loss.label_smoothing,
-        "loss.focal": loss.focal,
-    }
-    return [key for key, value in given.items() if value and not recipe.finetune.epochs]
 
 
 def _refuse_cutmix_of_vectors(recipe: Recipe) -> None:
