@@ -373,9 +373,10 @@ def sample(
 @cache_app.command("info")
 def cache_info(as_json: AsJson = False) -> None:
     """Show what the feature store holds."""
-    from budwood.features.store import FeatureStore, graph_bytes
+    from budwood.cache import DATA, GRAPHS, part_bytes
+    from budwood.features.store import FeatureStore
 
-    info = FeatureStore().info() | {"graphs": graph_bytes()}
+    info = FeatureStore().info() | {"graphs": part_bytes(GRAPHS), "data": part_bytes(DATA)}
     if as_json:
         _print_json(info)
         return
@@ -383,17 +384,28 @@ def cache_info(as_json: AsJson = False) -> None:
         f"folder  {info['folder']}\nsize    {info['total'] / 1e6:,.1f} MB of at most {info['limit'] / 1e9:,.1f} GB"
     )
     print(f"graphs  {info['graphs'] / 1e6:,.1f} MB")
+    if info["data"]:
+        print(f"data    {info['data'] / 1e6:,.1f} MB of pictures unpacked for tfds:NAME (cache clear --data)")
     for part in info["fingerprints"]:
         size = f"{part['rows']:>8,} rows  {part['bytes'] / 1e6:>10,.1f} MB"
         print(f"{part['fingerprint']}  {size}  last used {part['last_used']}{'  in use' * part['in_use']}")
 
 
 @cache_app.command("clear")
-def cache_clear() -> None:
+def cache_clear(
+    data: Annotated[
+        bool,
+        typer.Option(
+            "--data", help="Pictures unpacked for tfds:NAME too; let no training read them meanwhile."
+        ),
+    ] = False,
+) -> None:
     """Remove every stored feature and graph that is not in use; it can all be computed again."""
-    from budwood.features.store import FeatureStore, clear_graphs
+    from budwood.cache import DATA, GRAPHS, clear_part
+    from budwood.features.store import FeatureStore
 
-    print(f"{(FeatureStore().clear() + clear_graphs()) / 1e6:,.1f} MB freed")
+    freed = FeatureStore().clear() + clear_part(GRAPHS) + (clear_part(DATA) if data else 0)
+    print(f"{freed / 1e6:,.1f} MB freed")
 
 
 @app.command()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from budwood.cache import cache_dir
+from budwood.cache import GRAPHS, cache_dir
 from budwood.errors import RecipeError
 from budwood.features.openvino_graph import OpenVinoGraph, import_openvino
 
@@ -54,7 +54,7 @@ class FrozenPart:
         self.engine = choose_engine(engine, self.notes)
         self._runner: OpenVinoGraph | _KerasBatches
         if self.engine == "openvino":
-            folder = cache_dir() / "graphs" if folder is None else folder
+            folder = cache_dir() / GRAPHS if folder is None else folder
             try:
                 self._runner = OpenVinoGraph(model, precision=precision, folder=folder / fingerprint)
                 self.notes += self._runner.notes

@@ -10,7 +10,6 @@ longest.
 """
 
 import re
-import shutil
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -99,18 +98,6 @@ class FeatureStore:
             return 0
         with gate(self.folder):
             return eviction.clear(self.folder)
-
-
-def graph_bytes() -> int:
-    """Bytes that the converted inference graphs take on disk."""
-    return sum(file.stat().st_size for file in (cache_dir() / "graphs").rglob("*") if file.is_file())
-
-
-def clear_graphs() -> int:
-    """Removes the converted inference graphs, which take seconds to make again; returns the bytes freed."""
-    freed = graph_bytes()
-    shutil.rmtree(cache_dir() / "graphs", ignore_errors=True)
-    return freed
 
 
 def _readable(folder: Path) -> list[Shard]:

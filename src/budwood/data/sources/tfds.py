@@ -19,7 +19,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from budwood.cache import cache_dir
+from budwood.cache import DATA, cache_dir
 from budwood.data.manifest import Manifest, Photo, Problem
 from budwood.data.sources.folder import SPLIT_NAMES
 from budwood.errors import DataError, did_you_mean
@@ -133,7 +133,7 @@ def _unpacked(tfds: Any, builder: Any, progress: Progress) -> Path:
     files = [(file.name, file.stat()) for file in Path(os.fspath(builder.data_path)).iterdir()]
     stamp = repr(sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in files))
     identity = f"{builder.info.full_name.replace('/', '-')}-{hashlib.sha256(stamp.encode()).hexdigest()[:12]}"
-    place = cache_dir().absolute() / "tfds" / identity
+    place = cache_dir().absolute() / DATA / identity
     try:
         place.parent.mkdir(exist_ok=True)
         with FileLock(f"{place}.lock"):
