@@ -76,7 +76,7 @@ def plan(
         f"disk        {missing * width * 4 / 1e6:.1f} MB in the store, "
         f"about {4 * frozen.count_params() / 1e6 + 5:.0f} MB for the run",
         *(
-            _finetuning(recipe, backbone, frozen, counts["train"], counts["validation"], len(checked.classes))
+            _finetuning(recipe, backbone, frozen, photos, len(checked.classes))
             if recipe.finetune.epochs
             else []
         ),
@@ -87,10 +87,11 @@ def plan(
 
 
 def _finetuning(
-    recipe: Recipe, backbone: Backbone, frozen: keras.Model, train: int, validation: int, num_classes: int
+    recipe: Recipe, backbone: Backbone, frozen: keras.Model, photos: Sequence[Photo], num_classes: int
 ) -> list[str]:
     """Phase 2: what trains, from which boundary, what its views and its epochs cost."""
     settings, augment = recipe.finetune, recipe.augment
+    train, validation = (sum(photo.split == split for photo in photos) for split in ("train", "validation"))
     layers = head_layers(recipe.head, num_classes, recipe.seed)
     model = keras.Model(frozen.input, apply(layers, frozen.output))
     unfrozen = unfreeze(model, backbone, settings)
@@ -100,18 +101,24 @@ def _finetuning(
         resize=recipe.data.resize,
         dtype="float16",
     )
-    views = 1 if augment.views == "per-epoch" else max(1, augment.views)
-    stored = 0 if augment.views == "per-epoch" and not augment.originals else views * train
+    per_view = seconds_per_photo(features, photos)
+    drawn_anew = augment.views == "per-epoch"
+    rows = train * (2 if augment.originals else 1)
+    bank = (train if augment.originals else 0) if drawn_anew else max(1, augment.views) * train
     parameters = sum(row.parameters for row in unfrozen.table if row.trained)
-    seconds = seconds_per_step(model, unfrozen, recipe, num_classes) * train / settings.batch_size
+    step, batch = seconds_per_step(model, unfrozen, recipe, num_classes), settings.batch_size
+    # A forward pass is about a third of a step.
+    seconds = step * (rows + validation / 3) / batch + (per_view * train if drawn_anew else 0.0)
     return [
         "",
         "# Phase 2",
         f"unfrozen    {count(len(unfrozen.layers), 'layer')} of the backbone from {unfrozen.layers[0]} up, "
         f"{parameters:,} parameters with the head's",
         f"boundary    {unfrozen.boundary}, {'x'.join(map(str, features.shape))} {features.dtype} a view",
-        f"views       {count(stored + validation, 'view')} stored, "
-        f"{(stored + validation) * features.row_bytes / 1e6:,.0f} MB in the store",
+        f"views       {count(bank + validation, 'view')} stored, "
+        f"{(bank + validation) * features.row_bytes / 1e6:,.0f} MB in the store, "
+        f"about {duration(per_view * (bank + validation))} to compute where it has none"
+        + (f"; {count(train, 'view')} drawn in every epoch" if drawn_anew else ""),
         f"epochs      {settings.epochs} at most, about {duration(seconds)} each",
     ]
 
