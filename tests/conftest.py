@@ -1,6 +1,8 @@
 """What every test shares: shapes checked at run time, a cache of its own, the real photos where they are."""
 
+import io
 import os
+import sys
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -87,3 +89,20 @@ def session_run(session_cache, session_colours, tmp_path_factory) -> Path:
             settings=["data.size=64", "evaluate.resamples=200"],
             progress=SILENT,
         ).folder
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Runs a command in this process: exit status, standard output, standard error."""
+
+    from budwood import cli
+
+    def call(*arguments, stdin: bytes = b""):
+        monkeypatch.setattr(sys, "argv", ["budwood", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        captured = capsys.readouterr()
+        return stop.value.code, captured.out, captured.err
+
+    return call

@@ -24,6 +24,7 @@ COMMANDS = [
     "augment",
     "predict",
     "evaluate",
+    "compare",
     "report",
     "backbones",
     "recipes",
@@ -31,21 +32,6 @@ COMMANDS = [
     "cache",
     "doctor",
 ]
-
-
-@pytest.fixture
-def call(monkeypatch, capsys):
-    """Runs a command in this process: exit status, standard output, standard error."""
-
-    def call(*arguments, stdin: bytes = b""):
-        monkeypatch.setattr(sys, "argv", ["budwood", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        captured = capsys.readouterr()
-        return stop.value.code, captured.out, captured.err
-
-    return call
 
 
 def one_line(text):

@@ -18,7 +18,7 @@ FLOORS = [
     {"model", "rundir", "records", "report", "outcome"},
     {"run"},
     {"work"},
-    {"pipeline", "estimator"},
+    {"pipeline", "estimator", "compare"},
     {"plan", "doctor", "terminal"},
     {"cli"},
 ]

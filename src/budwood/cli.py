@@ -246,6 +246,23 @@ def evaluate(
 
 
 @app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Two run directories or more.")],
+    split: Annotated[str, typer.Option(help="test or validation.")] = "test",
+    as_json: AsJson = False,
+) -> None:
+    """Say which of several runs is better, on the same photos, and how sure that is."""
+    from budwood.compare import as_text
+    from budwood.compare import compare as compare_runs
+
+    comparison = compare_runs(runs, split=split)
+    if as_json:
+        _print_json(comparison)
+    else:
+        print(as_text(comparison))
+
+
+@app.command()
 def augment(
     data: Data,
     sheet: Annotated[Path, typer.Option("--output", "-o", metavar="PNG", help="Where to write the sheet.")],

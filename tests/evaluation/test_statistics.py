@@ -2,13 +2,18 @@ import numpy as np
 import pytest
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import DescrStatsW
 
 from budwood.evaluation.statistics import (
     bootstrap_interval,
+    corrected_resampled_t,
+    holm,
     mean_interval,
+    paired_bootstrap,
     paired_difference,
+    photos_needed,
     resampled_sums,
     wilson_interval,
 )
@@ -101,3 +106,57 @@ def test_bootstrap_interval__is_the_percentile_interval():
 
 def test_bootstrap_interval__holds_the_value():
     assert bootstrap_interval(0.1, np.full(100, 0.3)) == (0.1, 0.3)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_holm__equals_statsmodels(seed):
+    p_values = np.random.default_rng(seed).beta(0.3, 2, size=1 + seed * 3).tolist()
+    np.testing.assert_allclose(holm(p_values), multipletests(p_values, method="holm")[1])
+
+
+def test_corrected_resampled_t__without_overlap_is_the_plain_t_test():
+    differences = [0.01, 0.03, -0.005, 0.02, 0.015]
+    mean, low, high, p = corrected_resampled_t(differences, num_train=10**12, num_test=1)
+    plain = stats.ttest_1samp(differences, 0.0)
+    assert p == pytest.approx(plain.pvalue)
+    np.testing.assert_allclose((low, high), plain.confidence_interval(), rtol=1e-6)
+    assert mean == pytest.approx(np.mean(differences))
+
+
+def test_corrected_resampled_t__overlap_widens_the_interval_by_the_ratio_of_the_split():
+    differences = [0.01, 0.03, -0.005, 0.02, 0.015]
+    mean, low, _, _ = corrected_resampled_t(differences, 80, 10)
+    _, plain, _, _ = corrected_resampled_t(differences, 10**12, 1)
+    assert (mean - low) / (mean - plain) == pytest.approx(np.sqrt((1 / 5 + 1 / 8) / (1 / 5)), rel=1e-6)
+
+
+def test_corrected_resampled_t__equal_differences_have_no_width():
+    assert corrected_resampled_t([0.25, 0.25], 8, 1) == (0.25, 0.25, 0.25, 0.0)
+    assert corrected_resampled_t([0.0, 0.0], 8, 1)[3] == 1.0
+    with pytest.raises(ValueError, match="two splits"):
+        corrected_resampled_t([0.1], 8, 1)
+
+
+@pytest.mark.parametrize(("only_a", "only_b"), [(0.04, 0.02), (0.06, 0.01), (0.10, 0.07)])
+def test_photos_needed__gives_the_power_it_promises(only_a, only_b):
+    n = photos_needed(only_a, only_b)
+    rng = np.random.default_rng(0)
+    counts = rng.multinomial(n, [only_a, only_b, 1 - only_a - only_b], size=2000)
+    found = [stats.binomtest(int(a), int(a + b)).pvalue < 0.05 for a, b, _ in counts]
+    # Connor's formula is for the test without continuity correction; the exact one is a little weaker.
+    assert 0.74 < np.mean(found) < 0.84
+    assert photos_needed(only_b, only_a) == n
+
+
+def test_photos_needed__no_number_tells_equals_apart():
+    assert photos_needed(0.03, 0.03) is None
+
+
+@pytest.mark.parametrize("truth", [0.0, 0.03])
+def test_paired_bootstrap__covers_the_truth(truth):
+    rng, n, covered = np.random.default_rng(1), 400, 0
+    for trial in range(200):
+        kinds = rng.choice(3, size=n, p=[0.05 + truth, 0.05, 0.9 - truth])
+        low, high = paired_bootstrap(kinds != 1, kinds != 0, resamples=500, seed=trial)
+        covered += low <= truth <= high
+    assert 0.90 <= covered / 200 <= 0.99

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from budwood.evaluation.statistics import paired_difference
-from budwood.evaluation.verdict import compare_phases
+from budwood.evaluation.verdict import compare_models, compare_phases
 
 
 def photos(both: int, gained: int, lost: int, neither: int):
@@ -116,3 +116,18 @@ def test_compare_phases__covers_the_truth_and_seldom_errs(truth):
     assert said[truth] > 0.9
     assert sum(said.values()) == pytest.approx(1)
     assert said["worse" if truth == "better" else "better"] < 0.035
+
+
+@pytest.mark.parametrize(
+    ("gained", "lost", "words"), [(0.05, 0.05, "Cannot tell"), (0.09, 0.01, "b is better than a")]
+)
+def test_compare_models__says_what_was_injected(gained, lost, words):
+    rng = np.random.default_rng(0)
+    said = [compare_models("a", "b", *draw(rng, 1000, gained, lost)) for _ in range(100)]
+    assert sum(line.startswith(words) for line in said) >= 93
+
+
+def test_compare_models__names_the_better_one_whichever_comes_first():
+    before, after = photos(330, 40, 4, 17)
+    assert compare_models("a", "b", before, after) == compare_models("b", "a", after, before)
+    assert compare_models("a", "b", before, after, p=0.2).startswith("Cannot tell b from a")
