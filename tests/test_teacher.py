@@ -8,7 +8,6 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.special import rel_entr
 
 from budwood.data.augment import Renderer
 from budwood.data.images import digest, view
@@ -72,14 +71,6 @@ def test_train__with_a_teacher(student, teacher):
     keras.models.load_model(student.folder / "model" / "model.keras", safe_mode=True)
 
 
-def test_train__a_student_comes_closer_to_its_teacher(student, teacher, session_colours, tmp_path):
-    alone = train(session_colours, tmp_path / "alone", settings=SETTINGS, progress=SILENT)
-    photos = [session_colours / row["name"] for row in teacher.splits if row["split"] != "train"]
-    said = teacher.predict_proba(photos)
-    distances = [rel_entr(said, run.predict_proba(photos)).sum(axis=1).mean() for run in (student, alone)]
-    assert distances[0] < distances[1]
-
-
 class Interrupt(keras.callbacks.Callback):
     """Stops the process's training in the middle of an epoch, as Ctrl-C does."""
 
@@ -127,10 +118,14 @@ def test_train__one_logit_teaches_one_logit_views_of_every_epoch(session_colours
         tmp_path / "student",
         teacher.folder,
         *["head.logits=single", "augment.views=per-epoch", "augment.mixup=0.2", "finetune.epochs=0"],
+        # Of the labels it is told nothing.
+        *["distill.weight=1.0", "frozen.epochs=12", "frozen.learning_rate=0.02", "frozen.batch_size=8"],
     )
     # Asked while the epochs ran, not before them.
     assert run.info["distill"]["computed"] == 0
-    assert run.predict(session_colours / "red" / "red 00.jpg")[0].label == "red"
+    photos = sorted((tmp_path / "two").glob("*/*.jpg"))
+    ours, theirs = (one.predict_proba(photos).argmax(axis=1) for one in (run, teacher))
+    assert (ours == theirs).mean() >= 0.9
 
 
 def test_train__teachers_that_will_not_do(teacher, session_colours, tmp_path):
