@@ -17,6 +17,7 @@ FLOORS = [
     {"training", "evaluation"},
     {"model", "rundir", "records", "report", "outcome"},
     {"run"},
+    {"teacher"},
     {"work"},
     {"pipeline", "estimator", "compare"},
     {"plan", "doctor", "terminal"},

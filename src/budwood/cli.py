@@ -84,6 +84,12 @@ def train(
     start: Annotated[
         Path | None, typer.Option("--from", metavar="RUN", help="Fine-tune the model of a run further.")
     ] = None,
+    distill: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN", help="Learn from the model of a run too. Short for --set distill.run=RUN."
+        ),
+    ] = None,
     no_test: Annotated[bool, typer.Option("--no-test", help="Carve and open no test split.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in the directory.")] = False,
@@ -94,7 +100,13 @@ def train(
     from budwood.data.sources import read_source
     from budwood.recipe import Recipe
 
-    short = {"backbone.name": backbone, "backbone.weights": weights, "seed": seed, "split_seed": split_seed}
+    short = {
+        "backbone.name": backbone,
+        "backbone.weights": weights,
+        "distill.run": distill,
+        "seed": seed,
+        "split_seed": split_seed,
+    }
     changes = [f"{key}={_toml(value)}" for key, value in short.items() if value is not None]
     changes += ["evaluate.test=false"] if no_test else []
     # What is wrong with the command is said here, before the seconds that TensorFlow takes to load.

@@ -2,14 +2,13 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from budwood import files
 from budwood.backbones.contract import Backbone
 from budwood.backbones.input_range import check_input_range
 from budwood.backbones.registry import get_backbone
@@ -31,6 +30,7 @@ from budwood.remarks import remarks
 from budwood.report.page import write_report
 from budwood.run import Run, load
 from budwood.rundir import RunDirectory, next_free
+from budwood.teacher import refuse_unfit_teacher, teacher_features
 from budwood.training.phase import refuse_bad_settings, resolve_fit
 from budwood.training.unfreeze import unfreeze
 from budwood.work import Work, finetune, train_head
@@ -78,6 +78,7 @@ def train(
     asked = (recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)).with_settings(settings)
     callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks)
     previous = load(start) if start is not None else None
+    teacher = load(asked.distill.run) if asked.distill.run else None
     refuse_empty_plan(asked, previous)
     if previous:
         asked = asked.model_copy(update={"split_seed": previous.recipe.split_seed})
@@ -88,13 +89,17 @@ def train(
     if previous:
         if folder.resolve() == previous.folder.resolve():
             raise RunError(f"{folder} is the run to go on from. Give another directory for the new one")
-        requested["from"] = files.read_json(previous.folder / "model" / "model.json")["fingerprints"]["model"]
+        requested["from"] = previous.model_sha256
+    if teacher:
+        if folder.resolve() == teacher.folder.resolve():
+            raise RunError(f"{folder} is the run that teaches. Give another directory for the new one")
+        requested["teacher"] = teacher.model_sha256
     command = command or f"budwood train {data} -o {folder}"
     directory = RunDirectory(folder, requested, command, progress)
     directory.refuse_unless_free(overwrite=overwrite, resume=resume)
 
     with directory.stage("check"):
-        checked, photos = read_photos(data, asked, progress, previous)
+        checked, photos = read_photos(data, asked, progress, previous, teacher)
 
     with directory.stage("backbone"):
         resolved, size = resolve(asked, backbone.size)
@@ -104,9 +109,12 @@ def train(
         refuse_bad_settings(resolved, num_train, frozen.output.shape[-1], checked.classes)
         if resolved.finetune.epochs:
             unfreeze(frozen, backbone, resolved.finetune)
+        teaching = (
+            teacher_features(teacher, resolved, checked.classes, progress) if teacher else nullcontext()
+        )
 
     # Whatever was wrong with the request has been said by now, and nothing on disk has been touched.
-    with directory.running(overwrite=overwrite, resume=resume):
+    with directory.running(overwrite=overwrite, resume=resume), teaching as taught_by:
         (folder / "checkpoints").mkdir(exist_ok=True)
         for line in remarks(
             resolve_fit(resolved, num_train, frozen.output.shape[-1], len(checked.classes))[0]
@@ -124,7 +132,11 @@ def train(
                 describe(directory, name, checked, photos, exact, extraction)
                 for line in dict.fromkeys([*training.notes, *exact.notes]):
                     directory.note(line)
-            work = Work(directory, resolved, backbone, size, checked.classes, photos, callbacks, progress)
+            work = Work(
+                directory, resolved, backbone, size, checked.classes, photos, callbacks, progress, taught_by
+            )
+            if teacher:
+                work.learn_from(teacher)
             note_input_range(work, base)
 
             with directory.stage("head"):
@@ -157,25 +169,33 @@ def train(
 
 
 def read_photos(
-    data: str | os.PathLike, recipe: Recipe, progress: Progress, previous: Run | None = None
+    data: str | os.PathLike,
+    recipe: Recipe,
+    progress: Progress,
+    previous: Run | None = None,
+    teacher: Run | None = None,
 ) -> tuple[Check, tuple[Photo, ...]]:
-    """What is usable in the data, and its photos with a split each: that of the run that is gone on from, if any."""
+    """What is usable in the data, and its photos with a split each.
+
+    A photo that the run gone on from or the teacher knows is in the split that it was in there.
+    """
     checked = check(read_source(data, progress=progress), max_bad=recipe.data.max_bad, progress=progress)
     photos = checked.photos
-    if previous is not None:
-        if list(checked.classes) != previous.classes:
-            raise DataError(
-                f"{data} has the classes {', '.join(checked.classes[:10])}, and the run {previous.folder} knows "
-                f"{', '.join(previous.classes[:10])}. Give photos of the same classes, or train without --from"
-            )
-        known = {row["sha256"]: row["split"] for row in previous.splits}
-        photos = tuple(replace(photo, split=known.get(photo.sha256, photo.split)) for photo in photos)
+    if previous is not None and list(checked.classes) != previous.classes:
+        raise DataError(
+            f"{data} has the classes {', '.join(checked.classes[:10])}, and the run {previous.folder} knows "
+            f"{', '.join(previous.classes[:10])}. Give photos of the same classes, or train without --from"
+        )
+    known = {row["sha256"]: row["split"] for run in (teacher, previous) if run for row in run.splits}
+    photos = tuple(replace(photo, split=known.get(photo.sha256, photo.split)) for photo in photos)
     photos = assign_splits(
         photos, shares=tuple(recipe.data.split), seed=recipe.split_seed, test=recipe.evaluate.test
     )
     if not recipe.evaluate.test:
         # Asked not to open a test split: one that the data bring is left closed.
         photos = tuple(photo for photo in photos if photo.split != "test")
+    if teacher is not None:
+        refuse_unfit_teacher(teacher, checked.classes, photos)
     return checked, photos
 
 

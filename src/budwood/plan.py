@@ -20,7 +20,8 @@ from budwood.progress import SILENT, Progress
 from budwood.recipe import Recipe
 from budwood.remarks import remarks
 from budwood.report.words import count, duration, shorten, shown
-from budwood.run import load
+from budwood.run import Run, load
+from budwood.teacher import teacher_features
 from budwood.training.heads import apply, head_layers
 from budwood.training.phase import refuse_bad_settings, resolve_fit
 from budwood.training.unfreeze import Unfrozen, unfreeze
@@ -41,8 +42,9 @@ def plan(
     Reads and checks the photos and times the frozen part and the training step on a few of them; stores nothing.
     """
     previous = load(start) if start is not None else None
+    teacher = load(recipe.distill.run) if recipe.distill.run else None
     refuse_empty_plan(recipe, previous)
-    checked, photos = read_photos(data, recipe, progress, previous)
+    checked, photos = read_photos(data, recipe, progress, previous, teacher)
     backbone = get_backbone(recipe.backbone.name)
     recipe, size = resolve(recipe, backbone.size)
     base = previous.model if previous else build(backbone, recipe, size)
@@ -80,6 +82,7 @@ def plan(
             if recipe.finetune.epochs
             else []
         ),
+        *(_teaching(teacher, recipe, checked.classes, photos) if teacher else []),
     ]
     if found := remarks(recipe):
         lines += ["", "# Remarks", *found]
@@ -120,6 +123,23 @@ def _finetuning(
         f"about {duration(per_view * (bank + validation))} to compute where it has none"
         + (f"; {count(train, 'view')} drawn in every epoch" if drawn_anew else ""),
         f"epochs      {settings.epochs} at most, about {duration(seconds)} each",
+    ]
+
+
+def _teaching(teacher: Run, recipe: Recipe, classes: Sequence[str], photos: Sequence[Photo]) -> list[str]:
+    """Whose model teaches, and what it costs to ask it."""
+    train = [photo for photo in photos if photo.split == "train"]
+    features = teacher_features(teacher, recipe, classes)
+    views, every = recipe.augment.views, ""
+    if views == "per-epoch":
+        views, every = 1 + recipe.augment.originals, ", anew in every epoch"
+    num = max(1, views) * len(train)
+    return [
+        "",
+        "# Teacher",
+        f"model       of {teacher.folder.name}, {features.model.count_params():,} parameters, {features.size} px in",
+        f"views       {count(num, 'view')} to ask it about at most, "
+        f"about {duration(seconds_per_photo(features, train) * num)}{every}",
     ]
 
 

@@ -131,6 +131,19 @@ class Loss(Section):
     """Gamma of the focal loss (Lin et al. 2017); 0 is cross-entropy."""
 
 
+class Distill(Section):
+    """Learning from a finished run beside the labels (Hinton, Vinyals and Dean 2015), by gradient steps of either
+    phase; a linear fit knows labels alone."""
+
+    run: Annotated[str, Field(min_length=1)] | None = None
+    """The run whose saved model teaches; without one nothing is distilled."""
+    temperature: Annotated[float, Field(ge=0.1, le=100.0)] = 2.0
+    """At which teacher and student are compared: above 1, more of what the teacher says of the less likely classes
+    counts. At 1 the teacher says the probabilities of its saved model, calibrated as they are."""
+    weight: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
+    """Share of the teacher in the loss; the rest is that of the labels."""
+
+
 class Steps(Section):
     """Gradient steps: the settings that both phases share."""
 
@@ -252,6 +265,7 @@ class Recipe(Section):
     backbone: Backbone = Backbone()
     head: Head = Head()
     loss: Loss = Loss()
+    distill: Distill = Distill()
     frozen: Frozen = Frozen()
     finetune: Finetune = Finetune()
     evaluate: Evaluate = Evaluate()

@@ -125,6 +125,11 @@ class Run:
         return self._artifact.model
 
     @property
+    def model_sha256(self) -> str:
+        """Of the file of the model, as it was saved."""
+        return self._read("model/model.json", "fingerprints")["fingerprints"]["model"]
+
+    @property
     def kept_phase(self) -> dict[str, Any]:
         """The entry of `metrics["phases"]` whose model the run kept."""
         return next(

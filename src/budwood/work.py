@@ -30,7 +30,7 @@ from budwood.report.words import count
 from budwood.run import Run
 from budwood.rundir import RunDirectory, flat
 from budwood.training.checkpoints import Checkpoints
-from budwood.training.feed import make_feed
+from budwood.training.feed import Feed, make_feed
 from budwood.training.heads import LOGITS, apply, divide_logits, head_layers
 from budwood.training.loop import DivergedError
 from budwood.training.phase import PhaseResult, resolve_fit, train_finetune_phase, train_frozen_phase
@@ -52,6 +52,8 @@ class Work:
     photos: tuple[Photo, ...]
     callbacks: Sequence[keras.callbacks.Callback]
     progress: Progress
+    teacher: FrozenFeatures | None = None
+    """Open, from pixels to the probabilities of the model that is learned from."""
     phases: list[dict[str, Any]] = field(default_factory=list)
     """What `metrics.json` will say of each phase, before it is measured."""
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -78,6 +80,8 @@ class Work:
         settings = self.recipe.model_dump(mode="json", exclude_none=True, exclude={"evaluate", "log"})
         identity = {key: json.dumps(value) for key, value in flat(settings).items()}
         identity["photos"] = self.directory.info["split"]["sha256"]
+        if self.teacher:
+            identity["teacher"] = self.directory.info["distill"]["model"]
         return {
             "classes": self.classes,
             "checkpoints": Checkpoints(
@@ -126,6 +130,33 @@ class Work:
             "trained on"
         )
 
+    def learn_from(self, teacher: Run) -> None:
+        """Notes whose model teaches, and what follows for the split."""
+        self.directory.info["distill"] = {
+            "run": teacher.folder.name,
+            "model": teacher.model_sha256,
+            "computed": 0,
+            "found": 0,
+        }
+        if {photo.sha256 for photo in self.photos} & {row["sha256"] for row in teacher.splits}:
+            self.directory.note(
+                f"photos that the teacher {teacher.folder.name} knows stay in the split that they had there, so that "
+                "none is measured on that it learned from"
+            )
+
+    def ask_teacher(self, feed: Feed) -> None:
+        """Computes and stores what the teacher says of the views that are known beforehand."""
+        if self.teacher is None:
+            return
+        extraction = feed.prepare_teacher()
+        refuse_failures(extraction)
+        known = self.directory.info["distill"]
+        known["computed"] += extraction.num_computed
+        known["found"] += extraction.num_found
+        for line in self.teacher.notes:
+            if line not in self.directory.info["notes"]:
+                self.directory.note(line)
+
     def save(self, model: keras.Model) -> None:
         """Writes the model as the phase before left it. Later phases change the same layers."""
         phase = self.phases[-1]["name"] if self.phases else START
@@ -160,12 +191,18 @@ def train_head(
     if work.recipe.frozen.epochs:
         plain = training.rows(work.parts["train"])
         feed = make_feed(
-            training, work.parts["train"], work.labels["train"], work.recipe.augment, work.recipe.seed
+            training,
+            work.parts["train"],
+            work.labels["train"],
+            work.recipe.augment,
+            work.recipe.seed,
+            work.teacher,
         )
         num_photos, num_features = plain.shape
         resolved, _ = resolve_fit(work.recipe, num_photos, num_features, len(work.classes))
         if resolved.frozen.fit == "gradient":
             refuse_failures(feed.prepare())
+            work.ask_teacher(feed)
         result = train_frozen_phase(
             work.recipe,
             feed,
@@ -198,12 +235,13 @@ def finetune(work: Work, model: keras.Model) -> None:
     )
     with features:
         augment = affordable(recipe.augment, len(train) * features.row_bytes, work.directory.note)
-        feed = make_feed(features, train, work.labels["train"], augment, recipe.seed)
+        feed = make_feed(features, train, work.labels["train"], augment, recipe.seed, work.teacher)
         with work.directory.stage("views"):
             extraction = feed.prepare() + features.compute(validation)
             refuse_failures(extraction)
             for line in features.notes:
                 work.directory.note(line)
+            work.ask_teacher(feed)
         work.directory.info["views"] = {
             "boundary": unfrozen.boundary,
             "computed": extraction.num_computed,

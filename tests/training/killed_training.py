@@ -39,6 +39,7 @@ RECIPE = Recipe.from_dict(
         "augment": {"mixup": 0.2},
         "head": {"hidden": [8], "dropout": 0.3, "batch_norm": True},
         "loss": {"label_smoothing": 0.1, "class_weights": "balanced"},
+        "distill": {"run": "teacher", "weight": 0.3},
         "frozen": {"fit": "gradient", "ema": 0.9, "learning_rate": 0.02, **STEPS},
         "finetune": {"learning_rate": 0.01, "depth_decay": 0.5, "clip_norm": 1.0, **STEPS},
     }
@@ -66,6 +67,7 @@ def train(folder: Path) -> None:
     labels = np.arange(96) % 3
     pixels = rng.normal(np.eye(3)[labels][:, None, None, :], 1.5, size=(96, 8, 8, 3)).astype(np.float32)
     train, validation = slice(64), slice(64, 96)
+    taught = rng.dirichlet(np.ones(3), 64).astype(np.float32)
 
     def checkpoints(phase: str) -> Checkpoints:
         return Checkpoints(folder / "checkpoints", phase, {"recipe": RECIPE.to_toml()}, keep="all")
@@ -74,7 +76,7 @@ def train(folder: Path) -> None:
     features = np.asarray(base(pixels, training=False))
     frozen = train_frozen_phase(
         RECIPE,
-        ArrayFeed(features[train], labels[train]),
+        ArrayFeed(features[train], labels[train], taught),
         features[train],
         labels[train],
         features[validation],
@@ -90,7 +92,7 @@ def train(folder: Path) -> None:
         RECIPE,
         model,
         Unfrozen("stem_relu", ("low", "low_norm", "high"), {"low": 1, "low_norm": 1, "high": 0}, ()),
-        ArrayFeed(features[train], labels[train]),
+        ArrayFeed(features[train], labels[train], taught),
         features[validation],
         labels[validation],
         classes=CLASSES,

@@ -255,3 +255,39 @@ def test_prefetch__closes_what_it_reads():
     assert len(closed) == 1
     assert threading.active_count() == before
     assert list(prefetch(iter([]))) == []
+
+
+@pytest.mark.parametrize(
+    "augment", [Augment(), BANK, PER_EPOCH, BESIDE], ids=["plain", "bank", "per-epoch", "beside"]
+)
+@pytest.mark.parametrize("row_bytes", [0, 10**9], ids=["streamed", "stored"])
+def test_taught__is_said_of_the_views_that_the_student_sees(model, photos, augment, row_bytes, monkeypatch):
+    monkeypatch.setattr(module, "STORED_ROW_BYTES", row_bytes)
+    shares = keras.layers.Softmax()(keras.layers.Rescaling(0.1)(model.output))
+    teacher = FrozenFeatures(
+        keras.Model(model.input, shares), size=SIZE, resize="crop", engine="keras", augment=augment, seed=5
+    )
+    with boundary(model, "conv", augment) as features, teacher:
+        feed = make_feed(features, photos, LABELS, augment, 5, teacher)
+        feed.prepare()
+        known = {0: NUM, 4: 4 * NUM, "per-epoch": NUM if augment.originals else 0}[augment.views]
+        assert feed.prepare_teacher().num_computed == known
+        assert feed.prepare_teacher().num_computed == 0
+        order = np.random.default_rng(1).permutation(len(feed.labels))
+        for epoch in (1, 2):
+            taught = np.concatenate(list(feed.taught(epoch, order, 4)))
+            seen = np.concatenate(list(feed.batches(epoch, order, 4)))
+            # What the teacher would say of the features that the student was given.
+            expected = keras.ops.softmax(0.1 * seen.mean(axis=(1, 2)), axis=1)
+            np.testing.assert_allclose(taught, expected, rtol=1e-3)
+            assert teacher.missing(feed.photos, feed.views(epoch)) == 0
+        assert len(np.unique(taught.round(6), axis=0)) > NUM // 2
+
+
+def test_taught__a_photo_that_is_gone_is_named(model, photos):
+    teacher = FrozenFeatures(model, size=SIZE, resize="crop", engine="keras", augment=PER_EPOCH, seed=5)
+    photos[3].image.unlink()
+    with boundary(model, "pooling", PER_EPOCH) as features, teacher:
+        feed = make_feed(features, photos, LABELS, PER_EPOCH, 5, teacher)
+        with pytest.raises(ImageError, match=r"3\.png"):
+            feed.taught(1, np.arange(NUM), 4)

@@ -1,11 +1,19 @@
 import keras
 import numpy as np
 import pytest
-from scipy.special import expit, log_softmax
+from scipy.special import expit, log_softmax, rel_entr, softmax
 
 from budwood.errors import RecipeError
-from budwood.recipe import Loss
-from budwood.training.losses import class_weights, make_loss, make_metrics, one_hot, refuse_unknown_classes
+from budwood.recipe import Distill, Loss
+from budwood.training.losses import (
+    Distillation,
+    class_weights,
+    make_loss,
+    make_metrics,
+    one_hot,
+    refuse_unknown_classes,
+    soften,
+)
 
 LABELS = np.array([0, 0, 0, 1, 2, 2])
 LOGITS = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32) * 3
@@ -105,3 +113,72 @@ def test_refuse_unknown_classes__names_the_nearest():
         refuse_unknown_classes(Loss(class_weights={"tulip": 2.0}), ["daisy", "tulips"])
     refuse_unknown_classes(Loss(class_weights={"tulips": 2.0}), ["daisy", "tulips"])
     refuse_unknown_classes(Loss(class_weights="balanced"), ["daisy", "tulips"])
+
+
+def distil(loss, num_logits, temperature, weight):
+    return Distillation(
+        make_loss(loss, num_logits), num_logits, Distill(run="r", temperature=temperature, weight=weight)
+    )
+
+
+TAUGHT = softmax(np.random.default_rng(1).normal(size=(6, 3)) * 2, axis=1).astype(np.float32)
+
+
+@pytest.mark.parametrize("settings", [{}, {"label_smoothing": 0.1}, {"focal": 2.0}])
+@pytest.mark.parametrize(("temperature", "weight"), [(1.0, 0.5), (4.0, 0.9), (0.5, 1.0)])
+def test_distillation__mixes_the_plain_loss_with_the_distance_to_the_teacher(settings, temperature, weight):
+    plain, weights = make_loss(Loss(**settings), 3), np.array([1.0, 2, 0, 1, 3, 0.5], np.float32)
+    labels = one_hot(LABELS, 3)
+    distances = rel_entr(TAUGHT, softmax(LOGITS.astype(np.float64) / temperature, axis=1)).sum(axis=1)
+    expected = (1 - weight) * value(plain, labels, LOGITS) + weight * temperature**2 * distances.mean()
+    loss = distil(Loss(**settings), 3, temperature, weight)
+    assert value(loss, np.hstack([labels, TAUGHT]), LOGITS) == pytest.approx(expected, rel=1e-5)
+    plain_losses = np.array([value(plain, labels[[n]], LOGITS[[n]]) for n in range(6)])
+    by_photo = weights * ((1 - weight) * plain_losses + weight * temperature**2 * distances)
+    found = float(loss(np.hstack([labels, TAUGHT]), LOGITS, sample_weight=weights))
+    assert found == pytest.approx(by_photo.mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("settings", [{}, {"label_smoothing": 0.2}, {"focal": 2.0}])
+def test_distillation__one_logit_is_worth_two(settings):
+    z = np.linspace(-4, 4, 9, dtype=np.float32)[:, None]
+    pair, labels = np.concatenate([-z / 2, z / 2], axis=1), one_hot(np.arange(9) % 2, 2)
+    taught = softmax(np.random.default_rng(2).normal(size=(9, 2)), axis=1).astype(np.float32)
+    one = value(distil(Loss(**settings), 1, 3.0, 0.7), np.hstack([labels[:, 1:], taught]), z)
+    two = value(distil(Loss(**settings), 2, 3.0, 0.7), np.hstack([labels, taught]), pair)
+    assert one == pytest.approx(two, rel=1e-4)
+
+
+def test_distillation__is_nothing_where_the_student_says_the_same():
+    same = softmax(LOGITS / 2, axis=1)
+    assert value(distil(Loss(), 3, 2.0, 1.0), np.hstack([one_hot(LABELS, 3), same]), LOGITS) == pytest.approx(
+        0, abs=1e-6
+    )
+    # A teacher that is certain, to the last bit.
+    certain = np.hstack([one_hot(LABELS, 3), one_hot(LABELS, 3)])
+    expected = -log_softmax(LOGITS, axis=1)[np.arange(6), LABELS].mean()
+    assert value(distil(Loss(), 3, 1.0, 1.0), certain, LOGITS) == pytest.approx(expected, rel=1e-5)
+
+
+def test_soften__is_the_softmax_of_divided_logits():
+    logits = np.random.default_rng(3).normal(size=(5, 4)) * 8
+    for temperature in (0.5, 1.0, 2.0, 20.0):
+        found = soften(softmax(logits, axis=1).astype(np.float32), temperature)
+        np.testing.assert_allclose(found, softmax(logits / temperature, axis=1), rtol=1e-4)
+    assert found.dtype == np.float32
+    certain = soften(np.array([[1.0, 0.0]], np.float32), 2.0)
+    assert np.isfinite(certain).all() and certain[0, 1] < 1e-15
+
+
+@pytest.mark.parametrize(("num_logits", "num_classes"), [(1, 2), (3, 3), (7, 7)])
+def test_make_metrics__the_teacher_has_no_part_in_them(num_logits, num_classes):
+    rng = np.random.default_rng(4)
+    logits = rng.normal(size=(20, num_logits)).astype(np.float32)
+    targets = one_hot(rng.integers(num_classes, size=20), num_classes)[:, -num_logits:]
+    taught = rng.random((20, num_classes)).astype(np.float32) + 1
+    for alone, beside in zip(
+        make_metrics(num_logits, num_classes), make_metrics(num_logits, num_classes), strict=True
+    ):
+        alone.update_state(targets, logits)
+        beside.update_state(np.hstack([targets, taught]), logits)
+        assert float(alone.result()) == float(beside.result())

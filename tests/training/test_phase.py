@@ -4,6 +4,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+from scipy.special import rel_entr, softmax
 
 from budwood.backbones.registry import get_backbone
 from budwood.errors import RecipeError
@@ -55,6 +56,7 @@ def train(rows, values, **options):
         ({"loss": {"class_weights": "balanced"}}, (2936, 1280, 5), "linear"),
         ({"augment": {"mixup": 0.2}}, (2936, 1280, 5), "gradient"),
         ({"augment": {"views": 3}}, (2936, 1280, 5), "linear"),
+        ({"distill": {"run": "r"}}, (2936, 1280, 5), "gradient"),
         ({"frozen": {"fit": "linear"}}, (58_000, 1280, 400), "gradient"),
         ({}, (58_000, 1280, 400), "gradient"),
     ],
@@ -273,3 +275,50 @@ def test_train_finetune_phase__from_features_gives_what_the_uncut_model_gives(ba
     assert moved > 1e-3
     for name, value in weights[0].items():
         np.testing.assert_allclose(value, weights[1][name], rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def test_refuse_bad_settings__a_teacher_without_part():
+    recipe = Recipe.from_dict({"distill": {"run": "r"}, "frozen": {"fit": "linear"}})
+    with pytest.raises(RecipeError, match=r"learns from the labels alone.*frozen.fit=gradient"):
+        refuse_bad_settings(recipe, 100, 8, CLASSES)
+    refuse_bad_settings(recipe.with_settings(["finetune.epochs=1"]), 100, 8, CLASSES)
+    # A linear fit that gives way.
+    refuse_bad_settings(recipe, 10**7, 1280, CLASSES)
+
+
+def test_train_frozen_phase__a_linear_fit_says_that_it_does_not_listen_to_the_teacher(rows):
+    notes = []
+    values = {"distill": {"run": "r"}, "frozen": {"fit": "linear"}, "finetune": {"epochs": 1}}
+    result = train(rows, values, note=notes.append)
+    assert any("labels alone" in line for line in notes)
+    assert result.linear_path == train(rows, {"frozen": {"fit": "linear"}}).linear_path
+
+
+def test_train_frozen_phase__a_teacher_makes_up_for_labels():
+    """Few labels, a third of them wrong, and a teacher that knows how likely each class is."""
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(3, 6))
+
+    def draw(num):
+        truth = np.arange(num) % 3
+        points = centres[truth] + rng.normal(size=(num, 6))
+        # Of Gaussians of unit variance and equal shares.
+        logits = points @ centres.T - (centres**2).sum(axis=1) / 2
+        return points.astype(np.float32), truth, softmax(logits, axis=1).astype(np.float32)
+
+    features, truth, taught = draw(30)
+    labels = np.where(rng.random(30) < 1 / 3, (truth + 1) % 3, truth)
+    validation, held_out = draw(60)[:2], draw(3000)
+
+    def student(**distill):
+        settings = {"fit": "gradient", "epochs": 60, "learning_rate": 0.05, "early_stopping": 0}
+        recipe = Recipe.from_dict({"frozen": settings, "distill": distill})
+        feed = ArrayFeed(features, labels, taught)
+        result = train_frozen_phase(recipe, feed, features, labels, *validation, classes=CLASSES)
+        shares = np.asarray(head_model(result.layers, 6)(held_out[0]))
+        distance = rel_entr(held_out[2], shares).sum(axis=1).mean()
+        return distance, (shares.argmax(axis=1) == held_out[1]).mean()
+
+    alone, distilled = student(), student(run="r", weight=0.9, temperature=2.0)
+    assert distilled[0] < alone[0] / 3
+    assert distilled[1] > alone[1] + 0.03

@@ -1,9 +1,10 @@
 import keras
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from budwood.progress import SILENT
-from budwood.recipe import Augment, Frozen, Head, Loss
+from budwood.recipe import Augment, Distill, Frozen, Head, Loss
 from budwood.training.feed import ArrayFeed
 from budwood.training.heads import head_layers, head_model, to_logits
 from budwood.training.trainer import Trainer
@@ -100,3 +101,61 @@ def test_run_epoch__means_are_over_photos_not_batches():
     assert found["accuracy"] == pytest.approx((logits.argmax(axis=1) == LABELS).mean(), rel=1e-5)
     losses = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(40), LABELS]
     assert found["loss"] == pytest.approx(losses.mean(), rel=1e-5)
+
+
+def taught_trainer(features, labels, probabilities, augment=None, classes="abc", head=None, **settings):
+    model = head_model(to_logits(head_layers(head or Head(), len(classes))), features.shape[1])
+    return Trainer(
+        model,
+        ArrayFeed(features, labels, probabilities),
+        Frozen(**settings),
+        Loss(class_weights="balanced"),
+        classes=list(classes),
+        augment=augment or Augment(),
+        seed=0,
+        rates={},
+        distill=Distill(run="r", temperature=3.0, weight=0.8),
+    )
+
+
+def test_run_epoch__a_step_with_a_teacher_follows_the_gradient_on_paper():
+    """Of logits z the loss has the gradient (1 - w) (p - y) + w T (p_T - q_T), Hinton et al. 2015, eq. 2."""
+    labels = np.array([0, 0, 0, 1, 2, 2, 1, 0])
+    teacher = softmax(RNG.normal(size=(8, 3)) * 2, axis=1).astype(np.float32)
+    trainer = taught_trainer(FEATURES[:8], labels, teacher, optimizer="sgd", learning_rate=0.5, batch_size=8)
+    kernel, bias = (weight.astype(np.float64) for weight in trainer.weights())
+    z = FEATURES[:8] @ kernel + bias
+    weights = (8 / (3 * np.bincount(labels)))[labels]
+    at_temperature = softmax(np.log(teacher.astype(np.float64)) / 3, axis=1)
+    gradient = 0.2 * (softmax(z, axis=1) - np.eye(3)[labels])
+    gradient += 0.8 * 3 * (softmax(z / 3, axis=1) - at_temperature)
+    gradient *= weights[:, None] / 8
+    run_epoch(trainer)
+    np.testing.assert_allclose(trainer.weights()[0], kernel - 0.5 * FEATURES[:8].T @ gradient, atol=2e-6)
+    np.testing.assert_allclose(trainer.weights()[1], bias - 0.5 * gradient.sum(axis=0), atol=2e-6)
+
+
+@pytest.mark.parametrize(("classes", "head"), [("abc", Head()), ("ab", Head(logits="single"))])
+def test_run_epoch__what_the_teacher_says_is_mixed_as_the_photos_are(classes, head, monkeypatch):
+    num = len(classes)
+    teacher = softmax(RNG.normal(size=(6, num)), axis=1).astype(np.float32)
+    labels = np.arange(6) % num
+    # Features that say whose they are.
+    trainer = taught_trainer(
+        np.eye(6, dtype=np.float32), labels, teacher, Augment(mixup=1.0), classes, head, batch_size=6
+    )
+    seen = []
+    step = trainer.model.train_on_batch
+    monkeypatch.setattr(
+        trainer.model,
+        "train_on_batch",
+        lambda *batch, **options: seen.append(batch) or step(*batch, **options),
+    )
+    run_epoch(trainer)
+    ((features, targets, weights),) = seen
+    assert ((features > 0).sum(axis=1) == 2).any()
+    at_temperature = softmax(np.log(teacher) / 3, axis=1)
+    shares = features @ np.eye(num)[labels]
+    expected = np.hstack([shares[:, -trainer.num_logits :], features @ at_temperature])
+    np.testing.assert_allclose(targets, expected, atol=1e-6)
+    np.testing.assert_allclose(weights, np.ones(6), rtol=1e-6)

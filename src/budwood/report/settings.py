@@ -65,6 +65,7 @@ def training_loss(recipe: Mapping[str, Any]) -> str:
         ("label smoothing", loss.get("label_smoothing")),
         ("the weights of the classes", loss.get("class_weights", "none") != "none"),
         ("the focal factor", loss.get("focal")),
+        ("the distance to the teacher", recipe.get("distill", {}).get("run")),
         ("an L2 penalty", recipe.get("head", {}).get("l2")),
     ]
     held = [name for name, is_held in parts if is_held]

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Int, Shaped
+from jaxtyping import Float32, Int, Shaped
 
 from budwood.data.manifest import Photo
 from budwood.errors import ImageError
@@ -39,6 +39,14 @@ class Feed(Protocol):
     def prepare(self) -> Extraction:
         """Computes and stores what can be known before the first epoch."""
 
+    def prepare_teacher(self) -> Extraction:
+        """The same for what the teacher says of them."""
+
+    def taught(
+        self, epoch: int, order: Int[np.ndarray, "rows"], batch_size: int
+    ) -> Iterator[Float32[np.ndarray, "batch classes"]]:
+        """The teacher's probabilities for what `batches` gives, whose arguments it takes; of a feed with a teacher."""
+
     def batches(
         self, epoch: int, order: Int[np.ndarray, "rows"], batch_size: int
     ) -> Iterator[Shaped[np.ndarray, "batch ..."]]:
@@ -63,6 +71,7 @@ def make_feed(
     labels: Int[np.ndarray, "n"],
     augment: Augment,
     seed: int,
+    teacher: FrozenFeatures | None = None,
 ) -> Feed:
     """The feed of some photos with the views that the recipe's [augment] asks for.
 
@@ -75,10 +84,12 @@ def make_feed(
         labels: class numbers.
         augment: `views` and `originals` decide; what a view shows is the features' matter.
         seed: decides which view of a bank an epoch takes.
+        teacher: open, from pixels to the probabilities of a model to learn from, made with the same `augment` and
+            `seed`. What it says of a view is stored, however the view itself is come by.
     """
     row_bytes = math.prod(features.shape) * np.dtype(features.dtype).itemsize
     streams = augment.views == "per-epoch" and row_bytes > STORED_ROW_BYTES
-    return (StreamedFeed if streams else StoredFeed)(features, photos, labels, augment, seed)
+    return (StreamedFeed if streams else StoredFeed)(features, photos, labels, augment, seed, teacher)
 
 
 class _ViewFeed:
@@ -89,8 +100,9 @@ class _ViewFeed:
         labels: Int[np.ndarray, "n"],
         augment: Augment,
         seed: int,
+        teacher: FrozenFeatures | None = None,
     ):
-        self.features, self.augment, self.seed = features, augment, seed
+        self.features, self.augment, self.seed, self.teacher = features, augment, seed, teacher
         self.shape = features.shape
         self.num_photos = len(photos)
         self.num_plain = len(photos) if augment.originals else 0
@@ -108,6 +120,36 @@ class _ViewFeed:
             drawn = rng.integers(0, max(1, self.augment.views), self.num_photos)
         return np.concatenate([np.zeros(self.num_plain, drawn.dtype), drawn])
 
+    def prepare_teacher(self) -> Extraction:
+        return self._compute_known(self.teacher) if self.teacher else Extraction()
+
+    def taught(
+        self, epoch: int, order: Int[np.ndarray, "rows"], batch_size: int
+    ) -> Iterator[Float32[np.ndarray, "batch classes"]]:
+        assert self.teacher is not None
+        rows = self._rows(self.teacher, epoch)
+        # So small that reading them is not worth a thread.
+        return (rows[part] for part in _parts(order, batch_size))
+
+    def _compute_known(self, features: FrozenFeatures) -> Extraction:
+        """Computes the views that are known before the first epoch."""
+        photos = self.photos[: self.num_photos]
+        if self.augment.views == "per-epoch":
+            return features.compute(photos) if self.num_plain else Extraction()
+        num_views = max(1, self.augment.views)
+        return features.compute(
+            [photo for photo in photos for _ in range(num_views)], list(range(num_views)) * len(photos)
+        )
+
+    def _rows(self, features: FrozenFeatures, epoch: int) -> Rows:
+        """What the store has of an epoch's views, computed before where it is missing."""
+        views = self.views(epoch)
+        # The loop shows a progress of its own meanwhile.
+        failed = features.compute(self.photos, views, progress=SILENT).failed
+        for name, fault in failed.items():
+            raise ImageError(fault, path=name)
+        return features.rows(self.photos, views)
+
     @cached_property
     def _plain(self) -> Rows:
         return self.features.rows(self.photos[: self.num_photos])
@@ -117,25 +159,14 @@ class StoredFeed(_ViewFeed):
     """Every row of an epoch is in the store before its first batch."""
 
     def prepare(self) -> Extraction:
-        photos = self.photos[: self.num_photos]
-        if self.augment.views == "per-epoch":
-            return self.features.compute(photos) if self.num_plain else Extraction()
-        num_views = max(1, self.augment.views)
-        return self.features.compute(
-            [photo for photo in photos for _ in range(num_views)], list(range(num_views)) * len(photos)
-        )
+        return self._compute_known(self.features)
 
     def batches(
         self, epoch: int, order: Int[np.ndarray, "rows"], batch_size: int
     ) -> Iterator[Shaped[np.ndarray, "batch ..."]]:
         if not self.augment.views:
             return _read(self._plain, order, batch_size)
-        views = self.views(epoch)
-        # The loop shows a progress of its own meanwhile.
-        failed = self.features.compute(self.photos, views, progress=SILENT).failed
-        for name, fault in failed.items():
-            raise ImageError(fault, path=name)
-        return _read(self.features.rows(self.photos, views), order, batch_size)
+        return _read(self._rows(self.features, epoch), order, batch_size)
 
 
 class StreamedFeed(_ViewFeed):
@@ -173,19 +204,34 @@ class StreamedFeed(_ViewFeed):
 
 
 class ArrayFeed:
-    """A feed of features as they are, in memory or in the store: no views.
+    """A feed of features as they are, in memory or in the store: no views. A teacher's probabilities may stand beside
+    them.
 
     >>> feed = ArrayFeed(np.arange(6.0, dtype=np.float32).reshape(3, 2), np.array([0, 1, 0]))
     >>> [batch.tolist() for batch in feed.batches(1, np.array([2, 0, 1]), batch_size=2)]
     [[[4.0, 5.0], [0.0, 1.0]], [[2.0, 3.0]]]
     """
 
-    def __init__(self, features: Rows | np.ndarray, labels: Int[np.ndarray, "rows"]):
-        self.features, self.labels = features, labels
+    def __init__(
+        self,
+        features: Rows | np.ndarray,
+        labels: Int[np.ndarray, "rows"],
+        probabilities: Float32[np.ndarray, "rows classes"] | None = None,
+    ):
+        self.features, self.labels, self.probabilities = features, labels, probabilities
         self.shape = tuple(features.shape[1:])
 
     def prepare(self) -> Extraction:
         return Extraction()
+
+    def prepare_teacher(self) -> Extraction:
+        return Extraction()
+
+    def taught(
+        self, epoch: int, order: Int[np.ndarray, "rows"], batch_size: int
+    ) -> Iterator[Float32[np.ndarray, "batch classes"]]:
+        assert self.probabilities is not None
+        return _read(self.probabilities, order, batch_size)
 
     def batches(
         self, epoch: int, order: Int[np.ndarray, "rows"], batch_size: int

@@ -20,14 +20,14 @@ from budwood.data.augment import PLAIN
 from budwood.errors import DataError, RecipeError
 from budwood.features.store import Rows
 from budwood.progress import SILENT, Progress
-from budwood.recipe import Augment, Finetune, Frozen, Loss
+from budwood.recipe import Augment, Distill, Finetune, Frozen, Loss
 from budwood.training.checkpoints import Checkpoints
 from budwood.training.cliff import find_cliff
 from budwood.training.feed import Feed
 from budwood.training.logs import open_log
 from budwood.training.mixing import refuse_bad_mixing
 from budwood.training.optimizers import current_rate
-from budwood.training.trainer import Trainer
+from budwood.training.trainer import NO_TEACHER, Trainer
 from budwood.training.validate import Measured, validate
 
 STAGES = {"frozen": "head"}
@@ -70,6 +70,7 @@ def fit(
     classes: Sequence[str],
     phase: str = "frozen",
     augment: Augment = PLAIN,
+    distill: Distill = NO_TEACHER,
     seed: int = 0,
     first_epoch: int = 1,
     best_before: float = math.inf,
@@ -92,6 +93,7 @@ def fit(
         classes: names of the classes, in the order of their numbers.
         phase: names progress, checkpoints and logs; "finetune" is watched for a cliff at its start.
         augment: of it mixup and cutmix; views are the feed's.
+        distill: the recipe's [distill]; where it names a run, the feed has that teacher.
         seed: decides order, mixing and dropout.
         first_epoch: number of the first epoch; phases are counted through.
         best_before: lowest validation loss of the phase before, from which early stopping counts its patience.
@@ -123,7 +125,17 @@ def fit(
             f"the {empty} split is empty, but gradient steps need photos in both. Change data.split"
         )
     refuse_bad_mixing(augment, feed.shape, feed.labels)
-    trainer = Trainer(model, feed, settings, loss, classes=classes, augment=augment, seed=seed, rates=rates)
+    trainer = Trainer(
+        model,
+        feed,
+        settings,
+        loss,
+        classes=classes,
+        augment=augment,
+        seed=seed,
+        rates=rates,
+        distill=distill,
+    )
     trainer.seed_random_layers(first_epoch)
     start = trainer.weights()
     batch_size = settings.batch_size if len(feed.shape) > 1 else VECTORS_AT_A_TIME

@@ -4,7 +4,7 @@ Targets are shares of every class, one-hot where nothing is mixed; so label smoo
 mixing work together, and for one logit as for one per class.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -12,10 +12,12 @@ from jaxtyping import Float32, Float64, Int
 from keras import ops
 
 from budwood.errors import RecipeError, did_you_mean
-from budwood.recipe import Loss
+from budwood.recipe import Distill, Loss
 
 TOP = 5
 """Top-5 accuracy is told where there are more classes than this."""
+SMALLEST = float(np.finfo(np.float32).tiny)
+"""Below this a probability counts as this much: its logarithm stays finite."""
 
 
 def make_loss(loss: Loss, num_logits: int) -> keras.losses.Loss:
@@ -35,13 +37,66 @@ def make_loss(loss: Loss, num_logits: int) -> keras.losses.Loss:
     return keras.losses.CategoricalCrossentropy(**options)
 
 
+class Distillation(keras.losses.Loss):
+    """A loss of which a share is the distance to a teacher (Hinton, Vinyals and Dean 2015).
+
+    (1 - w) * plain + w * T^2 * KL(teacher || student), both at temperature T. The factor T^2 keeps the weight of the
+    teacher's gradients about the same whatever T is. Weights of photos count for both parts.
+
+    Takes logits `(n, num_logits)`, and as targets `(n, num_logits + classes)` those of `plain` with the teacher's
+    shares at T beside them (`soften`).
+
+    Args:
+        plain: what the labels are held against.
+        num_logits: of the student: 1 for the second of two classes.
+        distill: the recipe's [distill]; of it temperature and weight.
+    """
+
+    def __init__(self, plain: keras.losses.Loss, num_logits: int, distill: Distill):
+        super().__init__(name="distillation")
+        self.plain, self.num_logits = plain, num_logits
+        self.temperature, self.weight = distill.temperature, distill.weight
+
+    def call(self, y_true, y_pred):
+        labels, taught = y_true[:, : self.num_logits], y_true[:, self.num_logits :]
+        pair = ops.concatenate([-y_pred / 2, y_pred / 2], axis=1) if self.num_logits == 1 else y_pred
+        learned = ops.log_softmax(pair / self.temperature, axis=1)
+        # A share of 0 adds nothing, and its logarithm must stay finite.
+        distance = ops.sum(taught * (ops.log(ops.maximum(taught, SMALLEST)) - learned), axis=1)
+        return (1 - self.weight) * self.plain.call(labels, y_pred) + (
+            self.weight * self.temperature**2 * distance
+        )
+
+
+def soften(
+    probabilities: Float32[np.ndarray, "n classes"], temperature: float
+) -> Float32[np.ndarray, "n classes"]:
+    """Probabilities at another temperature: the softmax of their logarithms, which are logits, divided by it.
+
+    >>> soften(np.array([[0.8, 0.2]], np.float32), temperature=2.0).round(4).tolist()
+    [[0.6667, 0.3333]]
+    """
+    logits = np.log(np.maximum(probabilities, SMALLEST)) / temperature
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shares / shares.sum(axis=1, keepdims=True)
+
+
 def make_metrics(num_logits: int, num_classes: int) -> list[keras.metrics.Metric]:
-    """Accuracy, and top-5 accuracy of more than five classes. Of mixed targets the largest share counts."""
+    """Accuracy, and top-5 accuracy of more than five classes. Of mixed targets the largest share counts.
+
+    Targets beyond the first `num_logits`, which are a teacher's, have no part in them.
+    """
+
+    def of_labels(function: Callable, name: str, **options: int) -> keras.metrics.Metric:
+        return keras.metrics.MeanMetricWrapper(
+            lambda target, logits: function(target[:, :num_logits], logits, **options), name=name
+        )
+
     if num_logits == 1:
-        return [keras.metrics.MeanMetricWrapper(_single_logit_accuracy, name="accuracy")]
-    metrics: list[keras.metrics.Metric] = [keras.metrics.CategoricalAccuracy(name="accuracy")]
+        return [of_labels(_single_logit_accuracy, "accuracy")]
+    metrics = [of_labels(keras.metrics.categorical_accuracy, "accuracy")]
     if num_classes > TOP:
-        metrics.append(keras.metrics.TopKCategoricalAccuracy(TOP, name="top5_accuracy"))
+        metrics.append(of_labels(keras.metrics.top_k_categorical_accuracy, "top5_accuracy", k=TOP))
     return metrics
 
 

@@ -86,6 +86,11 @@ def refuse_bad_settings(recipe: Recipe, photos: int, features: int, classes: Seq
     refuse_bad_head(recipe.head, len(classes))
     refuse_unknown_classes(recipe.loss, classes)
     resolved = resolve_fit(recipe, photos, features, len(classes))[0]
+    if resolved.distill.run and resolved.frozen.fit == "linear" and not resolved.finetune.epochs:
+        raise RecipeError(
+            "a linear fit learns from the labels alone, and there is no phase 2: the teacher (distill.run) would have "
+            "no part. Give --set frozen.fit=gradient or --set finetune.epochs=10, or leave the teacher out"
+        )
     if resolved.frozen.fit == "gradient":
         _refuse_cutmix_of_vectors(resolved)
         make_optimizer(resolved.frozen, steps_per_epoch=math.ceil(photos / resolved.frozen.batch_size))
@@ -111,7 +116,7 @@ def train_frozen_phase(
     """Trains the head that the recipe asks for.
 
     Args:
-        recipe: its [head], [loss] and [frozen] decide, and of [augment] the mixing.
+        recipe: its [head], [loss], [distill] and [frozen] decide, and of [augment] the mixing.
         feed: vectors `(features,)` of the training photos and their views, for gradient steps.
         train, train_labels: the plain vectors `(n, features)` and class numbers, for a linear fit.
         validation, validation_labels: likewise, plain.
@@ -125,6 +130,8 @@ def train_frozen_phase(
     if reason:
         note(reason)
     if resolved.frozen.fit == "linear":
+        if resolved.distill.run:
+            note("the linear fit of the head learns from the labels alone; phase 2 from the teacher too")
         return _linear(resolved, train, train_labels, validation, validation_labels, classes, progress)
     _refuse_cutmix_of_vectors(resolved)
     augment = resolved.augment
@@ -142,6 +149,7 @@ def train_frozen_phase(
         resolved.loss,
         classes=classes,
         augment=augment,
+        distill=resolved.distill,
         seed=resolved.seed,
         checkpoints=checkpoints,
         callbacks=callbacks,
@@ -172,7 +180,7 @@ def train_finetune_phase(
     """Trains what `unfreeze` made trainable of a flat model, which then holds the weights of the best epoch.
 
     Args:
-        recipe: its [finetune] and [loss] decide, and of [augment] the mixing.
+        recipe: its [finetune], [loss] and [distill] decide, and of [augment] the mixing.
         model: raw pixels `(None, S, S, 3)` in, probabilities out, its head trained.
         unfrozen: what trains, and the boundary from which the features are.
         feed: features at the boundary of the training photos and their views.
@@ -196,6 +204,7 @@ def train_finetune_phase(
         classes=classes,
         phase="finetune",
         augment=recipe.augment,
+        distill=recipe.distill,
         seed=recipe.seed,
         first_epoch=first_epoch,
         best_before=best_before,
@@ -263,6 +272,7 @@ def _needs_gradient(recipe: Recipe) -> bool:
         or loss.label_smoothing
         or loss.focal
         or recipe.augment.mixup
+        or recipe.distill.run
     )
 
 

@@ -10,12 +10,21 @@ import numpy as np
 from keras import ops
 
 from budwood.progress import Stage
-from budwood.recipe import Augment, Finetune, Frozen, Loss
+from budwood.recipe import Augment, Distill, Finetune, Frozen, Loss
 from budwood.training.checkpoints import Arrays
 from budwood.training.feed import Feed
-from budwood.training.losses import class_weights, make_loss, make_metrics, one_hot
+from budwood.training.losses import (
+    Distillation,
+    class_weights,
+    make_loss,
+    make_metrics,
+    one_hot,
+    soften,
+)
 from budwood.training.mixing import mix
 from budwood.training.optimizers import make_optimizer
+
+NO_TEACHER = Distill()
 
 
 class Trainer:
@@ -24,7 +33,7 @@ class Trainer:
     Args:
         model: features in, logits `(None, classes)` out, or `(None, 1)` for the second of two classes.
         feed: the training photos.
-        settings, loss: the recipe's.
+        settings, loss, distill: the recipe's. With `distill.run` the feed has a teacher.
         classes: their names.
         augment: of it mixup and cutmix.
         seed: decides the order of the photos, the mixing and the dropout.
@@ -42,17 +51,20 @@ class Trainer:
         augment: Augment,
         seed: int,
         rates: Mapping[str, float],
+        distill: Distill = NO_TEACHER,
     ):
         self.model, self.feed, self.augment, self.seed = model, feed, augment, seed
         self.batch_size, self.averages = settings.batch_size, settings.ema > 0
         self.num_batches = math.ceil(len(feed.labels) / settings.batch_size)
         self.num_classes, self.num_logits = len(classes), model.output.shape[-1]
+        self.distill = distill
         self.weight_of_class = class_weights(loss, feed.labels, classes).astype(np.float32)
         self.best: list[np.ndarray] = []
         """The weights to keep, in the order of `model.weights`."""
+        to_labels = make_loss(loss, self.num_logits)
         model.compile(
             optimizer=make_optimizer(settings, self.num_batches, model, rates),
-            loss=make_loss(loss, self.num_logits),
+            loss=Distillation(to_labels, self.num_logits, distill) if distill.run else to_labels,
             metrics=make_metrics(self.num_logits, self.num_classes),
             # XLA compiles for longer than a head trains, and its steps on a CPU are slower.
             jit_compile=False,
@@ -72,21 +84,27 @@ class Trainer:
         labels, size = self.feed.labels, self.batch_size
         order = np.random.default_rng([self.seed, epoch]).permutation(len(labels))
         totals: dict[str, float] = {"loss": 0.0}
+        taught = self.feed.taught(epoch, order, size) if self.distill.run else None
         with _closing(self.feed.batches(epoch, order, size)) as batches:
             for number, rows in enumerate(batches):
                 watchers.on_train_batch_begin(number)
                 chosen = order[number * size : (number + 1) * size]
+                targets = one_hot(labels[chosen], self.num_classes)
+                if taught is not None:
+                    # Side by side they are mixed alike.
+                    targets = np.hstack([targets, soften(next(taught), self.distill.temperature)])
                 features, targets = mix(
                     np.asarray(rows, np.float32),
-                    one_hot(labels[chosen], self.num_classes),
+                    targets,
                     self.augment,
                     np.random.default_rng([self.seed, epoch, number]),
                 )
+                of_labels, of_teacher = np.hsplit(targets, [self.num_classes])
                 logs = self.model.train_on_batch(
                     features,
                     # Of one logit, the share of the second class.
-                    targets[:, -self.num_logits :],
-                    targets @ self.weight_of_class,
+                    np.hstack([of_labels[:, -self.num_logits :], of_teacher]),
+                    of_labels @ self.weight_of_class,
                     return_dict=True,
                 )
                 for key, value in logs.items():
