@@ -14,7 +14,7 @@ from jaxtyping import Int, Shaped
 from budwood.data.manifest import Photo
 from budwood.errors import ImageError
 from budwood.features.extract import Extraction
-from budwood.features.frozen import FrozenFeatures
+from budwood.features.side_by_side import Features
 from budwood.features.store import Rows
 from budwood.progress import SILENT
 from budwood.recipe import Augment
@@ -58,7 +58,7 @@ class Feed(Protocol):
 
 
 def make_feed(
-    features: FrozenFeatures,
+    features: Features,
     photos: Sequence[Photo],
     labels: Int[np.ndarray, "n"],
     augment: Augment,
@@ -84,7 +84,7 @@ def make_feed(
 class _ViewFeed:
     def __init__(
         self,
-        features: FrozenFeatures,
+        features: Features,
         photos: Sequence[Photo],
         labels: Int[np.ndarray, "n"],
         augment: Augment,
