@@ -76,7 +76,14 @@ def train(
         Path | None, typer.Option("--output", "-o", metavar="RUN", help="Run directory.")
     ] = None,
     recipe: Annotated[str, typer.Option(help="Shipped recipe or TOML file.")] = "auto",
-    backbone: Annotated[str | None, typer.Option(help="Short for --set backbone.name=NAME.")] = None,
+    backbone: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[@SIZE]",
+            help="Short for --set backbone.name=NAME; several, with commas between them or given "
+            "again, stand side by side.",
+        ),
+    ] = None,
     weights: Annotated[Path | None, typer.Option(help="Weights file of the backbone.")] = None,
     seed: Annotated[int | None, typer.Option(help="Everything random except the split.")] = None,
     split_seed: Annotated[int | None, typer.Option(help="Who is in which split.")] = None,
@@ -100,8 +107,9 @@ def train(
     from budwood.data.sources import read_source
     from budwood.recipe import Recipe
 
+    names = [name.strip() for given in backbone or [] for name in given.split(",")]
     short = {
-        "backbone.name": backbone,
+        "backbone.name": names or None,
         "backbone.weights": weights,
         "distill.run": distill,
         "seed": seed,
@@ -471,6 +479,8 @@ def _recipe_text(name: str) -> str:
 
 
 def _toml(value: object) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
     return str(value) if isinstance(value, int) else json.dumps(str(value), ensure_ascii=False)
 
 

@@ -125,6 +125,11 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
 
     def _refuse_bad_parameters(self) -> None:
         """What a recipe would refuse is refused here, in the same words."""
+        if not isinstance(self.backbone, str):
+            raise RecipeError(
+                f"backbone = {self.backbone!r} is not the name of one backbone. Give one; several side by side are "
+                "for budwood.train"
+            )
         strengths = "auto" if self.strength == "auto" else [float(self.strength)]
         Recipe.from_dict(
             {

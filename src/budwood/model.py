@@ -13,8 +13,9 @@ from jaxtyping import Float
 
 from budwood import __version__
 from budwood.errors import RunError
-from budwood.features.cut import cut
+from budwood.features.cut import branches, cut
 from budwood.features.frozen import BOUNDARY, FrozenFeatures
+from budwood.features.side_by_side import SideBySide
 from budwood.features.store import Rows
 from budwood.files import read_json, sha256_of, whole_file, write_json
 from budwood.progress import SILENT, Progress
@@ -44,10 +45,15 @@ class Artifact:
     def resize(self) -> str:
         return self.info["input"]["resize"]
 
-    def features(self, *, engine: str = "auto", progress: Progress = SILENT) -> FrozenFeatures:
-        """The features of the model's own frozen part, at full precision."""
+    def features(self, *, engine: str = "auto", progress: Progress = SILENT) -> SideBySide:
+        """The features of the model's own frozen part, at full precision; those of each backbone by themselves."""
         frozen, _ = cut(self.model, self.info["boundary"])
-        return FrozenFeatures(frozen, size=self.size, resize=self.resize, engine=engine, progress=progress)
+        return SideBySide(
+            [
+                FrozenFeatures(part, size=self.size, resize=self.resize, engine=engine, progress=progress)
+                for part in branches(frozen)
+            ]
+        )
 
     def probabilities(self, rows: Rows | np.ndarray, batch: int = 4096) -> Float[np.ndarray, "n classes"]:
         """Class probabilities, float32, from features of the model's own frozen part."""
@@ -58,22 +64,23 @@ class Artifact:
         return np.concatenate(parts)
 
 
-def model_info(
-    model: keras.Model, classes: Sequence[str], resize: str, backbone: str, temperature: float = 1.0
-) -> dict[str, Any]:
-    """What `model.json` says of a flat model from pixels to probabilities, but for the hash of its file."""
+def make_artifact(
+    model: keras.Model, classes: Sequence[str], resize: str, backbone: str | list[str]
+) -> Artifact:
+    """A flat model from pixels to probabilities with what `model.json` says of it, but for the hash of its file."""
     size = model.input.shape[1]
-    frozen = FrozenFeatures(cut(model, BOUNDARY)[0], size=size, resize=resize)
-    return {
+    info = {
         "classes": list(classes),
         "input": {"size": size, "resize": resize, "channels": "RGB", "dtype": "float32", "range": [0, 255]},
         "output": "probabilities",
         "backbone": backbone,
         "boundary": BOUNDARY,
-        "temperature": temperature,
-        "fingerprints": {"frozen": frozen.fingerprint},
+        "temperature": 1.0,
         "versions": versions(),
     }
+    artifact = Artifact(model, cut(model, BOUNDARY)[1], info)
+    info["fingerprints"] = {"frozen": artifact.features().fingerprint}
+    return artifact
 
 
 def save_model(model: keras.Model, file: Path) -> None:

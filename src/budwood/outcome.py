@@ -15,7 +15,7 @@ from budwood.data.manifest import Photo
 from budwood.errors import RunError
 from budwood.evaluation.metrics import compute_metrics
 from budwood.evaluation.verdict import compare_phases
-from budwood.features.frozen import FrozenFeatures
+from budwood.features.side_by_side import SideBySide
 from budwood.model import Artifact, read_model
 from budwood.progress import SILENT, Progress
 from budwood.recipe import Recipe
@@ -76,7 +76,8 @@ def _measure(
             raise RunError(
                 "the model read back from disk is not the one that was saved. Please report this as a bug"
             )
-        if features.compute(shown).num_computed:
+        # Of validation alone, the features were computed when the temperature was fitted.
+        if features.compute(shown).num_computed or not parts["test"]:
             _refuse_disagreement(artifact, features, shown)
         return Measured(
             artifact,
@@ -88,7 +89,7 @@ def _measure(
         )
 
 
-def _refuse_disagreement(artifact: Artifact, features: FrozenFeatures, photos: Sequence[Photo]) -> None:
+def _refuse_disagreement(artifact: Artifact, features: SideBySide, photos: Sequence[Photo]) -> None:
     """The whole model on pixels must give what its head gives on the features that the engine computed."""
     sample = photos[:: max(1, len(photos) // 4)][:4]
     pixels = np.stack([view(photo.image, artifact.size, artifact.resize) for photo in sample])

@@ -1,5 +1,6 @@
 """The whole training on one page, top to bottom in the order in which data flow."""
 
+import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from jaxtyping import UInt8
 
 from budwood.backbones.contract import Backbone
 from budwood.backbones.input_range import check_input_range
@@ -18,9 +20,9 @@ from budwood.data.manifest import Photo, Problem
 from budwood.data.sources import read_source, source_name
 from budwood.data.split import assign_splits
 from budwood.errors import DataError, RecipeError, RunError
-from budwood.features.cut import cut
 from budwood.features.extract import Extraction
-from budwood.features.frozen import BOUNDARY, FrozenFeatures, with_pooling
+from budwood.features.frozen import FrozenFeatures, with_pooling
+from budwood.features.side_by_side import SideBySide
 from budwood.model import save_artifact, versions
 from budwood.outcome import better, measure, write_metrics
 from budwood.progress import Progress, choose_progress
@@ -31,9 +33,10 @@ from budwood.report.page import write_report
 from budwood.run import Run, load
 from budwood.rundir import RunDirectory, next_free
 from budwood.teacher import refuse_unfit_teacher, teacher_features
+from budwood.training.compose import Trunk, take_apart
 from budwood.training.phase import refuse_bad_settings, resolve_fit
 from budwood.training.unfreeze import unfreeze
-from budwood.work import Work, finetune, train_head
+from budwood.work import Work, finetune, start_heads, train_head
 
 CHECKED_VIEWS = 64
 """Photos on which the input range is checked."""
@@ -81,8 +84,9 @@ def train(
     teacher = load(asked.distill.run) if asked.distill.run else None
     refuse_empty_plan(asked, previous)
     if previous:
-        asked = asked.model_copy(update={"split_seed": previous.recipe.split_seed})
-    backbone = get_backbone(asked.backbone.name)
+        asked = like(previous.recipe, asked)
+    backbones = [get_backbone(name) for name in asked.backbone.names]
+    resolved, sizes = resolve(asked, backbones)
     name = source_name(data)
     folder = Path(output) if output is not None else next_free(Path("runs"), name)
     requested = {"data": name, "recipe": asked.model_dump(mode="json", exclude_none=True)}
@@ -102,13 +106,15 @@ def train(
         checked, photos = read_photos(data, asked, progress, previous, teacher)
 
     with directory.stage("backbone"):
-        resolved, size = resolve(asked, backbone.size)
-        base = previous.raw_model() if previous else build(backbone, resolved, size)
-        frozen = cut(base, BOUNDARY)[0] if previous else with_pooling(base, resolved.head.pooling)
+        if previous:
+            trunks, head = take_apart(previous.raw_model(), backbones)
+        else:
+            trunks, head = build(resolved, backbones, sizes), []
         num_train = sum(photo.split == "train" for photo in photos)
-        refuse_bad_settings(resolved, num_train, frozen.output.shape[-1], checked.classes)
+        num_features = sum(trunk.features for trunk in trunks)
+        refuse_bad_settings(resolved, num_train, num_features, checked.classes)
         if resolved.finetune.epochs:
-            unfreeze(frozen, backbone, resolved.finetune)
+            refuse_bad_lines(resolved, trunks)
         teaching = (
             teacher_features(teacher, resolved, checked.classes, progress) if teacher else nullcontext()
         )
@@ -116,13 +122,11 @@ def train(
     # Whatever was wrong with the request has been said by now, and nothing on disk has been touched.
     with directory.running(overwrite=overwrite, resume=resume), teaching as taught_by:
         (folder / "checkpoints").mkdir(exist_ok=True)
-        for line in remarks(
-            resolve_fit(resolved, num_train, frozen.output.shape[-1], len(checked.classes))[0]
-        ):
+        for line in remarks(resolve_fit(resolved, num_train, num_features, len(checked.classes))[0]):
             directory.note(line)
         write_data(folder, checked, photos)
 
-        with open_features(frozen, resolved, size, progress) as (training, exact):
+        with open_features(trunks, resolved, progress) as (training, exact):
             with directory.stage("features"):
                 extraction = Extraction()
                 # From scratch there is no head to be trained on them.
@@ -132,23 +136,22 @@ def train(
                 describe(directory, name, checked, photos, exact, extraction)
                 for line in dict.fromkeys([*training.notes, *exact.notes]):
                     directory.note(line)
-            work = Work(
-                directory, resolved, backbone, size, checked.classes, photos, callbacks, progress, taught_by
-            )
+            size = training.size
+            work = Work(directory, resolved, size, checked.classes, photos, callbacks, progress, taught_by)
             if teacher:
                 work.learn_from(teacher)
-            note_input_range(work, base)
+            note_input_range(work, trunks)
 
             with directory.stage("head"):
                 if previous:
-                    model = base
                     work.go_on_from(previous)
                 else:
-                    model = train_head(work, frozen, training, exact)
-                work.save(model)
+                    head = train_head(work, trunks, training, exact)
+                work.save(trunks, head)
+                starts = start_heads(work, trunks, head, training, exact) if resolved.finetune.epochs else []
 
         if resolved.finetune.epochs:
-            finetune(work, model)
+            finetune(work, trunks, starts)
 
         with directory.stage("evaluate"):
             measured = measure(work.saved, work.parts, engine=resolved.backbone.engine, progress=progress)
@@ -208,50 +211,110 @@ def refuse_empty_plan(recipe: Recipe, previous: Run | None) -> None:
         )
     if previous is None:
         return
-    for key in ("backbone.name", "data.size", "data.resize", "head.pooling"):
+    ours, theirs = recipe.backbone, previous.recipe.backbone
+    sizes = [(own, other) for (_, own), (_, other) in zip(ours.sized, theirs.sized, strict=False)]
+    pairs = {
+        "backbone.name": (
+            ours.name,
+            theirs.name,
+            ours.names != theirs.names or any(own not in (None, other) for own, other in sizes),
+        ),
+    }
+    for key in ("data.size", "data.resize", "head.pooling"):
         section, name = key.split(".")
-        ours, theirs = (getattr(getattr(one, section), name) for one in (recipe, previous.recipe))
-        if ours not in ("auto", theirs):
+        own, other = (getattr(getattr(one, section), name) for one in (recipe, previous.recipe))
+        pairs[key] = own, other, own not in ("auto", other)
+    for key, (own, other, differs) in pairs.items():
+        if differs:
             raise RecipeError(
-                f"the run {previous.folder} was trained with {key} = {theirs!r}, and this recipe says {ours!r}. "
-                f"Give --set {key}={theirs}"
+                f"the run {previous.folder} was trained with {key} = {other!r}, and this recipe says {own!r}. "
+                f"Give --set {key}={json.dumps(other)}"
             )
 
 
-def build(backbone: Backbone, recipe: Recipe, size: int) -> keras.Model:
-    """The frozen backbone with its weights."""
+def like(before: Recipe, recipe: Recipe) -> Recipe:
+    """A recipe that goes on from a run, with the split, the backbones and the sizes of that run."""
+    return recipe.model_copy(
+        update={
+            "split_seed": before.split_seed,
+            "backbone": recipe.backbone.model_copy(update={"name": before.backbone.name}),
+            "data": recipe.data.model_copy(update={"size": before.data.size}),
+        }
+    )
+
+
+def resolve(recipe: Recipe, backbones: Sequence[Backbone]) -> tuple[Recipe, list[int]]:
+    """The recipe with what depends on the backbones filled in, and the side of each one's own input in pixels.
+
+    Raises RecipeError where a backbone would see more pixels than there are.
+    """
+    side = recipe.data.size
+    sizes = [
+        size or (backbone.size if side == "auto" else side)
+        for (_, size), backbone in zip(recipe.backbone.sized, backbones, strict=True)
+    ]
+    largest = max(sizes)
+    pixels = largest if side == "auto" else side
+    if largest > pixels:
+        name = backbones[sizes.index(largest)].name
+        raise RecipeError(
+            f"{name}@{largest} sees {largest} px, but data.size = {pixels} makes pictures smaller than that. "
+            f'Give --set data.size={largest}, or leave it at "auto"'
+        )
+    names = [f"{backbone.name}@{size}" for backbone, size in zip(backbones, sizes, strict=True)]
+    if len(names) == 1:
+        names = [backbones[0].name] if sizes[0] == pixels else names
+    resolved = {
+        "data": recipe.data.model_copy(update={"size": pixels}),
+        "backbone": recipe.backbone.model_copy(update={"name": names if len(names) > 1 else names[0]}),
+    }
+    return recipe.model_copy(update=resolved), sizes
+
+
+def build(recipe: Recipe, backbones: Sequence[Backbone], sizes: Sequence[int]) -> list[Trunk]:
+    """The frozen backbones with their weights, down to one vector per photo."""
     settings = recipe.backbone
-    model = backbone.build(size, settings.weights, recipe.seed, settings.drop_connect_rate)
-    model.trainable = False
-    return model
+    trunks = []
+    for backbone, size in zip(backbones, sizes, strict=True):
+        weights = settings.weights_of(backbone.name)
+        model = backbone.build(size, weights, recipe.seed, settings.drop_connect_rate, recipe.data.size)
+        model.trainable = False
+        trunks.append(Trunk(backbone, with_pooling(model, recipe.head.pooling)))
+    return trunks
 
 
-def resolve(recipe: Recipe, native_size: int) -> tuple[Recipe, int]:
-    """The recipe with what depends on the backbone filled in, and the side of its input in pixels."""
-    size = native_size if recipe.data.size == "auto" else recipe.data.size
-    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"size": size})}), size
+def refuse_bad_lines(recipe: Recipe, trunks: Sequence[Trunk]) -> None:
+    """Raises RecipeError where `finetune.unfreeze` asks for what a backbone that is to be fine-tuned does not have."""
+    for trunk in trunks:
+        if recipe.finetune.trains(trunk.name):
+            unfreeze(trunk.model, trunk.backbone, recipe.finetune)
 
 
 @contextmanager
 def open_features(
-    frozen: keras.Model, recipe: Recipe, size: int, progress: Progress
-) -> Iterator[tuple[FrozenFeatures, FrozenFeatures]]:
+    trunks: Sequence[Trunk], recipe: Recipe, progress: Progress
+) -> Iterator[tuple[SideBySide, SideBySide]]:
     """The features to train on and the features to measure with.
 
     What is measured is what is saved, so validation and test are computed at full precision always;
     `precision = "bf16"` holds for the training photos.
     """
 
-    def features(precision: str) -> FrozenFeatures:
-        return FrozenFeatures(
-            frozen,
-            size=size,
-            resize=recipe.data.resize,
-            precision=precision,
-            engine=recipe.backbone.engine,
-            augment=recipe.augment,
-            seed=recipe.seed,
-            progress=progress,
+    def features(precision: str) -> SideBySide:
+        return SideBySide(
+            [
+                FrozenFeatures(
+                    trunk.model,
+                    size=trunk.model.input.shape[1],
+                    resize=recipe.data.resize,
+                    precision=precision,
+                    engine=recipe.backbone.engine,
+                    augment=recipe.augment,
+                    seed=recipe.seed,
+                    progress=progress,
+                )
+                for trunk in trunks
+            ]
         )
 
     with features("f32") as exact:
@@ -265,8 +328,8 @@ def open_features(
 def compute_features(
     checked: Check,
     photos: Sequence[Photo],
-    training: FrozenFeatures,
-    measured: FrozenFeatures,
+    training: SideBySide,
+    measured: SideBySide,
 ) -> tuple[Check, tuple[Photo, ...], Extraction]:
     """Computes what the store does not hold; a photo that fails is moved to the problems."""
     if training is measured:
@@ -290,7 +353,7 @@ def describe(
     name: str,
     checked: Check,
     photos: Sequence[Photo],
-    features: FrozenFeatures,
+    features: SideBySide,
     extraction: Extraction,
 ) -> None:
     """What run.json tells of the data and of the frozen part."""
@@ -304,14 +367,20 @@ def describe(
     directory.info["versions"] = versions()
 
 
-def note_input_range(work: Work, base: keras.Model) -> None:
-    """Warns where the photos look to the network's first layers as if they came in the wrong range."""
-    if work.recipe.backbone.weights == "random":
-        return
+def note_input_range(work: Work, trunks: Sequence[Trunk]) -> None:
+    """Warns where the photos look to a network's first layers as if they came in the wrong range."""
     photos = work.parts["train"]
     sample = photos[:: max(1, len(photos) // CHECKED_VIEWS)][:CHECKED_VIEWS]
-    views = np.stack([view(photo.image, work.size, work.recipe.data.resize) for photo in sample])
-    found = check_input_range(base, views)
-    work.directory.info["input_range"] = {"likely": found.likely, "suspicious": found.suspicious}
-    if found.suspicious:
-        work.directory.note(found.words)
+    views: UInt8[np.ndarray, "n size size 3"] | None = None
+    found = {}
+    for trunk in trunks:
+        if work.recipe.backbone.weights_of(trunk.name) == "random":
+            continue
+        if views is None:
+            views = np.stack([view(photo.image, work.size, work.recipe.data.resize) for photo in sample])
+        checked = check_input_range(trunk.model, views)
+        found[trunk.name] = {"likely": checked.likely, "suspicious": checked.suspicious}
+        if checked.suspicious:
+            work.directory.note(f"{trunk.name}: {checked.words}" if len(trunks) > 1 else checked.words)
+    if found:
+        work.directory.info["input_range"] = found if len(trunks) > 1 else found[trunks[0].name]

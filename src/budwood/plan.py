@@ -8,20 +8,20 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from budwood.backbones.contract import Backbone
 from budwood.backbones.registry import get_backbone
 from budwood.data.manifest import Photo
 from budwood.data.split import SPLITS
 from budwood.features.cut import cut
 from budwood.features.extract import stream
-from budwood.features.frozen import BOUNDARY, FrozenFeatures, with_pooling
-from budwood.pipeline import build, open_features, read_photos, refuse_empty_plan, resolve
+from budwood.features.frozen import FrozenFeatures
+from budwood.pipeline import build, like, open_features, read_photos, refuse_empty_plan, resolve
 from budwood.progress import SILENT, Progress
-from budwood.recipe import Recipe
+from budwood.recipe import Head, Recipe
 from budwood.remarks import remarks
 from budwood.report.words import count, duration, shorten, shown
 from budwood.run import Run, load
 from budwood.teacher import teacher_features
+from budwood.training.compose import Trunk, take_apart
 from budwood.training.heads import apply, head_layers
 from budwood.training.phase import refuse_bad_settings, resolve_fit
 from budwood.training.unfreeze import Unfrozen, unfreeze
@@ -45,17 +45,27 @@ def plan(
     teacher = load(recipe.distill.run) if recipe.distill.run else None
     refuse_empty_plan(recipe, previous)
     checked, photos = read_photos(data, recipe, progress, previous, teacher)
-    backbone = get_backbone(recipe.backbone.name)
-    recipe, size = resolve(recipe, backbone.size)
-    base = previous.model if previous else build(backbone, recipe, size)
-    frozen = cut(base, BOUNDARY)[0] if previous else with_pooling(base, recipe.head.pooling)
+    if previous:
+        recipe = like(previous.recipe, recipe)
+    backbones = [get_backbone(name) for name in recipe.backbone.names]
+    recipe, sizes = resolve(recipe, backbones)
+    if previous:
+        trunks, _ = take_apart(previous.raw_model(), backbones)
+    else:
+        trunks = build(recipe, backbones, sizes)
     counts = Counter(photo.split for photo in photos)
-    width = frozen.output.shape[-1]
+    width = sum(trunk.features for trunk in trunks)
     refuse_bad_settings(recipe, counts["train"], width, checked.classes)
     recipe, reason = resolve_fit(recipe, counts["train"], width, len(checked.classes))
-    with open_features(frozen, recipe, size, SILENT) as (_, features):
-        missing = features.missing(photos)
-        seconds = seconds_per_photo(features, photos) * missing if missing else 0.0
+    with open_features(trunks, recipe, SILENT) as (_, features):
+        # Each backbone by itself: a store that has the one may lack the other.
+        missing = [part.missing(photos) for part in features.parts]
+        seconds = sum(
+            seconds_per_photo(part, photos) * lacking
+            for part, lacking in zip(features.parts, missing, strict=True)
+            if lacking
+        )
+    stored = sum(lacking * trunk.features * 4 for lacking, trunk in zip(missing, trunks, strict=True))
     head = f", {(width + 1) * len(checked.classes):,} parameters" if not recipe.head.hidden else ""
     lines = [
         "# Recipe, resolved",
@@ -67,20 +77,24 @@ def plan(
         *_split_table(checked.classes, photos),
         "",
         "# Layers",
-        f"frozen      {backbone.name}, {backbone.parameters:,} parameters, {len(frozen.layers)} layers, "
-        f"{recipe.data.size} px in, {width:,} features out",
+        *(
+            f"frozen      {trunk.name}, {trunk.backbone.parameters:,} parameters, {len(trunk.model.layers)} layers, "
+            f"{size} px in, {trunk.features:,} features out"
+            for trunk, size in zip(trunks, sizes, strict=True)
+        ),
         f"trained     {_head_in_words(recipe, len(checked.classes))}{head}",
         *([reason] if reason else []),
         "",
         "# Cost",
-        f"features    {missing:,} of {count(len(photos), 'photo')} to compute"
-        + (f", about {duration(seconds)}; then the head" if missing else ": the store has them all"),
-        f"disk        {missing * width * 4 / 1e6:.1f} MB in the store, "
-        f"about {4 * frozen.count_params() / 1e6 + 5:.0f} MB for the run",
+        f"features    {' and '.join(f'{lacking:,}' for lacking in missing)} of {count(len(photos), 'photo')} to compute"
+        + (f", about {duration(seconds)}; then the head" if any(missing) else ": the store has them all"),
+        f"disk        {stored / 1e6:.1f} MB in the store, "
+        f"about {4 * sum(trunk.model.count_params() for trunk in trunks) / 1e6 + 5:.0f} MB for the run",
         *(
-            _finetuning(recipe, backbone, frozen, photos, len(checked.classes))
-            if recipe.finetune.epochs
-            else []
+            line
+            for trunk in trunks
+            if recipe.finetune.epochs and recipe.finetune.trains(trunk.name)
+            for line in _finetuning(recipe, trunk, len(trunks) > 1, photos, len(checked.classes))
         ),
         *(_teaching(teacher, recipe, checked.classes, photos) if teacher else []),
     ]
@@ -90,14 +104,18 @@ def plan(
 
 
 def _finetuning(
-    recipe: Recipe, backbone: Backbone, frozen: keras.Model, photos: Sequence[Photo], num_classes: int
+    recipe: Recipe, trunk: Trunk, several: bool, photos: Sequence[Photo], num_classes: int
 ) -> list[str]:
-    """Phase 2: what trains, from which boundary, what its views and its epochs cost."""
+    """Phase 2 of one backbone: what trains, from which boundary, what its views and its epochs cost."""
+    frozen = trunk.model
     settings, augment = recipe.finetune, recipe.augment
     train, validation = (sum(photo.split == split for photo in photos) for split in ("train", "validation"))
-    layers = head_layers(recipe.head, num_classes, recipe.seed)
+    # Each of several is fine-tuned with a linear head of its own.
+    layers = head_layers(
+        Head(logits=recipe.head.logits) if several else recipe.head, num_classes, recipe.seed
+    )
     model = keras.Model(frozen.input, apply(layers, frozen.output))
-    unfrozen = unfreeze(model, backbone, settings)
+    unfrozen = unfreeze(model, trunk.backbone, settings)
     features = FrozenFeatures(
         cut(model, unfrozen.boundary)[0],
         size=frozen.input.shape[1],
@@ -114,7 +132,7 @@ def _finetuning(
     seconds = step * (rows + validation / 3) / batch + (per_view * train if drawn_anew else 0.0)
     return [
         "",
-        "# Phase 2",
+        f"# Phase 2 of {trunk.name}" if several else "# Phase 2",
         f"unfrozen    {count(len(unfrozen.layers), 'layer')} of the backbone from {unfrozen.layers[0]} up, "
         f"{parameters:,} parameters with the head's",
         f"boundary    {unfrozen.boundary}, {'x'.join(map(str, features.shape))} {features.dtype} a view",

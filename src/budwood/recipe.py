@@ -5,6 +5,7 @@ the backbone is *resolved* when it is known. The resolved recipe, run again, giv
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import resources
@@ -18,6 +19,8 @@ from budwood.errors import RecipeError, did_you_mean
 
 Auto = Literal["auto"]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+MIN_SIZE, MAX_SIZE = 32, 1024
+"""Side of a square picture in pixels."""
 
 
 class Section(BaseModel):
@@ -27,8 +30,8 @@ class Section(BaseModel):
 class Data(Section):
     """How photos are read and split."""
 
-    size: Auto | Annotated[int, Field(ge=32, le=1024)] = "auto"
-    """Side of the square that the backbone sees, in pixels; "auto" is the backbone's own size."""
+    size: Auto | Annotated[int, Field(ge=MIN_SIZE, le=MAX_SIZE)] = "auto"
+    """Side of the square to which photos are brought, in pixels; "auto" is the backbone's own size, or the largest."""
     resize: Literal["crop", "stretch", "pad"] = "crop"
     """"crop": the short side to `size`, then the middle square; "stretch": both sides; "pad": the long side."""
     split: Annotated[list[float], Field(min_length=3, max_length=3)] = [0.8, 0.1, 0.1]
@@ -89,12 +92,25 @@ class Augment(Section):
     """Alpha of cutmix (Yun et al. 2019); 0 mixes nothing. Needs features with height and width, as pixels have."""
 
 
-class Backbone(Section):
-    """The pretrained network."""
+def name_and_size(sized: str) -> tuple[str, int | None]:
+    """A backbone as a recipe names it: its name, and the side of its input in pixels where one is given.
 
-    name: str = "efficientnet_lite0"
-    weights: str = "imagenet"
-    """"imagenet", "random", or the path of a weights file."""
+    >>> name_and_size("efficientnet_lite2@320"), name_and_size("mobilenet_v2")
+    (('efficientnet_lite2', 320), ('mobilenet_v2', None))
+    """
+    name, _, size = sized.rpartition("@")
+    return (name, int(size)) if name and re.fullmatch("[0-9]{1,5}", size) else (sized, None)
+
+
+class Backbone(Section):
+    """The pretrained network, or several side by side."""
+
+    name: str | Annotated[list[str], Field(min_length=1)] = "efficientnet_lite0"
+    """One, or a list. `name@size` gives the side of a network's own input in pixels, where it is not `data.size`; a
+    picture is decoded once, at the largest, and what sees less has it made smaller inside the model."""
+    weights: str | dict[str, str] = "imagenet"
+    """"imagenet", "random", or the path of a weights file; or one of them for each backbone by name, "imagenet" where
+    none is given."""
     precision: Literal["f32", "bf16"] = "f32"
     """Arithmetic of the frozen part on OpenVINO; "bf16" is faster and agrees to about 1e-2."""
     engine: Literal["auto", "openvino", "keras"] = "auto"
@@ -102,6 +118,52 @@ class Backbone(Section):
     drop_connect_rate: Auto | Fraction = "auto"
     """Stochastic depth (Huang et al. 2016) in the part of the backbone that trains: the chance that the topmost block
     is skipped, falling to 0 at the bottom. "auto" is the network's own."""
+
+    @property
+    def names(self) -> list[str]:
+        """Of every backbone, without sizes."""
+        return [name for name, _ in self.sized]
+
+    @property
+    def sized(self) -> list[tuple[str, int | None]]:
+        """Of every backbone the name, and its size where one is asked for."""
+        return [name_and_size(name) for name in ([self.name] if isinstance(self.name, str) else self.name)]
+
+    def weights_of(self, name: str) -> str:
+        """Where the weights of one of the backbones come from: "imagenet", "random", or a file."""
+        return self.weights if isinstance(self.weights, str) else self.weights.get(name, "imagenet")
+
+    @pydantic.field_validator("name")
+    @classmethod
+    def _each_once(cls, name: str | list[str]) -> str | list[str]:
+        given = [name] if isinstance(name, str) else name
+        seen: set[str] = set()
+        for one, size in map(name_and_size, given):
+            if one in seen:
+                raise ValueError(
+                    f"{one} is there twice. Side by side stand different backbones: give each once"
+                )
+            seen.add(one)
+            if size is not None and not MIN_SIZE <= size <= MAX_SIZE:
+                raise ValueError(f"`{one}@{size}`: pictures have from {MIN_SIZE} to {MAX_SIZE} px")
+        return given[0] if len(given) == 1 else given
+
+    @pydantic.model_validator(mode="after")
+    def _weights_by_name(self) -> "Backbone":
+        if isinstance(self.weights, str):
+            if len(self.names) > 1 and self.weights not in ("imagenet", "random"):
+                raise ValueError(
+                    f"one file of weights cannot be for {len(self.names)} backbones. Say whose it is: "
+                    f'weights = {{{self.names[0]} = "{self.weights}"}}'
+                )
+            return self
+        for name in self.weights:
+            if name not in self.names:
+                raise ValueError(
+                    f"weights are given for `{name}`, which is not among the backbones.{did_you_mean(name, self.names)}"
+                    f" There are: {', '.join(self.names)}"
+                )
+        return self
 
 
 class Head(Section):
@@ -217,6 +279,8 @@ class Finetune(Steps):
     """Phase 2: the upper layers of the backbone are trained too, at a low rate. 0 epochs: there is no phase 2."""
 
     epochs: Annotated[int, Field(ge=0)] = 0
+    backbones: Literal["all"] | Annotated[list[str], Field(min_length=1)] = "all"
+    """Which of several backbones are fine-tuned, one after the other, each with these settings; by name."""
     unfreeze: Annotated[Literal["all"] | Unfreeze, pydantic.BeforeValidator(_all_or_a_line)] = Unfreeze(
         fraction=0.3
     )
@@ -225,6 +289,10 @@ class Finetune(Steps):
     learning_rate: Annotated[float, Field(gt=0.0)] = 1e-5
     depth_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     """Every unfrozen block below the top learns at this share of the rate of the block above it."""
+
+    def trains(self, backbone: str) -> bool:
+        """Whether a backbone is fine-tuned, by its name."""
+        return self.backbones == "all" or backbone in self.backbones
 
 
 class Log(Section):
@@ -241,6 +309,8 @@ class Evaluate(Section):
 
     test: bool = True
     """Open the test split at the end; false (`--no-test`) leaves `test` null."""
+    mirror: bool = False
+    """The saved model averages the logits of a picture and of its mirror image, at twice the work."""
     resamples: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
     """Bootstrap resamples behind the intervals."""
 
@@ -286,6 +356,16 @@ class Recipe(Section):
             raise ValueError(
                 'augment.originals = true needs views to set beside them: augment.views = "per-epoch"'
             )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _backbones_to_finetune(self) -> "Recipe":
+        for name in [] if self.finetune.backbones == "all" else self.finetune.backbones:
+            if name not in self.backbone.names:
+                raise ValueError(
+                    f"finetune.backbones names `{name}`, which is not among the backbones."
+                    f"{did_you_mean(name, self.backbone.names)} There are: {', '.join(self.backbone.names)}"
+                )
         return self
 
     @classmethod

@@ -13,7 +13,7 @@ from budwood.files import read_csv, sha256_of, write_csv, write_json
 from budwood.training.unfreeze import LayerRow
 
 HISTORY = [
-    *["phase", "epoch", "loss", "accuracy", "top5_accuracy"],
+    *["phase", "backbone", "epoch", "loss", "accuracy", "top5_accuracy"],
     *["val_loss", "val_accuracy", "val_top5_accuracy", "temperature", "learning_rate"],
 ]
 
@@ -30,7 +30,8 @@ def write_data(folder: Path, checked: Check, photos: Sequence[Photo]) -> dict[st
 
 
 def write_history(folder: Path, history: Sequence[Mapping[str, Any]]) -> None:
-    """`history.csv`: one row per epoch of every phase, one for a linear fit."""
+    """`history.csv`: one row per epoch of every phase, one for a linear fit; of several backbones with the one that was
+    fine-tuned by itself."""
     columns = [column for column in HISTORY if any(column in row for row in history)]
     write_csv(
         folder / "history.csv", columns, [[row.get(column, "") for column in columns] for row in history]
@@ -41,7 +42,7 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
     """The rows of a run's `history.csv`, numbers as numbers; what an epoch did not have is left out."""
     return [
         {
-            key: text if key == "phase" else int(text) if key == "epoch" else float(text)
+            key: text if key in ("phase", "backbone") else int(text) if key == "epoch" else float(text)
             for key, text in row.items()
             if text and key in HISTORY
         }

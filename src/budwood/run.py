@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from jaxtyping import Float
 
+from budwood.backbones.registry import get_backbone
 from budwood.data.check import check
 from budwood.data.images import ImageLike
 from budwood.data.manifest import Photo
@@ -19,14 +20,15 @@ from budwood.errors import DataError, ImageError, RunError
 from budwood.evaluation.metrics import compute_metrics
 from budwood.features.extract import Runner, stream
 from budwood.files import read_csv, read_json, sha256_of
-from budwood.model import Artifact, load_artifact, read_model
+from budwood.model import Artifact, load_artifact, make_artifact, read_model
 from budwood.progress import SILENT, Progress
-from budwood.recipe import Recipe
+from budwood.recipe import Head, Recipe
 from budwood.records import read_history
 from budwood.report.page import write_report
 from budwood.report.words import verdict
 from budwood.training.checkpoints import apply_weights, kept_epochs
-from budwood.training.heads import divide_logits
+from budwood.training.compose import compose, take_apart
+from budwood.training.heads import divide_logits, head_layers
 
 SPLITS = ("train", "validation", "test")
 
@@ -280,7 +282,12 @@ class Run:
 
     def _at(self, epoch: int) -> Artifact:
         """The model as one epoch left it. Raises RunError where its weights were not kept."""
-        whole = {phase["best_epoch"]: phase["name"] for phase in self.metrics["phases"]}
+        # Where backbones were fine-tuned one after the other, an epoch is of one of them alone.
+        whole = {
+            phase["best_epoch"]: phase["name"]
+            for phase in self.metrics["phases"]
+            if not phase.get("backbones")
+        }
         parts = kept_epochs(self.folder / "checkpoints")
         if epoch in whole:
             return self._of_phase(whole[epoch])
@@ -294,9 +301,26 @@ class Run:
             )
         # What an epoch left is the part that trains; what lies below it is in the model that the phases began with.
         artifact = self._of_phase(self.info["base"])
+        backbone = next(
+            (row.get("backbone") for row in read_history(self.folder) if row["epoch"] == epoch), None
+        )
+        if backbone is not None:
+            return self._alone(artifact, str(backbone), parts[epoch])
         found = apply_weights(artifact.model, parts[epoch])
         divide_logits(artifact.model, found["row"]["temperature"])
         return artifact
+
+    def _alone(self, artifact: Artifact, backbone: str, file: Path) -> Artifact:
+        """One of several backbones with the head of its own with which it was fine-tuned, as an epoch left both."""
+        recipe = self.recipe
+        trunks, _ = take_apart(artifact.model, [get_backbone(name) for name in recipe.backbone.names])
+        trunk = next(trunk for trunk in trunks if trunk.name == backbone)
+        head = head_layers(Head(logits=recipe.head.logits), len(self.classes))
+        model = compose([trunk], head)
+        found = apply_weights(model, file)
+        divide_logits(model, found["row"]["temperature"])
+        model = compose([trunk], head, mirror=recipe.evaluate.mirror)
+        return make_artifact(model, self.classes, recipe.data.resize, backbone)
 
     def _of_phase(self, phase: str) -> Artifact:
         """The model that a phase ended with; that of the phase that was kept is the run's own."""

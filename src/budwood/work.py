@@ -3,8 +3,8 @@
 import json
 import math
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ import numpy as np
 from jaxtyping import Int
 
 from budwood import files
-from budwood.backbones.contract import Backbone
 from budwood.cache import cache_dir
 from budwood.data.manifest import Photo
 from budwood.data.split import SPLITS
@@ -22,19 +21,24 @@ from budwood.features.cut import cut
 from budwood.features.eviction import default_limit
 from budwood.features.extract import Extraction
 from budwood.features.frozen import FrozenFeatures
-from budwood.model import model_info, save_model
+from budwood.features.side_by_side import SideBySide
+from budwood.model import Artifact, make_artifact, save_model
 from budwood.progress import Progress
-from budwood.recipe import Augment, Recipe
+from budwood.recipe import Augment, Head, Recipe
 from budwood.records import read_history, write_history, write_layers
 from budwood.report.words import count
 from budwood.run import Run
 from budwood.rundir import RunDirectory, flat
-from budwood.training.checkpoints import Checkpoints
+from budwood.training.checkpoints import Checkpoints, part_of
+from budwood.training.compose import Trunk, compose, layer_prefix, logits_of
 from budwood.training.feed import Feed, make_feed
-from budwood.training.heads import LOGITS, apply, divide_logits, head_layers
+from budwood.training.heads import LOGITS, apply, divide_logits, head_layers, head_model, mean_layers
 from budwood.training.loop import DivergedError
 from budwood.training.phase import PhaseResult, resolve_fit, train_finetune_phase, train_frozen_phase
-from budwood.training.unfreeze import unfreeze
+from budwood.training.unfreeze import LayerRow, Unfrozen, frozen_table, unfreeze
+from budwood.training.validate import validate
+
+Layer = keras.layers.Layer
 
 START = "start"
 """The phase that a run goes on from, or whose head nobody trained."""
@@ -46,7 +50,6 @@ class Work:
 
     directory: RunDirectory
     recipe: Recipe
-    backbone: Backbone
     size: int
     classes: tuple[str, ...]
     photos: tuple[Photo, ...]
@@ -57,8 +60,6 @@ class Work:
     phases: list[dict[str, Any]] = field(default_factory=list)
     """What `metrics.json` will say of each phase, before it is measured."""
     history: list[dict[str, Any]] = field(default_factory=list)
-    temperature: float = 1.0
-    """By which the logits are divided in the model that is saved: what suits the validation photos."""
     saved: dict[str, tuple[Path, dict[str, Any]]] = field(default_factory=dict)
     """The file of each phase's model, and what `model.json` will say of it."""
 
@@ -75,51 +76,70 @@ class Work:
         """The number of the next epoch: they are counted on through the phases."""
         return max((row["epoch"] for row in self.history), default=0) + 1
 
-    def steps(self, phase: str) -> dict[str, Any]:
-        """What the gradient steps of every phase are given."""
+    def steps(self, phase: str, backbone: str | None = None) -> dict[str, Any]:
+        """What the gradient steps of every phase are given; of several backbones each has records of its own."""
         settings = self.recipe.model_dump(mode="json", exclude_none=True, exclude={"evaluate", "log"})
         identity = {key: json.dumps(value) for key, value in flat(settings).items()}
         identity["photos"] = self.directory.info["split"]["sha256"]
         if self.teacher:
             identity["teacher"] = self.directory.info["distill"]["model"]
+        logs = self.folder / "logs" / (backbone or "")
         return {
             "classes": self.classes,
             "checkpoints": Checkpoints(
-                self.folder / "checkpoints", phase, identity, self.recipe.log.checkpoints
+                self.folder / "checkpoints", part_of(phase, backbone), identity, self.recipe.log.checkpoints
             ),
             "callbacks": self.callbacks,
-            "log_folder": self.folder / "logs" if self.recipe.log.tensorboard else None,
+            "log_folder": logs if self.recipe.log.tensorboard else None,
             "progress": self.progress,
             "note": self.directory.note,
         }
 
-    def add(self, phase: str, result: PhaseResult, unfrozen_layers: Sequence[str] = ()) -> None:
-        """Takes what a phase gave into the records of the run."""
-        self.recipe = result.recipe
-        files.write_text(self.folder / "recipe.toml", result.recipe.to_toml())
+    def add(self, phase: str, results: Sequence[tuple[str | None, PhaseResult, Sequence[str]]]) -> None:
+        """Takes what a phase gave into the records of the run: of each backbone that it trained by itself the name,
+        the result, and the layers that were unfrozen."""
+        described = []
+        for backbone, result, unfrozen_layers in results:
+            own = {"backbone": backbone} if backbone else {}
+            self.history += [{"phase": phase, **own, **row} for row in result.history]
+            described.append(
+                {
+                    "seconds": round(result.seconds, 3),
+                    "epochs": len(result.history),
+                    "best_epoch": result.best_epoch,
+                    "trainable_parameters": result.trainable_parameters,
+                    "unfrozen_layers": list(unfrozen_layers),
+                    "stopped": result.stopped,
+                }
+            )
+        _, result, _ = results[-1]
+        if results[0][0] is None:
+            self.recipe = result.recipe
+            whole = described[0]
+        else:
+            names = [backbone for backbone, _, _ in results]
+            whole = {
+                key: sum(one[key] for one in described)
+                for key in ("seconds", "epochs", "trainable_parameters")
+            }
+            whole |= {
+                # Each has a best epoch of its own; what comes after the last one's is in no model.
+                "best_epoch": described[-1]["best_epoch"],
+                "unfrozen_layers": [layer for one in described for layer in one["unfrozen_layers"]],
+                "stopped": None,
+                "backbones": [{"name": name, **one} for name, one in zip(names, described, strict=True)],
+            }
+        files.write_text(self.folder / "recipe.toml", self.recipe.to_toml())
         if result.linear_path is not None:
             files.write_json(self.folder / "linear_path.json", result.linear_path)
-        self.temperature = result.temperature
-        self.history += [{"phase": phase, **row} for row in result.history]
         write_history(self.folder, self.history)
-        self.phases.append(
-            {
-                "name": phase,
-                "seconds": round(result.seconds, 3),
-                "epochs": len(result.history),
-                "best_epoch": result.best_epoch,
-                "trainable_parameters": result.trainable_parameters,
-                "unfrozen_layers": list(unfrozen_layers),
-                "stopped": result.stopped,
-            }
-        )
+        self.phases.append({"name": phase, **whole})
 
     def go_on_from(self, previous: Run) -> None:
         """Takes the history of a run that is fine-tuned further into this one."""
         before = previous.kept_phase
         # What the run did after the epoch that it kept is not in its model.
         self.history += [row for row in read_history(previous.folder) if row["epoch"] <= before["best_epoch"]]
-        self.temperature = previous.temperature
         write_history(self.folder, self.history)
         files.write_text(self.folder / "recipe.toml", self.recipe.to_toml())
         keys = ("seconds", "epochs", "best_epoch", "trainable_parameters", "unfrozen_layers", "stopped")
@@ -157,22 +177,31 @@ class Work:
             if line not in self.directory.info["notes"]:
                 self.directory.note(line)
 
-    def save(self, model: keras.Model) -> None:
+    def save(self, trunks: Sequence[Trunk], head: Sequence[Layer]) -> None:
         """Writes the model as the phase before left it. Later phases change the same layers."""
         phase = self.phases[-1]["name"] if self.phases else START
         file = self.folder / "checkpoints" / f"{phase}.keras"
+        model = compose(trunks, head, mirror=self.recipe.evaluate.mirror)
+        temperature = 1.0
+        if self.phases:
+            artifact = make_artifact(model, self.classes, self.recipe.data.resize, self.recipe.backbone.name)
+            temperature = artifact.info["temperature"] = self._temperature(artifact)
+            self.saved[phase] = (file, artifact.info)
         # The next phase goes on from the logits as they were trained.
-        raw = divide_logits(model, self.temperature)
+        raw = divide_logits(model, temperature)
         save_model(model, file)
         model.get_layer(LOGITS).set_weights(raw)
         self.directory.info.setdefault("base", phase)
-        if self.phases:
-            self.saved[phase] = (
-                file,
-                model_info(
-                    model, self.classes, self.recipe.data.resize, self.backbone.name, self.temperature
-                ),
-            )
+
+    def _temperature(self, artifact: Artifact) -> float:
+        """By which the logits of the very model that is saved are to be divided: what suits the validation photos."""
+        photos = self.parts["validation"]
+        with artifact.features(engine=self.recipe.backbone.engine, progress=self.progress) as features:
+            refuse_failures(features.compute(photos))
+            logits = logits_of(artifact.head)
+            found = validate(logits, features.rows(photos), self.labels["validation"], calibrate=True)
+        assert found.temperature is not None
+        return found.temperature
 
     def tidy(self) -> None:
         """Leaves of the checkpoints what can be evaluated: nothing goes on from a complete training."""
@@ -183,45 +212,129 @@ class Work:
             folder.rmdir()
 
 
-def train_head(
-    work: Work, frozen: keras.Model, training: FrozenFeatures, exact: FrozenFeatures
-) -> keras.Model:
-    """Phase "frozen": a head on the features of the whole backbone; returns both as one flat model."""
-    layers = head_layers(work.recipe.head, len(work.classes), work.recipe.seed)
-    if work.recipe.frozen.epochs:
-        plain = training.rows(work.parts["train"])
-        feed = make_feed(
-            training,
-            work.parts["train"],
-            work.labels["train"],
-            work.recipe.augment,
-            work.recipe.seed,
-            work.teacher,
-        )
-        num_photos, num_features = plain.shape
-        resolved, _ = resolve_fit(work.recipe, num_photos, num_features, len(work.classes))
-        if resolved.frozen.fit == "gradient":
-            refuse_failures(feed.prepare())
-            work.ask_teacher(feed)
-        result = train_frozen_phase(
-            work.recipe,
-            feed,
-            plain,
-            work.labels["train"],
-            exact.rows(work.parts["validation"]),
-            work.labels["validation"],
-            **work.steps("frozen"),
-        )
-        work.add("frozen", result)
-        layers = result.layers
-    return keras.Model(frozen.input, apply(layers, frozen.output), name=work.backbone.name)
+@dataclass(frozen=True)
+class Start:
+    """Where the fine-tuning of one backbone starts: a head on its features alone."""
+
+    layers: list[keras.layers.Layer]
+    val_loss: float
+    """With this head, and the temperature by which its logits are to be divided."""
+    temperature: float
 
 
-def finetune(work: Work, model: keras.Model) -> None:
-    """Phase "finetune": the upper layers of the model are trained too, from features stored at a lower boundary."""
+def train_head(work: Work, trunks: Sequence[Trunk], training: SideBySide, exact: SideBySide) -> list[Layer]:
+    """Phase "frozen": a head on the joined features of all backbones."""
+    recipe = work.recipe
+    if not recipe.frozen.epochs:
+        width = sum(trunk.features for trunk in trunks)
+        layers = head_layers(recipe.head, len(work.classes), recipe.seed)
+        # Built, so that there are weights to be saved.
+        head_model(layers, width)
+        return layers
+    result = _fit_head(work, recipe, training, exact, "frozen")
+    work.add("frozen", [(None, result, ())])
+    return result.layers
+
+
+def start_heads(
+    work: Work, trunks: Sequence[Trunk], layers: list[Layer], training: SideBySide, exact: SideBySide
+) -> list[Start]:
+    """For each backbone the head with which it is fine-tuned: of one alone the head there is, of several one each."""
+    if len(trunks) == 1:
+        before = min((row["val_loss"] for row in work.history), default=math.inf)
+        return [Start(layers, before, 1.0)]
+    # As a rule the linear fit, whatever stands on the joined features.
+    plain = Head(dropout=work.recipe.head.dropout, l2=work.recipe.head.l2, logits=work.recipe.head.logits)
+    recipe = work.recipe.model_copy(
+        update={"head": plain, "frozen": work.recipe.frozen.model_copy(update={"fit": "linear"})}
+    )
+    starts = []
+    for trunk, own, own_exact in zip(trunks, training.parts, exact.parts, strict=True):
+        if not recipe.frozen.epochs:
+            layers = head_layers(plain, len(work.classes), recipe.seed)
+            starts.append(Start(layers, math.inf, 1.0))
+            continue
+        result = _fit_head(work, recipe, SideBySide([own]), SideBySide([own_exact]), "frozen", trunk.name)
+        starts.append(Start(result.layers, result.best_val_loss, result.temperature))
+    return starts
+
+
+def _fit_head(
+    work: Work,
+    recipe: Recipe,
+    training: SideBySide,
+    exact: SideBySide,
+    phase: str,
+    backbone: str | None = None,
+) -> PhaseResult:
+    train, validation = work.parts["train"], work.parts["validation"]
+    plain = training.rows(train)
+    feed = make_feed(training, train, work.labels["train"], recipe.augment, recipe.seed, work.teacher)
+    if resolve_fit(recipe, *plain.shape, len(work.classes))[0].frozen.fit == "gradient":
+        refuse_failures(feed.prepare())
+        work.ask_teacher(feed)
+    return train_frozen_phase(
+        recipe,
+        feed,
+        plain,
+        work.labels["train"],
+        exact.rows(validation),
+        work.labels["validation"],
+        **work.steps(phase, backbone),
+    )
+
+
+def finetune(work: Work, trunks: Sequence[Trunk], starts: Sequence[Start]) -> None:
+    """Phase "finetune": the upper layers of the backbones are trained too, one backbone after the other.
+
+    Each trains with a head of its own; of several, the model is then the mean of their logits, which is a linear head
+    on the joined features. One that is not fine-tuned takes part with the head that it has.
+    """
+    recipe, several = work.recipe, len(trunks) > 1
+    models = [
+        keras.Model(trunk.model.input, apply(start.layers, trunk.model.output), name=trunk.name)
+        for trunk, start in zip(trunks, starts, strict=True)
+    ]
+    unfrozen = {
+        trunk.name: unfreeze(model, trunk.backbone, recipe.finetune)
+        for trunk, model in zip(trunks, models, strict=True)
+        if recipe.finetune.trains(trunk.name)
+    }
+    write_layers(work.folder, _layer_table(trunks, models, unfrozen))
+    temperatures, results = [start.temperature for start in starts], []
+    for number, (trunk, model, start) in enumerate(zip(trunks, models, starts, strict=True)):
+        if trunk.name not in unfrozen:
+            continue
+        backbone = trunk.name if several else None
+        first_epoch = work.first_epoch + sum(len(result.history) for _, result, _ in results)
+        try:
+            result = _finetune_one(work, model, unfrozen[trunk.name], start, first_epoch, backbone)
+        except DivergedError as error:
+            if not work.phases:
+                raise
+            left = (
+                f"{trunk.name} takes part as it was"
+                if several
+                else "There is no phase 2, the model of the phase before is kept"
+            )
+            work.directory.note(f"{error}. {left}")
+            continue
+        temperatures[number] = result.temperature
+        prefix = layer_prefix(trunk, trunks)
+        layers = tuple(f"{prefix}{name}" for name in unfrozen[trunk.name].layers)
+        results.append((backbone, result, layers))
+    if not results:
+        return
+    work.add("finetune", results)
+    heads = [start.layers for start in starts]
+    work.save(trunks, mean_layers(heads, temperatures, recipe.head) if several else heads[0])
+
+
+def _finetune_one(
+    work: Work, model: keras.Model, unfrozen: Unfrozen, start: Start, first_epoch: int, backbone: str | None
+) -> PhaseResult:
+    """Trains the upper layers of one backbone from features stored at a lower boundary."""
     recipe, train, validation = work.recipe, work.parts["train"], work.parts["validation"]
-    unfrozen = unfreeze(model, work.backbone, recipe.finetune)
-    write_layers(work.folder, unfrozen.table)
     features = FrozenFeatures(
         cut(model, unfrozen.boundary)[0],
         size=work.size,
@@ -236,38 +349,47 @@ def finetune(work: Work, model: keras.Model) -> None:
     with features:
         augment = affordable(recipe.augment, len(train) * features.row_bytes, work.directory.note)
         feed = make_feed(features, train, work.labels["train"], augment, recipe.seed, work.teacher)
-        with work.directory.stage("views"):
+        with work.directory.stage(f"views of {backbone}" if backbone else "views"):
             extraction = feed.prepare() + features.compute(validation)
             refuse_failures(extraction)
             for line in features.notes:
                 work.directory.note(line)
             work.ask_teacher(feed)
-        work.directory.info["views"] = {
+        views = {
             "boundary": unfrozen.boundary,
             "computed": extraction.num_computed,
             "found": extraction.num_found,
             "bytes_per_view": features.row_bytes,
         }
-        with work.directory.stage("finetune"):
-            try:
-                result = train_finetune_phase(
-                    recipe,
-                    model,
-                    unfrozen,
-                    feed,
-                    features.rows(validation),
-                    work.labels["validation"],
-                    first_epoch=work.first_epoch,
-                    best_before=min((row["val_loss"] for row in work.history), default=math.inf),
-                    **work.steps("finetune"),
-                )
-            except DivergedError as error:
-                if not work.phases:
-                    raise
-                work.directory.note(f"{error}. There is no phase 2, the model of the phase before is kept")
-                return
-    work.add("finetune", result, unfrozen.layers)
-    work.save(model)
+        if backbone:
+            work.directory.info.setdefault("views", {})[backbone] = views
+        else:
+            work.directory.info["views"] = views
+        with work.directory.stage(f"finetune {backbone}" if backbone else "finetune"):
+            return train_finetune_phase(
+                recipe,
+                model,
+                unfrozen,
+                feed,
+                features.rows(validation),
+                work.labels["validation"],
+                first_epoch=first_epoch,
+                best_before=start.val_loss,
+                **work.steps("finetune", backbone),
+            )
+
+
+def _layer_table(
+    trunks: Sequence[Trunk], models: Sequence[keras.Model], unfrozen: Mapping[str, Unfrozen]
+) -> list[LayerRow]:
+    """Every layer of every backbone, each with the head with which it is fine-tuned."""
+    rows = []
+    for trunk, model in zip(trunks, models, strict=True):
+        prefix = layer_prefix(trunk, trunks)
+        found = unfrozen.get(trunk.name)
+        table = found.table if found else frozen_table(model)
+        rows += [replace(row, name=f"{prefix}{row.name}") for row in table]
+    return rows
 
 
 def refuse_failures(extraction: Extraction) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 PREPROCESS = "preprocess"
 """Layers whose name begins so are ours; every other layer is the network's own."""
+RESIZE = f"{PREPROCESS}_resize"
+"""The first of them, where the network sees pictures smaller than the model is given."""
 
 
 @runtime_checkable
@@ -74,6 +76,7 @@ class Backbone:
         weights: str | Path = "imagenet",
         seed: int = 0,
         drop_connect_rate: float | Literal["auto"] = "auto",
+        pixels: int | None = None,
     ) -> "keras.Model":
         """A flat functional model from raw pixels to the feature map.
 
@@ -83,9 +86,11 @@ class Backbone:
             seed: decides the "random" weights, and what dropout draws.
             drop_connect_rate: chance in [0, 1) that training skips the topmost block, falling to 0 at the bottom;
                 "auto" is the network's own. It changes nothing but training.
+            pixels: side of the model's input where that is larger than `size`: their first layer then makes pictures
+                smaller (bilinear).
 
         Returns:
-            A model from float32 pixels in [0, 255], `(None, size, size, 3)`, to the feature map, `(None, h, w,
+            A model from float32 pixels in [0, 255], `(None, pixels, pixels, 3)`, to the feature map, `(None, h, w,
             features)`. Its input is named "pixels"; the layers keep the network's own names.
 
         Raises:
@@ -104,8 +109,10 @@ class Backbone:
         # Read before the graph is built, so that bad weights fail at once.
         found = self._read(weights)
         preprocess = (found and found.preprocess) or self.preprocess
-        pixels = keras.Input((size, size, 3), name="pixels", dtype="float32")
-        model = keras.Model(pixels, network(preprocess(pixels)), name=self.name)
+        side = size if pixels is None else pixels
+        given = keras.Input((side, side, 3), name="pixels", dtype="float32")
+        seen = given if side == size else resized(given, size)
+        model = keras.Model(given, network(preprocess(seen)), name=self.name)
         if found is None:
             return _with_seed(model, seed)
         assign(model, found, self.name)
@@ -158,6 +165,16 @@ class Backbone:
         if weights == "imagenet":
             return self.pretrained.read()
         return self.pretrained.read_file(Path(weights).expanduser())
+
+
+def resized(pixels: Any, size: int) -> Any:
+    """Adds to a Keras tensor of pixels what makes them smaller, bilinear; the last layer is "preprocess_resize"."""
+    import keras
+
+    # Not the layer Resizing: with it in a model, a plain `model(pixels)` runs as in training, BatchNorm and all.
+    # Not antialiased: OpenVINO does not know how.
+    smaller = keras.ops.image.resize(pixels, (size, size), interpolation="bilinear")
+    return keras.layers.Identity(name=RESIZE)(smaller)
 
 
 def derive_seed(seed: int, index: int) -> int:

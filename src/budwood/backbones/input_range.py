@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from budwood.backbones.applications import CAFFE_MEAN, IMAGENET_MEAN, IMAGENET_STD
-from budwood.backbones.contract import PREPROCESS
+from budwood.backbones.contract import PREPROCESS, RESIZE
 
 if TYPE_CHECKING:
     import keras
@@ -95,8 +95,12 @@ def check_input_range(model: "keras.Model", views: UInt8[np.ndarray, "n size siz
     import keras
 
     ours = [layer for layer in model.layers if layer.name.startswith(PREPROCESS)]
-    start = ours[-1].output if ours else model.input
-    prepare = _prepare(keras.Model(model.input, start)) if ours else RANGES["[0, 255]"]
+    given = model.input
+    if ours and ours[0].name == RESIZE:
+        smaller = keras.Model(given, ours.pop(0).output)
+        given, views = smaller.output, _numbers(smaller(views)).round().astype(np.uint8)
+    start = ours[-1].output if ours else given
+    prepare = _prepare(keras.Model(given, start)) if ours else RANGES["[0, 255]"]
     declared = _name(prepare, views.shape[1:])
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     if not norms:

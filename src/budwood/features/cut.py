@@ -85,6 +85,18 @@ def cut(model: keras.Model, at: str) -> tuple[keras.Model, keras.Model]:
     return frozen, trainable
 
 
+def branches(model: keras.Model) -> list[keras.Model]:
+    """The models whose outputs a model puts together at its end, in order; itself where it ends otherwise.
+
+    Args:
+        model: a flat functional model with one input and one output; they share its layers.
+    """
+    node = _node_of(model.output)
+    if not isinstance(node.operation, keras.layers.Concatenate):
+        return [model]
+    return [keras.Model(model.input, tensor, name=model.name) for tensor in node.input_tensors]
+
+
 def fingerprint(frozen: keras.Model, **extra: str | int) -> str:
     """32 hexadecimal digits that are equal for equal graphs, weights and extras, and differ otherwise.
 

@@ -102,6 +102,11 @@ class Contents:
         losses = [(row.get("val_loss", math.nan), row["epoch"]) for row in self.epochs(phase)]
         return min((pair for pair in losses if math.isfinite(pair[0])), default=(0.0, 0))[1]
 
+    def best_epochs(self, phase: str) -> dict[int, str]:
+        """Likewise, with the backbone whose weights they are where several were trained one after the other."""
+        apart = self.phases.get(phase, {}).get("backbones") or []
+        return {one["best_epoch"]: one["name"] for one in apart} or {self.best_epoch(phase): ""}
+
 
 def read_run(folder: Path) -> Contents:
     """The files of the run directory `folder`.
@@ -165,8 +170,10 @@ def _read_predictions(path: Path) -> tuple[list[str], list[Prediction]]:
 def _read_history(path: Path) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for row in files.read_csv(path):
-        figures = {key: _number(text) for key, text in row.items() if key not in ("phase", "epoch")}
-        rows.append({"phase": row["phase"], "epoch": int(float(row["epoch"])), **figures})
+        words = ("phase", "backbone")
+        figures = {key: _number(text) for key, text in row.items() if key not in (*words, "epoch")}
+        told = {key: row[key] for key in words if row.get(key)}
+        rows.append({**told, "epoch": int(float(row["epoch"])), **figures})
     return rows
 
 

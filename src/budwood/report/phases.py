@@ -15,8 +15,14 @@ def describe_phases(contents: Contents) -> dict[str, Any] | None:
     """What the report says of a training with fine-tuning; None for one without."""
     if "finetune" not in contents.phases:
         return None
-    kept = contents.best_epoch(contents.kept)
-    best = {contents.best_epoch(name): "best of its phase" for name in contents.phases}
+    kept = contents.best_epochs(contents.kept)
+    remarks = {
+        epoch: f"best of {backbone}" if backbone else "best of its phase"
+        for name in contents.phases
+        for epoch, backbone in contents.best_epochs(name).items()
+    }
+    remarks |= {epoch: f"kept of {backbone}" if backbone else "kept" for epoch, backbone in kept.items()}
+    told = words.listing([f"{epoch}" for epoch in kept])
     first, name = _start(contents)
     return {
         "lead": _lead(contents),
@@ -25,11 +31,12 @@ def describe_phases(contents: Contents) -> dict[str, Any] | None:
         "phases": _phase_table(contents),
         "charts": learning_curves(
             contents.history,
-            mark=(float(kept), f"kept: {kept}"),
+            mark=(float(max(kept)), f"kept: {told}"),
             start=(first - 0.5, name) if first else None,
-            told=(f"F{name[1:]} with epoch {first}. " if first else "") + f"Kept epoch: {kept}.",
+            told=(f"F{name[1:]} with epoch {first}. " if first else "")
+            + f"Kept {'epoch' if len(kept) == 1 else 'epochs'}: {told}.",
         ),
-        **epoch_table(contents.history, best | {kept: "kept"}, with_phase=True),
+        **epoch_table(contents.history, remarks, with_phase=True),
         "layers": _layer_table(contents),
         "notes": contents.run.get("notes", []),
     }
@@ -74,17 +81,32 @@ def _reading(contents: Contents) -> list[str]:
         varied = "The training photos were not varied: there is no augmentation."
     elif contents.chosen is not None:
         varied += " The logistic regression saw the plain photos alone."
-    best = contents.best_epoch(contents.kept)
+    best = contents.best_epochs(contents.kept)
     seen = "of the training photos, as the steps of that epoch met them (drawn views, dropout, weights still moving)"
     if contents.kept == "frozen" and contents.chosen is not None:
         seen = "of the plain training photos"
     gap = [
-        f"At epoch {best}, which was kept, {percent(row.get('accuracy'))} {seen} and "
+        f"At epoch {row['epoch']}, {which}, {percent(row.get('accuracy'))} {seen} and "
         f"{percent(row.get('val_accuracy'))} of the plain validation photos were classified correctly."
         for row in contents.history
-        if row["epoch"] == best
+        if row["epoch"] in best
+        for which in [f"of which {best[row['epoch']]} was kept" if best[row["epoch"]] else "which was kept"]
     ]
-    return [*gap, varied, *filter(None, [settings.training_loss(contents.recipe)])]
+    return [
+        *_one_after_the_other(contents),
+        *gap,
+        varied,
+        *filter(None, [settings.training_loss(contents.recipe)]),
+    ]
+
+
+def _one_after_the_other(contents: Contents) -> list[str]:
+    """How to read epochs of several backbones; nothing where there is one."""
+    names = [backbone for backbone in contents.best_epochs("finetune").values() if backbone]
+    return names and [
+        f"The backbones {words.listing(names)} were fine-tuned one after the other, each with a head of its own: the "
+        "epochs of fine-tuning are those of one backbone alone. The model is the mean of the logits of all."
+    ]
 
 
 def _difference(contents: Contents) -> dict[str, Any] | None:
@@ -110,7 +132,10 @@ def _phase_table(contents: Contents) -> dict[str, Any]:
     phases = contents.phases
     figures = [
         ("Epochs", [f"{phase.get('epochs', 0):,}" for phase in phases.values()]),
-        ("Best epoch", [f"{contents.best_epoch(name)}" for name in phases]),
+        (
+            "Best epoch",
+            [words.listing([f"{epoch}" for epoch in contents.best_epochs(name)]) for name in phases],
+        ),
         ("Time", [words.duration(phase.get("seconds", 0)) for phase in phases.values()]),
         ("Trainable parameters", [f"{phase.get('trainable_parameters', 0):,}" for phase in phases.values()]),
         ("Validation loss", [decimals(phase.get("validation_loss")) for phase in phases.values()]),

@@ -97,8 +97,9 @@ def _facts(contents: Contents) -> list[tuple[str, str, str]]:
         ),
         (
             "Backbone",
-            words.shorten(words.shown(backbone.get("name", "?"))),
-            f"{data.get('size', '?')} px, weights {words.shorten(words.shown(backbone.get('weights', '?')))}",
+            _named(backbone.get("name", "?")),
+            f"{data.get('size', '?')} px, weights {_named(backbone.get('weights', '?'))}"
+            + (", with the mirror image" if recipe.get("evaluate", {}).get("mirror") else ""),
         ),
         ("Head", *_head_fact(contents)),
         *_finetune_fact(contents),
@@ -114,6 +115,17 @@ def _facts(contents: Contents) -> list[tuple[str, str, str]]:
             + (f"; {features['engine']}" if features.get("engine") else ""),
         ),
     ]
+
+
+def _named(value: Any) -> str:
+    """What a recipe names: a word, or one for each backbone."""
+    if isinstance(value, Mapping):
+        return words.listing([f"{_named(one)} of {_named(name)}" for name, one in value.items()])
+    return (
+        words.listing([_named(one) for one in value])
+        if isinstance(value, list)
+        else words.shorten(words.shown(value))
+    )
 
 
 def _head_fact(contents: Contents) -> tuple[str, str]:
@@ -143,9 +155,16 @@ def _finetune_fact(contents: Contents) -> list[tuple[str, str, str]]:
         (
             "Fine-tuning",
             f"{words.count(len(phase.get('unfrozen_layers') or []), 'layer')} unfrozen",
-            f"{phase.get('trainable_parameters', 0):,} parameters; epoch {contents.best_epoch('finetune')} is its best",
+            f"{phase.get('trainable_parameters', 0):,} parameters; {_best(contents)}",
         )
     ]
+
+
+def _best(contents: Contents) -> str:
+    best = contents.best_epochs("finetune")
+    if len(best) == 1:
+        return f"epoch {min(best)} is its best"
+    return f"the best epochs are {words.listing([f'{epoch}' for epoch in best])}"
 
 
 def _figures(contents: Contents) -> list[dict[str, Any]]:

@@ -80,8 +80,12 @@ def unfrozen(layers: Sequence[str], finetune: Mapping[str, Any]) -> str:
     """
     if not layers:
         return "the head alone"
+    # Of several backbones the layers' names begin with the backbone's and a dot.
+    lowest: dict[str, str] = {}
+    for layer in layers:
+        lowest.setdefault(layer.rpartition(".")[0], layer)
     batch_norm = "trained too" if finetune.get("batch_norm") == "train" else "kept as it was"
     return (
-        f"the head and the backbone from {words.name(layers[0])} upwards "
+        f"the head and the backbone from {words.listing([words.name(layer) for layer in lowest.values()])} upwards "
         f"({words.count(len(layers), 'layer')} with weights; BatchNorm {batch_norm})"
     )

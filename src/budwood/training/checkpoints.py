@@ -95,6 +95,11 @@ class Checkpoints:
         self.path("last").unlink(missing_ok=True)
 
 
+def part_of(phase: str, backbone: str | None) -> str:
+    """What names the checkpoints of a phase, and those of one of several backbones that it trains by itself."""
+    return f"{phase}-{backbone}" if backbone else phase
+
+
 def kept_epochs(folder: Path) -> dict[int, Path]:
     """Where the weights of each epoch lie that was kept, of all phases. Damaged files are left out."""
     kept = {}

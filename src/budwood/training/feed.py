@@ -15,6 +15,7 @@ from budwood.data.manifest import Photo
 from budwood.errors import ImageError
 from budwood.features.extract import Extraction
 from budwood.features.frozen import FrozenFeatures
+from budwood.features.side_by_side import Features
 from budwood.features.store import Rows
 from budwood.progress import SILENT
 from budwood.recipe import Augment
@@ -66,7 +67,7 @@ class Feed(Protocol):
 
 
 def make_feed(
-    features: FrozenFeatures,
+    features: Features,
     photos: Sequence[Photo],
     labels: Int[np.ndarray, "n"],
     augment: Augment,
@@ -95,7 +96,7 @@ def make_feed(
 class _ViewFeed:
     def __init__(
         self,
-        features: FrozenFeatures,
+        features: Features,
         photos: Sequence[Photo],
         labels: Int[np.ndarray, "n"],
         augment: Augment,

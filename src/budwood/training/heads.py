@@ -74,6 +74,25 @@ def linear_layers(fit: LinearFit, head: Head = PLAIN, seed: int = 0) -> list[ker
     return [*_regularisers(head, "", seed), logits, *_probabilities(head)]
 
 
+def mean_layers(
+    heads: Sequence[Sequence[keras.layers.Layer]], temperatures: Sequence[float], head: Head = PLAIN
+) -> list[keras.layers.Layer]:
+    """One linear head on the joined features of several networks: the mean of their logits, each at its temperature.
+
+    Args:
+        heads: of each network a linear head, as `linear_layers` gives it, trained further or not.
+        temperatures: by which the logits of each are divided before the mean is taken.
+    """
+    trained = [to_logits(layers)[-1].get_weights() for layers in heads]
+    shares = [np.float32(1 / (len(heads) * temperature)) for temperature in temperatures]
+    kernel = np.concatenate([kernel * share for (kernel, _), share in zip(trained, shares, strict=True)])
+    bias = np.sum([bias * share for (_, bias), share in zip(trained, shares, strict=True)], axis=0)
+    logits = keras.layers.Dense(len(bias), dtype="float32", name=LOGITS)
+    logits.build((None, len(kernel)))
+    logits.set_weights([kernel, bias])
+    return [logits, *_probabilities(head)]
+
+
 def to_logits(layers: Sequence[keras.layers.Layer]) -> list[keras.layers.Layer]:
     """The layers of a head up to its logits, which the losses take: no small probability is rounded to zero."""
     return list(layers[: [layer.name for layer in layers].index(LOGITS) + 1])

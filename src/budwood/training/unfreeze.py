@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 
@@ -139,6 +139,11 @@ def _in_words(asked: str | Unfreeze) -> str:
         return f'`unfreeze = "{asked}"`'
     ((key, value),) = asked.model_dump(exclude_none=True).items()
     return f"`unfreeze = {{{key} = {json.dumps(value)}}}`"
+
+
+def frozen_table(model: keras.Model) -> tuple[LayerRow, ...]:
+    """Every layer of a model of which nothing is trained, bottom first."""
+    return tuple(replace(row, trained=False) for row in _table(model, model.layers[-1].name))
 
 
 def _table(model: keras.Model, boundary: str) -> tuple[LayerRow, ...]:
