@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from budwood.backbones.registry import get_backbone
 from budwood.data.images import ImageLike, digest
 from budwood.data.manifest import Photo
-from budwood.errors import ImageError
+from budwood.errors import ImageError, RecipeError
 from budwood.features.frozen import FrozenFeatures, with_pooling
 from budwood.recipe import Recipe
 from budwood.training.linear import fit_linear

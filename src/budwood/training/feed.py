@@ -132,7 +132,7 @@ class _ViewFeed:
         # So small that reading them is not worth a thread.
         return (rows[part] for part in _parts(order, batch_size))
 
-    def _compute_known(self, features: FrozenFeatures) -> Extraction:
+    def _compute_known(self, features: Features) -> Extraction:
         """Computes the views that are known before the first epoch."""
         photos = self.photos[: self.num_photos]
         if self.augment.views == "per-epoch":
@@ -142,7 +142,7 @@ class _ViewFeed:
             [photo for photo in photos for _ in range(num_views)], list(range(num_views)) * len(photos)
         )
 
-    def _rows(self, features: FrozenFeatures, epoch: int) -> Rows:
+    def _rows(self, features: Features, epoch: int) -> Rows:
         """What the store has of an epoch's views, computed before where it is missing."""
         views = self.views(epoch)
         # The loop shows a progress of its own meanwhile.
