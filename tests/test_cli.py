@@ -114,6 +114,12 @@ def test_main__what_goes_wrong_is_one_line_and_1(call, arguments, words, tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+def test_train__a_teacher_that_is_no_run(call, session_colours, tmp_path):
+    folder = tmp_path / "run"
+    status, _, err = call("train", session_colours, "-o", folder, "--distill", tmp_path / "absent", "-q")
+    assert status == 1 and one_line(err) and "absent is not a run" in err and not folder.exists()
+
+
 @pytest.mark.parametrize(
     ("error", "status", "words"),
     [
