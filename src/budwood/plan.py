@@ -41,9 +41,9 @@ def plan(
     """
     previous = load(start) if start is not None else None
     refuse_empty_plan(recipe, previous)
-    checked, photos = read_photos(data, recipe, progress, previous)
     if previous:
         recipe = like(previous.recipe, recipe)
+    checked, photos = read_photos(data, recipe, progress, previous)
     backbones = [get_backbone(name) for name in recipe.backbone.names]
     recipe, sizes = resolve(recipe, backbones)
     if previous:
