@@ -184,3 +184,14 @@ def test_shipped_recipes__name_backbones_that_are_there():
     from budwood.backbones.registry import BACKBONES
 
     assert {Recipe.load(name).backbone.name for name in shipped_recipes()} <= BACKBONES.keys()
+
+
+def test_backbone__several_with_sizes_and_weights_of_each():
+    recipe = Recipe.from_dict(
+        {"backbone": {"name": ["mobilenet_v2@96", "mobilenet"], "weights": {"mobilenet": "some.h5"}}}
+    )
+    assert recipe.backbone.sized == [("mobilenet_v2", 96), ("mobilenet", None)]
+    assert [recipe.backbone.weights_of(name) for name in recipe.backbone.names] == ["imagenet", "some.h5"]
+    assert Recipe.from_dict({"backbone": {"name": ["mobilenet"]}}) == Recipe.from_dict(
+        {"backbone": {"name": "mobilenet"}}
+    )

@@ -44,9 +44,9 @@ def plan(
     previous = load(start) if start is not None else None
     teacher = load(recipe.distill.run) if recipe.distill.run else None
     refuse_empty_plan(recipe, previous)
-    checked, photos = read_photos(data, recipe, progress, previous, teacher)
     if previous:
         recipe = like(previous.recipe, recipe)
+    checked, photos = read_photos(data, recipe, progress, previous, teacher)
     backbones = [get_backbone(name) for name in recipe.backbone.names]
     recipe, sizes = resolve(recipe, backbones)
     if previous:

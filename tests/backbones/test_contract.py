@@ -287,3 +287,16 @@ def test_build__own_saved_weights_come_back(built, tmp_path):
 
 def test_where__says_a_place(built):
     assert any(word in built.backbone.where() for word in ("installed", "downloaded"))
+
+
+def test_build__larger_pictures_are_made_smaller_inside():
+    backbone = BACKBONES["mobilenet"]
+    model, seen = (backbone.build(64, weights="random", pixels=pixels) for pixels in (96, None))
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 96, 96, 3)).astype(np.float32)
+    smaller = keras.ops.image.resize(pixels, (64, 64), interpolation="bilinear")
+    assert model.input.shape == (None, 96, 96, 3) and model.output.shape == seen.output.shape
+    # Not told that it is no training: BatchNorm must keep its statistics all the same.
+    np.testing.assert_allclose(np.asarray(model(pixels)), np.asarray(seen(smaller)), rtol=1e-4, atol=1e-5)
+    assert backbone.layers(model) == backbone.layers(seen)
+    assert backbone.blocks(model) == backbone.blocks(seen)
+    assert fingerprint(model) != fingerprint(seen)

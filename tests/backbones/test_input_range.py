@@ -310,3 +310,14 @@ def test_check_input_range__dead_channels_do_not_count(photos):
     own = [keras.ops.convert_to_numpy(part) for part in model.get_layer("norm").weights]
     norm.set_weights([np.concatenate([part, np.zeros(32)]) for part in own])
     assert check_input_range(dead, views).scores == pytest.approx(before, abs=1e-3)
+
+
+def test_check_input_range__where_the_model_makes_pictures_smaller(photos, test_data):
+    weights = test_data / "weights" / FILES["mobilenet"]
+    backbone, views = get_backbone("mobilenet"), photos("flower_photos", 128)
+    found, same = (
+        check_input_range(backbone.build(96, weights, pixels=pixels), shown)
+        for pixels, shown in ((128, views), (None, photos("flower_photos", 96)))
+    )
+    assert found.declared == same.declared == found.likely == "[-1, 1]" and not found.suspicious
+    assert found.scores["[-1, 1]"] == pytest.approx(same.scores["[-1, 1]"], abs=0.02)
