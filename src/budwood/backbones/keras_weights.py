@@ -58,7 +58,7 @@ class KerasDownload:
 
     def _is_kept(self) -> bool:
         """Whether Keras has the file whole; one that was cut short it fetches anew, and so do we."""
-        return self._kept.is_file() and self.hash in (None, digest(self._kept, self.hash))
+        return self._kept.is_file() and (self.hash is None or digest(self._kept, self.hash) == self.hash)
 
     def _fetched(self) -> Path:
         import keras
