@@ -255,11 +255,13 @@ def test_build__a_boundary_inside_a_branch_is_none(built):
         assert branch not in cut_points(built.trunk)
 
 
-def test_layers__are_the_networks_own(built):
+def test_layers__are_the_networks_own(built, others):
     names = built.backbone.layers(built.whole)
     assert names[0] == "pixels"
     assert names[-1] == built.backbone.last
     assert names == built.backbone.layers(built.trunk)
+    # Whatever else was built in the session.
+    assert all(names == built.backbone.layers(other) for other in others)
     assert "preprocess" not in names
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from budwood.backbones.contract import Backbone
-from budwood.backbones.keras_network import KERAS_DROP_CONNECT_RATE, network
+from budwood.backbones.keras_network import KERAS_DROP_CONNECT_RATE, as_built, made_plain
 from budwood.backbones.keras_weights import EfficientNetDownload, KerasDownload
 from budwood.backbones.preprocessing import centred_bgr, standardised, symmetric, symmetric_by_128
 
@@ -38,6 +38,7 @@ def _backbone(
     kept_as: str = "",
     download: type[KerasDownload] = KerasDownload,
     preprocess: Callable[[Any], Any],
+    build: Callable[..., Any] = made_plain,
     **rules: Any,
 ) -> Backbone:
     return Backbone(
@@ -49,16 +50,17 @@ def _backbone(
         sweet_spot=sweet_spot,
         preprocess=preprocess,
         input_range=RANGES[preprocess],
-        network=partial(network, function=function),
+        network=partial(build, function=function),
         pretrained=download(file.format(variant), hash, kept_as.format(variant)),
         **rules,
     )
 
 
 # `file` and `kept_as`: the variant stands where the braces are.
-_mobilenet = partial(_backbone, family="MobileNet", preprocess=symmetric)
+_mobilenet = partial(_backbone, family="MobileNet", build=as_built, preprocess=symmetric)
 _mobilenet_v3 = partial(
     _mobilenet,
+    build=made_plain,
     file=f"{BUCKET}/mobilenet_v3/weights_mobilenet_v3_{{}}_224_1.0_float_no_top_v2.h5",
     block=r"expanded_conv(?:_\d+)?",
 )
@@ -87,12 +89,13 @@ _efficientnet_v2s = partial(_efficientnet_v2, preprocess=symmetric_by_128)
 _resnet = partial(
     _backbone,
     family="ResNet",
+    build=as_built,
     file=f"{BUCKET}/resnet/{{}}_{KERNELS}_notop.h5",
     preprocess=centred_bgr,
     block=r"conv\d_block\d+",
     last="conv5_block3_out",
 )
-_resnet_v2 = partial(_resnet, family="ResNetV2", preprocess=symmetric, last="post_relu")
+_resnet_v2 = partial(_resnet, family="ResNetV2", build=made_plain, preprocess=symmetric, last="post_relu")
 _convnext = partial(
     _backbone,
     family="ConvNeXt",
@@ -123,6 +126,7 @@ _nasnet = partial(
 _vgg = partial(
     _backbone,
     family="VGG",
+    build=as_built,
     file=f"{BUCKET}/{{0}}/{{0}}_{KERNELS}_notop.h5",
     preprocess=centred_bgr,
     block=r"block\d",

@@ -18,7 +18,24 @@ KERAS_DROP_CONNECT_RATE = 0.2
 """What Keras builds every EfficientNet with; its functions take no other."""
 
 
-def network(x: Any, function: str, drop_connect_rate: float | None = None, seed: int = 0) -> Any:
+def as_built(x: Any, function: str) -> Any:
+    """Adds a network of keras.applications to a tensor of preprocessed pixels as it is.
+
+    For those whose layers are all plain, all named, and none of them preprocessing: it takes half of the time.
+
+    Args:
+        x: Keras tensor `(None, size, size, 3)`.
+        function: its name in `keras.applications`.
+
+    Returns:
+        The feature map.
+    """
+    import keras
+
+    return getattr(keras.applications, function)(include_top=False, weights=None, input_tensor=x).output
+
+
+def made_plain(x: Any, function: str, drop_connect_rate: float | None = None, seed: int = 0) -> Any:
     """Adds a network of keras.applications, without its own preprocessing, to a tensor of preprocessed pixels.
 
     Args:
@@ -31,7 +48,7 @@ def network(x: Any, function: str, drop_connect_rate: float | None = None, seed:
         The feature map. Every layer is one of `keras.layers`, under the name that it has in a session of its own.
 
     >>> import keras
-    >>> model = keras.Model(pixels := keras.Input((75, 75, 3)), network(pixels, "InceptionV3"))
+    >>> model = keras.Model(pixels := keras.Input((75, 75, 3)), made_plain(pixels, "InceptionV3"))
     >>> [layer.name for layer in model.layers[1:4]]
     ['conv2d', 'batch_normalization', 'activation']
     """
@@ -50,7 +67,7 @@ def network(x: Any, function: str, drop_connect_rate: float | None = None, seed:
                 config["rate"] *= drop_connect_rate / KERAS_DROP_CONNECT_RATE
         return type(layer).from_config(config)
 
-    def plain(operation: Any, *arguments: Any, **options: Any) -> Any:
+    def call(operation: Any, *arguments: Any, **options: Any) -> Any:
         x = arguments[0]
         if isinstance(operation, layers.Rescaling | layers.Normalization):
             # The preprocessing is done already.
@@ -64,15 +81,13 @@ def network(x: Any, function: str, drop_connect_rate: float | None = None, seed:
             return stand_in(names[operation.name], operation, *arguments)
         return copied(operation)(*arguments, **options)
 
-    outputs = {}
-
-    def call(operation: Any, *arguments: Any, **options: Any) -> Any:
-        outputs[operation.name] = plain(operation, *arguments, **options)
-        return outputs[operation.name]
-
-    # The model that this returns begins at an input of its own: only what it made on the way is used.
-    keras.models.clone_model(built, input_tensors=x, clone_function=lambda layer: layer, call_function=call)
-    return outputs[built.operations[-1].name]
+    # `keras.models.clone_model` would copy the graph once more, onto an input of its own.
+    tensors = {id(built.input): x}
+    for operation in built.operations[1:]:
+        node = operation._inbound_nodes[-1]
+        arguments, options = node.arguments.fill_in(tensors)
+        tensors[id(node.output_tensors[0])] = call(operation, *arguments, **options)
+    return tensors[id(built.output)]
 
 
 def own_names(layers: Iterable[Any]) -> dict[str, str]:
