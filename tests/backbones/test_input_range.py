@@ -262,19 +262,22 @@ def test_check_input_range__takes_views_from_everywhere(photos):
     assert first["[-1, 1]"] != pytest.approx(check_input_range(model, many).scores["[-1, 1]"], abs=1e-3)
 
 
-DECLARED = {
-    **dict.fromkeys(["efficientnet_b0", "efficientnet_b3", "efficientnet_v2b0"], "torch"),
-    **dict.fromkeys(["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"], "[-1, 1]"),
-    **dict.fromkeys(["mobilenet", "mobilenet_v2"], "[-1, 1]"),
-    "resnet50": "caffe",
-}
+DECLARED = {"ResNet": "caffe", "VGG": "caffe"} | dict.fromkeys(
+    ("EfficientNet", "EfficientNetV2", "ConvNeXt", "DenseNet"), "torch"
+)
+# Within a hundredth of it: these take pixels / 128 - 1.
+DECLARED |= dict.fromkeys(("efficientnet_v2s", "efficientnet_v2m", "efficientnet_v2l"), "[-1, 1]")
 
 
 @pytest.mark.parametrize("name", BACKBONES)
 def test_check_input_range__names_what_each_backbone_declares(name):
-    stand_in = dataclasses.replace(BACKBONES[name], network=lambda pixels, **_: keras.layers.ReLU()(pixels))
+    backbone = BACKBONES[name]
+    stand_in = dataclasses.replace(
+        backbone, network=lambda pixels, **_: keras.layers.ReLU()(pixels), min_size=32
+    )
     model = stand_in.build(32, weights="random")
-    assert check_input_range(model, np.zeros((1, 32, 32, 3), np.uint8)).declared == DECLARED[name]
+    expected = DECLARED.get(name, DECLARED.get(backbone.family, "[-1, 1]"))
+    assert check_input_range(model, np.zeros((1, 32, 32, 3), np.uint8)).declared == expected
 
 
 def no_verdict(model: keras.Model, views: np.ndarray) -> str:

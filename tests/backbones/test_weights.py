@@ -121,6 +121,34 @@ def test_assign__refuses_what_is_no_finite_number(model, bad):
     assert_same_weights(model, small())
 
 
+def test_assign__a_torso_of_a_larger_network_is_refused(model):
+    arrays = {layer.name: layer.get_weights() for layer in small(seed=5).layers if layer.weights}
+    with pytest.raises(WeightsError, match="it holds 1 more convolutions, the first of them above"):
+        assign(model, LayerWeights({**arrays, "above": [np.zeros((3, 3, 5, 8))]}, "a.h5"), "small")
+    assert_same_weights(model, small())
+
+
+def test_build__a_larger_variants_file_is_named():
+    larger = get_backbone("efficientnet_lite1").pretrained._file()
+    with pytest.raises(WeightsError) as error:
+        get_backbone("efficientnet_lite0").build(32, weights=larger)
+    message = str(error.value)
+    assert "is not for efficientnet_lite0: " in message
+    assert "It looks like efficientnet_lite1." in message
+    assert message.endswith("(3,413,024 numbers), such as efficientnet-lite0-57934424.pth.")
+
+
+def test_build__a_deeper_variants_file_is_named(write_legacy, tmp_path):
+    # Every layer of VGG16 is in VGG19, and of the same shape.
+    write_legacy(
+        tmp_path / "a.h5", keras.applications.VGG19(include_top=False, weights=None, input_shape=(32, 32, 3))
+    )
+    with pytest.raises(
+        WeightsError, match=r"not for vgg16: it holds 3 more .* It looks like vgg19\. .*vgg16_weights"
+    ):
+        get_backbone("vgg16").build(32, weights=tmp_path / "a.h5")
+
+
 def test_build__another_networks_file_is_named(test_data):
     file = test_data / "weights" / "mobilenet_1.0_224_no_top.weights.h5"
     with pytest.raises(

@@ -1,13 +1,15 @@
 """Which engine runs the frozen part, and that both give the same."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
 
 from budwood.errors import BackboneError, RecipeError
 from budwood.features import engines
-from budwood.features.engines import BATCH_SIZE, FrozenPart, choose_engine
-from budwood.features.openvino_graph import OpenVinoGraph
+from budwood.features.engines import BATCH_SIZE, FrozenPart, choose_engine, milliseconds_per_picture
+from budwood.features.openvino_graph import OpenVinoGraph, num_cores
 
 SIZE = 12
 
@@ -90,3 +92,10 @@ def test_choose_engine__keras_on_other_backends(monkeypatch):
     assert notes == []
     assert choose_engine("openvino", notes) == "keras"
     assert "jax" in notes[0]
+
+
+def test_milliseconds_per_picture__of_two_seconds_and_kept_out_of_the_cache(model, own_cache, monkeypatch):
+    seconds = iter([100.0, 100.75, 101.5, 102.25])
+    monkeypatch.setattr(engines, "time", SimpleNamespace(perf_counter=lambda: next(seconds)))
+    assert milliseconds_per_picture(model) == pytest.approx(2250 / (3 * 2 * num_cores()))
+    assert not list(own_cache.iterdir())

@@ -53,6 +53,15 @@ def test_make_optimizer__biases_do_not_decay():
     np.testing.assert_allclose(dense.bias.numpy(), 1.0)
 
 
+def test_make_optimizer__scales_of_convnext_do_not_decay():
+    for name, left in (("stage_0_block_0_layer_scale", 1.0), ("stage_0_block_0_depthwise_conv", 0.5)):
+        layer = keras.layers.DepthwiseConv2D(1, use_bias=False, depthwise_initializer="ones", name=name)
+        layer.build((None, 1, 1, 3))
+        optimizer = make_optimizer(Frozen(optimizer="sgd", weight_decay=0.5, learning_rate=1.0), 10)
+        optimizer.apply([np.zeros((1, 1, 3, 1), np.float32)], layer.trainable_variables)
+        np.testing.assert_allclose(layer.kernel.numpy(), left)
+
+
 def test_make_optimizer__unknown_name():
     with pytest.raises(RecipeError, match=r"unknown optimizer `adm`\. Did you mean adam\? frozen\.optimizer"):
         make_optimizer(Frozen(optimizer="adm"), 10)

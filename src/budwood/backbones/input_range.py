@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from budwood.backbones.applications import CAFFE_MEAN, IMAGENET_MEAN, IMAGENET_STD
 from budwood.backbones.contract import PREPROCESS, RESIZE
+from budwood.backbones.preprocessing import CAFFE_MEAN, IMAGENET_MEAN, IMAGENET_STD
 
 if TYPE_CHECKING:
     import keras

@@ -1,7 +1,10 @@
 """Weights on their way into a model: read from a file without running anything in it, compared, then assigned."""
 
+import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +14,9 @@ from budwood.errors import WeightsError
 
 if TYPE_CHECKING:
     import keras
+
+MIRROR = "BUDWOOD_WEIGHTS"
+"""Environment variable: a directory with files of weights under their published names."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,9 @@ class LayerWeights:
 
     @property
     def parameters(self) -> int:
-        return sum(array.size for arrays in self.arrays.values() for array in arrays)
+        """How many numbers, without those that normalise pixels."""
+        trained = (arrays for name, arrays in self.arrays.items() if not name.startswith("normalization"))
+        return sum(array.size for arrays in trained for array in arrays)
 
 
 def existing_file(path: Path) -> Path:
@@ -35,6 +43,51 @@ def existing_file(path: Path) -> Path:
     if not path.is_file():
         raise WeightsError(f"no weights file {path}. Give an existing file, `imagenet` or `random`.")
     return path
+
+
+def mirrored(file: str) -> Path | None:
+    """The file in the directory that the environment variable BUDWOOD_WEIGHTS names.
+
+    None where the variable is not set, or the directory does not have it.
+
+    Raises:
+        WeightsError: when there is no such directory, or it cannot be read.
+    """
+    named = os.environ.get(MIRROR)
+    if not named:
+        return None
+    folder = Path(named).expanduser()
+    try:
+        return folder / file if file in os.listdir(folder) else None
+    except OSError as error:
+        raise WeightsError(
+            f"{MIRROR} names {folder}, which is no directory that can be read ({error.strerror}). Name one, give "
+            "yourself the permission to read it, or unset the variable."
+        ) from error
+
+
+def digest(path: Path, like: str) -> str:
+    """The file's MD5 or SHA-256 in hexadecimal, whichever is as long as `like`. Raises WeightsError."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(
+                file, partial(hashlib.new, _kind(like), usedforsecurity=False)
+            ).hexdigest()
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read ({error.strerror}). Check its permissions.") from error
+
+
+def refuse_unlike(path: Path, published: str | None, remedy: str) -> None:
+    """Raises WeightsError where the file's hash is not the published one; None as `published` accepts any file."""
+    if published is not None and digest(path, published) != published:
+        raise WeightsError(
+            f"{path} is damaged, cut short ({path.stat().st_size:,} bytes) or another file: its {_kind(published)} is "
+            f"not {published}, which is published. Remove it, or {remedy}."
+        )
+
+
+def _kind(hash: str) -> str:
+    return "md5" if len(hash) == 32 else "sha256"
 
 
 def read_h5(path: Path) -> LayerWeights:
@@ -90,38 +143,25 @@ def _text(name: str | bytes) -> str:
 def assign(model: "keras.Model", weights: LayerWeights, network: str) -> None:
     """Give every variable of `model` its value from `weights`, or leave all as they are.
 
-    Layers are matched by name; in a file that keeps the network's order, by place where the names differ. Layers of the
-    file that the model lacks, such as a classifier, are left aside, and so is the preprocessing, which is fixed.
+    Layers are matched by name; where the names differ, in a file that keeps the network's order by place, in another
+    after the names that Keras numbers by itself are counted from none. A classifier in the file is left aside, and so
+    is the preprocessing, which is fixed.
 
     Raises:
-        WeightsError: when a layer is missing, has another shape, or holds what is not a finite number.
+        WeightsError: when a layer is missing, has another shape, or holds what is not a finite number, or when the file
+            holds more convolutions: those of a larger network, of which this one would be a torso.
     """
     from budwood.backbones.contract import PREPROCESS
 
     layers = {
         layer.name: layer for layer in model.layers if layer.weights and not layer.name.startswith(PREPROCESS)
     }
-    shapes = {name: [tuple(weight.shape) for weight in layer.weights] for name, layer in layers.items()}
-    found = weights.arrays
-    renamed = not layers.keys() <= found.keys()
-    if (
-        renamed
-        and weights.in_order
-        and list(shapes.values()) == [_shapes(arrays) for arrays in found.values()]
-    ):
-        found = dict(zip(layers, found.values(), strict=True))
-    missing = [name for name in layers if name not in found]
-    unlike = [name for name in layers if name in found and shapes[name] != _shapes(found[name])]
-    if missing or unlike:
-        if missing:
-            fault = f"it lacks {len(missing)} of {len(layers)} layers, the first of them {missing[0]}"
-        else:
-            first = unlike[0]
-            fault = f"{len(unlike)} layers differ in shape, the first of them {first}: "
-            fault += f"{_shapes(found[first])} where {shapes[first]} is expected"
+    expected = {name: [tuple(weight.shape) for weight in layer.weights] for name, layer in layers.items()}
+    found, rest = _in_place(expected, weights) or _by_name(list(layers.values()), weights.arrays)
+    fault = _fault(expected, found, rest)
+    if fault:
         raise WeightsError(
-            f"{weights.source} is not for {network}: {fault}. {_what_it_is(weights)}"
-            f"Give weights of {network} ({sum(layer.count_params() for layer in layers.values()):,} numbers)."
+            f"{weights.source} is not for {network}: {fault}. {_what_it_is(weights)}{_what_fits(network, layers)}"
         )
     for name in layers:
         if not all(np.isfinite(array).all() for array in found[name]):
@@ -129,7 +169,75 @@ def assign(model: "keras.Model", weights: LayerWeights, network: str) -> None:
                 f"{weights.source} is damaged: layer {name} holds what is not a finite number. Fetch the file again."
             )
     for name, layer in layers.items():
-        layer.set_weights(found[name])
+        layer.set_weights(
+            [array.reshape(shape) for array, shape in zip(found[name], expected[name], strict=True)]
+        )
+
+
+Arrays = dict[str, list[np.ndarray]]
+Shapes = list[tuple[int, ...]]
+
+
+def _by_name(layers: "list[keras.layers.Layer]", arrays: Arrays) -> tuple[Arrays, Arrays]:
+    """What the file holds for each layer, and the rest."""
+    from budwood.backbones.keras_network import automatic_prefix, renumbered
+
+    if not all(layer.name in arrays for layer in layers):
+        new_names: dict[str, str] = {}
+        for prefix in {automatic_prefix(layer) for layer in layers} - {None}:
+            new_names |= renumbered(arrays, prefix)
+        arrays = {new_names.get(name, name): values for name, values in arrays.items()}
+    names = {layer.name for layer in layers}
+    found = {name: values for name, values in arrays.items() if name in names}
+    return found, {name: values for name, values in arrays.items() if name not in names}
+
+
+def _in_place(expected: dict[str, Shapes], weights: LayerWeights) -> tuple[Arrays, Arrays] | None:
+    """The same by the order in the file, where its names are others and its shapes are those expected.
+
+    A group of the file may hold the arrays of several layers: those of a model within the model.
+    """
+    if not weights.in_order or expected.keys() <= weights.arrays.keys():
+        return None
+    wanted = [_bare(shape) for shapes in expected.values() for shape in shapes]
+    flat = [(name, array) for name, values in weights.arrays.items() for array in values]
+    if [_bare(array.shape) for _, array in flat[: len(wanted)]] != wanted:
+        return None
+    queue = iter(array for _, array in flat)
+    found = {name: [next(queue) for _ in shapes] for name, shapes in expected.items()}
+    rest: Arrays = {}
+    for name, array in flat[len(wanted) :]:
+        rest.setdefault(name, []).append(array)
+    return found, rest
+
+
+def _fault(expected: dict[str, Shapes], found: Arrays, rest: Arrays) -> str:
+    missing = [name for name in expected if name not in found]
+    if missing:
+        return f"it lacks {len(missing)} of {len(expected)} layers, the first of them {missing[0]}"
+    unlike = [
+        name
+        for name, shapes in expected.items()
+        if list(map(_bare, shapes)) != [_bare(array.shape) for array in found[name]]
+    ]
+    if unlike:
+        first = unlike[0]
+        return (
+            f"{len(unlike)} layers differ in shape, the first of them {first}: "
+            f"{_shapes(found[first])} where {expected[first]} is expected"
+        )
+    # A classifier has none that is larger than one pixel.
+    more = [name for name, arrays in rest.items() if any(_is_spatial(array) for array in arrays)]
+    return f"it holds {len(more)} more convolutions, the first of them {more[0]}" if more else ""
+
+
+def _is_spatial(array: np.ndarray) -> bool:
+    return array.ndim == 4 and array.shape[0] * array.shape[1] > 1
+
+
+def _bare(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Without axes of length one: a factor for each channel may be kept as a vector or as a kernel of one pixel."""
+    return tuple(length for length in shape if length != 1)
 
 
 def _shapes(arrays: list[np.ndarray]) -> list[tuple[int, ...]]:
@@ -145,3 +253,11 @@ def _what_it_is(weights: LayerWeights) -> str:
             return f"It looks like {other.name}. "
     names = list(weights.arrays)
     return f"It holds {len(names)} layers ({names[0]} to {names[-1]}), {weights.parameters:,} numbers. "
+
+
+def _what_fits(network: str, layers: "dict[str, keras.layers.Layer]") -> str:
+    from budwood.backbones.registry import BACKBONES
+
+    numbers = f"{sum(layer.count_params() for layer in layers.values()):,} numbers"
+    file = f", such as {BACKBONES[network].pretrained.file}" if network in BACKBONES else ""
+    return f"Give weights of {network} ({numbers}){file}."

@@ -1,5 +1,8 @@
 """What runs a frozen part: OpenVINO on a CPU, Keras on an accelerator or where OpenVINO is absent."""
 
+import tempfile
+import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -10,12 +13,13 @@ from jaxtyping import Float32, UInt8
 
 from budwood.cache import GRAPHS, cache_dir
 from budwood.errors import RecipeError
-from budwood.features.openvino_graph import OpenVinoGraph, import_openvino
+from budwood.features.openvino_graph import OpenVinoGraph, import_openvino, num_cores
 
 if TYPE_CHECKING:
     import keras
 
 BATCH_SIZE = 32
+MEASURED_SECONDS = 2.0
 
 
 class FrozenPart:
@@ -72,6 +76,29 @@ class FrozenPart:
     def run(self, views: Iterable[UInt8[np.ndarray, "size size 3"]]) -> Iterator[Float32[np.ndarray, "..."]]:
         """The features of each picture as float32 of `shape`, in order, while later pictures are still being read."""
         return self._runner.run(views)
+
+
+def milliseconds_per_picture(model: "keras.Model", *, precision: str = "f32") -> float:
+    """How long this machine takes for one picture, through the engine that would run the model here.
+
+    Pictures of noise follow one another for two seconds, as many at a time as in a training; decoding is not counted,
+    and neither is making the engine ready. Other work on the machine is in the figure.
+
+    Args:
+        model: raw 0-255 float32 pixels `(None, S, S, 3)` in, one tensor of any shape out.
+        precision: "f32" or "bf16".
+    """
+    shape = tuple(model.input.shape[1:])
+    pictures = np.random.default_rng(0).integers(0, 256, (2 * num_cores(), *shape), np.uint8)
+    # A folder of its own: what is measured here is not what the next training needs.
+    with tempfile.TemporaryDirectory(prefix="budwood-") as folder:
+        part = FrozenPart(model, precision=precision, fingerprint="measured", folder=Path(folder))
+        deque(part.run(pictures), maxlen=0)
+        started, seconds, count = time.perf_counter(), 0.0, 0
+        while seconds < MEASURED_SECONDS:
+            count += sum(1 for _ in part.run(pictures))
+            seconds = time.perf_counter() - started
+    return 1000 * seconds / count
 
 
 def choose_engine(engine: str, notes: list[str] | None = None) -> Literal["openvino", "keras"]:

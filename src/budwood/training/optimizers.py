@@ -11,8 +11,10 @@ from keras import ops
 from budwood.errors import RecipeError, did_you_mean
 from budwood.recipe import Finetune, Frozen
 
-NOT_DECAYED = [r"(^|/)(bias|gamma|beta)(:\d+)?$"]
-"""Variables without weight decay: what shifts and scales, rather than weighs; on TensorFlow `layer/bias:0`."""
+NOT_DECAYED = [r"(^|/)(bias|gamma|beta)(:\d+)?$", r"_layer_scale/"]
+"""Variables without weight decay: what shifts and scales, rather than weighs; on TensorFlow `layer/bias:0`.
+
+ConvNeXt's scales are kernels of depthwise convolutions here."""
 
 
 def make_optimizer(

@@ -1,0 +1,110 @@
+"""The files of ImageNet weights that keras.applications publishes: in a mirror, where Keras keeps them, or fetched."""
+
+import os
+import sys
+from contextlib import redirect_stdout
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from budwood.backbones.preprocessing import IMAGENET_MEAN, IMAGENET_STD, standardised
+from budwood.backbones.weights import MIRROR, LayerWeights, digest, mirrored, read_h5, refuse_unlike
+from budwood.errors import WeightsError
+
+
+@dataclass(frozen=True)
+class KerasDownload:
+    """One network's published file, without the classifier."""
+
+    address: str
+    """Where Keras fetches it."""
+    hash: str | None = None
+    """MD5 or SHA-256 of the file in hexadecimal, as Keras has it; None where Keras has none."""
+    kept_as: str = ""
+    """Its name on disk, where that is another than in the address."""
+
+    @property
+    def file(self) -> str:
+        return self.kept_as or self.address.rpartition("/")[2]
+
+    def read(self) -> LayerWeights:
+        path = mirrored(self.file)
+        if path is not None:
+            # What somebody laid out on purpose is never replaced without a word.
+            refuse_unlike(path, self.hash, f"fetch it again from {self.address}")
+            return read_h5(path)
+        return read_h5(self._kept if self._is_kept() else self._fetched())
+
+    def read_file(self, path: Path) -> LayerWeights:
+        return read_h5(path)
+
+    def is_here(self) -> bool:
+        return mirrored(self.file) is not None or self._kept.is_file()
+
+    def where(self) -> str:
+        if (path := mirrored(self.file)) is not None:
+            return f"{path}, in the mirror"
+        if self._kept.is_file():
+            return f"{self._kept}, downloaded"
+        return f"{self.file}, not downloaded: Keras fetches it on first use"
+
+    @property
+    def _kept(self) -> Path:
+        # As Keras decides, without the seconds that importing it takes.
+        home = os.environ.get("KERAS_HOME") or "~/.keras"
+        return Path(home).expanduser() / "models" / self.file
+
+    def _is_kept(self) -> bool:
+        """Whether Keras has the file whole; one that was cut short it fetches anew, and so do we."""
+        return self._kept.is_file() and (self.hash is None or digest(self._kept, self.hash) == self.hash)
+
+    def _fetched(self) -> Path:
+        import keras
+
+        damaged = f" ({self._kept} was damaged)" if self._kept.is_file() else ""
+        try:
+            # Its progress bar would stand among the results.
+            with redirect_stdout(sys.stderr):
+                return Path(
+                    keras.utils.get_file(self.file, self.address, cache_subdir="models", file_hash=self.hash)
+                )
+        # Keras raises plain Exception when a download fails.
+        except Exception as error:
+            raise WeightsError(
+                f"the ImageNet weights {self.file} are not here{damaged} and could not be downloaded ({error}). "
+                f"Fetch {self.address} where there is a network; then put it as {self.file} in {self._kept.parent} or "
+                f"in a directory that the environment variable {MIRROR} names, or give it with `--weights FILE`. "
+                "None of these needs a network."
+            ) from error
+
+
+class EfficientNetDownload(KerasDownload):
+    """Of the first EfficientNets, whose files also hold what normalises the pixels.
+
+    Keras keeps standard deviations where it expects variances, and mends that by a further layer that it adds for the
+    literal `weights="imagenet"` alone: the same weights given as a file meet pixels at half their contrast there.
+    """
+
+    def read(self) -> LayerWeights:
+        return _normalised_as_told(super().read(), imagenet=True)
+
+    def read_file(self, path: Path) -> LayerWeights:
+        return _normalised_as_told(super().read_file(path))
+
+
+def _normalised_as_told(weights: LayerWeights, imagenet: bool = False) -> LayerWeights:
+    """The weights without their normalization, which becomes the preprocessing that they ask for."""
+    arrays = dict(weights.arrays)
+    # Keras numbers unnamed layers: it may be "normalization_1".
+    found = next((name for name in arrays if name.startswith("normalization")), None)
+    if found is None:
+        return weights
+    mean, variance, *_ = (np.ravel(array).astype(np.float64) for array in arrays.pop(found))
+    deviation = np.sqrt(variance)
+    # Weights from elsewhere than ImageNet have never seen the further layer.
+    if imagenet or np.allclose(mean, IMAGENET_MEAN, atol=1e-3):
+        deviation = deviation * np.sqrt(IMAGENET_STD)
+    preprocess = partial(standardised, mean=tuple(mean), deviation=tuple(deviation))
+    return replace(weights, arrays=arrays, preprocess=preprocess)
