@@ -151,19 +151,10 @@ def test_train__one_bad_photo_is_listed_and_left_out(colours, tmp_path):
 def test_train__too_many_bad_photos_stop_before_any_compute(colours, tmp_path, monkeypatch):
     for number in range(12):
         (colours / "red" / f"bad {number}.jpg").write_text("not a picture")
-    monkeypatch.setattr("budwood.pipeline.get_backbone", lambda name: _NeverBuilt())
+    monkeypatch.setattr("budwood.pipeline.build", lambda *arguments: pytest.fail("the backbone was built"))
     with pytest.raises(DataError, match=r"data\.max_bad"):
         small_train(colours, tmp_path / "run")
     assert not (tmp_path / "run").exists()
-
-
-class _NeverBuilt:
-    """A backbone that must not be built."""
-
-    name, size = "never", 64
-
-    def build(self, *arguments):
-        pytest.fail("the backbone was built")
 
 
 def test_train__photo_that_fails_after_the_check_is_left_out(colours, tmp_path, monkeypatch, own_cache):

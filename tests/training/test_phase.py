@@ -127,12 +127,6 @@ def test_train_frozen_phase__says_that_the_linear_fit_gave_way(rows, monkeypatch
     assert len(notes) == 1 and "gradient steps instead" in notes[0]
 
 
-def test_train_frozen_phase__says_that_the_linear_fit_sees_plain_photos(rows):
-    notes = []
-    train(rows, {"augment": {"views": 4, "horizontal_flip": True}}, note=notes.append)
-    assert len(notes) == 1 and "no use for augment.views" in notes[0]
-
-
 def test_train_frozen_phase__cutmix_waits_for_fine_tuning(rows):
     values = {"frozen": {"fit": "gradient", "epochs": 1}, "augment": {"cutmix": 1.0}}
     with pytest.raises(RecipeError, match="without height and width"):

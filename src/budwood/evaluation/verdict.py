@@ -65,9 +65,9 @@ def compare_models(
 
     >>> right, wrong = np.arange(400) < 380, np.arange(400) < 350
     >>> compare_models("B3", "B0", right, wrong)
-    'B3 is better than B0: +7.5 points of accuracy on 400 test photos (95 % interval 5.0 to 10.4, p < 0.001).'
+    'B3 is better than B0: +7.5 points of accuracy on 400 test photos (95 % interval 4.8 to 10.1, p < 0.001).'
     >>> compare_models("B3", "B0", np.arange(400) < 351, wrong).partition(";")[2]
-    ' about 1,567 test photos would be needed to tell a difference of this size.'
+    ' about 3,138 test photos would be needed to tell a difference of this size.'
     """
     pair = paired_difference(correct_a, correct_b)
     p = pair.p if p is None else p

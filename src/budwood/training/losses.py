@@ -73,8 +73,8 @@ def soften(
 ) -> Float32[np.ndarray, "n classes"]:
     """Probabilities at another temperature: the softmax of their logarithms, which are logits, divided by it.
 
-    >>> soften(np.array([[0.8, 0.2]], np.float32), temperature=2.0).round(4).tolist()
-    [[0.6667, 0.3333]]
+    >>> [round(float(share), 4) for share in soften(np.array([[0.8, 0.2]], np.float32), temperature=2.0)[0]]
+    [0.6667, 0.3333]
     """
     logits = np.log(np.maximum(probabilities, SMALLEST)) / temperature
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
