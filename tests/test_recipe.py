@@ -195,3 +195,19 @@ def test_backbone__several_with_sizes_and_weights_of_each():
     assert Recipe.from_dict({"backbone": {"name": ["mobilenet"]}}) == Recipe.from_dict(
         {"backbone": {"name": "mobilenet"}}
     )
+
+
+def test_with_settings__backbones_with_sizes_leave_the_picture_to_them():
+    recipe = Recipe.from_dict({"data": {"size": 256}})
+    assert recipe.with_settings(['backbone.name=["mobilenet@160", "mobilenet_v2"]']).data.size == "auto"
+    assert recipe.with_settings(["backbone.name=mobilenet_v2"]).data.size == 256
+    assert recipe.with_settings(["backbone.name=mobilenet_v2@160", "data.size=192"]).data.size == 192
+
+
+def test_without_sizes__keeps_the_names():
+    recipe = Recipe.from_dict(
+        {"data": {"size": 256}, "backbone": {"name": ["mobilenet@160", "mobilenet_v2"]}}
+    )
+    bare = recipe.without_sizes()
+    assert (bare.data.size, bare.backbone.name) == ("auto", ["mobilenet", "mobilenet_v2"])
+    assert Recipe().without_sizes() == Recipe()

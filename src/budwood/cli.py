@@ -119,7 +119,8 @@ def train(
     changes = [f"{key}={_toml(value)}" for key, value in short.items() if value is not None]
     changes += ["evaluate.test=false"] if no_test else []
     # What is wrong with the command is said here, before the seconds that TensorFlow takes to load.
-    asked = Recipe.load(recipe).with_settings([*changes, *(settings or [])])
+    loaded = Recipe.load(recipe) if start is None else Recipe.load(recipe).without_sizes()
+    asked = loaded.with_settings([*changes, *(settings or [])])
     progress = _progress(quiet)
     read_source(data, progress=progress)
     load_keras()

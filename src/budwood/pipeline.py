@@ -78,7 +78,9 @@ def train(
     >>> run = train("photos", settings=["backbone.name=mobilenet_v2"])    # doctest: +SKIP
     """
     progress = progress or choose_progress()
-    asked = (recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)).with_settings(settings)
+    if not isinstance(recipe, Recipe):
+        recipe = Recipe.load(recipe).without_sizes() if start is not None else Recipe.load(recipe)
+    asked = recipe.with_settings(settings)
     callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks)
     previous = load(start) if start is not None else None
     teacher = load(asked.distill.run) if asked.distill.run else None

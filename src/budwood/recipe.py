@@ -384,10 +384,13 @@ class Recipe(Section):
     def with_settings(self, settings: Iterable[str]) -> "Recipe":
         """The recipe with `section.key=value` settings laid over it, values in TOML (bare words are strings).
 
+        Backbones that are given with sizes of their own, `name@size`, make `data.size` "auto" where that is not given
+        too.
+
         >>> Recipe().with_settings(["frozen.epochs=3", "backbone.name=mobilenet_v2"]).frozen.epochs
         3
         """
-        values = self.model_dump(exclude_none=True)
+        values, given = self.model_dump(exclude_none=True), set()
         for setting in settings:
             key, equals, text = setting.partition("=")
             if not equals:
@@ -401,7 +404,21 @@ class Recipe(Section):
                     raise RecipeError(f"unknown recipe key `{key.strip()}`.{_nearest_key(key.strip())}")
                 place = place[section]
             place[last] = _toml_value(text.strip())
+            given.add(key.strip())
+        if "backbone.name" in given and "data.size" not in given and "@" in str(values["backbone"]["name"]):
+            values["data"]["size"] = "auto"
         return Recipe.from_dict(values)
+
+    def without_sizes(self) -> "Recipe":
+        """The recipe with the sizes of the pictures left to the backbone, or to the run that is gone on from."""
+        names = self.backbone.names
+        name = names[0] if len(names) == 1 else names
+        return self.model_copy(
+            update={
+                "data": self.data.model_copy(update={"size": "auto"}),
+                "backbone": self.backbone.model_copy(update={"name": name}),
+            }
+        )
 
     def to_toml(self) -> str:
         """The recipe as TOML text that `Recipe.load` reads back to an equal recipe."""
