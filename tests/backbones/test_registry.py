@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from budwood.backbones.registry import BACKBONES, get_backbone
@@ -18,3 +20,9 @@ def test_backbones__facts_are_plausible():
         assert backbone.min_size <= backbone.size
         assert 50 < backbone.imagenet_top1 < 100
         assert backbone.sweet_spot and backbone.input_range
+
+
+def test_registry__every_backbone_is_on_the_page_with_its_size():
+    page = (Path(__file__).parents[2] / "docs" / "backbones.md").read_text(encoding="utf-8")
+    for name, backbone in BACKBONES.items():
+        assert f"| `{name}` | {backbone.parameters / 1e6:.1f} M | {backbone.size} px |" in page
