@@ -47,7 +47,7 @@ def compare(folders: Sequence[str | os.PathLike], *, split: str = "test") -> dic
     runs = dict(zip(names, map(read_run, paths), strict=True))
     correct = _on_the_same_photos(runs, split)
     order = sorted(names, key=lambda name: -correct[name].mean())
-    pairs = []
+    pairs: list[dict[str, Any]] = []
     for a, b in combinations(order, 2):
         found = paired_difference(correct[a], correct[b])
         pairs.append(

@@ -279,7 +279,8 @@ def build(recipe: Recipe, backbones: Sequence[Backbone], sizes: Sequence[int]) -
     trunks = []
     for backbone, size in zip(backbones, sizes, strict=True):
         weights = settings.weights_of(backbone.name)
-        model = backbone.build(size, weights, recipe.seed, settings.drop_connect_rate, recipe.data.size)
+        pixels = None if recipe.data.size == "auto" else recipe.data.size
+        model = backbone.build(size, weights, recipe.seed, settings.drop_connect_rate, pixels)
         model.trainable = False
         trunks.append(Trunk(backbone, with_pooling(model, recipe.head.pooling)))
     return trunks

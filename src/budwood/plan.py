@@ -125,7 +125,9 @@ def _finetuning(
     per_view = seconds_per_photo(features, photos)
     drawn_anew = augment.views == "per-epoch"
     rows = train * (2 if augment.originals else 1)
-    bank = (train if augment.originals else 0) if drawn_anew else max(1, augment.views) * train
+    bank = train if augment.originals else 0
+    if augment.views != "per-epoch":
+        bank = max(1, augment.views) * train
     parameters = sum(row.parameters for row in unfrozen.table if row.trained)
     step, batch = seconds_per_step(model, unfrozen, recipe, num_classes), settings.batch_size
     # A forward pass is about a third of a step.

@@ -98,7 +98,7 @@ class Work:
     def add(self, phase: str, results: Sequence[tuple[str | None, PhaseResult, Sequence[str]]]) -> None:
         """Takes what a phase gave into the records of the run: of each backbone that it trained by itself the name,
         the result, and the layers that were unfrozen."""
-        described = []
+        described: list[dict[str, Any]] = []
         for backbone, result, unfrozen_layers in results:
             own = {"backbone": backbone} if backbone else {}
             self.history += [{"phase": phase, **own, **row} for row in result.history]
@@ -113,6 +113,7 @@ class Work:
                 }
             )
         _, result, _ = results[-1]
+        whole: dict[str, Any]
         if results[0][0] is None:
             self.recipe = result.recipe
             whole = described[0]
@@ -270,7 +271,8 @@ def _fit_head(
     train, validation = work.parts["train"], work.parts["validation"]
     plain = training.rows(train)
     feed = make_feed(training, train, work.labels["train"], recipe.augment, recipe.seed, work.teacher)
-    if resolve_fit(recipe, *plain.shape, len(work.classes))[0].frozen.fit == "gradient":
+    num_photos, num_features = plain.shape
+    if resolve_fit(recipe, num_photos, num_features, len(work.classes))[0].frozen.fit == "gradient":
         refuse_failures(feed.prepare())
         work.ask_teacher(feed)
     return train_frozen_phase(
@@ -301,7 +303,8 @@ def finetune(work: Work, trunks: Sequence[Trunk], starts: Sequence[Start]) -> No
         if recipe.finetune.trains(trunk.name)
     }
     write_layers(work.folder, _layer_table(trunks, models, unfrozen))
-    temperatures, results = [start.temperature for start in starts], []
+    temperatures = [start.temperature for start in starts]
+    results: list[tuple[str | None, PhaseResult, Sequence[str]]] = []
     for number, (trunk, model, start) in enumerate(zip(trunks, models, starts, strict=True)):
         if trunk.name not in unfrozen:
             continue

@@ -15,7 +15,7 @@ from budwood.backbones.preprocessing import centred_bgr, standardised, symmetric
 
 BUCKET = "https://storage.googleapis.com/tensorflow/keras-applications"
 KERNELS = "weights_tf_dim_ordering_tf_kernels"
-RANGES = {
+RANGES: dict[Callable[[Any], Any], str] = {
     symmetric: "[-1, 1]",
     symmetric_by_128: "[-1, 0.99]",
     standardised: "ImageNet mean and deviation",

@@ -10,7 +10,7 @@ from jaxtyping import Float32, Shaped, UInt8
 
 from budwood.data.manifest import Photo
 from budwood.features.extract import Extraction, FrozenPart, Views
-from budwood.features.frozen import FrozenFeatures
+from budwood.features.frozen import FrozenFeatures, Pixels
 from budwood.features.shelf import Rows
 from budwood.progress import Progress
 
@@ -42,7 +42,7 @@ class SideBySide:
         return "+".join(part.fingerprint for part in self.parts)
 
     @property
-    def part(self) -> "FrozenPart | Joined":
+    def part(self) -> "FrozenPart | Pixels | Joined":
         """What runs all parts."""
         return self.parts[0].part if len(self.parts) == 1 else Joined([part.part for part in self.parts])
 
@@ -111,7 +111,7 @@ class JoinedRows(Rows):
 class Joined:
     """Runs several frozen parts on the same pictures, read once."""
 
-    def __init__(self, parts: Sequence[FrozenPart]):
+    def __init__(self, parts: Sequence[FrozenPart | Pixels]):
         self._parts = list(parts)
         self.engine = " and ".join(dict.fromkeys(part.engine for part in parts))
         self.notes = list(dict.fromkeys(line for part in parts for line in part.notes))

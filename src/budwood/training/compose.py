@@ -6,6 +6,7 @@ layers of one flat graph: what is saved needs no code of ours, and what is measu
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import keras
 
@@ -45,6 +46,10 @@ def layer_prefix(trunk: Trunk, trunks: Sequence[Trunk]) -> str:
     return f"{trunk.name}." if len(trunks) > 1 else ""
 
 
+def _joined_name(prefix: str, own: str) -> str:
+    return prefix + (POOLED if own == BOUNDARY else own)
+
+
 def compose(
     trunks: Sequence[Trunk], head: Sequence[keras.layers.Layer], *, mirror: bool = False
 ) -> keras.Model:
@@ -70,9 +75,7 @@ def compose(
     vectors = []
     for trunk in trunks:
         prefix = layer_prefix(trunk, trunks)
-        vector = _copied(
-            trunk.model, start, lambda own, prefix=prefix: prefix + (POOLED if own == BOUNDARY else own)
-        )
+        vector = _copied(trunk.model, start, partial(_joined_name, prefix))
         if mirror:
             pair = keras.ops.reshape(vector, (-1, 2 * trunk.features))
             together = f"{prefix}{BOTH}" if prefix else BOUNDARY
