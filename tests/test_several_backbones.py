@@ -126,7 +126,7 @@ def test_train__one_of_two_is_fine_tuned_and_gone_on_from(run, session_colours, 
     more = side_by_side(
         session_colours,
         tmp_path / "more",
-        *['finetune.backbones=["mobilenet"]', "finetune.epochs=1"],
+        *['finetune.backbones=["mobilenet"]', "finetune.epochs=1", "finetune.warmup_epochs=0"],
         start=run.folder,
     )
     start, tuned = more.metrics["phases"]
@@ -161,7 +161,7 @@ def test_train__one_backbone_mirrored(session_colours, tmp_path):
     plain = train(
         session_colours,
         tmp_path / "on",
-        settings=[*settings[:2], "finetune.epochs=1", "augment.views=1"],
+        settings=[*settings[:2], "finetune.epochs=1", "finetune.warmup_epochs=0", "augment.views=1"],
         start=run.folder,
         progress=SILENT,
     )

@@ -175,8 +175,8 @@ class Work:
     def tidy(self) -> None:
         """Leaves of the checkpoints what can be evaluated: nothing goes on from a complete training."""
         folder = self.folder / "checkpoints"
-        for file in folder.glob("*-last.npz"):
-            file.unlink()
+        for file in [*folder.glob("*-last.npz"), *folder.glob(f"{START}-*.npz")]:
+            file.unlink(missing_ok=True)
         if not any(folder.iterdir()):
             folder.rmdir()
 
@@ -223,7 +223,7 @@ def start_heads(
             layers = head_layers(plain, len(work.classes), recipe.seed)
             starts.append(Start(layers, math.inf, 1.0))
             continue
-        result = _fit_head(work, recipe, SideBySide([own]), SideBySide([own_exact]), "frozen", trunk.name)
+        result = _fit_head(work, recipe, SideBySide([own]), SideBySide([own_exact]), START, trunk.name)
         starts.append(Start(result.layers, result.best_val_loss, result.temperature))
     return starts
 
