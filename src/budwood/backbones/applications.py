@@ -15,7 +15,7 @@ from budwood.backbones.preprocessing import centred_bgr, standardised, symmetric
 
 BUCKET = "https://storage.googleapis.com/tensorflow/keras-applications"
 KERNELS = "weights_tf_dim_ordering_tf_kernels"
-RANGES = {
+RANGES: dict[Callable[[Any], Any], str] = {
     symmetric: "[-1, 1]",
     symmetric_by_128: "[-1, 0.99]",
     standardised: "ImageNet mean and deviation",
@@ -172,7 +172,7 @@ APPLICATIONS = (
     _efficientnet_v2b("efficientnet_v2b2", "EfficientNetV2B2", 260, 8_769_374, 1408, 80.5, "b2",
         "1dfe2e7a5d45b6632553a8961ea609eb", "between V2-B1 and V2-B3"),
     _efficientnet_v2b("efficientnet_v2b3", "EfficientNetV2B3", 300, 12_930_622, 1536, 82.0, "b3",
-        "f6abf7b5849ac99a89b50dd3fd532856", "as accurate as B3, and quicker"),
+        "f6abf7b5849ac99a89b50dd3fd532856", "a little more accurate than B3"),
     _efficientnet_v2s("efficientnet_v2s", "EfficientNetV2S", 384, 20_331_360, 1280, 83.9, "s",
         "af0682fb74e8c54910f2d4393339c070", "accuracy first, within reach of a patient CPU"),
     _efficientnet_v2s("efficientnet_v2m", "EfficientNetV2M", 480, 53_150_388, 1280, 85.3, "m",
@@ -221,7 +221,7 @@ APPLICATIONS = (
         family="InceptionResNet", last="conv_7b_ac", min_size=75,
         block_end=r"max_pooling2d_1|mixed_\d[ab]|block\d+_\d+_ac|custom_scale_layer_39"),
     _nasnet("nasnet_mobile", "NASNetMobile", 224, 4_269_716, 1056, 74.4, "mobile",
-        "1ed92395b5b598bdda52abe5c0dbfd63", "small, but slow for it; its cells cannot be cut apart",
+        "1ed92395b5b598bdda52abe5c0dbfd63", "small; its cells cannot be cut apart",
         last="activation_187"),
     _nasnet("nasnet_large", "NASNetLarge", 331, 84_916_818, 4032, 82.5, "large",
         "d81d89dc07e6e56530c4e77faddd61b5", "to compare with what was published; very slow on a CPU",
