@@ -345,15 +345,8 @@ def backbones(
     from budwood.backbones.registry import BACKBONES, get_backbone
 
     entries = [get_backbone(name) for name in names or BACKBONES]
-    rows = []
-    if not as_json:
-        print(
-            f"{'name':<20}{'parameters':>11}{'size':>8}{'ImageNet':>10}{'weights':>9}"
-            + f"{'time':>10}" * measure
-            + "  good for"
-        )
-    for entry in entries:
-        row = {
+    rows = [
+        {
             "name": entry.name,
             "family": entry.family,
             "parameters": entry.parameters,
@@ -363,19 +356,25 @@ def backbones(
             "weights_here": entry.pretrained.is_here(),
             "sweet_spot": entry.sweet_spot,
         }
-        rows.append(row)
+        for entry in entries
+    ]
+    if not as_json:
+        time = f"{'time':>10}" * measure
+        print(f"{'name':<20}{'parameters':>11}{'size':>8}{'ImageNet':>10}{'weights':>9}{time}  good for")
+    for entry, row in zip(entries, rows, strict=True):
+        time = ""
         if measure:
             row["ms_per_image"] = round(_milliseconds(entry), 2)
-        if not as_json:
-            print(
-                f"{entry.name:<20}{entry.parameters / 1e6:>9.1f} M{entry.size:>5} px{entry.imagenet_top1:>8} %"
-                f"{'here' if row['weights_here'] else '-':>9}"
-                + (f"{row['ms_per_image']:>7.1f} ms" if measure else "")
-                + f"  {entry.sweet_spot}",
-                flush=True,
-            )
-            if names:
-                print(f"    weights: {shown(row['weights'])}")
+            time = f"{row['ms_per_image']:>7.1f} ms"
+        if as_json:
+            continue
+        print(
+            f"{entry.name:<20}{entry.parameters / 1e6:>9.1f} M{entry.size:>5} px{entry.imagenet_top1:>8} %"
+            f"{'here' if row['weights_here'] else '-':>9}{time}  {entry.sweet_spot}",
+            flush=True,
+        )
+        if names:
+            print(f"    weights: {shown(row['weights'])}")
     if as_json:
         _print_json(rows)
     elif not names:

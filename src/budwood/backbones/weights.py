@@ -184,8 +184,8 @@ def _by_name(layers: "list[keras.layers.Layer]", arrays: Arrays) -> tuple[Arrays
 
     if not all(layer.name in arrays for layer in layers):
         new_names: dict[str, str] = {}
-        for prefix in {automatic_prefix(layer) for layer in layers}:
-            new_names |= renumbered(arrays, prefix) if prefix else {}
+        for prefix in filter(None, {automatic_prefix(layer) for layer in layers}):
+            new_names |= renumbered(arrays, prefix)
         arrays = {new_names.get(name, name): values for name, values in arrays.items()}
     names = {layer.name for layer in layers}
     found = {name: values for name, values in arrays.items() if name in names}
