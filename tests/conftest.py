@@ -8,10 +8,17 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
+import hypothesis
 import numpy as np
 import pytest
 from jaxtyping import install_import_hook
 from PIL import Image
+
+# A busy machine is no fault of the code.
+hypothesis.settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("untimed")
 
 # Kept in a variable: the hook lasts as long as the object does.
 _shapes = install_import_hook("budwood", "beartype.beartype")
