@@ -37,7 +37,7 @@ def boundary_below(model: keras.Model, layers: Collection[str], largest: float =
     Raises:
         BackboneError: when the model has no such layer.
     """
-    order = [node.operation.name for node in _nodes(model)]
+    order = [node.operation.name for node in nodes(model)]
     for name in layers:
         if name not in order:
             raise BackboneError(f"{model.name} has no layer `{name}`.{did_you_mean(name, order)}")
@@ -131,15 +131,15 @@ def fingerprint(frozen: keras.Model, **extra: str | int) -> str:
 
 def _boundaries(model: keras.Model) -> dict[str, KerasTensor]:
     """The output tensor of each cut point, by the layer's name, bottom first."""
-    nodes = _nodes(model)
-    position = {id(node): index for index, node in enumerate(nodes)}
-    last_use = list(range(len(nodes)))
-    for index, node in enumerate(nodes):
+    calls = nodes(model)
+    position = {id(node): index for index, node in enumerate(calls)}
+    last_use = list(range(len(calls)))
+    for index, node in enumerate(calls):
         for parent in node.parent_nodes:
             last_use[position[id(parent)]] = index
     boundaries = {}
     furthest = 0
-    for index, node in enumerate(nodes):
+    for index, node in enumerate(calls):
         # In topological order a node separates input from output exactly when no edge passes over it.
         if furthest <= index and len(node.output_tensors) == 1:
             boundaries[node.operation.name] = node.output_tensors[0]
@@ -147,7 +147,7 @@ def _boundaries(model: keras.Model) -> dict[str, KerasTensor]:
     return boundaries
 
 
-def _nodes(model: keras.Model) -> list[Any]:
+def nodes(model: keras.Model) -> list[Any]:
     """Every call of a layer on the way to the model's output, each after those that it needs."""
     order: dict[int, Any] = {}
     todo = [_node_of(model.output)]
