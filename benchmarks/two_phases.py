@@ -1,10 +1,12 @@
 """Both phases of the two-phase lesson on MobileNetV2 at 224 px: Budwood against plain Keras, the same splits, one run.
 
-    python -m benchmarks.two_phases              five splits: hours, nearly all of them plain Keras's
-    python -m benchmarks.two_phases --quick      one split, one epoch of plain Keras's phase 1 and two of its phase 2
+    make bench-finetune                       five splits: an hour or two, nearly all of it plain Keras's
+    make bench-finetune QUICK=1               one split, one epoch of plain Keras's phase 1 and two of its phase 2
+    python -m benchmarks.two_phases --only 3  one split more; the figures of those measured before are kept beside it
 
 Plain Keras: a frozen network with a new head for 8 epochs, then the top 30 % of its layers at 1e-5 for at most 10,
-early stopping after 3, augmentation throughout. Budwood: the default recipe on the same network and the same layers.
+early stopping after 3, augmentation throughout. Budwood: the recipe "quick" on the same network, the same layers and
+the same size, from nothing cached. The seconds are of whole processes.
 """
 
 import argparse
@@ -12,17 +14,21 @@ import os
 import shutil
 import statistics
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.against_keras import FOLDER, link_tree, paired_difference
 from benchmarks.processes import python
-from budwood.files import read_csv, read_json
+from budwood.files import read_csv, read_json, write_json
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument(
+        "--only", type=int, nargs="+", help="these splits alone, beside those measured before"
+    )
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--finetune", type=int, default=10)
     arguments = parser.parse_args()
@@ -33,11 +39,16 @@ def main() -> None:
     data = material / "datasets" / "flower_photos"
     if not data.is_dir() or not weights.is_file():
         sys.exit(f"the benchmark needs {data} and {weights}: set BUDWOOD_TEST_DATA")
-    minutes = arguments.splits * (arguments.epochs * 1.8 + arguments.finetune * 2.3 + 5)
-    print(f"{arguments.splits} splits: about {minutes:.0f} minutes on two cores.", flush=True)
+    seeds = arguments.only or list(range(arguments.splits))
+    minutes = len(seeds) * (arguments.epochs * 0.5 + arguments.finetune * 0.7 + 1.5)
+    print(
+        f"{len(seeds)} splits: {minutes:.0f} minutes on two fast cores, three times that on slow ones.",
+        flush=True,
+    )
     FOLDER.mkdir(exist_ok=True)
-    results = []
-    for seed in range(arguments.splits):
+    kept = FOLDER / "two-phases.json"
+    results = read_json(kept) if arguments.only and kept.exists() else {}
+    for seed in seeds:
         tree = link_tree(data, seed)
         sides = [
             lambda tree=tree: measure_keras(tree, weights, arguments.epochs, arguments.finetune),
@@ -47,9 +58,11 @@ def main() -> None:
         measured = {}
         for side in sides if seed % 2 == 0 else sides[::-1]:
             measured |= side()
-        results.append(measured)
         report(seed, measured)
-    report_all(results, arguments.quick)
+        results[str(seed)] = measured
+        if not arguments.quick:
+            write_json(kept, results)
+    report_all(list(results.values()), arguments.quick)
 
 
 def measure_keras(tree: Path, weights: Path, epochs: int, finetune: int) -> dict:
@@ -58,7 +71,12 @@ def measure_keras(tree: Path, weights: Path, epochs: int, finetune: int) -> dict
     cost = python("benchmarks.plain_keras", *arguments)
     found = read_json(result)
     per_epoch = found["seconds"]["finetune"] / found["finetune_epochs"]
-    return {"keras": cost, "keras_epoch": per_epoch, "keras_correct": found["correct"], "keras_stages": found}
+    return {
+        "keras": asdict(cost),
+        "keras_epoch": per_epoch,
+        "keras_correct": found["correct"],
+        "keras_stages": found,
+    }
 
 
 def measure_budwood(tree: Path, weights: Path) -> dict:
@@ -66,12 +84,13 @@ def measure_budwood(tree: Path, weights: Path) -> dict:
     cache, folder = FOLDER / "cache-two", FOLDER / "run-two"
     shutil.rmtree(cache, ignore_errors=True)
     arguments = ["train", tree, "-o", folder, "--overwrite", "--quiet"]
+    arguments += ["--recipe", "quick", "--set", "data.size=224"]
     arguments += ["--backbone", "mobilenet_v2", "--weights", weights]
     cost = python("budwood.cli", *arguments, environment={"BUDWOOD_CACHE": str(cache.resolve())})
     rows = [row for row in read_csv(folder / "predictions.csv") if row["split"] == "test"]
     phase = read_json(folder / "metrics.json")["phases"][1]
     return {
-        "budwood": cost,
+        "budwood": asdict(cost),
         "budwood_epoch": phase["seconds"] / phase["epochs"],
         "budwood_stages": read_json(folder / "run.json")["stages"],
         "budwood_correct": {row["name"]: int(row["correct"]) for row in rows},
@@ -80,7 +99,7 @@ def measure_budwood(tree: Path, weights: Path) -> dict:
 
 def report(seed: int, measured: dict) -> None:
     accuracy = {side: statistics.mean(measured[f"{side}_correct"].values()) for side in ("keras", "budwood")}
-    seconds = {side: measured[side].seconds for side in ("keras", "budwood")}
+    seconds = {side: measured[side]["seconds"] for side in ("keras", "budwood")}
     stages = ", ".join(f"{stage['name']} {stage['seconds']:.0f}" for stage in measured["budwood_stages"])
     print(
         f"split {seed}: plain Keras {seconds['keras']:.0f} s ({measured['keras_epoch']:.1f} s an epoch of phase 2, "
@@ -93,7 +112,7 @@ def report(seed: int, measured: dict) -> None:
 
 
 def report_all(results: list[dict], quick: bool) -> None:
-    whole = [measured["keras"].seconds / measured["budwood"].seconds for measured in results]
+    whole = [measured["keras"]["seconds"] / measured["budwood"]["seconds"] for measured in results]
     epoch = [measured["keras_epoch"] / measured["budwood_epoch"] for measured in results]
     print(f"an epoch of phase 2: {statistics.mean(epoch):.1f}x ({min(epoch):.1f}x to {max(epoch):.1f}x)")
     if quick:

@@ -151,7 +151,9 @@ def test_train__one_bad_photo_is_listed_and_left_out(colours, tmp_path):
 def test_train__too_many_bad_photos_stop_before_any_compute(colours, tmp_path, monkeypatch):
     for number in range(12):
         (colours / "red" / f"bad {number}.jpg").write_text("not a picture")
-    monkeypatch.setattr("budwood.pipeline.build", lambda *arguments: pytest.fail("the backbone was built"))
+    monkeypatch.setattr(
+        "budwood.pipeline.build_trunks", lambda *arguments: pytest.fail("the backbone was built")
+    )
     with pytest.raises(DataError, match=r"data\.max_bad"):
         small_train(colours, tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -1,6 +1,7 @@
 """Both phases, end to end, on small data."""
 
 import json
+from collections import Counter
 
 import keras
 import numpy as np
@@ -69,7 +70,11 @@ def test_train__two_phases_leave_both_measured(run, session_colours):
     layers = {row["name"]: row for row in read_csv(run.folder / "layers.csv")}
     assert layers["block7a_dwconv"]["trained"] == "1" and layers["block7a_bn"]["trained"] == "0"
     assert layers["stem_conv"]["part"] == "frozen" and layers["head_logits"]["trained"] == "1"
-    assert run.info["views"]["boundary"] == "block6d_add"
+    views = run.info["views"]
+    assert views["boundary"] == "block6d_add"
+    # Plain views came by while phase 1 computed its features; of each photo one drawn view is left.
+    parts = Counter(row["split"] for row in run.splits)
+    assert (views["computed"], views["found"]) == (parts["train"], parts["train"] + parts["validation"])
     assert "fine-tuning" in (run.folder / "report.html").read_text(encoding="utf-8").lower()
 
 

@@ -2,8 +2,8 @@
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +21,6 @@ from budwood.data.sources import read_source, source_name
 from budwood.data.split import assign_splits
 from budwood.errors import DataError, RecipeError, RunError
 from budwood.features.extract import Extraction
-from budwood.features.frozen import FrozenFeatures, with_pooling
 from budwood.features.side_by_side import SideBySide
 from budwood.model import save_artifact, versions
 from budwood.outcome import better, measure, write_metrics
@@ -35,7 +34,7 @@ from budwood.rundir import RunDirectory, next_free
 from budwood.teacher import refuse_unfit_teacher, teacher_features
 from budwood.training.compose import Trunk, take_apart
 from budwood.training.phase import refuse_bad_settings, resolve_fit
-from budwood.training.unfreeze import unfreeze
+from budwood.training.trunks import build_trunks, find_boundaries, open_features
 from budwood.work import Work, finetune, start_heads, train_head
 
 CHECKED_VIEWS = 64
@@ -111,12 +110,11 @@ def train(
         if previous:
             trunks, head = take_apart(previous.raw_model(), backbones)
         else:
-            trunks, head = build(resolved, backbones, sizes), []
+            trunks, head = build_trunks(resolved, backbones, sizes), []
         num_train = sum(photo.split == "train" for photo in photos)
         num_features = sum(trunk.features for trunk in trunks)
         refuse_bad_settings(resolved, num_train, num_features, checked.classes)
-        if resolved.finetune.epochs:
-            refuse_bad_lines(resolved, trunks)
+        boundaries = find_boundaries(resolved, trunks) if resolved.finetune.epochs else {}
         teaching = (
             teacher_features(teacher, resolved, checked.classes, progress) if teacher else nullcontext()
         )
@@ -128,7 +126,7 @@ def train(
             directory.note(line)
         write_data(folder, checked, photos)
 
-        with open_features(trunks, resolved, progress) as (training, exact):
+        with open_features(trunks, resolved, progress, boundaries) as (training, exact):
             with directory.stage("features"):
                 extraction = Extraction()
                 # From scratch there is no head to be trained on them.
@@ -271,61 +269,6 @@ def resolve(recipe: Recipe, backbones: Sequence[Backbone]) -> tuple[Recipe, list
         "backbone": recipe.backbone.model_copy(update={"name": names if len(names) > 1 else names[0]}),
     }
     return recipe.model_copy(update=resolved), sizes
-
-
-def build(recipe: Recipe, backbones: Sequence[Backbone], sizes: Sequence[int]) -> list[Trunk]:
-    """The frozen backbones with their weights, down to one vector per photo."""
-    settings = recipe.backbone
-    trunks = []
-    for backbone, size in zip(backbones, sizes, strict=True):
-        weights = settings.weights_of(backbone.name)
-        pixels = None if recipe.data.size == "auto" else recipe.data.size
-        model = backbone.build(size, weights, recipe.seed, settings.drop_connect_rate, pixels)
-        model.trainable = False
-        trunks.append(Trunk(backbone, with_pooling(model, recipe.head.pooling)))
-    return trunks
-
-
-def refuse_bad_lines(recipe: Recipe, trunks: Sequence[Trunk]) -> None:
-    """Raises RecipeError where `finetune.unfreeze` asks for what a backbone that is to be fine-tuned does not have."""
-    for trunk in trunks:
-        if recipe.finetune.trains(trunk.name):
-            unfreeze(trunk.model, trunk.backbone, recipe.finetune)
-
-
-@contextmanager
-def open_features(
-    trunks: Sequence[Trunk], recipe: Recipe, progress: Progress
-) -> Iterator[tuple[SideBySide, SideBySide]]:
-    """The features to train on and the features to measure with.
-
-    What is measured is what is saved, so validation and test are computed at full precision always;
-    `precision = "bf16"` holds for the training photos.
-    """
-
-    def features(precision: str) -> SideBySide:
-        return SideBySide(
-            [
-                FrozenFeatures(
-                    trunk.model,
-                    size=trunk.model.input.shape[1],
-                    resize=recipe.data.resize,
-                    precision=precision,
-                    engine=recipe.backbone.engine,
-                    augment=recipe.augment,
-                    seed=recipe.seed,
-                    progress=progress,
-                )
-                for trunk in trunks
-            ]
-        )
-
-    with features("f32") as exact:
-        if recipe.backbone.precision == "f32":
-            yield exact, exact
-        else:
-            with features(recipe.backbone.precision) as fast:
-                yield fast, exact
 
 
 def compute_features(

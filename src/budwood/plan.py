@@ -14,7 +14,7 @@ from budwood.data.split import SPLITS
 from budwood.features.cut import cut
 from budwood.features.extract import stream
 from budwood.features.frozen import FrozenFeatures
-from budwood.pipeline import build, like, open_features, read_photos, refuse_empty_plan, resolve
+from budwood.pipeline import like, read_photos, refuse_empty_plan, resolve
 from budwood.progress import SILENT, Progress
 from budwood.recipe import Head, Recipe
 from budwood.remarks import remarks
@@ -24,6 +24,7 @@ from budwood.teacher import teacher_features
 from budwood.training.compose import Trunk, take_apart
 from budwood.training.heads import apply, head_layers
 from budwood.training.phase import refuse_bad_settings, resolve_fit
+from budwood.training.trunks import build_trunks, open_features
 from budwood.training.unfreeze import Unfrozen, unfreeze
 
 TRIED = 32
@@ -52,7 +53,7 @@ def plan(
     if previous:
         trunks, _ = take_apart(previous.raw_model(), backbones)
     else:
-        trunks = build(recipe, backbones, sizes)
+        trunks = build_trunks(recipe, backbones, sizes)
     counts = Counter(photo.split for photo in photos)
     width = sum(trunk.features for trunk in trunks)
     refuse_bad_settings(recipe, counts["train"], width, checked.classes)

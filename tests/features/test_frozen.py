@@ -1,5 +1,7 @@
 """Frozen features: stored as asked, whatever the dtype, and never under another frozen part's name."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from budwood.data.manifest import Photo
 from budwood.errors import ImageError
 from budwood.features.cut import cut
 from budwood.features.frozen import BOUNDARY, FrozenFeatures, with_pooling
+from budwood.features.store import FeatureStore
 from budwood.recipe import Augment
 
 SIZE = 32
@@ -150,3 +153,44 @@ def test_with_pooling__is_one_vector_a_photo(pooling, of):
     assert pooled.layers[-1].name == BOUNDARY
     expected = of(model.predict_on_batch(pixels), axis=(1, 2))
     np.testing.assert_allclose(pooled.predict_on_batch(pixels), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("engine", ["keras", "openvino"])
+def test_compute__keeps_what_a_lower_boundary_yields_on_the_way(photos, engine):
+    whole = with_pooling(small_model(), "avg")
+    photos = [*photos[:5], replace(photos[5], split="test")]
+    options = {"engine": engine, "augment": DRAWN}
+    below = {**options, "dtype": "float16"}
+
+    def features(model, **more):
+        return FrozenFeatures(model, size=SIZE, resize="crop", **more)
+
+    with features(cut(whole, "conv")[0], **below) as lower:
+        lower.compute(photos[:1])
+        with features(whole, lower=lower, **options) as upper:
+            result = upper.compute(photos, [0, 1, 2, 0, 0, 0])
+            found = upper.array(photos, [0, 1, 2, 0, 0, 0])
+        assert (result.num_computed, result.num_found) == (6, 0)
+        # No phase learns from the test photo; the others are there under their views.
+        assert lower.missing(photos, [0, 1, 2, 0, 0, 0]) == 1
+        assert lower.missing(photos[1:2]) == 1
+        kept = lower.array(photos[:5], [0, 1, 2, 0, 0])
+        assert kept.dtype == np.float16
+    FeatureStore().clear()
+    # The same bits as by themselves.
+    with features(cut(whole, "conv")[0], **below) as alone, features(whole, **options) as upper:
+        alone.compute(photos[:5], [0, 1, 2, 0, 0])
+        upper.compute(photos, [0, 1, 2, 0, 0, 0])
+        np.testing.assert_array_equal(alone.array(photos[:5], [0, 1, 2, 0, 0]), kept)
+        np.testing.assert_array_equal(upper.array(photos, [0, 1, 2, 0, 0, 0]), found)
+
+
+def test_compute__a_lower_boundary_beyond_float16(photos):
+    whole = with_pooling(small_model(gain=1e5), "avg")
+    with features(cut(whole, "gain")[0], dtype="float16") as lower:
+        with features(whole, lower=lower) as upper:
+            upper.compute(photos)
+        assert lower.dtype == "float32"
+        lower.compute(photos)
+        expected = cut(whole, "gain")[0].predict_on_batch(rendered(photos, [0] * 6).astype(np.float32))
+        np.testing.assert_allclose(lower.array(photos), expected, rtol=1e-5, atol=1.0)

@@ -37,7 +37,9 @@ def gradients(model, pixels):
     return [np.asarray(grad) for grad in tape.gradient(loss, model.trainable_variables)]
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v2", "efficientnet_lite0", "resnet50", "densenet121", "inception_v3"])
+@pytest.mark.parametrize(
+    "name", ["mobilenet_v2", "efficientnet_lite0", "resnet50", "densenet121", "inception_v3"]
+)
 def test_fold_batch_norm__computes_what_the_backbone_does_with_the_same_gradients(name):
     backbone = get_backbone(name)
     model = backbone.build(96 if name != "inception_v3" else 139, "random", 0)

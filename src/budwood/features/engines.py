@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -30,6 +30,7 @@ class FrozenPart:
 
     Args:
         model: raw 0-255 float32 pixels `(None, S, S, 3)` in, one tensor of any shape out.
+        on_the_way: models of the same layers whose outputs come with it in `run_all`, such as one that ends lower down.
         engine: "openvino", "keras", or "auto": OpenVINO where it can be imported and Keras sees no accelerator.
         precision: "f32", or "bf16" for OpenVINO on a CPU that has it.
         fingerprint: names the model among the converted graphs.
@@ -48,6 +49,7 @@ class FrozenPart:
         self,
         model: "keras.Model",
         *,
+        on_the_way: "Sequence[keras.Model]" = (),
         engine: str = "auto",
         precision: str = "f32",
         fingerprint: str,
@@ -57,6 +59,10 @@ class FrozenPart:
         self.notes: list[str] = []
         self.engine = choose_engine(engine, self.notes)
         self._runner: OpenVinoGraph | _KerasBatches
+        if on_the_way:
+            import keras
+
+            model = keras.Model(model.input, [model.output, *(lower.output for lower in on_the_way)])
         if self.engine == "openvino":
             folder = cache_dir() / GRAPHS if folder is None else folder
             try:
@@ -75,7 +81,13 @@ class FrozenPart:
 
     def run(self, views: Iterable[UInt8[np.ndarray, "size size 3"]]) -> Iterator[Float32[np.ndarray, "..."]]:
         """The features of each picture as float32 of `shape`, in order, while later pictures are still being read."""
-        return self._runner.run(views)
+        return (outputs[0] for outputs in self.run_all(views))
+
+    def run_all(
+        self, views: Iterable[UInt8[np.ndarray, "size size 3"]]
+    ) -> Iterator[list[Float32[np.ndarray, "..."]]]:
+        """The same, and what each model of `on_the_way` yields for the picture after it."""
+        return self._runner.run_all(views)
 
 
 def milliseconds_per_picture(model: "keras.Model", *, precision: str = "f32") -> float:
@@ -138,10 +150,14 @@ class _KerasBatches:
     def __init__(self, model: "keras.Model"):
         self._model = model
 
-    def run(self, views: Iterable[UInt8[np.ndarray, "size size 3"]]) -> Iterator[Float32[np.ndarray, "..."]]:
+    def run_all(
+        self, views: Iterable[UInt8[np.ndarray, "size size 3"]]
+    ) -> Iterator[list[Float32[np.ndarray, "..."]]]:
         views = iter(views)
         while batch := list(islice(views, BATCH_SIZE)):
             # Filled up: one size of batch is one compiled graph, and one way to sum.
             pixels = np.zeros((BATCH_SIZE, *batch[0].shape), np.float32)
             pixels[: len(batch)] = batch
-            yield from np.asarray(self._model.predict_on_batch(pixels), np.float32)[: len(batch)]
+            found = self._model.predict_on_batch(pixels)
+            outputs = [np.asarray(one, np.float32) for one in (found if isinstance(found, list) else [found])]
+            yield from ([output[row] for output in outputs] for row in range(len(batch)))

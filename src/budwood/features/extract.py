@@ -87,6 +87,7 @@ def extract(
     *,
     renderer: Renderer,
     views: Views | None = None,
+    keep_lower: Callable[[str, np.ndarray], None] | None = None,
     progress: Progress = SILENT,
 ) -> Extraction:
     """Puts the features of all photos on the shelf, computing those that it does not have.
@@ -97,6 +98,8 @@ def extract(
         shelf: open, of that frozen part.
         renderer: how a photo becomes the square that the frozen part sees.
         views: which view of each photo; all plain by default.
+        keep_lower: given key and features of every view that is computed as a lower boundary yields them on the way,
+            where the frozen part hands these out.
         progress: told of stage "features".
 
     Returns:
@@ -120,7 +123,7 @@ def extract(
     result.num_found = len(wanted) - len(missing)
     if missing:
         try:
-            _compute(missing, frozen, shelf, renderer, progress, result)
+            _compute(missing, frozen, shelf, renderer, keep_lower, progress, result)
         finally:
             shelf.flush()
     result.seconds = time.monotonic() - started
@@ -202,6 +205,7 @@ def _compute(
     frozen: Callable[[], Runner],
     shelf: Shelf,
     renderer: Renderer,
+    keep_lower: Callable[[str, np.ndarray], None] | None,
     progress: Progress,
     result: Extraction,
 ) -> None:
@@ -234,9 +238,20 @@ def _compute(
                     result.num_computed += 1
                     yield pixels
 
-        for row in frozen().run(views()):
-            shelf.add(sent.popleft(), row)
+        for row, *lower in _run(frozen(), views(), forked=keep_lower is not None):
+            key = sent.popleft()
+            shelf.add(key, row)
+            if keep_lower and lower:
+                keep_lower(key, lower[0])
             stage.advance()
+
+
+def _run(
+    part: Runner | FrozenPart, views: Iterator[UInt8[np.ndarray, "size size 3"]], *, forked: bool
+) -> Iterator[list[Shaped[np.ndarray, "..."]]]:
+    if forked and isinstance(part, FrozenPart):
+        return part.run_all(views)
+    return ([row] for row in part.run(views))
 
 
 class _Decoder:

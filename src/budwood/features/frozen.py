@@ -7,7 +7,7 @@ from functools import cached_property
 
 import keras
 import numpy as np
-from jaxtyping import Shaped, UInt8
+from jaxtyping import Float32, Shaped, UInt8
 
 from budwood.data.augment import PLAIN, Renderer
 from budwood.data.manifest import Photo
@@ -36,6 +36,8 @@ class FrozenFeatures:
         engine: "auto", "openvino" or "keras".
         dtype: what is stored, "float32" or "float16". Features that float16 cannot hold are stored as float32.
         augment, seed: how views other than the plain one are drawn (`budwood.data.augment.Renderer`).
+        lower: the features of a model of the same layers that ends lower down, opened by whoever made it. What comes by
+            on the way to these features is kept there too, but for test photos, which no phase learns from.
         progress: told of the stage "features" and of damage in the store.
 
     Attributes:
@@ -55,9 +57,10 @@ class FrozenFeatures:
         dtype: str = "float32",
         augment: Augment = PLAIN,
         seed: int = 0,
+        lower: "FrozenFeatures | None" = None,
         progress: Progress = SILENT,
     ):
-        self.model = model
+        self.model, self.lower = model, lower
         self.progress = progress
         self.size, self.resize = size, resize
         self.renderer = Renderer(size, resize, augment, seed)
@@ -81,8 +84,13 @@ class FrozenFeatures:
         """The engine that runs the model; made on first use."""
         if self.is_pixels:
             return Pixels(self.shape)
+        chain = [self] if self.lower is None else [self, self.lower]
         return FrozenPart(
-            self.model, engine=self.engine, precision=self.precision, fingerprint=self.fingerprint
+            self.model,
+            on_the_way=[features.model for features in chain[1:]],
+            engine=self.engine,
+            precision=self.precision,
+            fingerprint="-".join(features.fingerprint for features in chain),
         )
 
     def __enter__(self) -> "FrozenFeatures":
@@ -112,10 +120,21 @@ class FrozenFeatures:
         try:
             return self._extract(photos, views, progress)
         except Float16Overflow:
-            # Rows that were handed out stay readable on the shelf of float16.
-            self.dtype = "float32"
-            self._add_shelf()
+            self._widen()
             return self._extract(photos, views, progress)
+
+    def keep(self, key: str, row: Float32[np.ndarray, "..."]) -> None:
+        """Puts into the store what another run of the same layers yielded for a view."""
+        try:
+            self._shelf.add(key, row)
+        except Float16Overflow:
+            self._widen()
+            self._shelf.add(key, row)
+
+    def _widen(self) -> None:
+        # Rows that were handed out stay readable on the shelf of float16.
+        self.dtype = "float32"
+        self._add_shelf()
 
     def stream(
         self, photos: Sequence[Photo], views: Views
@@ -152,12 +171,27 @@ class FrozenFeatures:
         self._shelves.append(self._open.enter_context(store.open(self.fingerprint, self.shape, self.dtype)))
 
     def _extract(self, photos: Sequence[Photo], views: Views | None, progress: Progress | None) -> Extraction:
+        keep, lower = None, self.lower
+        if lower is not None:
+            learned = [place for place, photo in enumerate(photos) if photo.split != "test"]
+            keys = keys_of(
+                [photos[place] for place in learned],
+                self.renderer,
+                None if views is None else [int(views[place]) for place in learned],
+            )
+            unknown = set(lower._shelf.missing(keys))
+
+            def keep(key: str, row: Float32[np.ndarray, "..."]) -> None:
+                if key in unknown:
+                    lower.keep(key, row)
+
         return extract(
             photos,
             lambda: self.part,
             self._shelf,
             renderer=self.renderer,
             views=views,
+            keep_lower=keep,
             progress=progress or self.progress,
         )
 
@@ -175,6 +209,11 @@ class Pixels:
         self, views: Iterable[UInt8[np.ndarray, "size size 3"]]
     ) -> Iterator[UInt8[np.ndarray, "size size 3"]]:
         return iter(views)
+
+    def run_all(
+        self, views: Iterable[UInt8[np.ndarray, "size size 3"]]
+    ) -> Iterator[list[UInt8[np.ndarray, "size size 3"]]]:
+        return ([view] for view in views)
 
 
 def with_pooling(backbone: keras.Model, pooling: str) -> keras.Model:

@@ -57,7 +57,7 @@ class OpenVinoGraph:
     """Runs a frozen keras.Model of the TensorFlow backend through OpenVINO on the CPU.
 
     Args:
-        model: 0-255 float32 pixels `(None, S, S, 3)` in, one tensor out.
+        model: 0-255 float32 pixels `(None, S, S, 3)` in, one tensor or several out.
         precision: "f32" or "bf16".
         folder: where the converted graph is kept, or is found.
 
@@ -81,7 +81,13 @@ class OpenVinoGraph:
             self._refuse_rough_arithmetic(graph, tuple(model.input.shape[1:3]))
 
     def run(self, views: Iterable[UInt8[np.ndarray, "size size 3"]]) -> Iterator[Float32[np.ndarray, "..."]]:
-        """The features of each picture, in order. Two requests per core are under way at a time."""
+        """The first output of the model for each picture, in order."""
+        return (outputs[0] for outputs in self.run_all(views))
+
+    def run_all(
+        self, views: Iterable[UInt8[np.ndarray, "size size 3"]]
+    ) -> Iterator[list[Float32[np.ndarray, "..."]]]:
+        """All outputs of the model for each picture, in order. Two requests per core are under way at a time."""
         idle = [self._compiled.create_infer_request() for _ in range(2 * num_cores())]
         busy: deque = deque()
         try:
@@ -159,8 +165,8 @@ class OpenVinoGraph:
         ).get_concrete_function()
         converted = openvino.convert_model(traced)
         # Swish brings a gradient of its own, whose loose ends become outputs beside the model's.
-        end = converted.output(traced.outputs[0].name).get_node()
-        converted = openvino.Model([end], converted.get_parameters())
+        ends = [converted.output(output.name).get_node() for output in traced.outputs]
+        converted = openvino.Model(ends, converted.get_parameters())
         steps = openvino.preprocess.PrePostProcessor(converted)
         steps.input().tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
 
@@ -181,9 +187,12 @@ class OpenVinoGraph:
 
     def _compare(self, graph: Any, traced: Any, shape: tuple[int, ...]) -> None:
         pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-        expected = np.asarray(traced(pixels.astype(np.float32)))
-        found = self._compile(graph, "f32")(pixels)[0]
-        error = np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-6)
+        found = self._compile(graph, "f32")(pixels)
+        errors = [
+            np.abs(found[number] - expected).max() / max(np.abs(expected).max(), 1e-6)
+            for number, expected in enumerate(map(np.asarray, _as_list(traced(pixels.astype(np.float32)))))
+        ]
+        error = max(errors)
         if not error < 1e-3:
             raise BackboneError(
                 f"OpenVINO's graph differs from the Keras model by {error:.1e} of the largest feature, expected below "
@@ -198,9 +207,13 @@ def _mend_conversion(tensorflow: str) -> None:
     utils.get_environment_setup = lambda framework: {"tensorflow": tensorflow, "sys_platform": sys.platform}
 
 
-def _finish(request: Any) -> Float32[np.ndarray, "..."]:
+def _as_list(outputs: Any) -> list[Any]:
+    return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
+
+
+def _finish(request: Any) -> list[Float32[np.ndarray, "..."]]:
     request.wait()
-    return request.get_output_tensor().data[0].astype(np.float32)
+    return [tensor.data[0].astype(np.float32) for tensor in request.output_tensors]
 
 
 def _checksums(folder: Path) -> dict[str, str]:

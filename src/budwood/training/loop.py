@@ -141,7 +141,7 @@ def fit(
     batch_size = settings.batch_size if len(feed.shape) > 1 else VECTORS_AT_A_TIME
 
     def measure() -> Measured:
-        return validate(trainer.runner, validation, validation_labels, batch_size, calibrate=True)
+        return validate(model, validation, validation_labels, batch_size, calibrate=True)
 
     def tell(line: str) -> None:
         state.notes.append(line)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 from jaxtyping import Bool, Float64, Int
+from keras import ops
 
 from budwood.evaluation.calibration import fit_temperature
 from budwood.features.store import Rows
@@ -55,7 +56,10 @@ def validate(
     for first in range(0, len(labels), size):
         # The last batch begins again at the first row: a graph for one shape is enough.
         chosen = np.arange(first, first + size) % len(labels)
-        parts.append(model.predict_on_batch(np.asarray(rows[chosen], np.float32)))
+        batch = np.asarray(rows[chosen], np.float32)
+        # A head on vectors is done sooner than a graph for it is made.
+        found = model(batch, training=False) if batch.ndim == 2 else model.predict_on_batch(batch)
+        parts.append(ops.convert_to_numpy(found))
     return from_logits(np.concatenate(parts)[: len(labels)], labels, calibrate)
 
 
