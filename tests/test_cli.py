@@ -343,6 +343,8 @@ def test_recipes__list_show_copy(call, tmp_path, monkeypatch):
     status, _, err = call("recipes", "copy", "frozen-gradient")
     assert status == 1 and "exists" in err
     assert call("recipes", "copy", "auto", "mine.toml") == (0, "mine.toml\n", "")
+    status, _, err = call("recipes", "copy", "auto", "absent/mine.toml")
+    assert status == 1 and "there is no folder absent" in err
 
 
 def test_sample__digits(call, tmp_path):

@@ -148,6 +148,23 @@ def test_train__one_bad_photo_is_listed_and_left_out(colours, tmp_path):
     assert "red/cut.jpg" not in {row["name"] for row in run.splits}
 
 
+def test_train__tells_what_it_does_without(colours, tmp_path):
+    (colours / "empty").mkdir()
+    (colours / "empty" / "0.png").write_bytes(b"no picture")
+    first = sorted((colours / "red").iterdir())[0]
+    shutil.copy(first, colours / "blue" / "the_same.png")
+    notes = " | ".join(small_train(colours, tmp_path / "run").info["notes"])
+    assert "cannot be read and left out: 1 of" in notes
+    assert "the same picture stands under another label or in another split: 2" in notes
+    assert "so the class is left out: empty" in notes
+
+
+def test_train__callbacks_that_are_none(session_colours, tmp_path):
+    with pytest.raises(RecipeError, match=r"keras.callbacks.Callback, and got 'progress', str"):
+        small_train(session_colours, tmp_path / "run", callbacks=["progress"])
+    assert not (tmp_path / "run").exists()
+
+
 def test_train__too_many_bad_photos_stop_before_any_compute(colours, tmp_path, monkeypatch):
     for number in range(12):
         (colours / "red" / f"bad {number}.jpg").write_text("not a picture")

@@ -6,6 +6,7 @@ from collections import Counter
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from budwood.data.images import view
 from budwood.errors import DataError, RecipeError, RunError
@@ -145,6 +146,33 @@ def test_train__resumed_gives_what_an_unbroken_training_gives(run, session_colou
     assert again.metrics["test"] == run.metrics["test"]
 
 
+def test_train__resumed_with_other_photos_says_which_and_touches_nothing(colours, tmp_path):
+    folder = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        two_phases(colours, folder, callbacks=[Interrupt(epoch=2)])
+
+    def content():
+        return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    def refused(words):
+        before = content()
+        with pytest.raises(RunError, match=f"begun with other photos: {words}"):
+            two_phases(colours, folder, resume=True)
+        assert content() == before
+
+    photo, new = sorted((colours / "red").iterdir())[0], colours / "red" / "zz.png"
+    whole = photo.read_bytes()
+    photo.unlink()
+    refused(rf"red/{photo.name} is gone\. Put that back")
+    photo.write_bytes(whole + b"one byte more")
+    refused(f"red/{photo.name} is another picture")
+    photo.write_bytes(whole)
+    Image.new("RGB", (64, 64), (200, 10, 30)).save(new)
+    refused(f"red/{new.name} is new")
+    new.unlink()
+    assert two_phases(colours, folder, resume=True).info["state"] == "complete"
+
+
 def test_train__from_a_run_goes_on_with_its_model(run, session_colours, tmp_path):
     more = two_phases(session_colours, tmp_path / "more", "finetune.epochs=1", start=run.folder)
     assert [phase["name"] for phase in more.metrics["phases"]] == ["start", "finetune"]
@@ -180,6 +208,7 @@ def test_train__phase_2_that_bursts_at_once_leaves_phase_1(run, session_colours,
     assert [phase["name"] for phase in burst.metrics["phases"]] == ["frozen"]
     assert burst.metrics["phases"][0]["test_accuracy"] == run.metrics["phases"][0]["test_accuracy"]
     assert any("no longer a finite number in epoch 2" in note for note in burst.info["notes"])
+    assert "Fine-tuning came to nothing: the loss is no longer" in burst.metrics["verdict"]["words"]
 
 
 @pytest.mark.parametrize(

@@ -211,3 +211,9 @@ def test_without_sizes__keeps_the_names():
     bare = recipe.without_sizes()
     assert (bare.data.size, bare.backbone.name) == ("auto", ["mobilenet", "mobilenet_v2"])
     assert Recipe().without_sizes() == Recipe()
+
+
+def test_with_settings__one_form_of_unfreeze_takes_the_place_of_another():
+    recipe = Recipe.from_dict({"finetune": {"unfreeze": {"fraction": 0.3}}})
+    changed = recipe.with_settings(["finetune.unfreeze.layers=20"])
+    assert changed.finetune.unfreeze.model_dump(exclude_none=True) == {"layers": 20}

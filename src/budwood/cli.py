@@ -422,6 +422,8 @@ def recipes(
     path = file or Path(f"{name}.toml")
     if path.exists():
         raise RecipeError(f"{path} exists. Give another file name")
+    if not path.parent.is_dir():
+        raise RecipeError(f"there is no folder {path.parent}. Make it, or give a file in another one")
     write_text(path, text)
     print(shown(path))
 

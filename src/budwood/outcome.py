@@ -115,8 +115,12 @@ def write_metrics(
     phases: Sequence[dict[str, Any]],
     chosen: str,
     recipe: Recipe,
+    failure: str | None = None,
 ) -> None:
-    """`metrics.json`: validation and test of the model that was kept, what each phase gave, and the verdict."""
+    """`metrics.json`: validation and test of the model that was kept, what each phase gave, and the verdict.
+
+    `failure` says why a phase that was tried left no model.
+    """
     kept = measured[chosen]
     parts = {
         split: compute_metrics(
@@ -142,15 +146,18 @@ def write_metrics(
             "test": parts.get("test"),
             "phases": described,
             "chosen_phase": chosen,
-            "verdict": _verdict(measured, labels),
+            "verdict": _verdict(measured, labels, failure),
         },
     )
 
 
-def _verdict(measured: Mapping[str, Measured], labels: Mapping[str, Int[np.ndarray, "n"]]) -> dict[str, Any]:
+def _verdict(
+    measured: Mapping[str, Measured], labels: Mapping[str, Int[np.ndarray, "n"]], failure: str | None
+) -> dict[str, Any]:
     if len(measured) < 2:
         none: dict[str, Any] = dict.fromkeys(["difference", "interval", "p", "method", "n"])
-        return none | {"words": "Only one phase was trained, so there is nothing to compare."}
+        reason = f"Fine-tuning came to nothing: {failure}" if failure else "Only one phase was trained"
+        return none | {"words": f"{reason}, so there is nothing to compare."}
     before, after = measured.values()
     split = "test" if "test" in before.probabilities else "validation"
     return compare_phases(

@@ -26,7 +26,7 @@ from budwood.model import save_artifact, versions
 from budwood.outcome import better, measure, write_metrics
 from budwood.progress import Progress, choose_progress
 from budwood.recipe import Recipe
-from budwood.records import write_data, write_predictions
+from budwood.records import refuse_other_photos, write_data, write_predictions
 from budwood.remarks import remarks
 from budwood.report.page import write_report
 from budwood.run import Run, load
@@ -81,6 +81,7 @@ def train(
         recipe = Recipe.load(recipe).without_sizes() if start is not None else Recipe.load(recipe)
     asked = recipe.with_settings(settings)
     callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks)
+    refuse_bad_callbacks(callbacks)
     previous = load(start) if start is not None else None
     teacher = load(asked.distill.run) if asked.distill.run else None
     refuse_empty_plan(asked, previous)
@@ -105,6 +106,8 @@ def train(
 
     with directory.stage("check"):
         checked, photos = read_photos(data, asked, progress, previous, teacher)
+        if resume and not overwrite:
+            refuse_other_photos(folder, photos)
 
     with directory.stage("backbone"):
         if previous:
@@ -125,6 +128,8 @@ def train(
         for line in remarks(resolve_fit(resolved, num_train, num_features, len(checked.classes))[0]):
             directory.note(line)
         write_data(folder, checked, photos)
+        for line in checked.left_out:
+            directory.note(f"{line} (check.json says which)")
 
         with open_features(trunks, resolved, progress, boundaries) as (training, exact):
             with directory.stage("features"):
@@ -159,7 +164,9 @@ def train(
             kept = measured[chosen].probabilities
             shown = [photo for split in kept for photo in work.parts[split]]
             write_predictions(folder, work.classes, shown, np.concatenate(list(kept.values())))
-            write_metrics(folder, work.classes, work.labels, measured, work.phases, chosen, work.recipe)
+            write_metrics(
+                folder, work.classes, work.labels, measured, work.phases, chosen, work.recipe, work.failure
+            )
 
         with directory.stage("save"):
             save_artifact(folder / "model", *work.saved[chosen])
@@ -200,6 +207,16 @@ def read_photos(
     if teacher is not None:
         refuse_unfit_teacher(teacher, checked.classes, photos)
     return checked, photos
+
+
+def refuse_bad_callbacks(callbacks: Sequence[object]) -> None:
+    """Raises RecipeError for what is no Keras callback, before hours of features rather than after."""
+    for callback in callbacks:
+        if not isinstance(callback, keras.callbacks.Callback):
+            raise RecipeError(
+                f"callbacks takes instances of keras.callbacks.Callback, and got {callback!r}, "
+                f"{type(callback).__name__}"
+            )
 
 
 def refuse_empty_plan(recipe: Recipe, previous: Run | None) -> None:

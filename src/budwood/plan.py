@@ -22,6 +22,7 @@ from budwood.report.words import count, duration, shorten, shown
 from budwood.run import Run, load
 from budwood.teacher import teacher_features
 from budwood.training.compose import Trunk, take_apart
+from budwood.training.folding import fold_batch_norm
 from budwood.training.heads import apply, head_layers
 from budwood.training.phase import refuse_bad_settings, resolve_fit
 from budwood.training.trunks import build_trunks, open_features
@@ -79,7 +80,8 @@ def plan(
         "",
         "# Layers",
         *(
-            f"frozen      {trunk.name}, {trunk.backbone.parameters:,} parameters, {len(trunk.model.layers)} layers, "
+            f"frozen      {trunk.name}, {trunk.backbone.parameters:,} parameters, "
+            f"{len(trunk.backbone.layers(trunk.model))} layers, "
             f"{size} px in, {trunk.features:,} features out"
             for trunk, size in zip(trunks, sizes, strict=True)
         ),
@@ -129,6 +131,8 @@ def _finetuning(
     bank = train if augment.originals else 0
     if augment.views != "per-epoch":
         bank = max(1, augment.views) * train
+    # Phase 1 has the plain views come by.
+    on_the_way = 0 if features.is_pixels or (drawn_anew and not augment.originals) else train + validation
     parameters = sum(row.parameters for row in unfrozen.table if row.trained)
     step, batch = seconds_per_step(model, unfrozen, recipe, num_classes), settings.batch_size
     # A forward pass is about a third of a step.
@@ -136,12 +140,12 @@ def _finetuning(
     return [
         "",
         f"# Phase 2 of {trunk.name}" if several else "# Phase 2",
-        f"unfrozen    {count(len(unfrozen.layers), 'layer')} of the backbone from {unfrozen.layers[0]} up, "
-        f"{parameters:,} parameters with the head's",
+        f"unfrozen    {count(len(unfrozen.layers), 'layer')} with weights of the backbone from "
+        f"{unfrozen.layers[0]} up, {parameters:,} parameters with the head's",
         f"boundary    {unfrozen.boundary}, {'x'.join(map(str, features.shape))} {features.dtype} a view",
         f"views       {count(bank + validation, 'view')} stored, "
         f"{(bank + validation) * features.row_bytes / 1e6:,.0f} MB in the store, "
-        f"about {duration(per_view * (bank + validation))} to compute where it has none"
+        f"about {duration(per_view * (bank + validation - on_the_way))} to compute where it has none"
         + (f"; {count(train, 'view')} drawn in every epoch" if drawn_anew else ""),
         f"epochs      {settings.epochs} at most, about {duration(seconds)} each",
     ]
@@ -167,7 +171,7 @@ def _teaching(teacher: Run, recipe: Recipe, classes: Sequence[str], photos: Sequ
 def seconds_per_step(model: keras.Model, unfrozen: Unfrozen, recipe: Recipe, num_classes: int) -> float:
     """One gradient step of phase 2, measured on random features once the graph is compiled."""
     batch = recipe.finetune.batch_size
-    trainable = cut(model, unfrozen.boundary)[1]
+    trainable = fold_batch_norm(cut(model, unfrozen.boundary)[1])
     trainable.compile(optimizer="sgd", loss="sparse_categorical_crossentropy")
     features = np.random.default_rng(0).random((batch, *trainable.input.shape[1:]), np.float32)
     labels = np.arange(batch) % num_classes

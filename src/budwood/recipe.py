@@ -83,8 +83,8 @@ class Augment(Section):
     """Smallest share of the resolution to which a view is scaled down, and back up; 0 leaves it alone."""
     rand_augment: Annotated[int, Field(ge=0, le=14)] = 0
     """Operations of RandAugment (Cubuk et al. 2020) applied one after another; 0 for none."""
-    rand_magnitude: Annotated[float, Field(ge=0.0, le=10.0)] = 9.0
-    """Their strength."""
+    rand_magnitude: Annotated[float, Field(ge=0.0, le=10.0)] = 5.0
+    """Their strength, of 10, either way: at 5 a picture loses or gains 45 % of its brightness."""
     mixup: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
     """Alpha of mixup (Zhang et al. 2018); 0 mixes nothing. What is mixed are the features at the boundary, so it is
     mixup proper only where the boundary lies at the pixels, and manifold mixup (Verma et al. 2019) elsewhere."""
@@ -403,6 +403,9 @@ class Recipe(Section):
                 if not isinstance(place.get(section), dict):
                     raise RecipeError(f"unknown recipe key `{key.strip()}`.{_nearest_key(key.strip())}")
                 place = place[section]
+            if sections[-1:] == ["unfreeze"]:
+                # One of its forms takes the place of another.
+                place.clear()
             place[last] = _toml_value(text.strip())
             given.add(key.strip())
         if "backbone.name" in given and "data.size" not in given and "@" in str(values["backbone"]["name"]):

@@ -9,9 +9,12 @@ from jaxtyping import Float
 
 from budwood.data.check import Check
 from budwood.data.manifest import Photo
-from budwood.files import read_csv, sha256_of, write_csv, write_json
+from budwood.errors import RunError
+from budwood.files import read_csv, read_json, sha256_of, write_csv, write_json
+from budwood.training.checkpoints import read
 from budwood.training.unfreeze import LayerRow
 
+SHOWN_CHANGES = 3
 HISTORY = [
     *["phase", "backbone", "epoch", "loss", "accuracy", "top5_accuracy"],
     *["val_loss", "val_accuracy", "val_top5_accuracy", "temperature", "learning_rate"],
@@ -27,6 +30,50 @@ def write_data(folder: Path, checked: Check, photos: Sequence[Photo]) -> dict[st
         [[photo.name, photo.label, photo.split, photo.sha256, photo.width, photo.height] for photo in photos],
     )
     return {"sha256": sha256_of(folder / "split.csv")}
+
+
+def refuse_other_photos(folder: Path, photos: Sequence[Photo]) -> None:
+    """Raises RunError where the interrupted run in a folder has learned from other photos than these; says which.
+
+    Nothing is compared, nor touched, where no phase had begun, or where `split.csv` is not the one it began with.
+    """
+    last = next(iter(sorted(folder.glob("checkpoints/*-last.npz"))), None)
+    table = folder / "split.csv"
+    if last is None or not table.is_file():
+        return
+    try:
+        begun = read(last)[0]["identity"]["photos"]
+        # A photo may fail after the check, and does so again.
+        failed = {problem["path"] for problem in read_json(folder / "check.json")["problems"]}
+    except (RunError, OSError, ValueError, KeyError, TypeError):
+        return
+    if begun != sha256_of(table):
+        return
+    before = {row["name"]: row for row in read_csv(table)}
+    now = {photo.name: photo for photo in photos}
+    both = [photo for name, photo in now.items() if name in before]
+    changes = [
+        *(f"{name} is gone" for name in before if name not in now),
+        *(f"{name} is new" for name in now if name not in before and name not in failed),
+        *(
+            f"{photo.name} is another picture"
+            for photo in both
+            if photo.sha256 != before[photo.name]["sha256"]
+        ),
+    ]
+    # Where photos come and go, others change their split with them.
+    changes = changes or [
+        f"{photo.name} is of another {key}"
+        for photo in both
+        for key in ("label", "split")
+        if getattr(photo, key) != before[photo.name][key]
+    ]
+    if changes:
+        more = f" and {len(changes) - SHOWN_CHANGES} more" if len(changes) > SHOWN_CHANGES else ""
+        raise RunError(
+            f"the run in {folder} was begun with other photos: {'; '.join(changes[:SHOWN_CHANGES])}{more}. "
+            "Put that back and resume, or train anew with --overwrite or in another directory"
+        )
 
 
 def write_history(folder: Path, history: Sequence[Mapping[str, Any]]) -> None:

@@ -74,7 +74,7 @@ class RunDirectory:
         with _lock(self.folder), _mend_disk_errors(self.folder):
             self.refuse_unless_free(overwrite=overwrite, resume=resume)
             _set_aside(self.folder, keep=RESUMED if resume and not overwrite else ())
-            self.folder.mkdir(parents=True, exist_ok=True)
+            _make(self.folder)
             try:
                 self.save()
                 yield
@@ -109,6 +109,17 @@ class RunDirectory:
 
     def save(self) -> None:
         write_json(self.folder / "run.json", self.info)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno in FULL_DISK:
+            raise
+        raise RunError(
+            f"cannot make the directory {folder}: {error.strerror}. Give one in a folder that you may write"
+        ) from error
 
 
 def next_free(parent: Path, stem: str) -> Path:

@@ -62,6 +62,8 @@ class Work:
     history: list[dict[str, Any]] = field(default_factory=list)
     saved: dict[str, tuple[Path, dict[str, Any]]] = field(default_factory=dict)
     """The file of each phase's model, and what `model.json` will say of it."""
+    failure: str | None = None
+    """Why phase 2 left no model, where it was tried."""
 
     def __post_init__(self) -> None:
         self.parts = {split: [photo for photo in self.photos if photo.split == split] for split in SPLITS}
@@ -305,6 +307,7 @@ def finetune(work: Work, trunks: Sequence[Trunk], starts: Sequence[Start]) -> No
     write_layers(work.folder, _layer_table(trunks, models, unfrozen))
     temperatures = [start.temperature for start in starts]
     results: list[tuple[str | None, PhaseResult, Sequence[str]]] = []
+    failure = None
     for number, (trunk, model, start) in enumerate(zip(trunks, models, starts, strict=True)):
         if trunk.name not in unfrozen:
             continue
@@ -320,13 +323,15 @@ def finetune(work: Work, trunks: Sequence[Trunk], starts: Sequence[Start]) -> No
                 if several
                 else "There is no phase 2, the model of the phase before is kept"
             )
-            work.directory.note(f"{error}. {left}")
+            failure = str(error)
+            work.directory.note(f"{failure}. {left}")
             continue
         temperatures[number] = result.temperature
         prefix = layer_prefix(trunk, trunks)
         layers = tuple(f"{prefix}{name}" for name in unfrozen[trunk.name].layers)
         results.append((backbone, result, layers))
     if not results:
+        work.failure = failure
         return
     work.add("finetune", results)
     heads = [start.layers for start in starts]

@@ -113,6 +113,9 @@ def test_refuse_unknown_classes__names_the_nearest():
         refuse_unknown_classes(Loss(class_weights={"tulip": 2.0}), ["daisy", "tulips"])
     refuse_unknown_classes(Loss(class_weights={"tulips": 2.0}), ["daisy", "tulips"])
     refuse_unknown_classes(Loss(class_weights="balanced"), ["daisy", "tulips"])
+    refuse_unknown_classes(Loss(class_weights={"tulips": 0.0}), ["daisy", "tulips"])
+    with pytest.raises(RecipeError, match="every class the weight 0"):
+        refuse_unknown_classes(Loss(class_weights={"daisy": 0.0, "tulips": 0.0}), ["daisy", "tulips"])
 
 
 def distil(loss, num_logits, temperature, weight):

@@ -31,6 +31,22 @@ class Check:
     num_bad: int
     """Photos that cannot be decoded."""
 
+    @property
+    def left_out(self) -> list[str]:
+        """What a training does without, a line for each reason."""
+        kinds = Counter(problem.kind for problem in self.problems)
+        lines = []
+        if self.num_bad:
+            lines.append(f"cannot be read and left out: {self.num_bad:,} of {self.num_found:,} photos")
+        if twice := kinds["conflict"] + kinds["leak"]:
+            lines.append(
+                f"left out, for the same picture stands under another label or in another split: {twice:,}"
+            )
+        lost = [problem.path for problem in self.problems if problem.kind == "empty_class"]
+        if lost:
+            lines.append(f"none of its photos can be used, so the class is left out: {_names(lost)}")
+        return lines
+
     def to_json(self) -> dict:
         """The content of check.json."""
         return {

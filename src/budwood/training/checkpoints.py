@@ -81,7 +81,9 @@ class Checkpoints:
             state, arrays = read(path)
             found = dict(state["identity"])
         except (RunError, KeyError, TypeError, ValueError) as error:
-            note(f"the checkpoint {path.name} is damaged ({error}): phase {self.phase} starts anew")
+            note(
+                f"the checkpoint {path.name} is damaged ({error.__cause__ or error}): phase {self.phase} starts anew"
+            )
             return None
         if found != dict(self.identity):
             raise RunError(

@@ -153,3 +153,8 @@ def refuse_unknown_classes(loss: Loss, classes: Sequence[str]) -> None:
                 f"loss.class_weights names a class `{name}` that the data do not have."
                 f"{did_you_mean(name, classes)} The classes are: {', '.join(classes)}"
             )
+    if all(loss.class_weights.get(name, 1.0) == 0 for name in classes):
+        raise RecipeError(
+            "loss.class_weights gives every class the weight 0, so that nothing would be learned. "
+            "Give some class a weight above 0"
+        )
