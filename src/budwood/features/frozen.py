@@ -210,11 +210,6 @@ class Pixels:
     ) -> Iterator[UInt8[np.ndarray, "size size 3"]]:
         return iter(views)
 
-    def run_all(
-        self, views: Iterable[UInt8[np.ndarray, "size size 3"]]
-    ) -> Iterator[list[UInt8[np.ndarray, "size size 3"]]]:
-        return ([view] for view in views)
-
 
 def with_pooling(backbone: keras.Model, pooling: str) -> keras.Model:
     """The backbone down to one vector per photo, `(None, features)`, float32.
