@@ -110,7 +110,7 @@ def test_load__unknown_name_and_not_toml(tmp_path):
         Recipe.load(broken)
 
 
-OURS = {"auto", "frozen-gradient", "frozen-linear"}
+OURS = {"auto", "frozen-gradient", "frozen-linear", "quick"}
 EXPERIMENTS = {
     *["flowers-baseline", "flowers-optimized", "flowers-finetuned", "flowers-no-smoothing", "flowers-b3"],
     *["cats-dogs", "flowers-v2b0"],

@@ -14,6 +14,10 @@ from keras import ops
 from budwood.errors import RecipeError, did_you_mean
 from budwood.recipe import Distill, Loss
 
+NOTHING_TO_LEARN = (
+    "loss.class_weights gives every class of the training photos the weight 0, so there is nothing to learn. "
+    "Give at least one of them a weight above 0"
+)
 TOP = 5
 """Top-5 accuracy is told where there are more classes than this."""
 SMALLEST = float(np.finfo(np.float32).tiny)
@@ -136,10 +140,7 @@ def class_weights(
         weights = np.array([loss.class_weights.get(name, 1.0) for name in classes])
     total = weights @ counts
     if not total:
-        raise RecipeError(
-            "loss.class_weights gives every class of the training photos the weight 0, so there is nothing to "
-            "learn. Give at least one of them a weight above 0"
-        )
+        raise RecipeError(NOTHING_TO_LEARN)
     return weights * counts.sum() / total
 
 
@@ -154,7 +155,4 @@ def refuse_unknown_classes(loss: Loss, classes: Sequence[str]) -> None:
                 f"{did_you_mean(name, classes)} The classes are: {', '.join(classes)}"
             )
     if all(loss.class_weights.get(name, 1.0) == 0 for name in classes):
-        raise RecipeError(
-            "loss.class_weights gives every class the weight 0, so that nothing would be learned. "
-            "Give some class a weight above 0"
-        )
+        raise RecipeError(NOTHING_TO_LEARN)
