@@ -20,7 +20,7 @@ PIXELS = {
     "contrast": (0.1, "contrast changed by up to 10 %"),
     "noise": (5.0, "noise of standard deviation 5 of 255"),
     "downsample": (0.5, "less than 50 %"),
-    "rand_augment": (2, "2 operations of RandAugment of strength 9"),
+    "rand_augment": (2, "2 operations of RandAugment of strength 5"),
 }
 
 
