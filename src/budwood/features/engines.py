@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -30,7 +30,7 @@ class FrozenPart:
 
     Args:
         model: raw 0-255 float32 pixels `(None, S, S, 3)` in, one tensor of any shape out.
-        on_the_way: models of the same layers whose outputs come with it in `run_all`, such as one that ends lower down.
+        lower: a model of the same layers that ends lower down, whose output `run_all` gives too.
         engine: "openvino", "keras", or "auto": OpenVINO where it can be imported and Keras sees no accelerator.
         precision: "f32", or "bf16" for OpenVINO on a CPU that has it.
         fingerprint: names the model among the converted graphs.
@@ -49,7 +49,7 @@ class FrozenPart:
         self,
         model: "keras.Model",
         *,
-        on_the_way: "Sequence[keras.Model]" = (),
+        lower: "keras.Model | None" = None,
         engine: str = "auto",
         precision: str = "f32",
         fingerprint: str,
@@ -59,10 +59,10 @@ class FrozenPart:
         self.notes: list[str] = []
         self.engine = choose_engine(engine, self.notes)
         self._runner: OpenVinoGraph | _KerasBatches
-        if on_the_way:
+        if lower is not None:
             import keras
 
-            model = keras.Model(model.input, [model.output, *(lower.output for lower in on_the_way)])
+            model = keras.Model(model.input, [model.output, lower.output])
         if self.engine == "openvino":
             folder = cache_dir() / GRAPHS if folder is None else folder
             try:
@@ -86,7 +86,7 @@ class FrozenPart:
     def run_all(
         self, views: Iterable[UInt8[np.ndarray, "size size 3"]]
     ) -> Iterator[list[Float32[np.ndarray, "..."]]]:
-        """The same, and what each model of `on_the_way` yields for the picture after it."""
+        """The same, each with what the lower model yields for the picture after it, where there is one."""
         return self._runner.run_all(views)
 
 

@@ -84,13 +84,14 @@ class FrozenFeatures:
         """The engine that runs the model; made on first use."""
         if self.is_pixels:
             return Pixels(self.shape)
-        chain = [self] if self.lower is None else [self, self.lower]
+        lower = self.lower
         return FrozenPart(
             self.model,
-            on_the_way=[features.model for features in chain[1:]],
+            lower=lower.model if lower else None,
             engine=self.engine,
             precision=self.precision,
-            fingerprint="-".join(features.fingerprint for features in chain),
+            # A graph with two outputs is another one.
+            fingerprint=f"{self.fingerprint}-{lower.fingerprint}" if lower else self.fingerprint,
         )
 
     def __enter__(self) -> "FrozenFeatures":
