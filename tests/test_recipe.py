@@ -62,6 +62,18 @@ def test_to_toml__any_recipe_reads_back_equal(tmp_path_factory, seed, size, name
             ["logistic regression", 'frozen.fit = "gradient"'],
         ),
         ({"frozen": {"strengths": []}}, ["frozen.strengths"]),
+        (
+            {"finetune": {"unfreeze": {"layers": 0}}},
+            ["`finetune.unfreeze.layers`: Input should be greater", "Got 0"],
+        ),
+        (
+            {"finetune": {"unfreeze": {"layer": 3}}},
+            ['`finetune.unfreeze`: give "all"', "Got {'layer': 3}"],
+        ),
+        (
+            {"finetune": {"unfreeze": {"layers": 1, "blocks": 2}}},
+            ['`finetune.unfreeze`: give "all"', "blocks"],
+        ),
     ],
 )
 def test_from_dict__says_what_was_expected(values, words):

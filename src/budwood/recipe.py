@@ -270,7 +270,8 @@ class Unfreeze(Section):
 
 
 def _all_or_a_line(value: Any) -> Any:
-    if value == "all" or isinstance(value, dict | Unfreeze):
+    one_line = isinstance(value, dict) and len(value) == 1 and value.keys() <= Unfreeze.model_fields.keys()
+    if value == "all" or one_line or isinstance(value, Unfreeze):
         return value
     raise ValueError(WHAT_TO_UNFREEZE)
 
@@ -486,10 +487,12 @@ def _first_fault(error: pydantic.ValidationError) -> str:
     key = next((".".join(words[:n]) for n in (2, 1) if ".".join(words[:n]) in known), ".".join(words[:2]))
     if fault["type"] == "extra_forbidden":
         return f"unknown recipe key `{key}`.{_nearest_key(key)}"
-    wanted = "; or ".join(
-        other["msg"].removeprefix("Value error, ")
-        for other in faults
-        if list(map(str, other["loc"]))[:2] == words[:2]
-    )
+    alternatives = [other for other in faults if list(map(str, other["loc"]))[:2] == words[:2]]
+    # Of the alternatives of a union the user meant the one that goes deepest.
+    deepest = max(len(other["loc"]) for other in alternatives)
+    if deepest > 3:
+        alternatives = [other for other in alternatives if len(other["loc"]) == deepest]
+        fault, key = alternatives[0], f"{key}.{alternatives[0]['loc'][-1]}"
+    wanted = "; or ".join(other["msg"].removeprefix("Value error, ") for other in alternatives)
     place = f"recipe key `{key}`: {wanted}" if key else f"recipe: {wanted}"
     return place if not key else f"{place}. Got {fault['input']!r}"

@@ -113,6 +113,15 @@ def test_read_folder__hidden_files_are_passed_over_and_others_listed(tmp_path):
     assert kinds(manifest) == {("a/notes.txt", "ignored")}
 
 
+def test_read_folder__runs_among_the_photos_are_no_classes(tmp_path):
+    put(tmp_path, "a/1.jpg", "b/1.jpg", "a/run/run.json", "a/run/picture.jpg")
+    put(tmp_path, "runs/first/run.json", "runs/second/run.json", "runs/second/model/model.json")
+    put(tmp_path, "mixed/first/run.json", "mixed/2.jpg")
+    manifest = read_folder(tmp_path)
+    assert names(manifest) == ["a/1.jpg", "b/1.jpg", "mixed/2.jpg"]
+    assert kinds(manifest) == set()
+
+
 def test_read_folder__empty_class(tmp_path):
     put(tmp_path, "a/1.jpg", "b/1.jpg")
     (tmp_path / "c").mkdir()

@@ -3,7 +3,8 @@
     DATA/cats/1.jpg   DATA/dogs/2.jpg
     DATA/train/cats/1.jpg   DATA/train/dogs/2.jpg   DATA/test/cats/3.jpg   ...
 
-Class folders may have sub-folders. Symbolic links are followed, hidden files passed over.
+Class folders may have sub-folders. Symbolic links are followed; hidden files are passed over, and so are runs of
+Budwood and folders that hold nothing else, which is what a training started among the photos leaves there.
 """
 
 import errno
@@ -26,6 +27,7 @@ SPLIT_NAMES = {
 """What a split may be called, in lower case, and which one it is."""
 
 _LITTER = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx"}
+_RUN = "run.json"
 _LAYOUT = "Expected a folder for each class, such as DATA/cats/1.jpg and DATA/dogs/2.jpg"
 
 
@@ -115,16 +117,18 @@ class _Listing:
         return f"{self.root}/{name}" if name else self.root
 
     def entries(self, folder: str) -> _Entries:
-        """What lies in a folder, sorted, and whether each is a folder; hidden files and dead links are left out."""
+        """What lies in a folder, sorted, and whether each is a folder; hidden files, dead links
+        and runs are left out."""
         if folder not in self._listed:
             try:
-                names = sorted(os.listdir(self.path(folder)))
+                names = _visible(self.path(folder))
             except OSError as error:
                 self.report(folder, "unreadable", f"the folder cannot be listed ({error.strerror})")
                 names = []
-            visible = [name for name in names if not name.startswith(".") and name.lower() not in _LITTER]
-            listed = [self._entry(f"{folder}/{name}" if folder else name) for name in visible]
-            self._listed[folder] = [entry for entry in listed if entry is not None]
+            listed = [self._entry(f"{folder}/{name}" if folder else name) for name in names]
+            self._listed[folder] = [
+                entry for entry in listed if entry and not (entry[1] and self._is_of_runs(entry[0]))
+            ]
         return self._listed[folder]
 
     def _entry(self, name: str) -> tuple[str, bool] | None:
@@ -142,6 +146,17 @@ class _Listing:
             self.ignore(name, "neither a file nor a folder")
             return None
         return name, stat.S_ISDIR(mode)
+
+    def _is_of_runs(self, folder: str) -> bool:
+        """Whether a folder is a run, or holds runs and nothing else."""
+        path = self.path(folder)
+        if os.path.isfile(f"{path}/{_RUN}"):
+            return True
+        try:
+            names = _visible(path)
+        except OSError:
+            return False
+        return bool(names) and all(os.path.isfile(f"{path}/{name}/{_RUN}") for name in names)
 
     def read_classes(self, folder: str, split: str | None) -> None:
         """Takes each folder in `folder` for a class."""
@@ -174,6 +189,11 @@ class _Listing:
             else:
                 ending = os.path.splitext(name)[1]
                 self.ignore(name, f"{ending or 'no ending'} is none of the formats that are read")
+
+
+def _visible(path: str) -> list[str]:
+    names = sorted(os.listdir(path))
+    return [name for name in names if not name.startswith(".") and name.lower() not in _LITTER]
 
 
 def _is_photo(name: str) -> bool:

@@ -116,7 +116,8 @@ def _prepared(tfds: Any, dataset: str, folder: Path, progress: Progress) -> Any:
     if builder.is_prepared():
         return builder
     progress.say(
-        f"{builder.info.full_name} is not in {folder} yet; TensorFlow Datasets downloads and prepares it"
+        f"{builder.info.full_name} is not in {folder} yet; TensorFlow Datasets downloads and prepares it "
+        "(without a network it gives up after a few minutes)"
     )
     try:
         builder.download_and_prepare()
