@@ -18,12 +18,15 @@ from budwood.data.check import Check, check
 from budwood.data.images import view
 from budwood.data.manifest import Photo, Problem
 from budwood.data.sources import read_source, source_name
-from budwood.data.split import assign_splits
+from budwood.data.split import divide
 from budwood.errors import DataError, RecipeError, RunError
+from budwood.evaluation.judged import better
+from budwood.evaluation.judged import describe as describe_phases
 from budwood.features.extract import Extraction
 from budwood.features.side_by_side import SideBySide
+from budwood.files import write_json
 from budwood.model import save_artifact, versions
-from budwood.outcome import better, measure, write_metrics
+from budwood.outcome import measure
 from budwood.progress import Progress, choose_progress
 from budwood.recipe import Recipe
 from budwood.records import refuse_other_photos, write_data, write_predictions
@@ -33,7 +36,8 @@ from budwood.run import Run, load
 from budwood.rundir import RunDirectory, next_free
 from budwood.teacher import refuse_unfit_teacher, teacher_features
 from budwood.training.compose import Trunk, take_apart
-from budwood.training.phase import refuse_bad_settings, resolve_fit
+from budwood.training.linear import resolve_fit
+from budwood.training.phase import refuse_bad_settings
 from budwood.training.trunks import build_trunks, find_boundaries, open_features
 from budwood.work import Work, finetune, start_heads, train_head
 
@@ -164,9 +168,10 @@ def train(
             kept = measured[chosen].probabilities
             shown = [photo for split in kept for photo in work.parts[split]]
             write_predictions(folder, work.classes, shown, np.concatenate(list(kept.values())))
-            write_metrics(
-                folder, work.classes, work.labels, measured, work.phases, chosen, work.recipe, work.failure
+            found = describe_phases(
+                work.classes, work.labels, measured, work.phases, chosen, work.recipe, work.failure
             )
+            write_json(folder / "metrics.json", found)
 
         with directory.stage("save"):
             save_artifact(folder / "model", *work.saved[chosen])
@@ -198,12 +203,7 @@ def read_photos(
         )
     known = {row["sha256"]: row["split"] for run in (teacher, previous) if run for row in run.splits}
     photos = tuple(replace(photo, split=known.get(photo.sha256, photo.split)) for photo in photos)
-    photos = assign_splits(
-        photos, shares=tuple(recipe.data.split), seed=recipe.split_seed, test=recipe.evaluate.test
-    )
-    if not recipe.evaluate.test:
-        # Asked not to open a test split: one that the data bring is left closed.
-        photos = tuple(photo for photo in photos if photo.split != "test")
+    photos = divide(photos, recipe)
     if teacher is not None:
         refuse_unfit_teacher(teacher, checked.classes, photos)
     return checked, photos

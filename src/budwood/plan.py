@@ -24,7 +24,8 @@ from budwood.teacher import teacher_features
 from budwood.training.compose import Trunk, take_apart
 from budwood.training.folding import fold_batch_norm
 from budwood.training.heads import apply, head_layers
-from budwood.training.phase import refuse_bad_settings, resolve_fit
+from budwood.training.linear import resolve_fit
+from budwood.training.phase import refuse_bad_settings
 from budwood.training.trunks import build_trunks, open_features
 from budwood.training.unfreeze import Unfrozen, unfreeze
 

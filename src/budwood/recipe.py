@@ -36,6 +36,14 @@ class Data(Section):
     """"crop": the short side to `size`, then the middle square; "stretch": both sides; "pad": the long side."""
     split: Annotated[list[float], Field(min_length=3, max_length=3)] = [0.8, 0.1, 0.1]
     """Shares of train, validation and test; what the data bring themselves is kept."""
+    folds: Annotated[int, Field(ge=0, le=20)] = 0
+    """k-fold instead of shares: of so many parts one is test, and validation is carved from the rest by its share of
+    `split`; without a test split the part is validation. 0 divides by `split`."""
+    fold: Annotated[int, Field(ge=0)] = 0
+    """Which of the `folds`, from 0."""
+    train_photos: Literal["all"] | Annotated[int, Field(ge=2)] = "all"
+    """So many of the training photos are learned from, of every class its share; a smaller number is part of a larger
+    one. Validation and test stay as they are."""
     max_bad: Annotated[float, Field(ge=0.0, le=1.0)] = 0.2
     """Share of unreadable photos above which nothing is trained."""
 
@@ -47,6 +55,16 @@ class Data(Section):
                 "give three shares of train, validation and test that sum to 1, such as [0.8, 0.1, 0.1]"
             )
         return split
+
+    @pydantic.model_validator(mode="after")
+    def _fold_of_folds(self) -> "Data":
+        if self.folds == 1:
+            raise ValueError(
+                "folds = 1 leaves nothing to learn from. Give 2 or more, or 0 to divide by `split`"
+            )
+        if self.fold and self.fold >= self.folds:
+            raise ValueError(f"fold {self.fold} is none of {self.folds} folds, which are counted from 0")
+        return self
 
 
 class Augment(Section):

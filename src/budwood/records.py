@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
@@ -11,8 +11,9 @@ from budwood.data.check import Check
 from budwood.data.manifest import Photo
 from budwood.errors import RunError
 from budwood.files import read_csv, read_json, sha256_of, write_csv, write_json
-from budwood.training.checkpoints import read
-from budwood.training.unfreeze import LayerRow
+
+if TYPE_CHECKING:
+    from budwood.training.unfreeze import LayerRow
 
 SHOWN_CHANGES = 3
 HISTORY = [
@@ -37,6 +38,9 @@ def refuse_other_photos(folder: Path, photos: Sequence[Photo]) -> None:
 
     Nothing is compared, nor touched, where no phase had begun, or where `split.csv` is not the one it began with.
     """
+    # Here, so that a trial of a linear fit writes its tables without Keras.
+    from budwood.training.checkpoints import read
+
     last = next(iter(sorted(folder.glob("checkpoints/*-last.npz"))), None)
     table = folder / "split.csv"
     if last is None or not table.is_file():
@@ -97,7 +101,7 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
     ]
 
 
-def write_layers(folder: Path, table: Sequence[LayerRow]) -> None:
+def write_layers(folder: Path, table: "Sequence[LayerRow]") -> None:
     """`layers.csv`: every layer of the model, bottom first, and whether it was trained."""
     rows = [
         [row.name, row.kind, "x".join(map(str, row.shape)), row.parameters, int(row.trained), row.part]

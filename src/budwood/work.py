@@ -33,8 +33,9 @@ from budwood.training.checkpoints import Checkpoints, part_of
 from budwood.training.compose import Trunk, compose, layer_prefix, logits_of
 from budwood.training.feed import Feed, make_feed
 from budwood.training.heads import LOGITS, apply, divide_logits, head_layers, head_model, mean_layers
+from budwood.training.linear import resolve_fit
 from budwood.training.loop import DivergedError
-from budwood.training.phase import PhaseResult, resolve_fit, train_finetune_phase, train_frozen_phase
+from budwood.training.phase import PhaseResult, train_finetune_phase, train_frozen_phase
 from budwood.training.unfreeze import LayerRow, Unfrozen, frozen_table, unfreeze
 from budwood.training.validate import validate
 

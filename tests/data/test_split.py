@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from budwood.data.manifest import Photo
-from budwood.data.split import assign_splits
+from budwood.data.split import assign_splits, divide, take_some
 from budwood.errors import DataError
+from budwood.recipe import Recipe
 
 
 def make(counts: dict[str, int], split: str | None = None, prefix: str = "") -> list[Photo]:
@@ -157,3 +158,73 @@ def test_assign_splits__class_in_too_few_groups():
     ]
     with pytest.raises(DataError, match=r"class 'a' has 1 separate photos .* 3 splits need one each"):
         assign_splits(photos)
+
+
+@given(
+    counts=st.lists(st.integers(5, 40), min_size=2, max_size=4),
+    folds=st.integers(2, 5),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=40, deadline=None)
+def test_assign_splits__folds_are_disjoint_and_all_photos_together(counts, folds, seed):
+    photos = make({f"c{i}": n for i, n in enumerate(counts)})
+    tested = Counter()
+    for which in range(folds):
+        found = assign_splits(photos, seed=seed, fold=(which, folds))
+        tested.update(photo.name for photo in found if photo.split == "test")
+        for label, count in (photo_counts := Counter(photo.label for photo in photos)).items():
+            assert abs(sizes(found)[label, "test"] - count / folds) < 1
+            assert sizes(found)[label, "validation"] >= 1
+            assert sizes(found)[label, "train"] >= 1
+        assert len(photo_counts) == len(counts)
+    assert tested == Counter(photo.name for photo in photos)
+
+
+def test_assign_splits__a_fold_is_validation_where_no_test_is_wanted():
+    found = assign_splits(make({"a": 20, "b": 10}), fold=(1, 5), test=False)
+    assert {photo.split for photo in found} == {"train", "validation"}
+    assert (sizes(found)["a", "validation"], sizes(found)["b", "validation"]) == (4, 2)
+
+
+def test_assign_splits__folds_beside_a_given_test_split_are_refused():
+    photos = [*make({"a": 20, "b": 20}), *make({"a": 5, "b": 5}, split="test", prefix="t")]
+    with pytest.raises(DataError, match="nothing to divide into 5 folds"):
+        assign_splits(photos, fold=(0, 5))
+
+
+def test_assign_splits__fewer_photos_than_folds():
+    with pytest.raises(DataError, match="4 folds need one each"):
+        assign_splits(make({"a": 20, "b": 3}), fold=(0, 4))
+
+
+@given(
+    counts=st.lists(st.integers(3, 60), min_size=2, max_size=4),
+    numbers=st.tuples(st.integers(4, 150), st.integers(4, 150)),
+    seed=st.integers(0, 9),
+)
+@settings(max_examples=60, deadline=None)
+def test_take_some__of_every_class_its_share_smaller_within_larger(counts, numbers, seed):
+    photos = assign_splits(make({f"c{i}": n for i, n in enumerate(counts)}), seed=seed)
+    fewer, more = sorted(numbers)
+    train = [photo for photo in photos if photo.split == "train"]
+    if fewer < len(counts):
+        with pytest.raises(DataError, match="each of which needs a photo"):
+            take_some(photos, fewer, seed=seed)
+        return
+    some, others = take_some(photos, fewer, seed=seed), take_some(photos, more, seed=seed)
+    learned = [photo for photo in some if photo.split == "train"]
+    assert len(learned) == min(fewer, len(train))
+    assert {photo.label for photo in learned} == {photo.label for photo in train}
+    assert [photo for photo in some if photo.split != "train"] == [p for p in photos if p.split != "train"]
+    # Rounding may give a class one photo more in the smaller number.
+    assert len({photo.name for photo in learned} - {photo.name for photo in others}) <= len(counts)
+
+
+def test_divide__as_the_recipe_asks():
+    photos = make({"a": 50, "b": 50})
+    recipe = Recipe().with_settings(["data.folds=5", "data.fold=3", "data.train_photos=10", "split_seed=2"])
+    found = divide(photos, recipe)
+    assert Counter(photo.split for photo in found) == {"train": 10, "validation": 8, "test": 20}
+    given_test = [*photos, *make({"a": 5, "b": 5}, split="test", prefix="t")]
+    closed = divide(given_test, Recipe().with_settings(["evaluate.test=false"]))
+    assert {photo.split for photo in closed} == {"train", "validation"}

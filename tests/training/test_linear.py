@@ -7,8 +7,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from budwood.errors import DataError
+from budwood.recipe import Recipe
 from budwood.training import linear
-from budwood.training.linear import PathPoint, assign_folds, best, fit_linear, linear_fits
+from budwood.training.linear import PathPoint, assign_folds, best, fit_linear, linear_fits, resolve_fit
 
 
 def scales(x):
@@ -263,3 +264,26 @@ def test_fit_linear__feature_that_hardly_moves_does_not_explode():
     new = features[:1].copy()
     new[0, 7] = 3.0
     assert np.abs((new - features[:1]) @ fit.kernel).max() < 30
+
+
+@pytest.mark.parametrize(
+    ("values", "sizes", "fit"),
+    [
+        ({}, (2936, 1280, 5), "linear"),
+        ({"head": {"dropout": 0.2}}, (2936, 1280, 5), "gradient"),
+        ({"head": {"hidden": [8]}}, (2936, 1280, 5), "gradient"),
+        ({"frozen": {"fit": "gradient"}}, (2936, 1280, 5), "gradient"),
+        ({"loss": {"label_smoothing": 0.1}}, (2936, 1280, 5), "gradient"),
+        ({"loss": {"focal": 2.0}}, (2936, 1280, 5), "gradient"),
+        ({"loss": {"class_weights": "balanced"}}, (2936, 1280, 5), "linear"),
+        ({"augment": {"mixup": 0.2}}, (2936, 1280, 5), "gradient"),
+        ({"augment": {"views": 3}}, (2936, 1280, 5), "linear"),
+        ({"distill": {"run": "r"}}, (2936, 1280, 5), "gradient"),
+        ({"frozen": {"fit": "linear"}}, (58_000, 1280, 400), "gradient"),
+        ({}, (58_000, 1280, 400), "gradient"),
+    ],
+)
+def test_resolve_fit(values, sizes, fit):
+    recipe, reason = resolve_fit(Recipe.from_dict(values), *sizes)
+    assert recipe.frozen.fit == fit
+    assert (reason is not None) == (sizes[0] == 58_000)

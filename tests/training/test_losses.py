@@ -3,15 +3,12 @@ import numpy as np
 import pytest
 from scipy.special import expit, log_softmax, rel_entr, softmax
 
-from budwood.errors import RecipeError
 from budwood.recipe import Distill, Loss
 from budwood.training.losses import (
     Distillation,
-    class_weights,
     make_loss,
     make_metrics,
     one_hot,
-    refuse_unknown_classes,
     soften,
 )
 
@@ -74,48 +71,6 @@ def test_make_metrics__accuracy_of_one_logit():
 @pytest.mark.parametrize(("num_classes", "names"), [(5, ["accuracy"]), (6, ["accuracy", "top5_accuracy"])])
 def test_make_metrics__top5_where_it_says_something(num_classes, names):
     assert [metric.name for metric in make_metrics(num_classes, num_classes)] == names
-
-
-def test_class_weights__balanced_is_that_of_scikit_learn():
-    from sklearn.utils.class_weight import compute_class_weight
-
-    found = class_weights(Loss(class_weights="balanced"), LABELS, ["a", "b", "c"])
-    expected = compute_class_weight("balanced", classes=np.arange(3), y=LABELS)
-    np.testing.assert_allclose(found, expected)
-
-
-@pytest.mark.parametrize("weights", ["none", "balanced", {"a": 5.0}, {"b": 0.0, "c": 0.1}])
-def test_class_weights__are_1_on_average(weights):
-    found = class_weights(Loss(class_weights=weights), LABELS, ["a", "b", "c"])
-    assert found[LABELS].mean() == pytest.approx(1)
-
-
-def test_class_weights__given_ones_keep_their_proportion():
-    found = class_weights(Loss(class_weights={"a": 3.0}), LABELS, ["a", "b", "c"])
-    assert found[0] / found[1] == pytest.approx(3)
-    assert found[1] == found[2]
-
-
-def test_class_weights__a_class_without_a_photo():
-    found = class_weights(Loss(class_weights="balanced"), np.array([0, 2, 2]), ["a", "b", "c"])
-    assert np.isfinite(found).all()
-    assert found[0] / found[2] == pytest.approx(2)
-
-
-def test_class_weights__nothing_but_zeros():
-    loss = Loss(class_weights={"a": 0.0, "b": 0.0})
-    with pytest.raises(RecipeError, match="nothing to learn"):
-        class_weights(loss, np.array([0, 1]), ["a", "b"])
-
-
-def test_refuse_unknown_classes__names_the_nearest():
-    with pytest.raises(RecipeError, match="a class `tulip` that .* Did you mean tulips"):
-        refuse_unknown_classes(Loss(class_weights={"tulip": 2.0}), ["daisy", "tulips"])
-    refuse_unknown_classes(Loss(class_weights={"tulips": 2.0}), ["daisy", "tulips"])
-    refuse_unknown_classes(Loss(class_weights="balanced"), ["daisy", "tulips"])
-    refuse_unknown_classes(Loss(class_weights={"tulips": 0.0}), ["daisy", "tulips"])
-    with pytest.raises(RecipeError, match="there is nothing to learn"):
-        refuse_unknown_classes(Loss(class_weights={"daisy": 0.0, "tulips": 0.0}), ["daisy", "tulips"])
 
 
 def distil(loss, num_logits, temperature, weight):

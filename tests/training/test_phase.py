@@ -17,7 +17,6 @@ from budwood.training.feed import ArrayFeed
 from budwood.training.heads import apply, head_layers, head_model
 from budwood.training.phase import (
     refuse_bad_settings,
-    resolve_fit,
     train_finetune_phase,
     train_frozen_phase,
 )
@@ -42,29 +41,6 @@ def rows(tmp_path):
 def train(rows, values, **options):
     recipe = Recipe.from_dict(values)
     return train_frozen_phase(recipe, ArrayFeed(*rows[:2]), *rows, classes=CLASSES, **options)
-
-
-@pytest.mark.parametrize(
-    ("values", "sizes", "fit"),
-    [
-        ({}, (2936, 1280, 5), "linear"),
-        ({"head": {"dropout": 0.2}}, (2936, 1280, 5), "gradient"),
-        ({"head": {"hidden": [8]}}, (2936, 1280, 5), "gradient"),
-        ({"frozen": {"fit": "gradient"}}, (2936, 1280, 5), "gradient"),
-        ({"loss": {"label_smoothing": 0.1}}, (2936, 1280, 5), "gradient"),
-        ({"loss": {"focal": 2.0}}, (2936, 1280, 5), "gradient"),
-        ({"loss": {"class_weights": "balanced"}}, (2936, 1280, 5), "linear"),
-        ({"augment": {"mixup": 0.2}}, (2936, 1280, 5), "gradient"),
-        ({"augment": {"views": 3}}, (2936, 1280, 5), "linear"),
-        ({"distill": {"run": "r"}}, (2936, 1280, 5), "gradient"),
-        ({"frozen": {"fit": "linear"}}, (58_000, 1280, 400), "gradient"),
-        ({}, (58_000, 1280, 400), "gradient"),
-    ],
-)
-def test_resolve_fit(values, sizes, fit):
-    recipe, reason = resolve_fit(Recipe.from_dict(values), *sizes)
-    assert recipe.frozen.fit == fit
-    assert (reason is not None) == (sizes[0] == 58_000)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +96,7 @@ def test_train_frozen_phase__linear_fit_honours_class_weights(rows):
 
 
 def test_train_frozen_phase__says_that_the_linear_fit_gave_way(rows, monkeypatch):
-    monkeypatch.setattr("budwood.training.phase.linear_fits", lambda *sizes: False)
+    monkeypatch.setattr("budwood.training.linear.linear_fits", lambda *sizes: False)
     notes = []
     result = train(rows, {"frozen": {"fit": "linear", "epochs": 1}}, note=notes.append)
     assert result.recipe.frozen.fit == "gradient"

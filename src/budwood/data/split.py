@@ -8,12 +8,32 @@ import numpy as np
 
 from budwood.data.manifest import Photo
 from budwood.errors import DataError
+from budwood.recipe import Recipe
 
 SPLITS = ("train", "validation", "test")
 
 
+def divide(photos: Sequence[Photo], recipe: Recipe) -> tuple[Photo, ...]:
+    """The photos that a recipe trains and measures on, each with a split: `assign_splits` and `take_some` as its [data]
+    and `split_seed` ask."""
+    settings, test = recipe.data, recipe.evaluate.test
+    fold = (settings.fold, settings.folds) if settings.folds else None
+    photos = assign_splits(photos, shares=settings.split, seed=recipe.split_seed, test=test, fold=fold)
+    if not test:
+        # Asked not to open a test split: one that the data bring is left closed.
+        photos = tuple(photo for photo in photos if photo.split != "test")
+    if settings.train_photos != "all":
+        photos = take_some(photos, settings.train_photos, seed=recipe.split_seed)
+    return tuple(photos)
+
+
 def assign_splits(
-    photos: Sequence[Photo], *, shares: Sequence[float] = (0.8, 0.1, 0.1), seed: int = 0, test: bool = True
+    photos: Sequence[Photo],
+    *,
+    shares: Sequence[float] = (0.8, 0.1, 0.1),
+    seed: int = 0,
+    test: bool = True,
+    fold: tuple[int, int] | None = None,
 ) -> tuple[Photo, ...]:
     """The photos, in the order given, each with a split.
 
@@ -27,19 +47,72 @@ def assign_splits(
         shares: shares of train, validation and test, each in [0, 1]; a share of 0 carves nothing.
         seed: the same seed and photos give the same split, whatever their order and wherever the folder lies.
         test: False carves no test split; test photos that the source brings keep theirs.
+        fold: (which, of how many): the test split is this part of k; the k parts of one seed share no photo and are all
+            photos together. Validation gets its share of the rest. Without a test split the part is validation.
 
     Raises:
-        DataError: a class has fewer separate photos (copies and groups count once) than there are splits to fill.
+        DataError: a class has fewer separate photos (copies and groups count once) than there are splits to fill; or
+            folds are asked for where the source brings the split that they would be.
     """
     given = {photo.split for photo in photos}
+    if fold is not None:
+        held_out = "test" if test else "validation"
+        if held_out in given:
+            raise DataError(
+                f"the data bring {held_out} photos of their own, so there is nothing to divide into {fold[1]} folds. "
+                "Leave out data.folds, or give the photos without splits"
+            )
+        photos = _hold_out(photos, fold, held_out, seed)
+        given = {*given, held_out}
     wanted = {"validation": shares[1], "test": shares[2] if test else 0.0}
     carved = {split: share for split, share in wanted.items() if share > 0 and split not in given}
     pool = [photo for photo in photos if photo.split in (None, "train")]
-    chosen = _divide(pool, {"train": 1.0 - sum(carved.values()), **carved}, seed)
+    chosen = _deal(pool, {"train": 1.0 - sum(carved.values()), **carved}, seed)
     return tuple(replace(photo, split=chosen.get(photo.name, photo.split)) for photo in photos)
 
 
-def _divide(photos: Sequence[Photo], shares: dict[str, float], seed: int) -> dict[str, str]:
+def take_some(photos: Sequence[Photo], number: int, *, seed: int = 0) -> tuple[Photo, ...]:
+    """The photos in the order given, with so many of the training photos: of each class its share, at least one.
+
+    With the same seed the photos of a smaller number are among those of a larger one, but for one a class where shares
+    are rounded. A number beyond what there is takes all.
+
+    Raises DataError where there are more classes than that.
+    """
+    train = sorted((photo for photo in photos if photo.split == "train"), key=lambda photo: photo.name)
+    if number >= len(train):
+        return tuple(photos)
+    counts = Counter(photo.label for photo in train)
+    if number < len(counts):
+        raise DataError(
+            f"data.train_photos = {number} is fewer than the {len(counts)} classes, each of which needs a photo to "
+            "learn from. Give a larger number"
+        )
+    rng = np.random.default_rng(seed)
+    order = [train[index] for index in rng.permutation(len(train))]
+    labels = sorted(counts)
+    shares = [counts[label] / len(train) for label in labels]
+    wanted = dict(zip(labels, _whole_shares(number, shares, rng), strict=True))
+    taken = set()
+    for photo in order:
+        if wanted[photo.label]:
+            wanted[photo.label] -= 1
+            taken.add(photo.name)
+    return tuple(photo for photo in photos if photo.split != "train" or photo.name in taken)
+
+
+def _hold_out(photos: Sequence[Photo], fold: tuple[int, int], split: str, seed: int) -> tuple[Photo, ...]:
+    which, number = fold
+    pool = [photo for photo in photos if photo.split in (None, "train")]
+    part = _deal(pool, {str(one): 1 / number for one in range(number)}, seed, "folds")
+    return tuple(
+        replace(photo, split=split) if part.get(photo.name) == str(which) else photo for photo in photos
+    )
+
+
+def _deal(
+    photos: Sequence[Photo], shares: dict[str, float], seed: int, what: str = "splits"
+) -> dict[str, str]:
     """Name to split. Large units go first, each where its classes lack most photos."""
     rng = np.random.default_rng(seed)
     photos = sorted(photos, key=lambda photo: (photo.label, photo.name))
@@ -57,7 +130,7 @@ def _divide(photos: Sequence[Photo], shares: dict[str, float], seed: int) -> dic
     if short:
         raise DataError(
             f"class {short[0]!r} has {waiting[short[0]]} separate photos (copies and groups count once), "
-            f"but {len(splits)} splits need one each: {', '.join(splits)}. Add photos or remove the class"
+            f"but {len(splits)} {what} need one each: {', '.join(splits)}. Add photos or remove the class"
         )
 
     chosen = {}

@@ -21,6 +21,8 @@ from jaxtyping import Float, Float32, Int
 
 from budwood.errors import DataError
 from budwood.progress import SILENT, Progress
+from budwood.recipe import Recipe
+from budwood.training.balance import class_weights
 
 MAX_BYTES = 2**30
 """Features above 1 GiB would need 3 GiB here, more than a laptop with 8 GB has to spare."""
@@ -166,6 +168,48 @@ def fit_linear(
     return LinearFit(kernel.astype(np.float32), bias.astype(np.float32), strength, path, seconds)
 
 
+def resolve_fit(recipe: Recipe, photos: int, features: int, classes: int) -> tuple[Recipe, str | None]:
+    """The recipe with `frozen.fit` decided, and a line that says why where the user could be surprised.
+
+    A linear fit that would need too much memory or time gives way to the gradient fit.
+    """
+    wanted, reason = recipe.frozen.fit, None
+    if wanted == "auto":
+        wanted = "gradient" if _needs_gradient(recipe) else "linear"
+    if wanted == "linear" and not linear_fits(photos, features, classes):
+        wanted = "gradient"
+        reason = (
+            f"{photos:,} photos x {features:,} features x {classes:,} classes are too many for the linear fit: "
+            "the head is trained by gradient steps instead"
+        )
+    return recipe.model_copy(update={"frozen": recipe.frozen.model_copy(update={"fit": wanted})}), reason
+
+
+def fit_as_asked(
+    recipe: Recipe,
+    features: Float32[np.ndarray, "n features"],
+    labels: Int[np.ndarray, "n"],
+    classes: Sequence[str],
+    *,
+    progress: Progress = SILENT,
+) -> LinearFit:
+    """`fit_linear` with the strengths, the folds and the class weights of a recipe.
+
+    Raises DataError as `fit_linear` does, and RecipeError where the weights are of other classes.
+    """
+    weights = class_weights(recipe.loss, labels, classes)[labels]
+    return fit_linear(
+        features,
+        labels,
+        len(classes),
+        strengths=recipe.frozen.strengths,
+        folds=recipe.frozen.folds,
+        seed=recipe.seed,
+        weights=None if recipe.loss.class_weights == "none" else weights,
+        progress=progress,
+    )
+
+
 def assign_folds(labels: Int[np.ndarray, "n"], folds: int, seed: int) -> Int[np.ndarray, "n"]:
     """The fold that holds out each photo, 0 to `folds` - 1, or -1 for a class's only photo.
 
@@ -298,3 +342,16 @@ def _standardise(features, rows, mean, scale) -> Float32[np.ndarray, "rows featu
         chosen = rows[first : first + ROWS_AT_A_TIME]
         x[first : first + ROWS_AT_A_TIME] = (features[chosen] - mean) / scale
     return x
+
+
+def _needs_gradient(recipe: Recipe) -> bool:
+    head, loss = recipe.head, recipe.loss
+    return bool(
+        head.hidden
+        or head.batch_norm
+        or head.dropout
+        or loss.label_smoothing
+        or loss.focal
+        or recipe.augment.mixup
+        or recipe.distill.run
+    )

@@ -1,23 +1,18 @@
-"""What gradient steps make smaller: losses, their targets and weights, and what the epochs are measured by.
+"""What gradient steps make smaller: losses, their targets, and what the epochs are measured by.
 
 Targets are shares of every class, one-hot where nothing is mixed; so label smoothing, focal loss, class weights and
 mixing work together, and for one logit as for one per class.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import keras
 import numpy as np
-from jaxtyping import Float32, Float64, Int
+from jaxtyping import Float32, Int
 from keras import ops
 
-from budwood.errors import RecipeError, did_you_mean
 from budwood.recipe import Distill, Loss
 
-NOTHING_TO_LEARN = (
-    "loss.class_weights gives every class of the training photos the weight 0, so there is nothing to learn. "
-    "Give at least one of them a weight above 0"
-)
 TOP = 5
 """Top-5 accuracy is told where there are more classes than this."""
 SMALLEST = float(np.finfo(np.float32).tiny)
@@ -111,48 +106,3 @@ def _single_logit_accuracy(target, logit):
 def one_hot(labels: Int[np.ndarray, "n"], num_classes: int) -> Float32[np.ndarray, "n classes"]:
     """Shares of the classes that are 1 for the label and 0 elsewhere."""
     return np.eye(num_classes, dtype=np.float32)[labels]
-
-
-def class_weights(
-    loss: Loss, labels: Int[np.ndarray, "n"], classes: Sequence[str]
-) -> Float64[np.ndarray, "classes"]:
-    """The weight of each class, whose mean over the training photos is 1.
-
-    Args:
-        loss: of it `class_weights`. "balanced" gives n / (classes * count), as scikit-learn does.
-        labels: class numbers of the training photos.
-        classes: their names, in order.
-
-    Raises:
-        RecipeError: a class that is not among the data's, or nothing but weights of 0.
-
-    >>> class_weights(Loss(class_weights="balanced"), np.array([0, 0, 0, 1]), ["daisy", "tulip"]).round(2).tolist()
-    [0.67, 2.0]
-    """
-    refuse_unknown_classes(loss, classes)
-    counts = np.bincount(labels, minlength=len(classes))
-    if loss.class_weights == "none":
-        return np.ones(len(classes))
-    if loss.class_weights == "balanced":
-        # A class without a photo has no say, whatever its weight.
-        weights = 1 / np.maximum(counts, 1)
-    else:
-        weights = np.array([loss.class_weights.get(name, 1.0) for name in classes])
-    total = weights @ counts
-    if not total:
-        raise RecipeError(NOTHING_TO_LEARN)
-    return weights * counts.sum() / total
-
-
-def refuse_unknown_classes(loss: Loss, classes: Sequence[str]) -> None:
-    """Raises RecipeError where `loss.class_weights` names a class that the data do not have."""
-    if isinstance(loss.class_weights, str):
-        return
-    for name in loss.class_weights:
-        if name not in classes:
-            raise RecipeError(
-                f"loss.class_weights names a class `{name}` that the data do not have."
-                f"{did_you_mean(name, classes)} The classes are: {', '.join(classes)}"
-            )
-    if all(loss.class_weights.get(name, 1.0) == 0 for name in classes):
-        raise RecipeError(NOTHING_TO_LEARN)

@@ -15,6 +15,7 @@ from budwood.features.cut import cut
 from budwood.features.store import Rows
 from budwood.progress import SILENT, Progress
 from budwood.recipe import Recipe
+from budwood.training.balance import refuse_unknown_classes
 from budwood.training.checkpoints import Checkpoints
 from budwood.training.feed import Feed
 from budwood.training.heads import (
@@ -25,9 +26,8 @@ from budwood.training.heads import (
     refuse_bad_head,
     to_logits,
 )
-from budwood.training.linear import fit_linear, linear_fits
+from budwood.training.linear import fit_as_asked, resolve_fit
 from budwood.training.loop import Fitted, fit
-from budwood.training.losses import class_weights, refuse_unknown_classes
 from budwood.training.optimizers import make_optimizer
 from budwood.training.unfreeze import Unfrozen
 from budwood.training.validate import validate
@@ -59,23 +59,6 @@ class PhaseResult:
     def best_val_loss(self) -> float:
         """Validation loss of the weights that were kept."""
         return min(row["val_loss"] for row in self.history)
-
-
-def resolve_fit(recipe: Recipe, photos: int, features: int, classes: int) -> tuple[Recipe, str | None]:
-    """The recipe with `frozen.fit` decided, and a line that says why where the user could be surprised.
-
-    A linear fit that would need too much memory or time gives way to the gradient fit.
-    """
-    wanted, reason = recipe.frozen.fit, None
-    if wanted == "auto":
-        wanted = "gradient" if _needs_gradient(recipe) else "linear"
-    if wanted == "linear" and not linear_fits(photos, features, classes):
-        wanted = "gradient"
-        reason = (
-            f"{photos:,} photos x {features:,} features x {classes:,} classes are too many for the linear fit: "
-            "the head is trained by gradient steps instead"
-        )
-    return recipe.model_copy(update={"frozen": recipe.frozen.model_copy(update={"fit": wanted})}), reason
 
 
 def refuse_bad_settings(recipe: Recipe, photos: int, features: int, classes: Sequence[str]) -> None:
@@ -219,19 +202,8 @@ def train_finetune_phase(
 
 
 def _linear(recipe, train, train_labels, validation, validation_labels, classes, progress) -> PhaseResult:
-    settings = recipe.frozen
     features = train[:]
-    weights = class_weights(recipe.loss, train_labels, classes)[train_labels]
-    found = fit_linear(
-        features,
-        train_labels,
-        len(classes),
-        strengths=settings.strengths,
-        folds=settings.folds,
-        seed=recipe.seed,
-        weights=None if recipe.loss.class_weights == "none" else weights,
-        progress=progress,
-    )
+    found = fit_as_asked(recipe, features, train_labels, classes, progress=progress)
     layers = linear_layers(found, recipe.head, recipe.seed)
     model = head_model(to_logits(layers), features.shape[1])
     row = {
@@ -261,19 +233,6 @@ def _of_gradient(fitted: Fitted, layers: list, recipe: Recipe, model: keras.Mode
 
 def _trainable_parameters(model: keras.Model) -> int:
     return sum(math.prod(weight.shape) for weight in model.trainable_weights)
-
-
-def _needs_gradient(recipe: Recipe) -> bool:
-    head, loss = recipe.head, recipe.loss
-    return bool(
-        head.hidden
-        or head.batch_norm
-        or head.dropout
-        or loss.label_smoothing
-        or loss.focal
-        or recipe.augment.mixup
-        or recipe.distill.run
-    )
 
 
 def _refuse_cutmix_of_vectors(recipe: Recipe) -> None:

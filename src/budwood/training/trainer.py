@@ -11,12 +11,12 @@ from keras import ops
 
 from budwood.progress import Stage
 from budwood.recipe import Augment, Distill, Finetune, Frozen, Loss
+from budwood.training.balance import class_weights
 from budwood.training.checkpoints import Arrays
 from budwood.training.feed import Feed
 from budwood.training.folding import fold_batch_norm
 from budwood.training.losses import (
     Distillation,
-    class_weights,
     make_loss,
     make_metrics,
     one_hot,
