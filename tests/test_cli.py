@@ -25,6 +25,7 @@ COMMANDS = [
     "predict",
     "evaluate",
     "compare",
+    "study",
     "report",
     "backbones",
     "recipes",
@@ -457,3 +458,29 @@ def test_train__ctrl_c_keeps_what_was_computed(colours, tmp_path, own_cache):
     features = read_json(tmp_path / "run" / "run.json")["features"]
     assert features["found"] > 0 and features["computed"] > 0
     assert features["found"] + features["computed"] == 42
+
+
+def test_study__table_and_words_or_json(call, session_colours, tmp_path):
+    common = [str(session_colours), "--recipes", "frozen-linear", "--set", "data.size=64", "--quiet"]
+    common += ["--set", "evaluate.resamples=200", "--grid", "frozen.folds=[3, 4]", "-o", str(tmp_path / "s")]
+    status, out, err = call("study", *common, "--seeds", "2")
+    assert status == 0 and not err
+    assert "frozen-linear, frozen.folds=3" in out and "test photos were looked at 4 times" in out
+    status, out, err = call("study", *common, "--seeds", "2", "--resume", "--json")
+    assert status == 0 and json.loads(out)["looks_at_test"] == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--grid", "frozen.folds=[]"], "the list is empty"),
+        (["--seeds", "x"], "give how many"),
+        (["--sizes", "few"], "give numbers of training photos"),
+        (["--recipes", "frozen-liner"], "Did you mean frozen-linear"),
+        (["--backbones", "mobilnet"], "mobilnet"),
+    ],
+)
+def test_study__wrong_requests(call, session_colours, tmp_path, arguments, words):
+    status, out, err = call("study", str(session_colours), "-o", str(tmp_path / "s"), "--quiet", *arguments)
+    assert status != 0 and one_line(err) and words in err and not out
+    assert not (tmp_path / "s").exists()

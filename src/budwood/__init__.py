@@ -19,6 +19,7 @@ __version__ = "0.1.0"
 # Loaded on first use: `import budwood` and `budwood --help` load no TensorFlow.
 _HOMES = {
     "train": "budwood.pipeline",
+    "study": "budwood.studies.study",
     "load": "budwood.run",
     "Run": "budwood.run",
     "Prediction": "budwood.run",
@@ -26,7 +27,7 @@ _HOMES = {
     "BudwoodError": "budwood.errors",
     "TransferClassifier": "budwood.estimator",
 }
-__all__ = ["BudwoodError", "Prediction", "Recipe", "Run", "TransferClassifier", "load", "train"]
+__all__ = ["BudwoodError", "Prediction", "Recipe", "Run", "TransferClassifier", "load", "study", "train"]
 
 if TYPE_CHECKING:
     from budwood.errors import BudwoodError
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from budwood.pipeline import train
     from budwood.recipe import Recipe
     from budwood.run import Prediction, Run, load
+    from budwood.studies.study import study
 
 
 def __getattr__(name: str):

@@ -285,6 +285,84 @@ def compare(
 
 
 @app.command()
+def study(
+    data: Data,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Directory of the study.")],
+    recipes: Annotated[str, typer.Option(metavar="A,B", help="Shipped recipes or TOML files.")] = "auto",
+    backbones: Annotated[
+        str | None, typer.Option(metavar="X,Y", help="Each recipe on each; + joins several side by side.")
+    ] = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SECTION.KEY=[V,W]", help="Values of a recipe key; of several, every combination."
+        ),
+    ] = None,
+    sizes: Annotated[
+        str | None, typer.Option(metavar="50,100,all", help="Numbers of training photos: would more help?")
+    ] = None,
+    seeds: Annotated[
+        str, typer.Option(metavar="N", help="How many random splits, or which: 100-104, or 3,7.")
+    ] = "5",
+    folds: Annotated[int, typer.Option(min=0, max=20, help="k-fold instead of random splits.")] = 0,
+    weights: Annotated[
+        list[str] | None, typer.Option(metavar="[BACKBONE=]FILE", help="Weights files of the backbones.")
+    ] = None,
+    settings: Settings = None,
+    no_test: Annotated[
+        bool, typer.Option("--no-test", help="Open no test split: compare on validation photos.")
+    ] = False,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Trials at a time; one for every two cores.")
+    ] = None,
+    keep_models: Annotated[
+        bool, typer.Option("--keep-models", help="Keep the model of every trial.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on: complete trials stay, failed ones are tried again.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the study in the directory.")
+    ] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compare recipes over many trainings, and say how sure the differences are.
+
+    Every combination of recipe, backbone, grid value, number of photos and seed is trained in a process of its own.
+    Exit status 1 where one failed.
+    """
+    from budwood.studies.plan import parse_seeds, parse_sizes
+    from budwood.studies.study import study as run_study
+
+    results = run_study(
+        data if not str(data).startswith("tfds:") else str(data),
+        output,
+        recipes=[name.strip() for name in recipes.split(",") if name.strip()],
+        backbones=[name.strip() for name in (backbones or "").split(",") if name.strip()],
+        grid=grid or [],
+        sizes=parse_sizes(sizes) if sizes is not None else [],
+        seeds=parse_seeds(seeds),
+        folds=folds,
+        settings=settings or [],
+        weights=weights or [],
+        test=not no_test,
+        jobs=jobs,
+        keep_models=keep_models,
+        overwrite=overwrite,
+        resume=resume,
+        progress=_progress(quiet, as_json),
+        command=shlex.join(["budwood", *sys.argv[1:]]),
+    )
+    if as_json:
+        _print_json(results.to_json())
+    else:
+        print(results.as_text())
+    if results.failures:
+        raise typer.Exit(1)
+
+
+@app.command()
 def augment(
     data: Data,
     sheet: Annotated[Path, typer.Option("--output", "-o", metavar="PNG", help="Where to write the sheet.")],

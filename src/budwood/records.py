@@ -25,12 +25,17 @@ HISTORY = [
 def write_data(folder: Path, checked: Check, photos: Sequence[Photo]) -> dict[str, Any]:
     """Writes `check.json` and `split.csv`; returns what tells this `split.csv` from a damaged one."""
     write_json(folder / "check.json", checked.to_json())
+    write_split(folder, photos)
+    return {"sha256": sha256_of(folder / "split.csv")}
+
+
+def write_split(folder: Path, photos: Sequence[Photo]) -> None:
+    """`split.csv`: who is in which split."""
     write_csv(
         folder / "split.csv",
         ["name", "label", "split", "sha256", "width", "height"],
         [[photo.name, photo.label, photo.split, photo.sha256, photo.width, photo.height] for photo in photos],
     )
-    return {"sha256": sha256_of(folder / "split.csv")}
 
 
 def refuse_other_photos(folder: Path, photos: Sequence[Photo]) -> None:

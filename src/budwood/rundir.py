@@ -71,7 +71,7 @@ class RunDirectory:
 
         A complete run that is overwritten goes only when the new one is complete; it comes back when that fails.
         """
-        with _lock(self.folder), _mend_disk_errors(self.folder):
+        with lock(self.folder), _mend_disk_errors(self.folder):
             self.refuse_unless_free(overwrite=overwrite, resume=resume)
             _set_aside(self.folder, keep=RESUMED if resume and not overwrite else ())
             _make(self.folder)
@@ -131,7 +131,7 @@ def next_free(parent: Path, stem: str) -> Path:
 
 
 @contextmanager
-def _lock(folder: Path) -> Iterator[None]:
+def lock(folder: Path, what: str = "training") -> Iterator[None]:
     # The lock lies in the cache, so that a run holds nothing but results.
     locks = cache_dir() / "locks"
     locks.mkdir(exist_ok=True)
@@ -141,7 +141,7 @@ def _lock(folder: Path) -> Iterator[None]:
         lock.acquire()
     except filelock.Timeout:
         raise RunError(
-            f"{folder} is in use by another training. Wait for it, or give another directory"
+            f"{folder} is in use by another {what}. Wait for it, or give another directory"
         ) from None
     try:
         yield

@@ -13,6 +13,7 @@ from budwood.evaluation.statistics import (
     mean_interval,
     paired_bootstrap,
     paired_difference,
+    paired_permutation,
     photos_needed,
     resampled_sums,
     wilson_interval,
@@ -135,6 +136,25 @@ def test_corrected_resampled_t__equal_differences_have_no_width():
     assert corrected_resampled_t([0.0, 0.0], 8, 1)[3] == 1.0
     with pytest.raises(ValueError, match="two splits"):
         corrected_resampled_t([0.1], 8, 1)
+
+
+def test_paired_permutation__of_single_trainings_is_the_sign_test():
+    a, b = np.zeros(40), np.zeros(40)
+    a[:9] = b[9:12] = 1.0
+    expected = stats.binomtest(9, 12).pvalue
+    assert paired_permutation(a, b) == pytest.approx(expected, abs=0.01)
+    assert paired_permutation(a, a) == 1.0
+
+
+def test_paired_permutation__calls_equal_things_different_no_more_often_than_it_may():
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(300):
+        ease = rng.random(60)
+        shares = [(rng.random((3, 60)) < ease).mean(axis=0) for _ in range(2)]
+        found.append(paired_permutation(*shares, resamples=399) < 0.05)
+    # 5 % of 300, and three standard errors.
+    assert np.mean(found) < 0.09
 
 
 @pytest.mark.parametrize(("only_a", "only_b"), [(0.04, 0.02), (0.06, 0.01), (0.10, 0.07)])

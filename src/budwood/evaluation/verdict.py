@@ -92,6 +92,51 @@ def compare_models(
     )
 
 
+def compare_means(
+    name_a: str,
+    name_b: str,
+    difference: float,
+    interval: tuple[float, float],
+    p: float,
+    *,
+    where: str,
+    photos: str,
+    needed: int | None,
+) -> str:
+    """Which of two recipes is better, from several trainings of each, in words.
+
+    Args:
+        name_a, name_b: of the recipes.
+        difference: mean accuracy of a minus that of b, in [-1, 1].
+        interval: its lower and upper end.
+        p: of no difference, adjusted where several pairs are compared.
+        where: over what the mean was taken, such as "5 splits".
+        photos: what photos they were measured on, such as "test".
+        needed: photos that would tell a difference of this size; None where there is none.
+
+    >>> compare_means("B3", "B0", 0.019, (0.004, 0.033), 0.02, where="5 splits", photos="test", needed=500)
+    'B3 is better than B0 by 1.9 points (95 % interval 0.4 to 3.3, p = 0.02, 5 splits).'
+    """
+    low, high = interval
+    if difference < 0:
+        difference, low, high, name_a, name_b = -difference, -high, -low, name_b, name_a
+    gap, least, most = _points(difference, low, high)
+    if low > 0 and p < LEVEL:
+        return (
+            f"{name_a} is better than {name_b} by {gap} points "
+            f"(95 % interval {least} to {most}, {_chance(p)}, {where})."
+        )
+    ending = (
+        "both are right equally often"
+        if needed is None or not difference
+        else f"about {needed:,} {photos} photos would be needed to tell a difference of this size"
+    )
+    return (
+        f"Cannot tell {name_a} from {name_b}: the difference is between {least} and {most} points "
+        f"(95 % interval, {_chance(p)}, {where}); {ending}."
+    )
+
+
 def _chance(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -211,10 +211,9 @@ def _linear(recipe, train, train_labels, validation, validation_labels, classes,
         **validate(model, features, train_labels).row(prefix=""),
         **validate(model, validation, validation_labels, calibrate=True).row(),
     }
-    path = {"chosen": found.strength, "path": [asdict(point) for point in found.path]}
-    return PhaseResult(
-        layers, recipe, [row], 1, found.seconds, _trainable_parameters(model), row["temperature"], path
-    )
+    parameters = _trainable_parameters(model)
+    path = found.to_json()
+    return PhaseResult(layers, recipe, [row], 1, found.seconds, parameters, row["temperature"], path)
 
 
 def _of_gradient(fitted: Fitted, layers: list, recipe: Recipe, model: keras.Model) -> PhaseResult:

@@ -1,0 +1,64 @@
+"""The features that the linear trials of a study stand on, computed once by a process that has Keras.
+
+python -m budwood.studies.features DATA STUDY     for the recipes in features-wanted.json
+"""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from budwood.errors import BudwoodError
+from budwood.files import read_json, write_json
+from budwood.recipe import Recipe
+from budwood.studies.light import FEATURES, features_key, read_photos
+from budwood.studies.trial import die_with_parent
+from budwood.terminal import load_keras
+
+WANTED = "features-wanted.json"
+
+
+def compute(data: str, study: Path) -> None:
+    """Puts into the store what is missing there, and writes down where it lies."""
+    from budwood.backbones.registry import get_backbone
+    from budwood.data.sources import read_source
+    from budwood.pipeline import resolve
+    from budwood.progress import choose_progress
+    from budwood.training.trunks import build_trunks, open_features
+
+    images = {photo.name: photo.image for photo in read_source(data).photos}
+    _, listed, _ = read_photos(study)
+    photos = [replace(photo, image=images[photo.name]) for photo in listed]
+    found: dict[str, Any] = {}
+    for values in read_json(study / WANTED):
+        asked = Recipe.from_dict(values)
+        backbones = [get_backbone(name) for name in asked.backbone.names]
+        recipe, sizes = resolve(asked, backbones)
+        with open_features(build_trunks(recipe, backbones, sizes), recipe, choose_progress()) as (_, exact):
+            extraction = exact.compute(photos)
+            part = exact.parts[0]
+            found[features_key(asked)] = {
+                "fingerprint": part.fingerprint,
+                "features": part.shape[0],
+                "size": part.size,
+                "computed": extraction.num_computed,
+                "failed": extraction.failed,
+            }
+        write_json(study / FEATURES, found)
+
+
+def main() -> None:
+    data, study = sys.argv[1:]
+    die_with_parent()
+    load_keras()
+    try:
+        compute(data, Path(study))
+    except BudwoodError as error:
+        # For the study to read.
+        print(json.dumps({"error": str(error)}))
+        sys.exit(3)
+
+
+if __name__ == "__main__":
+    main()

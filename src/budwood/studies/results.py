@@ -1,0 +1,363 @@
+"""What a study came to: each configuration with its spread and interval, every pair with its test, and in words."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from budwood.errors import RunError
+from budwood.evaluation.statistics import (
+    corrected_resampled_t,
+    holm,
+    mean_interval,
+    paired_bootstrap,
+    paired_difference,
+    paired_permutation,
+    photos_needed,
+    wilson_interval,
+)
+from budwood.evaluation.verdict import compare_means
+from budwood.files import read_csv, read_json
+from budwood.report.words import count, duration, percent, shown
+from budwood.studies.curve import Curve, fit_curve
+from budwood.studies.trial import Place
+
+METHODS = {
+    "split": "corrected resampled t-test over random splits (Nadeau and Bengio 2003)",
+    "fold": "corrected resampled t-test over folds (Nadeau and Bengio 2003)",
+    "shared": "exchange within photos (Fisher 1935) and percentile bootstrap over photos (Efron 1979)",
+    "one": "McNemar's exact test (1947); adjusted Wald interval of Bonett and Price (2012)",
+}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A trial that is complete."""
+
+    unit: str
+    validation: dict[str, Any]
+    test: dict[str, Any] | None
+    seconds: float
+    train_photos: int
+    correct: dict[str, dict[str, bool]]
+    """By split, of each photo whether it was classified correctly."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An accuracy over the trials of a configuration, in [0, 1]."""
+
+    mean: float
+    spread: float | None
+    """Standard deviation between trials."""
+    low: float
+    high: float
+    photos: int
+    """Measured on in one trial."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One configuration."""
+
+    name: str
+    complete: int
+    planned: int
+    validation: Estimate | None
+    validation_loss: float | None
+    test: Estimate | None
+    seconds: float | None
+    """Of one trial, in the mean."""
+    train_photos: float | None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two configurations on what both were measured on."""
+
+    a: str
+    b: str
+    difference: float
+    """Mean accuracy of a minus that of b, in [-1, 1]."""
+    low: float
+    high: float
+    p: float
+    p_adjusted: float
+    """For the number of pairs (Holm 1979)."""
+    trials: int
+    method: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Results:
+    """A study read from its directory."""
+
+    folder: Path
+    varied: str
+    split: str
+    """On which photos the pairs were compared: "test", or "validation" where no test split was opened."""
+    summaries: list[Summary]
+    """The best first, by validation loss."""
+    pairs: list[Pair]
+    curves: list[Curve]
+    failures: dict[str, str]
+    """Of each trial that failed, why."""
+    looks: int
+    """How often a test split was looked at: once by every trial."""
+
+    @property
+    def best(self) -> str | None:
+        """The configuration with the lowest validation loss among those whose trials are all complete."""
+        whole = [one for one in self.summaries if one.complete == one.planned]
+        return whole[0].name if whole else None
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of results.json."""
+        return {
+            "varied": self.varied,
+            "split": self.split,
+            "best": self.best,
+            "configurations": [asdict(one) for one in self.summaries],
+            "pairs": [asdict(one) for one in self.pairs],
+            "curves": [one.to_json() for one in self.curves],
+            "failures": self.failures,
+            "looks_at_test": self.looks,
+        }
+
+    def as_text(self) -> str:
+        """A table and sentences."""
+        return "\n".join([*_table(self), "", *_sentences(self)])
+
+    def __repr__(self) -> str:
+        return self.as_text()
+
+
+def validation_of(run: Path) -> tuple[int, float]:
+    """Number of validation photos and accuracy of a finished trial."""
+    found = read_json(run / "metrics.json")["validation"]
+    return int(found["n"]), float(found["accuracy"])
+
+
+def read_results(folder: Path) -> Results:
+    """What the trials of a study say, as far as they are complete.
+
+    Raises RunError where the folder holds no study.
+    """
+    try:
+        info = read_json(folder / "study.json")
+        names, varied = info["trials"], info["varied"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"{folder} is no study: {error}. Give the directory that `budwood study -o` wrote"
+        ) from error
+    trials: dict[str, list[Measured]] = {one["name"]: [] for one in info["configurations"]}
+    planned = dict.fromkeys(trials, 0)
+    failures = {}
+    for name in names:
+        place = Place(folder, name)
+        found = place.read()
+        configuration = found.get("configuration", "?")
+        planned[configuration] = planned.get(configuration, 0) + 1
+        if found.get("state") == "complete":
+            trials.setdefault(configuration, []).append(_measured(place, found))
+        elif found.get("state") == "failed":
+            failures[f"{configuration}, {found.get('unit')}"] = str(found.get("error"))
+    has_test = all(one.test for some in trials.values() for one in some)
+    split = "test" if has_test else "validation"
+    summaries = [_summary(name, some, planned[name]) for name, some in trials.items()]
+    summaries.sort(key=lambda one: (one.validation_loss is None, one.validation_loss, one.name))
+    order = [one.name for one in summaries if one.complete]
+    return Results(
+        folder=folder,
+        varied=varied,
+        split=split,
+        summaries=summaries,
+        pairs=_pairs(order, trials, varied, split),
+        curves=_curves(info["configurations"], trials, split),
+        failures=failures,
+        looks=sum(1 for some in trials.values() for one in some if one.test),
+    )
+
+
+def _measured(place: Place, found: dict[str, Any]) -> Measured:
+    metrics = read_json(place.run / "metrics.json")
+    correct: dict[str, dict[str, bool]] = {"validation": {}, "test": {}}
+    for row in read_csv(place.run / "predictions.csv"):
+        correct[row["split"]][row["name"]] = row["correct"] == "1"
+    train = sum(row["split"] == "train" for row in read_csv(place.run / "split.csv"))
+    return Measured(
+        found["unit"], metrics["validation"], metrics["test"], float(found["seconds"]), train, correct
+    )
+
+
+def _summary(name: str, trials: Sequence[Measured], planned: int) -> Summary:
+    if not trials:
+        return Summary(name, 0, planned, None, None, None, None, None)
+    return Summary(
+        name,
+        len(trials),
+        planned,
+        _estimate(trials, "validation"),
+        float(np.mean([one.validation["loss"] for one in trials])),
+        _estimate(trials, "test") if all(one.test for one in trials) else None,
+        float(np.mean([one.seconds for one in trials])),
+        float(np.mean([one.train_photos for one in trials])),
+    )
+
+
+def _estimate(trials: Sequence[Measured], split: str) -> Estimate:
+    measured = [one.validation if split == "validation" else one.test or {} for one in trials]
+    values, n = [one["accuracy"] for one in measured], int(measured[0]["n"])
+    mean = float(np.mean(values))
+    spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    if len({frozenset(one.correct[split]) for one in trials}) == 1:
+        # The same photos every time: what is not known of them does not grow less with the trainings.
+        low, high = wilson_interval(round(mean * n), n)
+    else:
+        _, low, high = mean_interval(values)
+    return Estimate(mean, spread, max(0.0, low), min(1.0, high), n)
+
+
+def _pairs(order: Sequence[str], trials: dict[str, list[Measured]], varied: str, split: str) -> list[Pair]:
+    found = []
+    for a, b in combinations(order, 2):
+        ones, others = ({one.unit: one for one in trials[name]} for name in (a, b))
+        units = [unit for unit in ones if unit in others]
+        if units:
+            both = [(ones[unit], others[unit]) for unit in units]
+            found.append((a, b, len(units), *_compare(both, varied, split)))
+    adjusted = holm([p for *_, p, _, _ in found]) if found else []
+    pairs = []
+    for (a, b, number, difference, low, high, p, method, needed), p_adjusted in zip(
+        found, adjusted, strict=True
+    ):
+        words = compare_means(
+            shown(a),
+            shown(b),
+            difference,
+            (low, high),
+            p_adjusted,
+            where=count(number, varied),
+            photos=split,
+            needed=needed,
+        )
+        pairs.append(Pair(a, b, difference, low, high, p, p_adjusted, number, METHODS[method], words))
+    return pairs
+
+
+def _compare(
+    both: Sequence[tuple[Measured, Measured]], varied: str, split: str
+) -> tuple[float, float, float, float, str, int | None]:
+    """Difference, interval, p, method and photos needed."""
+    photos = [sorted(one.correct[split].keys() & other.correct[split].keys()) for one, other in both]
+    rights = [
+        (
+            np.array([one.correct[split][name] for name in names], bool),
+            np.array([other.correct[split][name] for name in names], bool),
+        )
+        for (one, other), names in zip(both, photos, strict=True)
+    ]
+    only_a = float(np.mean([(a & ~b).mean() for a, b in rights]))
+    only_b = float(np.mean([(b & ~a).mean() for a, b in rights]))
+    needed = photos_needed(only_a, only_b)
+    differences = [float(a.mean() - b.mean()) for a, b in rights]
+    shared = all(names == photos[0] for names in photos)
+    # Equal differences say nothing of how they vary: then one trial's photos do.
+    if len(both) == 1 or (not shared and np.ptp(differences) == 0):
+        pair = paired_difference(*rights[0])
+        return pair.difference, pair.low, pair.high, pair.p, "one", needed
+    if shared:
+        share_a, share_b = (np.mean([right[side] for right in rights], axis=0) for side in (0, 1))
+        low, high = paired_bootstrap(share_a, share_b)
+        return (
+            float((share_a - share_b).mean()),
+            low,
+            high,
+            paired_permutation(share_a, share_b),
+            "shared",
+            needed,
+        )
+    num_train = int(np.mean([one.train_photos for one, _ in both]))
+    num_test = int(np.mean([len(names) for names in photos]))
+    mean, low, high, p = corrected_resampled_t(differences, num_train, num_test)
+    return mean, low, high, p, varied, needed
+
+
+def _curves(
+    configurations: Sequence[dict[str, Any]], trials: dict[str, list[Measured]], split: str
+) -> list[Curve]:
+    """Of every configuration that was tried with several numbers of training photos."""
+    by_base: dict[str, list[Measured]] = {}
+    sizes: dict[str, set] = {}
+    for given in configurations:
+        base = given["name"].removesuffix(f", {given['photos']} photos")
+        by_base.setdefault(base, []).extend(trials[given["name"]])
+        sizes.setdefault(base, set()).add(given["photos"])
+    curves = []
+    for base, some in by_base.items():
+        if len(sizes[base]) > 1 and some:
+            points: dict[int, list[float]] = {}
+            for one in some:
+                judged = one.test if split == "test" and one.test else one.validation
+                # Sizes that differ by rounding alone are one.
+                near = [n for n in points if abs(n - one.train_photos) <= 0.01 * n]
+                points.setdefault((near or [one.train_photos])[0], []).append(judged["accuracy"])
+            curves.append(fit_curve(base, points))
+    return curves
+
+
+def _table(results: Results) -> list[str]:
+    header = ["configuration", "trials", "validation", "loss", "spread"]
+    header += ["test", "spread"] if results.split == "test" else []
+    rows = [[*header, "a trial"]]
+    for one in results.summaries:
+        cells = [
+            shown(one.name),
+            f"{one.complete} of {one.planned}" if one.complete < one.planned else str(one.planned),
+        ]
+        cells += [
+            _figure(one.validation),
+            "-" if one.validation_loss is None else f"{one.validation_loss:.3f}",
+        ]
+        cells.append(_spread(one.validation))
+        if results.split == "test":
+            cells += [_figure(one.test), _spread(one.test)]
+        rows.append([*cells, "-" if one.seconds is None else duration(one.seconds)])
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+
+
+def _figure(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return "-"
+    text = f"{percent(estimate.mean)} ({100 * estimate.low:.1f} to {100 * estimate.high:.1f})"
+    return text.replace("\u00a0", " ")
+
+
+def _spread(estimate: Estimate | None) -> str:
+    return "-" if estimate is None or estimate.spread is None else f"{100 * estimate.spread:.1f}"
+
+
+def _sentences(results: Results) -> list[str]:
+    lines = []
+    if results.best is not None:
+        lines.append(f"Lowest validation loss: {shown(results.best)}.")
+        lines += [pair.words for pair in results.pairs if results.best in (pair.a, pair.b)]
+    lines += [curve.words for curve in results.curves]
+    if results.split == "test" and results.looks:
+        lines.append(
+            f"The test photos were looked at {count(results.looks, 'time')}, once by every trial; the choice above is "
+            "made on validation photos."
+        )
+    elif results.summaries:
+        lines.append(
+            "No test photo was looked at. Validation photos also chose the epoch and the phase of each trial."
+        )
+    lines += [f"Failed: {shown(name)}: {shown(why)}" for name, why in results.failures.items()]
+    return lines

@@ -1,0 +1,220 @@
+import numpy as np
+import pytest
+
+from budwood.errors import RunError
+from budwood.evaluation.statistics import corrected_resampled_t, holm, wilson_interval
+from budwood.files import write_csv, write_json
+from budwood.studies.results import read_results
+from budwood.studies.trial import Place
+
+TRAIN, TEST = 160, 100
+
+
+class Made:
+    """A study whose trials were right on photos as told."""
+
+    def __init__(self, folder, varied="split"):
+        self.folder, self.varied = folder, varied
+        self.trials, self.configurations = [], []
+        (folder / "trials").mkdir(parents=True)
+
+    def add(self, configuration, unit, right, *, photos=None, error=None, train=TRAIN, size=None, loss=0.3):
+        name = f"{configuration} {unit}".replace(" ", "-").replace(",", "")
+        place = Place(self.folder, name)
+        self.trials.append(name)
+        if {"name": configuration, "photos": size} not in self.configurations:
+            self.configurations.append({"name": configuration, "photos": size})
+        state = "failed" if error else "complete"
+        write_json(
+            place.spec,
+            {"configuration": configuration, "unit": unit, "state": state, "error": error, "seconds": 1.5},
+        )
+        if error is None:
+            self._write_run(place, unit, np.asarray(right, bool), photos, train, loss)
+        write_json(
+            self.folder / "study.json",
+            {"varied": self.varied, "trials": self.trials, "configurations": self.configurations},
+        )
+
+    def _write_run(self, place, unit, right, photos, train, loss):
+        place.run.mkdir()
+        names = photos or [f"{unit}/{number}" for number in range(len(right))]
+        splits = ["validation"] + (["test"] if self.has_test else [])
+        rows = [
+            [f"{name}-{split}", split, int(ok)]
+            for split in splits
+            for name, ok in zip(names, right, strict=True)
+        ]
+        write_csv(place.run / "predictions.csv", ["name", "split", "correct"], rows)
+        write_csv(place.run / "split.csv", ["name", "split"], [[str(n), "train"] for n in range(train)])
+        figures = {"n": len(right), "accuracy": float(right.mean()), "loss": loss}
+        write_json(
+            place.run / "metrics.json",
+            {"validation": figures, "test": figures if self.has_test else None},
+        )
+
+    has_test = True
+
+
+def rights(share, rng, n=TEST):
+    return rng.random(n) < share
+
+
+@pytest.fixture
+def made(tmp_path):
+    return Made(tmp_path / "study")
+
+
+def fill(made, shares, *, units=6, n=TEST, photos=None, seed=0):
+    """Trials of some configurations; where a photo is easy it is so for all of them."""
+    rng = np.random.default_rng(seed)
+    easy = rng.random((units, n))
+    for number in range(units):
+        for name, share in shares.items():
+            hard = easy[0 if photos else number] * 0.8 + rng.random(n) * 0.2
+            made.add(name, f"{made.varied} {number}", hard < share, photos=photos, loss=1 - share)
+
+
+def pair_of(results, a, b):
+    return next(pair for pair in results.pairs if {pair.a, pair.b} == {a, b})
+
+
+def test_read_results__a_better_recipe_is_called_better_and_the_worse_named_second(made):
+    fill(made, {"bad": 0.6, "good": 0.9})
+    found = read_results(made.folder)
+    (pair,) = found.pairs
+    assert found.best == "good"
+    assert pair.words.startswith("good is better than bad by ")
+    assert "6 splits" in pair.words
+    # What `fill` draws from: 96.9 and 62.5 %.
+    assert 0 < pair.low < 0.344 < pair.high
+
+
+def test_read_results__equal_recipes_cannot_be_told_apart(made):
+    fill(made, {"a": 0.85, "b": 0.85})
+    (pair,) = read_results(made.folder).pairs
+    assert pair.words.startswith("Cannot tell ")
+    assert pair.low < 0 < pair.high
+    assert pair.p > 0.05
+
+
+def test_read_results__is_the_corrected_test_of_the_differences(made):
+    fill(made, {"a": 0.85, "b": 0.8})
+    found = read_results(made.folder)
+    (pair,) = found.pairs
+    a, b = (
+        np.array([row.mean() for row in np.split(of, 6)])
+        for of in (read_correct(made, pair.a), read_correct(made, pair.b))
+    )
+    expected = corrected_resampled_t(list(a - b), TRAIN, TEST)
+    assert (pair.difference, pair.low, pair.high, pair.p) == pytest.approx(expected)
+
+
+def read_correct(made, configuration):
+    from budwood.files import read_csv
+
+    return np.array(
+        [
+            row["correct"] == "1"
+            for number in range(6)
+            for row in read_csv(
+                made.folder / "trials" / f"{configuration}-split-{number}" / "predictions.csv"
+            )
+            if row["split"] == "test"
+        ]
+    )
+
+
+def test_read_results__several_pairs_are_adjusted(made):
+    fill(made, {"a": 0.9, "b": 0.8, "c": 0.7})
+    found = read_results(made.folder)
+    assert [pair.p_adjusted for pair in found.pairs] == pytest.approx(holm([pair.p for pair in found.pairs]))
+    assert [one.name for one in found.summaries] == ["a", "b", "c"]
+
+
+def test_read_results__the_same_test_photos_every_time_are_compared_photo_by_photo(tmp_path):
+    made = Made(tmp_path / "study", varied="seed")
+    photos = [f"p{number}" for number in range(400)]
+    fill(made, {"a": 0.9, "b": 0.75}, units=3, n=400, photos=photos)
+    found = read_results(made.folder)
+    (pair,) = found.pairs
+    assert "bootstrap over photos" in pair.method
+    assert pair.words.startswith("a is better than b by ")
+    mean = found.summaries[0].test.mean
+    assert (found.summaries[0].test.low, found.summaries[0].test.high) == pytest.approx(
+        wilson_interval(round(mean * 400), 400)
+    )
+
+
+def test_read_results__one_trial_each_is_mcnemars(made):
+    fill(made, {"a": 0.9, "b": 0.6}, units=1)
+    (pair,) = read_results(made.folder).pairs
+    assert "McNemar" in pair.method
+    assert pair.words.startswith("a is better than b")
+
+
+def test_read_results__equal_differences_are_no_certainty(made):
+    for number in range(3):
+        right = np.arange(TEST) < 90
+        made.add("a", f"split {number}", right)
+        made.add("b", f"split {number}", np.arange(TEST) < 89)
+    (pair,) = read_results(made.folder).pairs
+    assert pair.difference == pytest.approx(0.01)
+    assert pair.words.startswith("Cannot tell")
+
+
+def test_read_results__failed_trials_are_listed_and_the_rest_counts(made):
+    fill(made, {"a": 0.9, "b": 0.8}, units=3)
+    made.add("b", "split 3", [], error="no space left")
+    made.add("a", "split 3", rights(0.9, np.random.default_rng(1)))
+    made.add("never", "split 0", [], error="always fails")
+    found = read_results(made.folder)
+    assert found.failures == {"b, split 3": "no space left", "never, split 0": "always fails"}
+    assert pair_of(found, "a", "b").trials == 3
+    text = found.as_text()
+    assert "3 of 4" in text and "0 of 1" in text
+    assert "Failed: b, split 3: no space left" in text
+    assert found.best == "a"
+
+
+def test_read_results__counts_the_looks_at_test_photos(made):
+    fill(made, {"a": 0.9, "b": 0.8}, units=3)
+    found = read_results(made.folder)
+    assert found.looks == 6
+    assert "looked at 6 times" in found.as_text()
+
+
+def test_read_results__validation_alone(made):
+    made.has_test = False
+    fill(made, {"a": 0.9, "b": 0.6})
+    found = read_results(made.folder)
+    assert (found.split, found.looks) == ("validation", 0)
+    assert "No test photo was looked at" in found.as_text()
+    assert found.pairs[0].words.startswith("a is better than b")
+
+
+def test_read_results__one_test_photo_and_all_alike(made):
+    for number in range(3):
+        made.add("a", f"split {number}", [True])
+        made.add("b", f"split {number}", [True])
+    (pair,) = read_results(made.folder).pairs
+    assert pair.p == 1.0
+    assert "both are right equally often" in pair.words
+
+
+def test_read_results__learning_curve(made):
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        for size, share in ((50, 0.7), (100, 0.8), (None, 0.87)):
+            name = f"a, {size} photos" if size else "a"
+            made.add(name, f"split {number}", rights(share, rng, 1000), train=size or 200, size=size)
+    (curve,) = read_results(made.folder).curves
+    assert [point.photos for point in curve.points] == [50, 100, 200]
+    assert curve.next_photos == 400
+    assert 0.87 < curve.expected < 0.95
+    assert curve.words in read_results(made.folder).as_text()
+
+
+def test_read_results__no_study(tmp_path):
+    with pytest.raises(RunError, match="is no study"):
+        read_results(tmp_path)

@@ -1,0 +1,172 @@
+import pytest
+
+from budwood.errors import DataError, RunError
+from budwood.files import read_csv, read_json
+from budwood.pipeline import train
+from budwood.progress import SILENT
+from budwood.rundir import lock
+from budwood.studies import pool
+from budwood.studies.study import study
+from budwood.studies.trial import Place
+
+SMALL = ["data.size=64", "evaluate.resamples=200"]
+STRENGTHS = "frozen.strengths=[[0.1], [0.01]]"
+
+pytestmark = pytest.mark.usefixtures("shared_cache")
+
+
+def small_study(data, folder, **options):
+    settings = [*SMALL, *options.pop("settings", [])]
+    options = {"recipes": ["frozen-linear"], "seeds": [0, 1], "settings": settings, **options}
+    return study(data, folder, progress=SILENT, **options)
+
+
+def contents(folder):
+    return {file.relative_to(folder): file.stat().st_mtime_ns for file in folder.rglob("*") if file.is_file()}
+
+
+def test_study__linear_trials_are_what_train_gives(session_colours, tmp_path):
+    results = small_study(session_colours, tmp_path / "s", grid=[STRENGTHS])
+    assert [one.complete for one in results.summaries] == [2, 2]
+    assert results.looks == 4 and not results.failures
+    assert read_json(tmp_path / "s" / "study.json")["state"] == "complete"
+    assert read_json(tmp_path / "s" / "results.json") == results.to_json()
+    for name in read_json(tmp_path / "s" / "study.json")["trials"]:
+        trial = tmp_path / "s" / "trials" / name
+        run = train(session_colours, tmp_path / "r" / name, recipe=trial / "recipe.toml", progress=SILENT)
+        ours, theirs = read_json(trial / "metrics.json"), run.metrics
+        for split in ("validation", "test"):
+            assert ours[split]["confusion"] == theirs[split]["confusion"]
+            for key in ("n", "loss", "accuracy", "macro_f1"):
+                assert ours[split][key] == pytest.approx(theirs[split][key], rel=1e-4), (split, key)
+        for mine, other in zip(
+            read_csv(trial / "predictions.csv"), read_csv(run.folder / "predictions.csv"), strict=True
+        ):
+            assert (mine["name"], mine["predicted"]) == (other["name"], other["predicted"])
+            assert float(mine["probability"]) == pytest.approx(float(other["probability"]), abs=1e-4)
+        assert (trial / "split.csv").read_bytes() == (run.folder / "split.csv").read_bytes()
+
+
+def test_study__linear_trials_load_no_keras(session_colours, tmp_path, monkeypatch):
+    (tmp_path / "poison").mkdir()
+    small_study(session_colours, tmp_path / "first")
+    # Features are here: from now on nobody needs Keras.
+    for name in ("keras", "tensorflow"):
+        (tmp_path / "poison" / f"{name}.py").write_text("raise RuntimeError('a linear trial loaded me')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "poison"))
+    found = small_study(session_colours, tmp_path / "first", grid=[STRENGTHS], resume=True)
+    assert not found.failures
+
+
+def test_study__resumed_does_what_is_missing(session_colours, tmp_path):
+    folder = tmp_path / "s"
+    small_study(session_colours, folder)
+    trials = folder / "trials"
+    names = read_json(folder / "study.json")["trials"]
+    Place(folder, names[0]).update(state="planned")
+    untouched = contents(trials / names[1])
+    with pytest.raises(RunError, match="--resume to go on with it"):
+        small_study(session_colours, folder)
+    found = small_study(session_colours, folder, resume=True, seeds=[0, 1, 2])
+    assert found.summaries[0].complete == 3
+    assert contents(trials / names[1]) == untouched
+    assert Place(folder, names[0]).read()["state"] == "complete"
+    replaced = small_study(session_colours, folder, overwrite=True, seeds=[5])
+    assert replaced.summaries[0].complete == 1
+    assert {path.name for path in trials.iterdir()} == {"frozen-linear-split-5", "frozen-linear-split-5.json"}
+
+
+def test_study__a_changed_setting_is_tried_anew(session_colours, tmp_path):
+    small_study(session_colours, tmp_path / "s", seeds=[0])
+    before = contents(tmp_path / "s" / "trials")
+    small_study(session_colours, tmp_path / "s", seeds=[0], resume=True, settings=["frozen.folds=3"])
+    assert contents(tmp_path / "s" / "trials") != before
+
+
+def test_study__other_photos_do_not_go_on(colours, tmp_path):
+    small_study(colours, tmp_path / "s", seeds=[0])
+    next((colours / "red").iterdir()).unlink()
+    with pytest.raises(RunError, match="begun with other photos"):
+        small_study(colours, tmp_path / "s", seeds=[0], resume=True)
+
+
+def test_study__a_trial_that_dies_or_fails_costs_that_one(session_colours, tmp_path, monkeypatch):
+    start = pool.Pool._start_light
+
+    class Killed:
+        def poll(self):
+            return -9
+
+        terminate = wait = poll
+
+    monkeypatch.setattr(
+        pool.Pool,
+        "_start_light",
+        lambda self, trial, cores: Killed() if trial.recipe.split_seed % 2 else start(self, trial, cores),
+    )
+    found = small_study(session_colours, tmp_path / "s", seeds=[0, 1, 2, 3])
+    assert found.failures == {
+        f"frozen-linear, split {seed}": "its process ended with signal 9" for seed in (1, 3)
+    }
+    assert found.summaries[0].complete == 2
+
+
+def test_study__full_trials_in_their_own_processes(session_colours, tmp_path):
+    found = small_study(
+        session_colours,
+        tmp_path / "s",
+        recipes=["frozen-gradient"],
+        seeds=[0],
+        settings=["frozen.epochs=1"],
+        grid=['distill.run=["nowhere"]', "frozen.epochs=[1]"],
+    )
+    ((name, error),) = found.failures.items()
+    assert "nowhere" in name and "nowhere is not a run" in error
+    found = small_study(
+        session_colours,
+        tmp_path / "s",
+        recipes=["frozen-gradient"],
+        seeds=[0],
+        settings=["frozen.epochs=1"],
+        resume=True,
+    )
+    assert not found.failures and found.summaries[0].complete == 1
+    trial = next(path for path in (tmp_path / "s" / "trials").iterdir() if (path / "metrics.json").exists())
+    assert not (trial / "model").exists()
+    assert (trial / "report.html").exists()
+
+
+def test_study__no_test_and_folds(session_colours, tmp_path):
+    found = small_study(session_colours, tmp_path / "s", seeds=[0], folds=3, test=False)
+    assert (found.varied, found.split, found.looks) == ("fold", "validation", 0)
+    held_out = [
+        row["name"]
+        for name in read_json(tmp_path / "s" / "study.json")["trials"]
+        for row in read_csv(tmp_path / "s" / "trials" / name / "predictions.csv")
+    ]
+    assert len(held_out) == len(set(held_out)) == 42
+
+
+def test_study__sizes(session_colours, tmp_path):
+    found = small_study(session_colours, tmp_path / "s", sizes=[6, 15, "all"], seeds=[0])
+    assert [one.train_photos for one in sorted(found.summaries, key=lambda one: one.train_photos)] == [
+        6,
+        15,
+        33,
+    ]
+    assert len(found.curves) == 1
+
+
+def test_study__in_use_by_another(session_colours, tmp_path):
+    with lock(tmp_path / "s", "study"), pytest.raises(RunError, match="in use by another study"):
+        small_study(session_colours, tmp_path / "s")
+
+
+def test_study__wrong_requests_leave_no_trace(session_colours, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("mine")
+    with pytest.raises(RunError, match=r"not a study of Budwood \(it holds thesis.txt\)"):
+        small_study(session_colours, tmp_path / "mine", overwrite=True)
+    with pytest.raises(DataError, match="fewer than the 3 classes"):
+        small_study(session_colours, tmp_path / "s", sizes=[2])
+    assert not (tmp_path / "s").exists()
