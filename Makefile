@@ -1,5 +1,6 @@
 # make demo    set up, train on the embedded sample, say where the report is
 # make test    set up, run the tests            make test-slow   the slow tier too
+# make contract   every backbone × every check, into docs/contract.md (an hour)
 # make check   format, lint, types              make bench       against plain Keras (QUICK=1: a few minutes)
 #                                               make bench-finetune   the same with both phases
 PYTHON ?= python3
@@ -10,7 +11,7 @@ export BUDWOOD_TEST_DATA ?= $(abspath ../shared)
 # The tests' own processes share two cores better with one thread pool each.
 WORKERS ?= 2
 
-.PHONY: demo test test-slow check bench bench-finetune clean
+.PHONY: demo test test-slow contract check bench bench-finetune clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Budwood needs Python 3.11 to 3.13, and $(PYTHON) is {v[0]}.{v[1]}. Say which one to use: make PYTHON=python3.12 ...")'
@@ -29,6 +30,11 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/pytest -n $(WORKERS)
+
+contract: $(READY)
+	-$(BIN)/pytest -q -n $(WORKERS) tests/backbones/test_contract.py tests/backbones/test_applications.py --junitxml=contract.xml
+	$(BIN)/python tests/backbones/contract_table.py contract.xml docs/contract.md
+	@rm contract.xml
 
 check: $(READY)
 	$(BIN)/ruff format --check .

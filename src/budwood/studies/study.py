@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from budwood import __version__
+from budwood.backbones.registry import get_backbone
 from budwood.data.check import check
 from budwood.data.manifest import Photo
 from budwood.data.sources import read_source, source_name
@@ -107,6 +108,8 @@ def study(
     for trial in trials:
         # Said before the first training, not after the last.
         divide(checked.photos, trial.recipe)
+        for name in trial.recipe.backbone.names:
+            get_backbone(name)
     with _own(folder, overwrite=overwrite):
         identity = _identity(checked.photos)
         info: dict[str, Any] = {
