@@ -36,7 +36,7 @@ from budwood.training.heads import LOGITS, apply, divide_logits, head_layers, he
 from budwood.training.linear import resolve_fit
 from budwood.training.loop import DivergedError
 from budwood.training.phase import PhaseResult, train_finetune_phase, train_frozen_phase
-from budwood.training.unfreeze import LayerRow, Unfrozen, frozen_table, unfreeze
+from budwood.training.unfreeze import LayerRow, Unfrozen, frozen_table, quicken_batch_norm, unfreeze
 from budwood.training.validate import validate
 
 Layer = keras.layers.Layer
@@ -374,6 +374,8 @@ def _finetune_one(
             work.directory.info.setdefault("views", {})[backbone] = views
         else:
             work.directory.info["views"] = views
+        if recipe.backbone.weights_of(model.name) == "random":
+            quicken_batch_norm(model, math.ceil(len(feed.labels) / recipe.finetune.batch_size))
         with work.directory.stage(f"finetune {backbone}" if backbone else "finetune"):
             return train_finetune_phase(
                 recipe,
