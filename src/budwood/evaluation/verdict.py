@@ -67,7 +67,7 @@ def compare_models(
     >>> compare_models("B3", "B0", right, wrong)
     'B3 is better than B0: +7.5 points of accuracy on 400 test photos (95 % interval 4.8 to 10.1, p < 0.001).'
     >>> compare_models("B3", "B0", np.arange(400) < 351, wrong).partition(";")[2]
-    ' about 3,138 test photos would be needed to tell a difference of this size.'
+    ' about 3,100 test photos would be needed to tell a difference of this size.'
     """
     pair = paired_difference(correct_a, correct_b)
     p = pair.p if p is None else p
@@ -84,7 +84,7 @@ def compare_models(
     ending = (
         "both are right on equally many"
         if needed is None
-        else f"about {needed:,} {split} photos would be needed to tell a difference of this size"
+        else f"about {_rounded(needed):,} {split} photos would be needed to tell a difference of this size"
     )
     return (
         f"Cannot tell {name_a} from {name_b}: the difference is between {low} and {high} points on {where} "
@@ -129,12 +129,17 @@ def compare_means(
     ending = (
         "both are right equally often"
         if needed is None or not difference
-        else f"about {needed:,} {photos} photos would be needed to tell a difference of this size"
+        else f"about {_rounded(needed):,} {photos} photos would be needed to tell a difference of this size"
     )
     return (
         f"Cannot tell {name_a} from {name_b}: the difference is between {least} and {most} points "
         f"(95 % interval, {_chance(p)}, {where}); {ending}."
     )
+
+
+def _rounded(number: int) -> int:
+    """To two figures: more would say of an estimate what it does not know."""
+    return int(float(f"{number:.1e}"))
 
 
 def _chance(p: float) -> str:

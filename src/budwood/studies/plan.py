@@ -54,6 +54,7 @@ def configurations(
     Args:
         recipes: names of shipped recipes, TOML files, or recipes.
         backbones: each recipe runs on each; `+` joins several that stand side by side. By default the recipe's own.
+            A single one is in no name, for it tells nothing apart.
         grid: `section.key=[value, value]`, values in TOML; of several, every combination.
         sizes: numbers of training photos, "all" for as many as there are.
         settings: `section.key=value`, laid over all of them.
@@ -78,7 +79,10 @@ def configurations(
                 recipe = recipe.with_settings(
                     [*_weights(recipe, weights), *settings, *(setting for _, setting in chosen)]
                 )
-                words = [given if isinstance(given, str) else "recipe", *([backbone] if backbone else [])]
+                words = [
+                    given if isinstance(given, str) else "recipe",
+                    *([backbone] if len(backbones) > 1 else []),
+                ]
                 name = ", ".join([*words, *(short for short, _ in chosen)])
                 for size in sizes or ["all"]:
                     found.append(_of_size(name, recipe, size))
