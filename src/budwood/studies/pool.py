@@ -5,14 +5,15 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from budwood.files import read_json
 from budwood.progress import Progress
-from budwood.report.words import duration, percent
 from budwood.studies import light
+from budwood.studies.board import Board
 from budwood.studies.plan import Trial
 from budwood.studies.trial import Place, environment
 
@@ -26,6 +27,9 @@ class _Process(Protocol):
     def terminate(self) -> None: ...
 
     def wait(self) -> int | None: ...
+
+
+Start = Callable[[Trial, list[int]], _Process]
 
 
 @dataclass(frozen=True)
@@ -54,30 +58,29 @@ class Pool:
         """All of them; what came of each lies in its file."""
         light_ones = [trial for trial, kind in todo if kind == "light"]
         full_ones = [trial for trial, kind in todo if kind == "full"]
-        with self.progress.stage("trials", total=len(todo), unit="trials") as stage:
-            self._run(light_ones, self.jobs or len(self.cores), self._start_light, stage)
-            self._run(full_ones, self.jobs or max(1, len(self.cores) // 2), self._start_full, stage)
+        with Board([trial for trial, _ in todo], self.progress) as board:
+            self._run(light_ones, self.jobs or len(self.cores), self._start_light, board)
+            self._run(full_ones, self.jobs or max(1, len(self.cores) // 2), self._start_full, board)
 
-    def _run(self, trials: list[Trial], jobs: int, start, stage) -> None:
-        waiting: list[Trial] = list(trials)
+    def _run(self, trials: Sequence[Trial], jobs: int, start: Start, board: Board) -> None:
+        waiting = list(trials)
         running: list[_Running] = []
         slots = [self.cores[number::jobs] for number in range(jobs)]
         try:
             while waiting or running:
-                free = [slot for slot in range(jobs) if slot not in {one.slot for one in running}]
-                for slot in free:
+                for slot in sorted(set(range(jobs)) - {one.slot for one in running}):
                     trial = next((one for one in waiting if self._may_start(one, running)), None)
                     if trial is None:
                         break
                     waiting.remove(trial)
                     group = "" if start == self._start_light else _group(trial)
                     running.append(_Running(trial, start(trial, slots[slot]), slot, group))
+                    board.start(trial)
                 done = [one for one in running if one.process.poll() is not None]
                 for one in done:
                     running.remove(one)
                     self.warm.add(one.group)
-                    self._tell(one)
-                    stage.advance()
+                    self._tell(one, board)
                 if not done:
                     time.sleep(POLL_SECONDS)
         except BaseException:
@@ -117,26 +120,21 @@ class Pool:
         process.start()
         return _Child(process)
 
-    def _tell(self, one: _Running) -> None:
+    def _tell(self, one: _Running, board: Board) -> None:
         place = Place(self.study, one.trial.name)
-        found = place.read()
-        if found.get("state") == "planned":
-            status = one.process.poll()
-            why = f"its process ended with {'signal' if (status or 0) < 0 else 'status'} {abs(status or 0)}"
-            place.update(state="failed", error=why)
-            found = place.read()
-        name = f"{one.trial.configuration}, {one.trial.unit}"
-        if found.get("state") == "complete":
-            from budwood.studies.results import validation_of
-
-            n, accuracy = validation_of(place.run)
-            self.progress.say(
-                f"{name}: {percent(accuracy)} of {n:,} validation photos, {duration(found['seconds'])}".replace(
-                    "\u00a0", " "
-                )
+        if place.read().get("state") == "planned":
+            # It had no chance to say so itself.
+            status = one.process.poll() or 0
+            place.update(
+                state="failed",
+                error=f"its process ended with {'signal' if status < 0 else 'status'} {abs(status)}",
             )
+        found = place.read()
+        if found.get("state") == "complete":
+            measured = read_json(place.run / "metrics.json")["validation"]
+            board.complete(one.trial, measured["n"], measured["accuracy"], found["seconds"])
         else:
-            self.progress.say(f"{name}: failed: {found.get('error')}")
+            board.fail(one.trial, str(found.get("error")))
 
 
 class _Child:

@@ -136,12 +136,6 @@ class Results:
         return self.as_text()
 
 
-def validation_of(run: Path) -> tuple[int, float]:
-    """Number of validation photos and accuracy of a finished trial."""
-    found = read_json(run / "metrics.json")["validation"]
-    return int(found["n"]), float(found["accuracy"])
-
-
 def read_results(folder: Path) -> Results:
     """What the trials of a study say, as far as they are complete.
 
