@@ -34,7 +34,7 @@ test-slow: $(READY)
 
 contract: $(READY)
 	-$(BIN)/pytest -q -n $(WORKERS) tests/backbones/test_contract.py tests/backbones/test_applications.py --junitxml=contract.xml
-	$(BIN)/python tests/backbones/contract_table.py contract.xml docs/contract.md
+	$(BIN)/python tests/backbones/contract_table.py docs/contract.md contract.xml
 	@rm contract.xml
 
 check: $(READY)

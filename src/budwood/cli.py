@@ -177,6 +177,12 @@ def predict(
         list[str], typer.Argument(metavar="IMAGE...", help="Files, folders, globs; - for standard input.")
     ],
     top: Annotated[int, typer.Option(min=1, help="How many classes to show.")] = 1,
+    precision: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE", help="Be unsure of what would be right less often than this, such as 0.98."
+        ),
+    ] = None,
     as_json: AsJson = False,
     sheet: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="PNG", help="Write one sheet of pictures.")
@@ -194,11 +200,16 @@ def predict(
         _refuse_sheet(sheet)
     inputs = expand(images, lambda: sys.stdin.buffer.read())
     load_keras()
+    from budwood.report.words import abstention_as_text
     from budwood.run import load
 
     loaded = load(run)
     names, pictures = [name for name, _ in inputs], [picture for _, picture in inputs]
-    predictions = loaded.predict(pictures, names=names, progress=_progress(quiet, as_json))
+    if precision is not None and not (quiet or as_json):
+        print(abstention_as_text(precision, *loaded.abstention(precision)), file=sys.stderr)
+    predictions = loaded.predict(
+        pictures, names=names, precision=precision, progress=_progress(quiet, as_json)
+    )
     if as_json:
         _print_json([prediction.to_json(top) for prediction in predictions])
     for prediction in predictions:
@@ -206,7 +217,7 @@ def predict(
             print(shown(f"budwood: {prediction.name}: {prediction.error}"), file=sys.stderr)
         elif not as_json:
             shares = "  ".join(f"{shown(label)} {share:.1%}" for label, share in prediction.top(top))
-            print(f"{shown(prediction.name)}\t{shares}")
+            print(f"{shown(prediction.name)}\t{'' if prediction.sure else 'unsure: '}{shares}")
     if sheet is not None:
         from budwood.report.sheet import write_sheet
 

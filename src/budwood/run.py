@@ -17,6 +17,7 @@ from budwood.data.images import ImageLike
 from budwood.data.manifest import Photo
 from budwood.data.sources import read_source
 from budwood.errors import DataError, ImageError, RunError
+from budwood.evaluation.abstention import Answered, answer, choose_threshold
 from budwood.evaluation.metrics import compute_metrics
 from budwood.features.extract import Runner, stream
 from budwood.files import read_csv, read_json, sha256_of
@@ -24,6 +25,7 @@ from budwood.model import Artifact, load_artifact, make_artifact, read_model
 from budwood.progress import SILENT, Progress
 from budwood.recipe import Head, Recipe
 from budwood.records import read_history
+from budwood.report.contents import read_predictions
 from budwood.report.page import write_report
 from budwood.report.words import verdict
 from budwood.training.checkpoints import apply_weights, kept_epochs
@@ -45,6 +47,8 @@ class Prediction:
     """Of every class, in the order of `Run.classes`."""
     error: str | None = None
     """Why the picture cannot be read."""
+    sure: bool = True
+    """Probable enough for the precision that was asked for."""
 
     def top(self, k: int) -> list[tuple[str, float]]:
         """The k most probable classes with their probabilities, the most probable first."""
@@ -55,7 +59,13 @@ class Prediction:
         if self.error is not None:
             return {"name": self.name, "error": self.error}
         top = [{"label": label, "probability": share} for label, share in self.top(k)]
-        return {"name": self.name, "label": self.label, "probability": self.probability, "top": top}
+        return {
+            "name": self.name,
+            "label": self.label,
+            "probability": self.probability,
+            "sure": self.sure,
+            "top": top,
+        }
 
 
 def load(folder: str | os.PathLike) -> "Run":
@@ -154,6 +164,7 @@ class Run:
         images: ImageLike | Sequence[ImageLike],
         *,
         names: Sequence[str] | None = None,
+        precision: float | None = None,
         progress: Progress = SILENT,
     ) -> list[Prediction]:
         """The classes of pictures, in their order. One that cannot be read has `error` and no label.
@@ -163,6 +174,8 @@ class Run:
                 A large JPEG is decoded at a fraction of its size, so that its path and its decoded pixels may
                 differ by about 0.01 in a probability.
             names: what to call them; by default the path, or "image N".
+            precision: share of right answers that is wanted; what is less probable than `abstention(precision)` says
+                is not `sure`.
 
         >>> run.predict(["a.jpg", "b.jpg"])[0].top(3)                     # doctest: +SKIP
         [('tulips', 0.93), ('roses', 0.06), ('daisy', 0.01)]
@@ -172,6 +185,7 @@ class Run:
             names if names is not None else [_name_of(image, index) for index, image in enumerate(pictures)]
         )
         artifact = self._artifact
+        threshold = 0.0 if precision is None else self.abstention(precision)[0]
         predictions = []
         with progress.stage("predict", total=len(pictures)) as stage:
             rows = stream(pictures, self._frozen_part, size=artifact.size, resize=artifact.resize)
@@ -180,9 +194,46 @@ class Run:
                     predictions.append(Prediction(name, None, None, {}, row.fault))
                 else:
                     shares = artifact.probabilities(row[None])[0]
-                    predictions.append(_prediction(name, artifact.classes, shares))
+                    predictions.append(_prediction(name, artifact.classes, shares, threshold))
                 stage.advance()
         return predictions
+
+    def abstention(self, precision: float) -> tuple[float, dict[str, Answered]]:
+        """From which probability on predictions are right as often as wanted, chosen on the validation photos.
+
+        Args:
+            precision: wanted share of right answers, in (0, 1].
+
+        Returns:
+            The probability, and what it does to the photos of each split that were not learned from: of "test" it is
+            an honest figure, of "validation" a flattered one.
+
+        Raises:
+            RunError: no probability does it.
+
+        >>> run.abstention(0.98)[1]["test"].coverage                      # doctest: +SKIP
+        0.91
+        """
+        if not 0 < precision <= 1:
+            raise RunError(
+                f"a precision of {precision:g} is no share. Give one above 0 and up to 1, such as 0.98"
+            )
+        found = read_predictions(self.folder / "predictions.csv")[1]
+        by_split = {
+            split: (
+                np.array([row.probability for row in found if row.split == split], np.float64),
+                np.array([row.predicted == row.true for row in found if row.split == split], bool),
+            )
+            for split in dict.fromkeys(row.split for row in found)
+        }
+        confidence, correct = by_split["validation"]
+        threshold = choose_threshold(confidence, correct, precision)
+        if threshold is None:
+            raise RunError(
+                f"even the surest predictions on {len(correct):,} validation photos are right less often than "
+                f"{precision:.1%}. Give a lower precision, or train on more photos"
+            )
+        return threshold, {split: answer(*rows, threshold) for split, rows in by_split.items()}
 
     def predict_proba(
         self, images: ImageLike | Sequence[ImageLike], *, progress: Progress = SILENT
@@ -376,8 +427,10 @@ def _name_of(image: Any, index: int) -> str:
     return os.fspath(image) if isinstance(image, (str, os.PathLike)) else f"image {index}"
 
 
-def _prediction(name: str, classes: Sequence[str], shares: Float[np.ndarray, "classes"]) -> Prediction:
+def _prediction(
+    name: str, classes: Sequence[str], shares: Float[np.ndarray, "classes"], threshold: float
+) -> Prediction:
     best = int(shares.argmax())
-    return Prediction(
-        name, classes[best], float(shares[best]), dict(zip(classes, shares.tolist(), strict=True))
-    )
+    probabilities = dict(zip(classes, shares.tolist(), strict=True))
+    probability = float(shares[best])
+    return Prediction(name, classes[best], probability, probabilities, sure=probability >= threshold)

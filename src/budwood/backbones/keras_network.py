@@ -58,13 +58,15 @@ def made_plain(x: Any, function: str, drop_connect_rate: float | None = None, se
     built = getattr(keras.applications, function)(include_top=False, weights=None, input_shape=x.shape[1:])
     names = own_names(built.operations)
     dropout = [layer.name for layer in built.layers if isinstance(layer, layers.Dropout)]
+    # Keras counts the blocks of EfficientNetV2-B1 to B3 too few, and skips the topmost more often than it is asked to.
+    highest = max([KERAS_DROP_CONNECT_RATE, *(built.get_layer(name).rate for name in dropout)])
 
     def copied(layer: "keras.layers.Layer") -> "keras.layers.Layer":
         config = layer.get_config() | {"name": names.get(layer.name, layer.name)}
         if layer.name in dropout:
             config["seed"] = derive_seed(seed, dropout.index(layer.name))
             if drop_connect_rate is not None:
-                config["rate"] *= drop_connect_rate / KERAS_DROP_CONNECT_RATE
+                config["rate"] *= drop_connect_rate / highest
         return type(layer).from_config(config)
 
     def call(operation: Any, *arguments: Any, **options: Any) -> Any:

@@ -114,7 +114,7 @@ def read_run(folder: Path) -> Contents:
     Raises RunError where one that every run has is missing or damaged.
     """
     try:
-        classes, predictions = _read_predictions(folder / "predictions.csv")
+        classes, predictions = read_predictions(folder / "predictions.csv")
         recipe_text = (folder / "recipe.toml").read_text(encoding="utf-8")
         path, chosen = _read_path(folder / "linear_path.json")
         return Contents(
@@ -146,7 +146,8 @@ def read_run(folder: Path) -> Contents:
         ) from error
 
 
-def _read_predictions(path: Path) -> tuple[list[str], list[Prediction]]:
+def read_predictions(path: Path) -> tuple[list[str], list[Prediction]]:
+    """The classes and the rows of a `predictions.csv`."""
     # Not read_csv: with hundreds of classes, a dict of every probability of every photo takes gigabytes.
     with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
         rows = csv.reader(file)

@@ -2,7 +2,11 @@
 
 import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from budwood.evaluation.abstention import Answered
 
 NO_BREAK = "\u00a0"
 _SCORES = {
@@ -209,3 +213,18 @@ def confusion_words(pair: tuple[int, int, int, int], classes: Sequence[str]) -> 
         f"{'once' if times == 1 else f'{times:,} times'}, "
         f"{percent(times / total)} of its {count(total, 'photo')}."
     )
+
+
+def abstention_as_text(precision: float, threshold: float, splits: "Mapping[str, Answered]") -> str:
+    """From which probability on a run answers, and what that does to photos that it did not learn from."""
+    lines = [
+        f"unsure below a probability of {percent(threshold)}, for {whole_percent(precision)} right answers:"
+    ]
+    for split, found in splits.items():
+        low, high = found.precision_interval
+        lines.append(
+            f"  {split}: {percent(found.precision)} of the answers right (95 % interval {percent(low)} to "
+            f"{percent(high)}), {percent(found.coverage)} of {found.photos:,} photos answered"
+            + (" (they chose the probability)" if split == "validation" else "")
+        )
+    return "\n".join(lines).replace(NO_BREAK, " ")
