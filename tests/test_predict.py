@@ -9,6 +9,9 @@ import pytest
 from PIL import Image
 
 from budwood import cli
+from budwood.errors import RunError
+from budwood.files import read_csv, write_csv
+from budwood.run import load
 
 pytestmark = pytest.mark.usefixtures("shared_cache")
 
@@ -84,3 +87,38 @@ def test_predict__empty_loose_folder(predict, tmp_path):
     (tmp_path / "empty").mkdir()
     status, out, err = predict(tmp_path / "empty")
     assert status == 1 and out == "" and "not a file" in err
+
+
+def test_predict__unsure_of_what_would_be_right_less_often(predict, loose, session_run):
+    run = load(session_run)
+    threshold, found = run.abstention(0.9)
+    assert found["validation"].precision >= 0.9
+    assert set(found) == {"validation", "test"}
+    status, out, err = predict(loose, "--precision", "0.9")
+    assert status == 0
+    assert "unsure below a probability of" in err and "test:" in err
+    shares = {
+        prediction.name: prediction.probability for prediction in run.predict(sorted(loose.glob("*.*")))
+    }
+    for line in out.splitlines():
+        name, text = line.split("\t")
+        if name in shares:
+            assert text.startswith("unsure: ") == (shares[name] < threshold)
+    status, out, _ = predict(loose, "--precision", "0.9", "--json")
+    assert all(isinstance(one["sure"], bool) for one in json.loads(out))
+
+
+@pytest.mark.parametrize("precision", ["98", "0", "-1"])
+def test_predict__a_precision_that_is_no_share(predict, loose, precision):
+    status, out, err = predict(loose, "--precision", precision, "-q")
+    assert status == 1 and "is no share" in err and not out
+
+
+def test_abstention__impossible(session_run, tmp_path):
+    copied = shutil.copytree(session_run, tmp_path / "run")
+    rows = read_csv(copied / "predictions.csv")
+    for row in rows:
+        row["predicted"] = "red" if row["true"] != "red" else "blue"
+    write_csv(copied / "predictions.csv", list(rows[0]), [list(row.values()) for row in rows])
+    with pytest.raises(RunError, match="even the surest predictions on 4 validation photos"):
+        load(copied).abstention(0.5)
