@@ -29,6 +29,7 @@ from budwood.records import read_history, write_history, write_layers
 from budwood.report.words import count
 from budwood.run import Run
 from budwood.rundir import RunDirectory, flat
+from budwood.training.batch_norm import quicken_batch_norm
 from budwood.training.checkpoints import Checkpoints, part_of
 from budwood.training.compose import Trunk, compose, layer_prefix, logits_of
 from budwood.training.feed import Feed, make_feed
@@ -36,7 +37,7 @@ from budwood.training.heads import LOGITS, apply, divide_logits, head_layers, he
 from budwood.training.linear import resolve_fit
 from budwood.training.loop import DivergedError
 from budwood.training.phase import PhaseResult, train_finetune_phase, train_frozen_phase
-from budwood.training.unfreeze import LayerRow, Unfrozen, frozen_table, quicken_batch_norm, unfreeze
+from budwood.training.unfreeze import LayerRow, Unfrozen, frozen_table, unfreeze
 from budwood.training.validate import validate
 
 Layer = keras.layers.Layer

@@ -90,27 +90,6 @@ def unfreeze(model: keras.Model, backbone: Backbone, settings: Finetune) -> Unfr
     return Unfrozen(boundary, trained, {name: above[name] for name in trained}, _table(model, boundary))
 
 
-FORGOTTEN = 0.01
-"""Share of where BatchNorm's statistics began that is left in them after an epoch from scratch."""
-
-
-def quicken_batch_norm(model: keras.Model, steps: int) -> None:
-    """Lets the statistics of BatchNorm layers that train keep up in a training from scratch.
-
-    They begin at variance 1 and are a moving average with momentum 0.99, which after 300 steps still holds a twentieth
-    of that: twenty times the variance that a depthwise convolution with random weights yields. Such a network learns,
-    and in inference mode says the same of every photo. The momentum is lowered to what forgets the beginning within an
-    epoch, where that has too few steps for the layer's own.
-
-    Args:
-        model: what trains. Layers whose momentum is low enough, and those that are held, stay as they are.
-        steps: of an epoch.
-    """
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
-            layer.momentum = min(layer.momentum, FORGOTTEN ** (1 / steps))
-
-
 def _line(settings: Finetune, own: list[str], blocks: list[list[str]], network: str) -> int:
     """The place in `own` of the lowest layer that is asked for."""
     asked = settings.unfreeze

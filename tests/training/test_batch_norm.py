@@ -1,0 +1,73 @@
+import keras
+import numpy as np
+import pytest
+
+from budwood.backbones.registry import get_backbone
+from budwood.recipe import Finetune, Recipe
+from budwood.training.batch_norm import quicken_batch_norm
+from budwood.training.feed import ArrayFeed
+from budwood.training.phase import train_frozen_phase
+from budwood.training.unfreeze import unfreeze
+
+SIZE = 64
+
+
+def with_head(trunk: keras.Model) -> keras.Model:
+    x = keras.layers.GlobalAveragePooling2D(name="pooling")(trunk.output)
+    return keras.Model(trunk.input, keras.layers.Dense(3, name="head_logits")(x))
+
+
+def finetune(unfreeze, batch_norm: str) -> Finetune:
+    return Finetune(unfreeze=unfreeze, batch_norm=batch_norm)
+
+
+@pytest.mark.parametrize("quickened", [True, False])
+def test_quicken_batch_norm__statistics_from_scratch_keep_up(quickened):
+    backbone = get_backbone("mobilenet")
+    model = with_head(backbone.build(SIZE, "random"))
+    unfreeze(model, backbone, finetune("all", "train"))
+    if quickened:
+        quicken_batch_norm(model, steps=8)
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.optimizer.learning_rate = 1e-6
+    pixels = np.random.default_rng(0).uniform(0, 255, (16, SIZE, SIZE, 3)).astype("float32")
+    for _ in range(16):
+        model.train_on_batch(pixels, np.arange(16) % 3)
+    below = keras.Model(model.input, model.get_layer("conv_dw_1").output)
+    layer = model.get_layer("conv_dw_1_bn")
+    # What the layer saw in the last batch, whose lower layers used the batch's statistics too.
+    seen = keras.ops.convert_to_numpy(below(pixels, training=True)).var(axis=(0, 1, 2))
+    lag = np.abs(keras.ops.convert_to_numpy(layer.moving_variance) / seen - 1)
+    assert (np.median(lag) < 0.3) == quickened
+
+
+def test_quicken_batch_norm__leaves_alone_what_has_steps_enough_or_is_held():
+    backbone = get_backbone("mobilenet")
+    model = with_head(backbone.build(SIZE, "random"))
+    unfreeze(model, backbone, finetune({"blocks": 1}, "train"))
+    quicken_batch_norm(model, steps=5000)
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert {layer.momentum for layer in norms} == {0.99}
+    quicken_batch_norm(model, steps=10)
+    assert {layer.name for layer in norms if layer.momentum != 0.99} == {"conv_dw_13_bn", "conv_pw_13_bn"}
+    assert norms[-1].momentum ** 10 == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("quickened", [True, False])
+def test_train_frozen_phase__batch_norm_of_the_head_keeps_up(quickened, monkeypatch):
+    if not quickened:
+        monkeypatch.setattr("budwood.training.phase.quicken_batch_norm", lambda model, steps: None)
+    rng = np.random.default_rng(0)
+    labels = np.arange(96) % 3
+    # Far from mean 0 and variance 1, where the layer's statistics begin.
+    features = (rng.normal(np.eye(8)[labels] * 3, 1) * 0.01 + 5).astype(np.float32)
+    recipe = Recipe.from_dict(
+        {
+            "head": {"batch_norm": True},
+            "frozen": {"fit": "gradient", "epochs": 15, "batch_size": 32, "learning_rate": 0.05},
+        }
+    )
+    rows = features[:72], labels[:72], features[72:], labels[72:]
+    result = train_frozen_phase(recipe, ArrayFeed(*rows[:2]), *rows, classes=["a", "b", "c"])
+    reached = max(row["val_accuracy"] for row in result.history)
+    assert reached > 0.9 if quickened else reached < 0.7
