@@ -1,4 +1,4 @@
-"""BatchNorm layers that begin from nothing: the head's, and all of a network that is trained from scratch."""
+"""BatchNorm layers of a network that is trained from scratch."""
 
 import keras
 

@@ -16,7 +16,6 @@ from budwood.features.store import Rows
 from budwood.progress import SILENT, Progress
 from budwood.recipe import Recipe
 from budwood.training.balance import refuse_unknown_classes
-from budwood.training.batch_norm import quicken_batch_norm
 from budwood.training.checkpoints import Checkpoints
 from budwood.training.feed import Feed
 from budwood.training.heads import (
@@ -124,7 +123,6 @@ def train_frozen_phase(
         augment = augment.model_copy(update={"cutmix": 0.0})
     layers = head_layers(resolved.head, len(classes), resolved.seed)
     model = head_model(to_logits(layers), train.shape[1])
-    quicken_batch_norm(model, math.ceil(len(feed.labels) / resolved.frozen.batch_size))
     fitted = fit(
         model,
         feed,
