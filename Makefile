@@ -4,6 +4,7 @@
 # make check   format, lint, types              make bench       against plain Keras (QUICK=1: a few minutes)
 #                                               make bench-finetune   the same with both phases
 #                                               make bench-study      40 trials against an epoch of plain Keras
+#                                               make bench-accuracy   accuracy against minutes, and its chart
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,7 +13,7 @@ export BUDWOOD_TEST_DATA ?= $(abspath ../shared)
 # The tests' own processes share two cores better with one thread pool each.
 WORKERS ?= 2
 
-.PHONY: demo test test-slow contract check bench bench-finetune bench-study clean
+.PHONY: demo test test-slow contract check bench bench-finetune bench-study bench-accuracy clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Budwood needs Python 3.11 to 3.13, and $(PYTHON) is {v[0]}.{v[1]}. Say which one to use: make PYTHON=python3.12 ...")'
@@ -50,6 +51,9 @@ bench-finetune: $(READY)
 
 bench-study: $(READY)
 	$(BIN)/python -m benchmarks.study
+
+bench-accuracy: $(READY)
+	$(BIN)/python -m benchmarks.accuracy_and_minutes
 
 clean:
 	rm -rf $(VENV) demo build dist src/*.egg-info
