@@ -63,7 +63,7 @@ def test_to_toml__any_recipe_reads_back_equal(tmp_path_factory, seed, size, name
         ),
         ({"frozen": {"strengths": []}}, ["frozen.strengths"]),
         ({"data": {"folds": 1}}, ["folds = 1 leaves nothing to learn from"]),
-        ({"data": {"folds": 3, "fold": 3}}, ["fold 3 is none of 3 folds"]),
+        ({"data": {"folds": 3, "fold": 3}}, ["fold = 3 and folds = 3 do not go together"]),
         (
             {"finetune": {"unfreeze": {"layers": 0}}},
             ["`finetune.unfreeze.layers`: Input should be greater", "Got 0"],

@@ -18,7 +18,7 @@ from budwood.data.check import Check, check
 from budwood.data.images import view
 from budwood.data.manifest import Photo, Problem
 from budwood.data.sources import read_source, source_name
-from budwood.data.split import divide
+from budwood.data.split import divide, lacking
 from budwood.errors import DataError, RecipeError, RunError
 from budwood.evaluation.judged import better
 from budwood.evaluation.judged import describe as describe_phases
@@ -134,6 +134,8 @@ def train(
         write_data(folder, checked, photos)
         for line in checked.left_out:
             directory.note(f"{line} (check.json says which)")
+        for line in lacking(photos, checked.classes):
+            directory.note(line)
 
         with open_features(trunks, resolved, progress, boundaries) as (training, exact):
             with directory.stage("features"):

@@ -63,7 +63,9 @@ class Data(Section):
                 "folds = 1 leaves nothing to learn from. Give 2 or more, or 0 to divide by `split`"
             )
         if self.fold and self.fold >= self.folds:
-            raise ValueError(f"fold {self.fold} is none of {self.folds} folds, which are counted from 0")
+            raise ValueError(
+                f"fold = {self.fold} and folds = {self.folds} do not go together: of 5 folds the last one is 4"
+            )
         return self
 
 
@@ -513,4 +515,5 @@ def _first_fault(error: pydantic.ValidationError) -> str:
         fault, key = alternatives[0], f"{key}.{alternatives[0]['loc'][-1]}"
     wanted = "; or ".join(other["msg"].removeprefix("Value error, ") for other in alternatives)
     place = f"recipe key `{key}`: {wanted}" if key else f"recipe: {wanted}"
-    return place if not key else f"{place}. Got {fault['input']!r}"
+    # A whole section says nothing of what is wrong with it.
+    return place if not key or key in Recipe.model_fields else f"{place}. Got {fault['input']!r}"

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from budwood.data.manifest import Photo
-from budwood.data.split import assign_splits, divide, take_some
+from budwood.data.split import assign_splits, divide, lacking, take_some
 from budwood.errors import DataError
 from budwood.recipe import Recipe
 
@@ -211,9 +211,13 @@ def test_take_some__of_every_class_its_share_smaller_within_larger(counts, numbe
         with pytest.raises(DataError, match="each of which needs a photo"):
             take_some(photos, fewer, seed=seed)
         return
+    if more > len(train):
+        with pytest.raises(DataError, match=f"there are {len(train)} photos to learn from"):
+            take_some(photos, more, seed=seed)
+        return
     some, others = take_some(photos, fewer, seed=seed), take_some(photos, more, seed=seed)
     learned = [photo for photo in some if photo.split == "train"]
-    assert len(learned) == min(fewer, len(train))
+    assert len(learned) == fewer
     assert {photo.label for photo in learned} == {photo.label for photo in train}
     assert [photo for photo in some if photo.split != "train"] == [p for p in photos if p.split != "train"]
     # Rounding may give a class one photo more in the smaller number.
@@ -228,3 +232,9 @@ def test_divide__as_the_recipe_asks():
     given_test = [*photos, *make({"a": 5, "b": 5}, split="test", prefix="t")]
     closed = divide(given_test, Recipe().with_settings(["evaluate.test=false"]))
     assert {photo.split for photo in closed} == {"train", "validation"}
+
+
+def test_lacking__says_which_class_is_not_measured():
+    photos = [*make({"a": 5, "b": 5}, split="train"), *make({"a": 2}, split="test", prefix="t")]
+    assert lacking(photos, ["a", "b"]) == ["no test photo of b: the test figures say nothing of it"]
+    assert lacking(photos[:10], ["a", "b"]) == []

@@ -64,6 +64,8 @@ def test_configurations__tables_and_text_as_values():
         ({"grid": ["frozen.learning_rate=[1e-3, 1e-3]"]}, "is in the study twice"),
         ({"recipes": ["auto", "auto"]}, "is in the study twice"),
         ({"backbones": ["mobilenet+mobilenet"]}, "is there twice"),
+        ({"grid": ["seed=[1]", "seed = [2]"]}, "--grid seed is there twice"),
+        ({"grid": ["evaluate.test=[true, false]"]}, "measured on different photos"),
         ({"backbones": ["mobilenet_v2+mobilenet"], "weights": ["f.h5"]}, "say whose file it is"),
         ({"sizes": [1]}, "data.train_photos"),
     ],
@@ -114,7 +116,7 @@ def test_plan__given_splits_leave_the_seed_of_the_training():
 
 def test_plan__names_that_would_be_alike_are_told_apart():
     given = configurations(
-        ["frozen-linear"], grid=['head.pooling=["avg"]', "data.split=[[0.8, 0.1, 0.1], [0.7, 0.2, 0.1]]"]
+        ["frozen-linear"], grid=['head.pooling=["avg"]', "frozen.strengths=[[0.8, 0.1], [0.8,0.01]]"]
     )
     trials, _ = plan(given, PHOTOS, seeds=[0])
     assert len({trial.name for trial in trials}) == 2

@@ -161,6 +161,38 @@ def test_read_results__equal_differences_are_no_certainty(made):
     (pair,) = read_results(made.folder).pairs
     assert pair.difference == pytest.approx(0.01)
     assert pair.words.startswith("Cannot tell")
+    assert "split 0 alone, for the difference is the same in all 3" in pair.words
+    assert (pair.trials, pair.low < 0 < pair.high) == (1, True)
+    # Nor are equal accuracies.
+    found = read_results(made.folder).summaries[0].test
+    assert (found.low, found.high) == pytest.approx(wilson_interval(90, 100))
+
+
+def test_read_results__no_photo_differs_on_the_same_photos(tmp_path):
+    made = Made(tmp_path / "study", varied="seed")
+    for number in range(3):
+        for name in ("a", "b"):
+            made.add(name, f"seed {number}", [True] * 8, photos=list("stuvwxyz"))
+    (pair,) = read_results(made.folder).pairs
+    assert pair.low < -0.1 and pair.high > 0.1
+    assert "both are right equally often" in pair.words
+
+
+def test_read_results__measured_on_other_photos_is_not_compared(made):
+    fill(made, {"a": 0.9, "b": 0.8}, units=2)
+    for number in range(2):
+        made.add("c", f"split {number}", [True] * 50, photos=[f"other {number}/{n}" for n in range(50)])
+    found = read_results(made.folder)
+    assert {frozenset((pair.a, pair.b)) for pair in found.pairs} == {frozenset("ab")}
+    assert "Measured on other photos, and not compared: c." in found.as_text()
+
+
+def test_read_results__intervals_of_means_know_of_the_overlap(made):
+    fill(made, {"a": 0.85})
+    found = read_results(made.folder).summaries[0].test
+    values = [row.mean() for row in np.split(read_correct(made, "a"), 6)]
+    mean, low, high, _ = corrected_resampled_t(values, TRAIN, TEST)
+    assert (found.mean, found.low, found.high) == pytest.approx((mean, low, min(high, 1.0)))
 
 
 def test_read_results__failed_trials_are_listed_and_the_rest_counts(made):
@@ -182,6 +214,9 @@ def test_read_results__counts_the_looks_at_test_photos(made):
     found = read_results(made.folder)
     assert found.looks == 6
     assert "looked at 6 times" in found.as_text()
+    made.trials = made.trials[:1]
+    made.add("a", "split 9", [], error="x")
+    assert "Test photos were looked at once;" in read_results(made.folder).as_text()
 
 
 def test_read_results__validation_alone(made):

@@ -1,6 +1,6 @@
 import pytest
 
-from budwood.errors import DataError, RunError
+from budwood.errors import DataError, RunError, WeightsError
 from budwood.files import read_csv, read_json
 from budwood.pipeline import train
 from budwood.progress import SILENT
@@ -71,6 +71,14 @@ def test_study__resumed_does_what_is_missing(session_colours, tmp_path):
     assert found.summaries[0].complete == 3
     assert contents(trials / names[1]) == untouched
     assert Place(folder, names[0]).read()["state"] == "complete"
+    # What is not asked for again stays a part of it.
+    again = small_study(session_colours, folder, resume=True, seeds=[0], grid=["frozen.folds=[3]"])
+    assert {one.name: one.complete for one in again.summaries} == {
+        "frozen-linear": 3,
+        "frozen-linear, frozen.folds=3": 1,
+    }
+    with pytest.raises(RunError, match="has a split for each trial, and this one would have a fold"):
+        small_study(session_colours, folder, resume=True, seeds=[0], folds=3)
     replaced = small_study(session_colours, folder, overwrite=True, seeds=[5])
     assert replaced.summaries[0].complete == 1
     assert {path.name for path in trials.iterdir()} == {"frozen-linear-split-5", "frozen-linear-split-5.json"}
@@ -130,7 +138,8 @@ def test_study__full_trials_in_their_own_processes(session_colours, tmp_path):
         settings=["frozen.epochs=1"],
         resume=True,
     )
-    assert not found.failures and found.summaries[0].complete == 1
+    # The one that failed is a part of the study still, and was not asked for again.
+    assert len(found.failures) == 1 and found.summaries[0].complete == 1
     trial = next(path for path in (tmp_path / "s" / "trials").iterdir() if (path / "metrics.json").exists())
     assert not (trial / "model").exists()
     assert (trial / "report.html").exists()
@@ -169,4 +178,8 @@ def test_study__wrong_requests_leave_no_trace(session_colours, tmp_path):
         small_study(session_colours, tmp_path / "mine", overwrite=True)
     with pytest.raises(DataError, match="fewer than the 3 classes"):
         small_study(session_colours, tmp_path / "s", sizes=[2])
+    with pytest.raises(DataError, match="there are 33 photos to learn from"):
+        small_study(session_colours, tmp_path / "s", sizes=[5000])
+    with pytest.raises(WeightsError, match="no weights file nowhere.h5"):
+        small_study(session_colours, tmp_path / "s", weights=["nowhere.h5"])
     assert not (tmp_path / "s").exists()

@@ -27,6 +27,18 @@ def divide(photos: Sequence[Photo], recipe: Recipe) -> tuple[Photo, ...]:
     return tuple(photos)
 
 
+def lacking(photos: Sequence[Photo], classes: Sequence[str]) -> list[str]:
+    """A line for each split that is measured on and lacks some of the classes."""
+    lines = []
+    for split in ("validation", "test"):
+        there = {photo.label for photo in photos if photo.split == split}
+        missing = [label for label in classes if label not in there]
+        if there and missing:
+            names = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+            lines.append(f"no {split} photo of {names}: the {split} figures say nothing of it")
+    return lines
+
+
 def assign_splits(
     photos: Sequence[Photo],
     *,
@@ -75,13 +87,16 @@ def take_some(photos: Sequence[Photo], number: int, *, seed: int = 0) -> tuple[P
     """The photos in the order given, with so many of the training photos: of each class its share, at least one.
 
     With the same seed the photos of a smaller number are among those of a larger one, but for one a class where shares
-    are rounded. A number beyond what there is takes all.
+    are rounded.
 
-    Raises DataError where there are more classes than that.
+    Raises DataError where there are more classes than that, or fewer photos.
     """
     train = sorted((photo for photo in photos if photo.split == "train"), key=lambda photo: photo.name)
-    if number >= len(train):
-        return tuple(photos)
+    if number > len(train):
+        raise DataError(
+            f"data.train_photos = {number:,}, but there are {len(train):,} photos to learn from. Give that many or "
+            'fewer, or "all"'
+        )
     counts = Counter(photo.label for photo in train)
     if number < len(counts):
         raise DataError(

@@ -102,6 +102,7 @@ def compare_means(
     where: str,
     photos: str,
     needed: int | None,
+    adjusted: bool = False,
 ) -> str:
     """Which of two recipes is better, from several trainings of each, in words.
 
@@ -113,6 +114,7 @@ def compare_means(
         where: over what the mean was taken, such as "5 splits".
         photos: what photos they were measured on, such as "test".
         needed: photos that would tell a difference of this size; None where there is none.
+        adjusted: whether p was.
 
     >>> compare_means("B3", "B0", 0.019, (0.004, 0.033), 0.02, where="5 splits", photos="test", needed=500)
     'B3 is better than B0 by 1.9 points (95 % interval 0.4 to 3.3, p = 0.02, 5 splits).'
@@ -121,10 +123,11 @@ def compare_means(
     if difference < 0:
         difference, low, high, name_a, name_b = -difference, -high, -low, name_b, name_a
     gap, least, most = _points(difference, low, high)
+    chance = f"adjusted {_chance(p)}" if adjusted else _chance(p)
     if low > 0 and p < LEVEL:
         return (
             f"{name_a} is better than {name_b} by {gap} points "
-            f"(95 % interval {least} to {most}, {_chance(p)}, {where})."
+            f"(95 % interval {least} to {most}, {chance}, {where})."
         )
     ending = (
         "both are right equally often"
@@ -133,7 +136,7 @@ def compare_means(
     )
     return (
         f"Cannot tell {name_a} from {name_b}: the difference is between {least} and {most} points "
-        f"(95 % interval, {_chance(p)}, {where}); {ending}."
+        f"(95 % interval, {chance}, {where}); {ending}."
     )
 
 

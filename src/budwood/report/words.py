@@ -218,7 +218,8 @@ def confusion_words(pair: tuple[int, int, int, int], classes: Sequence[str]) -> 
 def abstention_as_text(precision: float, threshold: float, splits: "Mapping[str, Answered]") -> str:
     """From which probability on a run answers, and what that does to photos that it did not learn from."""
     lines = [
-        f"unsure below a probability of {percent(threshold)}, for {whole_percent(precision)} right answers:"
+        f"unsure below a probability of {percent(threshold)}, above which at least {whole_percent(precision)} were "
+        "right on the validation photos"
     ]
     for split, found in splits.items():
         low, high = found.precision_interval

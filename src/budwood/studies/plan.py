@@ -12,6 +12,9 @@ from budwood.data.split import SPLITS
 from budwood.errors import RecipeError
 from budwood.recipe import Recipe
 
+DIVIDES = {"split_seed", "data.split", "data.folds", "data.fold", "data.max_bad", "evaluate.test"}
+"""Recipe keys that decide on which photos a trial is measured."""
+
 Varied = Literal["split", "fold", "seed"]
 """What is different between the trials of one configuration: who is in which split, which fold is held out, or, where
 the data bring all three splits, the seed of the training."""
@@ -68,6 +71,8 @@ def configurations(
     """
     if not recipes:
         raise RecipeError("a study needs a recipe. Give --recipes NAME, or several with commas between them")
+    grid = list(grid)
+    _refuse_bad_keys([text.partition("=")[0].strip() for text in grid])
     values = [_parse_grid(text) for text in grid]
     found: list[Configuration] = []
     for given in recipes:
@@ -173,6 +178,17 @@ def parse_sizes(text: str) -> list[int | Literal["all"]]:
             f'--sizes {text}: give numbers of training photos, and "all", such as 50,100,200,all'
         )
     return ["all" if part == "all" else int(part) for part in parts]
+
+
+def _refuse_bad_keys(keys: Sequence[str]) -> None:
+    for key in keys:
+        if keys.count(key) > 1:
+            raise RecipeError(f"--grid {key} is there twice. Give all its values in one list")
+        if key in DIVIDES:
+            raise RecipeError(
+                f"--grid {key}: its values would be measured on different photos, which cannot say which is better. "
+                f"Give --set {key}=VALUE for all, or a study for each"
+            )
 
 
 def _parse_grid(text: str) -> list[tuple[str, str]]:

@@ -12,7 +12,6 @@ from budwood.errors import RunError
 from budwood.evaluation.statistics import (
     corrected_resampled_t,
     holm,
-    mean_interval,
     paired_bootstrap,
     paired_difference,
     paired_permutation,
@@ -160,8 +159,8 @@ def read_results(folder: Path) -> Results:
             trials.setdefault(configuration, []).append(_measured(place, found))
         elif found.get("state") == "failed":
             failures[f"{configuration}, {found.get('unit')}"] = str(found.get("error"))
-    has_test = all(one.test for some in trials.values() for one in some)
-    split = "test" if has_test else "validation"
+    done = [one for some in trials.values() for one in some]
+    split = "test" if done and all(one.test for one in done) else "validation"
     summaries = [_summary(name, some, planned[name]) for name, some in trials.items()]
     summaries.sort(key=lambda one: (one.validation_loss is None, one.validation_loss, one.name))
     order = [one.name for one in summaries if one.complete]
@@ -173,7 +172,7 @@ def read_results(folder: Path) -> Results:
         pairs=_pairs(order, trials, varied, split),
         curves=_curves(info["configurations"], trials, split),
         failures=failures,
-        looks=sum(1 for some in trials.values() for one in some if one.test),
+        looks=sum(1 for one in done if one.test),
     )
 
 
@@ -204,50 +203,64 @@ def _summary(name: str, trials: Sequence[Measured], planned: int) -> Summary:
 
 
 def _estimate(trials: Sequence[Measured], split: str) -> Estimate:
+    """Student's t over the trials, corrected for the overlap of what they learn from as the pairs are."""
     measured = [one.validation if split == "validation" else one.test or {} for one in trials]
     values, n = [one["accuracy"] for one in measured], int(measured[0]["n"])
     mean = float(np.mean(values))
     spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    if len({frozenset(one.correct[split]) for one in trials}) == 1:
-        # The same photos every time: what is not known of them does not grow less with the trainings.
+    if not spread or len({frozenset(one.correct[split]) for one in trials}) == 1:
+        # The same photos every time, or the same figure on others: what is not known of them does not grow less with
+        # the trainings.
         low, high = wilson_interval(round(mean * n), n)
     else:
-        _, low, high = mean_interval(values)
+        train = float(np.mean([one.train_photos for one in trials]))
+        _, low, high, _ = corrected_resampled_t(values, round(train), n)
     return Estimate(mean, spread, max(0.0, low), min(1.0, high), n)
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What the comparison of two configurations gave, before the number of pairs is known."""
+
+    difference: float
+    low: float
+    high: float
+    p: float
+    method: str
+    where: str
+    trials: int
+    needed: int | None
+
+
 def _pairs(order: Sequence[str], trials: dict[str, list[Measured]], varied: str, split: str) -> list[Pair]:
-    found = []
+    found: dict[tuple[str, str], _Found] = {}
     for a, b in combinations(order, 2):
         ones, others = ({one.unit: one for one in trials[name]} for name in (a, b))
-        units = [unit for unit in ones if unit in others]
-        if units:
-            both = [(ones[unit], others[unit]) for unit in units]
-            found.append((a, b, len(units), *_compare(both, varied, split)))
-    adjusted = holm([p for *_, p, _, _ in found]) if found else []
+        both = [(one, others[unit]) for unit, one in ones.items() if unit in others]
+        # Of two that were divided in other ways nothing can be said.
+        if both and all(one.correct[split].keys() == other.correct[split].keys() for one, other in both):
+            found[a, b] = _compare(both, varied, split)
+    adjusted = holm([one.p for one in found.values()]) if found else []
     pairs = []
-    for (a, b, number, difference, low, high, p, method, needed), p_adjusted in zip(
-        found, adjusted, strict=True
-    ):
+    for ((a, b), one), p in zip(found.items(), adjusted, strict=True):
         words = compare_means(
             shown(a),
             shown(b),
-            difference,
-            (low, high),
-            p_adjusted,
-            where=count(number, varied),
+            one.difference,
+            (one.low, one.high),
+            p,
+            where=one.where,
             photos=split,
-            needed=needed,
+            needed=one.needed,
+            adjusted=len(found) > 1,
         )
-        pairs.append(Pair(a, b, difference, low, high, p, p_adjusted, number, METHODS[method], words))
+        method = METHODS[one.method]
+        pairs.append(Pair(a, b, one.difference, one.low, one.high, one.p, p, one.trials, method, words))
     return pairs
 
 
-def _compare(
-    both: Sequence[tuple[Measured, Measured]], varied: str, split: str
-) -> tuple[float, float, float, float, str, int | None]:
-    """Difference, interval, p, method and photos needed."""
-    photos = [sorted(one.correct[split].keys() & other.correct[split].keys()) for one, other in both]
+def _compare(both: Sequence[tuple[Measured, Measured]], varied: str, split: str) -> _Found:
+    photos = [sorted(one.correct[split]) for one, _ in both]
     rights = [
         (
             np.array([one.correct[split][name] for name in names], bool),
@@ -260,25 +273,23 @@ def _compare(
     needed = photos_needed(only_a, only_b)
     differences = [float(a.mean() - b.mean()) for a, b in rights]
     shared = all(names == photos[0] for names in photos)
-    # Equal differences say nothing of how they vary: then one trial's photos do.
-    if len(both) == 1 or (not shared and np.ptp(differences) == 0):
+    where, number = count(len(both), varied), len(both)
+    # Equal differences say nothing of how they vary, and photos of which none differs nothing of others: then the
+    # photos of one trial do.
+    if number == 1 or not (any((a != b).any() for a, b in rights) if shared else np.ptp(differences)):
         pair = paired_difference(*rights[0])
-        return pair.difference, pair.low, pair.high, pair.p, "one", needed
+        if number > 1:
+            where = f"{both[0][0].unit} alone, for the difference is the same in all {number}"
+        return _Found(pair.difference, pair.low, pair.high, pair.p, "one", where, 1, needed)
     if shared:
         share_a, share_b = (np.mean([right[side] for right in rights], axis=0) for side in (0, 1))
         low, high = paired_bootstrap(share_a, share_b)
-        return (
-            float((share_a - share_b).mean()),
-            low,
-            high,
-            paired_permutation(share_a, share_b),
-            "shared",
-            needed,
-        )
-    num_train = int(np.mean([one.train_photos for one, _ in both]))
-    num_test = int(np.mean([len(names) for names in photos]))
+        p = paired_permutation(share_a, share_b)
+        return _Found(float((share_a - share_b).mean()), low, high, p, "shared", where, number, needed)
+    num_train = round(float(np.mean([one.train_photos for one, _ in both])))
+    num_test = round(float(np.mean([len(names) for names in photos])))
     mean, low, high, p = corrected_resampled_t(differences, num_train, num_test)
-    return mean, low, high, p, varied, needed
+    return _Found(mean, low, high, p, varied, where, number, needed)
 
 
 def _curves(
@@ -343,13 +354,15 @@ def _sentences(results: Results) -> list[str]:
     if results.best is not None:
         lines.append(f"Lowest validation loss: {shown(results.best)}.")
         lines += [pair.words for pair in results.pairs if results.best in (pair.a, pair.b)]
+        compared = {name for pair in results.pairs for name in (pair.a, pair.b)}
+        apart = [one.name for one in results.summaries if one.complete and one.name not in compared]
+        if apart and len(results.summaries) > 1:
+            lines.append(f"Measured on other photos, and not compared: {shown('; '.join(apart))}.")
     lines += [curve.words for curve in results.curves]
-    if results.split == "test" and results.looks:
-        lines.append(
-            f"The test photos were looked at {count(results.looks, 'time')}, once by every trial; the choice above is "
-            "made on validation photos."
-        )
-    elif results.summaries:
+    if results.looks:
+        times = "once" if results.looks == 1 else f"{results.looks:,} times, once by every trial"
+        lines.append(f"Test photos were looked at {times}; the choice above is made on validation photos.")
+    elif any(one.complete for one in results.summaries):
         lines.append(
             "No test photo was looked at. Validation photos also chose the epoch and the phase of each trial."
         )

@@ -22,8 +22,8 @@ from budwood.backbones.registry import get_backbone
 from budwood.data.check import check
 from budwood.data.manifest import Photo
 from budwood.data.sources import read_source, source_name
-from budwood.data.split import divide
-from budwood.errors import RunError
+from budwood.data.split import divide, lacking
+from budwood.errors import RunError, WeightsError
 from budwood.files import read_json, write_json
 from budwood.progress import Progress, choose_progress
 from budwood.recipe import Recipe
@@ -108,16 +108,16 @@ def study(
     for trial in trials:
         # Said before the first training, not after the last.
         divide(checked.photos, trial.recipe)
-        for name in trial.recipe.backbone.names:
-            get_backbone(name)
+        _refuse_bad_backbones(trial.recipe)
+    for line in lacking(divide(checked.photos, trials[0].recipe), checked.classes):
+        progress.say(line)
     with _own(folder, overwrite=overwrite):
-        identity = _identity(checked.photos)
         info: dict[str, Any] = {
             "state": "running",
             "budwood": __version__,
             "command": command or f"budwood study {data} -o {folder}",
             "data": source_name(data),
-            "photos": identity,
+            "photos": _identity(checked.photos),
             "varied": varied,
             "configurations": [
                 {"name": name, "photos": number}
@@ -126,7 +126,7 @@ def study(
             "trials": [trial.name for trial in trials],
         }
         if resume and not overwrite:
-            _refuse_other_photos(folder, identity)
+            _go_on_from(folder, info)
         write_json(folder / "study.json", info)
         light.write_photos(folder, checked.photos, checked.classes, checked.to_json())
         _run_all(Path(data) if _is_path(data) else data, folder, trials, checked, jobs, keep_models, progress)
@@ -220,16 +220,40 @@ def _refuse_unless_free(folder: Path, *, overwrite: bool, resume: bool) -> None:
         )
 
 
-def _refuse_other_photos(folder: Path, identity: str) -> None:
+def _refuse_bad_backbones(recipe: Recipe) -> None:
+    for name in recipe.backbone.names:
+        get_backbone(name)
+        weights = recipe.backbone.weights_of(name)
+        if weights not in ("imagenet", "random") and not Path(weights).is_file():
+            raise WeightsError(f"there is no weights file {weights} for {name}. Give the path of one")
+
+
+def _go_on_from(folder: Path, info: dict[str, Any]) -> None:
+    """Takes the configurations and trials that the study knows already into `info`.
+
+    Raises RunError where it was begun with other photos, or with units of another kind.
+    """
     try:
-        before = read_json(folder / "study.json")["photos"]
+        before = read_json(folder / "study.json")
+        photos, varied = before["photos"], before["varied"]
+        configurations, trials = before["configurations"], before["trials"]
     except (OSError, ValueError, KeyError, TypeError):
         return
-    if before != identity:
+    if photos != info["photos"]:
         raise RunError(
             f"the study in {folder} was begun with other photos, so its trials cannot stand beside new ones. "
             "Put the photos back, or give --overwrite or another directory"
         )
+    if varied != info["varied"]:
+        raise RunError(
+            f"the study in {folder} has a {varied} for each trial, and this one would have a {info['varied']}. "
+            "Ask for the same, or give --overwrite or another directory"
+        )
+    info["configurations"] = [
+        *configurations,
+        *(one for one in info["configurations"] if one not in configurations),
+    ]
+    info["trials"] = [*trials, *(one for one in info["trials"] if one not in trials)]
 
 
 @contextmanager
