@@ -124,7 +124,7 @@ def test_load__unknown_name_and_not_toml(tmp_path):
         Recipe.load(broken)
 
 
-OURS = {"auto", "frozen-gradient", "frozen-linear", "quick"}
+OURS = {"auto", "best", "frozen-gradient", "frozen-linear", "quick"}
 EXPERIMENTS = {
     *["flowers-baseline", "flowers-optimized", "flowers-finetuned", "flowers-no-smoothing", "flowers-b3"],
     *["cats-dogs", "flowers-v2b0"],
@@ -197,7 +197,8 @@ def test_shipped_recipes__stand_in_the_page_of_experiments():
 def test_shipped_recipes__name_backbones_that_are_there():
     from budwood.backbones.registry import BACKBONES
 
-    assert {Recipe.load(name).backbone.name for name in shipped_recipes()} <= BACKBONES.keys()
+    used = {one for name in shipped_recipes() for one in Recipe.load(name).backbone.names}
+    assert used <= BACKBONES.keys()
 
 
 def test_backbone__several_with_sizes_and_weights_of_each():
