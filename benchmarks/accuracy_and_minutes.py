@@ -8,13 +8,11 @@ are of whole processes. Every figure is of the same test photos; the splits are 
 """
 
 import argparse
-import os
 import shutil
 import statistics
-import sys
 from pathlib import Path
 
-from benchmarks.against_keras import FOLDER, link_tree
+from benchmarks.against_keras import FOLDER, find_material, link_tree
 from benchmarks.processes import python
 from budwood.evaluation.statistics import mean_interval
 from budwood.files import read_json, write_json
@@ -42,11 +40,7 @@ def main() -> None:
         "--only", nargs="+", choices=[*KERAS, *BUDWOOD], help="these alone, beside the kept ones"
     )
     arguments = parser.parse_args()
-    material = Path(os.environ.get("BUDWOOD_TEST_DATA", "../shared")).resolve()
-    weights = material / "weights" / "mobilenet_v2_1.0_224_no_top.weights.h5"
-    data = material / "datasets" / "flower_photos"
-    if not data.is_dir() or not weights.is_file():
-        sys.exit(f"the benchmark needs {data} and {weights}: set BUDWOOD_TEST_DATA")
+    data, weights = find_material()
     FOLDER.mkdir(exist_ok=True)
     known = read_json(KEPT) if KEPT.exists() else {}
     for seed in range(arguments.splits):

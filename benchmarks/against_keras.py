@@ -33,13 +33,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=8)
     arguments = parser.parse_args()
     splits, epochs = (1, 2) if arguments.quick else (arguments.splits, arguments.epochs)
-    material = Path(os.environ.get("BUDWOOD_TEST_DATA", "../shared")).resolve()
-    weights = material / "weights" / "mobilenet_v2_1.0_224_no_top.weights.h5"
-    data = material / "datasets" / "flower_photos"
-    if not data.is_dir() or not weights.is_file():
-        sys.exit(
-            f"the benchmark needs {data} and {weights}: set BUDWOOD_TEST_DATA to the folder that holds them"
-        )
+    data, weights = find_material()
     if arguments.quick:
         print(
             "This is the QUICK benchmark: one split, 2 epochs of plain Keras. It takes about 6 minutes on two cores."
@@ -69,6 +63,18 @@ def main() -> None:
     python("benchmarks.bare_features", link_tree(data, 0), "--weights", weights, "--json", bare_json)
     report_features(read_json(bare_json), results[-1])
     report_help()
+
+
+def find_material() -> tuple[Path, Path]:
+    """The folder of tf_flowers and MobileNetV2's weights; ends the program where they are not here."""
+    material = Path(os.environ.get("BUDWOOD_TEST_DATA", "../shared")).resolve()
+    weights = material / "weights" / "mobilenet_v2_1.0_224_no_top.weights.h5"
+    data = material / "datasets" / "flower_photos"
+    if not data.is_dir() or not weights.is_file():
+        sys.exit(
+            f"the benchmark needs {data} and {weights}: set BUDWOOD_TEST_DATA to the folder that holds them"
+        )
+    return data, weights
 
 
 def link_tree(data: Path, seed: int) -> Path:

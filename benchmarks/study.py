@@ -7,12 +7,9 @@ choice among ten by cross-validation. Plain Keras: one epoch of its phase 1, wit
 process, 40 trials, from its start to its end.
 """
 
-import os
 import shutil
-import sys
-from pathlib import Path
 
-from benchmarks.against_keras import FOLDER, link_tree
+from benchmarks.against_keras import FOLDER, find_material, link_tree
 from benchmarks.processes import python
 from budwood.files import read_json
 
@@ -20,11 +17,7 @@ STRENGTHS = '"auto", [1.0], [0.3], [0.1], [0.03], [0.01], [0.003], [0.001]'
 
 
 def main() -> None:
-    material = Path(os.environ.get("BUDWOOD_TEST_DATA", "../shared")).resolve()
-    weights = material / "weights" / "mobilenet_v2_1.0_224_no_top.weights.h5"
-    data = material / "datasets" / "flower_photos"
-    if not data.is_dir() or not weights.is_file():
-        sys.exit(f"the benchmark needs {data} and {weights}: set BUDWOOD_TEST_DATA")
+    data, weights = find_material()
     FOLDER.mkdir(exist_ok=True)
     tree, result = link_tree(data, 0), FOLDER / "keras-epoch.json"
     python("benchmarks.plain_keras", tree, "--weights", weights, "--epochs", 1, "--json", result)

@@ -10,14 +10,12 @@ the same size, from nothing cached. The seconds are of whole processes.
 """
 
 import argparse
-import os
 import shutil
 import statistics
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.against_keras import FOLDER, link_tree, paired_difference
+from benchmarks.against_keras import FOLDER, find_material, link_tree, paired_difference
 from benchmarks.processes import python
 from budwood.files import read_csv, read_json, write_json
 
@@ -34,11 +32,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.splits, arguments.epochs, arguments.finetune = 1, 1, 2
-    material = Path(os.environ.get("BUDWOOD_TEST_DATA", "../shared")).resolve()
-    weights = material / "weights" / "mobilenet_v2_1.0_224_no_top.weights.h5"
-    data = material / "datasets" / "flower_photos"
-    if not data.is_dir() or not weights.is_file():
-        sys.exit(f"the benchmark needs {data} and {weights}: set BUDWOOD_TEST_DATA")
+    data, weights = find_material()
     seeds = arguments.only or list(range(arguments.splits))
     minutes = len(seeds) * (arguments.epochs * 0.5 + arguments.finetune * 0.7 + 1.5)
     print(

@@ -347,7 +347,7 @@ def study(
     from budwood.studies.study import study as run_study
 
     results = run_study(
-        data if not str(data).startswith("tfds:") else str(data),
+        data,
         output,
         recipes=[name.strip() for name in recipes.split(",") if name.strip()],
         backbones=[name.strip() for name in (backbones or "").split(",") if name.strip()],

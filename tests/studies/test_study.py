@@ -143,6 +143,19 @@ def test_study__full_trials_in_their_own_processes(session_colours, tmp_path):
     trial = next(path for path in (tmp_path / "s" / "trials").iterdir() if (path / "metrics.json").exists())
     assert not (trial / "model").exists()
     assert (trial / "report.html").exists()
+    # Killed after the training, before its outcome was written down: it is not trained again, nor does it fail.
+    Place(tmp_path / "s", trial.name).update(state="planned")
+    untouched = contents(trial)
+    small_study(
+        session_colours,
+        tmp_path / "s",
+        recipes=["frozen-gradient"],
+        seeds=[0],
+        settings=["frozen.epochs=1"],
+        resume=True,
+    )
+    assert Place(tmp_path / "s", trial.name).read()["state"] == "complete"
+    assert contents(trial) == untouched
 
 
 def test_study__no_test_and_folds(session_colours, tmp_path):

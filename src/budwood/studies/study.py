@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from budwood import __version__
 from budwood.backbones.registry import get_backbone
-from budwood.data.check import check
+from budwood.data.check import Check, check
 from budwood.data.manifest import Photo
 from budwood.data.sources import read_source, source_name
 from budwood.data.split import divide, lacking
@@ -129,14 +129,23 @@ def study(
             _go_on_from(folder, info)
         write_json(folder / "study.json", info)
         light.write_photos(folder, checked.photos, checked.classes, checked.to_json())
-        _run_all(Path(data) if _is_path(data) else data, folder, trials, checked, jobs, keep_models, progress)
+        _run_all(os.fspath(data), folder, trials, checked, jobs, keep_models, progress)
         write_json(folder / "study.json", {**info, "state": "complete"})
         results = read_results(folder)
         write_json(folder / "results.json", results.to_json())
     return results
 
 
-def _run_all(data, folder: Path, trials: list[Trial], checked, jobs, keep_models, progress: Progress) -> None:
+def _run_all(
+    data: str,
+    folder: Path,
+    trials: Sequence[Trial],
+    checked: Check,
+    jobs: int | None,
+    keep_models: bool,
+    progress: Progress,
+) -> None:
+    """Trains what is not complete yet."""
     todo = []
     for trial in trials:
         place = Place(folder, trial.name)
@@ -162,10 +171,10 @@ def _run_all(data, folder: Path, trials: list[Trial], checked, jobs, keep_models
             if kind == "light":
                 Place(folder, trial.name).update(state="failed", error=failure)
         todo = [(trial, kind) for trial, kind in todo if kind != "light"]
-    Pool(os.fspath(data), folder, jobs, keep_models, progress).run(todo)
+    Pool(data, folder, jobs, keep_models, progress).run(todo)
 
 
-def _compute_features(data, folder: Path, recipes: Sequence[Recipe]) -> str | None:
+def _compute_features(data: str, folder: Path, recipes: Sequence[Recipe]) -> str | None:
     """Features of the linear trials, by a process that has Keras; returns why there are none."""
     by_key = {light.features_key(recipe): recipe for recipe in recipes}
     known = read_json(folder / light.FEATURES) if (folder / light.FEATURES).is_file() else {}
@@ -174,7 +183,7 @@ def _compute_features(data, folder: Path, recipes: Sequence[Recipe]) -> str | No
     if all(light.features_are_here(folder, known, recipe) for recipe in by_key.values()):
         return None
     done = subprocess.run(
-        [sys.executable, "-m", "budwood.studies.features", os.fspath(data), os.fspath(folder)],
+        [sys.executable, "-m", "budwood.studies.features", data, os.fspath(folder)],
         env=environment(os.environ),
         stdout=subprocess.PIPE,
         text=True,
@@ -191,10 +200,6 @@ def _compute_features(data, folder: Path, recipes: Sequence[Recipe]) -> str | No
 def _photos_of(trial: Trial) -> int | None:
     number = trial.recipe.data.train_photos
     return None if number == "all" else number
-
-
-def _is_path(data: str | os.PathLike) -> bool:
-    return not os.fspath(data).startswith("tfds:")
 
 
 def _identity(photos: Sequence[Photo]) -> str:

@@ -110,20 +110,14 @@ def train_fully(data: str, place: Place, *, keep_models: bool) -> None:
     from budwood.pipeline import train
 
     recipe = Recipe.from_dict(place.read()["recipe"])
-    train(
-        data, place.run, recipe=recipe, resume=_was_begun(place.run), progress=SILENT, command=_command(place)
-    )
+    state = read_json(place.run / "run.json")["state"] if (place.run / "run.json").is_file() else None
+    # A study may have been killed after the training and before its outcome was written down.
+    if state != "complete":
+        command = f"budwood train DATA --recipe {place.run / 'recipe.toml'}"
+        train(data, place.run, recipe=recipe, resume=state is not None, progress=SILENT, command=command)
     if not keep_models:
         for name in MODELS:
             shutil.rmtree(place.run / name, ignore_errors=True)
-
-
-def _was_begun(folder: Path) -> bool:
-    return (folder / "run.json").is_file()
-
-
-def _command(place: Place) -> str:
-    return f"budwood train DATA --recipe {place.run / 'recipe.toml'}"
 
 
 def environment(base: Mapping[str, str]) -> dict[str, str]:
