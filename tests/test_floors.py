@@ -15,7 +15,7 @@ FLOORS = [
     {"backbones"},
     {"features"},
     {"training", "evaluation"},
-    {"model", "rundir", "records", "report", "outcome"},
+    {"model", "rundir", "records", "report", "outcome", "prediction"},
     {"run"},
     {"teacher"},
     {"work"},

@@ -5,6 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -122,3 +123,75 @@ def test_abstention__impossible(session_run, tmp_path):
     write_csv(copied / "predictions.csv", list(rows[0]), [list(row.values()) for row in rows])
     with pytest.raises(RunError, match="even the surest predictions on 4 validation photos"):
         load(copied).abstention(0.5)
+
+
+@pytest.fixture
+def stripes(tmp_path) -> Path:
+    """Pictures of nothing that the run knows: it has learned three plain colours."""
+    folder = tmp_path / "stripes"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(6):
+        picture = np.kron(rng.integers(0, 2, (16, 16, 1)), np.full((8, 8, 3), 255)).astype(np.uint8)
+        Image.fromarray(picture).save(folder / f"{number}.png")
+    return folder
+
+
+def test_predict__says_none_of_these(predict, stripes, loose, session_run, tmp_path, monkeypatch):
+    status, out, _ = predict(stripes, "-q")
+    assert status == 0 and all("\tnone of these (" in line for line in out.splitlines())
+    assert "none of these" not in predict(loose / "1.jpg", "-q")[1]
+    # Asked to know every picture, it names the most probable class.
+    assert "none of these" not in predict(stripes, "-q", "--recall", "1")[1]
+    found = json.loads(predict(stripes, loose / "1.jpg", "--json")[1])
+    assert [one["none_of_these"] for one in found] == [True] * 6 + [False]
+    assert min(one["distance"] for one in found[:6]) > found[6]["distance"]
+    drawn = []
+    monkeypatch.setattr("budwood.report.sheet.write_sheet", lambda items, path: drawn.extend(items))
+    predict(stripes, "-o", tmp_path / "sheet.png", "-q")
+    assert all(item.foreign for item in drawn)
+
+
+@pytest.mark.parametrize("recall", ["98", "0", "-1"])
+def test_predict__a_recall_that_is_no_share(predict, loose, recall):
+    status, out, err = predict(loose, "--recall", recall, "-q")
+    assert (status, out) == (1, "") and "is no share" in err
+
+
+def test_predict__run_of_an_earlier_version_knows_no_strangers(session_run, stripes, tmp_path):
+    copied = shutil.copytree(session_run, tmp_path / "old")
+    (copied / "model" / "reference.npz").unlink()
+    run = load(copied)
+    picture = stripes / "0.png"
+    assert run.predict(picture)[0].distance is None and not run.predict(picture)[0].foreign
+    with pytest.raises(RunError, match="Train again"):
+        run.predict(picture, recall=0.9)
+    with pytest.raises(RunError, match="Train again"):
+        run.tell_strangers(copied, [picture])
+
+
+def test_predict__damaged_reference(session_run, stripes, tmp_path):
+    copied = shutil.copytree(session_run, tmp_path / "damaged")
+    (copied / "model" / "reference.npz").write_bytes(b"no archive")
+    with pytest.raises(RunError, match=r"reference\.npz"):
+        load(copied).predict(stripes / "0.png")
+
+
+def test_evaluate__foreign_pictures(call, session_run, session_colours, stripes):
+    options = [session_run, session_colours, "--split", "validation", "--foreign", stripes]
+    status, out, _ = call("evaluate", *options, "-q")
+    assert status == 0 and "6 pictures of something else" in out and "AUROC 1.000" in out
+    found = json.loads(call("evaluate", *options, "--json")[1])
+    assert set(found) == {"knn", "mahalanobis"}
+    assert all(one["auroc"] > 0.95 and one["strangers_kept"] < 0.5 for one in found.values())
+
+
+def test_evaluate__foreign_pictures_that_are_none(call, session_run, session_colours, tmp_path):
+    (tmp_path / "text.jpg").write_text("text")
+    for foreign, words in ((tmp_path / "text.jpg", "can be read"), (tmp_path / "absent", "can be read")):
+        status, _, err = call("evaluate", session_run, session_colours, "--foreign", foreign, "-q")
+        assert status == 1 and words in err
+    status, _, err = call(
+        "evaluate", session_run, session_colours, "--foreign", tmp_path, "--checkpoint", 1, "-q"
+    )
+    assert status == 1 and "Leave out --checkpoint" in err

@@ -22,7 +22,7 @@ _HOMES = {
     "study": "budwood.studies.study",
     "load": "budwood.run",
     "Run": "budwood.run",
-    "Prediction": "budwood.run",
+    "Prediction": "budwood.prediction",
     "Recipe": "budwood.recipe",
     "BudwoodError": "budwood.errors",
     "TransferClassifier": "budwood.estimator",
@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from budwood.errors import BudwoodError
     from budwood.estimator import TransferClassifier
     from budwood.pipeline import train
+    from budwood.prediction import Prediction
     from budwood.recipe import Recipe
-    from budwood.run import Prediction, Run, load
+    from budwood.run import Run, load
     from budwood.studies.study import study
 
 

@@ -5,7 +5,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,9 +20,9 @@ from budwood.terminal import load_keras, run_command
 if TYPE_CHECKING:
     from budwood.backbones.contract import Backbone
     from budwood.data.images import ImageLike
+    from budwood.prediction import Prediction
     from budwood.progress import Progress
     from budwood.report.sheet import SheetItem
-    from budwood.run import Prediction
 
 # TensorFlow's own chatter would bury ours; whoever sets the variable keeps it.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -183,6 +183,15 @@ def predict(
             metavar="SHARE", help="Be unsure of what would be right less often than this, such as 0.98."
         ),
     ] = None,
+    recall: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Say `none of these` to what looks further from the training photos than this share of the "
+            "validation photos; 1 never says it. [default: 0.98]",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
     sheet: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="PNG", help="Write one sheet of pictures.")
@@ -208,7 +217,7 @@ def predict(
     if precision is not None and not (quiet or as_json):
         print(abstention_as_text(precision, *loaded.abstention(precision)), file=sys.stderr)
     predictions = loaded.predict(
-        pictures, names=names, precision=precision, progress=_progress(quiet, as_json)
+        pictures, names=names, precision=precision, recall=recall, progress=_progress(quiet, as_json)
     )
     if as_json:
         _print_json([prediction.to_json(top) for prediction in predictions])
@@ -216,8 +225,7 @@ def predict(
         if prediction.error is not None:
             print(shown(f"budwood: {prediction.name}: {prediction.error}"), file=sys.stderr)
         elif not as_json:
-            shares = "  ".join(f"{shown(label)} {share:.1%}" for label, share in prediction.top(top))
-            print(f"{shown(prediction.name)}\t{'' if prediction.sure else 'unsure: '}{shares}")
+            print(f"{shown(prediction.name)}\t{prediction.in_words(top)}")
     if sheet is not None:
         from budwood.report.sheet import write_sheet
 
@@ -248,7 +256,9 @@ def _sheet_items(
         if prediction.label is not None and prediction.probability is not None:
             folder = picture.absolute().parent.name if isinstance(picture, Path) else None
             true = folder if folder in classes else None
-            items.append(SheetItem(picture, prediction.label, prediction.probability, true))
+            items.append(
+                SheetItem(picture, prediction.label, prediction.probability, true, foreign=prediction.foreign)
+            )
     return items
 
 
@@ -263,15 +273,38 @@ def evaluate(
         int | None,
         typer.Option(min=1, metavar="EPOCH", help="The model as that epoch of history.csv left it."),
     ] = None,
+    foreign: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PICTURES",
+            help="Instead: how well these pictures, of none of the classes, are told from DATA.",
+        ),
+    ] = None,
+    recall: Annotated[
+        float, typer.Option(metavar="SHARE", help="With --foreign: share of validation photos to be kept.")
+    ] = 0.95,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Measure a run on labelled photos."""
+    from budwood.data.inputs import expand
+
+    if foreign and checkpoint is not None:
+        raise BudwoodError("--foreign is about the saved model alone. Leave out --checkpoint")
+    strangers = [picture for _, picture in expand(foreign, lambda: b"")] if foreign else []
     load_keras()
-    from budwood.report.words import scores_as_text
+    from budwood.report.words import scores_as_text, strangers_as_text
     from budwood.run import load
 
-    metrics = load(run).evaluate(data, split=split, checkpoint=checkpoint, progress=_progress(quiet, as_json))
+    progress = _progress(quiet, as_json)
+    if foreign:
+        told = load(run).tell_strangers(data, strangers, split=split, recall=recall, progress=progress)
+        if as_json:
+            _print_json({method: asdict(found) for method, found in told.items()})
+        else:
+            print(strangers_as_text(told, recall))
+        return
+    metrics = load(run).evaluate(data, split=split, checkpoint=checkpoint, progress=progress)
     if as_json:
         _print_json(metrics)
     else:

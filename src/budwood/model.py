@@ -20,6 +20,8 @@ from budwood.features.store import Rows
 from budwood.files import read_json, sha256_of, whole_file, write_json
 from budwood.progress import SILENT, Progress
 
+REFERENCE = "reference.npz"
+"""Beside the model: the features of some photos, by which it is known what is none of the classes."""
 PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "openvino", "numpy", "scikit-learn", "pillow")
 
 
@@ -62,6 +64,11 @@ class Artifact:
             chosen = np.arange(start, min(start + batch, len(rows)))
             parts.append(keras.ops.convert_to_numpy(self.head(rows[chosen], training=False)))
         return np.concatenate(parts)
+
+
+def vectors(rows: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n features"]:
+    """One feature vector a picture; of a picture and its mirror image, `(n, 2, features)`, their mean."""
+    return rows.mean(axis=1) if rows.ndim == 3 else rows
 
 
 def make_artifact(

@@ -1,5 +1,6 @@
 """What a training came to: every phase read back from disk and measured."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,17 @@ import numpy as np
 
 from budwood.data.images import view
 from budwood.data.manifest import Photo
+from budwood.data.split import take_some
 from budwood.errors import RunError
 from budwood.evaluation.judged import MEASURED, Judged
+from budwood.evaluation.out_of_distribution import Reference
 from budwood.features.side_by_side import SideBySide
-from budwood.model import Artifact, read_model
+from budwood.model import Artifact, read_model, vectors
 from budwood.progress import SILENT, Progress
+
+LEARNED, PER_CLASS, HELD_OUT = 500, 10, 2_000
+"""Photos by whose features strangers are told: training photos in all, or for each class if that is more; validation
+photos at most."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,32 @@ def measure(
     }
 
 
+def make_reference(
+    artifact: Artifact,
+    parts: Mapping[str, Sequence[Photo]],
+    *,
+    engine: str = "auto",
+    progress: Progress = SILENT,
+) -> Reference | None:
+    """What the features of known photos look like under the model that is kept; None where no photo can be read.
+
+    Of the training photos some do, of each class its share: 500 tell strangers as well as 3,000 (docs/log.md).
+    """
+    number = max(LEARNED, PER_CLASS * len(artifact.classes))
+    learned: Sequence[Photo] = take_some(parts["train"], min(number, len(parts["train"])))
+    held_out = parts["validation"][:: math.ceil(len(parts["validation"]) / HELD_OUT)]
+    with artifact.features(engine=engine, progress=progress) as features:
+        failed = features.compute([*learned, *held_out]).failed
+        learned, held_out = ([p for p in part if p.name not in failed] for part in (learned, held_out))
+        if not learned or not held_out:
+            return None
+        return Reference(
+            vectors(features.array(learned)),
+            np.array([artifact.classes.index(photo.label) for photo in learned]),
+            vectors(features.array(held_out)),
+        )
+
+
 def _measure(
     artifact: Artifact, parts: Mapping[str, Sequence[Photo]], engine: str, progress: Progress
 ) -> Measured:
@@ -63,7 +96,7 @@ def _measure(
         probabilities = {
             split: artifact.probabilities(features.rows(parts[split])) for split in MEASURED if parts[split]
         }
-        return Measured(probabilities, artifact)
+        return Measured(probabilities, artifact.info["temperature"], artifact)
 
 
 def _refuse_disagreement(artifact: Artifact, features: SideBySide, photos: Sequence[Photo]) -> None:

@@ -25,8 +25,8 @@ from budwood.evaluation.judged import describe as describe_phases
 from budwood.features.extract import Extraction
 from budwood.features.side_by_side import SideBySide
 from budwood.files import write_json
-from budwood.model import save_artifact, versions
-from budwood.outcome import measure
+from budwood.model import REFERENCE, save_artifact, versions
+from budwood.outcome import make_reference, measure
 from budwood.progress import Progress, choose_progress
 from budwood.recipe import Recipe
 from budwood.records import refuse_other_photos, write_data, write_predictions
@@ -175,8 +175,14 @@ def train(
             )
             write_json(folder / "metrics.json", found)
 
+            reference = make_reference(
+                measured[chosen].artifact, work.parts, engine=resolved.backbone.engine, progress=progress
+            )
+
         with directory.stage("save"):
             save_artifact(folder / "model", *work.saved[chosen])
+            if reference is not None:
+                reference.save(folder / "model" / REFERENCE)
             work.tidy()
 
         with directory.stage("report"):

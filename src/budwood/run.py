@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,11 @@ from budwood.data.sources import read_source
 from budwood.errors import DataError, ImageError, RunError
 from budwood.evaluation.abstention import Answered, answer, choose_threshold
 from budwood.evaluation.metrics import compute_metrics
+from budwood.evaluation.out_of_distribution import METHODS, RECALL, Reference, Told, tell
 from budwood.features.extract import Runner, stream
 from budwood.files import read_csv, read_json, sha256_of
-from budwood.model import Artifact, load_artifact, make_artifact, read_model
+from budwood.model import REFERENCE, Artifact, load_artifact, make_artifact, read_model, vectors
+from budwood.prediction import Prediction
 from budwood.progress import SILENT, Progress
 from budwood.recipe import Head, Recipe
 from budwood.records import read_history
@@ -33,39 +34,6 @@ from budwood.training.compose import compose, take_apart
 from budwood.training.heads import divide_logits, head_layers
 
 SPLITS = ("train", "validation", "test")
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a run says of one picture."""
-
-    name: str
-    label: str | None
-    """The most probable class; None when the picture cannot be read."""
-    probability: float | None
-    probabilities: dict[str, float]
-    """Of every class, in the order of `Run.classes`."""
-    error: str | None = None
-    """Why the picture cannot be read."""
-    sure: bool = True
-    """Probable enough for the precision that was asked for."""
-
-    def top(self, k: int) -> list[tuple[str, float]]:
-        """The k most probable classes with their probabilities, the most probable first."""
-        return sorted(self.probabilities.items(), key=lambda item: -item[1])[:k]
-
-    def to_json(self, k: int = 1) -> dict[str, Any]:
-        """The prediction as plain values, with the k most probable classes."""
-        if self.error is not None:
-            return {"name": self.name, "error": self.error}
-        top = [{"label": label, "probability": share} for label, share in self.top(k)]
-        return {
-            "name": self.name,
-            "label": self.label,
-            "probability": self.probability,
-            "sure": self.sure,
-            "top": top,
-        }
 
 
 def load(folder: str | os.PathLike) -> "Run":
@@ -165,6 +133,7 @@ class Run:
         *,
         names: Sequence[str] | None = None,
         precision: float | None = None,
+        recall: float | None = None,
         progress: Progress = SILENT,
     ) -> list[Prediction]:
         """The classes of pictures, in their order. One that cannot be read has `error` and no label.
@@ -176,6 +145,11 @@ class Run:
             names: what to call them; by default the path, or "image N".
             precision: share of right answers that is wanted; what is less probable than `abstention(precision)` says
                 is not `sure`.
+            recall: share of photos of the run's classes that are not to be taken for something else; of a picture
+                that is further from the training photos, `foreign` is true. By default 0.98; 1 for never.
+
+        Raises:
+            RunError: a share out of range, or a recall is asked of a run that was made before there was one.
 
         >>> run.predict(["a.jpg", "b.jpg"])[0].top(3)                     # doctest: +SKIP
         [('tulips', 0.93), ('roses', 0.06), ('daisy', 0.01)]
@@ -186,6 +160,10 @@ class Run:
         )
         artifact = self._artifact
         threshold = 0.0 if precision is None else self.abstention(precision)[0]
+        reference = self._reference
+        if recall is not None and reference is None:
+            raise RunError(self._no_reference)
+        far = reference.threshold(RECALL if recall is None else recall) if reference else np.inf
         predictions = []
         with progress.stage("predict", total=len(pictures)) as stage:
             rows = stream(pictures, self._frozen_part, size=artifact.size, resize=artifact.resize)
@@ -194,7 +172,18 @@ class Run:
                     predictions.append(Prediction(name, None, None, {}, row.fault))
                 else:
                     shares = artifact.probabilities(row[None])[0]
-                    predictions.append(_prediction(name, artifact.classes, shares, threshold))
+                    distance = float(reference.distance(vectors(row[None]))[0]) if reference else None
+                    predictions.append(
+                        Prediction(
+                            name,
+                            artifact.classes[int(shares.argmax())],
+                            float(shares.max()),
+                            dict(zip(artifact.classes, shares.tolist(), strict=True)),
+                            sure=float(shares.max()) >= threshold,
+                            distance=distance,
+                            foreign=distance is not None and distance > far,
+                        )
+                    )
                 stage.advance()
         return predictions
 
@@ -267,27 +256,59 @@ class Run:
             DataError: a class that the run does not know, or no photo left.
             RunError: the weights of that epoch were not kept.
         """
-        if split not in ("unseen", "all", *SPLITS):
-            raise DataError(f"no split `{split}`. Give unseen, train, validation, test or all")
-        checked = check(read_source(data, progress=progress), for_training=False, progress=progress)
-        self._refuse_unknown_classes(checked.classes)
-        photos = [photo for photo in checked.photos if self._belongs(photo, split)]
-        left_out = len(checked.photos) - len(photos)
-        if left_out and split == "unseen":
-            progress.say(f"{left_out:,} photos that the run learned from are left out")
         artifact = self._artifact if checkpoint is None else self._at(checkpoint)
-        with artifact.features(engine=self.recipe.backbone.engine, progress=progress) as features:
-            extraction = features.compute(photos)
-            photos = [photo for photo in photos if photo.name not in extraction.failed]
-            if not photos:
-                raise DataError(
-                    f"no photo of {data} belongs to `{split}`: of {len(checked.photos)} usable photos, all were left "
-                    "out. Give other photos, or --split all"
-                )
-            probabilities = artifact.probabilities(features.rows(photos))
+        photos, features = self._features_of(data, split, artifact, progress)
+        probabilities = artifact.probabilities(features)
         labels = np.array([artifact.classes.index(photo.label) for photo in photos])
         resamples, seed = self.recipe.evaluate.resamples, self.recipe.seed
         return compute_metrics(labels, probabilities, artifact.classes, resamples=resamples, seed=seed)
+
+    def tell_strangers(
+        self,
+        data: str | os.PathLike,
+        strangers: Sequence[ImageLike],
+        *,
+        split: str = "unseen",
+        recall: float = 0.95,
+        progress: Progress = SILENT,
+    ) -> dict[str, Told]:
+        """How well pictures of none of the classes are told from photos of them, for each method there is.
+
+        Args:
+            data: a folder of labelled photos, as `evaluate` takes it.
+            strangers: pictures of other things; those that cannot be read are left out.
+            split: which of the labelled photos.
+            recall: what the threshold is chosen for, on the validation photos.
+            progress: told of the photos that have to be computed.
+
+        Raises:
+            DataError: no photo on one of the sides.
+            RunError: the run is of a version that kept nothing to tell them by.
+
+        >>> run.tell_strangers("flowers", ["cat.jpg", "dog.jpg"])["knn"].auroc    # doctest: +SKIP
+        0.998
+        """
+        reference = self._reference
+        if reference is None:
+            raise RunError(self._no_reference)
+        artifact = self._artifact
+        _, known = self._features_of(data, split, artifact, progress)
+        with progress.stage("strangers", total=len(strangers)) as stage:
+            found = []
+            for row in stream(strangers, self._frozen_part, size=artifact.size, resize=artifact.resize):
+                if not isinstance(row, ImageError):
+                    found.append(row)
+                stage.advance()
+        if not found:
+            raise DataError("none of the foreign pictures can be read. Give a folder of photos")
+        return {
+            method: tell(
+                reference.distance(vectors(known), method),
+                reference.distance(vectors(np.stack(found)), method),
+                reference.threshold(recall, method),
+            )
+            for method in METHODS
+        }
 
     def write_report(self, data: str | os.PathLike | None = None) -> Path:
         """Writes report.html again, with the pictures that `data` holds, recognised by name and content.
@@ -326,6 +347,40 @@ class Run:
                 f"report  {self.folder / 'report.html'}",
             ]
         )
+
+    def _features_of(
+        self, data: str | os.PathLike, split: str, artifact: Artifact, progress: Progress
+    ) -> tuple[list[Photo], np.ndarray]:
+        """The photos of a folder that belong to a split of this run, and their features."""
+        if split not in ("unseen", "all", *SPLITS):
+            raise DataError(f"no split `{split}`. Give unseen, train, validation, test or all")
+        checked = check(read_source(data, progress=progress), for_training=False, progress=progress)
+        self._refuse_unknown_classes(checked.classes)
+        photos = [photo for photo in checked.photos if self._belongs(photo, split)]
+        left_out = len(checked.photos) - len(photos)
+        if left_out and split == "unseen":
+            progress.say(f"{left_out:,} photos that the run learned from are left out")
+        with artifact.features(engine=self.recipe.backbone.engine, progress=progress) as features:
+            extraction = features.compute(photos)
+            photos = [photo for photo in photos if photo.name not in extraction.failed]
+            if not photos:
+                raise DataError(
+                    f"no photo of {data} belongs to `{split}`: of {len(checked.photos)} usable photos, all were left "
+                    "out. Give other photos, or --split all"
+                )
+            return photos, features.array(photos)
+
+    @property
+    def _no_reference(self) -> str:
+        return (
+            f"{self.folder} cannot tell what is none of its classes: there is no {REFERENCE} beside its model, which "
+            "newer versions of Budwood write. Train again"
+        )
+
+    @cached_property
+    def _reference(self) -> Reference | None:
+        file = self.folder / "model" / REFERENCE
+        return Reference.load(file) if file.exists() else None
 
     @cached_property
     def _artifact(self) -> Artifact:
@@ -425,12 +480,3 @@ def _many(images: Any) -> list[Any]:
 
 def _name_of(image: Any, index: int) -> str:
     return os.fspath(image) if isinstance(image, (str, os.PathLike)) else f"image {index}"
-
-
-def _prediction(
-    name: str, classes: Sequence[str], shares: Float[np.ndarray, "classes"], threshold: float
-) -> Prediction:
-    best = int(shares.argmax())
-    probabilities = dict(zip(classes, shares.tolist(), strict=True))
-    probability = float(shares[best])
-    return Prediction(name, classes[best], probability, probabilities, sure=probability >= threshold)

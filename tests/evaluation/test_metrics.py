@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 from sklearn import metrics
 
-from budwood.evaluation.metrics import compute_metrics, ece
+from budwood.evaluation.calibration import ece
+from budwood.evaluation.metrics import compute_metrics
 
 DESIGN_KEYS = {
     *("n", "loss", "accuracy", "accuracy_ci95", "top5_accuracy", "balanced_accuracy", "macro_f1", "ece"),

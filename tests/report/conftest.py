@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from budwood import files
+from budwood.evaluation.calibration import before_and_after
 from budwood.evaluation.verdict import compare_phases
 from budwood.recipe import Recipe
 
@@ -135,6 +136,11 @@ def build_run(
     }
     metrics["phases"] = [{"name": "frozen", "seconds": 2.1, "best_epoch": 9 if fit == "gradient" else None}]
     metrics["chosen_phase"] = "frozen"
+    metrics["calibration"] = {"temperature": 1.6} | {
+        split: before_and_after(probabilities[parts == split], truth[parts == split], 1.6)
+        for split in ("validation", "test")
+        if (parts == split).any()
+    }
     metrics["verdict"] = {"difference": None, "words": "There is nothing to compare."}
     if finetuned:
         before = probabilities + rng.gumbel(0, 0.15, probabilities.shape)

@@ -79,6 +79,16 @@ def test_line_chart__start_is_a_line_named_above_the_curves():
         assert 63 <= float(name.attrib["x"]) <= WIDTH - 63
 
 
+def test_line_chart__diagonal_lies_where_y_is_x():
+    chart = _draw([Line("a", [0.5, 1.0], [0.2, 0.9])], diagonal=True, show_x="{:.1f}".format)
+    (line,) = [line for line in chart.iter("line") if line.attrib["class"] == "diagonal"]
+    assert float(line.attrib["x1"]) < float(line.attrib["x2"])
+    assert float(line.attrib["y1"]) > float(line.attrib["y2"])
+    assert "0.6" in _texts(chart)
+    apart = _draw([Line("a", [0.1, 0.2], [0.8, 0.9])], diagonal=True)
+    assert not [line for line in apart.iter("line") if line.attrib["class"] == "diagonal"]
+
+
 def test_line_chart__without_a_start_has_no_such_line():
     chart = _draw([Line("loss", [1.0, 2.0], [1.0, 2.0])])
     assert [line for line in chart.iter("line") if line.attrib["class"] == "start"] == []

@@ -79,7 +79,7 @@ def test_write_report__pictures_and_charts_have_words(make_run):
     page = Page(write_report(run.folder, run.photos))
     assert len(page.all("img")) > 5 * 6
     assert all(image["alt"] for image in page.all("img"))
-    charts = page.of_class("chart")
+    _reliability, *charts = page.of_class("chart")
     assert len(charts) == 2
     assert "chosen: 0.001" in charts[0]["aria-label"]
 
@@ -157,7 +157,7 @@ def test_write_report__gradient_fit_shows_curves(make_run):
     assert "trained by gradient descent for 14 epochs" in page.text
     assert "best of 14 epochs: 9" in page.text
     assert "logistic regression" not in page.text
-    loss, accuracy = page.of_class("chart")
+    _reliability, loss, accuracy = page.of_class("chart")
     assert "Best epoch: 9" in loss["aria-label"] and "Accuracy" in accuracy["aria-label"]
 
 
@@ -183,7 +183,7 @@ def test_write_report__two_phases(make_run, fit):
         in page.text
     )
     assert verdict["method"] in page.text
-    charts = page.of_class("chart")
+    _reliability, *charts = page.of_class("chart")
     assert len(charts) == (4 if fit == "linear" else 2)
     assert len(page.of_class("start")) == 2
     assert all("Fine-tuning starts with epoch" in chart["aria-label"] for chart in charts[-2:])
@@ -226,7 +226,8 @@ def test_write_report__one_strength_given_needs_no_chart(make_run):
     run = make_run()
     files.write_json(run.folder / "linear_path.json", {"chosen": 0.01, "path": []})
     page = Page(write_report(run.folder))
-    assert page.of_class("chart") == []
+    (reliability,) = page.of_class("chart")
+    assert "stated probability" in reliability["aria-label"]
     assert "strength 0.01, as given" in page.text
 
 

@@ -9,7 +9,6 @@ from budwood.training.losses import (
     make_loss,
     make_metrics,
     one_hot,
-    soften,
 )
 
 LABELS = np.array([0, 0, 0, 1, 2, 2])
@@ -116,16 +115,6 @@ def test_distillation__is_nothing_where_the_student_says_the_same():
     certain = np.hstack([one_hot(LABELS, 3), one_hot(LABELS, 3)])
     expected = -log_softmax(LOGITS, axis=1)[np.arange(6), LABELS].mean()
     assert value(distil(Loss(), 3, 1.0, 1.0), certain, LOGITS) == pytest.approx(expected, rel=1e-5)
-
-
-def test_soften__is_the_softmax_of_divided_logits():
-    logits = np.random.default_rng(3).normal(size=(5, 4)) * 8
-    for temperature in (0.5, 1.0, 2.0, 20.0):
-        found = soften(softmax(logits, axis=1).astype(np.float32), temperature)
-        np.testing.assert_allclose(found, softmax(logits / temperature, axis=1), rtol=1e-4)
-    assert found.dtype == np.float32
-    certain = soften(np.array([[1.0, 0.0]], np.float32), 2.0)
-    assert np.isfinite(certain).all() and certain[0, 1] < 1e-15
 
 
 @pytest.mark.parametrize(("num_logits", "num_classes"), [(1, 2), (3, 3), (7, 7)])

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from budwood.evaluation.calibration import before_and_after
 from budwood.evaluation.metrics import compute_metrics
 from budwood.evaluation.verdict import compare_phases
 from budwood.recipe import Recipe
@@ -20,6 +21,8 @@ class Judged:
 
     probabilities: dict[str, Float[np.ndarray, "n classes"]]
     """By split: a row a photo."""
+    temperature: float
+    """By which the logits were divided for them."""
 
     def correct(self, split: str, labels: Int[np.ndarray, "n"]) -> Bool[np.ndarray, "n"]:
         return self.probabilities[split].argmax(axis=1) == labels
@@ -47,7 +50,8 @@ def describe(
     recipe: Recipe,
     failure: str | None = None,
 ) -> dict[str, Any]:
-    """What `metrics.json` holds: validation and test of the model that was kept, what each phase gave, and the verdict.
+    """What `metrics.json` holds: validation and test of the model that was kept, what each phase gave, the verdict,
+    and what the temperature did to the probabilities.
 
     `failure` says why a phase that was tried left no model.
     """
@@ -75,6 +79,13 @@ def describe(
         "phases": described,
         "chosen_phase": chosen,
         "verdict": _verdict(measured, labels, failure),
+        "calibration": {
+            "temperature": kept.temperature,
+            **{
+                split: before_and_after(shares, labels[split], kept.temperature)
+                for split, shares in kept.probabilities.items()
+            },
+        },
     }
 
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
+from budwood.evaluation.calibration import ECE_BINS, bin_of, ece
 from budwood.evaluation.statistics import bootstrap_interval, resampled_sums, wilson_interval
 
-ECE_BINS = 15
 TOP = 5
 
 
@@ -88,21 +88,6 @@ def compute_metrics(
     return found
 
 
-def ece(confidence: Float[np.ndarray, "n"], correct: Bool[np.ndarray, "n"]) -> float:
-    """Expected calibration error, in [0, 1]: 15 bins of equal width over the confidence (Guo et al. 2017).
-
-    >>> round(ece(np.array([0.8, 0.8]), np.array([True, False])), 6)
-    0.3
-    """
-    gaps = np.bincount(_ece_bin(confidence), weights=confidence - correct, minlength=ECE_BINS)
-    return float(np.abs(gaps).sum() / len(confidence))
-
-
-def _ece_bin(confidence: Float[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
-    # Bins are open below and closed above, as in the paper.
-    return np.clip(np.ceil(confidence * ECE_BINS).astype(np.int64) - 1, 0, ECE_BINS - 1)
-
-
 def _resample(labels, probabilities, resamples: int, seed: int) -> dict[str, Float[np.ndarray, "resamples"]]:
     """Every bootstrapped score, by name, on the same resamples of the photos."""
     from scipy.sparse import coo_array, hstack
@@ -118,7 +103,7 @@ def _resample(labels, probabilities, resamples: int, seed: int) -> dict[str, Flo
 
     columns = [
         spread(-np.log(likelihood), np.zeros(n, int), 1),
-        spread(confidence - correct, _ece_bin(confidence), ECE_BINS),
+        spread(confidence - correct, bin_of(confidence), ECE_BINS),
         spread(np.ones(n), labels, num_classes),
         spread(np.ones(n), predicted, num_classes),
         spread(correct.astype(float), predicted, num_classes),

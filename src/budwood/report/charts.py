@@ -36,6 +36,8 @@ def line_chart(
     y_label: str,
     log_x: bool = False,
     show: Callable[[float], str] = "{:.3g}".format,
+    show_x: Callable[[float], str] | None = None,
+    diagonal: bool = False,
     mark: tuple[float, str] | None = None,
     start: tuple[float, str] | None = None,
 ) -> Markup:
@@ -48,6 +50,8 @@ def line_chart(
         y_label: name of the y axis.
         log_x: whether x is logarithmic.
         show: how a value of y is written.
+        show_x: how a value of x is written; without, whole numbers alone are.
+        diagonal: whether to draw the line on which y is x.
         mark: an x value to mark with a vertical line, and its name.
         start: an x value at which something begins, told by a dashed line and its name above the chart.
 
@@ -76,11 +80,21 @@ def line_chart(
         y = down(tick)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(f'<text x="{LEFT - 7}" y="{y + 4:.1f}" text-anchor="end">{escape(show(tick))}</text>')
-    for tick, label in _log_ticks(x_low, x_high) if log_x else _epoch_ticks(x_low, x_high):
+    if log_x:
+        across_ticks = _log_ticks(x_low, x_high)
+    elif show_x is not None:
+        across_ticks = [(tick, show_x(tick)) for tick in _ticks(x_low, x_high, 5)]
+    else:
+        across_ticks = _epoch_ticks(x_low, x_high)
+    for tick, label in across_ticks:
         x = across(tick)
         parts.append(f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{floor}" y2="{floor + 4}"/>')
         parts.append(f'<text x="{x:.1f}" y="{floor + 18}" text-anchor="middle">{label}</text>')
     parts.append(f'<line class="axis" x1="{LEFT}" x2="{right}" y1="{floor}" y2="{floor}"/>')
+    low, high = max(x_low, y_low), min(x_high, y_high)
+    if diagonal and low < high:
+        ends_at = f'x2="{across(high):.1f}" y2="{down(high):.1f}"'
+        parts.append(f'<line class="diagonal" x1="{across(low):.1f}" y1="{down(low):.1f}" {ends_at}/>')
     parts.append(
         f'<text x="{(LEFT + right) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x_label)}</text>'
     )

@@ -13,6 +13,7 @@ from budwood import files
 from budwood.data.images import ImageLike
 from budwood.errors import RunError
 from budwood.report import sections, words
+from budwood.report.calibration import describe_calibration
 from budwood.report.contents import Contents, read_run
 from budwood.report.head import describe_head
 from budwood.report.phases import describe_phases
@@ -52,6 +53,7 @@ def _render(contents: Contents, photos: Mapping[str, ImageLike]) -> str:
         summary=sections.summarize(contents),
         head=describe_head(contents),
         both=describe_phases(contents),
+        calibration=describe_calibration(contents),
         confusion=sections.count_confusions(contents),
         per_class=sections.score_classes(contents),
         samples=sections.show_samples(contents, photos),

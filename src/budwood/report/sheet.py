@@ -30,6 +30,8 @@ class SheetItem:
     probability: float
     """In [0, 1]."""
     true: str | None = None
+    foreign: bool = False
+    """It seems to be of none of the classes."""
 
 
 def write_sheet(items: Sequence[SheetItem], path: Path, columns: int | None = None) -> None:
@@ -87,9 +89,12 @@ def _draw_item(sheet: Image.Image, draw: ImageDraw.ImageDraw, item: SheetItem, x
     y += _SIDE + 10
     probability = words.percent(item.probability)
     font = _font(_default_font(), 16)
-    _write(draw, (x, y), item.predicted, _INK, _SIDE - 8 - round(font.getlength(probability)))
-    draw.text((x + _SIDE, y), probability, fill=_INK, font=font, anchor="ra")
-    if item.true is not None and item.true == item.predicted:
+    if item.foreign:
+        _write(draw, (x, y), "none of these", _QUIET, _SIDE)
+    else:
+        _write(draw, (x, y), item.predicted, _INK, _SIDE - 8 - round(font.getlength(probability)))
+        draw.text((x + _SIDE, y), probability, fill=_INK, font=font, anchor="ra")
+    if item.true is not None and item.true == item.predicted and not item.foreign:
         _write(draw, (x, y + _LINE), "✓ right", _RIGHT, _SIDE)
     elif item.true is not None:
         _write(draw, (x, y + _LINE), f"✗ truly {item.true}", _WRONG, _SIDE)

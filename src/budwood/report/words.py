@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from budwood.evaluation.abstention import Answered
+    from budwood.evaluation.out_of_distribution import Told
 
 NO_BREAK = "\u00a0"
 _SCORES = {
@@ -213,6 +214,27 @@ def confusion_words(pair: tuple[int, int, int, int], classes: Sequence[str]) -> 
         f"{'once' if times == 1 else f'{times:,} times'}, "
         f"{percent(times / total)} of its {count(total, 'photo')}."
     )
+
+
+def strangers_as_text(told: "Mapping[str, Told]", recall: float) -> str:
+    """How well pictures of none of the classes are told from photos of them, a line for each method.
+
+    >>> from budwood.evaluation.out_of_distribution import Told
+    >>> print(strangers_as_text({"knn": Told(0.998, 300, 400, 0.95, 0.02)}, 0.95))
+    300 known photos, 400 pictures of something else; at the distance that 95 % of the validation photos do not exceed:
+      knn          AUROC 0.998, 95.0 % of the known photos kept, 2.0 % of the others taken for one of the classes
+    """
+    first = next(iter(told.values()))
+    lines = [
+        f"{count(first.known, 'known photo')}, {count(first.strangers, 'picture')} of something else; at the distance "
+        f"that {whole_percent(recall)} of the validation photos do not exceed:"
+    ]
+    lines += [
+        f"  {method:<12} AUROC {found.auroc:.3f}, {percent(found.known_kept)} of the known photos kept, "
+        f"{percent(found.strangers_kept)} of the others taken for one of the classes"
+        for method, found in told.items()
+    ]
+    return "\n".join(lines).replace(NO_BREAK, " ")
 
 
 def abstention_as_text(precision: float, threshold: float, splits: "Mapping[str, Answered]") -> str:

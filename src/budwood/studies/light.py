@@ -117,7 +117,12 @@ def fit_and_measure(place: Place) -> None:
     shares = {split: _softmax(logits[split] / temperature) for split in MEASURED if split in logits}
     place.run.mkdir(parents=True, exist_ok=True)
     described = describe(
-        classes, labels, {"frozen": Judged(shares)}, [_phase(found, len(classes))], "frozen", recipe
+        classes,
+        labels,
+        {"frozen": Judged(shares, temperature)},
+        [_phase(found, len(classes))],
+        "frozen",
+        recipe,
     )
     write_text(place.run / "recipe.toml", recipe.to_toml())
     write_json(place.run / "check.json", check)

@@ -11,12 +11,11 @@ import numpy as np
 from jaxtyping import Float32, Int
 from keras import ops
 
+from budwood.evaluation.calibration import SMALLEST
 from budwood.recipe import Distill, Loss
 
 TOP = 5
 """Top-5 accuracy is told where there are more classes than this."""
-SMALLEST = float(np.finfo(np.float32).tiny)
-"""Below this a probability counts as this much: its logarithm stays finite."""
 
 
 def make_loss(loss: Loss, num_logits: int) -> keras.losses.Loss:
@@ -65,19 +64,6 @@ class Distillation(keras.losses.Loss):
         return (1 - self.weight) * self.plain.call(labels, y_pred) + (
             self.weight * self.temperature**2 * distance
         )
-
-
-def soften(
-    probabilities: Float32[np.ndarray, "n classes"], temperature: float
-) -> Float32[np.ndarray, "n classes"]:
-    """Probabilities at another temperature: the softmax of their logarithms, which are logits, divided by it.
-
-    >>> [round(float(share), 4) for share in soften(np.array([[0.8, 0.2]], np.float32), temperature=2.0)[0]]
-    [0.6667, 0.3333]
-    """
-    logits = np.log(np.maximum(probabilities, SMALLEST)) / temperature
-    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return shares / shares.sum(axis=1, keepdims=True)
 
 
 def make_metrics(num_logits: int, num_classes: int) -> list[keras.metrics.Metric]:

@@ -9,19 +9,14 @@ import keras
 import numpy as np
 from keras import ops
 
+from budwood.evaluation.calibration import soften
 from budwood.progress import Stage
 from budwood.recipe import Augment, Distill, Finetune, Frozen, Loss
 from budwood.training.balance import class_weights
 from budwood.training.checkpoints import Arrays
 from budwood.training.feed import Feed
 from budwood.training.folding import fold_batch_norm
-from budwood.training.losses import (
-    Distillation,
-    make_loss,
-    make_metrics,
-    one_hot,
-    soften,
-)
+from budwood.training.losses import Distillation, make_loss, make_metrics, one_hot
 from budwood.training.mixing import mix
 from budwood.training.optimizers import make_optimizer
 

@@ -1,0 +1,45 @@
+from budwood import files
+from budwood.report.calibration import describe_calibration
+from budwood.report.contents import read_run
+from budwood.report.page import write_report
+
+
+def test_describe_calibration__says_what_the_temperature_did(make_run):
+    contents = read_run(make_run().folder)
+    found = describe_calibration(contents)
+    measured = contents.metrics["calibration"]["test"]
+    assert "a temperature of 1.60" in found["lead"]
+    for part in ("before", "after"):
+        assert f"{100 * measured[part]['ece']:.1f}\u00a0%" in found["lead"]
+    after = [row for row in found["rows"] if row[0] == "calibrated"]
+    assert sum(int(row[-1]) for row in after) == contents.metrics["test"]["n"]
+    ((title, chart),) = found["charts"]
+    assert title == "Reliability" and chart.count("<polyline") == 2 and "%" in chart
+
+
+def test_describe_calibration__validation_where_no_test_was_asked_for(make_run):
+    assert "on the validation photos" in describe_calibration(read_run(make_run(test=False).folder))["lead"]
+
+
+def test_describe_calibration__none_in_runs_of_an_earlier_version(make_run):
+    run = make_run()
+    metrics = files.read_json(run.folder / "metrics.json")
+    del metrics["calibration"]
+    files.write_json(run.folder / "metrics.json", metrics)
+    assert describe_calibration(read_run(run.folder)) is None
+    assert 'id="calibration"' not in write_report(run.folder).read_text()
+
+
+def test_describe_calibration__is_on_the_page(make_run):
+    page = write_report(make_run().folder).read_text()
+    assert '<section id="calibration">' in page and '<a href="#calibration">' in page
+
+
+def test_describe_calibration__one_photo(make_run):
+    run = make_run(["a", "b"], per_class=10)
+    metrics = files.read_json(run.folder / "metrics.json")
+    one = {"ece": 0.2, "loss": 0.2, "reliability": [{"n": 1, "confidence": 0.8, "accuracy": 1.0}]}
+    metrics["calibration"]["test"] = {"before": one, "after": one}
+    files.write_json(run.folder / "metrics.json", metrics)
+    found = describe_calibration(read_run(run.folder))
+    assert [row[-1] for row in found["rows"]] == ["1", "1"]
