@@ -16,8 +16,8 @@ from budwood.report.contents import Contents, read_run
 from budwood.report.words import count, listing, percent, shorten, shown
 
 METHOD = (
-    "McNemar's exact test (1947), two-sided, adjusted for the number of pairs (Holm 1979); adjusted Wald interval of "
-    "Bonett and Price (2012) and percentile bootstrap over photos (Efron 1979), 95 %"
+    "McNemar's exact test (1947), two-sided, adjusted for the number of pairs (Holm 1979); score interval of "
+    "Tango (1998) and percentile bootstrap over photos (Efron 1979), 95 %"
 )
 
 

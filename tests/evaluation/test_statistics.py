@@ -1,6 +1,10 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
+from scipy.optimize import minimize_scalar
+from scipy.special import xlogy
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
@@ -16,6 +20,7 @@ from budwood.evaluation.statistics import (
     paired_permutation,
     photos_needed,
     resampled_sums,
+    tango_interval,
     wilson_interval,
 )
 
@@ -64,6 +69,41 @@ def test_paired_difference__equal_predictions():
     found = paired_difference(same, same)
     assert (found.difference, found.p) == (0.0, 1.0)
     assert found.low < 0 < found.high
+
+
+@pytest.mark.parametrize(
+    ("only_a", "only_b", "n"),
+    [(0, 0, 1), (0, 0, 50), (1, 0, 44), (12, 4, 100), (3, 9, 30), (30, 0, 30), (0, 25, 30), (15, 15, 30)],
+)
+def test_tango_interval__is_the_score_test_inverted(only_a, only_b, n):
+    """Against the test as it is defined: the likelihood maximised by numbers, not by Tango's formula."""
+
+    def refused(difference):
+        def loss(share_b):
+            shares = [share_b + difference, share_b, 1 - 2 * share_b - difference]
+            return -sum(
+                xlogy(k, share)
+                for k, share in zip((only_a, only_b, n - only_a - only_b), shares, strict=True)
+            )
+
+        low, high = max(0.0, -difference), (1 - difference) / 2
+        share_b = minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-12}).x
+        variance = n * (2 * share_b + difference - difference**2)
+        return abs(only_a - only_b - n * difference) > stats.norm.ppf(0.975) * np.sqrt(variance)
+
+    low, high = tango_interval(only_a, only_b, n)
+    assert -1 <= low <= (only_a - only_b) / n <= high <= 1
+    for inside, outside in ((low + 2e-5, low - 2e-5), (high - 2e-5, high + 2e-5)):
+        if abs(inside) < 1 and abs(outside) < 1:
+            assert not refused(inside) and refused(outside)
+
+
+@given(only_a=st.integers(0, 40), only_b=st.integers(0, 40), neither=st.integers(0, 400))
+def test_tango_interval__any_table(only_a, only_b, neither):
+    n = max(1, only_a + only_b + neither)
+    low, high = tango_interval(only_a, only_b, n)
+    assert -1 <= low <= (only_a - only_b) / n <= high <= 1
+    np.testing.assert_allclose(tango_interval(only_b, only_a, n), (-high, -low), atol=1e-9)
 
 
 def test_paired_difference__covers_the_truth():

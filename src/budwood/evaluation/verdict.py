@@ -7,7 +7,7 @@ from jaxtyping import Bool
 
 from budwood.evaluation.statistics import PairedDifference, paired_difference, photos_needed
 
-METHOD = "McNemar's exact test (1947), two-sided; adjusted Wald interval of Bonett and Price (2012), 95 %"
+METHOD = "McNemar's exact test (1947), two-sided; score interval of Tango (1998), 95 %"
 LEVEL = 0.05
 
 
@@ -65,7 +65,7 @@ def compare_models(
 
     >>> right, wrong = np.arange(400) < 380, np.arange(400) < 350
     >>> compare_models("B3", "B0", right, wrong)
-    'B3 is better than B0: +7.5 points of accuracy on 400 test photos (95 % interval 4.8 to 10.1, p < 0.001).'
+    'B3 is better than B0: +7.5 points of accuracy on 400 test photos (95 % interval 5.3 to 10.5, p < 0.001).'
     >>> compare_models("B3", "B0", np.arange(400) < 351, wrong).partition(";")[2]
     ' about 3,100 test photos would be needed to tell a difference of this size.'
     """

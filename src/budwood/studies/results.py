@@ -28,7 +28,7 @@ METHODS = {
     "split": "corrected resampled t-test over random splits (Nadeau and Bengio 2003)",
     "fold": "corrected resampled t-test over folds (Nadeau and Bengio 2003)",
     "shared": "exchange within photos (Fisher 1935) and percentile bootstrap over photos (Efron 1979)",
-    "one": "McNemar's exact test (1947); adjusted Wald interval of Bonett and Price (2012)",
+    "one": "McNemar's exact test (1947); score interval of Tango (1998)",
 }
 
 
