@@ -56,6 +56,11 @@ def test_study__linear_trials_load_no_keras(session_colours, tmp_path, monkeypat
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "poison"))
     found = small_study(session_colours, tmp_path / "first", grid=[STRENGTHS], resume=True)
     assert not found.failures
+    # Nor for another study of the same photos and network ...
+    assert not small_study(session_colours, tmp_path / "second").failures
+    # ... but for one of a network whose features nobody has computed.
+    other = small_study(session_colours, tmp_path / "third", settings=["backbone.weights=random"])
+    assert other.failures
 
 
 def test_study__resumed_does_what_is_missing(session_colours, tmp_path):

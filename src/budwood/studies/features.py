@@ -13,6 +13,7 @@ from budwood.errors import BudwoodError
 from budwood.files import read_json, write_json
 from budwood.recipe import Recipe
 from budwood.studies.light import FEATURES, features_key, read_photos
+from budwood.studies.remembered import remember
 from budwood.studies.trial import die_with_parent
 from budwood.terminal import load_keras
 
@@ -45,6 +46,7 @@ def compute(data: str, study: Path) -> None:
                 "computed": extraction.num_computed,
                 "failed": extraction.failed,
             }
+            remember(asked, found[features_key(asked)])
         write_json(study / FEATURES, found)
 
 

@@ -31,6 +31,7 @@ from budwood.rundir import lock
 from budwood.studies import features, light
 from budwood.studies.plan import Trial, configurations, plan
 from budwood.studies.pool import Pool
+from budwood.studies.remembered import recall
 from budwood.studies.results import Results, read_results
 from budwood.studies.trial import Place, environment
 
@@ -180,7 +181,11 @@ def _compute_features(data: str, folder: Path, recipes: Sequence[Recipe]) -> str
     known = read_json(folder / light.FEATURES) if (folder / light.FEATURES).is_file() else {}
     values = [recipe.model_dump(mode="json", exclude_none=True) for recipe in by_key.values()]
     write_json(folder / features.WANTED, values)
+    for key, recipe in by_key.items():
+        if key not in known and (found := recall(recipe)) is not None:
+            known[key] = found
     if all(light.features_are_here(folder, known, recipe) for recipe in by_key.values()):
+        write_json(folder / light.FEATURES, known)
         return None
     done = subprocess.run(
         [sys.executable, "-m", "budwood.studies.features", data, os.fspath(folder)],
