@@ -306,7 +306,8 @@ def study(
     grid: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="SECTION.KEY=[V,W]", help="Values of a recipe key; of several, every combination."
+            metavar="SECTION.KEY=[V,W]",
+            help="Values of a recipe key; of several, every combination. With --search also a range, KEY=LOW..HIGH.",
         ),
     ] = None,
     sizes: Annotated[
@@ -316,6 +317,14 @@ def study(
         str, typer.Option(metavar="N", help="How many random splits, or which: 100-104, or 3,7.")
     ] = "5",
     folds: Annotated[int, typer.Option(min=0, max=20, help="k-fold instead of random splits.")] = 0,
+    search: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Let Optuna choose up to N configurations, and give up early those that lag behind, by validation "
+            "loss; no test photo is opened.",
+        ),
+    ] = None,
     weights: Annotated[
         list[str] | None, typer.Option(metavar="[BACKBONE=]FILE", help="Weights files of the backbones.")
     ] = None,
@@ -340,8 +349,8 @@ def study(
 ) -> None:
     """Compare recipes over many trainings, and say how sure the differences are.
 
-    Every combination of recipe, backbone, grid value, number of photos and seed is trained in a process of its own.
-    Exit status 1 where one failed.
+    Every combination of recipe, backbone, grid value, number of photos and seed is trained in a process of its own;
+    or, with --search N, the best of N is looked for, and DIR/best.toml is its recipe. Exit status 1 where one failed.
     """
     from budwood.studies.plan import parse_seeds, parse_sizes
     from budwood.studies.study import study as run_study
@@ -355,6 +364,7 @@ def study(
         sizes=parse_sizes(sizes) if sizes is not None else [],
         seeds=parse_seeds(seeds),
         folds=folds,
+        search=search,
         settings=settings or [],
         weights=weights or [],
         test=not no_test,
