@@ -26,6 +26,7 @@ COMMANDS = [
     "evaluate",
     "compare",
     "study",
+    "mlflow",
     "report",
     "backbones",
     "recipes",

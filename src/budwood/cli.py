@@ -48,6 +48,12 @@ Data = Annotated[
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a complete run.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but results and errors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Mlflow = Annotated[
+    str | None,
+    typer.Option(
+        "--mlflow", metavar="URI", help="Log it to MLflow: a directory, sqlite:///FILE, http://HOST:PORT."
+    ),
+]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change a recipe key.")
 ]
@@ -102,6 +108,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in the directory.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and stop.")] = False,
+    mlflow: Mlflow = None,
     quiet: Quiet = False,
 ) -> None:
     """Train a classifier on a folder of labelled photos, and measure it."""
@@ -123,6 +130,8 @@ def train(
     asked = loaded.with_settings([*changes, *(settings or [])])
     progress = _progress(quiet)
     read_source(data, progress=progress)
+    if mlflow is not None and not dry_run:
+        _check_mlflow(mlflow)
     load_keras()
     if dry_run:
         from budwood.plan import plan
@@ -143,6 +152,8 @@ def train(
     )
     if not quiet:
         print(run.summary())
+    if mlflow is not None:
+        _log(run.folder, mlflow, quiet=quiet)
 
 
 @app.command()
@@ -344,6 +355,7 @@ def study(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the study in the directory.")
     ] = False,
+    mlflow: Mlflow = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -355,6 +367,8 @@ def study(
     from budwood.studies.plan import parse_seeds, parse_sizes
     from budwood.studies.study import study as run_study
 
+    if mlflow is not None:
+        _check_mlflow(mlflow)
     results = run_study(
         data,
         output,
@@ -379,8 +393,40 @@ def study(
         _print_json(results.to_json())
     else:
         print(results.as_text())
+    if mlflow is not None:
+        _log(output, mlflow, quiet=quiet or as_json)
     if results.failures:
         raise typer.Exit(1)
+
+
+@app.command()
+def mlflow(
+    folder: Annotated[
+        Path, typer.Argument(metavar="RUN|STUDY", help="Directory of a complete run, or a study.")
+    ],
+    uri: Annotated[str, typer.Argument(metavar="URI", help="A directory, sqlite:///FILE, http://HOST:PORT.")],
+    experiment: Annotated[
+        str | None, typer.Option(metavar="NAME", help="By default the name of the data, or of the study.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Log a run, or every complete trial of a study, to MLflow; what is there already is not logged again."""
+    _log(folder, uri, experiment, quiet=quiet)
+
+
+def _check_mlflow(uri: str) -> None:
+    """Said before a training."""
+    from budwood.tracking import check_tracking
+
+    check_tracking(uri)
+
+
+def _log(folder: Path, uri: str, experiment: str | None = None, *, quiet: bool) -> None:
+    from budwood.tracking import log_to_mlflow
+
+    number = log_to_mlflow(folder, uri, experiment)
+    if not quiet:
+        print(shown(f"mlflow  {count(number, 'run')} in {uri}"), file=sys.stderr)
 
 
 @app.command()
