@@ -26,6 +26,7 @@ COMMANDS = [
     "evaluate",
     "compare",
     "study",
+    "mlflow",
     "report",
     "backbones",
     "recipes",
@@ -478,6 +479,11 @@ def test_study__table_and_words_or_json(call, session_colours, tmp_path):
         (["--sizes", "few"], "give numbers of training photos"),
         (["--recipes", "frozen-liner"], "Did you mean frozen-linear"),
         (["--backbones", "mobilnet"], "mobilnet"),
+        (["--grid", "frozen.folds=3..5"], "Give --search N with it"),
+        (["--search", "0", "--grid", "frozen.folds=3..5"], "--search 0: give how many"),
+        (["--search", "5"], "nothing to search"),
+        (["--search", "5", "--grid", "frozen.folds=5..3"], "from a smaller number"),
+        (["--search", "5", "--grid", "frozen.folds=3..5", "--sizes", "10"], "do not go together"),
     ],
 )
 def test_study__wrong_requests(call, session_colours, tmp_path, arguments, words):

@@ -20,7 +20,7 @@ FLOORS = [
     {"teacher"},
     {"work"},
     {"pipeline", "estimator", "compare"},
-    {"plan", "doctor", "terminal", "studies"},
+    {"plan", "doctor", "terminal", "studies", "tracking"},
     {"cli"},
 ]
 

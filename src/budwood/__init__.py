@@ -26,8 +26,19 @@ _HOMES = {
     "Recipe": "budwood.recipe",
     "BudwoodError": "budwood.errors",
     "TransferClassifier": "budwood.estimator",
+    "log_to_mlflow": "budwood.tracking",
 }
-__all__ = ["BudwoodError", "Prediction", "Recipe", "Run", "TransferClassifier", "load", "study", "train"]
+__all__ = [
+    "BudwoodError",
+    "Prediction",
+    "Recipe",
+    "Run",
+    "TransferClassifier",
+    "load",
+    "log_to_mlflow",
+    "study",
+    "train",
+]
 
 if TYPE_CHECKING:
     from budwood.errors import BudwoodError
@@ -37,6 +48,7 @@ if TYPE_CHECKING:
     from budwood.recipe import Recipe
     from budwood.run import Run, load
     from budwood.studies.study import study
+    from budwood.tracking import log_to_mlflow
 
 
 def __getattr__(name: str):

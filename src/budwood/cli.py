@@ -48,6 +48,12 @@ Data = Annotated[
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a complete run.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but results and errors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Mlflow = Annotated[
+    str | None,
+    typer.Option(
+        "--mlflow", metavar="URI", help="Log it to MLflow: a directory, sqlite:///FILE, http://HOST:PORT."
+    ),
+]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change a recipe key.")
 ]
@@ -102,6 +108,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in the directory.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and stop.")] = False,
+    mlflow: Mlflow = None,
     quiet: Quiet = False,
 ) -> None:
     """Train a classifier on a folder of labelled photos, and measure it."""
@@ -123,6 +130,8 @@ def train(
     asked = loaded.with_settings([*changes, *(settings or [])])
     progress = _progress(quiet)
     read_source(data, progress=progress)
+    if mlflow is not None and not dry_run:
+        _check_mlflow(mlflow)
     load_keras()
     if dry_run:
         from budwood.plan import plan
@@ -143,6 +152,8 @@ def train(
     )
     if not quiet:
         print(run.summary())
+    if mlflow is not None:
+        _log(run.folder, mlflow, quiet=quiet)
 
 
 @app.command()
@@ -339,7 +350,8 @@ def study(
     grid: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="SECTION.KEY=[V,W]", help="Values of a recipe key; of several, every combination."
+            metavar="SECTION.KEY=[V,W]",
+            help="Values of a recipe key; of several, every combination. With --search also a range, KEY=LOW..HIGH.",
         ),
     ] = None,
     sizes: Annotated[
@@ -349,6 +361,14 @@ def study(
         str, typer.Option(metavar="N", help="How many random splits, or which: 100-104, or 3,7.")
     ] = "5",
     folds: Annotated[int, typer.Option(min=0, max=20, help="k-fold instead of random splits.")] = 0,
+    search: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Let Optuna choose up to N configurations, and give up early those that lag behind, by validation "
+            "loss; no test photo is opened.",
+        ),
+    ] = None,
     weights: Annotated[
         list[str] | None, typer.Option(metavar="[BACKBONE=]FILE", help="Weights files of the backbones.")
     ] = None,
@@ -368,17 +388,20 @@ def study(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the study in the directory.")
     ] = False,
+    mlflow: Mlflow = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Compare recipes over many trainings, and say how sure the differences are.
 
-    Every combination of recipe, backbone, grid value, number of photos and seed is trained in a process of its own.
-    Exit status 1 where one failed.
+    Every combination of recipe, backbone, grid value, number of photos and seed is trained in a process of its own;
+    or, with --search N, the best of N is looked for, and DIR/best.toml is its recipe. Exit status 1 where one failed.
     """
     from budwood.studies.plan import parse_seeds, parse_sizes
     from budwood.studies.study import study as run_study
 
+    if mlflow is not None:
+        _check_mlflow(mlflow)
     results = run_study(
         data,
         output,
@@ -388,6 +411,7 @@ def study(
         sizes=parse_sizes(sizes) if sizes is not None else [],
         seeds=parse_seeds(seeds),
         folds=folds,
+        search=search,
         settings=settings or [],
         weights=weights or [],
         test=not no_test,
@@ -402,8 +426,40 @@ def study(
         _print_json(results.to_json())
     else:
         print(results.as_text())
+    if mlflow is not None:
+        _log(output, mlflow, quiet=quiet or as_json)
     if results.failures:
         raise typer.Exit(1)
+
+
+@app.command()
+def mlflow(
+    folder: Annotated[
+        Path, typer.Argument(metavar="RUN|STUDY", help="Directory of a complete run, or a study.")
+    ],
+    uri: Annotated[str, typer.Argument(metavar="URI", help="A directory, sqlite:///FILE, http://HOST:PORT.")],
+    experiment: Annotated[
+        str | None, typer.Option(metavar="NAME", help="By default the name of the data, or of the study.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Log a run, or every complete trial of a study, to MLflow; what is there already is not logged again."""
+    _log(folder, uri, experiment, quiet=quiet)
+
+
+def _check_mlflow(uri: str) -> None:
+    """Said before a training."""
+    from budwood.tracking import check_tracking
+
+    check_tracking(uri)
+
+
+def _log(folder: Path, uri: str, experiment: str | None = None, *, quiet: bool) -> None:
+    from budwood.tracking import log_to_mlflow
+
+    number = log_to_mlflow(folder, uri, experiment)
+    if not quiet:
+        print(shown(f"mlflow  {count(number, 'run')} in {uri}"), file=sys.stderr)
 
 
 @app.command()

@@ -58,3 +58,20 @@ def test_board__of_many_configurations_those_at_work_are_shown(bars):
     assert table.row_count == LARGEST
     bars.console.print(table)
     assert f"number {LARGEST + 4}" in bars.console.file.getvalue()
+
+
+def test_board__of_a_search():
+    stream = io.StringIO()
+    with Board([], Plain(stream), total=6) as board:
+        board.add([trial for trial in TRIALS if trial.configuration == "quick"])
+        board.found(TRIALS[0])
+        board.start(TRIALS[2])
+        board.complete(TRIALS[2], 367, 0.5, 58.0)
+        board.stop("quick", "it lags behind")
+        board.add([trial for trial in TRIALS if trial.configuration == "auto"])
+        board.start(TRIALS[1])
+    assert stream.getvalue().splitlines() == [
+        "2 of 6: quick, split 1: 50.0 % of 367 validation photos, 58 s",
+        "3 of 6: quick: pruned: it lags behind",
+    ]
+    assert "✓✓-" in "".join(board.table().columns[1].cells)

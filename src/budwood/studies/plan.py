@@ -69,26 +69,22 @@ def configurations(
     >>> [one.name for one in configurations(["quick"], grid=["finetune.epochs=[2, 4]"])]
     ['quick, finetune.epochs=2', 'quick, finetune.epochs=4']
     """
-    if not recipes:
-        raise RecipeError("a study needs a recipe. Give --recipes NAME, or several with commas between them")
+    refuse_no_recipe(recipes)
     grid = list(grid)
-    _refuse_bad_keys([text.partition("=")[0].strip() for text in grid])
-    values = [_parse_grid(text) for text in grid]
+    refuse_bad_keys([text.partition("=")[0].strip() for text in grid])
+    values = [parse_grid(text) for text in grid]
     found: list[Configuration] = []
     for given in recipes:
         for backbone in [*backbones] or [""]:
             for chosen in product(*values):
-                recipe = given if isinstance(given, Recipe) else Recipe.load(given)
-                if backbone:
-                    recipe = recipe.with_settings([f"backbone.name={_toml(backbone.split('+'))}"])
-                recipe = recipe.with_settings(
-                    [*_weights(recipe, weights), *settings, *(setting for _, setting in chosen)]
+                name, recipe = combine(
+                    given,
+                    backbone,
+                    chosen,
+                    settings=settings,
+                    weights=weights,
+                    name_backbone=len(backbones) > 1,
                 )
-                words = [
-                    given if isinstance(given, str) else "recipe",
-                    *([backbone] if len(backbones) > 1 else []),
-                ]
-                name = ", ".join([*words, *(short for short, _ in chosen)])
                 for size in sizes or ["all"]:
                     found.append(_of_size(name, recipe, size))
     names = [(one.name, one.photos) for one in found]
@@ -98,6 +94,38 @@ def configurations(
                 f"`{one.name}` is in the study twice. Give each recipe, backbone and value once"
             )
     return found
+
+
+def combine(
+    given: str | Recipe,
+    backbone: str,
+    chosen: Iterable[tuple[str, str]],
+    *,
+    settings: Sequence[str],
+    weights: Sequence[str],
+    name_backbone: bool,
+) -> tuple[str, Recipe]:
+    """One combination: its name, and its recipe.
+
+    Args:
+        given: the recipe; settings, weights, name_backbone: what is laid over it, and whether the backbone is named.
+        backbone: "" for the recipe's own.
+        chosen: of every value of the grid a short name and the setting.
+    """
+    recipe = given if isinstance(given, Recipe) else Recipe.load(given)
+    if backbone:
+        recipe = recipe.with_settings([f"backbone.name={_toml(backbone.split('+'))}"])
+    chosen = list(chosen)
+    recipe = recipe.with_settings(
+        [*_weights(recipe, weights), *settings, *(setting for _, setting in chosen)]
+    )
+    words = [label(given), *([backbone] if backbone and name_backbone else [])]
+    return ", ".join([*words, *(short for short, _ in chosen)]), recipe
+
+
+def label(given: str | Recipe) -> str:
+    """How a study names a recipe."""
+    return given if isinstance(given, str) else "recipe"
 
 
 def _of_size(name: str, recipe: Recipe, size: int | Literal["all"]) -> Configuration:
@@ -141,7 +169,9 @@ def plan(
                 unit = f"fold {fold + 1} of {folds}" + (f", split {seed}" if len(seeds) > 1 else "")
             amount = f", {one.photos} photos" if one.photos else ""
             name = f"{one.name}{amount}"
-            trials.append(Trial(_folder(f"{name} {unit}"), name, unit, one.recipe.with_settings(settings)))
+            trials.append(
+                Trial(folder_name(f"{name} {unit}"), name, unit, one.recipe.with_settings(settings))
+            )
     return _distinct(trials), varied
 
 
@@ -180,7 +210,12 @@ def parse_sizes(text: str) -> list[int | Literal["all"]]:
     return ["all" if part == "all" else int(part) for part in parts]
 
 
-def _refuse_bad_keys(keys: Sequence[str]) -> None:
+def refuse_no_recipe(recipes: Sequence[str | Recipe]) -> None:
+    if not recipes:
+        raise RecipeError("a study needs a recipe. Give --recipes NAME, or several with commas between them")
+
+
+def refuse_bad_keys(keys: Sequence[str]) -> None:
     for key in keys:
         if keys.count(key) > 1:
             raise RecipeError(f"--grid {key} is there twice. Give all its values in one list")
@@ -191,13 +226,17 @@ def _refuse_bad_keys(keys: Sequence[str]) -> None:
             )
 
 
-def _parse_grid(text: str) -> list[tuple[str, str]]:
-    """For every value a short name and the setting."""
+def parse_grid(text: str) -> list[tuple[str, str]]:
+    """For every value a short name and the setting. Raises RecipeError where the text is no list of values."""
     key, equals, values = text.partition("=")
     try:
         parsed = tomllib.loads(f"values = {values}")["values"]
     except tomllib.TOMLDecodeError:
         parsed = None
+    if equals and parsed is None and ".." in values and "[" not in values:
+        raise RecipeError(
+            f"--grid {text}: a range is for a search. Give --search N with it, or a list of values: {key}=[V, W]"
+        )
     if not equals or not isinstance(parsed, list):
         raise RecipeError(
             f"--grid {text}: expected section.key=[value, value] with values in TOML, "
@@ -241,7 +280,7 @@ def _toml(value: Any) -> str:
     return str(value)
 
 
-def _folder(name: str) -> str:
+def folder_name(name: str) -> str:
     """A name that every file system takes."""
     return re.sub(r"[^A-Za-z0-9_.@+=-]+", "-", name).strip("-.")[:120]
 

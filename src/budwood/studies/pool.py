@@ -29,7 +29,9 @@ class _Process(Protocol):
     def wait(self) -> int | None: ...
 
 
-Start = Callable[[Trial, list[int]], _Process]
+Todo = tuple[Trial, str]
+"""A trial, and whether it is "light" or "full"."""
+After = Callable[[Trial], Sequence[Todo]]
 
 
 @dataclass(frozen=True)
@@ -54,26 +56,29 @@ class Pool:
         self.warm: set[str] = set()
         """Groups whose features have been computed once."""
 
-    def run(self, todo: Sequence[tuple[Trial, str]]) -> None:
+    def run(self, todo: Sequence[Todo]) -> None:
         """All of them; what came of each lies in its file."""
-        light_ones = [trial for trial, kind in todo if kind == "light"]
-        full_ones = [trial for trial, kind in todo if kind == "full"]
+        light_ones = [one for one in todo if one[1] == "light"]
+        full_ones = [one for one in todo if one[1] == "full"]
         with Board([trial for trial, _ in todo], self.progress) as board:
-            self._run(light_ones, self.jobs or len(self.cores), self._start_light, board)
-            self._run(full_ones, self.jobs or max(1, len(self.cores) // 2), self._start_full, board)
+            self.follow(light_ones, board, self.jobs or len(self.cores))
+            self.follow(full_ones, board, self.jobs or max(1, len(self.cores) // 2))
 
-    def _run(self, trials: Sequence[Trial], jobs: int, start: Start, board: Board) -> None:
-        waiting = list(trials)
+    def follow(self, todo: Sequence[Todo], board: Board, jobs: int, after: After = lambda trial: []) -> None:
+        """So many at a time, and what `after` says is to be done once a trial has ended."""
+        waiting = list(todo)
         running: list[_Running] = []
         slots = [self.cores[number::jobs] for number in range(jobs)]
         try:
             while waiting or running:
                 for slot in sorted(set(range(jobs)) - {one.slot for one in running}):
-                    trial = next((one for one in waiting if self._may_start(one, running)), None)
-                    if trial is None:
+                    found = next((one for one in waiting if self._may_start(one[0], running)), None)
+                    if found is None:
                         break
-                    waiting.remove(trial)
-                    group = "" if start == self._start_light else _group(trial)
+                    waiting.remove(found)
+                    trial, kind = found
+                    start = self._start_light if kind == "light" else self._start_full
+                    group = "" if kind == "light" else _group(trial)
                     running.append(_Running(trial, start(trial, slots[slot]), slot, group))
                     board.start(trial)
                 done = [one for one in running if one.process.poll() is not None]
@@ -81,6 +86,7 @@ class Pool:
                     running.remove(one)
                     self.warm.add(one.group)
                     self._tell(one, board)
+                    waiting += after(one.trial)
                 if not done:
                     time.sleep(POLL_SECONDS)
         except BaseException:

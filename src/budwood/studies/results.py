@@ -1,5 +1,6 @@
 """What a study came to: each configuration with its spread and interval, every pair with its test, and in words."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
@@ -22,6 +23,7 @@ from budwood.evaluation.verdict import compare_means
 from budwood.files import read_csv, read_json
 from budwood.report.words import count, duration, percent, shown
 from budwood.studies.curve import Curve, fit_curve
+from budwood.studies.search import BEST, SEARCH
 from budwood.studies.trial import Place
 
 METHODS = {
@@ -107,6 +109,10 @@ class Results:
     """Of each trial that failed, why."""
     looks: int
     """How often a test split was looked at: once by every trial."""
+    stopped: dict[str, str]
+    """Of each configuration that a search gave up early, why."""
+    search: dict[str, Any] | None = None
+    """Of a search: what was asked for and what mattered; None for a study of every combination."""
 
     @property
     def best(self) -> str | None:
@@ -125,6 +131,8 @@ class Results:
             "curves": [one.to_json() for one in self.curves],
             "failures": self.failures,
             "looks_at_test": self.looks,
+            "stopped": self.stopped,
+            "search": self.search,
         }
 
     def as_text(self) -> str:
@@ -149,7 +157,9 @@ def read_results(folder: Path) -> Results:
         ) from error
     trials: dict[str, list[Measured]] = {one["name"]: [] for one in info["configurations"]}
     planned = dict.fromkeys(trials, 0)
-    failures = {}
+    failures: dict[str, str] = {}
+    stopped: dict[str, str] = {}
+    search = _search(folder, info)
     for name in names:
         place = Place(folder, name)
         found = place.read()
@@ -157,8 +167,16 @@ def read_results(folder: Path) -> Results:
         planned[configuration] = planned.get(configuration, 0) + 1
         if found.get("state") == "complete":
             trials.setdefault(configuration, []).append(_measured(place, found))
-        elif found.get("state") == "failed":
+        elif found.get("state") == "failed" and search is None:
             failures[f"{configuration}, {found.get('unit')}"] = str(found.get("error"))
+    if search is not None:
+        for one in search["configurations"]:
+            # Of one that was given up the trials that were left out count too.
+            planned[one["name"]] = search["units"]
+        failures, stopped = (
+            {one["name"]: str(one["why"]) for one in search["configurations"] if one["state"] == state}
+            for state in ("failed", "pruned")
+        )
     done = [one for some in trials.values() for one in some]
     split = "test" if done and all(one.test for one in done) else "validation"
     summaries = [_summary(name, some, planned[name]) for name, some in trials.items()]
@@ -169,11 +187,21 @@ def read_results(folder: Path) -> Results:
         varied=varied,
         split=split,
         summaries=summaries,
-        pairs=_pairs(order, trials, varied, split),
+        # The best of many, held against the others, would be flattered by every pair.
+        pairs=_pairs(order, trials, varied, split) if search is None else [],
         curves=_curves(info["configurations"], trials, split),
         failures=failures,
         looks=sum(1 for one in done if one.test),
+        stopped=stopped,
+        search=search,
     )
+
+
+def _search(folder: Path, info: dict[str, Any]) -> dict[str, Any] | None:
+    """Of a search its configurations, what mattered, where the photos are, and whether they bring test photos."""
+    if info.get("search") is None or not (folder / SEARCH).is_file():
+        return None
+    return read_json(folder / SEARCH) | {key: info[key] for key in ("source", "test_is_given")}
 
 
 def _measured(place: Place, found: dict[str, Any]) -> Measured:
@@ -350,8 +378,8 @@ def _spread(estimate: Estimate | None) -> str:
 
 
 def _sentences(results: Results) -> list[str]:
-    lines = []
-    if results.best is not None:
+    lines = _search_sentences(results, results.search) if results.search is not None else []
+    if results.best is not None and results.search is None:
         lines.append(f"Lowest validation loss: {shown(results.best)}.")
         lines += [pair.words for pair in results.pairs if results.best in (pair.a, pair.b)]
         compared = {name for pair in results.pairs for name in (pair.a, pair.b)}
@@ -367,4 +395,39 @@ def _sentences(results: Results) -> list[str]:
             "No test photo was looked at. Validation photos also chose the epoch and the phase of each trial."
         )
     lines += [f"Failed: {shown(name)}: {shown(why)}" for name, why in results.failures.items()]
+    lines += [f"Pruned: {shown(name)}: {shown(why)}" for name, why in results.stopped.items()]
     return lines
+
+
+def _search_sentences(results: Results, search: dict[str, Any]) -> list[str]:
+    states = [one["state"] for one in search["configurations"]]
+    counts = [f"{states.count(state)} {state}" for state in ("complete", "pruned", "failed")]
+    lines = [f"{count(len(states), 'configuration')}: {', '.join(counts)}."]
+    best = results.summaries[0]
+    if results.best is None or best.validation is None:
+        return lines
+    if search["importance"]:
+        shares = [
+            f"{shown(name)} {100 * share:.0f} %" for name, share in search["importance"].items() if share
+        ]
+        lines.append(f"What the loss depended on (fANOVA, of the variance): {', '.join(shares)}.")
+    accuracy = percent(best.validation.mean).replace("\u00a0", " ")
+    recipe, source = shlex.quote(str(results.folder / BEST)), shlex.quote(search["source"])
+    fresh = search["fresh_seed"]
+    lines += [
+        f"Lowest validation loss: {shown(best.name)}: {best.validation_loss:.3f}, {accuracy} correct. These photos "
+        "chose it among the others, which flatters it there.",
+        f"Train it: budwood train {source} --recipe {recipe}",
+    ]
+    if search["test_is_given"]:
+        return [
+            *lines,
+            "Your test photos stayed closed: that training measures on them, and its figure is honest.",
+        ]
+    return [
+        *lines,
+        f"That training has a test split of its own (split_seed {fresh}, new to the search); several: budwood study "
+        f"{source} --recipes {recipe} --seeds {fresh}-{fresh + 4} -o DIR.",
+        "The search knew those photos too, in other splits. Stricter are photos that were kept out of it: "
+        "budwood evaluate RUN OTHER_PHOTOS.",
+    ]

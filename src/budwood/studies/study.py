@@ -3,15 +3,13 @@
 STUDY/study.json      state, what was asked, what varies
 STUDY/photos.json     the photos as the check found them
 STUDY/trials/         a run directory and a .json for each trial
-STUDY/results.json    what it came to
+STUDY/results.json    what it came to; for a search, see `studies.search`
 """
 
 import hashlib
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +21,7 @@ from budwood.data.check import Check, check
 from budwood.data.manifest import Photo
 from budwood.data.sources import read_source, source_name
 from budwood.data.split import divide, lacking
-from budwood.errors import RunError, WeightsError
+from budwood.errors import RecipeError, RunError, WeightsError
 from budwood.files import read_json, write_json
 from budwood.progress import Progress, choose_progress
 from budwood.recipe import Recipe
@@ -31,13 +29,15 @@ from budwood.rundir import lock
 from budwood.studies import features, light
 from budwood.studies.plan import Trial, configurations, plan
 from budwood.studies.pool import Pool
-from budwood.studies.remembered import recall
+from budwood.studies.prepare import compute_features, prepare
 from budwood.studies.results import Results, read_results
-from budwood.studies.trial import Place, environment
+from budwood.studies.search import BEST, SEARCH, Search, Searching, import_optuna
+from budwood.studies.space import read_space
+from budwood.studies.trial import Place
 
 OUR_FILES = {
     *("study.json", light.PHOTOS, light.FEATURES, features.WANTED),
-    *("trials", "results.json", "features.log"),
+    *("trials", "results.json", "features.log", SEARCH, BEST),
 }
 
 
@@ -51,6 +51,7 @@ def study(
     sizes: Sequence[int | Literal["all"]] = (),
     seeds: Sequence[int] = range(5),
     folds: int = 0,
+    search: int | None = None,
     settings: Sequence[str] = (),
     weights: Sequence[str] = (),
     test: bool = True,
@@ -72,6 +73,8 @@ def study(
         recipes, backbones, grid, sizes, settings, weights: see `studies.plan.configurations`.
         seeds: a random split for each; where the data bring train, validation and test, a seed of the training.
         folds: k-fold instead of random splits.
+        search: so many configurations at most, which Optuna chooses, in place of every combination; a `grid` may then
+            hold ranges, see `studies.space.read_space`. No test split is opened. `best.toml` is the recipe of the best.
         test: measure on test photos too; without, nothing but validation is looked at.
         jobs: trials at a time, the cores shared out; by default one for every two cores.
         keep_models: keep every trial's model, tens of megabytes each.
@@ -91,14 +94,16 @@ def study(
     """
     progress = progress or choose_progress()
     folder = Path(output)
-    given = configurations(
-        recipes,
-        backbones=backbones,
-        grid=grid,
-        sizes=sizes,
-        settings=[*settings, *([] if test else ["evaluate.test=false"])],
-        weights=weights,
-    )
+    settings = [*settings, *([] if test and search is None else ["evaluate.test=false"])]
+    space = None
+    if search is None:
+        given = configurations(
+            recipes, backbones=backbones, grid=grid, sizes=sizes, settings=settings, weights=weights
+        )
+    else:
+        _refuse_bad_search(search, sizes)
+        space = read_space(recipes, backbones=backbones, grid=grid, settings=settings, weights=weights)
+        given = space.check()
     _refuse_unless_free(folder, overwrite=overwrite, resume=resume)
     checked = check(
         read_source(data, progress=progress),
@@ -118,88 +123,59 @@ def study(
             "budwood": __version__,
             "command": command or f"budwood study {data} -o {folder}",
             "data": source_name(data),
+            "source": os.fspath(data),
+            "test_is_given": any(photo.split == "test" for photo in checked.photos),
             "photos": _identity(checked.photos),
             "varied": varied,
-            "configurations": [
-                {"name": name, "photos": number}
-                for name, number in dict.fromkeys((t.configuration, _photos_of(t)) for t in trials)
-            ],
-            "trials": [trial.name for trial in trials],
+            "search": search,
+            "configurations": [],
+            "trials": [],
         }
+        if space is None:
+            pairs = dict.fromkeys((t.configuration, _photos_of(t)) for t in trials)
+            info["configurations"] = [{"name": name, "photos": number} for name, number in pairs]
+            info["trials"] = [trial.name for trial in trials]
+        searched = None if space is None else Search(folder, space, seeds=seeds, folds=folds)
         if resume and not overwrite:
             _go_on_from(folder, info)
+            if searched is not None:
+                searched.go_on()
         write_json(folder / "study.json", info)
-        light.write_photos(folder, checked.photos, checked.classes, checked.to_json())
-        _run_all(os.fspath(data), folder, trials, checked, jobs, keep_models, progress)
+        known = [photo for photo in checked.photos if space is None or photo.split != "test"]
+        light.write_photos(folder, known, checked.classes, checked.to_json())
+        pool = Pool(os.fspath(data), folder, jobs, keep_models, progress)
+        if searched is None or search is None:
+            _run_all(pool, trials, checked)
+        else:
+            Searching(searched, search, checked, info, pool).run()
+            searched.finish()
         write_json(folder / "study.json", {**info, "state": "complete"})
         results = read_results(folder)
         write_json(folder / "results.json", results.to_json())
     return results
 
 
-def _run_all(
-    data: str,
-    folder: Path,
-    trials: Sequence[Trial],
-    checked: Check,
-    jobs: int | None,
-    keep_models: bool,
-    progress: Progress,
-) -> None:
+def _run_all(pool: Pool, trials: Sequence[Trial], checked: Check) -> None:
     """Trains what is not complete yet."""
+    data, folder, progress = pool.data, pool.study, pool.progress
     todo = []
     for trial in trials:
-        place = Place(folder, trial.name)
-        before, asked = place.read(), trial.recipe.model_dump(mode="json", exclude_none=True)
-        same = before.get("recipe") == asked
-        if same and before["state"] == "complete" and (place.run / "metrics.json").is_file():
-            continue
-        if not same:
-            shutil.rmtree(place.run, ignore_errors=True)
-        train = sum(photo.split == "train" for photo in divide(checked.photos, trial.recipe))
-        kind = "light" if light.is_light(trial.recipe, train, len(checked.classes)) else "full"
-        place.write(trial, kind)
-        todo.append((trial, kind))
+        kind = prepare(folder, trial, checked)
+        if kind is not None:
+            todo.append((trial, kind))
     if not todo:
         progress.say("every trial is complete: there is nothing to compute")
         return
     if len(todo) < len(trials):
         progress.say(f"{len(trials) - len(todo)} of {len(trials)} trials are complete already")
     wanted = [trial.recipe for trial, kind in todo if kind == "light"]
-    failure = _compute_features(data, folder, wanted) if wanted else None
+    failure = compute_features(data, folder, wanted) if wanted else None
     if failure:
         for trial, kind in todo:
             if kind == "light":
                 Place(folder, trial.name).update(state="failed", error=failure)
         todo = [(trial, kind) for trial, kind in todo if kind != "light"]
-    Pool(data, folder, jobs, keep_models, progress).run(todo)
-
-
-def _compute_features(data: str, folder: Path, recipes: Sequence[Recipe]) -> str | None:
-    """Features of the linear trials, by a process that has Keras; returns why there are none."""
-    by_key = {light.features_key(recipe): recipe for recipe in recipes}
-    known = read_json(folder / light.FEATURES) if (folder / light.FEATURES).is_file() else {}
-    values = [recipe.model_dump(mode="json", exclude_none=True) for recipe in by_key.values()]
-    write_json(folder / features.WANTED, values)
-    for key, recipe in by_key.items():
-        if key not in known and (found := recall(recipe)) is not None:
-            known[key] = found
-    if all(light.features_are_here(folder, known, recipe) for recipe in by_key.values()):
-        write_json(folder / light.FEATURES, known)
-        return None
-    done = subprocess.run(
-        [sys.executable, "-m", "budwood.studies.features", data, os.fspath(folder)],
-        env=environment(os.environ),
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    if done.returncode == 0:
-        return None
-    try:
-        return str(json.loads(done.stdout.strip().splitlines()[-1])["error"])
-    except (ValueError, KeyError, IndexError, TypeError):
-        return f"the process that computes features ended with status {done.returncode}"
+    pool.run(todo)
 
 
 def _photos_of(trial: Trial) -> int | None:
@@ -230,6 +206,19 @@ def _refuse_unless_free(folder: Path, *, overwrite: bool, resume: bool) -> None:
         )
 
 
+def _refuse_bad_search(number: int, sizes: Sequence[int | str]) -> None:
+    if number < 1:
+        raise RecipeError(
+            f"--search {number}: give how many configurations are tried at most, such as --search 30"
+        )
+    if sizes:
+        raise RecipeError(
+            "--sizes and --search do not go together: with more photos everything is better. Search first, then give "
+            "best.toml to a study with --sizes"
+        )
+    import_optuna()
+
+
 def _refuse_bad_backbones(recipe: Recipe) -> None:
     for name in recipe.backbone.names:
         get_backbone(name)
@@ -247,6 +236,7 @@ def _go_on_from(folder: Path, info: dict[str, Any]) -> None:
         before = read_json(folder / "study.json")
         photos, varied = before["photos"], before["varied"]
         configurations, trials = before["configurations"], before["trials"]
+        searched = before.get("search") is not None
     except (OSError, ValueError, KeyError, TypeError):
         return
     if photos != info["photos"]:
@@ -258,6 +248,11 @@ def _go_on_from(folder: Path, info: dict[str, Any]) -> None:
         raise RunError(
             f"the study in {folder} has a {varied} for each trial, and this one would have a {info['varied']}. "
             "Ask for the same, or give --overwrite or another directory"
+        )
+    if searched != (info["search"] is not None):
+        raise RunError(
+            f"{folder} holds a study {'with' if searched else 'without'} --search, and this one is "
+            f"{'without' if searched else 'with'}. Ask for the same, or give another directory"
         )
     info["configurations"] = [
         *configurations,
