@@ -31,6 +31,7 @@ from budwood.progress import Progress, choose_progress
 from budwood.recipe import Recipe
 from budwood.records import refuse_other_photos, write_data, write_predictions
 from budwood.remarks import remarks
+from budwood.report.card import write_card
 from budwood.report.page import write_report
 from budwood.run import Run, load
 from budwood.rundir import RunDirectory, next_free
@@ -188,6 +189,7 @@ def train(
         with directory.stage("report"):
             directory.save()
             write_report(folder, {photo.name: photo.image for photo in photos})
+            write_card(folder)
     return Run(folder)
 
 

@@ -1,0 +1,113 @@
+"""The model card: `model/README.md`, what the saved model is for, what it learned from, and how far to trust it.
+
+The head of it is metadata as Hugging Face reads it (Mitchell et al. 2019 for what a card should say).
+"""
+
+import functools
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+import jinja2
+
+from budwood import files
+from budwood.report import words
+from budwood.report.contents import Contents, read_run
+from budwood.report.sections import FIGURES, SPLITS
+
+CARD = "README.md"
+NAMED = 20
+"""Classes that are named in a sentence."""
+
+
+def write_card(folder: Path) -> Path:
+    """Writes `model/README.md` into a run directory whose other files are there, and returns its path.
+
+    Raises RunError where one of them is missing or damaged.
+    """
+    path = folder / "model" / CARD
+    text = _render(read_run(folder), files.sha256_of(folder / "split.csv"))
+    files.write_text(path, text.encode("utf-8", "backslashreplace").decode("utf-8"))
+    return path
+
+
+def _render(contents: Contents, split_hash: str) -> str:
+    split, run, recipe = contents.judged, contents.run, contents.recipe
+    scores = contents.metrics[split]
+    counts = Counter((photo.label, photo.split) for photo in contents.photos)
+    splits = [name for name in SPLITS if any(counts[label, name] for label in contents.classes)]
+    figures = []
+    for key, title, _, is_share in FIGURES:
+        if scores.get(key) is not None:
+            show = words.percent if is_share else "{:.3f}".format
+            low, high = scores.get(f"{key}_ci95") or (None, None)
+            interval = "" if low is None or high is None else f"{show(low)} to {show(high)}"
+            figures.append((title, show(scores[key]), interval))
+    weakest = sorted(scores["per_class"], key=lambda one: (one["f1"], one["class"]))[:3]
+    text = (
+        _environment()
+        .get_template("card.md.jinja")
+        .render(
+            title=contents.folder.resolve().name,
+            data=run.get("data", {}).get("root_name", ""),
+            split=split,
+            scores=scores,
+            verdict=words.verdict(scores, split),
+            remarks=words.remarks(scores, split, contents.classes)[: 1 if split == "validation" else 0],
+            classes=contents.classes,
+            listed=words.listing([words.name(one) for one in contents.classes[:NAMED]]),
+            more=max(0, len(contents.classes) - NAMED),
+            backbone=words.listing([words.shown(one) for one in _names(recipe)]),
+            kept=contents.kept,
+            size=recipe["data"]["size"],
+            resize=recipe["data"]["resize"],
+            total=len(contents.photos),
+            found=contents.check["found"],
+            left_out=contents.check["found"] - contents.check["kept"],
+            split_hash=split_hash,
+            splits=splits,
+            rows=[(label, [counts[label, name] for name in splits]) for label in contents.classes],
+            figures=figures,
+            worst=words.listing(
+                [f"{words.name(one['class'])} {words.percent(one['f1'])}" for one in weakest]
+            ),
+            confusions=[
+                words.confusion_words(pair, contents.classes)
+                for pair in words.confusions(scores["confusion"])[:3]
+            ],
+            ece=words.percent(scores["ece"]),
+            budwood=run.get("budwood", ""),
+            started=str(run.get("started", ""))[:10],
+            command=words.shown(run.get("command", "")),
+        )
+    )
+    return text.replace(words.NO_BREAK, " ")
+
+
+def _names(recipe: dict) -> list[str]:
+    name = recipe["backbone"]["name"]
+    return [name] if isinstance(name, str) else name
+
+
+def _markdown(text: object) -> str:
+    """Text in which no class name makes a heading, a table cell, a link or markup."""
+    return re.sub(r"([\\`*_{}\[\]<>#|!~])", r"\\\1", words.shown(text))
+
+
+def _yaml(text: object) -> str:
+    """A string as YAML reads it: JSON's way of writing one is among YAML's."""
+    return json.dumps(words.shown(text))
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent, encoding="utf-8"),
+        autoescape=False,  # Markdown, whose names are escaped by a filter of their own
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(count=words.count, md=_markdown, yaml=_yaml)
+    return environment

@@ -1,0 +1,56 @@
+import re
+
+import pytest
+
+from budwood import files
+from budwood.report.card import write_card
+
+yaml = pytest.importorskip("yaml")
+
+
+@pytest.fixture
+def card(make_run):
+    """The card of a made-up run: its metadata, and the text below."""
+
+    def card(*arguments, **options):
+        run = make_run(*arguments, **options)
+        (run.folder / "model").mkdir(exist_ok=True)
+        _, head, text = write_card(run.folder).read_text(encoding="utf-8").split("---\n", 2)
+        return run, yaml.safe_load(head), text
+
+    return card
+
+
+def test_write_card__metadata_are_those_of_the_run(card):
+    run, head, text = card()
+    metrics = files.read_json(run.folder / "metrics.json")["test"]
+    (result,) = head["model-index"][0]["results"]
+    assert head["library_name"] == "keras" and head["pipeline_tag"] == "image-classification"
+    assert result["dataset"] == {"name": "flower_photos", "type": "imagefolder", "split": "test"}
+    assert result["metrics"][0]["value"] == pytest.approx(metrics["accuracy"], abs=1e-4)
+    assert f"{100 * metrics['accuracy']:.1f} % are classified correctly" in text
+    assert files.sha256_of(run.folder / "split.csv") in text
+    counts = {row["split"] for row in files.read_csv(run.folder / "split.csv")}
+    assert all(f" {split} |" in text for split in counts)
+
+
+def test_write_card__without_a_test_split_it_says_so(card):
+    _, head, text = card(test=False)
+    assert head["model-index"][0]["results"][0]["dataset"]["split"] == "validation"
+    assert "No test was asked for" in text
+
+
+@pytest.mark.parametrize(
+    "evil", ["<script>alert(1)</script>", "a|b", "# big", "[x](http://y)", 'q"\n---\nr: 1']
+)
+def test_write_card__no_class_name_is_markup(card, evil):
+    _, head, text = card([evil, "other"])
+    assert set(head) == {"library_name", "pipeline_tag", "tags", "metrics", "model-index"}
+    assert "<script" not in re.sub(r"\\.", "", text) and "](http" not in re.sub(r"\\.", "", text)
+    rows = [line for line in text.splitlines() if line.startswith("| ") and " | 3" in line]
+    assert all(len(re.findall(r"(?<!\\)\|", row)) == 5 for row in rows) and rows
+
+
+def test_write_card__many_classes(card):
+    _, _, text = card([f"class {i}" for i in range(150)], per_class=10)
+    assert "and 130 others" in text and "150 kinds of pictures" in text
