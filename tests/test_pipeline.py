@@ -54,7 +54,17 @@ def test_train__leaves_a_complete_run(session_run):
     for split in ("validation", "test"):
         assert set(metrics[split]) >= SCORES
         assert metrics[split]["n"] >= 3
-    assert set(metrics) == {"validation", "test", "phases", "chosen_phase", "verdict"}
+    assert set(metrics) == {"validation", "test", "phases", "chosen_phase", "verdict", "calibration"}
+    assert {path.name for path in (session_run / "model").iterdir()} == {
+        *("model.keras", "model.json", "reference.npz", "README.md")
+    }
+    calibration = metrics["calibration"]
+    assert calibration["temperature"] == pytest.approx(
+        read_json(session_run / "model" / "model.json")["temperature"]
+    )
+    for split in ("validation", "test"):
+        assert calibration[split]["after"]["ece"] == pytest.approx(metrics[split]["ece"], abs=1e-6)
+        assert calibration[split]["after"]["loss"] == pytest.approx(metrics[split]["loss"], abs=1e-6)
     assert set(metrics["verdict"]) == {"difference", "interval", "p", "method", "n", "words"}
     assert metrics["phases"][0]["trainable_parameters"] == 1280 * 3 + 3
     assert len(read_csv(session_run / "history.csv")) == 1
