@@ -184,6 +184,10 @@ def test_paired_permutation__of_single_trainings_is_the_sign_test():
     expected = stats.binomtest(9, 12).pvalue
     assert paired_permutation(a, b) == pytest.approx(expected, abs=0.01)
     assert paired_permutation(a, a) == 1.0
+    # One photo that differs says nothing.
+    a[9], b[:] = 1.0, a
+    b[9] = 2 / 3
+    assert paired_permutation(a, b) == paired_permutation(b, a) == 1.0
 
 
 def test_paired_permutation__calls_equal_things_different_no_more_often_than_it_may():

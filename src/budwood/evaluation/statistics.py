@@ -136,7 +136,8 @@ def paired_permutation(
         return (a - b).mean(axis=axis)
 
     differing = shares_a != shares_b
-    if not differing.any():
+    # Of one photo both ways are as extreme as what was found, and SciPy wants two.
+    if differing.sum() < 2:
         return 1.0
     found = permutation_test(
         (shares_a[differing], shares_b[differing]),
