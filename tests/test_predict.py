@@ -188,10 +188,22 @@ def test_evaluate__foreign_pictures(call, session_run, session_colours, stripes)
 
 def test_evaluate__foreign_pictures_that_are_none(call, session_run, session_colours, tmp_path):
     (tmp_path / "text.jpg").write_text("text")
-    for foreign, words in ((tmp_path / "text.jpg", "can be read"), (tmp_path / "absent", "can be read")):
-        status, _, err = call("evaluate", session_run, session_colours, "--foreign", foreign, "-q")
-        assert status == 1 and words in err
-    status, _, err = call(
-        "evaluate", session_run, session_colours, "--foreign", tmp_path, "--checkpoint", 1, "-q"
-    )
-    assert status == 1 and "Leave out --checkpoint" in err
+    (tmp_path / "empty").mkdir()
+    known = session_colours / "red" / "red 00.jpg"
+    for options, words in (
+        (["--foreign", tmp_path / "text.jpg"], "text.jpg"),
+        (["--foreign", tmp_path / "absent"], "there is no"),
+        (["--foreign", tmp_path / "empty"], "empty"),
+        (["--foreign", known], "is a photo of this run"),
+        (["--foreign", tmp_path, "--checkpoint", 1], "Leave out --checkpoint"),
+        (["--foreign", tmp_path, "--recall", 1], "below 1"),
+        (["--foreign", tmp_path, "--recall", 0], "is no share"),
+        (["--recall", 0.9], "goes with --foreign"),
+    ):
+        status, _, err = call("evaluate", session_run, session_colours, *options, "-q")
+        assert status == 1 and words in err, options
+
+
+def test_predict__few_validation_photos_are_told(predict, loose):
+    assert "4 validation photos are too few" in predict(loose)[2]
+    assert "too few" not in predict(loose, "--recall", "0.7")[2]

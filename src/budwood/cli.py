@@ -1,5 +1,6 @@
 """Every command: read the arguments, call one function, print. Heavy imports wait until a command needs them."""
 
+import glob
 import json
 import os
 import shlex
@@ -215,9 +216,13 @@ def predict(
     file was bad.
     """
     from budwood.data.inputs import expand
+    from budwood.evaluation.out_of_distribution import refuse_bad_share
 
     if sheet is not None:
         _refuse_sheet(sheet)
+    for name, share in (("precision", precision), ("recall", recall)):
+        if share is not None:
+            refuse_bad_share(name, share, 0.98)
     inputs = expand(images, lambda: sys.stdin.buffer.read())
     load_keras()
     from budwood.report.words import abstention_as_text
@@ -227,6 +232,8 @@ def predict(
     names, pictures = [name for name, _ in inputs], [picture for _, picture in inputs]
     if precision is not None and not (quiet or as_json):
         print(abstention_as_text(precision, *loaded.abstention(precision)), file=sys.stderr)
+    if not (quiet or as_json) and (note := loaded.limit_note(recall)):
+        print(f"none of these: {note}", file=sys.stderr)
     predictions = loaded.predict(
         pictures, names=names, precision=precision, recall=recall, progress=_progress(quiet, as_json)
     )
@@ -268,7 +275,14 @@ def _sheet_items(
             folder = picture.absolute().parent.name if isinstance(picture, Path) else None
             true = folder if folder in classes else None
             items.append(
-                SheetItem(picture, prediction.label, prediction.probability, true, foreign=prediction.foreign)
+                SheetItem(
+                    picture,
+                    prediction.label,
+                    prediction.probability,
+                    true,
+                    foreign=prediction.foreign,
+                    sure=prediction.sure,
+                )
             )
     return items
 
@@ -292,16 +306,29 @@ def evaluate(
         ),
     ] = None,
     recall: Annotated[
-        float, typer.Option(metavar="SHARE", help="With --foreign: share of validation photos to be kept.")
-    ] = 0.95,
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="With --foreign: share of validation photos to be kept. [default: 0.98, as predict has it]",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Measure a run on labelled photos."""
     from budwood.data.inputs import expand
+    from budwood.evaluation.out_of_distribution import DEFAULT, RECALL, refuse_bad_share
 
     if foreign and checkpoint is not None:
         raise BudwoodError("--foreign is about the saved model alone. Leave out --checkpoint")
+    if recall is not None and not foreign:
+        raise BudwoodError("--recall goes with --foreign PICTURES. Give both, or neither")
+    recall = RECALL if recall is None else recall
+    refuse_bad_share("recall", recall, RECALL)
+    for named in foreign or []:
+        if not os.path.lexists(named) and not glob.has_magic(named):
+            raise BudwoodError(f"there is no {shown(named)}. Give --foreign a file or a folder of photos")
     strangers = [picture for _, picture in expand(foreign, lambda: b"")] if foreign else []
     load_keras()
     from budwood.report.words import scores_as_text, strangers_as_text
@@ -313,7 +340,7 @@ def evaluate(
         if as_json:
             _print_json({method: asdict(found) for method, found in told.items()})
         else:
-            print(strangers_as_text(told, recall))
+            print(strangers_as_text(told, recall, DEFAULT))
         return
     metrics = load(run).evaluate(data, split=split, checkpoint=checkpoint, progress=progress)
     if as_json:

@@ -18,7 +18,7 @@ from budwood.data.sources import read_source
 from budwood.errors import DataError, ImageError, RunError
 from budwood.evaluation.abstention import Answered, answer, choose_threshold
 from budwood.evaluation.metrics import compute_metrics
-from budwood.evaluation.out_of_distribution import METHODS, RECALL, Reference, Told, tell
+from budwood.evaluation.out_of_distribution import METHODS, RECALL, Reference, Told, refuse_bad_share, tell
 from budwood.features.extract import Runner, stream
 from budwood.files import read_csv, read_json, sha256_of
 from budwood.model import REFERENCE, Artifact, load_artifact, make_artifact, read_model, vectors
@@ -203,10 +203,7 @@ class Run:
         >>> run.abstention(0.98)[1]["test"].coverage                      # doctest: +SKIP
         0.91
         """
-        if not 0 < precision <= 1:
-            raise RunError(
-                f"a precision of {precision:g} is no share. Give one above 0 and up to 1, such as 0.98"
-            )
+        refuse_bad_share("precision", precision, 0.98)
         found = read_predictions(self.folder / "predictions.csv")[1]
         by_split = {
             split: (
@@ -269,7 +266,7 @@ class Run:
         strangers: Sequence[ImageLike],
         *,
         split: str = "unseen",
-        recall: float = 0.95,
+        recall: float = RECALL,
         progress: Progress = SILENT,
     ) -> dict[str, Told]:
         """How well pictures of none of the classes are told from photos of them, for each method there is.
@@ -278,11 +275,11 @@ class Run:
             data: a folder of labelled photos, as `evaluate` takes it.
             strangers: pictures of other things; those that cannot be read are left out.
             split: which of the labelled photos.
-            recall: what the threshold is chosen for, on the validation photos.
+            recall: what the threshold is chosen for, on the validation photos; below 1.
             progress: told of the photos that have to be computed.
 
         Raises:
-            DataError: no photo on one of the sides.
+            DataError: no photo on one of the sides, or one of the strangers is a photo of the run.
             RunError: the run is of a version that kept nothing to tell them by.
 
         >>> run.tell_strangers("flowers", ["cat.jpg", "dog.jpg"])["knn"].auroc    # doctest: +SKIP
@@ -291,6 +288,13 @@ class Run:
         reference = self._reference
         if reference is None:
             raise RunError(self._no_reference)
+        refuse_bad_share("recall", recall, RECALL)
+        if recall == 1:
+            raise RunError("at a recall of 1 no picture is a stranger. Give a share below 1, such as 0.98")
+        own = [path for path in strangers if isinstance(path, Path) and self._is_own(path)]
+        if own:
+            more = f", and {len(own) - 1:,} more are" if len(own) > 1 else ""
+            raise DataError(f"{own[0]} is a photo of this run{more}. Give pictures of none of its classes")
         artifact = self._artifact
         _, known = self._features_of(data, split, artifact, progress)
         with progress.stage("strangers", total=len(strangers)) as stage:
@@ -300,7 +304,8 @@ class Run:
                     found.append(row)
                 stage.advance()
         if not found:
-            raise DataError("none of the foreign pictures can be read. Give a folder of photos")
+            first = strangers[0] if strangers and isinstance(strangers[0], Path) else "no file"
+            raise DataError(f"no foreign picture can be read ({first}). Give files or a folder of photos")
         return {
             method: tell(
                 reference.distance(vectors(known), method),
@@ -369,6 +374,24 @@ class Run:
                     "out. Give other photos, or --split all"
                 )
             return photos, features.array(photos)
+
+    def limit_note(self, recall: float | None = None) -> str:
+        """That there are too few validation photos to know what is none of the classes, if so; else nothing."""
+        asked = RECALL if recall is None else recall
+        lacking = self._reference.lacks(asked) if self._reference else 0
+        if not self._reference or not lacking:
+            return ""
+        held_out = len(self._reference.held_out)
+        return (
+            f"{held_out} validation photos are too few to say beyond which distance {1 - asked:.1%} of them lie, so it "
+            f"is estimated generously, and strangers may pass. {held_out + lacking} would do; or give a lower --recall"
+        )
+
+    def _is_own(self, path: Path) -> bool:
+        try:
+            return sha256_of(path) in self._split_of
+        except OSError:
+            return False
 
     @property
     def _no_reference(self) -> str:

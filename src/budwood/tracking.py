@@ -78,7 +78,7 @@ def log_run(
         history = read_history(folder)
     except (OSError, ValueError, BudwoodError) as error:
         raise RunError(
-            f"{folder} is not a complete run: {error}. Give the directory that `budwood train -o` wrote"
+            f"{folder} is no complete run. Give the directory that `budwood train -o` or `budwood study -o` wrote"
         ) from error
     name = shown(experiment or info.get("data", {}).get("root_name") or "budwood")
     identity, place = _identity(folder), tracking_uri(uri)

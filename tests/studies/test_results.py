@@ -84,7 +84,7 @@ def test_read_results__a_better_recipe_is_called_better_and_the_worse_named_seco
     found = read_results(made.folder)
     (pair,) = found.pairs
     assert found.best == "good"
-    assert pair.words.startswith("good is better than bad by ")
+    assert pair.words.startswith("good is better than bad on test photos, by ")
     assert "6 splits" in pair.words
     # What `fill` draws from: 96.9 and 62.5 %.
     assert 0 < pair.low < 0.344 < pair.high
@@ -139,7 +139,7 @@ def test_read_results__the_same_test_photos_every_time_are_compared_photo_by_pho
     found = read_results(made.folder)
     (pair,) = found.pairs
     assert "bootstrap over photos" in pair.method
-    assert pair.words.startswith("a is better than b by ")
+    assert pair.words.startswith("a is better than b on test photos, by ")
     mean = found.summaries[0].test.mean
     assert (found.summaries[0].test.low, found.summaries[0].test.high) == pytest.approx(
         wilson_interval(round(mean * 400), 400)

@@ -17,6 +17,11 @@ def get_backbone(name: str) -> Backbone:
     Traceback (most recent call last):
     budwood.errors.BackboneError: no backbone `efficientnet_light0`. Did you mean efficientnet_lite0? ...
     """
+    known, at, size = name.rpartition("@")
+    if at and known in BACKBONES:
+        raise BackboneError(
+            f"`{name}`: `{size}` is no size in pixels. Give {known}@{BACKBONES[known].size}, or no size"
+        )
     if name not in BACKBONES:
         raise BackboneError(
             f"no backbone `{name}`.{did_you_mean(name, BACKBONES)} Known: {', '.join(BACKBONES)}. "

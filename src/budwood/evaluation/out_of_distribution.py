@@ -68,10 +68,7 @@ class Reference:
         Args:
             recall: in (0, 1]; 1 tells no picture from the known ones.
         """
-        if not 0 < recall <= 1:
-            raise RunError(
-                f"a recall of {recall:g} is no share. Give one above 0 and up to 1, such as {RECALL}"
-            )
+        refuse_bad_share("recall", recall, RECALL)
         if recall == 1:
             return math.inf
         known = self._held_out_distances(method)
@@ -86,6 +83,14 @@ class Reference:
         logs = np.log(np.maximum(known, 1e-6))
         width = t.ppf(recall, len(known) - 1) * logs.std(ddof=1) * math.sqrt(1 + 1 / len(known))
         return max(float(known[-1]), float(np.exp(logs.mean() + width)))
+
+    def lacks(self, recall: float = RECALL) -> int:
+        """How many held-out photos more it would take before the threshold need not be estimated.
+
+        >>> Reference(np.eye(3, dtype=np.float32), np.arange(3), np.eye(3, dtype=np.float32)).lacks(0.9)
+        6
+        """
+        return 0 if recall == 1 else max(0, math.ceil(recall / (1 - recall) - 1e-9) - len(self.held_out))
 
     def save(self, file: Path) -> None:
         """Writes it as float16: twice the precision of which changes no distance that matters."""
@@ -159,6 +164,17 @@ def tell(known: Float[np.ndarray, "n"], strangers: Float[np.ndarray, "m"], thres
         float((known <= threshold).mean()),
         float((strangers <= threshold).mean()),
     )
+
+
+def refuse_bad_share(name: str, share: float, such_as: float) -> None:
+    """Raises RunError for what is no share above 0.
+
+    >>> refuse_bad_share("recall", 98.0, 0.98)
+    Traceback (most recent call last):
+    budwood.errors.RunError: a recall of 98 is no share. Give one above 0 and up to 1, such as 0.98
+    """
+    if not 0 < share <= 1:
+        raise RunError(f"a {name} of {share:g} is no share. Give one above 0 and up to 1, such as {such_as}")
 
 
 def _unit(features: Float[np.ndarray, "n features"]) -> Float[np.ndarray, "n features"]:

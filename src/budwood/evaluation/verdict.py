@@ -117,7 +117,7 @@ def compare_means(
         adjusted: whether p was.
 
     >>> compare_means("B3", "B0", 0.019, (0.004, 0.033), 0.02, where="5 splits", photos="test", needed=500)
-    'B3 is better than B0 by 1.9 points (95 % interval 0.4 to 3.3, p = 0.02, 5 splits).'
+    'B3 is better than B0 on test photos, by 1.9 points (95 % interval 0.4 to 3.3, p = 0.02, 5 splits).'
     """
     low, high = interval
     if difference < 0:
@@ -126,16 +126,16 @@ def compare_means(
     chance = f"adjusted {_chance(p)}" if adjusted else _chance(p)
     if low > 0 and p < LEVEL:
         return (
-            f"{name_a} is better than {name_b} by {gap} points "
+            f"{name_a} is better than {name_b} on {photos} photos, by {gap} points "
             f"(95 % interval {least} to {most}, {chance}, {where})."
         )
     ending = (
         "both are right equally often"
         if needed is None or not difference
-        else f"about {_rounded(needed):,} {photos} photos would be needed to tell a difference of this size"
+        else f"about {_rounded(needed):,} {photos} photos in a trial would be needed to tell a difference of this size"
     )
     return (
-        f"Cannot tell {name_a} from {name_b}: the difference is between {least} and {most} points "
+        f"Cannot tell {name_a} from {name_b} on {photos} photos: the difference is between {least} and {most} points "
         f"(95 % interval, {chance}, {where}); {ending}."
     )
 

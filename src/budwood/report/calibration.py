@@ -29,11 +29,17 @@ def describe_calibration(contents: Contents) -> dict[str, Any] | None:
         show_x=words.whole_percent,
         diagonal=True,
     )
+    low, high = (contents.metrics[contents.judged] or {}).get("ece_ci95") or (before["ece"], before["ece"])
+    open_ = (
+        f"On {words.count(contents.metrics[contents.judged]['n'], 'photo')} the two errors cannot be told apart. "
+        if low <= before["ece"] <= high
+        else ""
+    )
     return {
         "lead": f"The logits were divided by a temperature of {found['temperature']:.2f}, which suits the validation "
         f"photos (Guo et al. 2017). It changes no answer, only how sure the model says it is: the calibration error on "
         f"the {contents.judged} photos went {moved}, the loss from {before['loss']:.3f} to {after['loss']:.3f}. "
-        f"{PERFECT} Points of few photos scatter: the table says how many each has.",
+        f"{open_}{PERFECT} Points of few photos scatter: the table says how many each has.",
         "charts": [("Reliability", chart)],
         "columns": ["model", "stated probability", "share of right answers", "photos"],
         "rows": [*_rows("calibrated", after["reliability"]), *_rows("before", before["reliability"])],

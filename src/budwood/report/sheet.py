@@ -32,6 +32,8 @@ class SheetItem:
     true: str | None = None
     foreign: bool = False
     """It seems to be of none of the classes."""
+    sure: bool = True
+    """Probable enough for what was asked."""
 
 
 def write_sheet(items: Sequence[SheetItem], path: Path, columns: int | None = None) -> None:
@@ -92,7 +94,10 @@ def _draw_item(sheet: Image.Image, draw: ImageDraw.ImageDraw, item: SheetItem, x
     if item.foreign:
         _write(draw, (x, y), "none of these", _QUIET, _SIDE)
     else:
-        _write(draw, (x, y), item.predicted, _INK, _SIDE - 8 - round(font.getlength(probability)))
+        label = item.predicted if item.sure else f"unsure: {item.predicted}"
+        _write(
+            draw, (x, y), label, _INK if item.sure else _QUIET, _SIDE - 8 - round(font.getlength(probability))
+        )
         draw.text((x + _SIDE, y), probability, fill=_INK, font=font, anchor="ra")
     if item.true is not None and item.true == item.predicted and not item.foreign:
         _write(draw, (x, y + _LINE), "✓ right", _RIGHT, _SIDE)

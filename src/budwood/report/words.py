@@ -216,24 +216,27 @@ def confusion_words(pair: tuple[int, int, int, int], classes: Sequence[str]) -> 
     )
 
 
-def strangers_as_text(told: "Mapping[str, Told]", recall: float) -> str:
+def strangers_as_text(told: "Mapping[str, Told]", recall: float, default: str) -> str:
     """How well pictures of none of the classes are told from photos of them, a line for each method.
 
+    `default` is the one by which `budwood predict` goes.
+
     >>> from budwood.evaluation.out_of_distribution import Told
-    >>> print(strangers_as_text({"knn": Told(0.998, 300, 400, 0.95, 0.02)}, 0.95))
+    >>> print(strangers_as_text({"knn": Told(0.998, 300, 400, 0.95, 0.02)}, 0.95, "knn"))
     300 known photos, 400 pictures of something else; at the distance that 95 % of the validation photos do not exceed:
-      knn          AUROC 0.998, 95.0 % of the known photos kept, 2.0 % of the others taken for one of the classes
+      knn (predict) AUROC 0.998, 95.0 % of the known photos kept, 2.0 % of the others taken for one of the classes
     """
     first = next(iter(told.values()))
     lines = [
         f"{count(first.known, 'known photo')}, {count(first.strangers, 'picture')} of something else; at the distance "
         f"that {whole_percent(recall)} of the validation photos do not exceed:"
     ]
-    lines += [
-        f"  {method:<12} AUROC {found.auroc:.3f}, {percent(found.known_kept)} of the known photos kept, "
-        f"{percent(found.strangers_kept)} of the others taken for one of the classes"
-        for method, found in told.items()
-    ]
+    for method, found in told.items():
+        name_here = f"{method} (predict)" if method == default else method
+        lines.append(
+            f"  {name_here:<13} AUROC {found.auroc:.3f}, {percent(found.known_kept)} of the known photos kept, "
+            f"{percent(found.strangers_kept)} of the others taken for one of the classes"
+        )
     return "\n".join(lines).replace(NO_BREAK, " ")
 
 

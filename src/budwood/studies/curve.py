@@ -57,7 +57,7 @@ def fit_curve(name: str, accuracies: Mapping[int, Sequence[float]], *, seed: int
         seed: decides the resamples.
 
     >>> fit_curve("head", {100: [0.8, 0.8], 200: [0.85, 0.85], 400: [0.8875, 0.8875]}).words
-    'head: 88.8 % with 400 training photos; about 91.6 % with 800, if it goes on so (95 % interval 91.6 to 91.6).'
+    'head: 88.8 % with 400 training photos; about 91.6 % with 800, if it goes on so (by spread alone 91.6 to 91.6).'
     """
     points = []
     for number in sorted(accuracies):
@@ -78,7 +78,7 @@ def fit_curve(name: str, accuracies: Mapping[int, Sequence[float]], *, seed: int
     low, high = (float(end) for end in np.quantile(drawn, [0.025, 0.975]))
     words = (
         f"{reached}; about {percent(expected)} with {2 * last.photos:,}, if it goes on so "
-        f"(95 % interval {100 * low:.1f} to {100 * high:.1f})."
+        f"(by spread alone {100 * low:.1f} to {100 * high:.1f})."
     )
     return Curve(name, points, 2 * last.photos, expected, low, high, words.replace("\u00a0", " "))
 

@@ -337,7 +337,7 @@ def _curves(
             for one in some:
                 judged = one.test if split == "test" and one.test else one.validation
                 # Sizes that differ by rounding alone are one.
-                near = [n for n in points if abs(n - one.train_photos) <= 0.01 * n]
+                near = [n for n in points if abs(n - one.train_photos) <= 0.02 * n]
                 points.setdefault((near or [one.train_photos])[0], []).append(judged["accuracy"])
             curves.append(fit_curve(base, points))
     return curves
@@ -383,8 +383,9 @@ def _sentences(results: Results) -> list[str]:
         lines.append(f"Lowest validation loss: {shown(results.best)}.")
         lines += [pair.words for pair in results.pairs if results.best in (pair.a, pair.b)]
         compared = {name for pair in results.pairs for name in (pair.a, pair.b)}
-        apart = [one.name for one in results.summaries if one.complete and one.name not in compared]
-        if apart and len(results.summaries) > 1:
+        done = [one.name for one in results.summaries if one.complete]
+        apart = [name for name in done if name not in compared]
+        if apart and len(done) > 1:
             lines.append(f"Measured on other photos, and not compared: {shown('; '.join(apart))}.")
     lines += [curve.words for curve in results.curves]
     if results.looks:

@@ -164,7 +164,7 @@ def _run_all(pool: Pool, trials: Sequence[Trial], checked: Check) -> None:
         if kind is not None:
             todo.append((trial, kind))
     if not todo:
-        progress.say("every trial is complete: there is nothing to compute")
+        progress.say("every trial that is asked for is complete: there is nothing to compute")
         return
     if len(todo) < len(trials):
         progress.say(f"{len(trials) - len(todo)} of {len(trials)} trials are complete already")
