@@ -7,6 +7,8 @@ from budwood.report import words
 from budwood.report.charts import Line, line_chart
 from budwood.report.contents import Contents
 
+FEWEST = 5
+"""Photos in a bin that is drawn."""
 PERFECT = "The dashed diagonal is a model whose probabilities are exactly right."
 
 
@@ -39,7 +41,7 @@ def describe_calibration(contents: Contents) -> dict[str, Any] | None:
         "lead": f"The logits were divided by a temperature of {found['temperature']:.2f}, which suits the validation "
         f"photos (Guo et al. 2017). It changes no answer, only how sure the model says it is: the calibration error on "
         f"the {contents.judged} photos went {moved}, the loss from {before['loss']:.3f} to {after['loss']:.3f}. "
-        f"{open_}{PERFECT} Points of few photos scatter: the table says how many each has.",
+        f"{open_}{PERFECT} Bins of fewer than {FEWEST} photos are in the table alone.",
         "charts": [("Reliability", chart)],
         "columns": ["model", "stated probability", "share of right answers", "photos"],
         "rows": [*_rows("calibrated", after["reliability"]), *_rows("before", before["reliability"])],
@@ -47,7 +49,8 @@ def describe_calibration(contents: Contents) -> dict[str, Any] | None:
 
 
 def _line(name: str, measured: Mapping[str, Any], style: str = "first") -> Line:
-    bins = measured["reliability"]
+    # Of a handful of photos a share says next to nothing; the table has them all.
+    bins = [one for one in measured["reliability"] if one["n"] >= FEWEST] or measured["reliability"]
     return Line(name, [one["confidence"] for one in bins], [one["accuracy"] for one in bins], style=style)
 
 
