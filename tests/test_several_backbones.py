@@ -186,7 +186,7 @@ def test_plan__every_backbone_by_itself(run, session_colours):
         (
             ["backbone.name=mobilenet@abc"],
             BackboneError,
-            "no backbone `mobilenet@abc`. Did you mean mobilenet",
+            "`abc` is no size in pixels. Give mobilenet@224",
         ),
         ([NAMES, "backbone.weights=some.h5"], RecipeError, r"whose it is: weights = \{efficientnet_lite0"),
         ([NAMES, 'backbone.weights={mobilnet="random"}'], RecipeError, "Did you mean mobilenet"),
