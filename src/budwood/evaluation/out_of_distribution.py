@@ -19,7 +19,7 @@ DEFAULT: Method = "knn"
 """The better one in our experiments (docs/experiments.md)."""
 RECALL = 0.98
 """Share of photos of the known classes that are not to be taken for strangers, unless something else is asked for."""
-NEIGHBOURS = 5
+NEIGHBOURS = 2
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Reference:
         All features are first brought to length 1: their length says how strongly something is seen, the direction
         what it is (Mueller and Hein 2025).
 
-        "knn": 1 minus the cosine similarity to the fifth nearest photo (Sun et al. 2022), in [0, 2].
+        "knn": 1 minus the cosine similarity to the second nearest photo (Sun et al. 2022), in [0, 2].
         "mahalanobis": squared Mahalanobis distance to the nearest class mean, with one covariance for all classes (Lee
         et al. 2018), shrunk as Ledoit and Wolf (2004) have it.
 
