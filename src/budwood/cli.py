@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from budwood import __version__
-from budwood.errors import BudwoodError
+from budwood.errors import BudwoodError, refuse_bad_share
 from budwood.report.words import count, shown
 from budwood.terminal import load_keras, run_command
 
@@ -216,7 +216,6 @@ def predict(
     file was bad.
     """
     from budwood.data.inputs import expand
-    from budwood.evaluation.out_of_distribution import refuse_bad_share
 
     if sheet is not None:
         _refuse_sheet(sheet)
@@ -318,7 +317,7 @@ def evaluate(
 ) -> None:
     """Measure a run on labelled photos."""
     from budwood.data.inputs import expand
-    from budwood.evaluation.out_of_distribution import DEFAULT, RECALL, refuse_bad_share
+    from budwood.evaluation.out_of_distribution import DEFAULT, RECALL
 
     if foreign and checkpoint is not None:
         raise BudwoodError("--foreign is about the saved model alone. Leave out --checkpoint")

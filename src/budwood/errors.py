@@ -48,3 +48,14 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """
     nearest = difflib.get_close_matches(word, list(known), n=1)
     return f" Did you mean {nearest[0]}?" if nearest else ""
+
+
+def refuse_bad_share(name: str, share: float, such_as: float) -> None:
+    """Raises RunError for what is no share above 0.
+
+    >>> refuse_bad_share("recall", 98.0, 0.98)
+    Traceback (most recent call last):
+    budwood.errors.RunError: a recall of 98 is no share. Give one above 0 and up to 1, such as 0.98
+    """
+    if not 0 < share <= 1:
+        raise RunError(f"a {name} of {share:g} is no share. Give one above 0 and up to 1, such as {such_as}")

@@ -1,7 +1,8 @@
 """Run: what a training leaves behind, and what can be asked of it."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ from budwood.data.check import check
 from budwood.data.images import ImageLike
 from budwood.data.manifest import Photo
 from budwood.data.sources import read_source
-from budwood.errors import DataError, ImageError, RunError
+from budwood.errors import DataError, ImageError, RunError, refuse_bad_share
 from budwood.evaluation.abstention import Answered, answer, choose_threshold
 from budwood.evaluation.metrics import compute_metrics
-from budwood.evaluation.out_of_distribution import METHODS, RECALL, Reference, Told, refuse_bad_share, tell
+from budwood.evaluation.out_of_distribution import METHODS, RECALL, Reference, Told, tell
 from budwood.features.extract import Runner, stream
+from budwood.features.side_by_side import SideBySide
 from budwood.files import read_csv, read_json, sha256_of
 from budwood.model import REFERENCE, Artifact, load_artifact, make_artifact, read_model, vectors
 from budwood.prediction import Prediction
@@ -254,8 +256,8 @@ class Run:
             RunError: the weights of that epoch were not kept.
         """
         artifact = self._artifact if checkpoint is None else self._at(checkpoint)
-        photos, features = self._features_of(data, split, artifact, progress)
-        probabilities = artifact.probabilities(features)
+        with self._features_of(data, split, artifact, progress) as (photos, features):
+            probabilities = artifact.probabilities(features.rows(photos))
         labels = np.array([artifact.classes.index(photo.label) for photo in photos])
         resamples, seed = self.recipe.evaluate.resamples, self.recipe.seed
         return compute_metrics(labels, probabilities, artifact.classes, resamples=resamples, seed=seed)
@@ -296,7 +298,8 @@ class Run:
             more = f", and {len(own) - 1:,} more are" if len(own) > 1 else ""
             raise DataError(f"{own[0]} is a photo of this run{more}. Give pictures of none of its classes")
         artifact = self._artifact
-        _, known = self._features_of(data, split, artifact, progress)
+        with self._features_of(data, split, artifact, progress) as (photos, features):
+            known = features.array(photos)
         with progress.stage("strangers", total=len(strangers)) as stage:
             found = []
             for row in stream(strangers, self._frozen_part, size=artifact.size, resize=artifact.resize):
@@ -314,6 +317,18 @@ class Run:
             )
             for method in METHODS
         }
+
+    def limit_note(self, recall: float | None = None) -> str:
+        """That there are too few validation photos to know what is none of the classes, if so; else nothing."""
+        asked = RECALL if recall is None else recall
+        lacking = self._reference.lacks(asked) if self._reference else 0
+        if not self._reference or not lacking:
+            return ""
+        held_out = len(self._reference.held_out)
+        return (
+            f"{held_out} validation photos are too few to say beyond which distance {1 - asked:.1%} of them lie, so it "
+            f"is estimated generously, and strangers may pass. {held_out + lacking} would do; or give a lower --recall"
+        )
 
     def write_report(self, data: str | os.PathLike | None = None) -> Path:
         """Writes report.html again, with the pictures that `data` holds, recognised by name and content.
@@ -353,10 +368,11 @@ class Run:
             ]
         )
 
+    @contextmanager
     def _features_of(
         self, data: str | os.PathLike, split: str, artifact: Artifact, progress: Progress
-    ) -> tuple[list[Photo], np.ndarray]:
-        """The photos of a folder that belong to a split of this run, and their features."""
+    ) -> Iterator[tuple[list[Photo], SideBySide]]:
+        """The photos of a folder that belong to a split of this run, and the store that has their features."""
         if split not in ("unseen", "all", *SPLITS):
             raise DataError(f"no split `{split}`. Give unseen, train, validation, test or all")
         checked = check(read_source(data, progress=progress), for_training=False, progress=progress)
@@ -373,19 +389,7 @@ class Run:
                     f"no photo of {data} belongs to `{split}`: of {len(checked.photos)} usable photos, all were left "
                     "out. Give other photos, or --split all"
                 )
-            return photos, features.array(photos)
-
-    def limit_note(self, recall: float | None = None) -> str:
-        """That there are too few validation photos to know what is none of the classes, if so; else nothing."""
-        asked = RECALL if recall is None else recall
-        lacking = self._reference.lacks(asked) if self._reference else 0
-        if not self._reference or not lacking:
-            return ""
-        held_out = len(self._reference.held_out)
-        return (
-            f"{held_out} validation photos are too few to say beyond which distance {1 - asked:.1%} of them lie, so it "
-            f"is estimated generously, and strangers may pass. {held_out + lacking} would do; or give a lower --recall"
-        )
+            yield photos, features
 
     def _is_own(self, path: Path) -> bool:
         try:

@@ -125,24 +125,16 @@ def test_study__a_trial_that_dies_or_fails_costs_that_one(session_colours, tmp_p
 
 
 def test_study__full_trials_in_their_own_processes(session_colours, tmp_path):
+    one_epoch = {"recipes": ["frozen-gradient"], "seeds": [0], "settings": ["frozen.epochs=1"]}
     found = small_study(
         session_colours,
         tmp_path / "s",
-        recipes=["frozen-gradient"],
-        seeds=[0],
-        settings=["frozen.epochs=1"],
+        **one_epoch,
         grid=['distill.run=["nowhere"]', "frozen.epochs=[1]"],
     )
     ((name, error),) = found.failures.items()
     assert "nowhere" in name and "nowhere is not a run" in error
-    found = small_study(
-        session_colours,
-        tmp_path / "s",
-        recipes=["frozen-gradient"],
-        seeds=[0],
-        settings=["frozen.epochs=1"],
-        resume=True,
-    )
+    found = small_study(session_colours, tmp_path / "s", resume=True, **one_epoch)
     # The one that failed is a part of the study still, and was not asked for again.
     assert len(found.failures) == 1 and found.summaries[0].complete == 1
     trial = next(path for path in (tmp_path / "s" / "trials").iterdir() if (path / "metrics.json").exists())
@@ -151,14 +143,7 @@ def test_study__full_trials_in_their_own_processes(session_colours, tmp_path):
     # Killed after the training, before its outcome was written down: it is not trained again, nor does it fail.
     Place(tmp_path / "s", trial.name).update(state="planned")
     untouched = contents(trial)
-    small_study(
-        session_colours,
-        tmp_path / "s",
-        recipes=["frozen-gradient"],
-        seeds=[0],
-        settings=["frozen.epochs=1"],
-        resume=True,
-    )
+    small_study(session_colours, tmp_path / "s", resume=True, **one_epoch)
     assert Place(tmp_path / "s", trial.name).read()["state"] == "complete"
     assert contents(trial) == untouched
 

@@ -10,13 +10,13 @@ from typing import Literal, get_args
 import numpy as np
 from jaxtyping import Float, Float32, Int
 
-from budwood.errors import RunError
+from budwood.errors import RunError, refuse_bad_share
 from budwood.files import whole_file
 
 Method = Literal["knn", "mahalanobis"]
 METHODS: tuple[Method, ...] = get_args(Method)
 DEFAULT: Method = "knn"
-"""The better one in our experiments (docs/experiments.md)."""
+"""The better one where strangers are near, and as good as the other where they are far (docs/log.md)."""
 RECALL = 0.98
 """Share of photos of the known classes that are not to be taken for strangers, unless something else is asked for."""
 NEIGHBOURS = 2
@@ -93,7 +93,7 @@ class Reference:
         return 0 if recall == 1 else max(0, math.ceil(recall / (1 - recall) - 1e-9) - len(self.held_out))
 
     def save(self, file: Path) -> None:
-        """Writes it as float16: twice the precision of which changes no distance that matters."""
+        """Writes it as float16: more precision would change no distance that matters."""
         with whole_file(file) as aside, aside.open("wb") as stream:
             np.savez(
                 stream,
@@ -164,17 +164,6 @@ def tell(known: Float[np.ndarray, "n"], strangers: Float[np.ndarray, "m"], thres
         float((known <= threshold).mean()),
         float((strangers <= threshold).mean()),
     )
-
-
-def refuse_bad_share(name: str, share: float, such_as: float) -> None:
-    """Raises RunError for what is no share above 0.
-
-    >>> refuse_bad_share("recall", 98.0, 0.98)
-    Traceback (most recent call last):
-    budwood.errors.RunError: a recall of 98 is no share. Give one above 0 and up to 1, such as 0.98
-    """
-    if not 0 < share <= 1:
-        raise RunError(f"a {name} of {share:g} is no share. Give one above 0 and up to 1, such as {such_as}")
 
 
 def _unit(features: Float[np.ndarray, "n features"]) -> Float[np.ndarray, "n features"]:

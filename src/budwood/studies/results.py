@@ -1,6 +1,5 @@
-"""What a study came to: each configuration with its spread and interval, every pair with its test, and in words."""
+"""What a study came to: each configuration with its spread and interval, every pair with its test."""
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
@@ -21,10 +20,11 @@ from budwood.evaluation.statistics import (
 )
 from budwood.evaluation.verdict import compare_means
 from budwood.files import read_csv, read_json
-from budwood.report.words import count, duration, percent, shown
+from budwood.report.words import count, shown
 from budwood.studies.curve import Curve, fit_curve
-from budwood.studies.search import BEST, SEARCH
+from budwood.studies.search import SEARCH
 from budwood.studies.trial import Place
+from budwood.studies.words import as_text
 
 METHODS = {
     "split": "corrected resampled t-test over random splits (Nadeau and Bengio 2003)",
@@ -137,7 +137,7 @@ class Results:
 
     def as_text(self) -> str:
         """A table and sentences."""
-        return "\n".join([*_table(self), "", *_sentences(self)])
+        return as_text(self)
 
     def __repr__(self) -> str:
         return self.as_text()
@@ -341,94 +341,3 @@ def _curves(
                 points.setdefault((near or [one.train_photos])[0], []).append(judged["accuracy"])
             curves.append(fit_curve(base, points))
     return curves
-
-
-def _table(results: Results) -> list[str]:
-    header = ["configuration", "trials", "validation", "loss", "spread"]
-    header += ["test", "spread"] if results.split == "test" else []
-    rows = [[*header, "a trial"]]
-    for one in results.summaries:
-        cells = [
-            shown(one.name),
-            f"{one.complete} of {one.planned}" if one.complete < one.planned else str(one.planned),
-        ]
-        cells += [
-            _figure(one.validation),
-            "-" if one.validation_loss is None else f"{one.validation_loss:.3f}",
-        ]
-        cells.append(_spread(one.validation))
-        if results.split == "test":
-            cells += [_figure(one.test), _spread(one.test)]
-        rows.append([*cells, "-" if one.seconds is None else duration(one.seconds)])
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
-
-
-def _figure(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return "-"
-    text = f"{percent(estimate.mean)} ({100 * estimate.low:.1f} to {100 * estimate.high:.1f})"
-    return text.replace("\u00a0", " ")
-
-
-def _spread(estimate: Estimate | None) -> str:
-    return "-" if estimate is None or estimate.spread is None else f"{100 * estimate.spread:.1f}"
-
-
-def _sentences(results: Results) -> list[str]:
-    lines = _search_sentences(results, results.search) if results.search is not None else []
-    if results.best is not None and results.search is None:
-        lines.append(f"Lowest validation loss: {shown(results.best)}.")
-        lines += [pair.words for pair in results.pairs if results.best in (pair.a, pair.b)]
-        compared = {name for pair in results.pairs for name in (pair.a, pair.b)}
-        done = [one.name for one in results.summaries if one.complete]
-        apart = [name for name in done if name not in compared]
-        if apart and len(done) > 1:
-            lines.append(f"Measured on other photos, and not compared: {shown('; '.join(apart))}.")
-    lines += [curve.words for curve in results.curves]
-    if results.looks:
-        times = "once" if results.looks == 1 else f"{results.looks:,} times, once by every trial"
-        lines.append(f"Test photos were looked at {times}; the choice above is made on validation photos.")
-    elif any(one.complete for one in results.summaries):
-        lines.append(
-            "No test photo was looked at. Validation photos also chose the epoch and the phase of each trial."
-        )
-    lines += [f"Failed: {shown(name)}: {shown(why)}" for name, why in results.failures.items()]
-    lines += [f"Pruned: {shown(name)}: {shown(why)}" for name, why in results.stopped.items()]
-    return lines
-
-
-def _search_sentences(results: Results, search: dict[str, Any]) -> list[str]:
-    states = [one["state"] for one in search["configurations"]]
-    counts = [f"{states.count(state)} {state}" for state in ("complete", "pruned", "failed")]
-    lines = [f"{count(len(states), 'configuration')}: {', '.join(counts)}."]
-    best = results.summaries[0]
-    if results.best is None or best.validation is None:
-        return lines
-    if search["importance"]:
-        shares = [
-            f"{shown(name)} {100 * share:.0f} %" for name, share in search["importance"].items() if share
-        ]
-        lines.append(f"What the loss depended on (fANOVA, of the variance): {', '.join(shares)}.")
-    accuracy = percent(best.validation.mean).replace("\u00a0", " ")
-    recipe, source = shlex.quote(str(results.folder / BEST)), shlex.quote(search["source"])
-    fresh = search["fresh_seed"]
-    lines += [
-        f"Lowest validation loss: {shown(best.name)}: {best.validation_loss:.3f}, {accuracy} correct. These photos "
-        "chose it among the others, which flatters it there.",
-        f"Train it: budwood train {source} --recipe {recipe}",
-    ]
-    if search["test_is_given"]:
-        return [
-            *lines,
-            "Your test photos stayed closed: that training measures on them, and its figure is honest.",
-        ]
-    return [
-        *lines,
-        f"That training has a test split of its own (split_seed {fresh}, new to the search); several: budwood study "
-        f"{source} --recipes {recipe} --seeds {fresh}-{fresh + 4} -o DIR.",
-        "The search knew those photos too, in other splits. Stricter are photos that were kept out of it: "
-        "budwood evaluate RUN OTHER_PHOTOS.",
-    ]
