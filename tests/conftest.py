@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -113,3 +114,21 @@ def call(monkeypatch, capsys):
         return stop.value.code, captured.out, captured.err
 
     return call
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium; skips where there is none."""
+    from tests.browser import start_browser
+
+    with start_browser() as started:
+        yield started
+
+
+@pytest.fixture
+def open_page(browser):
+    """Opens a file in the browser, see `tests.browser.opened`: `open_page(path, size=PHONE, javascript=False)`."""
+    from tests.browser import opened
+
+    with ExitStack() as stack:
+        yield lambda path, **options: stack.enter_context(opened(browser, path, **options))
