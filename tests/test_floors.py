@@ -15,7 +15,7 @@ FLOORS = [
     {"backbones"},
     {"features"},
     {"training", "evaluation"},
-    {"model", "rundir", "records", "report", "outcome", "prediction"},
+    {"model", "rundir", "records", "report", "outcome", "prediction", "explanation"},
     {"run"},
     {"teacher"},
     {"work"},

@@ -55,6 +55,15 @@ Mlflow = Annotated[
         "--mlflow", metavar="URI", help="Log it to MLflow: a directory, sqlite:///FILE, http://HOST:PORT."
     ),
 ]
+Recall = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SHARE",
+        help="Say `none of these` to what looks further from the training photos than this share of the "
+        "validation photos; 1 never says it. [default: 0.98]",
+        show_default=False,
+    ),
+]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change a recipe key.")
 ]
@@ -195,15 +204,7 @@ def predict(
             metavar="SHARE", help="Be unsure of what would be right less often than this, such as 0.98."
         ),
     ] = None,
-    recall: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SHARE",
-            help="Say `none of these` to what looks further from the training photos than this share of the "
-            "validation photos; 1 never says it. [default: 0.98]",
-            show_default=False,
-        ),
-    ] = None,
+    recall: Recall = None,
     as_json: AsJson = False,
     sheet: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="PNG", help="Write one sheet of pictures.")
@@ -284,6 +285,85 @@ def _sheet_items(
                 )
             )
     return items
+
+
+@app.command()
+def explain(
+    run: RunFolder,
+    images: Annotated[
+        list[str], typer.Argument(metavar="IMAGE...", help="Files, folders, globs; - for standard input.")
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PNG|DIR",
+            help="One sheet, or an existing directory for one PNG a picture.",
+        ),
+    ],
+    target: Annotated[
+        str | None,
+        typer.Option("--class", metavar="CLASS", help="Explain this class, not the predicted one."),
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="With --json: how many classes to show.")] = 1,
+    recall: Recall = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show why photos are taken for what they are: Grad-CAM, occlusion, and similar training photos.
+
+    Exit status 1 where a file was bad.
+    """
+    from budwood.data.inputs import expand
+    from budwood.report.explanation_sheet import MOST, name_sheets, write_explanations
+
+    if not output.is_dir():
+        _refuse_sheet(output)
+    if recall is not None:
+        refuse_bad_share("recall", recall, 0.98)
+    inputs = expand(images, lambda: sys.stdin.buffer.read())
+    if not output.is_dir() and len(inputs) > MOST:
+        raise BudwoodError(
+            f"{len(inputs):,} pictures are more than the {MOST} of one sheet. Give fewer, or -o an existing directory "
+            "for a sheet each"
+        )
+    load_keras()
+    from budwood.run import load
+
+    loaded, progress = load(run), _progress(quiet, as_json)
+    sheets = name_sheets([name for name, _ in inputs], output) if output.is_dir() else []
+    found, bad = [], False
+    for start in range(0, len(inputs), MOST):
+        some = inputs[start : start + MOST]
+        explained = loaded.explain(
+            [picture for _, picture in some],
+            target=target,
+            names=[name for name, _ in some],
+            recall=recall,
+            progress=progress,
+        )
+        if sheets:
+            for explanation, sheet in zip(explained, sheets[start : start + MOST], strict=True):
+                if explanation.target is not None:
+                    write_explanations([explanation], sheet)
+        else:
+            write_explanations(explained, output)
+        for explanation in explained:
+            said = explanation.prediction
+            bad = bad or said.error is not None
+            if as_json:
+                found.append(explanation.to_json(top))
+            elif said.error is not None:
+                print(shown(f"budwood: {said.name}: {said.error}"), file=sys.stderr)
+            elif not quiet:
+                print(f"{shown(said.name)}\t{explanation.in_words()}")
+    if as_json:
+        _print_json(found)
+    elif not quiet:
+        print(f"sheet   {shown(output)}", file=sys.stderr)
+    if bad:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -2,19 +2,22 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from budwood.data.images import view
+from budwood.data.images import thumbnail, view
 from budwood.data.manifest import Photo
 from budwood.data.split import take_some
-from budwood.errors import RunError
+from budwood.errors import ImageError, RunError
 from budwood.evaluation.judged import MEASURED, Judged
 from budwood.evaluation.out_of_distribution import Reference
+from budwood.features.openvino_graph import num_cores
 from budwood.features.side_by_side import SideBySide
 from budwood.model import Artifact, read_model, vectors
 from budwood.progress import SILENT, Progress
@@ -22,6 +25,8 @@ from budwood.progress import SILENT, Progress
 LEARNED, PER_CLASS, HELD_OUT = 500, 10, 2_000
 """Photos by whose features strangers are told: training photos in all, or for each class if that is more; validation
 photos at most."""
+THUMBNAIL = 96
+"""Side in pixels of what is kept of the former, some 3 kB each."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,8 @@ def make_reference(
     engine: str = "auto",
     progress: Progress = SILENT,
 ) -> Reference | None:
-    """What the features of known photos look like under the model that is kept; None where no photo can be read.
+    """What the features of known photos look like under the model that is kept, with small pictures of those learned
+    from; None where no photo can be read.
 
     Of the training photos some do, of each class its share: 500 tell strangers as well as 3,000 (docs/log.md).
     """
@@ -74,11 +80,23 @@ def make_reference(
         learned, held_out = ([p for p in part if p.name not in failed] for part in (learned, held_out))
         if not learned or not held_out:
             return None
+        with ThreadPoolExecutor(num_cores()) as pool:
+            thumbnails = tuple(pool.map(partial(_small, resize=artifact.resize), learned))
         return Reference(
             vectors(features.array(learned)),
             np.array([artifact.classes.index(photo.label) for photo in learned]),
             vectors(features.array(held_out)),
+            tuple(photo.name for photo in learned),
+            thumbnails,
         )
+
+
+def _small(photo: Photo, resize: str) -> bytes:
+    """A thumbnail of a photo, nothing where it is gone: its features may have been stored long ago."""
+    try:
+        return thumbnail(photo.image, THUMBNAIL, resize)
+    except ImageError:
+        return b""
 
 
 def _measure(

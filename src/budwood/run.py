@@ -13,15 +13,17 @@ from jaxtyping import Float
 
 from budwood.backbones.registry import get_backbone
 from budwood.data.check import check
-from budwood.data.images import ImageLike
+from budwood.data.images import ImageLike, digest
 from budwood.data.manifest import Photo
 from budwood.data.sources import read_source
-from budwood.errors import DataError, ImageError, RunError, refuse_bad_share
+from budwood.errors import DataError, ImageError, RunError, did_you_mean, refuse_bad_share
 from budwood.evaluation.abstention import Answered, answer, choose_threshold
 from budwood.evaluation.metrics import compute_metrics
 from budwood.evaluation.out_of_distribution import METHODS, RECALL, Reference, Told, tell
+from budwood.explanation import Explanation, explain
+from budwood.features.engines import FrozenPart
 from budwood.features.extract import Runner, stream
-from budwood.features.side_by_side import SideBySide
+from budwood.features.side_by_side import Joined, SideBySide
 from budwood.files import read_csv, read_json, sha256_of
 from budwood.model import REFERENCE, Artifact, load_artifact, make_artifact, read_model, vectors
 from budwood.prediction import Prediction
@@ -222,6 +224,66 @@ class Run:
                 f"{precision:.1%}. Give a lower precision, or train on more photos"
             )
         return threshold, {split: answer(*rows, threshold) for split, rows in by_split.items()}
+
+    def explain(
+        self,
+        images: ImageLike | Sequence[ImageLike],
+        *,
+        target: str | None = None,
+        names: Sequence[str] | None = None,
+        recall: float | None = None,
+        progress: Progress = SILENT,
+    ) -> list[Explanation]:
+        """Why the model says what it says of pictures: Grad-CAM, occlusion, and training photos that are like them.
+
+        Args:
+            images, names, recall: as `predict` takes them.
+            target: the class whose evidence is looked for; by default the predicted one of each picture.
+            progress: told of every picture that is done.
+
+        Raises:
+            RunError: the run does not know the class.
+            BackboneError: Keras does not run on TensorFlow.
+
+        >>> run.explain("a.jpg")[0].similar[0].label                      # doctest: +SKIP
+        'tulips'
+        """
+        if target is not None and target not in self.classes:
+            raise RunError(
+                f"the run does not know the class {target}.{did_you_mean(target, self.classes)} "
+                f"It knows: {', '.join(self.classes[:10])}"
+            )
+        pictures = _many(images)
+        own = [self._rows_of(picture) for picture in pictures]
+        return list(
+            explain(
+                self._artifact,
+                self._hiding_part,
+                pictures,
+                self.predict(pictures, names=names, recall=recall),
+                [target] * len(pictures),
+                reference=self._reference,
+                names_of=[frozenset(row["name"] for row in rows) for rows in own],
+                true=[
+                    rows[0]["label"] if rows else self._folder_of(picture)
+                    for picture, rows in zip(pictures, own, strict=True)
+                ],
+                progress=progress,
+            )
+        )
+
+    def _rows_of(self, picture: ImageLike) -> list[dict[str, str]]:
+        """The rows of split.csv that are of a picture, by its content."""
+        try:
+            content = digest(picture)
+        except ImageError:
+            return []
+        return [row for row in self.splits if row["sha256"] == content]
+
+    def _folder_of(self, picture: ImageLike) -> str | None:
+        """The class in whose folder a picture lies, if it lies in one."""
+        folder = Path(picture).absolute().parent.name if isinstance(picture, str | os.PathLike) else None
+        return folder if folder in self.classes else None
 
     def predict_proba(
         self, images: ImageLike | Sequence[ImageLike], *, progress: Progress = SILENT
@@ -464,6 +526,16 @@ class Run:
     @cached_property
     def _frozen_part(self) -> Runner:
         return self._artifact.features(engine=self.recipe.backbone.engine).part
+
+    @cached_property
+    def _hiding_part(self) -> Runner:
+        """The same at half the precision, where the processor has it: what hangs on what needs no more."""
+        engine = self.recipe.backbone.engine
+        parts = [
+            FrozenPart(part.model, engine=engine, precision="bf16", fingerprint=part.fingerprint)
+            for part in self._artifact.features(engine=engine).parts
+        ]
+        return parts[0] if len(parts) == 1 else Joined(parts)
 
     @cached_property
     def _split_of(self) -> dict[str, str]:

@@ -35,6 +35,10 @@ CHECKS = {
         "a place inside a branch is no boundary",
         ["build__cut_anywhere_and_composed_equals_the_whole", "build__a_boundary_inside_a_branch_is_none"],
     ),
+    "Grad-CAM": (
+        "The maps of Grad-CAM are those that a linear head has in closed form",
+        ["build__grad_cam_is_what_a_linear_head_weighs"],
+    ),
     "blocks": (
         "Layers have the network's own names; blocks hold each once, in order, and end where the model can be cut",
         [

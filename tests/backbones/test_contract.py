@@ -8,10 +8,12 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from budwood.backbones.contract import Backbone
 from budwood.backbones.registry import BACKBONES
 from budwood.errors import BackboneError, WeightsError
+from budwood.evaluation.grad_cam import GradCam
 from budwood.features.cut import cut, cut_points, fingerprint
 from budwood.features.openvino_graph import OpenVinoGraph
 
@@ -254,6 +256,25 @@ def test_build__a_boundary_inside_a_branch_is_none(built):
         branch = branch.format(name=built.backbone.name)
         assert branch in built.backbone.layers(built.trunk)
         assert branch not in cut_points(built.trunk)
+
+
+def test_build__grad_cam_is_what_a_linear_head_weighs(built):
+    """The weights of the channels are known in closed form: the class's less the others', as probable as they are."""
+    pictures = built.pixels.astype(np.uint8)
+    maps = run(built.trunk, pictures.astype(np.float32))
+    kernel = built.whole.get_layer("head_logits").get_weights()[0]
+    targets = np.arange(len(maps)) % 3
+    cam = GradCam(built.whole, pooled=["pooling"], logits="head_logits")
+    found = cam.maps(pictures, targets)
+    side = pictures.shape[1]
+    assert found.shape == (len(maps), side, side) and np.isfinite(found).all()
+    for number, target in enumerate(targets):
+        logits = maps[number].mean(axis=(0, 1), dtype=np.float64) @ kernel
+        logits[target] = -np.inf
+        others = np.exp(logits - logits.max())
+        cells = (maps[number] @ (kernel[:, target] - kernel @ others / others.sum())).astype(np.float32)
+        image = Image.fromarray(cells).resize((side, side), Image.Resampling.BILINEAR)
+        np.testing.assert_allclose(found[number], np.maximum(image, 0), atol=2e-3 * np.abs(cells).max())
 
 
 def test_layers__are_the_networks_own(built, others):

@@ -93,6 +93,13 @@ def view(image: ImageLike, size: int, resize: str = "crop") -> UInt8[np.ndarray,
     return np.asarray(_fit(_decode(image, 2 * size), size, resize))
 
 
+def thumbnail(image: ImageLike, size: int, resize: str = "crop") -> bytes:
+    """A small square of a picture as the network sees it, as a JPEG's bytes. Raises ImageError as `decode` does."""
+    file = io.BytesIO()
+    Image.fromarray(view(image, size, resize)).save(file, "JPEG", quality=75, optimize=True)
+    return file.getvalue()
+
+
 def digest(image: ImageLike) -> str:
     """SHA-256 as 64 hex digits: of a file's bytes, or of the shape and pixels of an array or Pillow image."""
     if isinstance(image, bytes):

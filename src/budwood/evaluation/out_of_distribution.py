@@ -1,7 +1,9 @@
-"""How unlike the known photos a picture is, from its features: when to say "none of these"."""
+"""How like the known photos a picture is, from its features: when to say "none of these", and which are nearest."""
 
+import json
 import math
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +34,24 @@ class Reference:
     """Their class numbers."""
     held_out: Float32[np.ndarray, "m features"]
     """Of photos of the same classes that were not learned from."""
+    names: tuple[str, ...] = ()
+    """Of the photos that were learned from; none in a file of an earlier version ..."""
+    thumbnails: tuple[bytes, ...] = ()
+    """... and small JPEGs of them, so that they can be shown where the photos are not."""
+
+    def nearest(
+        self, features: Float[np.ndarray, "k features"], number: int
+    ) -> tuple[Int[np.ndarray, "k number"], Float[np.ndarray, "k number"]]:
+        """The photos learned from that are most like each picture, by cosine similarity: places, and similarities.
+
+        >>> known = Reference(np.eye(3, dtype=np.float32), np.arange(3), np.eye(3, dtype=np.float32))
+        >>> places, similarities = known.nearest(np.array([[0.0, 3.0, 4.0]]), 2)
+        >>> places.tolist(), similarities.round(2).tolist()
+        ([[2, 1]], [[0.8, 0.6]])
+        """
+        similar = _unit(features) @ self._directions.T
+        places = np.argsort(-similar, axis=1, kind="stable")[:, :number]
+        return places, np.take_along_axis(similar, places, axis=1)
 
     def distance(
         self, features: Float[np.ndarray, "k features"], method: Method = DEFAULT
@@ -84,6 +104,15 @@ class Reference:
         width = t.ppf(recall, len(known) - 1) * logs.std(ddof=1) * math.sqrt(1 + 1 / len(known))
         return max(float(known[-1]), float(np.exp(logs.mean() + width)))
 
+    def farther_than(self, distance: float, method: Method = DEFAULT) -> float:
+        """The share of the held-out photos that lie nearer than a distance, in [0, 1].
+
+        >>> known = Reference(np.eye(4, dtype=np.float32)[:2], np.arange(2), np.eye(4, dtype=np.float32))
+        >>> known.farther_than(2.0), known.farther_than(0.0)
+        (1.0, 0.0)
+        """
+        return float((self._held_out_distances(method) < distance).mean())
+
     def lacks(self, recall: float = RECALL) -> int:
         """How many held-out photos more it would take before the threshold need not be estimated.
 
@@ -100,6 +129,10 @@ class Reference:
                 learned=_unit(self.learned).astype(np.float16),
                 labels=self.labels.astype(np.int32),
                 held_out=_unit(self.held_out).astype(np.float16),
+                # As bytes: an array of names would be a pickle, or as wide as the longest.
+                names=np.frombuffer(json.dumps(self.names).encode("ascii"), np.uint8),
+                thumbnails=np.frombuffer(b"".join(self.thumbnails), np.uint8),
+                thumbnail_bytes=np.array([len(one) for one in self.thumbnails], np.int64),
             )
 
     @classmethod
@@ -108,9 +141,16 @@ class Reference:
         try:
             with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 parts = arrays["learned"], arrays["labels"], arrays["held_out"]
+                names, thumbnails = _read_pictures(arrays) if "names" in arrays else ((), ())
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise RunError(f"cannot read {file}: {error}. Copy the run again, or train again") from error
-        return cls(parts[0].astype(np.float32), parts[1].astype(np.int64), parts[2].astype(np.float32))
+        return cls(
+            parts[0].astype(np.float32),
+            parts[1].astype(np.int64),
+            parts[2].astype(np.float32),
+            names,
+            thumbnails,
+        )
 
     @cached_property
     def _directions(self) -> Float[np.ndarray, "n features"]:
@@ -130,7 +170,13 @@ class Reference:
         return means, np.linalg.inv(covariance + 1e-6 * scale * np.eye(len(covariance)))
 
     def _held_out_distances(self, method: Method) -> Float[np.ndarray, "m"]:
-        return np.sort(self.distance(self.held_out, method))
+        if method not in self._known:
+            self._known[method] = np.sort(self.distance(self.held_out, method))
+        return self._known[method]
+
+    @cached_property
+    def _known(self) -> dict[str, np.ndarray]:
+        return {}
 
 
 @dataclass(frozen=True)
@@ -164,6 +210,13 @@ def tell(known: Float[np.ndarray, "n"], strangers: Float[np.ndarray, "m"], thres
         float((known <= threshold).mean()),
         float((strangers <= threshold).mean()),
     )
+
+
+def _read_pictures(arrays: Mapping[str, np.ndarray]) -> tuple[tuple[str, ...], tuple[bytes, ...]]:
+    ends = np.cumsum(arrays["thumbnail_bytes"]).tolist()
+    joined = arrays["thumbnails"].tobytes()
+    names = tuple(json.loads(arrays["names"].tobytes()))
+    return names, tuple(joined[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True))
 
 
 def _unit(features: Float[np.ndarray, "n features"]) -> Float[np.ndarray, "n features"]:

@@ -105,12 +105,14 @@ def _draw_item(sheet: Image.Image, draw: ImageDraw.ImageDraw, item: SheetItem, x
         _write(draw, (x, y + _LINE), f"✗ truly {item.true}", _WRONG, _SIDE)
 
 
-def _write(draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, colour: str, width: int) -> None:
+def _write(
+    draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, colour: str, width: int, size: int = 16
+) -> None:
     text = words.shown(text)
     path = _covering(text)
     known = _characters(path)
     text = "".join(char if ord(char) in known else "□" for char in text)
-    font = _font(path, 16)
+    font = _font(path, size)
     length, short = len(text), words.shorten(text, 60)
     while length > 1 and font.getlength(short) > width:
         length = min(length, 60) - 1

@@ -118,8 +118,18 @@ def take_apart(
 
 def logits_of(head: keras.Model) -> keras.Model:
     """The head of a composed model, `cut` at its boundary, up to the logits of which its probabilities are made."""
-    names = [layer.name for layer in head.layers]
-    return cut(head, MEAN if MEAN in names else LOGITS)[0]
+    return cut(head, logits_layer(head))[0]
+
+
+def logits_layer(model: keras.Model) -> str:
+    """Name of the layer of a composed model that gives the logits of which its probabilities are made."""
+    return MEAN if any(layer.name == MEAN for layer in model.layers) else LOGITS
+
+
+def pooling_layers(model: keras.Model) -> list[str]:
+    """Names of the layers of a composed model that pool the feature maps of its backbones, one for each, in order."""
+    names = [layer.name for layer in model.layers if layer.name.rpartition(".")[2] == POOLED]
+    return names or [BOUNDARY]
 
 
 def _both_ways(pixels: keras.KerasTensor) -> keras.KerasTensor:
