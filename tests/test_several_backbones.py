@@ -197,3 +197,15 @@ def test_train__wrong_request(settings, error, words, session_colours, tmp_path)
     with pytest.raises(error, match=words):
         train(session_colours, tmp_path / "run", settings=settings, progress=SILENT)
     assert not (tmp_path / "run").exists()
+
+
+def test_explain__two_networks_and_their_mirror_images(run, session_colours):
+    rows = [row for row in run.splits if row["split"] == "test"]
+    found = run.explain([session_colours / row["name"] for row in rows])
+    pixels = [np.ascontiguousarray(one.picture[:, ::-1]) for one in found]
+    for one, mirrored in zip(found, run.explain(pixels), strict=True):
+        assert len(one.similar) == 6 and one.occlusion.shape == (64, 64)
+        # A picture and its mirror image are one to the model, and so are the reasons.
+        scale = max(one.grad_cam.max(), 1e-3)
+        np.testing.assert_allclose(mirrored.grad_cam[:, ::-1], one.grad_cam, atol=0.02 * scale)
+    assert max(one.grad_cam.max() for one in found) > 0.1
