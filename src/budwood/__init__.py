@@ -20,6 +20,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "train": "budwood.pipeline",
     "study": "budwood.studies.study",
+    "load_study": "budwood.studies.results",
     "load": "budwood.run",
     "Run": "budwood.run",
     "Prediction": "budwood.prediction",
@@ -35,6 +36,7 @@ __all__ = [
     "Run",
     "TransferClassifier",
     "load",
+    "load_study",
     "log_to_mlflow",
     "study",
     "train",
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from budwood.prediction import Prediction
     from budwood.recipe import Recipe
     from budwood.run import Run, load
+    from budwood.studies.results import load_study
     from budwood.studies.study import study
     from budwood.tracking import log_to_mlflow
 

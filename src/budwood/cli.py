@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from budwood import __version__
-from budwood.errors import BudwoodError, refuse_bad_share
+from budwood.errors import BudwoodError, RunError, refuse_bad_share
 from budwood.report.words import count, shown
 from budwood.terminal import load_keras, run_command
 
@@ -532,6 +532,8 @@ def study(
         _print_json(results.to_json())
     else:
         print(results.as_text())
+        if not quiet:
+            print(f"report: {shown(results.folder / 'report.html')}")
     if mlflow is not None:
         _log(output, mlflow, quiet=quiet or as_json)
     if results.failures:
@@ -604,14 +606,26 @@ def augment(
 
 @app.command()
 def report(
-    run: RunFolder,
-    data: Annotated[Path | None, typer.Option(help="Where the photos are now.")] = None,
+    folder: Annotated[
+        Path, typer.Argument(metavar="RUN|STUDY", help="Directory of a complete run, or of a study.")
+    ],
+    data: Annotated[Path | None, typer.Option(help="Where the photos of a run are now.")] = None,
 ) -> None:
-    """Write report.html of a run again; with --data DATA it has pictures."""
+    """Write report.html of a run or a study again; of a run, with --data DATA, it has pictures."""
+    if (folder / "study.json").is_file():
+        from budwood.studies.page import write_study_report
+
+        if data is not None:
+            raise RunError(
+                f"{folder} is a study, and its report has no photos: --data belongs to runs. Leave it out, or give "
+                "the directory of a run"
+            )
+        print(shown(write_study_report(folder)))
+        return
     load_keras()
     from budwood.run import load
 
-    print(shown(load(run).write_report(data)))
+    print(shown(load(folder).write_report(data)))
 
 
 @app.command()

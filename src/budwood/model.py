@@ -1,9 +1,7 @@
 """The artifact: `model.keras`, one flat Keras model, and `model.json`, which says what goes in and what comes out."""
 
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,6 @@ import keras
 import numpy as np
 from jaxtyping import Float
 
-from budwood import __version__
 from budwood.errors import RunError
 from budwood.features.cut import branches, cut
 from budwood.features.frozen import BOUNDARY, FrozenFeatures
@@ -19,10 +16,10 @@ from budwood.features.side_by_side import SideBySide
 from budwood.features.store import Rows
 from budwood.files import read_json, sha256_of, whole_file, write_json
 from budwood.progress import SILENT, Progress
+from budwood.rundir import versions
 
 REFERENCE = "reference.npz"
 """Beside the model: the features of some photos, by which it is known what is none of the classes."""
-PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "openvino", "numpy", "scikit-learn", "pillow")
 
 
 @dataclass(frozen=True)
@@ -125,14 +122,3 @@ def load_artifact(folder: Path) -> Artifact:
             f"{folder / 'model.keras'} is not the file that was saved: it is damaged. Copy the run again"
         )
     return read_model(folder / "model.keras", info)
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python, Budwood and the packages that decide the numbers."""
-    found = {"python": platform.python_version(), "budwood": __version__}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found

@@ -25,7 +25,7 @@ from budwood.evaluation.judged import describe as describe_phases
 from budwood.features.extract import Extraction
 from budwood.features.side_by_side import SideBySide
 from budwood.files import write_json
-from budwood.model import REFERENCE, save_artifact, versions
+from budwood.model import REFERENCE, save_artifact
 from budwood.outcome import make_reference, measure
 from budwood.progress import Progress, choose_progress
 from budwood.recipe import Recipe
@@ -34,7 +34,7 @@ from budwood.remarks import remarks
 from budwood.report.card import write_card
 from budwood.report.page import write_report
 from budwood.run import Run, load
-from budwood.rundir import RunDirectory, next_free
+from budwood.rundir import RunDirectory, next_free, versions
 from budwood.teacher import refuse_unfit_teacher, teacher_features
 from budwood.training.compose import Trunk, take_apart
 from budwood.training.linear import resolve_fit

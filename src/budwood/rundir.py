@@ -3,11 +3,13 @@
 import errno
 import hashlib
 import os
+import platform
 import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ PREVIOUS = ".previous"
 """Where a complete run waits while it is overwritten."""
 RESUMED = ("checkpoints", "logs")
 """What a training that is resumed goes on from."""
+PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "openvino", "numpy", "scikit-learn", "pillow")
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -51,7 +54,7 @@ class RunDirectory:
             "state": "running",
             "budwood": __version__,
             "command": command,
-            "started": _now(),
+            "started": now(),
             "finished": None,
             "stages": [],
             "requested": requested,
@@ -82,7 +85,7 @@ class RunDirectory:
                 self._fail(error)
                 _restore(self.folder)
                 raise
-            self.info.update(state="complete", finished=_now())
+            self.info.update(state="complete", finished=now())
             self.save()
             shutil.rmtree(self.folder / PREVIOUS, ignore_errors=True)
 
@@ -102,13 +105,29 @@ class RunDirectory:
 
     def _fail(self, error: BaseException) -> None:
         reason = "interrupted" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
-        self.info.update(state="failed", finished=_now(), error=reason)
+        self.info.update(state="failed", finished=now(), error=reason)
         # On a full disk even this may fail; "running" without a lock is then known to be dead.
         with suppress(OSError):
             self.save()
 
     def save(self) -> None:
         write_json(self.folder / "run.json", self.info)
+
+
+def now() -> str:
+    """The time, as the files of a run tell it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, Budwood and the packages that decide the numbers."""
+    found = {"python": platform.python_version(), "budwood": __version__}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
 
 
 def _make(folder: Path) -> None:
@@ -271,7 +290,3 @@ def _empty(folder: Path, keep: Sequence[str] = ()) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

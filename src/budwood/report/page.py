@@ -48,7 +48,7 @@ def write_report(folder: Path, photos: Mapping[str, ImageLike] | None = None) ->
 
 
 def _render(contents: Contents, photos: Mapping[str, ImageLike]) -> str:
-    template = _environment().get_template("page.html.jinja")
+    template = environment().get_template("page.html.jinja")
     return template.render(
         summary=sections.summarize(contents),
         head=describe_head(contents),
@@ -66,15 +66,16 @@ def _render(contents: Contents, photos: Mapping[str, ImageLike]) -> str:
 
 
 @functools.cache
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent, encoding="utf-8"),
+def environment(*folders: Path) -> jinja2.Environment:
+    """Templates of this folder and of others, with the filters and the one script that every page has."""
+    found = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([Path(__file__).parent, *folders], encoding="utf-8"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(
+    found.filters.update(
         percent=words.percent,
         count=words.count,
         duration=words.duration,
@@ -84,5 +85,5 @@ def _environment() -> jinja2.Environment:
     source = Path(__file__).with_name("script.js.jinja").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(source.encode()).digest()).decode("ascii")
     # The page's policy names this hash: no other script can run, whatever a class is called.
-    environment.globals.update(script=markupsafe.Markup(source), script_hash=digest)
-    return environment
+    found.globals.update(script=markupsafe.Markup(source), script_hash=digest)
+    return found

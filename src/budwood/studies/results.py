@@ -1,7 +1,8 @@
 """What a study came to: each configuration with its spread and interval, every pair with its test."""
 
+import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,25 @@ class Measured:
     train_photos: int
     correct: dict[str, dict[str, bool]]
     """By split, of each photo whether it was classified correctly."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One trial, whatever became of it."""
+
+    name: str
+    configuration: str
+    unit: str
+    state: str
+    """"planned" where it was not begun, or did not come to its end, "complete" or "failed"."""
+    why: str | None
+    """Of one that failed."""
+    seconds: float | None
+    validation: float | None
+    """Accuracy in [0, 1], like `test`."""
+    validation_loss: float | None
+    test: float | None
+    train_photos: int | None
 
 
 @dataclass(frozen=True)
@@ -113,6 +133,8 @@ class Results:
     """Of each configuration that a search gave up early, why."""
     search: dict[str, Any] | None = None
     """Of a search: what was asked for and what mattered; None for a study of every combination."""
+    trials: list[Listed] = field(default_factory=list)
+    """In the order in which they were planned."""
 
     @property
     def best(self) -> str | None:
@@ -142,6 +164,28 @@ class Results:
     def __repr__(self) -> str:
         return self.as_text()
 
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        # Here, for the page stands on this module.
+        from budwood.studies.notebook import as_html
+
+        return as_html(self)
+
+
+def load_study(folder: str | os.PathLike) -> Results:
+    """What a study on disk came to, also of one that is under way. It loads no TensorFlow.
+
+    Args:
+        folder: the study's directory, as `budwood.study` or `budwood study -o` wrote it.
+
+    Raises:
+        RunError: it holds no study.
+
+    >>> load_study("studies/first").best       # doctest: +SKIP
+    'frozen-linear'
+    """
+    return read_results(Path(folder))
+
 
 def read_results(folder: Path) -> Results:
     """What the trials of a study say, as far as they are complete.
@@ -159,14 +203,17 @@ def read_results(folder: Path) -> Results:
     planned = dict.fromkeys(trials, 0)
     failures: dict[str, str] = {}
     stopped: dict[str, str] = {}
+    listed: list[Listed] = []
     search = _search(folder, info)
     for name in names:
         place = Place(folder, name)
         found = place.read()
         configuration = found.get("configuration", "?")
         planned[configuration] = planned.get(configuration, 0) + 1
-        if found.get("state") == "complete":
-            trials.setdefault(configuration, []).append(_measured(place, found))
+        one = _measured(place, found) if found.get("state") == "complete" else None
+        listed.append(_listed(name, found, one))
+        if one is not None:
+            trials.setdefault(configuration, []).append(one)
         elif found.get("state") == "failed" and search is None:
             failures[f"{configuration}, {found.get('unit')}"] = str(found.get("error"))
     if search is not None:
@@ -194,6 +241,7 @@ def read_results(folder: Path) -> Results:
         looks=sum(1 for one in done if one.test),
         stopped=stopped,
         search=search,
+        trials=listed,
     )
 
 
@@ -212,6 +260,21 @@ def _measured(place: Place, found: dict[str, Any]) -> Measured:
     train = sum(row["split"] == "train" for row in read_csv(place.run / "split.csv"))
     return Measured(
         found["unit"], metrics["validation"], metrics["test"], float(found["seconds"]), train, correct
+    )
+
+
+def _listed(name: str, found: dict[str, Any], one: Measured | None) -> Listed:
+    return Listed(
+        name,
+        str(found.get("configuration", "?")),
+        str(found.get("unit", "?")),
+        str(found.get("state", "planned")),
+        None if found.get("error") is None else str(found["error"]),
+        found.get("seconds"),
+        one.validation["accuracy"] if one else None,
+        one.validation["loss"] if one else None,
+        one.test["accuracy"] if one and one.test else None,
+        one.train_photos if one else None,
     )
 
 

@@ -4,12 +4,14 @@ STUDY/study.json      state, what was asked, what varies
 STUDY/photos.json     the photos as the check found them
 STUDY/trials/         a run directory and a .json for each trial
 STUDY/results.json    what it came to; for a search, see `studies.search`
+STUDY/report.html     the same as a page
 """
 
 import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,8 +27,9 @@ from budwood.errors import RecipeError, RunError, WeightsError
 from budwood.files import read_json, write_json
 from budwood.progress import Progress, choose_progress
 from budwood.recipe import Recipe
-from budwood.rundir import lock
+from budwood.rundir import lock, now, versions
 from budwood.studies import features, light
+from budwood.studies.page import REPORT, write_study_report
 from budwood.studies.plan import Trial, configurations, plan
 from budwood.studies.pool import Pool
 from budwood.studies.prepare import compute_features, prepare
@@ -37,7 +40,7 @@ from budwood.studies.trial import Place
 
 OUR_FILES = {
     *("study.json", light.PHOTOS, light.FEATURES, features.WANTED),
-    *("trials", "results.json", "features.log", SEARCH, BEST),
+    *("trials", "results.json", REPORT, "features.log", SEARCH, BEST),
 }
 
 
@@ -85,7 +88,7 @@ def study(
         command: how to reproduce it.
 
     Returns:
-        What it came to, which also lies in `results.json`.
+        What it came to, which also lies in `results.json`, and as a page in `report.html`.
 
     Raises:
         RecipeError, DataError, RunError: nothing could be begun; all of them BudwoodError.
@@ -117,11 +120,17 @@ def study(
         _refuse_bad_backbones(trial.recipe)
     for line in lacking(divide(checked.photos, trials[0].recipe), checked.classes):
         progress.say(line)
+    began = time.perf_counter()
     with _own(folder, overwrite=overwrite):
         info: dict[str, Any] = {
             "state": "running",
             "budwood": __version__,
             "command": command or f"budwood study {data} -o {folder}",
+            "earlier_commands": [],
+            "started": now(),
+            "finished": None,
+            "seconds": None,
+            "versions": versions(),
             "data": source_name(data),
             "source": os.fspath(data),
             "test_is_given": any(photo.split == "test" for photo in checked.photos),
@@ -149,9 +158,11 @@ def study(
         else:
             Searching(searched, search, checked, info, pool).run()
             searched.finish()
+        info |= {"finished": now(), "seconds": round(time.perf_counter() - began, 3)}
         write_json(folder / "study.json", {**info, "state": "complete"})
         results = read_results(folder)
         write_json(folder / "results.json", results.to_json())
+        write_study_report(folder, results)
     return results
 
 
@@ -254,6 +265,9 @@ def _go_on_from(folder: Path, info: dict[str, Any]) -> None:
             f"{folder} holds a study {'with' if searched else 'without'} --search, and this one is "
             f"{'without' if searched else 'with'}. Ask for the same, or give another directory"
         )
+    commands = [*before.get("earlier_commands", []), before.get("command")]
+    info["earlier_commands"] = [one for one in commands if one and one != info["command"]]
+    info["started"] = before.get("started", info["started"])
     info["configurations"] = [
         *configurations,
         *(one for one in info["configurations"] if one not in configurations),

@@ -50,34 +50,45 @@ def _spread(estimate: "Estimate | None") -> str:
 
 
 def _sentences(results: "Results") -> list[str]:
-    lines = _search_sentences(results, results.search) if results.search is not None else []
+    lines = search_sentences(results, results.search) if results.search is not None else []
     if results.best is not None and results.search is None:
         lines.append(f"Lowest validation loss: {shown(results.best)}.")
-        lines += [pair.words for pair in results.pairs if results.best in (pair.a, pair.b)]
-        compared = {name for pair in results.pairs for name in (pair.a, pair.b)}
-        done = [one.name for one in results.summaries if one.complete]
-        apart = [name for name in done if name not in compared]
-        if apart and len(done) > 1:
-            lines.append(f"Measured on other photos, and not compared: {shown('; '.join(apart))}.")
+        lines += pair_sentences(results)
     lines += [curve.words for curve in results.curves]
-    if results.looks:
-        times = "once" if results.looks == 1 else f"{results.looks:,} times, once by every trial"
-        lines.append(f"Test photos were looked at {times}; the choice above is made on validation photos.")
-    elif any(one.complete for one in results.summaries):
-        lines.append(
-            "No test photo was looked at. Validation photos also chose the epoch and the phase of each trial."
-        )
+    lines += look_sentences(results)
     lines += [f"Failed: {shown(name)}: {shown(why)}" for name, why in results.failures.items()]
     lines += [f"Pruned: {shown(name)}: {shown(why)}" for name, why in results.stopped.items()]
     return lines
 
 
-def _search_sentences(results: "Results", search: dict[str, Any]) -> list[str]:
-    states = [one["state"] for one in search["configurations"]]
-    counts = [f"{states.count(state)} {state}" for state in ("complete", "pruned", "failed")]
-    lines = [f"{count(len(states), 'configuration')}: {', '.join(counts)}."]
-    best = results.summaries[0]
-    if results.best is None or best.validation is None:
+def pair_sentences(results: "Results") -> list[str]:
+    """How the best stands to each of the others, and what could not be compared."""
+    lines = [pair.words for pair in results.pairs if results.best in (pair.a, pair.b)]
+    compared = {name for pair in results.pairs for name in (pair.a, pair.b)}
+    done = [one.name for one in results.summaries if one.complete]
+    apart = [name for name in done if name not in compared]
+    if apart and len(done) > 1:
+        lines.append(f"Measured on other photos, and not compared: {shown('; '.join(apart))}.")
+    return lines
+
+
+def look_sentences(results: "Results") -> list[str]:
+    """How often test photos were looked at, and what that does to the figures; nothing where there are none."""
+    if results.looks:
+        times = "once" if results.looks == 1 else f"{results.looks:,} times, once by every trial"
+        return [f"Test photos were looked at {times}; the choice above is made on validation photos."]
+    if any(one.complete for one in results.summaries):
+        return [
+            "No test photo was looked at. Validation photos also chose the epoch and the phase of each trial."
+        ]
+    return []
+
+
+def search_sentences(results: "Results", search: dict[str, Any]) -> list[str]:
+    """What a search came to, and how to go on from its best."""
+    lines = [state_sentence(search)]
+    best = results.summaries[0] if results.best is not None else None
+    if best is None or best.validation is None:
         return lines
     if search["importance"]:
         shares = [
@@ -85,12 +96,11 @@ def _search_sentences(results: "Results", search: dict[str, Any]) -> list[str]:
         ]
         lines.append(f"What the loss depended on (fANOVA, of the variance): {', '.join(shares)}.")
     accuracy = percent(best.validation.mean).replace("\u00a0", " ")
-    recipe, source = shlex.quote(str(results.folder / BEST)), shlex.quote(search["source"])
-    fresh = search["fresh_seed"]
+    train, several = commands_for_best(results, search)
     lines += [
         f"Lowest validation loss: {shown(best.name)}: {best.validation_loss:.3f}, {accuracy} correct. These photos "
         "chose it among the others, which flatters it there.",
-        f"Train it: budwood train {source} --recipe {recipe}",
+        f"Train it: {train}",
     ]
     if search["test_is_given"]:
         return [
@@ -99,8 +109,25 @@ def _search_sentences(results: "Results", search: dict[str, Any]) -> list[str]:
         ]
     return [
         *lines,
-        f"That training has a test split of its own (split_seed {fresh}, new to the search); several: budwood study "
-        f"{source} --recipes {recipe} --seeds {fresh}-{fresh + 4} -o DIR.",
+        f"That training has a test split of its own (split_seed {search['fresh_seed']}, new to the search); several: "
+        f"{several}.",
         "The search knew those photos too, in other splits. Stricter are photos that were kept out of it: "
         "budwood evaluate RUN OTHER_PHOTOS.",
     ]
+
+
+def state_sentence(search: dict[str, Any]) -> str:
+    """How many configurations a search tried, and what became of them."""
+    states = [one["state"] for one in search["configurations"]]
+    counts = [f"{states.count(state)} {state}" for state in ("complete", "pruned", "failed")]
+    return f"{count(len(states), 'configuration')}: {', '.join(counts)}."
+
+
+def commands_for_best(results: "Results", search: dict[str, Any]) -> tuple[str, str]:
+    """How to train the best of a search once, and on several splits that the search had not."""
+    recipe, source = shlex.quote(str(results.folder / BEST)), shlex.quote(search["source"])
+    fresh = search["fresh_seed"]
+    return (
+        f"budwood train {source} --recipe {recipe}",
+        f"budwood study {source} --recipes {recipe} --seeds {fresh}-{fresh + 4} -o DIR",
+    )

@@ -1,0 +1,99 @@
+"""Where the lines of an axis stand, and what is written at them."""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Self
+
+_SECONDS = (
+    *(0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800),
+    *(3600, 2 * 3600, 5 * 3600, 10 * 3600, 24 * 3600, 48 * 3600, 120 * 3600),
+)
+_WIDE = 8.0
+"""Seconds and photos whose largest is so many times the smallest are drawn by their logarithm."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis: its ends, its lines with what is written there, and whether it is logarithmic."""
+
+    label: str
+    low: float
+    high: float
+    ticks: tuple[tuple[float, str], ...]
+    log: bool = False
+
+    def place(self, value: float) -> float:
+        """Where a value stands between the ends, from 0 to 1; a value beyond an end stands at it."""
+        warp = math.log if self.log else float
+        low, high = warp(self.low), warp(self.high)
+        inside = min(max(value, self.low), self.high)
+        return (warp(inside) - low) / (high - low)
+
+    @classmethod
+    def of(
+        cls,
+        label: str,
+        values: Iterable[float],
+        show: Callable[[float], str] | None = None,
+        *,
+        most: int = 5,
+        within: tuple[float, float] = (-math.inf, math.inf),
+    ) -> Self:
+        """An axis from the round step below the smallest value to the one above the largest.
+
+        Args:
+            label: its name.
+            values: what it has to hold, one finite value or more.
+            show: how a value is written; by default with as many decimals as tell the lines apart.
+            most: lines at most, beside the two at the ends.
+            within: ends that it never passes, such as 0 and 1 for shares.
+        """
+        finite = [value for value in values if math.isfinite(value)]
+        low, high = min(finite), max(finite)
+        if high - low < 1e-9:
+            pad = abs(low) * 0.05 or 0.05
+            low, high = low - pad, high + pad
+        step = round_step(high - low, most)
+        show = show or f"{{:.{max(0, -math.floor(math.log10(step)))}f}}".format
+        low = max(math.floor(low / step + 1e-9) * step, within[0])
+        high = min(math.ceil(high / step - 1e-9) * step, within[1])
+        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+        marks = [round(index * step, 12) for index in range(first, last + 1)]
+        return cls(label, low, high, tuple((mark, show(mark)) for mark in marks))
+
+    @classmethod
+    def of_logarithms(cls, label: str, values: Iterable[float], show: Callable[[float], str]) -> Self:
+        """A logarithmic axis of values above 0, with lines at 1, 2 and 5 of every decade, or fewer of them."""
+        some = [value for value in values if math.isfinite(value) and value > 0]
+        low, high = min(some) / 1.12, max(some) * 1.12
+        for digits in ((1, 2, 5), (1, 3), (1,)):
+            powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+            marks = [digit * 10.0**power for power in powers for digit in digits]
+            marks = [mark for mark in marks if low <= mark <= high]
+            if len(marks) <= 7:
+                break
+        every = 1 + len(marks) // 8
+        return cls(label, low, high, tuple((mark, show(mark)) for mark in marks[::every]), log=True)
+
+    @classmethod
+    def of_seconds(cls, label: str, values: Iterable[float], show: Callable[[float], str]) -> Self:
+        """An axis of durations, with lines where a clock has them; logarithmic where they differ much."""
+        some = [max(value, 0.01) for value in values]
+        if max(some) / min(some) < _WIDE:
+            return cls.of(label, some, show, within=(0.0, math.inf))
+        low, high = min(some) / 1.25, max(some) * 1.25
+        marks = [mark for mark in _SECONDS if low <= mark <= high]
+        every = 1 + len(marks) // 7
+        return cls(label, low, high, tuple((mark, show(mark)) for mark in marks[::every]), log=True)
+
+
+def round_step(span: float, most: int) -> float:
+    """The smallest of 1, 2, 5, 10, … (by powers of ten) of which at most so many fit into `span`.
+
+    >>> round_step(0.083, 5), round_step(7.0, 5)
+    (0.02, 2.0)
+    """
+    rough = span / most
+    unit = 10.0 ** math.floor(math.log10(rough))
+    return next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= rough * 0.999)
