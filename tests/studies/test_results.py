@@ -3,76 +3,8 @@ import pytest
 
 from budwood.errors import RunError
 from budwood.evaluation.statistics import corrected_resampled_t, holm, wilson_interval
-from budwood.files import write_csv, write_json
 from budwood.studies.results import read_results
-from budwood.studies.trial import Place
-
-TRAIN, TEST = 160, 100
-
-
-class Made:
-    """A study whose trials were right on photos as told."""
-
-    def __init__(self, folder, varied="split"):
-        self.folder, self.varied = folder, varied
-        self.trials, self.configurations = [], []
-        (folder / "trials").mkdir(parents=True)
-
-    def add(self, configuration, unit, right, *, photos=None, error=None, train=TRAIN, size=None, loss=0.3):
-        name = f"{configuration} {unit}".replace(" ", "-").replace(",", "")
-        place = Place(self.folder, name)
-        self.trials.append(name)
-        if {"name": configuration, "photos": size} not in self.configurations:
-            self.configurations.append({"name": configuration, "photos": size})
-        state = "failed" if error else "complete"
-        write_json(
-            place.spec,
-            {"configuration": configuration, "unit": unit, "state": state, "error": error, "seconds": 1.5},
-        )
-        if error is None:
-            self._write_run(place, unit, np.asarray(right, bool), photos, train, loss)
-        write_json(
-            self.folder / "study.json",
-            {"varied": self.varied, "trials": self.trials, "configurations": self.configurations},
-        )
-
-    def _write_run(self, place, unit, right, photos, train, loss):
-        place.run.mkdir()
-        names = photos or [f"{unit}/{number}" for number in range(len(right))]
-        splits = ["validation"] + (["test"] if self.has_test else [])
-        rows = [
-            [f"{name}-{split}", split, int(ok)]
-            for split in splits
-            for name, ok in zip(names, right, strict=True)
-        ]
-        write_csv(place.run / "predictions.csv", ["name", "split", "correct"], rows)
-        write_csv(place.run / "split.csv", ["name", "split"], [[str(n), "train"] for n in range(train)])
-        figures = {"n": len(right), "accuracy": float(right.mean()), "loss": loss}
-        write_json(
-            place.run / "metrics.json",
-            {"validation": figures, "test": figures if self.has_test else None},
-        )
-
-    has_test = True
-
-
-def rights(share, rng, n=TEST):
-    return rng.random(n) < share
-
-
-@pytest.fixture
-def made(tmp_path):
-    return Made(tmp_path / "study")
-
-
-def fill(made, shares, *, units=6, n=TEST, photos=None, seed=0):
-    """Trials of some configurations; where a photo is easy it is so for all of them."""
-    rng = np.random.default_rng(seed)
-    easy = rng.random((units, n))
-    for number in range(units):
-        for name, share in shares.items():
-            hard = easy[0 if photos else number] * 0.8 + rng.random(n) * 0.2
-            made.add(name, f"{made.varied} {number}", hard < share, photos=photos, loss=1 - share)
+from tests.studies.made import TEST, TRAIN, Made, fill, rights
 
 
 def pair_of(results, a, b):

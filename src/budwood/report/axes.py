@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Self
 
 _SECONDS = (
     *(0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800),
@@ -39,7 +38,7 @@ class Axis:
         *,
         most: int = 5,
         within: tuple[float, float] = (-math.inf, math.inf),
-    ) -> Self:
+    ) -> "Axis":
         """An axis from the round step below the smallest value to the one above the largest.
 
         Args:
@@ -63,7 +62,7 @@ class Axis:
         return cls(label, low, high, tuple((mark, show(mark)) for mark in marks))
 
     @classmethod
-    def of_logarithms(cls, label: str, values: Iterable[float], show: Callable[[float], str]) -> Self:
+    def of_logarithms(cls, label: str, values: Iterable[float], show: Callable[[float], str]) -> "Axis":
         """A logarithmic axis of values above 0, with lines at 1, 2 and 5 of every decade, or fewer of them."""
         some = [value for value in values if math.isfinite(value) and value > 0]
         low, high = min(some) / 1.12, max(some) * 1.12
@@ -74,10 +73,12 @@ class Axis:
             if len(marks) <= 7:
                 break
         every = 1 + len(marks) // 8
-        return cls(label, low, high, tuple((mark, show(mark)) for mark in marks[::every]), log=True)
+        return cls(
+            label, low, high, tuple((float(mark), show(float(mark))) for mark in marks[::every]), log=True
+        )
 
     @classmethod
-    def of_seconds(cls, label: str, values: Iterable[float], show: Callable[[float], str]) -> Self:
+    def of_seconds(cls, label: str, values: Iterable[float], show: Callable[[float], str]) -> "Axis":
         """An axis of durations, with lines where a clock has them; logarithmic where they differ much."""
         some = [max(value, 0.01) for value in values]
         if max(some) / min(some) < _WIDE:
@@ -85,7 +86,9 @@ class Axis:
         low, high = min(some) / 1.25, max(some) * 1.25
         marks = [mark for mark in _SECONDS if low <= mark <= high]
         every = 1 + len(marks) // 7
-        return cls(label, low, high, tuple((mark, show(mark)) for mark in marks[::every]), log=True)
+        return cls(
+            label, low, high, tuple((float(mark), show(float(mark))) for mark in marks[::every]), log=True
+        )
 
 
 def round_step(span: float, most: int) -> float:

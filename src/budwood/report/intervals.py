@@ -61,7 +61,7 @@ def interval_rows(
     parts = ['<div class="intervals">']
     for row in rows:
         number = f"<b>{escape(row.number)}</b>" if row.number else ""
-        name = f'<span title="{escape(shown(row.name))}">{escape(shorten(shown(row.name), 90))}</span>'
+        name = f'<span title="{escape(shorten(shown(row.name), 300))}">{escape(shorten(shown(row.name), 90))}</span>'
         remark = f"<small>{escape(row.remark)}</small>" if row.remark else ""
         parts += [
             f'<div class="interval"><p class="of">{number}{name}</p>'
@@ -84,7 +84,7 @@ def share_rows(rows: Sequence[tuple[str, float, str]]) -> Markup:
     parts = ['<div class="intervals shares">']
     for name, share, text in rows:
         parts.append(
-            f'<div class="interval"><p class="of"><span title="{escape(shown(name))}">'
+            f'<div class="interval"><p class="of"><span title="{escape(shorten(shown(name), 300))}">'
             f'{escape(shorten(shown(name), 90))}</span></p><p class="figures">{escape(text)}</p>'
             '<div class="marks"><svg aria-hidden="true"><rect class="room" width="100%" height="12" y="8" rx="3"/>'
             f'<rect class="share" width="{_percent(min(max(share, 0.0), 1.0))}" height="12" y="8" rx="3"/>'

@@ -99,7 +99,7 @@ def scatter(
             parts.append(
                 f'<circle class="{mark.style}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}">{title}</circle>'
             )
-    parts += _labels(marks, spots, (LEFT, TOP, right, floor))
+    parts += _labels(marks, spots, (float(LEFT), float(TOP), float(right), float(floor)))
     return Markup("".join([*parts, "</svg>"]))
 
 

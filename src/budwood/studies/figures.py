@@ -194,7 +194,7 @@ def accuracy_by_time(results: Results) -> dict[str, Any] | None:
             Mark(
                 one.seconds,
                 found.mean,
-                f"{words.shown(one.name)}: {words.percent(found.mean)}, {words.duration(one.seconds)} a trial",
+                f"{_named(one.name)}: {words.percent(found.mean)}, {words.duration(one.seconds)} a trial",
                 low,
                 high,
                 label=rank[one.name] if one in named else "",
@@ -208,7 +208,7 @@ def accuracy_by_time(results: Results) -> dict[str, Any] | None:
         Axis.of("", held, words.whole_percent, within=(0.0, 1.0)),
         alt=f"Accuracy on {results.split} photos against the time of a trial, for {len(some)} configurations. Nothing "
         "is both faster and more accurate than "
-        + words.listing([f"{rank[one.name]}, {words.shown(one.name)}" for one in edge[:FEW]])
+        + words.listing([f"{rank[one.name]}, {_named(one.name)}" for one in edge[:FEW]])
         + ".",
         courses=[Course([(one.seconds or 0.0, _mean(one, results)) for one in edge], "dotted")],
         size=(440, 330),
@@ -268,23 +268,29 @@ def learning_curves(results: Results, most: int = 12) -> list[dict[str, Any]]:
 def _learning_curve(
     curve: Curve, dots: Sequence[tuple[int, float]], x_axis: Axis, y_axis: Axis, split: str
 ) -> Markup:
-    marks = [Mark(photos, value, words.percent(value), style="one") for photos, value in dots]
+    marks = [Mark(float(photos), value, words.percent(value), style="one") for photos, value in dots]
     for point in curve.points:
         title = f"{words.percent(point.accuracy)} with {words.count(point.photos, 'training photo')}"
         reach = (point.low, point.high) if math.isfinite(point.low) else (None, None)
-        marks.append(Mark(point.photos, point.accuracy, title, *reach))
+        marks.append(Mark(float(point.photos), point.accuracy, title, *reach))
     last = curve.points[-1]
-    courses = [Course([(point.photos, point.accuracy) for point in curve.points])]
+    courses = [Course([(float(point.photos), point.accuracy) for point in curve.points])]
     if curve.next_photos is not None and curve.expected is not None:
         title = f"about {words.percent(curve.expected)} expected with {curve.next_photos:,}"
-        marks.append(Mark(curve.next_photos, curve.expected, title, curve.low, curve.high, style="hollow"))
-        courses.append(Course([(last.photos, last.accuracy), (curve.next_photos, curve.expected)], "second"))
+        marks.append(
+            Mark(float(curve.next_photos), curve.expected, title, curve.low, curve.high, style="hollow")
+        )
+        courses.append(
+            Course(
+                [(float(last.photos), last.accuracy), (float(curve.next_photos), curve.expected)], "second"
+            )
+        )
     steps = "; ".join(f"{words.percent(point.accuracy)} with {point.photos:,}" for point in curve.points)
     return scatter(
         marks,
         x_axis,
         y_axis,
-        alt=f"Accuracy on {split} photos by the number of training photos, {words.shown(curve.name)}: {steps}.",
+        alt=f"Accuracy on {split} photos by the number of training photos, {_named(curve.name)}: {steps}.",
         courses=courses,
     )
 
@@ -302,28 +308,28 @@ def _dots(curve: Curve, results: Results) -> list[tuple[int, float]]:
 
 def course(search: Mapping[str, Any]) -> Markup:
     """The validation loss of every configuration in the order of the search, and the best so far."""
-    marks, best, points, lowest = [], None, [], math.inf
+    marks, best, points, lowest = [], 0.0, [], math.inf
     tried = [one for one in search["configurations"] if one["losses"]]
     complete = [one for one in tried if one["state"] == "complete"]
     if not complete:
         return Markup("")
     winner = min(complete, key=lambda one: (np.mean(one["losses"]), one["name"]))
     for one in tried:
-        loss, at = float(np.mean(one["losses"])), one["number"] + 1
-        title = f"{at}: {words.shown(one['name'])}: {loss:.3f}, {one['state']}"
+        loss, at = float(np.mean(one["losses"])), float(one["number"] + 1)
+        title = f"{at:.0f}: {_named(one['name'])}: {loss:.3f}, {one['state']}"
         style = "full" if one["state"] == "complete" else "cross"
         marks.append(Mark(at, loss, title, label=f"{loss:.3f}" if one is winner else "", style=style))
         if one["state"] == "complete" and loss < lowest:
             points += [(at, lowest if math.isfinite(lowest) else loss), (at, loss)]
             lowest, best = loss, at
-    points.append((search["configurations"][-1]["number"] + 1, lowest))
+    points.append((float(search["configurations"][-1]["number"] + 1), lowest))
     most = max(2, search["configurations"][-1]["number"] + 1)
     return scatter(
         marks,
         _places(most),
         _losses([mark.y for mark in marks]),
         alt=f"Validation loss of {len(tried)} configurations in the order in which they were tried. The lowest of a "
-        f"complete one, {lowest:.3f}, is that of number {best}.",
+        f"complete one, {lowest:.3f}, is that of number {best:.0f}.",
         courses=[Course(points, "first")],
         size=(440, 300),
     )
@@ -373,14 +379,18 @@ def _slice(name: str, tried: Sequence[Mapping[str, Any]], values: Sequence[Any])
         Mark(
             place,
             loss,
-            f"{words.shown(value)}: {loss:.3f}, {one['state']}",
+            f"{_named(str(value))}: {loss:.3f}, {one['state']}",
             style="full" if one["state"] == "complete" else "cross",
         )
         for place, loss, value, one in zip(places, losses, values, tried, strict=True)
     ]
     best = min(range(len(losses)), key=losses.__getitem__)
-    alt = f"Validation loss by {words.shown(name)}: the lowest, {losses[best]:.3f}, with {words.shown(values[best])}."
+    alt = f"Validation loss by {_named(name)}: the lowest, {losses[best]:.3f}, with {_named(str(values[best]))}."
     return scatter(marks, x_axis, _losses(losses), alt=alt, size=(440, 240))
+
+
+def _named(name: str) -> str:
+    return words.shorten(words.shown(name), 120)
 
 
 def interval_text(found: Estimate) -> str:

@@ -270,10 +270,10 @@ def _listed(name: str, found: dict[str, Any], one: Measured | None) -> Listed:
         str(found.get("unit", "?")),
         str(found.get("state", "planned")),
         None if found.get("error") is None else str(found["error"]),
-        found.get("seconds"),
-        one.validation["accuracy"] if one else None,
-        one.validation["loss"] if one else None,
-        one.test["accuracy"] if one and one.test else None,
+        None if found.get("seconds") is None else float(found["seconds"]),
+        float(one.validation["accuracy"]) if one else None,
+        float(one.validation["loss"]) if one else None,
+        float(one.test["accuracy"]) if one and one.test else None,
         one.train_photos if one else None,
     )
 

@@ -1,0 +1,110 @@
+"""Study directories as trainings would have left them, with what was right made up."""
+
+import numpy as np
+
+from budwood.files import write_csv, write_json
+from budwood.studies.plan import folder_name
+from budwood.studies.trial import Place
+
+TRAIN, TEST = 160, 100
+
+
+class Made:
+    """A study whose trials were right on photos as told."""
+
+    def __init__(self, folder, varied="split"):
+        self.folder, self.varied = folder, varied
+        self.trials, self.configurations = [], []
+        self.info = {}
+        (folder / "trials").mkdir(parents=True)
+
+    def add(
+        self,
+        configuration,
+        unit,
+        right,
+        *,
+        photos=None,
+        error=None,
+        train=TRAIN,
+        size=None,
+        loss=0.3,
+        recipe=None,
+        seconds=1.5,
+    ):
+        name = folder_name(f"{configuration} {unit}")
+        name += f"-{len(self.trials)}" if name in self.trials else ""
+        place = Place(self.folder, name)
+        self.trials.append(name)
+        if {"name": configuration, "photos": size} not in self.configurations:
+            self.configurations.append({"name": configuration, "photos": size})
+        state = "failed" if error else "complete"
+        write_json(
+            place.spec,
+            {"configuration": configuration, "unit": unit, "state": state, "error": error, "seconds": seconds}
+            | ({"recipe": recipe} if recipe else {}),
+        )
+        if error is None:
+            self._write_run(place, unit, np.asarray(right, bool), photos, train, loss)
+        self.save()
+
+    def save(self):
+        given = {"varied": self.varied, "trials": self.trials, "configurations": self.configurations}
+        write_json(self.folder / "study.json", given | self.info)
+
+    def _write_run(self, place, unit, right, photos, train, loss):
+        place.run.mkdir()
+        names = photos or [f"{unit}/{number}" for number in range(len(right))]
+        splits = ["validation"] + (["test"] if self.has_test else [])
+        rows = [
+            [f"{name}-{split}", split, int(ok)]
+            for split in splits
+            for name, ok in zip(names, right, strict=True)
+        ]
+        write_csv(place.run / "predictions.csv", ["name", "split", "correct"], rows)
+        write_csv(place.run / "split.csv", ["name", "split"], [[str(n), "train"] for n in range(train)])
+        figures = {"n": len(right), "accuracy": float(right.mean()), "loss": loss}
+        write_json(
+            place.run / "metrics.json",
+            {"validation": figures, "test": figures if self.has_test else None},
+        )
+
+    has_test = True
+
+
+def rights(share, rng, n=TEST):
+    return rng.random(n) < share
+
+
+def fill(made, shares, *, units=6, n=TEST, photos=None, seed=0):
+    """Trials of some configurations; where a photo is easy it is so for all of them."""
+    rng = np.random.default_rng(seed)
+    easy = rng.random((units, n))
+    for number in range(units):
+        for name, share in shares.items():
+            hard = easy[0 if photos else number] * 0.8 + rng.random(n) * 0.2
+            made.add(name, f"{made.varied} {number}", hard < share, photos=photos, loss=1 - share)
+
+
+def fill_search(made, number=12):
+    """A search of rates and two backbones, of which every fourth configuration was given up after one training."""
+    rng = np.random.default_rng(0)
+    tried = []
+    for at in range(number):
+        rate, backbone = float(f"{10 ** -(1 + at % 5 + at / 20):.3g}"), "ab"[at % 2]
+        name, pruned = f"quick, {backbone}, finetune.learning_rate={rate}", at % 4 == 3
+        losses = [0.2 + 0.1 * abs(np.log10(rate) + 3) + 0.01 * unit for unit in range(1 if pruned else 3)]
+        for unit, loss in enumerate(losses):
+            made.add(name, f"split {unit}", rights(1 - loss / 2, rng), loss=loss)
+        point = {"recipe": "quick", "backbone": backbone, "finetune.learning_rate": rate}
+        why = "validation loss 0.5 after 1 of 3 trainings; three quarters had less" if pruned else None
+        state = "pruned" if pruned else "complete"
+        tried.append(
+            {"number": at, "name": name, "point": point, "state": state, "losses": losses, "why": why}
+        )
+    importance = {"finetune.learning_rate": 0.9, "backbone": 0.1}
+    asked = {"importance": importance, "units": 3, "fresh_seed": 3, "configurations": tried}
+    write_json(made.folder / "search.json", asked)
+    (made.folder / "best.toml").write_text("# the best\nsplit_seed = 3\n")
+    made.info |= {"search": number, "source": "photos", "test_is_given": False}
+    made.save()
