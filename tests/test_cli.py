@@ -14,6 +14,7 @@ from PIL import Image
 import budwood
 from budwood import cli
 from budwood.files import read_json
+from tests.studies.made import Made, fill
 
 pytestmark = pytest.mark.usefixtures("shared_cache")
 
@@ -313,6 +314,18 @@ def test_report__is_written_again(call, session_run, session_colours, tmp_path):
         status, _, err = call("report", run, *arguments)
         assert status == 1 and err.startswith("budwood: error: ")
     assert (run / "report.html").stat().st_size > without
+
+
+def test_report__of_a_study(call, tmp_path):
+    made = Made(tmp_path / "study")
+    fill(made, {"a": 0.9, "b": 0.8}, units=2)
+    page = made.folder / "report.html"
+    assert call("report", made.folder) == (0, f"{page}\n", "")
+    assert "a has the lowest validation loss" in page.read_text(encoding="utf-8")
+    page.unlink()
+    status, out, err = call("report", made.folder, "--data", tmp_path)
+    assert (status, out) == (1, "") and "is a study" in err and "--data belongs to runs" in err
+    assert not page.exists()
 
 
 def test_backbones(call):

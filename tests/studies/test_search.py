@@ -89,6 +89,8 @@ def test_study__search(session_colours, tmp_path, monkeypatch):
     assert found.best is not None and found.best not in found.stopped and not found.failures
     assert not found.pairs and not found.curves
     assert read_json(tmp_path / "s" / "results.json") == found.to_json()
+    page = (tmp_path / "s" / "report.html").read_text(encoding="utf-8")
+    assert "The course of the search" in page and "after 1 of 2 trainings" in page and 'class="cross"' in page
     recipe = Recipe.load(tmp_path / "s" / "best.toml")
     assert recipe.evaluate.test and recipe.split_seed == 2 and recipe.data.size == 64
     words = found.as_text()

@@ -31,6 +31,8 @@ def test_study__linear_trials_are_what_train_gives(session_colours, tmp_path):
     assert results.looks == 4 and not results.failures
     assert read_json(tmp_path / "s" / "study.json")["state"] == "complete"
     assert read_json(tmp_path / "s" / "results.json") == results.to_json()
+    page = (tmp_path / "s" / "report.html").read_text(encoding="utf-8")
+    assert "has the lowest validation loss" in page and "frozen.strengths" in page and "scikit-learn" in page
     for name in read_json(tmp_path / "s" / "study.json")["trials"]:
         trial = tmp_path / "s" / "trials" / name
         run = train(session_colours, tmp_path / "r" / name, recipe=trial / "recipe.toml", progress=SILENT)
@@ -74,10 +76,23 @@ def test_study__resumed_does_what_is_missing(session_colours, tmp_path):
         small_study(session_colours, folder)
     found = small_study(session_colours, folder, resume=True, seeds=[0, 1, 2])
     assert found.summaries[0].complete == 3
+    page = folder / "report.html"
+    assert "3 of 3 trials complete" in page.read_text(encoding="utf-8")
     assert contents(trials / names[1]) == untouched
     assert Place(folder, names[0]).read()["state"] == "complete"
     # What is not asked for again stays a part of it.
-    again = small_study(session_colours, folder, resume=True, seeds=[0], grid=["frozen.folds=[3]"])
+    again = small_study(
+        session_colours,
+        folder,
+        resume=True,
+        seeds=[0],
+        grid=["frozen.folds=[3]"],
+        command="budwood study it again",
+    )
+    assert read_json(folder / "study.json")["earlier_commands"] == [
+        f"budwood study {session_colours} -o {folder}"
+    ]
+    assert "budwood study it again --resume" in page.read_text(encoding="utf-8")
     assert {one.name: one.complete for one in again.summaries} == {
         "frozen-linear": 3,
         "frozen-linear, frozen.folds=3": 1,
@@ -87,6 +102,7 @@ def test_study__resumed_does_what_is_missing(session_colours, tmp_path):
     replaced = small_study(session_colours, folder, overwrite=True, seeds=[5])
     assert replaced.summaries[0].complete == 1
     assert {path.name for path in trials.iterdir()} == {"frozen-linear-split-5", "frozen-linear-split-5.json"}
+    assert "1 of 1 trial complete" in page.read_text(encoding="utf-8")
 
 
 def test_study__a_changed_setting_is_tried_anew(session_colours, tmp_path):
@@ -122,6 +138,7 @@ def test_study__a_trial_that_dies_or_fails_costs_that_one(session_colours, tmp_p
         f"frozen-linear, split {seed}": "its process ended with signal 9" for seed in (1, 3)
     }
     assert found.summaries[0].complete == 2
+    assert "its process ended with signal 9" in (tmp_path / "s" / "report.html").read_text(encoding="utf-8")
 
 
 def test_study__full_trials_in_their_own_processes(session_colours, tmp_path):
