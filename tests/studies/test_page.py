@@ -89,7 +89,7 @@ def test_write_study_report__pairs_with_their_test(made):
     found = section(made, "pairs")
     best = read_results(made.folder).best
     assert "p is adjusted for their number (Holm)" in found and "Nadeau and Bengio 2003" in found
-    assert f"How many points of accuracy {best} is ahead" in found
+    assert f"How many points of accuracy {best} is ahead of the others" in found
     assert found.count('class="hollow"') == 1 and "the best is better" in found
     table = found.partition("<tbody>")[2].partition("</tbody>")[0]
     assert table.count("<tr>") == 3 and "cannot tell" in table and "1 is better" in table
@@ -134,7 +134,9 @@ def test_write_study_report__of_a_search(made):
     assert "three quarters had less" in section(made, "failures")
     # The trials that were left out of what was given up are not missing.
     assert "not done" not in page.text
-    assert best in section(made, "configurations")
+    assert best in section(made, "configurations") and "In all of them: quick." in section(
+        made, "configurations"
+    )
 
 
 def test_write_study_report__by_number_of_photos(made):
@@ -158,7 +160,7 @@ def test_write_study_report__by_number_of_photos(made):
     assert found.count('class="one"') == 18
     for curve in read_results(made.folder).curves:
         assert curve.words in found
-    assert "training photos" in section(made, "configurations")
+    assert "Photos: how many it learned from." in section(made, "configurations")
 
 
 def test_write_study_report__one_configuration_alone(made):
@@ -183,6 +185,14 @@ def test_write_study_report__nothing_complete(made):
     page = page_of(made)
     assert "No trial is complete, so there is nothing to compare yet." in page.text
     assert section(made, "models") is None and "no space left" in section(made, "failures")
+
+
+def test_write_study_report__nothing_begun(made):
+    made.trials = ["a-split-0"]
+    made.configurations = [{"name": "a", "photos": None}]
+    made.save()
+    page = page_of(made)
+    assert "No trial is complete" in page.text and "1 trial is not done yet" in page.text
 
 
 def test_write_study_report__nobody_has_all_trials(made):

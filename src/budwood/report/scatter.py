@@ -26,7 +26,7 @@ class Mark:
     """Ends of the interval of y; without, none is drawn."""
     label: str = ""
     style: str = "full"
-    """"full" a disc, "hollow" a ring, "cross", or "one": small, a single figure."""
+    """"full" a disc, "hollow" a ring, "faint" a small one of very many, "cross", "one" a dot of a single figure."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def scatter(
             stroke = f"M{x - 4:.1f} {y - 4:.1f}l8 8m0 -8l-8 8"
             parts.append(f'<path class="cross" d="{stroke}">{title}</path>')
         else:
-            radius = 2.5 if mark.style == "one" else 5
+            radius = {"one": 2.5, "faint": 3.5}.get(mark.style, 5)
             parts.append(
                 f'<circle class="{mark.style}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}">{title}</circle>'
             )

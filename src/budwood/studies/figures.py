@@ -133,12 +133,12 @@ def beginning(results: Results, most: int = MOST) -> str:
 
 def differences(results: Results, most: int = MOST) -> Markup:
     """Of the best configurations how much the best one of all is ahead of each, with intervals."""
-    rank, short = numbers(results), short_names(results)
+    rank, short, best = numbers(results), short_names(results), results.best
     rows = []
-    for pair in ordered_pairs(results):
-        if results.best not in (pair.a, pair.b):
+    for pair in results.pairs:
+        if best not in (pair.a, pair.b):
             continue
-        other, difference, low, high = _seen_from(results.best, pair)
+        other, difference, low, high = _seen_from(best, pair)
         rows.append(
             Row(
                 short[other],
@@ -147,7 +147,7 @@ def differences(results: Results, most: int = MOST) -> Markup:
                 high,
                 f"{points(difference)} ({points(low)} to {points(high)})",
                 number=rank[other],
-                remark=_short_verdict(pair, results.best),
+                remark=_short_verdict(pair, best),
                 hollow=not is_told(pair),
             )
         )
@@ -161,7 +161,8 @@ def differences(results: Results, most: int = MOST) -> Markup:
 
 def ordered_pairs(results: Results) -> list[Pair]:
     """Those with the best first, then the surest."""
-    return sorted(results.pairs, key=lambda pair: (results.best not in (pair.a, pair.b), pair.p_adjusted))
+    best = results.best
+    return sorted(results.pairs, key=lambda pair: (best not in (pair.a, pair.b), pair.p_adjusted))
 
 
 def is_told(pair: Pair) -> bool:
@@ -183,7 +184,9 @@ def accuracy_by_time(results: Results) -> dict[str, Any] | None:
         if _mean(one, results) > best:
             edge.append(one)
             best = _mean(one, results)
-    named = [one for one in some if one in edge or len(some) <= FEW or one.name == results.best]
+    x_axis = Axis.of_seconds("time of a trial", [one.seconds or 0.0 for one in some], _clock)
+    few = len(some) <= FEW
+    named = some if few else _apart(edge, x_axis)
     marks = []
     # Those on the edge last, so that they lie above the others.
     for one in sorted(some, key=lambda one: one in edge):
@@ -198,13 +201,13 @@ def accuracy_by_time(results: Results) -> dict[str, Any] | None:
                 low,
                 high,
                 label=rank[one.name] if one in named else "",
-                style="full" if one in edge else "hollow",
+                style="full" if one in edge else "hollow" if few else "faint",
             )
         )
     held = [value for mark in marks for value in (mark.y, mark.low, mark.high) if value is not None]
     chart = scatter(
         marks,
-        Axis.of_seconds("time of a trial", [mark.x for mark in marks], _clock),
+        x_axis,
         Axis.of("", held, words.whole_percent, within=(0.0, 1.0)),
         alt=f"Accuracy on {results.split} photos against the time of a trial, for {len(some)} configurations. Nothing "
         "is both faster and more accurate than "
@@ -229,8 +232,18 @@ def accuracy_by_time(results: Results) -> dict[str, Any] | None:
         "chart": chart,
         "legend": legend,
         "unnamed": len(some) - len(named),
-        "all_named": len(named) == len(some),
+        "all_named": few,
     }
+
+
+def _apart(edge: Sequence[Summary], x_axis: Axis) -> list[Summary]:
+    """Of those on the edge, from the most accurate one down, the ones that stand far enough from one another."""
+    found: list[Summary] = []
+    for one in reversed(edge):
+        at = x_axis.place(one.seconds or 0.0)
+        if not found or x_axis.place(found[-1].seconds or 0.0) - at > 1 / FEW:
+            found.append(one)
+    return found
 
 
 def learning_curves(results: Results, most: int = 12) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ def as_html(results: Results) -> str:
     """A piece of HTML that needs nothing else and sits in light and dark notebooks; names are escaped."""
     verdict = sections.verdict(results, {})
     measured = sum(1 for one in results.summaries if one.complete)
+    brief = sections.shortener(results)
     html = (
         environment(Path(__file__).parent)
         .get_template("notebook.html.jinja")
@@ -23,7 +24,7 @@ def as_html(results: Results) -> str:
             models=figures.models(results, MOST),
             beginning=figures.beginning(results, MOST) if measured else "",
             rows=sections.table(results)[:MOST],
-            curves=[sections.brief(curve.words, results) for curve in results.curves],
+            curves=[brief(curve.words) for curve in results.curves],
             failures=len(results.failures),
         )
     )

@@ -85,6 +85,7 @@ def render(results: Results, info: dict[str, Any]) -> str:
             made=sections.making(results, info),
             points=figures.points,
             chance=sections.chance,
-            brief=sections.brief,
+            brief=sections.shortener(results),
+            short=figures.short_names(results),
         )
     )

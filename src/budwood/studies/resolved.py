@@ -62,9 +62,16 @@ def _alike(recipes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _line(key: str, value: Any) -> str:
+    return f"{key} = {_value(value)}"
+
+
+def _value(value: Any) -> str:
+    """TOML on one line."""
     import tomli_w
 
-    return f"{key} = {tomli_w.dumps({'x': value}).removeprefix('x = ').strip()}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value, value))}]"
+    return tomli_w.dumps({"x": value}).removeprefix("x = ").strip()
 
 
 def _toml(flat: Mapping[str, Any]) -> str:

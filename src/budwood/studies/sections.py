@@ -1,7 +1,7 @@
 """What each part of a study's page says."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +30,7 @@ def verdict(results: Results, info: Mapping[str, Any]) -> dict[str, Any]:
     """The head of the page: the figure of the best, in one sentence how sure it is, and what else to know first."""
     best = next((one for one in results.summaries if one.name == results.best), None)
     found = judged(best, results) if best is not None else None
+    brief = shortener(results)
     remarks, left = [], _left(results)
     warnings = [f"{line} {_go_on(info, results)}" for line in left]
     if best is not None and results.search is None:
@@ -50,11 +51,11 @@ def verdict(results: Results, info: Mapping[str, Any]) -> dict[str, Any]:
         )
     remarks += look_sentences(results)
     return {
-        "title": brief(_title(results, best), results),
+        "title": brief(_title(results, best)),
         "accuracy": found.mean if found else None,
         "interval": (found.low, found.high) if found else None,
-        "remarks": [brief(line, results) for line in remarks],
-        "warnings": [brief(line, results) for line in warnings],
+        "remarks": [brief(line) for line in remarks],
+        "warnings": [brief(line) for line in warnings],
     }
 
 
@@ -68,7 +69,9 @@ def _title(results: Results, best: Summary | None) -> str:
         f"{words.percent(found.mean)} of the {results.split} photos are right "
         f"(95{words.NO_BREAK}% interval {words.percent(found.low)} to {words.percent(found.high)})"
     )
-    name = words.shown(best.name if results.search is None else short_names(results)[best.name])
+    name = words.shown(best.name)
+    if results.search is not None or len(name) > LONG // 2:
+        name = words.shown(short_names(results)[best.name])
     if results.search is not None:
         tried = words.count(len(results.search["configurations"]), "configuration")
         tried += f" of {words.shown(common)}" if (common := common_words(results)) else ""
@@ -80,11 +83,12 @@ def _title(results: Results, best: Summary | None) -> str:
 
 def _standing(results: Results) -> str:
     """How the best stands to all others it was compared with, for the end of a sentence."""
-    ours = [pair for pair in results.pairs if results.best in (pair.a, pair.b)]
+    best = results.best
+    ours = [pair for pair in results.pairs if best in (pair.a, pair.b)]
     if not ours:
         return ""
     open_ones = sum(not is_told(pair) for pair in ours)
-    ahead = sum(is_told(pair) and (pair.difference > 0) == (pair.a == results.best) for pair in ours)
+    ahead = sum(is_told(pair) and (pair.difference > 0) == (pair.a == best) for pair in ours)
     behind = len(ours) - open_ones - ahead
     if len(ours) == 1:
         kind = "cannot be told apart from it" if open_ones else "is worse" if ahead else "is better there"
@@ -128,7 +132,7 @@ def facts(results: Results, info: Mapping[str, Any]) -> list[tuple[str, str, str
     rows.append(
         (
             "Time",
-            words.duration(sum(seconds)),
+            words.duration(sum(seconds)) if seconds else "–",
             f"all trials added up; the longest {words.duration(max(seconds))}" if seconds else "",
         )
     )
@@ -141,12 +145,13 @@ def facts(results: Results, info: Mapping[str, Any]) -> list[tuple[str, str, str
 
 def table(results: Results) -> list[dict[str, Any]]:
     """One row for each configuration."""
-    rank = numbers(results)
+    rank, short = numbers(results), short_names(results)
     states = {one["name"]: one["state"] for one in (results.search or {}).get("configurations", [])}
     return [
         {
             "rank": rank.get(one.name, ""),
             "one": one,
+            "name": short[one.name],
             "state": states.get(one.name, ""),
             "judged": judged(one, results),
         }
@@ -157,13 +162,13 @@ def table(results: Results) -> list[dict[str, Any]]:
 def pairs(results: Results) -> dict[str, Any]:
     """The rows of the table of pairs, and by what method they were compared."""
     rank = numbers(results)
-    rows = ordered_pairs(results)
+    rows, best, brief = ordered_pairs(results), results.best, shortener(results)
     return {
         "rows": [(pair, rank[pair.a], rank[pair.b], _told(pair, rank)) for pair in rows[:PAIRS]],
         "all": len(rows),
-        "with_best": sum(results.best in (pair.a, pair.b) for pair in rows),
+        "with_best": sum(best in (pair.a, pair.b) for pair in rows),
         "methods": list(dict.fromkeys(pair.method for pair in rows)),
-        "sentences": [brief(pair.words, results) for pair in rows[:PAIRS]],
+        "sentences": [brief(pair.words) for pair in rows[:PAIRS]],
         "fewest": min((pair.trials for pair in rows), default=0),
     }
 
@@ -239,13 +244,17 @@ def chance(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.2g}"
 
 
-def brief(text: str, results: Results) -> str:
-    """A sentence in which names that are very long are shortened."""
+def shortener(results: Results) -> Callable[[str], str]:
+    """Shortens the names in a sentence that are very long."""
     names = {words.shown(one.name) for one in results.summaries}
-    for name in sorted(names, key=len, reverse=True):
-        if len(name) > LONG:
+    long = sorted((name for name in names if len(name) > LONG), key=len, reverse=True)
+
+    def brief(text: str) -> str:
+        for name in long:
             text = text.replace(name, words.shorten(name, LONG))
-    return text
+        return text
+
+    return brief
 
 
 def _left(results: Results) -> list[str]:

@@ -63,7 +63,8 @@ def _sentences(results: "Results") -> list[str]:
 
 def pair_sentences(results: "Results") -> list[str]:
     """How the best stands to each of the others, and what could not be compared."""
-    lines = [pair.words for pair in results.pairs if results.best in (pair.a, pair.b)]
+    best = results.best
+    lines = [pair.words for pair in results.pairs if best in (pair.a, pair.b)]
     compared = {name for pair in results.pairs for name in (pair.a, pair.b)}
     done = [one.name for one in results.summaries if one.complete]
     apart = [name for name in done if name not in compared]
