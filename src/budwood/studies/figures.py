@@ -187,6 +187,7 @@ def accuracy_by_time(results: Results) -> dict[str, Any] | None:
     x_axis = Axis.of_seconds("time of a trial", [one.seconds or 0.0 for one in some], _clock)
     few = len(some) <= FEW
     named = some if few else _apart(edge, x_axis)
+    named = [one for one in some if one in named or one.name == results.best]
     marks = []
     # Those on the edge last, so that they lie above the others.
     for one in sorted(some, key=lambda one: one in edge):

@@ -59,7 +59,7 @@ def render(results: Results, info: dict[str, Any]) -> str:
             begun=str(info.get("started") or "")[:10],
             budwood=info.get("budwood", ""),
             results=results,
-            verdict=sections.verdict(results, info),
+            verdict=sections.verdict(results),
             facts=sections.facts(results, info),
             measured=measured,
             incomplete=any(0 < one.complete < one.planned for one in results.summaries[: figures.MOST]),

@@ -26,13 +26,12 @@ LONG = 90
 """Characters of a name in a sentence."""
 
 
-def verdict(results: Results, info: Mapping[str, Any]) -> dict[str, Any]:
+def verdict(results: Results) -> dict[str, Any]:
     """The head of the page: the figure of the best, in one sentence how sure it is, and what else to know first."""
     best = next((one for one in results.summaries if one.name == results.best), None)
     found = judged(best, results) if best is not None else None
     brief = shortener(results)
-    remarks, left = [], _left(results)
-    warnings = [f"{line} {_go_on(info, results)}" for line in left]
+    remarks, warnings = [], _left(results)
     if best is not None and results.search is None:
         pairs = pair_sentences(results)
         remarks += pairs[:SENTENCES]
@@ -267,17 +266,17 @@ def _left(results: Results) -> list[str]:
     )
     if failed:
         kind = "trial" if results.search is None else "configuration"
-        lines.append(f"{words.count(failed, kind)} failed: see below why. The same command tries again:")
+        lines.append(
+            f"{words.count(failed, kind)} failed and {'is' if failed == 1 else 'are'} in none of the figures; "
+            "why stands under Failed. The command that asked for it tries again with --resume."
+        )
     waiting = sum(trial.state == "planned" for trial in results.trials) if results.search is None else 0
     if waiting:
         lines.append(
-            f"{words.count(waiting, 'trial')} {'is' if waiting == 1 else 'are'} not done yet. To go on:"
+            f"{words.count(waiting, 'trial')} {'is' if waiting == 1 else 'are'} not done yet. The same command goes on "
+            "with --resume."
         )
     return lines
-
-
-def _go_on(info: Mapping[str, Any], results: Results) -> str:
-    return resume_command(str(info.get("command") or "")) or f"budwood study … -o {results.folder} --resume"
 
 
 def _data(results: Results) -> tuple[int, int]:
