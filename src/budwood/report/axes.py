@@ -82,7 +82,9 @@ class Axis:
         """An axis of durations, with lines where a clock has them; logarithmic where they differ much."""
         some = [max(value, 0.01) for value in values]
         if max(some) / min(some) < _WIDE:
-            return cls.of(label, some, show, within=(0.0, math.inf))
+            # What is written beside a point at the end needs room too.
+            room = 0.08 * (max(some) - min(some))
+            return cls.of(label, [min(some) - room, max(some) + room], show, within=(0.0, math.inf))
         low, high = min(some) / 1.25, max(some) * 1.25
         marks = [mark for mark in _SECONDS if low <= mark <= high]
         every = 1 + len(marks) // 7

@@ -117,7 +117,7 @@ def _labels(
 ) -> list[str]:
     """Each label beside its point where nothing stands yet."""
     left, top, right, floor = room
-    taken = [(x, y, 6.0) for mark, (x, y) in zip(marks, spots, strict=True) if mark.style != "one"]
+    taken = [(x, y, 10.0) for mark, (x, y) in zip(marks, spots, strict=True) if mark.style != "one"]
     parts = []
     for mark, (x, y) in zip(marks, spots, strict=True):
         if not mark.label:
