@@ -1,0 +1,55 @@
+"""Labels that may be wrong, by confident learning (Northcutt, Jiang and Chuang 2021), from out-of-sample predictions.
+
+A class's own threshold is the mean probability that its photos get of it: so a class of which the network is never
+sure asks for less than one of which it always is.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A photo that looks like another class than its label says."""
+
+    index: int
+    """Its place among the photos that were given."""
+    margin: float
+    """Probability of the class that it looks like, minus that of its label, in (0, 1]."""
+
+
+def find_wrong_labels(
+    labels: Int[np.ndarray, "n"],
+    predicted: Int[np.ndarray, "n"],
+    of_label: Float[np.ndarray, "n"],
+    of_predicted: Float[np.ndarray, "n"],
+) -> list[Suspect]:
+    """The photos of which another class is as sure as it is of its own photos, the widest margin first.
+
+    A photo is listed where the most probable class is not its label and reaches that class's threshold: the mean
+    probability of the class over the photos that have it as label. That makes a suspicion, not a finding: hard photos
+    are listed too, and a label is not listed where the network errs the way the labeller did.
+
+    Args:
+        labels: class number of each photo as labelled, of photos that the network did not learn from.
+        predicted: the most probable class.
+        of_label, of_predicted: their probabilities, in [0, 1].
+
+    >>> labels, predicted = np.array([0, 0, 0, 1, 1]), np.array([0, 0, 1, 1, 0])
+    >>> of_label, of_predicted = np.array([0.9, 0.8, 0.05, 0.9, 0.45]), np.array([0.9, 0.8, 0.95, 0.9, 0.55])
+    >>> [(one.index, round(one.margin, 2)) for one in find_wrong_labels(labels, predicted, of_label, of_predicted)]
+    [(2, 0.9)]
+    """
+    if not len(labels):
+        return []
+    num_classes = int(max(labels.max(), predicted.max())) + 1
+    photos = np.bincount(labels, minlength=num_classes)
+    sums = np.bincount(labels, weights=of_label, minlength=num_classes)
+    # Of a class without a photo of its own nothing tells how sure it usually is.
+    thresholds = np.where(photos > 0, sums / np.maximum(photos, 1), np.inf)
+    margins = of_predicted - of_label
+    listed = np.flatnonzero((predicted != labels) & (of_predicted >= thresholds[predicted]) & (margins > 0))
+    order = listed[np.lexsort((listed, -margins[listed]))]
+    return [Suspect(int(index), float(margins[index])) for index in order]
