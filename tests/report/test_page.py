@@ -1,3 +1,4 @@
+import itertools
 import re
 import subprocess
 import sys
@@ -21,7 +22,7 @@ NASTY = [
     "a,b;c",
     "{{ 7 * 7 }}",
 ]
-VOID = {"meta", "link", "img", "br", "line", "polyline", "polygon", "circle", "path"}
+VOID = {"meta", "link", "img", "br", "input", "line", "polyline", "polygon", "circle", "path"}
 
 
 class Page(HTMLParser):
@@ -70,8 +71,10 @@ def test_write_report__needs_nothing_else(make_run):
     assert all(address.startswith(("data:", "#")) for address in addresses)
     html = path.read_text(encoding="utf-8")
     assert "url(" not in html and "@import" not in html and "http" not in html.replace("http-equiv", "")
+    named = [attributes["id"] for _, attributes in page.tags if attributes.get("id")]
     anchors = {a["href"].removeprefix("#") for a in page.all("a")}
-    assert anchors == {a["id"] for a in page.all("section")}
+    assert len(named) == len(set(named)) and anchors <= set(named)
+    assert {a["id"] for a in page.all("section")} <= anchors
 
 
 def test_write_report__pictures_and_charts_have_words(make_run):
@@ -134,7 +137,10 @@ def test_write_report__only_its_own_script_may_run(make_run):
 
 def test_write_report__missing_and_unreadable_photos_become_placeholders(make_run):
     run = make_run()
-    whole = len(Page(write_report(run.folder, run.photos)).all("img"))
+    page = Page(write_report(run.folder, run.photos))
+    # Photos that stand in two places are drawn as SVG.
+    whole = len(page.of_class("thumb"))
+    assert page.of_class("gone") == [] and "could not be read" not in page.text
     lost = dict.fromkeys(run.photos, b"this is no picture")
     lost.update(dict.fromkeys(list(lost)[::2], run.folder / "gone.jpg"))
     for photos in (lost, {"another.jpg": b""}):
@@ -142,6 +148,8 @@ def test_write_report__missing_and_unreadable_photos_become_placeholders(make_ru
         assert page.all("img") == []
         assert len(page.of_class("gone")) == whole
         assert all("picture not available" in gone["aria-label"] for gone in page.of_class("gone"))
+        assert "could not be read: moved, deleted or damaged" in page.text
+        assert "budwood report run --data DATA" in page.text
 
 
 @pytest.mark.parametrize("photos", [None, {}])
@@ -163,7 +171,7 @@ def test_write_report__gradient_fit_shows_curves(make_run):
 
 def test_write_report__five_classes_stay_small(make_run):
     run = make_run(per_class=200)
-    assert write_report(run.folder, run.photos).stat().st_size < 1_000_000
+    assert write_report(run.folder, run.photos).stat().st_size < 1_500_000
 
 
 def test_write_report__one_phase_has_nothing_to_compare(make_run):
@@ -184,11 +192,12 @@ def test_write_report__two_phases(make_run, fit):
     )
     assert verdict["method"] in page.text
     _reliability, *charts = page.of_class("chart")
-    assert len(charts) == (4 if fit == "linear" else 2)
+    assert len(charts) == (5 if fit == "linear" else 3)
+    assert len(page.of_class("dots")) == 1
     assert len(page.of_class("start")) == 2
     assert all("Fine-tuning starts with epoch" in chart["aria-label"] for chart in charts[-2:])
     sections_ = [a["id"] for a in page.all("section")]
-    assert {a["href"].removeprefix("#") for a in page.all("a")} == set(sections_)
+    assert set(sections_) <= {a["href"].removeprefix("#") for a in page.all("a")}
     assert ("head" in sections_) == (fit == "linear")
     # One of the phases, in the table's head and its seven figures.
     assert len(page.of_class("kept")) == 8
@@ -235,7 +244,65 @@ def test_write_report__without_a_mistake(make_run):
     run = make_run(skill=50.0)
     page = Page(write_report(run.folder, run.photos))
     assert "No test photo is misclassified." in page.text
+    assert "None of the 40 held-out photos (validation and test) looks more like another class" in page.text
     assert page.of_class("wrong") == []
+
+
+def test_write_report__each_cell_leads_to_its_photos(make_run):
+    run = make_run(per_class=200)
+    page = Page(write_report(run.folder, run.photos))
+    matrix = files.read_json(run.folder / "metrics.json")["test"]["confusion"]
+    cells = {f"cell-{i}-{j}" for i, row in enumerate(matrix) for j, n in enumerate(row) if n}
+    assert {a["id"] for a in page.of_class("cell")} == cells
+    assert cells <= {a["href"].removeprefix("#") for a in page.all("a")}
+    assert len([1 for a in page.all("a") if "taken for" in (a.get("aria-label") or "")]) == len(cells) - 5
+    assert re.search(r"classified correctly 6 of \d+ shown", page.text)
+
+
+def test_write_report__each_photo_is_embedded_once(make_run):
+    run = make_run(per_class=100)
+    html = write_report(run.folder, run.photos).read_text(encoding="utf-8")
+    pictures = re.findall(r"data:image/jpeg;base64,[\w+/=]+", html)
+    assert len(pictures) == len(set(pictures)) > 60
+    assert html.count("<use ") > 3
+
+
+def test_write_report__a_cliff_stands_beside_the_curves(make_run):
+    run = make_run(fit="gradient", finetuned=True)
+    info = files.read_json(run.folder / "run.json")
+    rise = "validation loss rose from 0.2 to 0.9 in the first epoch of fine-tuning, because of <this>"
+    files.write_json(run.folder / "run.json", info | {"notes": ["1 photo left out", rise]})
+    page = Page(write_report(run.folder))
+    assert page.text.count("in the first epoch of fine-tuning") == 1
+    assert "A cliff at the dashed line. Validation loss rose" in page.text and "of <this>." in page.text
+    assert "1 photo left out" in page.text
+
+
+def test_write_report__headings_are_in_order(make_run):
+    for run in (make_run(fit="gradient", finetuned=True), make_run([f"c{i}" for i in range(40)])):
+        page = Page(write_report(run.folder, run.photos))
+        levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
+        assert levels[0] == 1 and levels.count(1) == 1
+        assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+
+
+def test_write_report__a_class_without_a_test_photo(make_run):
+    names = {"daisy": [f"daisy/{i}.jpg" for i in range(8)], "roses": [f"roses/{i}.jpg" for i in range(40)]}
+    page = Page(write_report(make_run(list(names), names=names).folder))
+    assert "Of 1 class there is no test photo, so nothing is known of it." in page.text
+    assert "– – – no test photo" in page.text
+
+
+def test_write_report__1000_classes_stay_bounded(make_run):
+    run = make_run([f"species {i:04}" for i in range(1000)], per_class=10, skill=6.0)
+    # Of every class one test photo, each with a picture of its own.
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    photos = {photo["name"]: noise for photo in files.read_csv(run.folder / "split.csv")}
+    path = write_report(run.folder, photos)
+    assert path.stat().st_size < 15_000_000
+    page = Page(path)
+    assert len(page.of_class("heat")) == 1
+    assert 900 < len(page.of_class("cell")) <= 1000
 
 
 def test_write_report__two_classes(make_run):

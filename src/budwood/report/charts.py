@@ -1,5 +1,6 @@
 """Line charts as inline SVG whose colours come from the page's style sheet, so that they follow light and dark."""
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -40,6 +41,7 @@ def line_chart(
     diagonal: bool = False,
     mark: tuple[float, str] | None = None,
     start: tuple[float, str] | None = None,
+    gap: str | None = None,
 ) -> Markup:
     """Curves on one pair of axes.
 
@@ -54,6 +56,7 @@ def line_chart(
         diagonal: whether to draw the line on which y is x.
         mark: an x value to mark with a vertical line, and its name.
         start: an x value at which something begins, told by a dashed line and its name above the chart.
+        gap: names how far the two lines are apart at `mark`, where a bracket joins them.
 
     Returns:
         An `<svg>` element, or a sentence where no point is finite.
@@ -76,14 +79,14 @@ def line_chart(
 
     floor = HEIGHT - BOTTOM
     parts = [f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(alt)}">']
-    for tick in _ticks(y_low, y_high, 5):
+    for tick in ticks(y_low, y_high, 5):
         y = down(tick)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(f'<text x="{LEFT - 7}" y="{y + 4:.1f}" text-anchor="end">{escape(show(tick))}</text>')
     if log_x:
         across_ticks = _log_ticks(x_low, x_high)
     elif show_x is not None:
-        across_ticks = [(tick, show_x(tick)) for tick in _ticks(x_low, x_high, 5)]
+        across_ticks = [(tick, show_x(tick)) for tick in ticks(x_low, x_high, 5)]
     else:
         across_ticks = _epoch_ticks(x_low, x_high)
     for tick, label in across_ticks:
@@ -116,18 +119,54 @@ def line_chart(
             parts += _curve(line, drawn, across, down, y_label, show, mark)
             ends.append((down(drawn[-1][1]), line))
     if mark is not None:
-        x = across(mark[0])
-        anchor, shift = ("end", -5) if x > (LEFT + right) / 2 else ("start", 5)
-        # Its name stands, over all else, where the curves are not: above them if they pass low there, else below.
-        passing = [down(y) for line in lines for at, y, _ in line.points() if at == mark[0]]
-        high = bool(passing) and min(passing) > (top + floor) / 2
-        parts.append(
-            f'<text class="marked" x="{x + shift:.1f}" y="{top + 10 if high else floor - 7}" text-anchor="{anchor}">'
-            f"{escape(mark[1])}</text>"
-        )
+        parts += _name_mark(lines, mark, gap, across, down, (LEFT + right) / 2, top, floor)
     for y, line in _apart(ends, 16.0) if len(lines) > 1 else []:
         parts.append(f'<text class="{line.style}" x="{right + 8}" y="{y + 4:.1f}">{escape(line.name)}</text>')
     return Markup("".join([*parts, "</svg>"]))
+
+
+def _name_mark(lines, mark, gap, across, down, middle, top, floor) -> list[str]:
+    """The name of the marked place and, where asked for, a bracket between the two lines there."""
+    x = across(mark[0])
+    anchor, side = ("end", -1) if x > middle else ("start", 1)
+    passing = [down(y) for line in lines for at, y, _ in line.points() if at == mark[0]]
+    parts, names = [], [mark[1]]
+    if gap and len(passing) == 2:
+        names.append(gap)
+        parts.append(
+            f'<path class="gap" d="M{x + 7 * side:.1f},{passing[0]:.1f}h{5 * side}V{passing[1]:.1f}h{-5 * side}"/>'
+        )
+    # The names stand, over all else, where they are farthest from the curves.
+    height = 15 * len(names)
+    reach = 5 + 7 * max(map(len, names))
+    near = _heights(lines, across, down, *sorted((x, x + side * reach)))
+    places: list[float] = [top + 10.0]
+    if gap and len(passing) == 2:
+        places.append((passing[0] + passing[1] - height) / 2 + 11)
+    places.append(floor - 7.0 - 15 * (len(names) - 1))
+
+    def room(first: float) -> float:
+        return min((max(first - 12 - y, y - (first + height - 12)) for y in near), default=0.0)
+
+    first = max(reversed(places), key=room)
+    shift = 16 if gap and len(passing) == 2 and first == places[1] else 5
+    return parts + [
+        f'<text class="marked" x="{x + shift * side:.1f}" y="{first + 15 * row:.1f}" text-anchor="{anchor}">'
+        f"{escape(name)}</text>"
+        for row, name in enumerate(names)
+    ]
+
+
+def _heights(lines, across, down, left, right) -> list[float]:
+    """Where the curves pass between two places of the chart, at their points and every few pixels."""
+    heights = []
+    for line in lines:
+        points = [(across(x), down(y)) for x, y, _ in line.points()]
+        heights += [y for x, y in points if left <= x <= right]
+        for (x0, y0), (x1, y1) in itertools.pairwise(points):
+            steps = [x0 + 5 * step for step in range(math.ceil(max(x1 - x0, 0) / 5))]
+            heights += [y0 + (y1 - y0) * (x - x0) / (x1 - x0) for x in steps if left <= x <= right]
+    return heights
 
 
 def _curve(line, points, across, down, y_label, show, mark) -> list[str]:
@@ -153,7 +192,8 @@ def _padded(values: Sequence[float], share: float) -> tuple[float, float]:
     return low - pad, high + pad
 
 
-def _ticks(low: float, high: float, most: int) -> list[float]:
+def ticks(low: float, high: float, most: int) -> list[float]:
+    """Round numbers from `low` to `high`, about `most` of them."""
     rough = (high - low) / most
     unit = 10.0 ** math.floor(math.log10(rough))
     step = next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= rough * 0.999)
@@ -162,7 +202,7 @@ def _ticks(low: float, high: float, most: int) -> list[float]:
 
 
 def _epoch_ticks(low: float, high: float) -> list[tuple[float, str]]:
-    return [(tick, f"{tick:.0f}") for tick in _ticks(low, high, 7) if tick == round(tick)]
+    return [(tick, f"{tick:.0f}") for tick in ticks(low, high, 7) if tick == round(tick)]
 
 
 def _log_ticks(low: float, high: float) -> list[tuple[float, str]]:

@@ -21,6 +21,8 @@ class Listed:
     name: str
     label: str
     split: str
+    sha256: str = ""
+    """Of its content, hexadecimal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ def read_run(folder: Path) -> Contents:
             metrics=files.read_json(folder / "metrics.json"),
             classes=classes,
             photos=[
-                Listed(row["name"], row["label"], row["split"])
+                Listed(row["name"], row["label"], row["split"], row.get("sha256") or "")
                 for row in files.read_csv(folder / "split.csv")
             ],
             predictions=predictions,

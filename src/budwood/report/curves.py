@@ -22,6 +22,7 @@ def learning_curves(
     mark: tuple[float, str] | None = None,
     start: tuple[float, str] | None = None,
     told: str,
+    gap: str | None = None,
 ) -> list[tuple[str, Markup]]:
     """One chart for each figure that was tracked: its title, and validation and train against the epoch.
 
@@ -30,6 +31,7 @@ def learning_curves(
         mark: the epoch whose weights were kept, and its name in the chart.
         start: where fine-tuning starts, between two epochs, and its name in the chart.
         told: what mark and start show, in words.
+        gap: how far accuracy on train and validation are apart at `mark`, as its name in the chart.
     """
     epochs = [float(row["epoch"]) for row in history]
     charts = []
@@ -47,6 +49,7 @@ def learning_curves(
             show=show,
             mark=mark if mark and mark[0] in epochs else None,
             start=start,
+            gap=gap if key == "accuracy" else None,
         )
         charts.append((title, chart))
     return charts

@@ -7,6 +7,8 @@ from budwood.report import settings, words
 from budwood.report.charts import Line, line_chart
 from budwood.report.contents import Contents
 from budwood.report.curves import column, course, decimals, epoch_table, learning_curves, percent
+from budwood.report.gap import Gap, describe_gap
+from budwood.report.layers import layer_table
 
 
 def describe_head(contents: Contents) -> dict[str, Any] | None:
@@ -14,9 +16,20 @@ def describe_head(contents: Contents) -> dict[str, Any] | None:
 
     None for a gradient fit that was followed by fine-tuning: its curves are those of both phases.
     """
-    if contents.chosen is not None:
-        return _describe_path(contents)
-    return None if "finetune" in contents.phases else _describe_history(contents)
+    if "finetune" in contents.phases:
+        return (
+            None if contents.chosen is None else {**_describe_path(contents), "layers": None, "reading": ""}
+        )
+    found = _describe_history(contents) if contents.chosen is None else _describe_path(contents)
+    gap = _gap(contents)
+    return {**found, "layers": layer_table(contents), "reading": gap.words if gap else ""}
+
+
+def _gap(contents: Contents) -> Gap | None:
+    """Between train and validation at the epoch that was kept; a linear fit has one row alone."""
+    best = contents.best_epoch("frozen")
+    rows = [row for row in contents.history if row["epoch"] == best or contents.chosen is not None]
+    return describe_gap(contents, rows[0], "frozen") if rows else None
 
 
 def _describe_path(contents: Contents) -> dict[str, Any]:
@@ -73,7 +86,7 @@ def _describe_path(contents: Contents) -> dict[str, Any]:
 
 
 def _describe_history(contents: Contents) -> dict[str, Any]:
-    history, best = contents.history, contents.best_epoch("frozen")
+    history, best, gap = contents.history, contents.best_epoch("frozen"), _gap(contents)
     return {
         "lead": words.sentences(
             f"The head was trained by gradient descent for {words.count(len(history), 'epoch')} on the features of "
@@ -82,6 +95,11 @@ def _describe_history(contents: Contents) -> dict[str, Any]:
             settings.training_loss(contents.recipe),
             "Validation is drawn solid, train dashed.",
         ),
-        "charts": learning_curves(history, mark=(float(best), f"best: {best}"), told=f"Best epoch: {best}."),
+        "charts": learning_curves(
+            history,
+            mark=(float(best), f"best: {best}"),
+            told=f"Best epoch: {best}.",
+            gap=gap.label if gap else None,
+        ),
         **epoch_table(history, {best: "best"}),
     }

@@ -4,6 +4,7 @@ import base64
 import functools
 import hashlib
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import jinja2
@@ -13,10 +14,20 @@ from budwood import files
 from budwood.data.images import ImageLike
 from budwood.errors import RunError
 from budwood.report import sections, words
+from budwood.report.album import LARGE, Album, picture
 from budwood.report.calibration import describe_calibration
+from budwood.report.cells import gather_cells
+from budwood.report.confusion import count_confusions
 from budwood.report.contents import Contents, read_run
 from budwood.report.head import describe_head
+from budwood.report.mistakes import show_mistakes, show_suspects, suspect_labels
 from budwood.report.phases import describe_phases
+from budwood.report.samples import show_samples, show_views
+
+NO_PICTURES = (
+    "The photos were not at hand when this report was written, so there are no pictures: "
+    "budwood report RUN --data DATA adds them."
+)
 
 
 def write_report(folder: Path, photos: Mapping[str, ImageLike] | None = None) -> Path:
@@ -48,20 +59,45 @@ def write_report(folder: Path, photos: Mapping[str, ImageLike] | None = None) ->
 
 
 def _render(contents: Contents, photos: Mapping[str, ImageLike]) -> str:
-    template = environment().get_template("page.html.jinja")
-    return template.render(
-        summary=sections.summarize(contents),
-        head=describe_head(contents),
-        both=describe_phases(contents),
-        calibration=describe_calibration(contents),
-        confusion=sections.count_confusions(contents),
-        per_class=sections.score_classes(contents),
-        samples=sections.show_samples(contents, photos),
-        mistakes=sections.show_mistakes(contents, photos),
-        problems=sections.group_problems(contents),
-        made=sections.tell_making(contents),
-        with_pictures=bool(photos),
-        resize=contents.recipe.get("data", {}).get("resize", "crop"),
+    album = Album(photos, contents.recipe.get("data", {}).get("resize", "crop"))
+    wrong_labels = suspect_labels(contents)
+    samples, mistakes = show_samples(contents, album), show_mistakes(contents, album, wrong_labels)
+    suspects = show_suspects(contents, album, wrong_labels, mistakes)
+    cells = gather_cells(contents, album)
+    album.develop()
+    return (
+        environment()
+        .get_template("page.html.jinja")
+        .render(
+            summary=sections.summarize(contents),
+            head=describe_head(contents),
+            both=describe_phases(contents),
+            calibration=describe_calibration(contents),
+            confusion=count_confusions(contents, cells.anchors()),
+            per_class=sections.score_classes(contents, cells.class_anchors()),
+            samples=samples,
+            views=show_views(contents, album),
+            mistakes=mistakes,
+            suspects=suspects,
+            cells=cells,
+            problems=sections.group_problems(contents),
+            made=sections.tell_making(contents),
+            album=album,
+            lost=_tell_lost(contents, album),
+            no_pictures=NO_PICTURES,
+            resize=album.resize,
+        )
+    )
+
+
+def _tell_lost(contents: Contents, album: Album) -> str:
+    """That photos could not be read, if so, and how to have them; else nothing."""
+    if not album.lost:
+        return ""
+    return (
+        f"{album.lost:,} of {words.count(album.wanted, 'photo')} that this page would show could not be read: moved, "
+        "deleted or damaged since the training. All figures stand. To have the pictures, say where the photos are: "
+        f"budwood report {words.shown(contents.folder.resolve().name)} --data DATA"
     )
 
 
@@ -81,9 +117,17 @@ def environment(*folders: Path) -> jinja2.Environment:
         duration=words.duration,
         shown=words.shown,
         shorten=words.shorten,
+        sentence=_sentence,
     )
     source = Path(__file__).with_name("script.js.jinja").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(source.encode()).digest()).decode("ascii")
     # The page's policy names this hash: no other script can run, whatever a class is called.
-    found.globals.update(script=markupsafe.Markup(source), script_hash=digest)
+    found.globals.update(
+        script=markupsafe.Markup(source), script_hash=digest, view_picture=partial(picture, side=LARGE)
+    )
     return found
+
+
+def _sentence(text: str) -> str:
+    """A note, which begins small and has no full stop, as a sentence."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")

@@ -3,10 +3,15 @@
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
+from budwood.evaluation.statistics import wilson_interval
 from budwood.report import settings, words
 from budwood.report.contents import START, Contents
 from budwood.report.curves import decimals, epoch_table, learning_curves, percent
+from budwood.report.dots import Dot, dot_chart
+from budwood.report.gap import Gap, describe_gap
+from budwood.report.layers import layer_table
 
 TITLES = {START: "Before", "frozen": "Frozen backbone", "finetune": "Fine-tuning"}
 
@@ -24,6 +29,8 @@ def describe_phases(contents: Contents) -> dict[str, Any] | None:
     remarks |= {epoch: f"kept of {backbone}" if backbone else "kept" for epoch, backbone in kept.items()}
     told = words.listing([f"{epoch}" for epoch in kept])
     first, name = _start(contents)
+    notes = contents.run.get("notes", [])
+    gaps = [gap for row, gap in _gaps(contents) if row["epoch"] == max(kept)]
     return {
         "lead": _lead(contents),
         "curves": _reading(contents),
@@ -35,10 +42,13 @@ def describe_phases(contents: Contents) -> dict[str, Any] | None:
             start=(first - 0.5, name) if first else None,
             told=(f"F{name[1:]} with epoch {first}. " if first else "")
             + f"Kept {'epoch' if len(kept) == 1 else 'epochs'}: {told}.",
+            gap=gaps[0].label if gaps else None,
         ),
         **epoch_table(contents.history, remarks, with_phase=True),
-        "layers": _layer_table(contents),
-        "notes": contents.run.get("notes", []),
+        "layers": layer_table(contents),
+        "cliffs": [note for note in notes if is_cliff(note)],
+        "notes": [note for note in notes if not is_cliff(note)],
+        "dots": _dots(contents),
     }
 
 
@@ -85,9 +95,11 @@ def _reading(contents: Contents) -> list[str]:
     seen = "of the training photos, as the steps of that epoch met them (drawn views, dropout, weights still moving)"
     if contents.kept == "frozen" and contents.chosen is not None:
         seen = "of the plain training photos"
+    said = {row["epoch"]: gap.words for row, gap in _gaps(contents)}
     gap = [
         f"At epoch {row['epoch']}, {which}, {percent(row.get('accuracy'))} {seen} and "
-        f"{percent(row.get('val_accuracy'))} of the plain validation photos were classified correctly."
+        f"{percent(row.get('val_accuracy'))} of the plain validation photos were classified correctly. "
+        + said.get(row["epoch"], "")
         for row in contents.history
         if row["epoch"] in best
         for which in [f"of which {best[row['epoch']]} was kept" if best[row["epoch"]] else "which was kept"]
@@ -98,6 +110,38 @@ def _reading(contents: Contents) -> list[str]:
         varied,
         *filter(None, [settings.training_loss(contents.recipe)]),
     ]
+
+
+def _gaps(contents: Contents) -> list[tuple[dict[str, Any], Gap]]:
+    """The rows of the history that were kept, each with the gap between its train and validation accuracy."""
+    kept = contents.best_epochs(contents.kept)
+    found = [
+        (row, describe_gap(contents, row, row["phase"])) for row in contents.history if row["epoch"] in kept
+    ]
+    return [(row, gap) for row, gap in found if gap is not None]
+
+
+def is_cliff(note: str) -> bool:
+    """Whether a note of the run tells why fine-tuning began badly (`budwood.training.cliff`)."""
+    return "in the first epoch of fine-tuning" in note
+
+
+def _dots(contents: Contents) -> Markup | None:
+    """The accuracy of each phase with its interval; None where there are not two of them."""
+    split = contents.judged
+    n = contents.metrics[split]["n"]
+    dots = []
+    for name, phase in contents.phases.items():
+        if (accuracy := phase.get(f"{split}_accuracy")) is not None:
+            low, high = wilson_interval(round(accuracy * n), n)
+            took = words.duration(phase.get("seconds", 0))
+            note = f"took {took}" + (", kept" if name == contents.kept else "")
+            dots.append(Dot(TITLES.get(name, name), note, accuracy, low, high, name == contents.kept))
+    if len(dots) < 2:
+        return None
+    return dot_chart(
+        dots, x_label=f"accuracy on {words.count(n, f'{split} photo')}, 95{words.NO_BREAK}% interval"
+    )
 
 
 def _one_after_the_other(contents: Contents) -> list[str]:
@@ -147,23 +191,4 @@ def _phase_table(contents: Contents) -> dict[str, Any]:
         "titles": [TITLES.get(name, name) for name in phases],
         "kept": [name == contents.kept for name in phases],
         "figures": figures,
-    }
-
-
-def _layer_table(contents: Contents) -> dict[str, Any] | None:
-    """Every layer, bottom first, and what their sums are; None for a run that did not list them."""
-    layers = contents.layers
-    if not layers:
-        return None
-    trained = [layer for layer in layers if layer.trained]
-    aside = "" if contents.kept == "finetune" else ", in fine-tuning, which was not kept"
-    boundary = next((layer.name for layer in layers if layer.part == "trainable"), None)
-    return {
-        "title": (
-            f"Layers: {len(trained):,} of {len(layers):,} were trained{aside}, "
-            f"with {sum(layer.parameters for layer in trained):,} of "
-            f"{sum(layer.parameters for layer in layers):,} parameters"
-        ),
-        "rows": layers,
-        "boundary": boundary,
     }

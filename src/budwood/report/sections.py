@@ -1,24 +1,16 @@
 """What each section of the report says, as plain values for the template."""
 
-import random
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from budwood.data.images import ImageLike
 from budwood.evaluation.statistics import wilson_interval
 from budwood.report import words
-from budwood.report.contents import START, Contents, Prediction
-from budwood.report.pictures import heat_map, thumbnail
+from budwood.report.contents import START, Contents
 
 SPLITS = ("train", "validation", "test")
-MOST_IN_TABLE = 30
-"""Classes up to which the confusion matrix is a table; beyond, a picture."""
-MOST_STRIPS = 20
-SAMPLES = 6
-MISTAKES = 24
+MOST_IN_SIGHT = 40
+"""Classes up to which a table of them is shown whole; beyond, it scrolls."""
 LISTED = 20
 
 FIGURES = [
@@ -187,91 +179,37 @@ def _figures(contents: Contents) -> list[dict[str, Any]]:
     return rows
 
 
-def count_confusions(contents: Contents) -> dict[str, Any]:
-    """The confusion matrix as a table or a picture, and the most frequent confusions."""
-    classes, split = contents.classes, contents.judged
-    matrix = contents.metrics[split]["confusion"]
-    pairs = words.confusions(matrix)
-    as_table = len(classes) <= MOST_IN_TABLE
-    rows = [
-        {"name": name, "total": sum(row), "cells": [_cell(n, sum(row), i == j) for j, n in enumerate(row)]}
-        for i, (name, row) in enumerate(zip(classes, matrix, strict=True))
-    ]
-    return {
-        "split": split,
-        "classes": classes,
-        "rows": rows if as_table else [],
-        "picture": None if as_table else heat_map(np.asarray(matrix, dtype=np.int64)),
-        "wrong": sum(times for _, _, times, _ in pairs),
-        "total": sum(map(sum, matrix)),
-        "kinds": len(pairs),
-        "sentences": [words.confusion_words(pair, classes) for pair in pairs[:10]],
-        "pairs": []
-        if as_table
-        else [(classes[true], classes[answer], times, total) for true, answer, times, total in pairs[:25]],
-    }
+def score_classes(contents: Contents, anchors: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Precision, recall with its Wilson interval, F1 and support of each class, weakest first.
 
-
-def _cell(n: int, total: int, same: bool) -> dict[str, Any]:
-    rate = n / total if total else 0.0
-    steps = (0.0, 0.5, 0.75, 0.9) if same else (0.0, 0.05, 0.15, 0.3)
-    shade = sum(rate > step for step in steps)
-    kind = ("r" if same else "w") + str(shade) if n else "zero"
-    return {"n": n, "rate": rate, "style": kind + (" same" if same else "")}
-
-
-def score_classes(contents: Contents) -> dict[str, Any]:
-    """Precision, recall with its Wilson interval, F1 and support of each class, weakest first."""
+    Those without a photo come last, for nothing is known of them. `anchors` are the places of the classes' photos in
+    the page, by the class's name.
+    """
     scores = contents.metrics[contents.judged]
     rows = []
     for index, name in enumerate(contents.classes):
         score, total = scores["per_class"][index], sum(scores["confusion"][index])
         right = scores["confusion"][index][index]
         low, high = wilson_interval(right, total)
-        rows.append({"name": name, "right": right, "total": total, "low": low, "high": high, **score})
-    rows.sort(key=lambda row: (row["f1"], row["name"]))
-    return {"split": contents.judged, "rows": rows, "tall": len(rows) > 2 * MOST_STRIPS}
-
-
-def show_samples(contents: Contents, photos: Mapping[str, ImageLike]) -> dict[str, Any]:
-    """Photos per class and split, and a few training photos of each class (of some, where there are many)."""
-    counts: dict[str, Counter[str]] = {name: Counter() for name in contents.classes}
-    training: dict[str, list[str]] = {name: [] for name in contents.classes}
-    for photo in contents.photos:
-        if photo.label in counts:
-            counts[photo.label][photo.split] += 1
-            if photo.split == "train":
-                training[photo.label].append(photo.name)
-    chance = random.Random(contents.recipe.get("seed", 0))
-    picked = contents.classes
-    if len(picked) > MOST_STRIPS:
-        picked = [picked[i] for i in sorted(chance.sample(range(len(picked)), MOST_STRIPS))]
-    resize = contents.recipe.get("data", {}).get("resize", "crop")
-    strips = []
-    for name in picked if photos else []:
-        names = chance.sample(sorted(training[name]), min(SAMPLES, len(training[name])))
-        strips.append((name, [(file, thumbnail(photos.get(file), resize)) for file in names]))
-    splits = [split for split in SPLITS if any(row[split] for row in counts.values())]
+        anchor = (anchors or {}).get(name)
+        rows.append(
+            {
+                "name": name,
+                "right": right,
+                "total": total,
+                "low": low,
+                "high": high,
+                "anchor": anchor,
+                **score,
+            }
+        )
+    rows.sort(key=lambda row: (not row["total"], row["f1"], row["name"]))
     return {
-        "splits": splits,
-        "rows": [(name, [row[split] for split in splits], row.total()) for name, row in counts.items()],
-        "totals": [sum(row[split] for row in counts.values()) for split in splits],
-        "largest": max((row.total() for row in counts.values()), default=0) or 1,
-        "strips": strips,
-        "only_some": len(contents.classes) > MOST_STRIPS,
-        "tall": len(counts) > 2 * MOST_STRIPS,
+        "split": contents.judged,
+        "rows": rows,
+        "tall": len(rows) > MOST_IN_SIGHT,
+        "unseen": sum(not row["total"] for row in rows),
     }
-
-
-def show_mistakes(contents: Contents, photos: Mapping[str, ImageLike]) -> dict[str, Any]:
-    """The photos most confidently taken for something else."""
-    resize = contents.recipe.get("data", {}).get("resize", "crop")
-    wrong = [p for p in contents.predictions if p.split == contents.judged and p.predicted != p.true]
-    wrong.sort(key=lambda prediction: (-prediction.probability, prediction.name))
-    pictures: list[tuple[Prediction, str | None]] = [
-        (prediction, thumbnail(photos.get(prediction.name), resize)) for prediction in wrong[:MISTAKES]
-    ]
-    return {"split": contents.judged, "num_wrong": len(wrong), "pictures": pictures}
 
 
 def group_problems(contents: Contents) -> list[dict[str, Any]]:

@@ -1,0 +1,103 @@
+"""Photos of the data: how many of each class are in each split, a few of them, and how training varied them."""
+
+import random
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from budwood.data import images
+from budwood.data.augment import Renderer
+from budwood.data.images import ImageLike
+from budwood.errors import ImageError
+from budwood.recipe import Augment
+from budwood.report import settings
+from budwood.report.album import LARGE, Album
+from budwood.report.contents import Contents, Listed
+from budwood.report.pictures import jpeg
+from budwood.report.sections import MOST_IN_SIGHT, SPLITS
+
+MOST_STRIPS = 20
+SAMPLES = 6
+VARIED, VIEWS = 3, 4
+"""Photos whose drawn views are shown, and how many of each."""
+
+
+def show_samples(contents: Contents, album: Album) -> dict[str, Any]:
+    """Photos per class and split, and a few training photos of each class (of some, where there are many)."""
+    counts: dict[str, Counter[str]] = {name: Counter() for name in contents.classes}
+    training: dict[str, list[str]] = {name: [] for name in contents.classes}
+    for photo in contents.photos:
+        if photo.label in counts:
+            counts[photo.label][photo.split] += 1
+            if photo.split == "train":
+                training[photo.label].append(photo.name)
+    chance = random.Random(contents.recipe.get("seed", 0))
+    picked = contents.classes
+    if len(picked) > MOST_STRIPS:
+        picked = [picked[i] for i in sorted(chance.sample(range(len(picked)), MOST_STRIPS))]
+    strips = []
+    for name in picked if album else []:
+        names = chance.sample(sorted(training[name]), min(SAMPLES, len(training[name])))
+        strips.append((name, names))
+        for file in names:
+            album.want(file, LARGE)
+    splits = [split for split in SPLITS if any(row[split] for row in counts.values())]
+    return {
+        "splits": splits,
+        "rows": [(name, [row[split] for split in splits], row.total()) for name, row in counts.items()],
+        "totals": [sum(row[split] for row in counts.values()) for split in splits],
+        "largest": max((row.total() for row in counts.values()), default=0) or 1,
+        "strips": strips,
+        "only_some": len(contents.classes) > MOST_STRIPS,
+        "tall": len(counts) > MOST_IN_SIGHT,
+    }
+
+
+def show_views(contents: Contents, album: Album) -> dict[str, Any] | None:
+    """A few training photos and views of them that training drew; None where it drew none, or without photos.
+
+    They are rendered by what renders them in training, with the seed of the training.
+    """
+    numbers = _drawn_views(contents)
+    if not numbers or not album:
+        return None
+    augment = Augment.model_validate(contents.recipe["augment"])
+    data = contents.recipe.get("data", {})
+    renderer = Renderer(data["size"], data["resize"], augment, contents.recipe.get("seed", 0))
+    # The first ones, so that some other way of choosing samples leaves these as they are.
+    first: dict[str, Listed] = {}
+    for photo in contents.photos:
+        if photo.split == "train" and album.image(photo.name) is not None:
+            first.setdefault(photo.label, photo)
+    photos = list(first.values())[:: max(1, len(first) // VARIED)][:VARIED]
+    tasks = [(photo, number) for photo in photos for number in (0, *numbers)]
+    with ThreadPoolExecutor() as pool:
+        drawn = list(pool.map(lambda task: _draw(renderer, album.image(task[0].name), *task), tasks))
+    rows = [
+        (photo, drawn[at * (1 + len(numbers)) : (at + 1) * (1 + len(numbers))])
+        for at, photo in enumerate(photos)
+    ]
+    rows = [row for row in rows if all(row[1])]
+    if not rows:
+        return None
+    return {"rows": rows, "numbers": numbers, "words": settings.augmentation(contents.recipe["augment"])}
+
+
+def _drawn_views(contents: Contents) -> list[int]:
+    """The numbers of the views to show: none where no phase saw one."""
+    views = contents.recipe.get("augment", {}).get("views", 0)
+    if contents.chosen is not None and "finetune" not in contents.phases:
+        return []
+    if views == "per-epoch":
+        return list(range(1, VIEWS + 1))
+    return list(range(1, min(VIEWS + 1, views)))
+
+
+def _draw(renderer: Renderer, image: ImageLike | None, photo: Listed, number: int) -> str | None:
+    if image is None:
+        return None
+    try:
+        pixels = renderer.render(image, photo.sha256 or images.digest(image), number)
+    except (ImageError, OSError):
+        return None
+    return jpeg(pixels, LARGE)
