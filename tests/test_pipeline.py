@@ -25,6 +25,7 @@ FILES = {
     "split.csv",
     "check.json",
     "history.csv",
+    "layers.csv",
     "linear_path.json",
     "metrics.json",
     "predictions.csv",
@@ -69,6 +70,12 @@ def test_train__leaves_a_complete_run(session_run):
     assert metrics["phases"][0]["trainable_parameters"] == 1280 * 3 + 3
     assert len(read_csv(session_run / "history.csv")) == 1
     assert not list(session_run.rglob("*.pkl"))
+
+
+def test_train__lists_the_layers_of_which_the_head_alone_was_trained(session_run):
+    layers = read_csv(session_run / "layers.csv")
+    assert [layer["name"] for layer in layers if layer["trained"] == "1"] == ["head_logits"]
+    assert len(layers) > 100 and layers[0]["part"] == "frozen"
 
 
 def test_train__model_is_one_flat_plain_keras_model(session_run):

@@ -37,7 +37,7 @@ from budwood.training.heads import LOGITS, apply, divide_logits, head_layers, he
 from budwood.training.linear import resolve_fit
 from budwood.training.loop import DivergedError
 from budwood.training.phase import PhaseResult, train_finetune_phase, train_frozen_phase
-from budwood.training.unfreeze import LayerRow, Unfrozen, frozen_table, unfreeze
+from budwood.training.unfreeze import LayerRow, Unfrozen, frozen_table, head_table, unfreeze
 from budwood.training.validate import validate
 
 Layer = keras.layers.Layer
@@ -187,6 +187,8 @@ class Work:
         phase = self.phases[-1]["name"] if self.phases else START
         file = self.folder / "checkpoints" / f"{phase}.keras"
         model = compose(trunks, head, mirror=self.recipe.evaluate.mirror)
+        if not self.recipe.finetune.epochs:
+            write_layers(self.folder, head_table(model))
         temperature = 1.0
         if self.phases:
             artifact = make_artifact(model, self.classes, self.recipe.data.resize, self.recipe.backbone.name)

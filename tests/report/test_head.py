@@ -53,3 +53,17 @@ def test_describe_head__augmentation_in_words(make_run):
     files.write_text(run.folder / "recipe.toml", recipe.to_toml())
     lead = describe_head(read_run(run.folder))["lead"]
     assert "one of 4 views" in lead and "label smoothing" in lead
+
+
+def test_describe_head__layers_and_gap_of_a_head_alone(make_run):
+    run = make_run(finetuned=True)
+    layers = (run.folder / "layers.csv").read_bytes()
+    assert describe_head(read_run(run.folder))["layers"] is None
+    (run.folder / "layers.csv").unlink()
+    run = make_run(per_class=400)
+    assert describe_head(read_run(run.folder))["layers"] is None
+    (run.folder / "layers.csv").write_bytes(layers)
+    head = describe_head(read_run(run.folder))
+    assert head["layers"]["title"].startswith("Layers: 11 of ")
+    assert "fine-tuning" not in head["layers"]["title"]
+    assert head["reading"].startswith("Train ")

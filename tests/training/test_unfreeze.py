@@ -9,7 +9,7 @@ from budwood.backbones.registry import BACKBONES, get_backbone
 from budwood.errors import RecipeError
 from budwood.features.cut import cut, cut_points
 from budwood.recipe import Finetune
-from budwood.training.unfreeze import unfreeze
+from budwood.training.unfreeze import head_table, unfreeze
 
 SIZE = 64
 
@@ -262,3 +262,11 @@ def test_unfreeze__where_no_cut_passes_between_blocks_the_boundary_is_the_pixels
     assert set(found.layers) <= set(above)
     # The last but one takes in what the cell before it yields, and what the cell before that does.
     assert {"adjust_conv_projection_11", "adjust_conv_projection_12"} <= set(found.layers)
+
+
+def test_head_table__the_head_alone_was_trained(backbone):
+    rows = head_table(with_head(backbone.build(SIZE, "random")))
+    assert [row.name for row in rows if row.trained] == ["head_logits"]
+    assert [row.name for row in rows if row.part == "trainable"] == ["head_logits"]
+    assert rows[-2].name == "pooling" and rows[-2].part == "frozen"
+    assert len(rows) > 100 and rows[-1].parameters == 1281 * 3

@@ -87,9 +87,9 @@ class Album:
 def picture(uri: str, alt: str, side: int) -> Markup:
     """An image element."""
     text = escape(words.shown(alt))
-    return Markup('<img class="thumb" src="{}" alt="{}" width="{}" height="{}" decoding="async">').format(
-        uri, text, side, side
-    )
+    return Markup(
+        '<img class="thumb" src="{}" alt="{}" width="{}" height="{}" loading="lazy" decoding="async">'
+    ).format(uri, text, side, side)
 
 
 def gone(name: str) -> Markup:

@@ -35,8 +35,8 @@ def write_report(folder: Path, photos: Mapping[str, ImageLike] | None = None) ->
 
     Args:
         folder: a run directory with `run.json`, `recipe.toml`, `split.csv`, `check.json`, `history.csv`,
-            `metrics.json` and `predictions.csv`, `linear_path.json` after a linear fit and `layers.csv` after
-            fine-tuning.
+            `metrics.json` and `predictions.csv`, `linear_path.json` after a linear fit and, where they were
+            listed, the layers in `layers.csv`.
         photos: where the photos are, by their names in `split.csv`. One that is missing or cannot be read
             becomes a placeholder; without any, the report has no pictures.
 

@@ -9,6 +9,7 @@ import keras
 from budwood.backbones.contract import PREPROCESS, Backbone
 from budwood.errors import RecipeError, did_you_mean
 from budwood.features.cut import boundary_below, cut
+from budwood.features.frozen import BOUNDARY
 from budwood.recipe import Finetune, Unfreeze
 
 
@@ -144,6 +145,12 @@ def _in_words(asked: str | Unfreeze) -> str:
 def frozen_table(model: keras.Model) -> tuple[LayerRow, ...]:
     """Every layer of a model of which nothing is trained, bottom first."""
     return tuple(replace(row, trained=False) for row in _table(model, model.layers[-1].name))
+
+
+def head_table(model: keras.Model) -> tuple[LayerRow, ...]:
+    """Every layer of a composed model of which the head alone was trained, bottom first."""
+    rows = _table(model, BOUNDARY)
+    return tuple(replace(row, trained=row.trained and row.part == "trainable") for row in rows)
 
 
 def _table(model: keras.Model, boundary: str) -> tuple[LayerRow, ...]:

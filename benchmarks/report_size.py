@@ -1,0 +1,123 @@
+"""The report of a large run against that of a small one: how large it is, how long it takes to write and to open.
+
+    PYTHONPATH=src python -m benchmarks.report_size       a minute or two
+
+Large: 60,000 photos of 400 classes, 2,000 of them test photos. Small: 3,670 photos of 5 classes, 367 of them test
+photos, as tf_flowers has. What was predicted is made up; the pictures are those of tf_flowers, under as many names as
+it takes. Read the ratios, not the seconds.
+"""
+
+import shutil
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.against_keras import FOLDER, find_material
+from budwood import files
+from budwood.data.manifest import Photo
+from budwood.evaluation.judged import Judged, describe
+from budwood.recipe import Recipe
+from budwood.records import write_history, write_predictions, write_split
+from budwood.report.page import write_report
+from tests.browser import opened, start_browser
+
+REPEATS = 3
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a made-up run is."""
+
+    name: str
+    photos: int
+    classes: int
+    held_out: int
+    """Test photos, and as many for validation."""
+
+
+SIZES = [Size("small", 3_670, 5, 367), Size("large", 60_000, 400, 2_000)]
+
+
+def main() -> None:
+    data, _ = find_material()
+    pictures = sorted(data.glob("*/*.jpg"))
+    measured = []
+    with start_browser() as browser:
+        for size in SIZES:
+            folder = FOLDER / f"report-{size.name}"
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            names = make_run(folder, size)
+            photos = {name: pictures[place % len(pictures)] for place, name in enumerate(names)}
+            writing, opening = [], []
+            for _ in range(REPEATS):
+                start = time.perf_counter()
+                path = write_report(folder, photos)
+                writing.append(time.perf_counter() - start)
+                opening.append(time_to_load(browser, path))
+            megabytes = path.stat().st_size / 1e6
+            measured.append((statistics.median(writing), statistics.median(opening), megabytes))
+            print(
+                f"{size.name}: {size.photos:,} photos, {size.classes} classes, {size.held_out:,} test photos: "
+                f"{megabytes:.1f} MB, written in {measured[-1][0]:.2f} s, loaded in {measured[-1][1]:.2f} s"
+            )
+    small, large = measured
+    ratios = [big / little for big, little in zip(large, small, strict=True)]
+    print(
+        "large / small: written in {:.1f} times, loaded in {:.1f} times, {:.1f} times the size".format(
+            *ratios
+        )
+    )
+
+
+def time_to_load(browser, path: Path) -> float:
+    """Seconds until Chromium fires `load`."""
+    with opened(browser, path) as found:
+        return found.page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd") / 1000
+
+
+def make_run(folder: Path, size: Size) -> list[str]:
+    """Writes the files of a run whose predictions are made up; returns the names of its photos."""
+    rng = np.random.default_rng(0)
+    classes = tuple(f"species {number:03}" for number in range(size.classes))
+    truth = rng.permutation(np.arange(size.photos) % size.classes)
+    splits = ["validation"] * size.held_out + ["test"] * size.held_out
+    splits += ["train"] * (size.photos - len(splits))
+    photos = [
+        Photo(b"", f"{classes[label]}/image_{place:06}.jpg", classes[label], split, f"{place:064x}", 320, 240)
+        for place, (label, split) in enumerate(zip(truth, splits, strict=True))
+    ]
+    logits = rng.normal(0, 1.5, (2 * size.held_out, size.classes))
+    logits[np.arange(len(logits)), truth[: len(logits)]] += 2.5 + np.log(size.classes) / 2
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    recipe = Recipe.from_dict({"data": {"size": 224}, "evaluate": {"resamples": 100}})
+    parts = {"validation": slice(0, size.held_out), "test": slice(size.held_out, None)}
+    judged = Judged({name: probabilities[part] for name, part in parts.items()}, 1.0)
+    labels = {name: truth[: len(logits)][part] for name, part in parts.items()}
+    phases = [{"name": "frozen", "seconds": 60.0, "epochs": 1, "best_epoch": 1, "trainable_parameters": 0}]
+    write_records(folder, classes, photos, probabilities)
+    found = describe(classes, labels, {"frozen": judged}, phases, "frozen", recipe)
+    files.write_json(folder / "metrics.json", found)
+    files.write_text(folder / "recipe.toml", recipe.to_toml())
+    return [photo.name for photo in photos]
+
+
+def write_records(
+    folder: Path, classes: Sequence[str], photos: Sequence[Photo], probabilities: np.ndarray
+) -> None:
+    write_split(folder, photos)
+    write_predictions(folder, classes, photos[: len(probabilities)], probabilities)
+    row = {"phase": "frozen", "epoch": 1, "loss": 0.1, "accuracy": 0.99, "val_loss": 0.4, "val_accuracy": 0.9}
+    write_history(folder, [row])
+    files.write_json(folder / "linear_path.json", {"chosen": 0.01, "path": []})
+    files.write_json(folder / "check.json", {"problems": [], "found": len(photos), "kept": len(photos)})
+    stages = [{"name": "features", "seconds": 60.0}]
+    files.write_json(folder / "run.json", {"command": "made up", "stages": stages, "state": "complete"})
+
+
+if __name__ == "__main__":
+    main()
