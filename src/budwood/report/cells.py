@@ -87,9 +87,12 @@ def gather_cells(contents: Contents, album: Album, budget: int = BUDGET) -> Cell
     order = sorted(found, key=lambda cell: (cell[0] == cell[1], -len(found[cell]), cell))
     wants = [min(len(found[cell]), RIGHT) if cell[0] == cell[1] else len(found[cell]) for cell in order]
     given = dict(zip(order, share_out(wants, budget), strict=True))
+    by_true: dict[int, list[tuple[int, int]]] = {}
+    for key in order:
+        by_true.setdefault(key[0], []).append(key)
     by_class = []
     for index, name in enumerate(contents.classes):
-        own = [cell for cell in order if cell[0] == index]
+        own = by_true.get(index, [])
         cells = [Cell(*cell, _sorted(found[cell], cell[0] == cell[1]), given[cell]) for cell in own]
         if shown := [cell for cell in cells if cell.num_shown]:
             total, right = sum(len(found[cell]) for cell in own), len(found.get((index, index), []))
