@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -122,6 +124,16 @@ def test_save__comes_back_with_the_same_distances(reference, tmp_path):
         before, after = reference.distance(pictures, method), again.distance(pictures, method)
         assert np.argsort(before).tolist() == np.argsort(after).tolist()
         np.testing.assert_allclose(after, before, rtol=0.02, atol=1e-3)
+
+
+def test_save__keeps_names_and_thumbnails(reference, tmp_path):
+    names = tuple(f"caf\udce9/{number}.jpg" for number in range(len(reference.learned)))
+    thumbnails = tuple(b"\xff\xd8" * (number % 3) for number in range(len(reference.learned)))
+    replace(reference, names=names, thumbnails=thumbnails).save(tmp_path / "reference.npz")
+    again = Reference.load(tmp_path / "reference.npz")
+    assert (again.names, again.thumbnails) == (names, thumbnails)
+    places, similarities = again.nearest(again.learned[:2] * 7, 3)
+    assert places[:, 0].tolist() == [0, 1] and similarities[:, 0] == pytest.approx(1, abs=1e-3)
 
 
 @pytest.mark.parametrize("damage", ["cut", "text", "absent", "flipped"])

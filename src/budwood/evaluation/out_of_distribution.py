@@ -213,10 +213,11 @@ def tell(known: Float[np.ndarray, "n"], strangers: Float[np.ndarray, "m"], thres
 
 
 def _read_pictures(arrays: Mapping[str, np.ndarray]) -> tuple[tuple[str, ...], tuple[bytes, ...]]:
-    ends = np.cumsum(arrays["thumbnail_bytes"]).tolist()
+    sizes = arrays["thumbnail_bytes"]
+    ends = np.cumsum(sizes)
     joined = arrays["thumbnails"].tobytes()
     names = tuple(json.loads(arrays["names"].tobytes()))
-    return names, tuple(joined[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True))
+    return names, tuple(joined[start:end] for start, end in zip(ends - sizes, ends, strict=True))
 
 
 def _unit(features: Float[np.ndarray, "n features"]) -> Float[np.ndarray, "n features"]:
