@@ -395,15 +395,10 @@ class Run:
     def write_report(self, data: str | os.PathLike | None = None) -> Path:
         """Writes report.html again, with the pictures that `data` holds, recognised by name and content.
 
-        Raises DataError when `data` holds none of them, and RunError when a report with pictures would be
-        replaced by one without.
+        Of photos that are not there the thumbnails of the report that is there are kept. Raises DataError when `data`
+        holds none of the run's photos.
         """
         if data is None:
-            report = self.folder / "report.html"
-            if report.is_file() and b"data:image/jpeg" in report.read_bytes():
-                raise RunError(
-                    f"{report} has pictures, which would be lost. Say where the photos are: --data DATA"
-                )
             return write_report(self.folder)
         known = {row["name"]: row["sha256"] for row in self.splits}
         photos = {

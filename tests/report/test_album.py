@@ -1,6 +1,6 @@
 import numpy as np
 
-from budwood.report.album import LARGE, SMALL, Album
+from budwood.report.album import LARGE, SMALL, Album, read_pictures
 
 PIXELS = np.full((40, 60, 3), 90, np.uint8)
 
@@ -10,7 +10,7 @@ def test_album__a_photo_in_one_place_is_an_image():
     album.want("a.jpg")
     album.develop()
     shown = album.show("a.jpg", 'photo "a"')
-    assert shown.startswith('<img class="thumb" src="data:image/jpeg;base64,')
+    assert shown.startswith('<img class="thumb" data-photo="a.jpg" src="data:image/jpeg;base64,')
     assert 'alt="photo &#34;a&#34;"' in shown and f'width="{SMALL}"' in shown
     assert album.lost == 0
 
@@ -41,3 +41,20 @@ def test_album__without_photos_is_false_and_decodes_nothing():
     album.want("a.jpg")
     album.develop()
     assert not album and album.lost == 0
+
+
+def test_read_pictures__gives_back_what_was_shown(tmp_path):
+    names = ["a.jpg", 'b "<&>".jpg']
+    album = Album(dict.fromkeys(names, PIXELS))
+    for name in (*names, names[1]):
+        album.want(name)
+    album.develop()
+    report = tmp_path / "report.html"
+    report.write_text("".join(album.show(name, "words") for name in (*names, names[1])), encoding="utf-8")
+    kept = read_pictures(report)
+    assert list(kept) == names and all(uri.startswith("data:image/jpeg;base64,/9j") for uri in kept.values())
+    again = Album({}, kept=kept)
+    again.want(names[1])
+    again.develop()
+    assert again and again.lost == 0 and kept[names[1]] in again.show(names[1], "words")
+    assert read_pictures(tmp_path / "none.html") == {}

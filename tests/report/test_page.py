@@ -144,12 +144,30 @@ def test_write_report__missing_and_unreadable_photos_become_placeholders(make_ru
     lost = dict.fromkeys(run.photos, b"this is no picture")
     lost.update(dict.fromkeys(list(lost)[::2], run.folder / "gone.jpg"))
     for photos in (lost, {"another.jpg": b""}):
+        (run.folder / "report.html").unlink()
         page = Page(write_report(run.folder, photos))
         assert page.all("img") == []
         assert len(page.of_class("gone")) == whole
         assert all("picture not available" in gone["aria-label"] for gone in page.of_class("gone"))
         assert "could not be read: moved, deleted or damaged" in page.text
         assert "budwood report run --data DATA" in page.text
+
+
+def test_write_report__keeps_the_thumbnails_of_photos_that_are_gone(make_run):
+    run = make_run(per_class=100)
+    first = Page(write_report(run.folder, run.photos))
+    some = {name: photo for name, photo in run.photos.items() if name.startswith("roses")}
+    for photos in (some, None):
+        again = Page(write_report(run.folder, photos))
+        assert again.all("img") == first.all("img") and again.all("image") == first.all("image")
+        assert "could not be read" not in again.text
+    # One that the earlier report did not have is a placeholder.
+    html = (run.folder / "report.html").read_text(encoding="utf-8")
+    gone = next(a["data-photo"] for a in first.all("img") if a.get("data-photo"))
+    files.write_text(run.folder / "report.html", html.replace(f'data-photo="{gone}"', ""))
+    page = Page(write_report(run.folder))
+    assert [a["aria-label"] for a in page.of_class("gone")] == [f"picture not available: {gone}"]
+    assert "1 of " in page.text and "could not be read: moved, deleted or damaged" in page.text
 
 
 @pytest.mark.parametrize("photos", [None, {}])

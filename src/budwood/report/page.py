@@ -14,7 +14,7 @@ from budwood import files
 from budwood.data.images import ImageLike
 from budwood.errors import RunError
 from budwood.report import sections, words
-from budwood.report.album import LARGE, Album, picture
+from budwood.report.album import LARGE, Album, picture, read_pictures
 from budwood.report.calibration import describe_calibration
 from budwood.report.cells import gather_cells
 from budwood.report.confusion import count_confusions
@@ -37,8 +37,9 @@ def write_report(folder: Path, photos: Mapping[str, ImageLike] | None = None) ->
         folder: a run directory with `run.json`, `recipe.toml`, `split.csv`, `check.json`, `history.csv`,
             `metrics.json` and `predictions.csv`, `linear_path.json` after a linear fit and, where they were
             listed, the layers in `layers.csv`.
-        photos: where the photos are, by their names in `split.csv`. One that is missing or cannot be read
-            becomes a placeholder; without any, the report has no pictures.
+        photos: where the photos are, by their names in `split.csv`. Of one that is missing or cannot be read the
+            thumbnail of the report that is there is kept, and else a placeholder stands in its place; without
+            photos and without an earlier report there are no pictures.
 
     Returns:
         The path of the report: one self-contained HTML file.
@@ -59,7 +60,8 @@ def write_report(folder: Path, photos: Mapping[str, ImageLike] | None = None) ->
 
 
 def _render(contents: Contents, photos: Mapping[str, ImageLike]) -> str:
-    album = Album(photos, contents.recipe.get("data", {}).get("resize", "crop"))
+    kept = read_pictures(contents.folder / "report.html")
+    album = Album(photos, contents.recipe.get("data", {}).get("resize", "crop"), kept)
     wrong_labels = suspect_labels(contents)
     samples, mistakes = show_samples(contents, album), show_mistakes(contents, album, wrong_labels)
     suspects = show_suspects(contents, album, wrong_labels, mistakes)
