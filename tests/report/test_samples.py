@@ -10,6 +10,7 @@ from budwood.data.augment import Renderer
 from budwood.recipe import Augment, Recipe
 from budwood.report.album import LARGE, Album
 from budwood.report.contents import read_run
+from budwood.report.page import write_report
 from budwood.report.pictures import jpeg
 from budwood.report.samples import show_samples, show_views
 
@@ -42,7 +43,8 @@ def test_show_views__are_those_of_the_renderer_of_training(make_run, views, numb
     assert len(found["rows"]) == 3 and len({photo.label for photo, _ in found["rows"]}) == 3
     recipe = Recipe.load(run.folder / "recipe.toml")
     renderer = Renderer(recipe.data.size, recipe.data.resize, recipe.augment, recipe.seed)
-    for photo, uris in found["rows"]:
+    for photo, shown in found["rows"]:
+        uris = [uri for uri, _ in shown]
         assert photo.split == "train"
         image = run.photos[photo.name]
         drawn = [jpeg(renderer.render(image, photo.sha256, number), LARGE) for number in (0, *numbers)]
@@ -71,3 +73,10 @@ def test_show_views__without_photos_or_with_broken_ones(make_run):
     some = {name: image if name.startswith("roses") else b"" for name, image in run.photos.items()}
     assert all(photo.label == "roses" for photo, _ in show_views(contents, Album(some))["rows"])
     assert isinstance(some["roses/0000.jpg"], np.ndarray)
+
+
+def test_show_views__those_of_an_earlier_report_are_kept(make_run):
+    run = make_run(fit="gradient", finetuned=True)
+    first = write_report(run.folder, run.photos).read_text(encoding="utf-8")
+    assert "What training saw of them" in first
+    assert write_report(run.folder).read_text(encoding="utf-8") == first

@@ -53,6 +53,10 @@ class Album:
         """Where a photo is."""
         return self._photos.get(name)
 
+    def earlier(self, name: str) -> str | None:
+        """What an earlier report showed under a name."""
+        return self._kept.get(name)
+
     def want(self, name: str, side: int = SMALL) -> None:
         """Asks for a photo, once for each place that will show it; the largest side that was asked for is made."""
         self._sides[name] = max(side, self._sides.get(name, 0))

@@ -7,7 +7,6 @@ from typing import Any
 
 from budwood.data import images
 from budwood.data.augment import Renderer
-from budwood.data.images import ImageLike
 from budwood.errors import ImageError
 from budwood.recipe import Augment
 from budwood.report import settings
@@ -67,17 +66,17 @@ def show_views(contents: Contents, album: Album) -> dict[str, Any] | None:
     # The first ones, so that some other way of choosing samples leaves these as they are.
     first: dict[str, Listed] = {}
     for photo in contents.photos:
-        if photo.split == "train" and album.image(photo.name) is not None:
+        at_hand = album.image(photo.name) is not None or album.earlier(_view_name(photo, numbers[0]))
+        if photo.split == "train" and at_hand:
             first.setdefault(photo.label, photo)
     photos = list(first.values())[:: max(1, len(first) // VARIED)][:VARIED]
     tasks = [(photo, number) for photo in photos for number in (0, *numbers)]
     with ThreadPoolExecutor() as pool:
-        drawn = list(pool.map(lambda task: _draw(renderer, album.image(task[0].name), *task), tasks))
+        drawn = iter(list(pool.map(lambda task: _draw(renderer, album, *task), tasks)))
     rows = [
-        (photo, drawn[at * (1 + len(numbers)) : (at + 1) * (1 + len(numbers))])
-        for at, photo in enumerate(photos)
+        (photo, [(next(drawn), _view_name(photo, number)) for number in (0, *numbers)]) for photo in photos
     ]
-    rows = [row for row in rows if all(row[1])]
+    rows = [row for row in rows if all(uri for uri, _ in row[1])]
     if not rows:
         return None
     return {"rows": rows, "numbers": numbers, "words": settings.augmentation(contents.recipe["augment"])}
@@ -93,11 +92,17 @@ def _drawn_views(contents: Contents) -> list[int]:
     return list(range(1, min(VIEWS + 1, views)))
 
 
-def _draw(renderer: Renderer, image: ImageLike | None, photo: Listed, number: int) -> str | None:
+def _view_name(photo: Listed, number: int) -> str:
+    """Under which a view is found again in a report that is written anew."""
+    return f"{photo.name} view {number}"
+
+
+def _draw(renderer: Renderer, album: Album, photo: Listed, number: int) -> str | None:
+    image, earlier = album.image(photo.name), album.earlier(_view_name(photo, number))
     if image is None:
-        return None
+        return earlier
     try:
         pixels = renderer.render(image, photo.sha256 or images.digest(image), number)
     except (ImageError, OSError):
-        return None
+        return earlier
     return jpeg(pixels, LARGE)
