@@ -9,7 +9,7 @@ import budwood
 
 HOUSE = Path(budwood.__file__).parent
 FLOORS = [
-    {"__init__", "errors", "cache", "progress", "files"},
+    {"__init__", "errors", "cache", "progress", "live", "files"},
     {"recipe", "remarks"},
     {"data"},
     {"backbones"},
@@ -20,7 +20,7 @@ FLOORS = [
     {"teacher"},
     {"work"},
     {"pipeline", "estimator", "compare"},
-    {"plan", "doctor", "terminal", "studies", "tracking"},
+    {"plan", "doctor", "show", "terminal", "studies", "tracking"},
     {"cli"},
 ]
 

@@ -8,6 +8,7 @@
 
 import importlib
 import os
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 # TensorFlow takes oneDNN's kernels by itself on processors with AVX-512; on those with AVX2 alone they make a gradient
@@ -57,7 +58,10 @@ if TYPE_CHECKING:
 def __getattr__(name: str):
     if name not in _HOMES:
         raise AttributeError(f"module 'budwood' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
+    from budwood.live import hushed, in_notebook
+
+    with hushed() if in_notebook() else nullcontext():
+        value = getattr(importlib.import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
 

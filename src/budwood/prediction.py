@@ -6,7 +6,7 @@ from typing import Any
 from budwood.report.words import shown
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Prediction:
     """What a run says of one picture."""
 
@@ -24,6 +24,14 @@ class Prediction:
     """From the training photos (`evaluation.out_of_distribution`); None for a run that does not know."""
     foreign: bool = False
     """Too far from them to be one of the classes: "none of these"."""
+
+    def __repr__(self) -> str:
+        """Short, so that a list of them can be read.
+
+        >>> [Prediction("a.jpg", "tulips", 0.93, {"tulips": 0.93, "roses": 0.07})]
+        [Prediction('a.jpg', tulips 93.0%  roses 7.0%)]
+        """
+        return f"Prediction({self.name!r}, {self.in_words(3) if self.error is None else shown(self.error)})"
 
     def top(self, k: int) -> list[tuple[str, float]]:
         """The k most probable classes with their probabilities, the most probable first."""

@@ -1,5 +1,7 @@
 """How a long piece of work tells what it is doing: bars in a terminal, plain lines elsewhere, or nothing.
 
+In a notebook it is one live display: `live.py`.
+
 Every long function takes `progress` and opens a stage in it:
 
 >>> with SILENT.stage("features", total=3) as stage:
@@ -50,27 +52,23 @@ class Silent:
 SILENT = Silent()
 
 
-class _PlainStage:
-    """Prints a line at most every ten seconds, so that a log file stays readable."""
+class Counted:
+    """A stage's steps so far, and what they say of its rate and the time left."""
 
-    interval = 10.0
-
-    def __init__(self, name: str, total: int | None, unit: str, stream: Any):
-        self.name, self.total, self.unit, self.stream = name, total, unit, stream
+    def __init__(self, name: str, total: int | None, unit: str):
+        self.name, self.total, self.unit = name, total, unit
         self.done = self.first = 0
-        self.started = self.printed = time.monotonic()
+        self.started = time.monotonic()
 
-    def advance(self, steps: int = 1) -> None:
-        now = time.monotonic()
+    def count(self, steps: int, now: float) -> None:
         if not self.done:
             # What went before the first step, such as starting an engine, says nothing of the rate.
             self.started_stepping, self.first = now, steps
         self.done += steps
-        if now - self.printed >= self.interval and self.done > self.first:
-            self.printed = now
-            print(self._line(now), file=self.stream, flush=True)
 
-    def _line(self, now: float) -> str:
+    def under_way(self, now: float) -> str:
+        if not self.done:
+            return self.name
         rate = (self.done - self.first) / max(now - self.started_stepping, 1e-9)
         text = f"{self.name}: {self.done}"
         if self.total is not None:
@@ -80,16 +78,34 @@ class _PlainStage:
             text += f" {self.unit}, {rate:.0f}/s"
         return text
 
+    def ended(self, now: float) -> str:
+        text = f"{self.name}: done in {now - self.started:.1f} s"
+        return text + f" ({self.done} {self.unit})" if self.done else text
+
+
+class _PlainStage(Counted):
+    """Prints a line at most every ten seconds, so that a log file stays readable."""
+
+    interval = 10.0
+
+    def __init__(self, name: str, total: int | None, unit: str, stream: Any):
+        super().__init__(name, total, unit)
+        self.stream = stream
+        self.printed = self.started
+
+    def advance(self, steps: int = 1) -> None:
+        now = time.monotonic()
+        self.count(steps, now)
+        if now - self.printed >= self.interval and self.done > self.first:
+            self.printed = now
+            print(self.under_way(now), file=self.stream, flush=True)
+
     def finish(self) -> None:
-        seconds = time.monotonic() - self.started
-        text = f"{self.name}: done in {seconds:.1f} s"
-        if self.done:
-            text += f" ({self.done} {self.unit})"
-        print(text, file=self.stream, flush=True)
+        print(self.ended(time.monotonic()), file=self.stream, flush=True)
 
 
 class Plain:
-    """One line when a stage ends and one every ten seconds: for logs, pipes and notebooks."""
+    """One line when a stage ends and one every ten seconds: for logs and pipes."""
 
     def __init__(self, stream: Any = None):
         self.stream = stream or sys.stderr
@@ -149,7 +165,12 @@ class Bars:
 
 
 def choose_progress(quiet: bool = False) -> Progress:
-    """Silent when asked, bars in a terminal, plain lines elsewhere."""
+    """Silent when asked, a live display in a notebook, bars in a terminal, plain lines elsewhere."""
     if quiet:
         return SILENT
+    # Here, for it needs what stands above.
+    from budwood.live import Live, in_notebook
+
+    if in_notebook():
+        return Live()
     return Bars() if sys.stderr.isatty() else Plain()

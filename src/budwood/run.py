@@ -31,6 +31,7 @@ from budwood.progress import SILENT, Progress
 from budwood.recipe import Head, Recipe
 from budwood.records import read_history
 from budwood.report.contents import read_predictions
+from budwood.report.notebook import show_run
 from budwood.report.page import write_report
 from budwood.report.words import verdict
 from budwood.training.checkpoints import apply_weights, kept_epochs
@@ -70,6 +71,10 @@ class Run:
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows of a run: `budwood.report.notebook`."""
+        return show_run(self.folder).html
+
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """The content of metrics.json."""
@@ -97,6 +102,16 @@ class Run:
                 f"{file} is not the file that was written: it is damaged or changed. Copy the run again"
             )
         return read_csv(file)
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """The rows of history.csv, one for each epoch of every phase (a linear fit has one): phase, epoch, loss,
+        accuracy, val_loss, val_accuracy and what else was tracked.
+
+        >>> [row["val_accuracy"] for row in run.history]                  # doctest: +SKIP
+        [0.875, 0.903, 0.914]
+        """
+        return read_history(self.folder)
 
     @property
     def classes(self) -> list[str]:

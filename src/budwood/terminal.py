@@ -9,6 +9,7 @@ from contextlib import suppress
 import typer
 
 from budwood.errors import BudwoodError
+from budwood.live import hushed
 from budwood.report.words import shown
 
 
@@ -34,18 +35,10 @@ def run_command(app: typer.Typer) -> None:
 
 
 def load_keras() -> None:
-    """TensorFlow writes to the terminal while it is loaded, whatever its level of logging says: not to ours."""
-    sys.stderr.flush()
-    terminal, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        # Whoever needs it says so, where it cannot be imported.
-        with suppress(ImportError):
-            import keras  # noqa: F401
-    finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)
-        os.close(nowhere)
+    """Loads Keras without what TensorFlow writes to the terminal meanwhile."""
+    # Whoever needs it says so, where it cannot be imported.
+    with hushed(), suppress(ImportError):
+        import keras  # noqa: F401
 
 
 def _run(app: typer.Typer, arguments: list[str]) -> int:

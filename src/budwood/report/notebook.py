@@ -1,0 +1,162 @@
+"""What a run, curves or a comparison look like as the last line of a notebook's cell: HTML that stands on any paper."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from budwood.report import sections, words
+from budwood.report.contents import Layer, read_run
+from budwood.report.curves import learning_curves
+from budwood.report.page import environment
+from budwood.report.phases import describe_phases
+from budwood.report.pictures import heat_map
+
+MOST_IN_TABLE = 12
+"""Classes up to which the confusion matrix is a table; beyond, a picture beside the weakest classes."""
+WEAKEST = 8
+NOTES = 4
+
+
+class Shown:
+    """Something to look at: HTML in a notebook, text elsewhere."""
+
+    def __init__(self, html: str, text: str):
+        # A lone surrogate, from a file name that is not UTF-8, cannot be sent to a notebook.
+        self.html, self.text = (
+            part.encode("utf-8", "backslashreplace").decode("utf-8") for part in (html, text)
+        )
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+
+def show_run(folder: Path) -> Shown:
+    """A run: the verdict, both phases, what is confused with what, and where the report is.
+
+    Raises RunError where one of the run's files is missing or damaged.
+    """
+    contents = read_run(folder)
+    matrix = contents.metrics[contents.judged]["confusion"]
+    both = describe_phases(contents)
+    large = len(contents.classes) > MOST_IN_TABLE
+    html = _render(
+        "run",
+        folder=folder,
+        report=folder / "report.html",
+        summary=sections.summarize(contents),
+        warning=words.remarks(contents.metrics[contents.judged], contents.judged, contents.classes)[0]
+        if not contents.has_test
+        else "",
+        phases=both and both["phases"],
+        confusion=sections.count_confusions(contents),
+        heat_map=heat_map(np.asarray(matrix, dtype=np.int64)) if large else None,
+        weakest=sections.score_classes(contents)["rows"][:WEAKEST] if large else [],
+        notes=contents.run.get("notes", [])[:NOTES],
+        more_notes=max(0, len(contents.run.get("notes", [])) - NOTES),
+    )
+    return Shown(html, words.verdict(contents.metrics[contents.judged], contents.judged))
+
+
+def show_curves(folders: Sequence[Path]) -> Shown:
+    """Loss and accuracy of train and validation against the epoch, a line where fine-tuning starts; a row for each run.
+
+    Raises RunError where one of a run's files is missing or damaged.
+    """
+    rows, text = [], []
+    for folder in folders:
+        contents = read_run(folder)
+        both = describe_phases(contents)
+        charts = both["charts"] if both else learning_curves(contents.history, told="")
+        rows.append((folder.resolve().name, charts))
+        text += [folder.resolve().name, *(f"  {_epoch(row)}" for row in contents.history)]
+    return Shown(_render("curves", rows=rows), "\n".join(text))
+
+
+def show_layers(layers: Sequence[Layer], most: int) -> Shown:
+    """A model's layers, the top one first, and whether fine-tuning trained them; of more than `most` the topmost."""
+    trained = sum(layer.trained for layer in layers)
+    lead = f"{trained:,} of {len(layers):,} layers were trained"
+    top = list(reversed(layers))[:most]
+    text = [
+        f"{'*' if layer.trained else ' '} {layer.name:<32} {layer.kind:<24} {layer.parameters:>10,}"
+        for layer in top
+    ]
+    html = _render("layers", lead=lead, layers=top, more=len(layers) - len(top))
+    return Shown(html, "\n".join([f"{lead} (*), the top one first", *text]))
+
+
+def show_data(
+    lead: str, classes: Mapping[str, Mapping[str, int]], problems: Sequence[tuple[str, str, str]]
+) -> Shown:
+    """Photos of each class, in the parts that the data bring, and problems, as (path, kind, detail)."""
+    parts = list(dict.fromkeys(part for counts in classes.values() for part in counts))
+    kinds: dict[str, list[tuple[str, str, str]]] = {}
+    for problem in problems:
+        kinds.setdefault(problem[1].replace("_", " "), []).append(problem)
+    largest = max((sum(counts.values()) for counts in classes.values()), default=0) or 1
+    html = _render("data", lead=lead, parts=parts, classes=classes, kinds=kinds, largest=largest)
+    told = [f"{words.shown(label)}: {sum(counts.values()):,}" for label, counts in classes.items()]
+    return Shown(
+        html,
+        "\n".join([lead, *told, *(words.shown(f"{kind}: {path}: {why}") for path, kind, why in problems)]),
+    )
+
+
+def show_comparison(comparison: Mapping[str, Any], text: str) -> Shown:
+    """Runs side by side, the accuracy of each with its interval as a bar, and what is known of every pair.
+
+    `comparison` is what `budwood.compare.compare` gives, `text` the same in words.
+    """
+    low = min(run["interval"][0] for run in comparison["runs"])
+    high = max(run["interval"][1] for run in comparison["runs"])
+    margin = 0.1 * (high - low) or 0.01
+    low, high = max(0.0, low - margin), min(1.0, high + margin)
+
+    def place(share: float) -> float:
+        return 100 * (share - low) / (high - low)
+
+    bars = [
+        {
+            "left": place(run["interval"][0]),
+            "width": place(run["interval"][1]) - place(run["interval"][0]),
+            "value": place(run["accuracy"]),
+        }
+        for run in comparison["runs"]
+    ]
+    return Shown(_render("comparison", comparison=comparison, bars=bars, low=low, high=high), text)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A picture with what is said of it."""
+
+    uri: str | None
+    """As `pictures.thumbnail` gives it; None for one that cannot be read."""
+    caption: str
+    note: str = ""
+    right: bool | None = None
+    """Whether a prediction is right; None where that is not known."""
+
+
+def show_pictures(tiles: Sequence[Tile]) -> Shown:
+    """Pictures side by side, each with its words below."""
+    text = "\n".join(words.shown("  ".join(filter(None, (tile.caption, tile.note)))) for tile in tiles)
+    return Shown(_render("pictures", tiles=tiles), text)
+
+
+def _epoch(row: Mapping[str, Any]) -> str:
+    figures = [
+        f"{key} {value:.4g}" for key, value in row.items() if key not in ("phase", "backbone", "epoch")
+    ]
+    return f"{row['phase']} epoch {row['epoch']}: {', '.join(figures)}"
+
+
+def _render(part: str, **values: Any) -> str:
+    parts: Any = environment().get_template("notebook.html.jinja").module
+    return str(parts.page(getattr(parts, part)(**values)))

@@ -1,0 +1,192 @@
+"""Things to look at in a notebook: each function gives an object that shows itself as the last line of a cell.
+
+>>> from budwood import show
+>>> show.samples("photos")                                                # doctest: +SKIP
+>>> show.curves(budwood.load("runs/first"))                               # doctest: +SKIP
+
+Outside a notebook the same objects print as text. What can be asked of a run without looking is in `Run`.
+"""
+
+import os
+import random
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from budwood.compare import as_text
+from budwood.compare import compare as compare_runs
+from budwood.data.augment import Renderer
+from budwood.data.check import check as check_photos
+from budwood.data.images import digest
+from budwood.data.inputs import expand
+from budwood.data.manifest import Photo
+from budwood.data.sources import read_source
+from budwood.errors import ImageError, RecipeError, RunError
+from budwood.progress import choose_progress
+from budwood.recipe import Recipe
+from budwood.report.contents import read_run
+from budwood.report.notebook import (
+    Shown,
+    Tile,
+    show_comparison,
+    show_curves,
+    show_data,
+    show_layers,
+    show_pictures,
+)
+from budwood.report.pictures import THUMBNAIL, thumbnail
+from budwood.report.words import count
+
+if TYPE_CHECKING:
+    from budwood.run import Run
+
+__all__ = ["check", "compare", "curves", "layers", "predictions", "samples", "views"]
+
+
+def check(data: str | os.PathLike) -> Shown:
+    """What a folder holds: photos of each class, and what is wrong with them, as `budwood check` finds it."""
+    progress = choose_progress()
+    found = check_photos(read_source(data, progress=progress), for_training=False, progress=progress)
+    classes: dict[str, dict[str, int]] = {label: {} for label in found.classes}
+    parts = [part for part in ("train", "validation", "test", None) if _has(found.photos, part)]
+    for label in classes:
+        classes[label] = {part or "photos": 0 for part in parts}
+    for photo in found.photos:
+        classes[photo.label][photo.split or "photos"] += 1
+    lead = (
+        f"{count(found.num_found, 'photo')}, {len(found.photos):,} usable, "
+        f"{count(len(found.classes), 'class', 'classes')}, {count(len(found.problems), 'problem')}"
+    )
+    return show_data(
+        lead, classes, [(problem.path, problem.kind, problem.detail) for problem in found.problems]
+    )
+
+
+def samples(data: str | os.PathLike, number: int = 12, *, seed: int = 0, resize: str = "crop") -> Shown:
+    """Photos of a folder with their labels, drawn at random; every class once before any comes twice.
+
+    Args:
+        data: a folder of labelled photos, or `tfds:NAME`.
+        number: how many, 1 or more.
+        seed: other photos.
+        resize: how a photo becomes a square: "crop", "stretch" or "pad".
+    """
+    photos = _draw(_photos(data), number, seed)
+    return show_pictures([Tile(thumbnail(photo.image, resize), photo.label) for photo in photos])
+
+
+def views(
+    data: str | os.PathLike,
+    recipe: str | os.PathLike | Recipe = "auto",
+    *,
+    settings: Iterable[str] = (),
+    number: int = 9,
+    seed: int = 0,
+) -> Shown:
+    """What a recipe's augmentation does: one photo plain, then as the training sees it.
+
+    Args:
+        data: a folder of labelled photos, or `tfds:NAME`; of it one photo is drawn by `seed`.
+        recipe, settings: as `budwood.train` takes them.
+        number: how many views are drawn, 1 or more.
+        seed: another photo.
+
+    Raises RecipeError where the recipe draws no views.
+    """
+    given = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
+    asked = given.with_settings(settings)
+    if not asked.augment.views:
+        raise RecipeError(
+            "the recipe draws no views (augment.views = 0). Give one that does, or settings such as "
+            '["augment.views=per-epoch", "augment.horizontal_flip=true"]'
+        )
+    photo = _draw(_photos(data), 1, seed)[0]
+    renderer = Renderer(THUMBNAIL, asked.data.resize, asked.augment, asked.seed)
+    tiles = []
+    for view in range(number + 1):
+        try:
+            pixels = renderer.render(photo.image, digest(photo.image), view)
+        except (ImageError, OSError):
+            pixels = None
+        tiles.append(Tile(thumbnail(pixels), photo.label if view == 0 else f"view {view}"))
+    return show_pictures(tiles)
+
+
+def curves(*runs: "Run | str | os.PathLike") -> Shown:
+    """Loss and accuracy against the epoch, with a dashed line where fine-tuning starts; of several runs one below the
+    other."""
+    return show_curves([_folder(run) for run in runs])
+
+
+def layers(run: "Run | str | os.PathLike", most: int = 40) -> Shown:
+    """The layers of a fine-tuned model, the top one first, and which of them were trained.
+
+    Raises RunError for a run that was not fine-tuned: there the head alone was trained.
+    """
+    folder = _folder(run)
+    found = read_run(folder).layers
+    if not found:
+        raise RunError(
+            f"{folder} was not fine-tuned, so none of its backbone's layers were trained and they are not listed. "
+            "Give a run of a recipe with finetune.epochs above 0"
+        )
+    return show_layers(found, most)
+
+
+def compare(*runs: "Run | str | os.PathLike", split: str = "test") -> Shown:
+    """Which of several runs is better, photo by photo, and how sure that is; what `budwood compare` says."""
+    comparison = compare_runs([_folder(run) for run in runs], split=split)
+    return show_comparison(comparison, as_text(comparison))
+
+
+def predictions(run: "Run", images: Sequence[str | os.PathLike], *, precision: float | None = None) -> Shown:
+    """Pictures with what a run says of them, and whether that is right where their folder has the name of a class.
+
+    Args:
+        run: what predicts.
+        images: files, folders or globs.
+        precision: as `Run.predict` takes it.
+    """
+    files = [picture for _, picture in expand([os.fspath(image) for image in images], lambda: b"")]
+    classes = set(run.classes)
+    tiles = []
+    for file, said in zip(files, run.predict(files, precision=precision), strict=True):
+        folder = Path(os.fspath(file)).absolute().parent.name if isinstance(file, (str, Path)) else ""
+        true = folder if folder in classes else None
+        if said.label is None:
+            tiles.append(Tile(None, said.name, said.error or ""))
+            continue
+        right = None if true is None else said.label == true and not said.foreign
+        tiles.append(
+            Tile(
+                thumbnail(file),
+                said.in_words(),
+                "" if true is None else "right" if right else f"truly {true}",
+                right,
+            )
+        )
+    return show_pictures(tiles)
+
+
+def _photos(data: str | os.PathLike) -> Sequence[Photo]:
+    return read_source(data, progress=choose_progress()).photos
+
+
+def _has(photos: Sequence[Photo], part: str | None) -> bool:
+    return any(photo.split == part for photo in photos)
+
+
+def _draw(photos: Sequence[Photo], number: int, seed: int) -> list[Photo]:
+    """So many photos: shuffled, every class once before any comes twice."""
+    chance = random.Random(seed)
+    shuffled = chance.sample(list(photos), len(photos))
+    turn: dict[str, int] = {}
+    turns = []
+    for place, photo in enumerate(shuffled):
+        turn[photo.label] = turn.get(photo.label, 0) + 1
+        turns.append((turn[photo.label], place))
+    return [shuffled[place] for _, place in sorted(turns)[:number]]
+
+
+def _folder(run: "Run | str | os.PathLike") -> Path:
+    return run.folder if hasattr(run, "folder") else Path(run)
