@@ -17,11 +17,11 @@ from budwood.compare import as_text
 from budwood.compare import compare as compare_runs
 from budwood.data.augment import Renderer
 from budwood.data.check import check as check_photos
-from budwood.data.images import digest
+from budwood.data.images import ImageLike, digest
 from budwood.data.inputs import expand
 from budwood.data.manifest import Photo
 from budwood.data.sources import read_source
-from budwood.errors import ImageError, RecipeError, RunError
+from budwood.errors import DataError, ImageError, RecipeError, RunError
 from budwood.progress import choose_progress
 from budwood.recipe import Recipe
 from budwood.report.contents import read_run
@@ -40,7 +40,7 @@ from budwood.report.words import count
 if TYPE_CHECKING:
     from budwood.run import Run
 
-__all__ = ["check", "compare", "curves", "layers", "predictions", "samples", "views"]
+__all__ = ["check", "compare", "curves", "layers", "predictions", "samples", "tested", "views"]
 
 
 def check(data: str | os.PathLike) -> Shown:
@@ -147,24 +147,59 @@ def predictions(run: "Run", images: Sequence[str | os.PathLike], *, precision: f
         images: files, folders or globs.
         precision: as `Run.predict` takes it.
     """
-    files = [picture for _, picture in expand([os.fspath(image) for image in images], lambda: b"")]
+    pictures = [picture for _, picture in expand([os.fspath(image) for image in images], lambda: b"")]
+    folders = [Path(os.fsdecode(picture)).absolute().parent.name for picture in pictures]
     classes = set(run.classes)
+    return _predicted(run, pictures, [name if name in classes else None for name in folders], precision)
+
+
+def tested(
+    run: "Run",
+    data: str | os.PathLike,
+    number: int = 12,
+    *,
+    seed: int = 0,
+    wrong: bool = False,
+    precision: float | None = None,
+) -> Shown:
+    """Some of a run's test photos (validation, where it has none), with what it says of them.
+
+    Args:
+        run: what predicts.
+        data: where its photos are: what it was trained on.
+        number: how many, 1 or more; every class once before any comes twice.
+        seed: other photos.
+        wrong: only those that it takes for something else.
+        precision: as `Run.predict` takes it.
+
+    Raises DataError where `data` holds none of them.
+    """
+    contents = read_run(run.folder)
+    mistaken = {row.name for row in contents.predictions if row.predicted != row.true}
+    own = {
+        row["name"]: row["sha256"]
+        for row in run.splits
+        if row["split"] == contents.judged and (row["name"] in mistaken or not wrong)
+    }
+    photos = [photo for photo in _photos(data) if photo.name in own]
+    photos = [photo for photo in photos if digest(photo.image) == own[photo.name]]
+    if own and not photos:
+        raise DataError(f"{data} holds none of the run's photos. Give the folder that it was trained on")
+    drawn = _draw(photos, number, seed)
+    return _predicted(run, [photo.image for photo in drawn], [photo.label for photo in drawn], precision)
+
+
+def _predicted(
+    run: "Run", pictures: Sequence[ImageLike], labels: Sequence[str | None], precision: float | None
+) -> Shown:
     tiles = []
-    for file, said in zip(files, run.predict(files, precision=precision), strict=True):
-        folder = Path(os.fspath(file)).absolute().parent.name if isinstance(file, (str, Path)) else ""
-        true = folder if folder in classes else None
-        if said.label is None:
-            tiles.append(Tile(None, said.name, said.error or ""))
+    for picture, true, said in zip(pictures, labels, run.predict(pictures, precision=precision), strict=True):
+        if said.error is not None:
+            tiles.append(Tile(None, said.name, said.error))
             continue
         right = None if true is None else said.label == true and not said.foreign
-        tiles.append(
-            Tile(
-                thumbnail(file),
-                said.in_words(),
-                "" if true is None else "right" if right else f"truly {true}",
-                right,
-            )
-        )
+        note = "" if true is None else "right" if right else f"truly {true}"
+        tiles.append(Tile(thumbnail(picture, "pad"), said.in_words(), note, right))
     return show_pictures(tiles)
 
 
