@@ -1,3 +1,4 @@
+import logging
 import sys
 import types
 
@@ -107,6 +108,22 @@ def test_live__escapes_what_is_said(displays):
     for bundle, _ in displays:
         assert "<script" not in bundle["text/html"] and "<b>" not in bundle["text/html"]
         bundle["text/html"].encode(), bundle["text/plain"].encode()
+
+
+def test_expect_many_models__hides_that_warning_alone(caplog):
+    logger = logging.getLogger("tensorflow")
+    before = list(logger.filters)
+    live.expect_many_models()
+    live.expect_many_models()
+    try:
+        assert len(logger.filters) == len(before) + 1
+        retraced = "5 out of the last 16 calls to <function %s> triggered tf.function retracing."
+        logger.warning(retraced, "TensorFlowTrainer._make_function")
+        logger.warning(retraced, "my_own")
+        logger.warning("something else of TensorFlowTrainer")
+    finally:
+        logger.filters[:] = before
+    assert [record.getMessage()[:4] for record in caplog.records] == ["5 ou", "some"]
 
 
 def test_hushed__keeps_what_python_says(capfd):

@@ -58,8 +58,10 @@ if TYPE_CHECKING:
 def __getattr__(name: str):
     if name not in _HOMES:
         raise AttributeError(f"module 'budwood' has no attribute {name!r}")
-    from budwood.live import hushed, in_notebook
+    from budwood.live import expect_many_models, hushed, in_notebook
 
+    if in_notebook():
+        expect_many_models()
     with hushed() if in_notebook() else nullcontext():
         value = getattr(importlib.import_module(_HOMES[name]), name)
     globals()[name] = value

@@ -4,6 +4,7 @@ Nothing but what every Jupyter front end has: a display with an id, as HTML and 
 here; where a kernel runs, it is there already.
 """
 
+import logging
 import os
 import sys
 import time
@@ -43,6 +44,19 @@ def hushed() -> Iterator[None]:
         os.dup2(ours, 2)
         os.close(ours)
         os.close(nowhere)
+
+
+def expect_many_models() -> None:
+    """TensorFlow warns, in a notebook on standard output, of Keras's functions that were traced several times: as they
+    are where one session trains one model after another. Other warnings of it stay."""
+    logger = logging.getLogger("tensorflow")
+    if _is_no_retracing not in logger.filters:
+        logger.addFilter(_is_no_retracing)
+
+
+def _is_no_retracing(record: logging.LogRecord) -> bool:
+    text = record.getMessage()
+    return "triggered tf.function retracing" not in text or "TensorFlowTrainer" not in text
 
 
 class _LiveStage(Counted):

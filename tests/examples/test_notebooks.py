@@ -79,6 +79,7 @@ def test_notebook__parameters_stand_in_front_and_are_used(name):
 FLOWERS = ["daisy", "roses", "tulips"]
 QUICK = {"SETTINGS": ["data.size=64", "evaluate.resamples=200"], "SEEDS": 2}
 EPOCHS = {"PHASE_1": ["frozen.epochs=2"], "PHASE_2": ["finetune.epochs=2"]}
+ONE = {**QUICK, **EPOCHS, "SEEDS": 1}
 LITE = "efficientnet_lite0"
 
 
@@ -92,7 +93,7 @@ def take(source: Path, target: Path, number: int, skip: int = 0) -> Path:
 
 def take_flowers(datasets: Path, target: Path) -> str:
     for label in FLOWERS:
-        take(datasets / "flower_photos" / label, target / label, 40)
+        take(datasets / "flower_photos" / label, target / label, 30)
     return str(target)
 
 
@@ -124,14 +125,21 @@ def accuracies(folder: Path) -> dict[str, float]:
 
 @pytest.mark.slow
 def test_a__flowers_study(test_data, shared_cache, tmp_path):
-    given = {"BACKBONE": LITE, "LARGER": "efficientnet_lite1", "RUNS": "runs", **QUICK, **EPOCHS}
-    given["DATA"] = take_flowers(test_data / "datasets", tmp_path / "flowers")
+    given = {
+        "DATA": take_flowers(test_data / "datasets", tmp_path / "flowers"),
+        "BACKBONE": LITE,
+        "LARGER": "efficientnet_lite1",
+        "RUNS": "runs",
+        **QUICK,
+        **ONE,
+    }
     found = run_notebook("A-flowers-study", tmp_path, given)
     runs = accuracies(tmp_path / "runs")
     assert set(runs) == {
         *["baseline", "optimized", "finetuned", "finetuned-moving-batch-norm", "no-smoothing", "larger"]
     }
-    assert runs["optimized"] > 0.6
+    history = load(tmp_path / "runs" / "optimized").history
+    assert len(history) == 2 and history[-1]["loss"] < history[0]["loss"]
     assert "338 of 367 = 92.10%" in printed(found)
     assert load(tmp_path / "runs" / "finetuned").metrics["verdict"]["difference"] is not None
 
@@ -152,7 +160,6 @@ def test_b__cats_and_dogs(test_data, shared_cache, tmp_path):
         "WEIGHTS": [f'backbone.weights="{weights}"'],
         **QUICK,
         **EPOCHS,
-        "SETTINGS": ["data.size=96", "evaluate.resamples=200"],
     }
     found = run_notebook("B-cats-and-dogs", tmp_path, given)
     assert set(accuracies(tmp_path / "runs")) == {"head", "both", "cliff", "flowers"}
@@ -174,7 +181,7 @@ def twelve(test_data, tmp_path) -> Path:
 @pytest.mark.slow
 def test_c__four_bird_models(test_data, twelve, shared_cache, tmp_path):
     loose = take(test_data / "datasets" / "oxford_flowers12" / "test" / "iris", tmp_path / "loose", 4, skip=8)
-    given = {"DATA": str(twelve), "LOOSE": str(loose), "RUNS": "runs", "BACKBONE": LITE, **QUICK, **EPOCHS}
+    given = {"DATA": str(twelve), "LOOSE": str(loose), "RUNS": "runs", "BACKBONE": LITE, **ONE}
     found = run_notebook("C-four-bird-models", tmp_path, given)
     runs = accuracies(tmp_path / "runs")
     assert set(runs) == {"model-1", "model-2", "model-3", "model-4", "interrupted", "unpacked"}
@@ -191,21 +198,21 @@ def test_d__backbones_and_unfreezing(test_data, shared_cache, tmp_path):
         "RUNS": "runs",
         "LARGE": LITE,
         "SMALL_WEIGHTS": [f'backbone.weights="{weights}"'],
-        "EPOCHS": ["frozen.epochs=3", "finetune.epochs=2"],
+        "EPOCHS": ["frozen.epochs=2", "finetune.epochs=2"],
         **QUICK,
-        "SETTINGS": ["data.size=96", "evaluate.resamples=200"],
+        "SEEDS": 1,
     }
     found = run_notebook("D-backbones-and-unfreezing", tmp_path, given)
     runs = accuracies(tmp_path / "runs")
     assert set(runs) == {"small-layers", "small-blocks", "large-layers", "large-blocks"}
     assert "hidden=[256, 64]" in printed(found)
-    right = dict(re.findall(r"(as they are|squeezed) +(\d+)%", printed(found)))
-    assert int(right["as they are"]) > int(right["squeezed"])
+    mistakes = re.findall(r"(.*?) +\d+% of \d+ test photos", printed(found))
+    assert mistakes == ["as they are", "pale", "scaled twice"]
 
 
 @pytest.mark.slow
 def test_e__dogs(test_data, twelve, shared_cache, tmp_path):
-    given = {"DATA": str(twelve), "RUNS": "runs", "BACKBONE": LITE, **QUICK, **EPOCHS}
+    given = {"DATA": str(twelve), "RUNS": "runs", "BACKBONE": LITE, **ONE}
     found = run_notebook("E-dogs", tmp_path, {**given, "SEARCH": ["frozen.epochs=2"]})
     runs = accuracies(tmp_path / "runs")
     assert set(runs) == {"scratch", "frozen", "finetuned"}
