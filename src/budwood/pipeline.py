@@ -70,7 +70,7 @@ def train(
         overwrite: replace the run that `output` holds.
         resume: go on with an interrupted run in `output`, from its last epoch; features are found in the store.
         callbacks: your own Keras callbacks, one or several, told of the gradient steps of both phases.
-        progress: what to tell meanwhile; by default bars in a terminal and plain lines elsewhere.
+        progress: what to tell meanwhile; by default bars in a terminal, a display in a notebook, plain lines elsewhere.
         command: how to reproduce it, for the report.
 
     Returns:

@@ -213,7 +213,12 @@ def test_d__backbones_and_unfreezing(test_data, shared_cache, tmp_path):
 @pytest.mark.slow
 def test_e__dogs(test_data, twelve, shared_cache, tmp_path):
     given = {"DATA": str(twelve), "RUNS": "runs", "BACKBONE": LITE, **ONE}
-    found = run_notebook("E-dogs", tmp_path, {**given, "SEARCH": ["frozen.epochs=2"]})
+    given |= {
+        "PHASE_2": ["finetune.epochs=1"],
+        "SEARCH": ["frozen.epochs=1"],
+        "CELLS": [(1e-2, 0.0), (1e-4, 0.01)],
+    }
+    found = run_notebook("E-dogs", tmp_path, given)
     runs = accuracies(tmp_path / "runs")
     assert set(runs) == {"scratch", "frozen", "finetuned"}
     assert "top5_accuracy" in printed(found)
