@@ -104,30 +104,30 @@ def test_predictions__true_classes_come_from_the_folders(run, session_colours, t
     assert "bad.jpg" in bad and html.count('class="none"') == 1
 
 
-def test_tested__test_photos_alone(run, session_colours, tmp_path):
-    html = show.tested(run, session_colours, 100).html
+def test_answers__test_photos_alone(run, session_colours, tmp_path):
+    html = show.answers(run, session_colours, 100).html
     n = run.metrics["test"]["n"]
     assert len(captions(html)) == n
     assert html.count('class="told"') == round(n * run.metrics["test"]["accuracy"])
-    assert len(captions(show.tested(run, session_colours, 3).html)) == 3
+    assert len(captions(show.answers(run, session_colours, 3).html)) == 3
     for label in run.classes:
         (tmp_path / label).mkdir()
         (tmp_path / label / f"{label} 00.jpg").write_bytes(b"another picture")
     with pytest.raises(DataError, match="none of the run's photos"):
-        show.tested(run, tmp_path)
+        show.answers(run, tmp_path)
 
 
-def test_tested__mistakes_alone(run, session_colours, monkeypatch):
+def test_answers__mistakes_alone(run, session_colours, monkeypatch):
     from dataclasses import replace
 
     contents = read_run(run.folder)
     first = next(row for row in contents.predictions if row.split == "test")
     rows = [replace(row, predicted="nothing") if row == first else row for row in contents.predictions]
     monkeypatch.setattr(show, "read_run", lambda folder: replace(contents, predictions=rows))
-    (caption,) = captions(show.tested(run, session_colours, wrong=True).html)
+    (caption,) = captions(show.answers(run, session_colours, wrong=True).html)
     assert caption.startswith(first.predicted)
     monkeypatch.setattr(show, "read_run", lambda folder: replace(contents, predictions=[]))
-    assert captions(show.tested(run, session_colours, wrong=True).html) == []
+    assert captions(show.answers(run, session_colours, wrong=True).html) == []
 
 
 def test_repr_html__of_a_run(run):

@@ -40,7 +40,7 @@ from budwood.report.words import count
 if TYPE_CHECKING:
     from budwood.run import Run
 
-__all__ = ["check", "compare", "curves", "layers", "predictions", "samples", "tested", "views"]
+__all__ = ["answers", "check", "compare", "curves", "layers", "predictions", "samples", "views"]
 
 
 def check(data: str | os.PathLike) -> Shown:
@@ -153,7 +153,7 @@ def predictions(run: "Run", images: Sequence[str | os.PathLike], *, precision: f
     return _predicted(run, pictures, [name if name in classes else None for name in folders], precision)
 
 
-def tested(
+def answers(
     run: "Run",
     data: str | os.PathLike,
     number: int = 12,
