@@ -1,6 +1,7 @@
 import base64
 import io
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -78,14 +79,16 @@ def test_curves__take_a_run_or_its_folder(run):
     assert repr(show.curves(run)).startswith("colours\n  frozen epoch 1: loss ")
 
 
-def test_layers__of_a_run_without_fine_tuning(run):
-    with pytest.raises(RunError, match="was not fine-tuned"):
-        show.layers(run)
+def test_layers__of_a_run_without_fine_tuning(run, tmp_path):
+    shown = repr(show.layers(run))
+    assert "head_logits" in shown
+    earlier = shutil.copytree(run.folder, tmp_path / "earlier")
+    (earlier / "layers.csv").unlink()
+    with pytest.raises(RunError, match="no list of its layers"):
+        show.layers(earlier)
 
 
 def test_compare__itself_is_refused_and_two_are_shown(run, tmp_path):
-    import shutil
-
     with pytest.raises(RunError, match="each given once"):
         show.compare(run, run)
     other = shutil.copytree(run.folder, tmp_path / "other")

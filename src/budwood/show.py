@@ -24,6 +24,7 @@ from budwood.data.sources import read_source
 from budwood.errors import DataError, ImageError, RecipeError, RunError
 from budwood.progress import choose_progress
 from budwood.recipe import Recipe
+from budwood.report.album import LARGE
 from budwood.report.contents import read_run
 from budwood.report.notebook import (
     Shown,
@@ -34,7 +35,7 @@ from budwood.report.notebook import (
     show_layers,
     show_pictures,
 )
-from budwood.report.pictures import THUMBNAIL, thumbnail
+from budwood.report.pictures import thumbnail
 from budwood.report.words import count
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def views(
             '["augment.views=per-epoch", "augment.horizontal_flip=true"]'
         )
     photo = _draw(_photos(data), 1, seed)[0]
-    renderer = Renderer(THUMBNAIL, asked.data.resize, asked.augment, asked.seed)
+    renderer = Renderer(LARGE, asked.data.resize, asked.augment, asked.seed)
     tiles = []
     for view in range(number + 1):
         try:
@@ -119,16 +120,15 @@ def curves(*runs: "Run | str | os.PathLike") -> Shown:
 
 
 def layers(run: "Run | str | os.PathLike", most: int = 40) -> Shown:
-    """The layers of a fine-tuned model, the top one first, and which of them were trained.
+    """The layers of a run's model, the top one first, and which of them were trained.
 
-    Raises RunError for a run that was not fine-tuned: there the head alone was trained.
+    Raises RunError for a run of an earlier version, which did not list them.
     """
     folder = _folder(run)
     found = read_run(folder).layers
     if not found:
         raise RunError(
-            f"{folder} was not fine-tuned, so none of its backbone's layers were trained and they are not listed. "
-            "Give a run of a recipe with finetune.epochs above 0"
+            f"{folder} has no list of its layers (layers.csv), which newer versions of Budwood write. Train it again"
         )
     return show_layers(found, most)
 

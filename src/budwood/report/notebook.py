@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from budwood.report import sections, words
+from budwood.report.confusion import count_confusions
 from budwood.report.contents import Layer, read_run
 from budwood.report.curves import learning_curves
 from budwood.report.page import environment
@@ -54,7 +55,7 @@ def show_run(folder: Path) -> Shown:
         if not contents.has_test
         else "",
         phases=both and both["phases"],
-        confusion=sections.count_confusions(contents),
+        confusion=count_confusions(contents),
         heat_map=heat_map(np.asarray(matrix, dtype=np.int64)) if large else None,
         weakest=sections.score_classes(contents)["rows"][:WEAKEST] if large else [],
         notes=contents.run.get("notes", [])[:NOTES],
