@@ -1,5 +1,6 @@
 # make demo    set up, train on the embedded sample, say where the report is
 # make test    set up, run the tests            make test-slow   the slow tier too
+# make docs    the documentation into site/
 # make contract   every backbone × every check, into docs/contract.md (an hour)
 # make check   format, lint, types              make bench       against plain Keras (QUICK=1: a few minutes)
 #                                               make bench-finetune   the same with both phases
@@ -14,7 +15,7 @@ export BUDWOOD_TEST_DATA ?= $(abspath ../shared)
 # The tests' own processes share two cores better with one thread pool each.
 WORKERS ?= 2
 
-.PHONY: demo test test-slow contract check bench bench-finetune bench-study bench-accuracy bench-explain clean
+.PHONY: demo test test-slow contract docs check bench bench-finetune bench-study bench-accuracy bench-explain clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Budwood needs Python 3.11 to 3.13, and $(PYTHON) is {v[0]}.{v[1]}. Say which one to use: make PYTHON=python3.12 ...")'
@@ -39,6 +40,9 @@ contract: $(READY)
 	$(BIN)/python tests/backbones/contract_table.py docs/contract.md contract.xml
 	@rm contract.xml
 
+docs: $(READY)
+	$(BIN)/python -m tools.docs
+
 check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -60,4 +64,4 @@ bench-explain: $(READY)
 	$(BIN)/python -m benchmarks.explaining
 
 clean:
-	rm -rf $(VENV) demo build dist src/*.egg-info
+	rm -rf $(VENV) demo build dist site src/*.egg-info

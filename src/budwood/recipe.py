@@ -78,7 +78,9 @@ class Augment(Section):
     originals: bool = False
     """Every epoch holds each photo twice: plain, and as its view of this epoch."""
     horizontal_flip: bool = False
+    """Half of the views are mirrored left to right."""
     vertical_flip: bool = False
+    """Half of the views are mirrored top to bottom."""
     rotation: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0
     """Largest rotation either way, as a fraction of a full turn: 0.1 is 36 degrees."""
     zoom: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
@@ -190,6 +192,7 @@ class Head(Section):
     """The new layers."""
 
     pooling: Literal["avg", "max"] = "avg"
+    """What makes one number of each channel of the feature map: its mean or its maximum."""
     hidden: list[Annotated[int, Field(ge=1, le=65_536)]] = []
     """Widths of dense ReLU layers before the last one; needs `frozen.fit = "gradient"`."""
     batch_norm: bool = False
@@ -206,6 +209,7 @@ class Loss(Section):
     """What gradient steps make smaller. Of a linear fit only the class weights have a part in phase 1."""
 
     label_smoothing: Fraction = 0.0
+    """Share of the target that is spread evenly over all classes (Szegedy et al. 2016)."""
     class_weights: Literal["none", "balanced"] | dict[str, Annotated[float, Field(ge=0.0)]] = "none"
     """"balanced": each class counts alike, however many photos it has; or a weight for each class by name, 1 where
     none is given."""
@@ -230,8 +234,11 @@ class Steps(Section):
     """Gradient steps: the settings that both phases share."""
 
     optimizer: str = "adam"
+    """Any of Keras's, by its name: "adam", "adamw", "sgd", "rmsprop" and so on."""
     learning_rate: Annotated[float, Field(gt=0.0)] = 1e-3
+    """The highest rate, where a schedule changes it."""
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
+    """Decoupled decay of the weights, as the optimizer has it; biases and norms do not decay."""
     momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     """Momentum of SGD and RMSprop; other optimizers have their own."""
     clip_norm: Annotated[float, Field(ge=0.0)] = 0.0
@@ -239,7 +246,9 @@ class Steps(Section):
     ema: Fraction = 0.0
     """Momentum of an exponential moving average of the weights, which is what is validated and kept; 0 for none."""
     schedule: Literal["constant", "cosine", "reduce_on_plateau"] = "constant"
+    """How the rate goes: as it is, down to 0 along half a cosine, or down wherever validation loss stands still."""
     warmup_epochs: Annotated[float, Field(ge=0.0)] = 0.0
+    """Epochs in which the rate climbs to its height, at first; parts of one are allowed."""
     plateau_factor: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
     """What "reduce_on_plateau" multiplies the rate by ..."""
     plateau_patience: Annotated[int, Field(ge=1)] = 2
@@ -247,6 +256,7 @@ class Steps(Section):
     plateau_floor: Annotated[float, Field(ge=0.0)] = 0.0
     """... never below this."""
     batch_size: Annotated[int, Field(ge=1)] = 32
+    """Photos in one gradient step."""
     early_stopping: Annotated[int, Field(ge=0)] = 5
     """Epochs without a better validation loss after which training stops; 0 never stops."""
 
@@ -300,14 +310,18 @@ class Finetune(Steps):
     """Phase 2: the upper layers of the backbone are trained too, at a low rate. 0 epochs: there is no phase 2."""
 
     epochs: Annotated[int, Field(ge=0)] = 0
+    """At most so many; 0: there is no phase 2."""
     backbones: Literal["all"] | Annotated[list[str], Field(min_length=1)] = "all"
     """Which of several backbones are fine-tuned, one after the other, each with these settings; by name."""
     unfreeze: Annotated[Literal["all"] | Unfreeze, pydantic.BeforeValidator(_all_or_a_line)] = Unfreeze(
         fraction=0.3
     )
+    """What of the backbone trains: "all", or from the top so many layers, blocks, such a share, or down to a layer."""
     batch_norm: Literal["frozen", "train"] = "frozen"
     """"frozen": statistics, gamma and beta of the backbone's BatchNorm layers stay as they are, to the last bit."""
     learning_rate: Annotated[float, Field(gt=0.0)] = 1e-5
+    """The highest rate of the topmost block, where a schedule or `depth_decay` changes it; a tenth to a hundredth of
+    phase 1's."""
     depth_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     """Every unfrozen block below the top learns at this share of the rate of the block above it."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
@@ -220,7 +221,7 @@ def photos_needed(only_a: float, only_b: float, *, power: float = 0.8, level: fl
     return int(np.ceil((reach / gap) ** 2))
 
 
-def resampled_sums(columns, resamples: int, seed: int) -> Iterator[Float[np.ndarray, "some m"]]:
+def resampled_sums(columns: Any, resamples: int, seed: int) -> Iterator[Float[np.ndarray, "some m"]]:
     """Column sums over bootstrap resamples of the rows, some resamples at a time (Efron 1979).
 
     How often each row is drawn is a multinomial count; the sums are one product with the counts. Memory is a few

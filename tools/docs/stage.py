@@ -1,0 +1,89 @@
+"""Brings the pages together: those of docs/, those that lie elsewhere, and those written from the code.
+
+Pages of docs/ link as on a code host, so that both can be read. Where a link leads out of docs/, to a file that is no
+page of the site, it is turned to a page that shows that file.
+"""
+
+import re
+import shutil
+from pathlib import Path, PurePosixPath
+from posixpath import normpath, relpath
+
+from tools.docs.commands import commands_page
+from tools.docs.recipe_keys import recipe_keys_page
+from tools.docs.recipes import recipes_page
+from tools.docs.reference import python_page, room_pages
+
+ROOT = Path(__file__).resolve().parents[2]
+FROM_CODE = {
+    "commands.md": commands_page,
+    "python.md": python_page,
+    "recipe-keys.md": recipe_keys_page,
+    "recipes.md": recipes_page,
+}
+"""Pages of docs/ that are written from the code; a test holds them up to date."""
+MOVED = {"CHANGELOG.md": "changes.md", "CONTRIBUTING.md": "contributing.md"}
+"""Pages that lie beside docs/, and their names in the site."""
+LINK = re.compile(r"(\]\()([^()\s#]+)((?:#[^()\s]*)?\))")
+LANGUAGES = {".py": "python", ".toml": "toml"}
+
+
+def write_from_code() -> None:
+    """Brings the pages of docs/ that are written from the code up to date."""
+    for name, page in FROM_CODE.items():
+        (ROOT / "docs" / name).write_text(page(), encoding="utf-8")
+
+
+def stage(folder: Path) -> list[str]:
+    """Writes every page and picture of the site into a new folder; gives the names of the pages."""
+    shutil.rmtree(folder, ignore_errors=True)
+    pages = {
+        **{
+            f"docs/{file.relative_to(ROOT / 'docs').as_posix()}": None
+            for file in (ROOT / "docs").rglob("*.md")
+        },
+        **dict.fromkeys(MOVED),
+    }
+    written: dict[str, str] = {}
+    shown: set[str] = set()
+    for page in pages:
+        text = (ROOT / page).read_text(encoding="utf-8")
+        written[_place(page)] = LINK.sub(lambda link, page=page: _turned(link, page, shown), text)
+    written |= room_pages()
+    written |= {_source_page(file): _source(file) for file in shown}
+    for name, text in written.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    for part in ("images", "assets"):
+        shutil.copytree(ROOT / "docs" / part, folder / part)
+    return sorted(written)
+
+
+def _place(path: str) -> str:
+    """Where a page of the project stands in the site."""
+    return MOVED.get(path, path.removeprefix("docs/"))
+
+
+def _turned(link: re.Match, page: str, shown: set[str]) -> str:
+    before, target, after = link.groups()
+    if "://" in target or target.startswith("mailto:"):
+        return link[0]
+    path = normpath(PurePosixPath(page).parent / target)
+    if path in MOVED or path.startswith("docs/"):
+        place = _place(path)
+    elif (ROOT / path).is_file():
+        shown.add(path)
+        place = _source_page(path)
+    else:
+        return link[0]
+    return f"{before}{relpath(place, PurePosixPath(_place(page)).parent)}{after}"
+
+
+def _source_page(path: str) -> str:
+    return f"source/{path}.md"
+
+
+def _source(path: str) -> str:
+    text = (ROOT / path).read_text(encoding="utf-8").rstrip()
+    language = LANGUAGES.get(Path(path).suffix, "text")
+    return f"---\nsearch:\n  exclude: true\n---\n# {path}\n\n````{language}\n{text}\n````\n"
