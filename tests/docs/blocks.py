@@ -19,7 +19,9 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = ("python", "shell")
-FENCE = re.compile(r"^(?:<!-- (?P<mark>[^>]*?) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(
+    r"^(?:<!-- (?P<mark>[^>]*?) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
 BEFORE = re.compile(r"^<!-- before: (.*) -->$", re.MULTILINE)
 SHELL_WORDS = re.compile(r"[|&;<>$`]")
 
@@ -41,9 +43,14 @@ class Block:
 def blocks_of(page: Path) -> list[Block]:
     """The blocks of a page in order, first what it takes as given."""
     text = page.read_text(encoding="utf-8")
-    given = [Block(text[: found.start()].count("\n") + 1, "shell", found[1] + "\n") for found in BEFORE.finditer(text)]
+    given = [
+        Block(text[: found.start()].count("\n") + 1, "shell", found[1] + "\n")
+        for found in BEFORE.finditer(text)
+    ]
     return given + [
-        Block(text[: found.start("text")].count("\n") + 1, found["language"], found["text"], found["mark"] or "")
+        Block(
+            text[: found.start("text")].count("\n") + 1, found["language"], found["text"], found["mark"] or ""
+        )
         for found in FENCE.finditer(text)
     ]
 
@@ -57,7 +64,11 @@ def run_blocks(page: Path, blocks: list[Block], names: dict[str, Any]) -> None:
             check_output(place, block.text, printed)
         elif block.runs:
             try:
-                printed = run_python(block.text, place, names) if block.language == "python" else run_shell(block.text)
+                printed = (
+                    run_python(block.text, place, names)
+                    if block.language == "python"
+                    else run_shell(block.text)
+                )
             except BaseException as error:
                 error.add_note(f"in the block at {place}")
                 raise

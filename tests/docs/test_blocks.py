@@ -27,7 +27,7 @@ def is_slow(page: Path, block: Block) -> bool:
 
 @pytest.fixture
 def desk(tmp_path, monkeypatch, shared_cache) -> Path:
-    """The folder in which a reader works: photos to learn from, others to predict and to measure on, some of nothing."""
+    """Where a reader works: photos to learn from, others to predict and to measure on, and some of nothing."""
     write_colours(tmp_path / "photos")
     rng = np.random.default_rng(1)
     for name, colour in COLOURS.items():
@@ -57,7 +57,9 @@ def names_for(page: Path) -> dict:
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in WITH_CODE if not all(is_slow(page, one) for one in blocks_of(page))], ids=name_of
+    "page",
+    [page for page in WITH_CODE if not all(is_slow(page, one) for one in blocks_of(page))],
+    ids=name_of,
 )
 def test_page__its_quick_blocks_run(page, desk):
     blocks = [block for block in blocks_of(page) if not is_slow(page, block)]
