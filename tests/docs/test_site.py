@@ -185,6 +185,11 @@ def test_takes_in_words__of_a_schema():
     )
 
 
+def test_for_mkdocstrings__examples_are_code():
+    text = "One.\n\n>>> a = 1    # doctest: +SKIP\n>>> a\n1\n\nMore."
+    assert for_mkdocstrings(text) == "One.\n\n```pycon\n>>> a = 1\n>>> a\n1\n```\n\nMore."
+
+
 def test_for_mkdocstrings__arguments_that_share_a_line():
     text = "One.\n\nArgs:\n    a, b: what both\n        are.\n    c: else."
     assert for_mkdocstrings(text) == (
