@@ -95,16 +95,8 @@ def test_report__a_cell_of_many_classes_leads_to_its_photos(make_run, open_page,
     opened = open_page(write_report(run.folder, dict.fromkeys(names, noise)), size=size)
     page = opened.page
     links = page.locator(".heat a")
-    # By the place in the picture: other links may lie over its middle.
-    middle = page.evaluate(
-        """() => {
-          document.querySelector(".heat").scrollIntoView();
-          const rects = [...document.querySelectorAll(".heat a rect")];
-          const box = rects.at(-1).getBoundingClientRect();
-          return [box.x + box.width / 2, box.y + box.height / 2];
-        }"""
-    )
-    page.mouse.click(*middle)
+    # Of links that overlap the last one is the uppermost.
+    links.last.locator("rect").click()
     anchor = page.url.partition("#")[2]
     assert anchor == links.last.get_attribute("href").removeprefix("#")
     page.wait_for_function(
