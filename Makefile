@@ -7,6 +7,7 @@
 #                                               make bench-study      40 trials against an epoch of plain Keras
 #                                               make bench-accuracy   accuracy against minutes, and its chart
 #                                               make bench-explain    100 photos explained, against plain Keras
+#                                               make bench-report     the report of 60,000 photos, against flower_photos's
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,7 +16,7 @@ export BUDWOOD_TEST_DATA ?= $(abspath ../shared)
 # The tests' own processes share two cores better with one thread pool each.
 WORKERS ?= 2
 
-.PHONY: demo test test-slow contract docs check bench bench-finetune bench-study bench-accuracy bench-explain clean
+.PHONY: demo test test-slow contract docs check bench bench-finetune bench-study bench-accuracy bench-explain bench-report clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Budwood needs Python 3.11 to 3.13, and $(PYTHON) is {v[0]}.{v[1]}. Say which one to use: make PYTHON=python3.12 ...")'
@@ -59,6 +60,9 @@ bench-study: $(READY)
 
 bench-accuracy: $(READY)
 	$(BIN)/python -m benchmarks.accuracy_and_minutes
+
+bench-report: $(READY)
+	$(BIN)/python -m benchmarks.report_size
 
 bench-explain: $(READY)
 	$(BIN)/python -m benchmarks.explaining
