@@ -9,7 +9,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from tests.notebooks import execute, outputs
 
 
-def test_train__in_a_notebook_leaves_one_readable_display_and_shows_itself(colours, shared_cache, tmp_path):
+def test_train__in_a_notebook_leaves_one_readable_display_and_shows_itself(colours, tmp_path):
     settings = ["data.size=64", "evaluate.resamples=200"]
     notebook = new_notebook(
         cells=[

@@ -17,7 +17,7 @@ def as_html(results: Results) -> str:
     brief = sections.shortener(results)
     html = (
         environment(Path(__file__).parent)
-        .get_template("notebook.html.jinja")
+        .get_template("study_notebook.html.jinja")
         .render(
             results=results,
             verdict=verdict,
