@@ -145,7 +145,7 @@ def _draw_probabilities(draw: ImageDraw.ImageDraw, explanation: "Explanation", x
         text, colour = ("✗ none of these?", _WRONG) if said.foreign else ("none of these: no", _QUIET)
         _write(draw, (x, y + 8), text, colour, _SIDE)
         farther = words.percent(explanation.farther_than, 0)
-        _write(draw, (x, y + 8 + _LINE), f"further than {farther} of known photos", _QUIET, _SIDE, 14)
+        _write(draw, (x, y + 8 + _LINE), f"further than {farther} of known ones", _QUIET, _SIDE, 14)
 
 
 def _draw_similar(
