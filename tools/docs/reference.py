@@ -22,6 +22,7 @@ they are where they are, and which may import which.
 """
 FOLDERS = {
     "backbones": "Pretrained networks: the contract, the registry, the families, their weights.",
+    "cli": "The commands: each reads its arguments, calls one function, prints.",
     "data": "Pictures: sources, the check, the split, the one decoder, drawn views.",
     "evaluation": "Metrics, intervals and tests, calibration, verdicts, abstention, strangers.",
     "features": "A model cut in two, the engines that run the lower part, and the store.",

@@ -1,0 +1,87 @@
+"""Commands about photos before any training: what is wrong with them, how they would be varied, samples."""
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from budwood.cli.options import AsJson, Data, Quiet, Settings, app, print_json, progress_of, refuse_bad_sheet
+from budwood.report.words import count, shown
+
+
+@app.command()
+def check(data: Data, as_json: AsJson = False, quiet: Quiet = False) -> None:
+    """Say what is wrong with a folder of photos; exit status 1 where something is."""
+    from budwood.data.check import check as check_photos
+    from budwood.data.check import refusal
+    from budwood.data.manifest import Problem
+    from budwood.data.sources import read_source
+
+    progress = progress_of(quiet, as_json)
+    found = check_photos(read_source(data, progress=progress), for_training=False, progress=progress)
+    if reason := refusal(found):
+        found = replace(found, problems=(*found.problems, Problem(".", "refused", reason)))
+    if as_json:
+        print_json(found.to_json())
+    else:
+        for problem in found.problems:
+            print(shown(f"{problem.kind}: {problem.path}: {problem.detail}"))
+        print(
+            f"{count(found.num_found, 'photo')}, {len(found.photos):,} usable, "
+            f"{count(len(found.classes), 'class', 'classes')}, {count(len(found.problems), 'problem')}"
+        )
+    if found.problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def augment(
+    data: Data,
+    sheet: Annotated[Path, typer.Option("--output", "-o", metavar="PNG", help="Where to write the sheet.")],
+    recipe: Annotated[str, typer.Option(help="Shipped recipe or TOML file.")] = "auto",
+    seed: Annotated[int | None, typer.Option(help="Other views.")] = None,
+    settings: Settings = None,
+) -> None:
+    """Show what a recipe's augmentation does: nine views of one photo, and originals beside their views."""
+    from budwood.data.augment import Renderer
+    from budwood.data.sources import read_source
+    from budwood.errors import RecipeError
+    from budwood.recipe import Recipe
+    from budwood.report.views_sheet import write_views_sheet
+
+    changes = [] if seed is None else [f"seed={seed}"]
+    asked = Recipe.load(recipe).with_settings([*changes, *(settings or [])])
+    if not asked.augment.views:
+        raise RecipeError(
+            f"the recipe {recipe} draws no views (augment.views = 0). Give one that does, such as --recipe cats-dogs, "
+            "or --set augment.views=per-epoch --set augment.horizontal_flip=true"
+        )
+    refuse_bad_sheet(sheet)
+    photos = read_source(data).photos
+    size = 224 if asked.data.size == "auto" else asked.data.size
+    # One photo of every class before a second of any, as far as they are sorted by class.
+    write_views_sheet(
+        sheet,
+        photos[:: max(1, len(photos) // 9)],
+        Renderer(size, asked.data.resize, asked.augment, asked.seed),
+    )
+    print(shown(sheet))
+
+
+@app.command()
+def sample(
+    name: Annotated[str, typer.Argument(help="digits or flowers.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to make.")],
+    archive: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE", help="flower_photos.tgz, already here.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Write a sample data set: digits (embedded, 1,797 pictures) or flowers (downloaded, 3,670 photos)."""
+    from budwood.data.samples import write_sample
+
+    write_sample(name, folder, archive=archive, progress=progress_of(quiet))
+    if not quiet:
+        print(f"{shown(folder)}\nTrain on it: budwood train {shlex.quote(str(folder))}")

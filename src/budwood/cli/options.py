@@ -1,0 +1,109 @@
+"""What the commands share: the application, the options that several have, and how they print."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from budwood import __version__
+from budwood.errors import BudwoodError
+from budwood.report.words import count, shown
+
+if TYPE_CHECKING:
+    from budwood.progress import Progress
+
+# TensorFlow's own chatter would bury ours; whoever sets the variable keeps it.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+app = typer.Typer(
+    name="budwood",
+    help="Transfer learning for image classification that you can trust.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+Data = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DATA",
+        help="Folder of class folders, or one with train/, validation/, test/ inside; or tfds:NAME.",
+    ),
+]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a complete run.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but results and errors.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Mlflow = Annotated[
+    str | None,
+    typer.Option(
+        "--mlflow", metavar="URI", help="Log it to MLflow: a directory, sqlite:///FILE, http://HOST:PORT."
+    ),
+]
+Recall = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SHARE",
+        help="Say `none of these` to what looks further from the training photos than this share of the "
+        "validation photos; 1 never says it. [default: 0.98]",
+        show_default=False,
+    ),
+]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change a recipe key.")
+]
+
+
+def _print_version(asked: bool) -> bool:
+    if asked:
+        print(f"budwood {__version__}")
+        raise typer.Exit
+    return asked
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; on any command.")] = False,
+) -> None:
+    pass
+
+
+def progress_of(quiet: bool, as_json: bool = False) -> "Progress":
+    """Who reads JSON may read both streams, so there it is told only to a person."""
+    from budwood.progress import choose_progress
+
+    return choose_progress(quiet or (as_json and not sys.stderr.isatty()))
+
+
+def print_json(value: object) -> None:
+    # ASCII: bytes that are no text come through as escaped surrogates.
+    print(json.dumps(value, indent=2))
+
+
+def refuse_bad_sheet(sheet: Path) -> None:
+    if sheet.is_dir() or not sheet.parent.is_dir():
+        raise BudwoodError(f"cannot write the sheet {sheet}. Give a file in a folder that exists")
+    if sheet.suffix.lower() != ".png":
+        raise BudwoodError(
+            f"the sheet is a PNG picture, and {sheet} has another ending. Give {sheet.with_suffix('.png')}"
+        )
+
+
+def check_mlflow(uri: str) -> None:
+    """Said before a training."""
+    from budwood.tracking import check_tracking
+
+    check_tracking(uri)
+
+
+def log(folder: Path, uri: str, experiment: str | None = None, *, quiet: bool) -> None:
+    from budwood.tracking import log_to_mlflow
+
+    number = log_to_mlflow(folder, uri, experiment)
+    if not quiet:
+        print(shown(f"mlflow  {count(number, 'run')} in {uri}"), file=sys.stderr)

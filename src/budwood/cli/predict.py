@@ -1,0 +1,193 @@
+"""Commands that ask a run about pictures: what they are, and why."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from budwood.cli.options import (
+    AsJson,
+    Quiet,
+    Recall,
+    RunFolder,
+    app,
+    print_json,
+    progress_of,
+    refuse_bad_sheet,
+)
+from budwood.errors import BudwoodError, refuse_bad_share
+from budwood.report.words import shown
+from budwood.terminal import load_keras
+
+if TYPE_CHECKING:
+    from budwood.data.images import ImageLike
+    from budwood.prediction import Prediction
+    from budwood.report.sheet import SheetItem
+
+
+@app.command()
+def predict(
+    run: RunFolder,
+    images: Annotated[
+        list[str], typer.Argument(metavar="IMAGE...", help="Files, folders, globs; - for standard input.")
+    ],
+    top: Annotated[int, typer.Option(min=1, help="How many classes to show.")] = 1,
+    precision: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE", help="Be unsure of what would be right less often than this, such as 0.98."
+        ),
+    ] = None,
+    recall: Recall = None,
+    as_json: AsJson = False,
+    sheet: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="PNG", help="Write one sheet of pictures.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Predict the class of photos; a bad file is reported and the rest goes on.
+
+    Standard input is one picture or a list of files, one a line or separated by NUL. Exit status 1 where a
+    file was bad.
+    """
+    from budwood.data.inputs import expand
+
+    if sheet is not None:
+        refuse_bad_sheet(sheet)
+    for name, share in (("precision", precision), ("recall", recall)):
+        if share is not None:
+            refuse_bad_share(name, share, 0.98)
+    inputs = expand(images, lambda: sys.stdin.buffer.read())
+    load_keras()
+    from budwood.report.words import abstention_as_text
+    from budwood.run import load
+
+    loaded = load(run)
+    names, pictures = [name for name, _ in inputs], [picture for _, picture in inputs]
+    if precision is not None and not (quiet or as_json):
+        print(abstention_as_text(precision, *loaded.abstention(precision)), file=sys.stderr)
+    if not (quiet or as_json) and (note := loaded.limit_note(recall)):
+        print(f"none of these: {note}", file=sys.stderr)
+    predictions = loaded.predict(
+        pictures, names=names, precision=precision, recall=recall, progress=progress_of(quiet, as_json)
+    )
+    if as_json:
+        print_json([prediction.to_json(top) for prediction in predictions])
+    for prediction in predictions:
+        if prediction.error is not None:
+            print(shown(f"budwood: {prediction.name}: {prediction.error}"), file=sys.stderr)
+        elif not as_json:
+            print(f"{shown(prediction.name)}\t{prediction.in_words(top)}")
+    if sheet is not None:
+        from budwood.report.sheet import write_sheet
+
+        write_sheet(_sheet_items(pictures, predictions, loaded.classes), sheet)
+        if not (quiet or as_json):
+            print(f"sheet   {shown(sheet)}", file=sys.stderr)
+    if any(prediction.error is not None for prediction in predictions):
+        raise typer.Exit(1)
+
+
+def _sheet_items(
+    pictures: "Sequence[ImageLike]", predictions: "Sequence[Prediction]", classes: Sequence[str]
+) -> "list[SheetItem]":
+    """The pictures that could be read; the true class is known where the folder has the name of one."""
+    from budwood.report.sheet import SheetItem
+
+    items = []
+    for picture, prediction in zip(pictures, predictions, strict=True):
+        if prediction.label is not None and prediction.probability is not None:
+            folder = picture.absolute().parent.name if isinstance(picture, Path) else None
+            true = folder if folder in classes else None
+            items.append(
+                SheetItem(
+                    picture,
+                    prediction.label,
+                    prediction.probability,
+                    true,
+                    foreign=prediction.foreign,
+                    sure=prediction.sure,
+                )
+            )
+    return items
+
+
+@app.command()
+def explain(
+    run: RunFolder,
+    images: Annotated[
+        list[str], typer.Argument(metavar="IMAGE...", help="Files, folders, globs; - for standard input.")
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PNG|DIR",
+            help="One sheet, or an existing directory for one PNG a picture.",
+        ),
+    ],
+    target: Annotated[
+        str | None,
+        typer.Option("--class", metavar="CLASS", help="Explain this class, not the predicted one."),
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="With --json: how many classes to show.")] = 1,
+    recall: Recall = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show why photos are taken for what they are: Grad-CAM, occlusion, and similar training photos.
+
+    Exit status 1 where a file was bad.
+    """
+    from budwood.data.inputs import expand
+    from budwood.report.explanation_sheet import MOST, name_sheets, write_explanations
+
+    if not output.is_dir():
+        refuse_bad_sheet(output)
+    if recall is not None:
+        refuse_bad_share("recall", recall, 0.98)
+    inputs = expand(images, lambda: sys.stdin.buffer.read())
+    if not output.is_dir() and len(inputs) > MOST:
+        raise BudwoodError(
+            f"{len(inputs):,} pictures are more than the {MOST} of one sheet. Give fewer, or -o an existing directory "
+            "for a sheet each"
+        )
+    load_keras()
+    from budwood.run import load
+
+    loaded, progress = load(run), progress_of(quiet, as_json)
+    sheets = name_sheets([name for name, _ in inputs], output) if output.is_dir() else []
+    found, bad = [], False
+    for start in range(0, len(inputs), MOST):
+        some = inputs[start : start + MOST]
+        explained = loaded.explain(
+            [picture for _, picture in some],
+            target=target,
+            names=[name for name, _ in some],
+            recall=recall,
+            progress=progress,
+        )
+        if sheets:
+            for explanation, sheet in zip(explained, sheets[start : start + MOST], strict=True):
+                if explanation.target is not None:
+                    write_explanations([explanation], sheet)
+        else:
+            write_explanations(explained, output)
+        for explanation in explained:
+            said = explanation.prediction
+            bad = bad or said.error is not None
+            if as_json:
+                found.append(explanation.to_json(top))
+            elif said.error is not None:
+                print(shown(f"budwood: {said.name}: {said.error}"), file=sys.stderr)
+            elif not quiet:
+                print(f"{shown(said.name)}\t{explanation.in_words()}")
+    if as_json:
+        print_json(found)
+    elif not quiet:
+        print(f"sheet   {shown(output)}", file=sys.stderr)
+    if bad:
+        raise typer.Exit(1)

@@ -1,0 +1,204 @@
+"""Commands that train: one run, or a study of many."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from budwood.cli.options import (
+    AsJson,
+    Data,
+    Mlflow,
+    Quiet,
+    Settings,
+    app,
+    check_mlflow,
+    log,
+    print_json,
+    progress_of,
+)
+from budwood.terminal import load_keras
+
+
+@app.command()
+def train(
+    data: Data,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="RUN", help="Run directory.")
+    ] = None,
+    recipe: Annotated[str, typer.Option(help="Shipped recipe or TOML file.")] = "auto",
+    backbone: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[@SIZE]",
+            help="Short for --set backbone.name=NAME; several, with commas between them or given "
+            "again, stand side by side.",
+        ),
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(help="Weights file of the backbone.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Everything random except the split.")] = None,
+    split_seed: Annotated[int | None, typer.Option(help="Who is in which split.")] = None,
+    settings: Settings = None,
+    start: Annotated[
+        Path | None, typer.Option("--from", metavar="RUN", help="Fine-tune the model of a run further.")
+    ] = None,
+    distill: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN", help="Learn from the model of a run too. Short for --set distill.run=RUN."
+        ),
+    ] = None,
+    no_test: Annotated[bool, typer.Option("--no-test", help="Carve and open no test split.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in the directory.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and stop.")] = False,
+    mlflow: Mlflow = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train a classifier on a folder of labelled photos, and measure it."""
+    from budwood.data.sources import read_source
+    from budwood.recipe import Recipe
+
+    names = [name.strip() for given in backbone or [] for name in given.split(",")]
+    short = {
+        "backbone.name": names or None,
+        "backbone.weights": weights,
+        "distill.run": distill,
+        "seed": seed,
+        "split_seed": split_seed,
+    }
+    changes = [f"{key}={_toml(value)}" for key, value in short.items() if value is not None]
+    changes += ["evaluate.test=false"] if no_test else []
+    # What is wrong with the command is said here, before the seconds that TensorFlow takes to load.
+    loaded = Recipe.load(recipe) if start is None else Recipe.load(recipe).without_sizes()
+    asked = loaded.with_settings([*changes, *(settings or [])])
+    progress = progress_of(quiet)
+    read_source(data, progress=progress)
+    if mlflow is not None and not dry_run:
+        check_mlflow(mlflow)
+    load_keras()
+    if dry_run:
+        from budwood.plan import plan
+
+        print(plan(data, asked, start=start, progress=progress))
+        return
+    from budwood.pipeline import train as train_on
+
+    run = train_on(
+        data,
+        output,
+        recipe=asked,
+        start=start,
+        overwrite=overwrite,
+        resume=resume,
+        progress=progress,
+        command=shlex.join(["budwood", *sys.argv[1:]]),
+    )
+    if not quiet:
+        print(run.summary())
+    if mlflow is not None:
+        log(run.folder, mlflow, quiet=quiet)
+
+
+@app.command()
+def study(
+    data: Data,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Directory of the study.")],
+    recipes: Annotated[str, typer.Option(metavar="A,B", help="Shipped recipes or TOML files.")] = "auto",
+    backbones: Annotated[
+        str | None, typer.Option(metavar="X,Y", help="Each recipe on each; + joins several side by side.")
+    ] = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SECTION.KEY=[V,W]",
+            help="Values of a recipe key; of several, every combination. With --search also a range, KEY=LOW..HIGH.",
+        ),
+    ] = None,
+    sizes: Annotated[
+        str | None, typer.Option(metavar="50,100,all", help="Numbers of training photos: would more help?")
+    ] = None,
+    seeds: Annotated[
+        str, typer.Option(metavar="N", help="How many random splits, or which: 100-104, or 3,7.")
+    ] = "5",
+    folds: Annotated[int, typer.Option(min=0, max=20, help="k-fold instead of random splits.")] = 0,
+    search: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Let Optuna choose up to N configurations, and give up early those that lag behind, by validation "
+            "loss; no test photo is opened.",
+        ),
+    ] = None,
+    weights: Annotated[
+        list[str] | None, typer.Option(metavar="[BACKBONE=]FILE", help="Weights files of the backbones.")
+    ] = None,
+    settings: Settings = None,
+    no_test: Annotated[
+        bool, typer.Option("--no-test", help="Open no test split: compare on validation photos.")
+    ] = False,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Trials at a time; one for every two cores.")
+    ] = None,
+    keep_models: Annotated[
+        bool, typer.Option("--keep-models", help="Keep the model of every trial.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on: complete trials stay, failed ones are tried again.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the study in the directory.")
+    ] = False,
+    mlflow: Mlflow = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compare recipes over many trainings, and say how sure the differences are.
+
+    Every combination of recipe, backbone, grid value, number of photos and seed is trained in a process of its own;
+    or, with --search N, the best of N is looked for, and DIR/best.toml is its recipe. Exit status 1 where one failed.
+    """
+    from budwood.studies.plan import parse_seeds, parse_sizes
+    from budwood.studies.study import study as run_study
+
+    if mlflow is not None:
+        check_mlflow(mlflow)
+    results = run_study(
+        data,
+        output,
+        recipes=[name.strip() for name in recipes.split(",") if name.strip()],
+        backbones=[name.strip() for name in (backbones or "").split(",") if name.strip()],
+        grid=grid or [],
+        sizes=parse_sizes(sizes) if sizes is not None else [],
+        seeds=parse_seeds(seeds),
+        folds=folds,
+        search=search,
+        settings=settings or [],
+        weights=weights or [],
+        test=not no_test,
+        jobs=jobs,
+        keep_models=keep_models,
+        overwrite=overwrite,
+        resume=resume,
+        progress=progress_of(quiet, as_json),
+        command=shlex.join(["budwood", *sys.argv[1:]]),
+    )
+    if as_json:
+        print_json(results.to_json())
+    else:
+        print(results.as_text())
+        if not quiet:
+            print(f"report: {shown(results.folder / 'report.html')}")
+    if mlflow is not None:
+        log(output, mlflow, quiet=quiet or as_json)
+    if results.failures:
+        raise typer.Exit(1)
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    return str(value) if isinstance(value, int) else json.dumps(str(value), ensure_ascii=False)
