@@ -20,6 +20,7 @@ from budwood.cli.options import (
     print_json,
     progress_of,
 )
+from budwood.report.words import shown
 from budwood.terminal import load_keras
 
 
