@@ -2,18 +2,18 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from markupsafe import Markup
 
 from budwood.evaluation.verdict import LEVEL
 from budwood.report import words
 from budwood.report.axes import Axis
-from budwood.report.intervals import Row, interval_rows, share_rows
+from budwood.report.intervals import Row, interval_rows
 from budwood.report.scatter import Course, Mark, scatter
 from budwood.studies.curve import Curve
+from budwood.studies.names import numbers, readable, short_names
 from budwood.studies.results import Estimate, Listed, Pair, Results, Summary
 
 MOST = 20
@@ -21,53 +21,6 @@ MOST = 20
 FEW = 12
 """Configurations that can all have their number and interval in the chart of accuracy against time; of more only the
 best and those on its edge."""
-_CATEGORIES = 8
-"""Values of a dimension that have a place each."""
-
-
-def numbers(results: Results) -> dict[str, str]:
-    """Of each configuration that was measured its rank by validation loss, by which charts and tables name it."""
-    measured = [one.name for one in results.summaries if one.complete]
-    return {name: str(rank) for rank, name in enumerate(measured, 1)}
-
-
-def short_names(results: Results) -> dict[str, str]:
-    """Of each configuration what tells it from the others: without what is in every name, and `section.` of its keys.
-
-    A name of which nothing would be left stays as it is.
-    """
-    parts = {one.name: _parts(one.name) for one in results.summaries}
-    common = set.intersection(*map(set, parts.values())) if len(parts) > 1 else set()
-    keys = {part.partition("=")[0] for some in parts.values() for part in some if "=" in part}
-    last = [key.rpartition(".")[2] for key in keys]
-    bare = {key: key.rpartition(".")[2] for key in keys if last.count(key.rpartition(".")[2]) == 1}
-    short = {}
-    for name, some in parts.items():
-        left = [part for part in some if part not in common]
-        texts = [(part.partition("=")[0], part) for part in left]
-        short[name] = ", ".join(bare.get(key, key) + part[len(key) :] for key, part in texts) or name
-    return short if len(set(short.values())) == len(short) else {name: name for name in parts}
-
-
-def common_words(results: Results) -> str:
-    """What `short_names` leaves out of every name."""
-    name, *others = [one.name for one in results.summaries]
-    if not others or short_names(results)[name] == name:
-        return ""
-    return ", ".join(part for part in _parts(name) if all(part in _parts(other) for other in others))
-
-
-def _parts(name: str) -> list[str]:
-    """What a study joined by commas, a list among it kept whole."""
-    parts: list[str] = []
-    for part in name.split(", "):
-        if parts and parts[-1].count("[") + parts[-1].count("{") > parts[-1].count("]") + parts[-1].count(
-            "}"
-        ):
-            parts[-1] += f", {part}"
-        else:
-            parts.append(part)
-    return parts
 
 
 def judged(one: Summary, results: Results) -> Estimate | None:
@@ -198,7 +151,7 @@ def accuracy_by_time(results: Results) -> dict[str, Any] | None:
             Mark(
                 one.seconds,
                 found.mean,
-                f"{_named(one.name)}: {words.percent(found.mean)}, {words.duration(one.seconds)} a trial",
+                f"{readable(one.name)}: {words.percent(found.mean)}, {words.duration(one.seconds)} a trial",
                 low,
                 high,
                 label=rank[one.name] if one in named else "",
@@ -212,7 +165,7 @@ def accuracy_by_time(results: Results) -> dict[str, Any] | None:
         Axis.of("", held, words.whole_percent, within=(0.0, 1.0)),
         alt=f"Accuracy on {results.split} photos against the time of a trial, for {len(some)} configurations. Nothing "
         "is both faster and more accurate than "
-        + words.listing([f"{rank[one.name]}, {_named(one.name)}" for one in edge[:FEW]])
+        + words.listing([f"{rank[one.name]}, {readable(one.name)}" for one in edge[:FEW]])
         + ".",
         courses=[Course([(one.seconds or 0.0, _mean(one, results)) for one in edge], "dotted")],
         size=(440, 330),
@@ -304,7 +257,7 @@ def _learning_curve(
         marks,
         x_axis,
         y_axis,
-        alt=f"Accuracy on {split} photos by the number of training photos, {_named(curve.name)}: {steps}.",
+        alt=f"Accuracy on {split} photos by the number of training photos, {readable(curve.name)}: {steps}.",
         courses=courses,
     )
 
@@ -318,93 +271,6 @@ def _dots(curve: Curve, results: Results) -> list[tuple[int, float]]:
         and trial.train_photos is not None
         and (figure := trial_figure(trial, results)) is not None
     ]
-
-
-def course(search: Mapping[str, Any]) -> Markup:
-    """The validation loss of every configuration in the order of the search, and the best so far."""
-    marks, best, points, lowest = [], 0.0, [], math.inf
-    tried = [one for one in search["configurations"] if one["losses"]]
-    complete = [one for one in tried if one["state"] == "complete"]
-    if not complete:
-        return Markup("")
-    winner = min(complete, key=lambda one: (np.mean(one["losses"]), one["name"]))
-    for one in tried:
-        loss, at = float(np.mean(one["losses"])), float(one["number"] + 1)
-        title = f"{at:.0f}: {_named(one['name'])}: {loss:.3f}, {one['state']}"
-        style = "full" if one["state"] == "complete" else "cross"
-        marks.append(Mark(at, loss, title, label=f"{loss:.3f}" if one is winner else "", style=style))
-        if one["state"] == "complete" and loss < lowest:
-            points += [(at, lowest if math.isfinite(lowest) else loss), (at, loss)]
-            lowest, best = loss, at
-    points.append((float(search["configurations"][-1]["number"] + 1), lowest))
-    most = max(2, search["configurations"][-1]["number"] + 1)
-    return scatter(
-        marks,
-        _places(most),
-        _losses([mark.y for mark in marks]),
-        alt=f"Validation loss of {len(tried)} configurations in the order in which they were tried. The lowest of a "
-        f"complete one, {lowest:.3f}, is that of number {best:.0f}.",
-        courses=[Course(points, "first")],
-        size=(440, 300),
-    )
-
-
-def importance(search: Mapping[str, Any]) -> Markup:
-    """Of each dimension its share of the variance of the loss."""
-    shares = search.get("importance") or {}
-    return (
-        share_rows([(name, share, words.percent(share, 0)) for name, share in shares.items()])
-        if shares
-        else Markup("")
-    )
-
-
-def slices(search: Mapping[str, Any], most: int = 8) -> list[tuple[str, Markup]]:
-    """Of each dimension the loss by its value: over all configurations that were tried, whatever else they had."""
-    tried = [one for one in search["configurations"] if one["losses"]]
-    names = list(dict.fromkeys(name for one in tried for name in one["point"]))
-    shares = search.get("importance") or {}
-    names.sort(key=lambda name: -shares.get(name, 0.0))
-    charts = []
-    for name in names[:most]:
-        values = [one["point"].get(name) for one in tried]
-        if len(set(map(str, values))) > 1:
-            charts.append((name, _slice(name, tried, values)))
-    return charts
-
-
-def _slice(name: str, tried: Sequence[Mapping[str, Any]], values: Sequence[Any]) -> Markup:
-    kinds = sorted(set(map(str, values)))
-    numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-    if numeric and len(kinds) > _CATEGORIES:
-        places = [float(value) for value in values]
-        wide = min(places) > 0 and max(places) / min(places) > 20
-        x_axis = (Axis.of_logarithms if wide else Axis.of)("", places, "{:.3g}".format)
-    else:
-        kinds = sorted(kinds, key=float) if numeric else kinds
-        room = max(5, 52 // len(kinds))
-        ticks = [(float(at), words.shorten(words.shown(kind), room)) for at, kind in enumerate(kinds)]
-        # Of very many names some.
-        every = 1 + len(kinds) // (_CATEGORIES + 1)
-        x_axis = Axis("", -0.5, len(kinds) - 0.5, tuple(ticks[::every]))
-        places = [float(kinds.index(str(value))) for value in values]
-    losses = [float(np.mean(one["losses"])) for one in tried]
-    marks = [
-        Mark(
-            place,
-            loss,
-            f"{_named(str(value))}: {loss:.3f}, {one['state']}",
-            style="full" if one["state"] == "complete" else "cross",
-        )
-        for place, loss, value, one in zip(places, losses, values, tried, strict=True)
-    ]
-    best = min(range(len(losses)), key=losses.__getitem__)
-    alt = f"Validation loss by {_named(name)}: the lowest, {losses[best]:.3f}, with {_named(str(values[best]))}."
-    return scatter(marks, x_axis, _losses(losses), alt=alt, size=(440, 240))
-
-
-def _named(name: str) -> str:
-    return words.shorten(words.shown(name), 120)
 
 
 def interval_text(found: Estimate) -> str:
@@ -459,22 +325,3 @@ def _clock(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:g} s" if seconds else "0"
     return f"{seconds / 60:g} min" if seconds < 3600 else f"{seconds / 3600:g} h"
-
-
-def _places(most: int) -> Axis:
-    """Numbers from 1 on, whole ones alone."""
-    step = max(1, math.ceil(most / 8))
-    marks = sorted({1, *range(step, most + 1, step)} if step > 1 else range(1, most + 1))
-    return Axis(
-        "configuration, in the order in which they were tried",
-        0.5,
-        most + 0.5,
-        tuple((float(m), str(m)) for m in marks),
-    )
-
-
-def _losses(values: Sequence[float]) -> Axis:
-    """A loss of a thousand must not make all others look alike."""
-    if min(values) > 0 and max(values) / min(values) > 8:
-        return Axis.of_logarithms("", values, "{:.3g}".format)
-    return Axis.of("", values, within=(0.0, math.inf))

@@ -6,7 +6,7 @@ from typing import Any
 from budwood import files
 from budwood.errors import RunError
 from budwood.report.page import environment
-from budwood.studies import figures, sections
+from budwood.studies import figures, names, search_figures, sections
 from budwood.studies.resolved import resolve_recipes
 from budwood.studies.results import Results, read_results
 
@@ -72,20 +72,20 @@ def render(results: Results, info: dict[str, Any]) -> str:
             differences=figures.differences(results),
             time=figures.accuracy_by_time(results),
             curves=figures.learning_curves(results),
-            course=figures.course(search) if search else "",
-            importance=figures.importance(search) if search else "",
-            slices=figures.slices(search) if search else [],
+            course=search_figures.course(search) if search else "",
+            importance=search_figures.importance(search) if search else "",
+            slices=search_figures.slices(search) if search else [],
             best_recipe=sections.best_recipe(results),
             recipes=resolve_recipes(results),
-            in_all=figures.common_words(results),
+            in_all=names.common_words(results),
             trials=[one for one in results.trials if one.configuration != "?" or not search][
                 : sections.TRIALS
             ],
-            rank=figures.numbers(results),
+            rank=names.numbers(results),
             made=sections.making(results, info),
             points=figures.points,
             chance=sections.chance,
             brief=sections.shortener(results),
-            short=figures.short_names(results),
+            short=names.short_names(results),
         )
     )

@@ -7,15 +7,9 @@ from typing import Any
 
 from budwood.files import read_json
 from budwood.report import words
-from budwood.studies.figures import (
-    common_words,
-    is_told,
-    judged,
-    numbers,
-    ordered_pairs,
-    short_names,
-)
+from budwood.studies.figures import is_told, judged, ordered_pairs
 from budwood.studies.light import PHOTOS
+from budwood.studies.names import common_words, numbers, short_names
 from budwood.studies.results import Pair, Results, Summary
 from budwood.studies.search import BEST
 from budwood.studies.words import commands_for_best, look_sentences, pair_sentences, state_sentence
