@@ -27,6 +27,12 @@ def run_with(session_run, tmp_path):
             photo = photos[number] if photos else f"photo {number}.png"
             rows.append([photo, split, known[0], predicted, int(right), 0.9, *shares])
         files.write_csv(folder / "predictions.csv", header, rows)
+        metrics = files.read_json(folder / "metrics.json")
+        figures = {
+            part: (metrics[part] | {"n": len(rows)}) if part == split else None
+            for part in ("validation", "test")
+        }
+        files.write_json(folder / "metrics.json", metrics | figures)
         return folder
 
     return make

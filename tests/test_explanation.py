@@ -132,6 +132,21 @@ def test_explain__as_json(session_run, session_colours, tmp_path, call):
     assert all(one["true"] == "red" and len(one["top"]) == 2 and len(one["similar"]) == 6 for one in found)
 
 
+def test_explain__json_needs_no_sheet(session_run, session_colours, call):
+    picture = session_colours / "red" / "red 00.jpg"
+    status, out, _ = call("explain", session_run, picture, "--json")
+    assert status == 0 and json.loads(out)[0]["sheet"] is None
+    status, out, err = call("explain", session_run, picture)
+    assert (status, out) == (1, "") and "-o why.png" in err
+
+
+def test_explain__no_sheet_of_nothing(session_run, tmp_path, call):
+    (tmp_path / "notes.txt").write_text("no picture")
+    status, out, err = call("explain", session_run, tmp_path / "notes.txt", "-o", tmp_path / "sheet.png")
+    assert (status, out) == (1, "") and "notes.txt: not a picture" in err and "sheet " not in err
+    assert not (tmp_path / "sheet.png").exists()
+
+
 def test_explain__a_sheet_for_each_picture(session_run, session_colours, tmp_path, call):
     (tmp_path / "pictures").mkdir()
     (tmp_path / "sheets").mkdir()

@@ -5,7 +5,7 @@ from budwood.report.page import write_report
 
 
 def test_describe_calibration__says_what_the_temperature_did(make_run):
-    contents = read_run(make_run().folder)
+    contents = read_run(make_run(per_class=200).folder)
     found = describe_calibration(contents)
     measured = contents.metrics["calibration"]["test"]
     assert "a temperature of 1.60" in found["lead"]
@@ -43,3 +43,11 @@ def test_describe_calibration__one_photo(make_run):
     files.write_json(run.folder / "metrics.json", metrics)
     found = describe_calibration(read_run(run.folder))
     assert [row[-1] for row in found["rows"]] == ["1", "1"]
+
+
+def test_describe_calibration__bins_of_a_handful_of_photos_are_not_drawn(make_run):
+    contents = read_run(make_run(per_class=10).folder)
+    found = describe_calibration(contents)
+    assert contents.metrics["test"]["n"] == 5 and len(found["rows"]) > 2
+    assert all(int(row[-1]) < 5 for row in found["rows"])
+    assert "<polyline" not in found["charts"][0][1]

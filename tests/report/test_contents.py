@@ -1,4 +1,7 @@
+import pytest
+
 from budwood import files
+from budwood.errors import RunError
 from budwood.report.contents import read_run
 
 
@@ -56,3 +59,14 @@ def test_read_run__layers(make_run):
     assert (layers[-1].kind, layers[-1].parameters, layers[-1].trained) == ("Dense", 5 * 1281, True)
     (run.folder / "layers.csv").unlink()
     assert read_run(run.folder).layers == []
+
+
+def test_read_run__predictions_cut_short(make_run):
+    run = make_run()
+    file = run.folder / "predictions.csv"
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    file.write_text("".join(lines[:-3]), encoding="utf-8")
+    with pytest.raises(
+        RunError, match="predictions.csv has 1[0-9] (test|validation) photos, and metrics.json"
+    ):
+        read_run(run.folder)

@@ -53,7 +53,7 @@ def test_describe_phases__figures_of_each_phase(make_run):
     phases = files.read_json(run.folder / "metrics.json")["phases"]
     figures = dict(describe(run)["phases"]["figures"])
     assert figures["Epochs"] == ["14", "10"]
-    assert figures["Best epoch"] == ["9", "22"]
+    assert figures["Best epoch, numbered on through all phases"] == ["9", "22"]
     assert figures["Time"] == ["2.1 s", "5 min 42 s"]
     assert figures["Trainable parameters"] == [f"{phase['trainable_parameters']:,}" for phase in phases]
     assert figures["Validation loss"] == ["0.2543", "0.2107"]

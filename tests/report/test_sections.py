@@ -33,7 +33,7 @@ def test_summarize__says_which_phase_was_kept(make_run):
     metrics = files.read_json(run.folder / "metrics.json")
     facts = {title: (value, more) for title, value, more in sections.summarize(read_run(run.folder))["facts"]}
     assert facts["Head"] == ("trained by adam", "best of 14 epochs: 9")
-    assert facts["Fine-tuning"][0] == "10 layers unfrozen"
+    assert facts["Fine-tuning"][0] == "10 layers and the head"
     assert facts["Fine-tuning"][1].endswith("parameters; epoch 22 is its best")
     files.write_json(run.folder / "metrics.json", metrics | {"chosen_phase": "frozen"})
     summary = sections.summarize(read_run(run.folder))

@@ -72,3 +72,11 @@ def test_listing__of_few(parts, listed):
 
 def test_sentences__leaves_out_the_empty_ones():
     assert words.sentences("One.", "", "Two.") == "One. Two."
+
+
+@pytest.mark.parametrize(("right", "told"), [(80, True), (100, False)])
+def test_remarks__no_better_than_guessing(right, told):
+    scores = {"n": 100, "accuracy": right / 100, "accuracy_ci95": [right / 100 - 0.08, 1.0]}
+    scores["confusion"] = [[80, 0], [100 - right, right - 80]]
+    found = " ".join(words.remarks(scores, "test", ["many", "few"]))
+    assert ("it is not shown that the model does better" in found) is told

@@ -185,3 +185,13 @@ def test_read_results__learning_curve(made):
 def test_read_results__no_study(tmp_path):
     with pytest.raises(RunError, match="is no study"):
         read_results(tmp_path)
+
+
+def test_read_results__two_splits_are_too_few_and_no_difference_is_beyond_the_whole(made):
+    for split, right in ((0, 9), (1, 1)):
+        made.add("a", f"split {split}", [True] * right + [False] * (10 - right), loss=0.2)
+        made.add("b", f"split {split}", [False] * right + [True] * (10 - right))
+    results = read_results(made.folder)
+    (pair,) = results.pairs
+    assert (pair.low, pair.high) == (-1.0, 1.0)
+    assert "Two splits hardly say how much figures vary" in results.as_text()

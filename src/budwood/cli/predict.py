@@ -121,14 +121,14 @@ def explain(
         list[str], typer.Argument(metavar="IMAGE...", help="Files, folders, globs; - for standard input.")
     ],
     output: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--output",
             "-o",
             metavar="PNG|DIR",
-            help="One sheet, or an existing directory for one PNG a picture.",
+            help="One sheet, or an existing directory for one PNG a picture. Needed, but with --json.",
         ),
-    ],
+    ] = None,
     target: Annotated[
         str | None,
         typer.Option("--class", metavar="CLASS", help="Explain this class, not the predicted one."),
@@ -145,12 +145,17 @@ def explain(
     from budwood.data.inputs import expand
     from budwood.report.explanation_sheet import MOST, name_sheets, write_explanations
 
-    if not output.is_dir():
+    apart = output is not None and output.is_dir()
+    if output is None and not as_json:
+        raise BudwoodError(
+            "say where the sheet goes: -o why.png, or -o an existing directory for one a picture"
+        )
+    if output is not None and not apart:
         refuse_bad_sheet(output)
     if recall is not None:
         refuse_bad_share("recall", recall, 0.98)
     inputs = expand(images, lambda: sys.stdin.buffer.read())
-    if not output.is_dir() and len(inputs) > MOST:
+    if output is not None and not apart and len(inputs) > MOST:
         raise BudwoodError(
             f"{len(inputs):,} pictures are more than the {MOST} of one sheet. Give fewer, or -o an existing directory "
             "for a sheet each"
@@ -159,8 +164,10 @@ def explain(
     from budwood.run import load
 
     loaded, progress = load(run), progress_of(quiet, as_json)
-    sheets = name_sheets([name for name, _ in inputs], output) if output.is_dir() else []
-    found, bad = [], False
+    sheets: list[Path | None] = [output] * len(inputs)
+    if output is not None and apart:
+        sheets = list(name_sheets([name for name, _ in inputs], output))
+    found, bad = [], 0
     for start in range(0, len(inputs), MOST):
         some = inputs[start : start + MOST]
         explained = loaded.explain(
@@ -170,24 +177,25 @@ def explain(
             recall=recall,
             progress=progress,
         )
-        if sheets:
-            for explanation, sheet in zip(explained, sheets[start : start + MOST], strict=True):
-                if explanation.target is not None:
-                    write_explanations([explanation], sheet)
-        else:
+        if output is not None and not apart and any(one.target is not None for one in explained):
             write_explanations(explained, output)
-        for explanation in explained:
+        for explanation, sheet in zip(explained, sheets[start : start + MOST], strict=True):
             said = explanation.prediction
-            bad = bad or said.error is not None
+            bad += said.error is not None
+            if apart and sheet is not None and explanation.target is not None:
+                write_explanations([explanation], sheet)
             if as_json:
-                found.append(explanation.to_json(top))
+                place = None if sheet is None or explanation.target is None else str(sheet)
+                found.append({**explanation.to_json(top), "sheet": place})
             elif said.error is not None:
                 print(shown(f"budwood: {said.name}: {said.error}"), file=sys.stderr)
             elif not quiet:
                 print(f"{shown(said.name)}\t{explanation.in_words()}")
     if as_json:
         print_json(found)
-    elif not quiet:
+    elif not quiet and bad < len(inputs):
+        if note := loaded.limit_note(recall):
+            print(f"none of these: {note}", file=sys.stderr)
         print(f"sheet   {shown(output)}", file=sys.stderr)
     if bad:
         raise typer.Exit(1)

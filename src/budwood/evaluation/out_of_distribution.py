@@ -142,8 +142,13 @@ class Reference:
             with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 parts = arrays["learned"], arrays["labels"], arrays["held_out"]
                 names, thumbnails = _read_pictures(arrays) if "names" in arrays else ((), ())
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise RunError(f"cannot read {file}: {error}. Copy the run again, or train again") from error
+        except OSError as error:
+            raise RunError(
+                f"cannot read {file}: {error.strerror}. Copy the run again, or train again"
+            ) from error
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            # NumPy's own words would tell the reader to trust pickles.
+            raise RunError(f"{file} is damaged. Copy the run again, or train again") from error
         return cls(
             parts[0].astype(np.float32),
             parts[1].astype(np.int64),

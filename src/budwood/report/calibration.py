@@ -22,7 +22,7 @@ def describe_calibration(contents: Contents) -> dict[str, Any] | None:
     moved = f"from {words.percent(before['ece'])} to {words.percent(after['ece'])}"
     lines = [_line("calibrated", after), _line("before", before, style="second")]
     chart = line_chart(
-        lines,
+        [line for line in lines if line.x],
         alt=f"Share of right answers against stated probability on the {contents.judged} photos. "
         f"The calibration error went {moved}. {PERFECT}",
         x_label="stated probability",
@@ -30,6 +30,7 @@ def describe_calibration(contents: Contents) -> dict[str, Any] | None:
         show=words.whole_percent,
         show_x=words.whole_percent,
         diagonal=True,
+        whole=True,
     )
     low, high = (contents.metrics[contents.judged] or {}).get("ece_ci95") or (before["ece"], before["ece"])
     open_ = (
@@ -50,7 +51,7 @@ def describe_calibration(contents: Contents) -> dict[str, Any] | None:
 
 def _line(name: str, measured: Mapping[str, Any], style: str = "first") -> Line:
     # Of a handful of photos a share says next to nothing; the table has them all.
-    bins = [one for one in measured["reliability"] if one["n"] >= FEWEST] or measured["reliability"]
+    bins = [one for one in measured["reliability"] if one["n"] >= FEWEST]
     return Line(name, [one["confidence"] for one in bins], [one["accuracy"] for one in bins], style=style)
 
 

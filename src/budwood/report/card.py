@@ -45,6 +45,7 @@ def _render(contents: Contents, split_hash: str) -> str:
             interval = "" if low is None or high is None else f"{show(low)} to {show(high)}"
             figures.append((title, show(scores[key]), interval))
     weakest = sorted(scores["per_class"], key=lambda one: (one["f1"], one["class"]))[:3]
+    weakest = [one for one in weakest if one["f1"] < 1]
     text = (
         _environment()
         .get_template("card.md.jinja")

@@ -39,6 +39,7 @@ def line_chart(
     show: Callable[[float], str] = "{:.3g}".format,
     show_x: Callable[[float], str] | None = None,
     diagonal: bool = False,
+    whole: bool = False,
     mark: tuple[float, str] | None = None,
     start: tuple[float, str] | None = None,
     gap: str | None = None,
@@ -54,6 +55,7 @@ def line_chart(
         show: how a value of y is written.
         show_x: how a value of x is written; without, whole numbers alone are.
         diagonal: whether to draw the line on which y is x.
+        whole: whether both axes go from 0 to 1.
         mark: an x value to mark with a vertical line, and its name.
         start: an x value at which something begins, told by a dashed line and its name above the chart.
         gap: names how far the two lines are apart at `mark`, where a bracket joins them.
@@ -70,6 +72,8 @@ def line_chart(
     warp = math.log10 if log_x else float
     x_low, x_high = _padded([warp(x) for x, _, _ in points], 0.0)
     y_low, y_high = _padded([y + sign * s for _, y, s in points for sign in (-1, 1)], 0.06)
+    if whole:
+        x_low, x_high, y_low, y_high = 0.0, 1.0, 0.0, 1.0
 
     def across(x: float) -> float:
         return LEFT + (warp(x) - x_low) / (x_high - x_low) * (right - LEFT)

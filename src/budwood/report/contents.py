@@ -3,6 +3,8 @@
 import csv
 import math
 import tomllib
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,13 +121,15 @@ def read_run(folder: Path) -> Contents:
         classes, predictions = read_predictions(folder / "predictions.csv")
         recipe_text = (folder / "recipe.toml").read_text(encoding="utf-8")
         path, chosen = _read_path(folder / "linear_path.json")
+        metrics = files.read_json(folder / "metrics.json")
+        _refuse_lost_rows(predictions, metrics)
         return Contents(
             folder=folder,
             run=files.read_json(folder / "run.json"),
             recipe=tomllib.loads(recipe_text),
             recipe_text=recipe_text,
             check=files.read_json(folder / "check.json"),
-            metrics=files.read_json(folder / "metrics.json"),
+            metrics=metrics,
             classes=classes,
             photos=[
                 Listed(row["name"], row["label"], row["split"], row.get("sha256") or "")
@@ -146,6 +150,17 @@ def read_run(folder: Path) -> Contents:
         raise RunError(
             f"{folder} holds a damaged file ({type(error).__name__}: {error}). Train again, or restore the run"
         ) from error
+
+
+def _refuse_lost_rows(predictions: Sequence[Prediction], metrics: Mapping[str, Any]) -> None:
+    """Raises ValueError where predictions.csv has not as many photos as the figures are of: it was cut short."""
+    rows = Counter(one.split for one in predictions)
+    for split in ("validation", "test"):
+        expected = (metrics.get(split) or {}).get("n", 0)
+        if rows[split] != expected:
+            raise ValueError(
+                f"predictions.csv has {rows[split]:,} {split} photos, and metrics.json is about {expected:,}"
+            )
 
 
 def read_predictions(path: Path) -> tuple[list[str], list[Prediction]]:

@@ -38,10 +38,13 @@ def write_explanations(explanations: "Sequence[Explanation]", path: Path) -> Non
 def draw_explanations(explanations: "Sequence[Explanation]") -> bytes:
     """The sheet as a PNG's bytes: a row for each picture, at most 100."""
     drawn = explanations[:MOST]
-    sheet = Image.new("RGB", (_WIDTH, _GAP + _ROW * max(1, len(drawn))), _PAPER)
     with ThreadPoolExecutor(num_cores()) as pool:
-        for number, row in enumerate(pool.map(_draw_row, drawn)):
-            sheet.paste(row, (0, _GAP + number * _ROW))
+        rows = list(pool.map(_draw_row, drawn))
+    sheet = Image.new("RGB", (_WIDTH, _GAP + max(_ROW, sum(row.height for row in rows))), _PAPER)
+    y = _GAP
+    for row in rows:
+        sheet.paste(row, (0, y))
+        y += row.height
     file = io.BytesIO()
     # A long sheet of photos takes seconds at the usual level, and gets hardly smaller.
     sheet.save(file, "PNG", compress_level=1)
@@ -93,7 +96,7 @@ def _draw_row(explanation: "Explanation") -> Image.Image:
     picture, cam, occlusion = explanation.picture, explanation.grad_cam, explanation.occlusion
     if picture is None or cam is None or occlusion is None or explanation.target is None:
         _write(draw, (x, y), said.error or "no picture", _WRONG, _WIDTH - 2 * _GAP)
-        return sheet
+        return sheet.crop((0, 0, _WIDTH, y + _LINE + _GAP))
     _paste(sheet, picture, (x, y))
     _paste(sheet, over(picture, cam), (second, y))
     _paste(sheet, over(picture, occlusion), (third, y))
@@ -145,7 +148,7 @@ def _draw_probabilities(draw: ImageDraw.ImageDraw, explanation: "Explanation", x
         text, colour = ("✗ none of these?", _WRONG) if said.foreign else ("none of these: no", _QUIET)
         _write(draw, (x, y + 8), text, colour, _SIDE)
         farther = words.percent(explanation.farther_than, 0)
-        _write(draw, (x, y + 8 + _LINE), f"further than {farther} of known ones", _QUIET, _SIDE, 14)
+        _write(draw, (x, y + 8 + _LINE), f"further out than {farther}", _QUIET, _SIDE, 14)
 
 
 def _draw_similar(

@@ -177,7 +177,7 @@ def _phase_table(contents: Contents) -> dict[str, Any]:
     figures = [
         ("Epochs", [f"{phase.get('epochs', 0):,}" for phase in phases.values()]),
         (
-            "Best epoch",
+            "Best epoch, numbered on through all phases",
             [words.listing([f"{epoch}" for epoch in contents.best_epochs(name)]) for name in phases],
         ),
         ("Time", [words.duration(phase.get("seconds", 0)) for phase in phases.values()]),

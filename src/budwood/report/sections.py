@@ -146,7 +146,7 @@ def _finetune_fact(contents: Contents) -> list[tuple[str, str, str]]:
     return [
         (
             "Fine-tuning",
-            f"{words.count(len(phase.get('unfrozen_layers') or []), 'layer')} unfrozen",
+            f"{words.count(len(phase.get('unfrozen_layers') or []), 'layer')} and the head",
             f"{phase.get('trainable_parameters', 0):,} parameters; {_best(contents)}",
         )
     ]

@@ -181,9 +181,14 @@ def remarks(scores: dict, split: str, classes: Sequence[str]) -> list[str]:
         )
     support = [sum(row) for row in scores["confusion"]]
     most = max(range(len(classes)), key=support.__getitem__)
+    guess = support[most] / max(sum(support), 1)
     lines.append(
-        f"Always answering {name(classes[most])}, the most frequent class, "
-        f"would be right for {percent(support[most] / max(sum(support), 1))}."
+        f"Always answering {name(classes[most])}, the most frequent class, would be right for {percent(guess)}."
+        + (
+            " The interval reaches down to that: it is not shown that the model does better."
+            if low <= guess
+            else ""
+        )
     )
     pairs = confusions(scores["confusion"])
     if len(pairs) > 1 and pairs[0][2] == 1:

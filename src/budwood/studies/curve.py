@@ -44,7 +44,13 @@ class Curve:
         return asdict(self)
 
 
-def fit_curve(name: str, accuracies: Mapping[int, Sequence[float]], *, seed: int = 0) -> Curve:
+def fit_curve(
+    name: str,
+    accuracies: Mapping[int, Sequence[float]],
+    intervals: Mapping[int, tuple[float, float]] | None = None,
+    *,
+    seed: int = 0,
+) -> Curve:
     """The error as a power of the number of photos (Hestness et al. 2017), laid through three numbers or more.
 
     The error is b * n^-c, least squares on logarithms, each number of photos counting alike. The interval is the
@@ -54,6 +60,7 @@ def fit_curve(name: str, accuracies: Mapping[int, Sequence[float]], *, seed: int
     Args:
         name: of the configuration.
         accuracies: by number of training photos, of each trial.
+        intervals: of their means, where they are known better than by Student's t over independent trials.
         seed: decides the resamples.
 
     >>> fit_curve("head", {100: [0.8, 0.8], 200: [0.85, 0.85], 400: [0.8875, 0.8875]}).words
@@ -62,6 +69,7 @@ def fit_curve(name: str, accuracies: Mapping[int, Sequence[float]], *, seed: int
     points = []
     for number in sorted(accuracies):
         mean, low, high = mean_interval(list(accuracies[number]))
+        low, high = (intervals or {}).get(number, (low, high))
         points.append(Point(number, mean, max(0.0, low), min(1.0, high), len(accuracies[number])))
     last = points[-1]
     reached = f"{shown(name)}: {percent(last.accuracy)} with {last.photos:,} training photos"

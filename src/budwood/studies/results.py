@@ -293,10 +293,14 @@ def _summary(name: str, trials: Sequence[Measured], planned: int) -> Summary:
     )
 
 
+def _accuracy(one: Measured, split: str) -> float:
+    return float((one.validation if split == "validation" else one.test or {})["accuracy"])
+
+
 def _estimate(trials: Sequence[Measured], split: str) -> Estimate:
     """Student's t over the trials, corrected for the overlap of what they learn from as the pairs are."""
-    measured = [one.validation if split == "validation" else one.test or {} for one in trials]
-    values, n = [one["accuracy"] for one in measured], int(measured[0]["n"])
+    values = [_accuracy(one, split) for one in trials]
+    n = int((trials[0].validation if split == "validation" else trials[0].test or {})["n"])
     mean = float(np.mean(values))
     spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
     if not spread or len({frozenset(one.correct[split]) for one in trials}) == 1:
@@ -380,7 +384,8 @@ def _compare(both: Sequence[tuple[Measured, Measured]], varied: str, split: str)
     num_train = round(float(np.mean([one.train_photos for one, _ in both])))
     num_test = round(float(np.mean([len(names) for names in photos])))
     mean, low, high, p = corrected_resampled_t(differences, num_train, num_test)
-    return _Found(mean, low, high, p, varied, where, number, needed)
+    # Student's t knows nothing of what a difference of shares can be.
+    return _Found(mean, max(-1.0, low), min(1.0, high), p, varied, where, number, needed)
 
 
 def _curves(
@@ -396,11 +401,18 @@ def _curves(
     curves = []
     for base, some in by_base.items():
         if len(sizes[base]) > 1 and some:
-            points: dict[int, list[float]] = {}
+            of_size: dict[int, list[Measured]] = {}
             for one in some:
-                judged = one.test if split == "test" and one.test else one.validation
                 # Sizes that differ by rounding alone are one.
-                near = [n for n in points if abs(n - one.train_photos) <= 0.02 * n]
-                points.setdefault((near or [one.train_photos])[0], []).append(judged["accuracy"])
-            curves.append(fit_curve(base, points))
+                near = [n for n in of_size if abs(n - one.train_photos) <= 0.02 * n]
+                of_size.setdefault((near or [one.train_photos])[0], []).append(one)
+            judged = "test" if split == "test" and all(one.test for one in some) else "validation"
+            estimates = {number: _estimate(group, judged) for number, group in of_size.items()}
+            curves.append(
+                fit_curve(
+                    base,
+                    {number: [_accuracy(one, judged) for one in group] for number, group in of_size.items()},
+                    {number: (found.low, found.high) for number, found in estimates.items()},
+                )
+            )
     return curves

@@ -74,13 +74,22 @@ def pair_sentences(results: "Results") -> list[str]:
 
 
 def look_sentences(results: "Results") -> list[str]:
-    """How often test photos were looked at, and what that does to the figures; nothing where there are none."""
+    """How far to trust the figures: whether there were trials enough, and how often test photos were looked at."""
+    trials = max((one.complete for one in results.summaries), default=0)
+    few = (
+        [
+            f"Two {results.varied}s hardly say how much figures vary, so intervals over them are wide: 5 are better."
+        ]
+        if trials == 2
+        else []
+    )
     if results.looks:
         times = "once" if results.looks == 1 else f"{results.looks:,} times, once by every trial"
-        return [f"Test photos were looked at {times}; the choice above is made on validation photos."]
+        return [*few, f"Test photos were looked at {times}; the choice above is made on validation photos."]
     if any(one.complete for one in results.summaries):
         return [
-            "No test photo was looked at. Validation photos also chose the epoch and the phase of each trial."
+            *few,
+            "No test photo was looked at. Validation photos also chose the epoch and the phase of each trial.",
         ]
     return []
 
