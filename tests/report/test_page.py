@@ -294,6 +294,8 @@ def test_write_report__a_cliff_stands_beside_the_curves(make_run):
     assert page.text.count("in the first epoch of fine-tuning") == 1
     assert "A cliff at the dashed line. Validation loss rose" in page.text and "of <this>." in page.text
     assert "1 photo left out" in page.text
+    # The second phase was kept all the same.
+    assert "Later epochs made up for it" in page.text
 
 
 def test_write_report__headings_are_in_order(make_run):

@@ -55,3 +55,13 @@ def test_summarize__head_that_this_run_did_not_train(make_run, name, head):
 def test_tell_making__notes_stand_beside_the_curves_of_fine_tuning(make_run):
     assert sections.tell_making(read_run(make_run().folder))["notes"] == ["1 photo left out: truncated"]
     assert sections.tell_making(read_run(make_run(finetuned=True).folder))["notes"] == []
+
+
+def test_summarize__an_interval_without_width_is_none(make_run):
+    run = make_run()
+    metrics = files.read_json(run.folder / "metrics.json")
+    metrics["validation"] |= {"macro_f1": 1.0, "macro_f1_ci95": [1.0, 1.0]}
+    files.write_json(run.folder / "metrics.json", metrics)
+    rows = {row["title"]: row["cells"] for row in sections.summarize(read_run(run.folder))["figures"]}
+    assert rows["Macro F1"][1][1] == "interval unknown: all alike"
+    assert " to " in rows["Macro F1"][0][1]

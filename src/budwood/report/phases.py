@@ -47,6 +47,7 @@ def describe_phases(contents: Contents) -> dict[str, Any] | None:
         **epoch_table(contents.history, remarks, with_phase=True),
         "layers": layer_table(contents),
         "cliffs": [note for note in notes if is_cliff(note)],
+        "made_up_for": _made_up_for(contents),
         "notes": [note for note in notes if not is_cliff(note)],
         "dots": _dots(contents),
     }
@@ -119,6 +120,16 @@ def _gaps(contents: Contents) -> list[tuple[dict[str, Any], Gap]]:
         (row, describe_gap(contents, row, row["phase"])) for row in contents.history if row["epoch"] in kept
     ]
     return [(row, gap) for row, gap in found if gap is not None]
+
+
+def _made_up_for(contents: Contents) -> str:
+    """That a bad beginning did no harm in the end, if so."""
+    better = contents.kept == "finetune" and len(contents.phases) > 1
+    return (
+        "Later epochs made up for it: what was kept is better than the model before fine-tuning."
+        if better
+        else ""
+    )
 
 
 def is_cliff(note: str) -> bool:

@@ -1,7 +1,7 @@
 """What each section of the report says, as plain values for the template."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from budwood.evaluation.statistics import wilson_interval
@@ -171,12 +171,17 @@ def _figures(contents: Contents) -> list[dict[str, Any]]:
                 cells.append(
                     (
                         "–" if value is None else show(value),
-                        "" if not interval else f"{show(interval[0])} to {show(interval[1])}",
+                        "" if not interval else _interval(interval, show),
                     )
                 )
         if any(value != "–" for value, _ in cells):
             rows.append({"title": title, "meaning": meaning, "cells": cells})
     return rows
+
+
+def _interval(ends: Sequence[float], show: Callable[[float], str]) -> str:
+    # The bootstrap knows no mistake of which it has seen none.
+    return f"{show(ends[0])} to {show(ends[1])}" if ends[0] < ends[1] else "interval unknown: all alike"
 
 
 def score_classes(contents: Contents, anchors: Mapping[str, str] | None = None) -> dict[str, Any]:
