@@ -14,8 +14,8 @@ from pathlib import Path
 
 from benchmarks.against_keras import FOLDER, find_material, link_tree
 from benchmarks.processes import python
+from budwood.core.files import read_json, write_json
 from budwood.evaluation.statistics import mean_interval, wilson_interval
-from budwood.files import read_json, write_json
 
 CHART = Path("docs/images/accuracy-and-minutes.svg")
 MOBILENET = ["--backbone", "mobilenet_v2", "--set", "data.size=224"]

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.processes import Cost, python, run
+from budwood.core.files import read_csv, read_json
 from budwood.data.check import check
 from budwood.data.sources import read_source
 from budwood.data.split import assign_splits
 from budwood.evaluation.statistics import mean_interval
-from budwood.files import read_csv, read_json
 
 FOLDER = Path("bench")
 KINDS = ("cold", "cold, graph cached", "warm")

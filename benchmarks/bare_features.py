@@ -16,7 +16,7 @@ import openvino
 from budwood.backbones.registry import get_backbone
 from budwood.data.images import view
 from budwood.data.sources import read_source
-from budwood.features.frozen import FrozenFeatures, with_pooling
+from budwood.features.extractor import FeatureExtractor, with_pooling
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def main() -> None:
     decode = time.perf_counter() - mark
 
     # An engine of the benchmark's own, as a user of OpenVINO would write it: nothing of Budwood's pipeline in it.
-    frozen = FrozenFeatures(
+    frozen = FeatureExtractor(
         with_pooling(get_backbone("mobilenet_v2").build(size, arguments.weights), "avg"),
         size=size,
         resize="crop",
@@ -55,7 +55,7 @@ def main() -> None:
     arguments.json.write_text(json.dumps({"photos": len(photos), "decode": decode, "infer": infer}))
 
 
-def openvino_model(frozen: FrozenFeatures) -> openvino.CompiledModel:
+def openvino_model(frozen: FeatureExtractor) -> openvino.CompiledModel:
     """The frozen part, converted anew and compiled for throughput at one image per request."""
     import keras
     import tensorflow as tf

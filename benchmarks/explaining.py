@@ -14,9 +14,9 @@ import numpy as np
 
 from benchmarks.against_keras import FOLDER, find_material
 from benchmarks.processes import python
+from budwood.core.files import read_csv
 from budwood.data.images import view
-from budwood.evaluation.occlusion import occlude
-from budwood.files import read_csv
+from budwood.inference.occlusion import occlude
 from budwood.run import load
 
 PHOTOS, OF_PLAIN_KERAS = 100, 20

@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.against_keras import FOLDER, find_material
-from budwood import files
+from budwood.config.recipe import Recipe
+from budwood.core import files
 from budwood.data.manifest import Photo
-from budwood.evaluation.judged import Judged, describe
-from budwood.recipe import Recipe
-from budwood.records import write_history, write_predictions, write_split
+from budwood.evaluation.phases import PhaseEvaluation, describe
 from budwood.report.page import write_report
+from budwood.runs.files import write_history, write_predictions, write_split
 from tests.browser import opened, start_browser
 
 REPEATS = 3
@@ -96,7 +96,7 @@ def make_run(folder: Path, size: Size) -> list[str]:
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     recipe = Recipe.from_dict({"data": {"size": 224}, "evaluate": {"resamples": 100}})
     parts = {"validation": slice(0, size.held_out), "test": slice(size.held_out, None)}
-    judged = Judged({name: probabilities[part] for name, part in parts.items()}, 1.0)
+    judged = PhaseEvaluation({name: probabilities[part] for name, part in parts.items()}, 1.0)
     labels = {name: truth[: len(logits)][part] for name, part in parts.items()}
     phases = [{"name": "frozen", "seconds": 60.0, "epochs": 1, "best_epoch": 1, "trainable_parameters": 0}]
     write_records(folder, classes, photos, probabilities)

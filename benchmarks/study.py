@@ -11,7 +11,7 @@ import shutil
 
 from benchmarks.against_keras import FOLDER, find_material, link_tree
 from benchmarks.processes import python
-from budwood.files import read_json
+from budwood.core.files import read_json
 
 STRENGTHS = '"auto", [1.0], [0.3], [0.1], [0.03], [0.01], [0.003], [0.001]'
 

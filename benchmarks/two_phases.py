@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.against_keras import FOLDER, find_material, link_tree, paired_difference
 from benchmarks.processes import python
-from budwood.files import read_csv, read_json, write_json
+from budwood.core.files import read_csv, read_json, write_json
 
 
 def main() -> None:

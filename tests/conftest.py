@@ -84,8 +84,8 @@ def session_colours(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def session_run(session_cache, session_colours, tmp_path_factory) -> Path:
     """A complete run on the colours, for tests that do not change it."""
-    from budwood.pipeline import train
-    from budwood.progress import SILENT
+    from budwood.core.progress.base import SILENT
+    from budwood.pipeline.train import train
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BUDWOOD_CACHE", str(session_cache))

@@ -14,9 +14,9 @@ from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from budwood.errors import BackboneError, ImageError, RecipeError
+from budwood.core.errors import BackboneError, ImageError, RecipeError
 from budwood.estimator import TransferClassifier
-from budwood.features import frozen
+from budwood.features import extractor as frozen
 
 pytestmark = pytest.mark.usefixtures("shared_cache")
 
@@ -24,7 +24,7 @@ SMALL = {"size": 64, "strength": 0.01, "folds": 2}
 
 
 class OfTables(TransferClassifier):
-    """Draws each row of a table as a picture of stripes: scikit-learn's checks feed tables of numbers."""
+    """Draws each row of a table as a picture of stripes: scikit-learn's checks batches tables of numbers."""
 
     def fit(self, X, y):  # noqa: N803
         X, y = validate_data(self, X, y)  # noqa: N806

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from budwood.errors import DataError, ImageError, RunError
+from budwood.core.errors import DataError, ImageError, RunError
 from budwood.run import Run, load
 
 pytestmark = pytest.mark.usefixtures("shared_cache")

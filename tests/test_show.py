@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from budwood import show
-from budwood.errors import DataError, RecipeError, RunError
-from budwood.report.contents import read_run
+from budwood.core.errors import DataError, RecipeError, RunError
+from budwood.report.summary import read_run
 from budwood.run import load
 
 pytestmark = pytest.mark.usefixtures("shared_cache")

@@ -11,24 +11,24 @@ import os
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
+from budwood._version import __version__
+
 # TensorFlow takes oneDNN's kernels by itself on processors with AVX-512; on those with AVX2 alone they make a gradient
 # step 1.4 times as fast too. Read when TensorFlow is first imported.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
-__version__ = "0.1.0"
-
 # Loaded on first use: `import budwood` and `budwood --help` load no TensorFlow.
 _HOMES = {
-    "train": "budwood.pipeline",
+    "train": "budwood.pipeline.train",
     "study": "budwood.studies.study",
     "load_study": "budwood.studies.results",
     "load": "budwood.run",
     "Run": "budwood.run",
-    "Prediction": "budwood.prediction",
-    "Recipe": "budwood.recipe",
-    "BudwoodError": "budwood.errors",
+    "Prediction": "budwood.inference.prediction",
+    "Recipe": "budwood.config.recipe",
+    "BudwoodError": "budwood.core.errors",
     "TransferClassifier": "budwood.estimator",
-    "log_to_mlflow": "budwood.tracking",
+    "log_to_mlflow": "budwood.integrations.mlflow",
 }
 __all__ = [
     "BudwoodError",
@@ -36,6 +36,7 @@ __all__ = [
     "Recipe",
     "Run",
     "TransferClassifier",
+    "__version__",
     "load",
     "load_study",
     "log_to_mlflow",
@@ -44,21 +45,22 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from budwood.errors import BudwoodError
+    from budwood.config.recipe import Recipe
+    from budwood.core.errors import BudwoodError
     from budwood.estimator import TransferClassifier
-    from budwood.pipeline import train
-    from budwood.prediction import Prediction
-    from budwood.recipe import Recipe
+    from budwood.inference.prediction import Prediction
+    from budwood.integrations.mlflow import log_to_mlflow
+    from budwood.pipeline.train import train
     from budwood.run import Run, load
     from budwood.studies.results import load_study
     from budwood.studies.study import study
-    from budwood.tracking import log_to_mlflow
 
 
 def __getattr__(name: str):
     if name not in _HOMES:
         raise AttributeError(f"module 'budwood' has no attribute {name!r}")
-    from budwood.live import expect_many_models, hushed, in_notebook
+    from budwood.core.system import in_notebook
+    from budwood.core.tensorflow import expect_many_models, hushed
 
     if in_notebook():
         expect_many_models()

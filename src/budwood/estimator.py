@@ -16,12 +16,12 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from budwood.backbones.registry import get_backbone
+from budwood.config.recipe import Recipe
+from budwood.core.errors import ImageError, RecipeError
 from budwood.data.images import ImageLike, digest
 from budwood.data.manifest import Photo
-from budwood.errors import ImageError, RecipeError
-from budwood.features.frozen import FrozenFeatures, with_pooling
-from budwood.recipe import Recipe
-from budwood.training.linear import fit_linear
+from budwood.features.extractor import FeatureExtractor, with_pooling
+from budwood.training.linear_probe import fit_linear
 
 
 class TransferClassifier(ClassifierMixin, BaseEstimator):
@@ -160,7 +160,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
                 raise ImageError(f"picture {int(name)}: {detail}")
             return features.array(photos)
 
-    def _frozen(self) -> FrozenFeatures:
+    def _frozen(self) -> FeatureExtractor:
         file = None if self.weights in ("imagenet", "random") else Path(self.weights).expanduser()
         changed = file.stat().st_mtime_ns if file is not None and file.is_file() else 0
         seed = self.seed if self.weights == "random" else 0
@@ -189,14 +189,14 @@ def _frozen_features(
     resize: str,
     pooling: str,
     precision: str,
-) -> FrozenFeatures:
+) -> FeatureExtractor:
     """Kept from call to call, since building takes seconds; `changed` tells versions of a weights file apart."""
     network = get_backbone(backbone)
     size = network.size if size is None else size
     model = with_pooling(
         network.build(size, weights if weights in ("imagenet", "random") else Path(weights), seed), pooling
     )
-    return FrozenFeatures(model, size=size, resize=resize, precision=precision)
+    return FeatureExtractor(model, size=size, resize=resize, precision=precision)
 
 
 def _pictures(X: Iterable[ImageLike] | np.ndarray) -> list[ImageLike]:  # noqa: N803

@@ -12,31 +12,31 @@ import numpy as np
 from jaxtyping import Float
 
 from budwood.backbones.registry import get_backbone
+from budwood.config.recipe import Head, Recipe
+from budwood.core.errors import DataError, ImageError, RunError, did_you_mean, refuse_bad_share
+from budwood.core.files import read_csv, read_json, sha256_of
+from budwood.core.progress.base import SILENT, Progress
 from budwood.data.check import check
 from budwood.data.images import ImageLike, digest
 from budwood.data.manifest import Photo
 from budwood.data.sources import read_source
-from budwood.errors import DataError, ImageError, RunError, did_you_mean, refuse_bad_share
-from budwood.evaluation.abstention import Answered, answer, choose_threshold
 from budwood.evaluation.metrics import compute_metrics
-from budwood.evaluation.out_of_distribution import METHODS, RECALL, Reference, Told, tell
-from budwood.explanation import Explanation, explain
-from budwood.features.engines import FrozenPart
+from budwood.evaluation.ood import METHODS, RECALL, Reference, Told, tell
+from budwood.evaluation.selective import Answered, answer, choose_threshold
+from budwood.features.engines.engine import Engine
+from budwood.features.ensemble import EngineEnsemble, ExtractorEnsemble
 from budwood.features.extract import Runner, stream
-from budwood.features.side_by_side import Joined, SideBySide
-from budwood.files import read_csv, read_json, sha256_of
-from budwood.model import REFERENCE, Artifact, load_artifact, make_artifact, read_model, vectors
-from budwood.prediction import Prediction
-from budwood.progress import SILENT, Progress
-from budwood.recipe import Head, Recipe
-from budwood.records import read_history
-from budwood.report.contents import read_predictions
+from budwood.inference.artifact import REFERENCE, Artifact, load_artifact, make_artifact, read_model, vectors
+from budwood.inference.explain import Explanation, explain
+from budwood.inference.prediction import Prediction
+from budwood.network.compose import compose, take_apart
+from budwood.network.heads import divide_logits, head_layers
 from budwood.report.notebook import show_run
 from budwood.report.page import write_report
-from budwood.report.words import verdict
+from budwood.report.summary import read_predictions
+from budwood.report.terminal import verdict
+from budwood.runs.files import read_history
 from budwood.training.checkpoints import apply_weights, kept_epochs
-from budwood.training.compose import compose, take_apart
-from budwood.training.heads import divide_logits, head_layers
 
 SPLITS = ("train", "validation", "test")
 
@@ -185,7 +185,7 @@ class Run:
         far = reference.threshold(RECALL if recall is None else recall) if reference else np.inf
         predictions = []
         with progress.stage("predict", total=len(pictures)) as stage:
-            rows = stream(pictures, self._frozen_part, size=artifact.size, resize=artifact.resize)
+            rows = stream(pictures, self._extractor_engine, size=artifact.size, resize=artifact.resize)
             for name, row in zip(names, rows, strict=True):
                 if isinstance(row, ImageError):
                     predictions.append(Prediction(name, None, None, {}, row.fault))
@@ -379,7 +379,7 @@ class Run:
             known = features.array(photos)
         with progress.stage("strangers", total=len(strangers)) as stage:
             found = []
-            for row in stream(strangers, self._frozen_part, size=artifact.size, resize=artifact.resize):
+            for row in stream(strangers, self._extractor_engine, size=artifact.size, resize=artifact.resize):
                 if not isinstance(row, ImageError):
                     found.append(row)
                 stage.advance()
@@ -443,7 +443,7 @@ class Run:
     @contextmanager
     def _features_of(
         self, data: str | os.PathLike, split: str, artifact: Artifact, progress: Progress
-    ) -> Iterator[tuple[list[Photo], SideBySide]]:
+    ) -> Iterator[tuple[list[Photo], ExtractorEnsemble]]:
         """The photos of a folder that belong to a split of this run, and the store that has their features."""
         if split not in ("unseen", "all", *SPLITS):
             raise DataError(f"no split `{split}`. Give unseen, train, validation, test or all")
@@ -518,13 +518,13 @@ class Run:
     def _alone(self, artifact: Artifact, backbone: str, file: Path) -> Artifact:
         """One of several backbones with the head of its own with which it was fine-tuned, as an epoch left both."""
         recipe = self.recipe
-        trunks, _ = take_apart(artifact.model, [get_backbone(name) for name in recipe.backbone.names])
-        trunk = next(trunk for trunk in trunks if trunk.name == backbone)
+        networks, _ = take_apart(artifact.model, [get_backbone(name) for name in recipe.backbone.names])
+        network = next(network for network in networks if network.name == backbone)
         head = head_layers(Head(logits=recipe.head.logits), len(self.classes))
-        model = compose([trunk], head)
+        model = compose([network], head)
         found = apply_weights(model, file)
         divide_logits(model, found["row"]["temperature"])
-        model = compose([trunk], head, mirror=recipe.evaluate.mirror)
+        model = compose([network], head, mirror=recipe.evaluate.mirror)
         return make_artifact(model, self.classes, recipe.data.resize, backbone)
 
     def _of_phase(self, phase: str) -> Artifact:
@@ -534,7 +534,7 @@ class Run:
         return read_model(self.folder / "checkpoints" / f"{phase}.keras", self._artifact.info)
 
     @cached_property
-    def _frozen_part(self) -> Runner:
+    def _extractor_engine(self) -> Runner:
         return self._artifact.features(engine=self.recipe.backbone.engine).part
 
     @cached_property
@@ -542,10 +542,10 @@ class Run:
         """The same at half the precision, where the processor has it: what hangs on what needs no more."""
         engine = self.recipe.backbone.engine
         parts = [
-            FrozenPart(part.model, engine=engine, precision="bf16", fingerprint=part.fingerprint)
+            Engine(part.model, engine=engine, precision="bf16", fingerprint=part.fingerprint)
             for part in self._artifact.features(engine=engine).parts
         ]
-        return parts[0] if len(parts) == 1 else Joined(parts)
+        return parts[0] if len(parts) == 1 else EngineEnsemble(parts)
 
     @cached_property
     def _split_of(self) -> dict[str, str]:

@@ -13,19 +13,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from budwood.compare import as_text
-from budwood.compare import compare as compare_runs
+from budwood.config.recipe import Recipe
+from budwood.core.errors import DataError, ImageError, RecipeError, RunError
+from budwood.core.progress.base import choose_progress
+from budwood.core.text import count
 from budwood.data.augment import Renderer
 from budwood.data.check import check as check_photos
+from budwood.data.expand_paths import expand
 from budwood.data.images import ImageLike, digest
-from budwood.data.inputs import expand
 from budwood.data.manifest import Photo
 from budwood.data.sources import read_source
-from budwood.errors import DataError, ImageError, RecipeError, RunError
-from budwood.progress import choose_progress
-from budwood.recipe import Recipe
-from budwood.report.album import LARGE
-from budwood.report.contents import read_run
 from budwood.report.notebook import (
     Shown,
     Tile,
@@ -36,7 +33,10 @@ from budwood.report.notebook import (
     show_pictures,
 )
 from budwood.report.pictures import thumbnail
-from budwood.report.words import count
+from budwood.report.summary import read_run
+from budwood.report.thumbnails import LARGE
+from budwood.runs.compare import as_text
+from budwood.runs.compare import compare as compare_runs
 
 if TYPE_CHECKING:
     from budwood.run import Run

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from budwood.backbones.applications import APPLICATIONS
-from budwood.backbones.contract import Backbone
-from budwood.backbones.keras_network import own_names
+from budwood.backbones.backbone import Backbone
+from budwood.backbones.keras_graphs import own_names
 from budwood.backbones.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from budwood.backbones.registry import get_backbone
-from budwood.features.cut import cut
+from budwood.network.graph import cut
 
 OWN = {
     "mobilenet": (keras.applications.MobileNet, keras.applications.mobilenet.preprocess_input),

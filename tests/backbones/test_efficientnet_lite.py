@@ -6,8 +6,8 @@ import pytest
 
 from budwood.backbones.efficientnet_lite import EFFICIENTNET_LITE, build_classifier
 from budwood.backbones.registry import get_backbone
+from budwood.core.errors import BackboneError, WeightsError
 from budwood.data.images import view
-from budwood.errors import BackboneError, WeightsError
 
 # ImageNet's class numbers; the cats are the domestic and the wild ones of the genus and their like.
 DAISY, DOGS, CATS = range(985, 986), range(151, 269), range(281, 288)

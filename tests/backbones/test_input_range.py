@@ -11,7 +11,7 @@ from PIL import Image, ImageFilter
 from budwood.backbones.input_range import MAX_VIEWS, RANGES, check_input_range
 from budwood.backbones.registry import BACKBONES, get_backbone
 from budwood.data import images
-from budwood.data.samples import write_digits
+from budwood.data.sample_datasets import write_digits
 
 FILES = {
     "mobilenet_v2": "mobilenet_v2_1.0_224_no_top.weights.h5",

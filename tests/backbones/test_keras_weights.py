@@ -9,7 +9,7 @@ import pytest
 
 from budwood.backbones.keras_weights import KerasDownload
 from budwood.backbones.registry import get_backbone
-from budwood.errors import WeightsError
+from budwood.core.errors import WeightsError
 
 ADDRESS = "https://example.org/networks/small_notop.h5"
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from budwood.backbones.lite_weights import MAGIC, read_checkpoint
-from budwood.errors import WeightsError
+from budwood.core.errors import WeightsError
 
 STORED = np.arange(6, dtype="<f4")
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from budwood.backbones.registry import BACKBONES, get_backbone
-from budwood.errors import BackboneError
+from budwood.core.errors import BackboneError
 
 
 def test_get_backbone__names_are_those_of_the_entries():

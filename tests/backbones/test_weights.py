@@ -5,7 +5,7 @@ import pytest
 
 from budwood.backbones.registry import get_backbone
 from budwood.backbones.weights import LayerWeights, assign, read_h5
-from budwood.errors import WeightsError
+from budwood.core.errors import WeightsError
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from budwood.config.recipe import Augment
 from budwood.data import augment as module
 from budwood.data import images
 from budwood.data.augment import (
@@ -32,7 +33,6 @@ from budwood.data.augment import (
     warp,
     zoom,
 )
-from budwood.recipe import Augment
 
 SHA = sha256(b"a photo").hexdigest()
 EVERYTHING = Augment(
@@ -351,7 +351,7 @@ def test_render__is_the_same_in_every_order_thread_and_process():
         from hashlib import sha256
         import numpy as np
         from budwood.data.augment import Renderer
-        from budwood.recipe import Augment
+        from budwood.config.recipe import Augment
         photo = np.random.default_rng(0).integers(0, 256, (90, 70, 3), dtype=np.uint8)
         settings = Augment.model_validate_json(sys.argv[1])
         print(sha256(Renderer(48, "crop", settings, seed=3).render(photo, "{SHA}", 5)).hexdigest())

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from budwood.core.errors import DataError
 from budwood.data import check as check_module
 from budwood.data.check import check
 from budwood.data.images import decode
 from budwood.data.sources import read_arrays, read_folder
-from budwood.errors import DataError
 
 
 def photo(path: Path, seed: int = 0, size: tuple[int, int] = (40, 36), **options) -> Path:

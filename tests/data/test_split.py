@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from budwood.config.recipe import Recipe
+from budwood.core.errors import DataError
 from budwood.data.manifest import Photo
 from budwood.data.split import assign_splits, divide, lacking, take_some
-from budwood.errors import DataError
-from budwood.recipe import Recipe
 
 
 def make(counts: dict[str, int], split: str | None = None, prefix: str = "") -> list[Photo]:

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urldefrag, urlsplit
 import pytest
 
 import budwood
-from budwood.recipe import Recipe
+from budwood.config.recipe import Recipe
 from tests.browser import PHONE
 from tests.docs.blocks import ROOT
 from tools.docs.build import build, run_zensical, write_config
@@ -61,7 +61,7 @@ class Page(HTMLParser):
         self.links: list[str] = []
         self.parts: list[str] = []
         """Pictures, scripts and styles: what a browser fetches by itself."""
-        self.feed(file.read_text(encoding="utf-8"))
+        self.batches(file.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag, attrs):
         given = {name: value for name, value in attrs if value}

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell
 
-from budwood.recipe import shipped_recipes
+from budwood.config.recipe import shipped_recipes
 from budwood.run import load
 from tests.notebooks import execute, outputs
 
@@ -162,10 +162,10 @@ def test_b__cats_and_dogs(test_data, shared_cache, tmp_path):
         **EPOCHS,
     }
     found = run_notebook("B-cats-and-dogs", tmp_path, given)
-    assert set(accuracies(tmp_path / "runs")) == {"head", "both", "cliff", "flowers"}
+    assert set(accuracies(tmp_path / "runs")) == {"head", "both", "spike", "flowers"}
     assert "1,281 parameters were trained" in printed(found)
     assert load(tmp_path / "runs" / "both").metrics["phases"][-1]["trainable_parameters"] == 1_840_897
-    assert load(tmp_path / "runs" / "cliff").metrics["chosen_phase"] != "finetune"
+    assert load(tmp_path / "runs" / "spike").metrics["chosen_phase"] != "finetune"
 
 
 @pytest.fixture

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from budwood.config.recipe import Augment
+from budwood.core.errors import ImageError, StoreError
 from budwood.data import images
 from budwood.data.augment import Renderer
 from budwood.data.images import digest, view
 from budwood.data.manifest import Photo
-from budwood.errors import ImageError, StoreError
 from budwood.features.extract import Extraction, extract, keys_of, stream_views
-from budwood.features.store import FeatureStore
-from budwood.recipe import Augment
+from budwood.features.store.store import FeatureStore
 
 SIZE = 8
 PLAIN = Renderer(SIZE, "crop")
@@ -82,47 +82,47 @@ def photos(tmp_path) -> list[Photo]:
 
 
 @pytest.fixture
-def shelf(tmp_path):
-    with FeatureStore(tmp_path / "features").open("fp", (3,)) as shelf:
-        yield shelf
+def table(tmp_path):
+    with FeatureStore(tmp_path / "features").open("fp", (3,)) as table:
+        yield table
 
 
 def key(photo: Photo) -> str:
     return keys_of([photo], PLAIN)[0]
 
 
-def run(photos, frozen, shelf, renderer=PLAIN, **options) -> Extraction:
-    return extract(photos, frozen, shelf, renderer=renderer, **options)
+def run(photos, frozen, table, renderer=PLAIN, **options) -> Extraction:
+    return extract(photos, frozen, table, renderer=renderer, **options)
 
 
-def test_extract__puts_each_photos_features_under_its_key(photos, shelf):
+def test_extract__puts_each_photos_features_under_its_key(photos, table):
     frozen, progress = MeanColour(), Recorder()
-    result = run(photos, frozen, shelf, progress=progress)
+    result = run(photos, frozen, table, progress=progress)
     assert (result.num_computed, result.num_found, result.failed) == (40, 0, {})
     assert result.seconds > 0
     assert progress.stages == [["features", 40, 40]]
     expected = np.stack([mean_colour(view(photo.image, SIZE)) for photo in photos])
-    assert np.array_equal(shelf.gather([key(photo) for photo in photos]), expected)
+    assert np.array_equal(table.gather([key(photo) for photo in photos]), expected)
 
 
-def test_extract__computes_nothing_twice(photos, shelf):
-    run(photos[:39], MeanColour(), shelf)
+def test_extract__computes_nothing_twice(photos, table):
+    run(photos[:39], MeanColour(), table)
     again = MeanColour()
-    result = run(photos[:39], again, shelf)
+    result = run(photos[:39], again, table)
     assert (result.num_computed, result.num_found, again.num_made) == (0, 39, 0)
-    result = run(photos, again, shelf)
+    result = run(photos, again, table)
     assert (result.num_computed, result.num_found, again.num_views) == (1, 39, 1)
 
 
-def test_extract__copies_are_computed_once(photos, shelf):
+def test_extract__copies_are_computed_once(photos, table):
     copy = Photo(image=photos[0].image, name="copy.png", label="b", sha256=photos[0].sha256)
     frozen = MeanColour()
-    result = run([*photos, copy], frozen, shelf)
+    result = run([*photos, copy], frozen, table)
     assert (result.num_computed, frozen.num_views) == (40, 40)
-    assert np.array_equal(*shelf.gather([key(photos[0]), key(copy)]))
+    assert np.array_equal(*table.gather([key(photos[0]), key(copy)]))
 
 
-def test_extract__goes_on_past_bad_photos(photos, shelf, tmp_path):
+def test_extract__goes_on_past_bad_photos(photos, table, tmp_path):
     cut = tmp_path / "cut.png"
     cut.write_bytes(Path(photos[0].image).read_bytes()[:-200])
     bad = [
@@ -133,17 +133,17 @@ def test_extract__goes_on_past_bad_photos(photos, shelf, tmp_path):
         Photo(image=photos[0].image, name="changed.png", label="a", sha256="1" * 64),
     ]
     progress = Recorder()
-    result = run([*bad, *photos], MeanColour(), shelf, progress=progress)
+    result = run([*bad, *photos], MeanColour(), table, progress=progress)
     assert result.num_computed == 40
     assert result.failed.keys() == {photo.name for photo in bad}
     assert "changed since" in result.failed["changed.png"]
     assert all(result.failed.values())
     assert progress.stages == [["features", 43, 43]]
-    assert shelf.missing([key(photo) for photo in photos]) == []
-    assert shelf.missing([key(bad[4])]) == [key(bad[4])]
+    assert table.missing([key(photo) for photo in photos]) == []
+    assert table.missing([key(bad[4])]) == [key(bad[4])]
 
 
-def test_extract__takes_arrays_bytes_and_unchecked_photos(shelf, photos):
+def test_extract__takes_arrays_bytes_and_unchecked_photos(table, photos):
     pixels = np.random.default_rng(3).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
     data = Path(photos[0].image).read_bytes()
     given = [
@@ -151,42 +151,42 @@ def test_extract__takes_arrays_bytes_and_unchecked_photos(shelf, photos):
         Photo(image=data, name="1", label="a"),
         Photo(image=photos[0].image, name="2", label="a"),
     ]
-    result = run(given, MeanColour(), shelf)
+    result = run(given, MeanColour(), table)
     assert (result.num_computed, result.failed) == (2, {})
-    rows = shelf.gather([key(photo) for photo in given])
+    rows = table.gather([key(photo) for photo in given])
     assert np.array_equal(rows[0], mean_colour(pixels))
     assert np.array_equal(rows[1], rows[2])
 
 
-def test_extract__interrupted_keeps_what_was_computed(photos, shelf):
+def test_extract__interrupted_keeps_what_was_computed(photos, table):
     with pytest.raises(KeyboardInterrupt):
-        run(photos, MeanColour(stop_after=25), shelf)
-    assert len(list(shelf.folder.glob("*.json"))) == 1
+        run(photos, MeanColour(stop_after=25), table)
+    assert len(list(table.folder.glob("*.json"))) == 1
     frozen = MeanColour()
-    result = run(photos, frozen, shelf)
+    result = run(photos, frozen, table)
     assert (result.num_found, result.num_computed, frozen.num_views) == (25, 15, 15)
 
 
-def test_extract__refuses_features_that_are_not_finite(photos, shelf):
+def test_extract__refuses_features_that_are_not_finite(photos, table):
     class Broken(MeanColour):
         def run(self, views):
             for _ in views:
                 yield np.full(3, np.nan, np.float32)
 
     with pytest.raises(StoreError, match="not finite"):
-        run(photos, Broken(), shelf)
+        run(photos, Broken(), table)
 
 
-def test_extract__of_nothing_makes_no_frozen_part(shelf):
+def test_extract__of_nothing_makes_no_frozen_part(table):
     frozen = MeanColour()
-    result = run([], frozen, shelf)
+    result = run([], frozen, table)
     assert (result.num_computed, result.num_found, frozen.num_made) == (0, 0, 0)
 
 
-def test_extract__keeps_every_view_of_a_photo_under_a_key_of_its_own(photos, shelf):
+def test_extract__keeps_every_view_of_a_photo_under_a_key_of_its_own(photos, table):
     asked, views = [*photos[:3], *photos[:3]], np.array([0, 0, 1, 4, 2, 1])
     frozen, progress = MeanColour(), Recorder()
-    result = run(asked, frozen, shelf, DRAWN, views=views, progress=progress)
+    result = run(asked, frozen, table, DRAWN, views=views, progress=progress)
     # The third photo is asked for its view 1 twice.
     assert (result.num_computed, result.num_found, frozen.num_views) == (5, 0, 5)
     assert progress.stages == [["features", 5, 5]]
@@ -194,44 +194,44 @@ def test_extract__keeps_every_view_of_a_photo_under_a_key_of_its_own(photos, she
         mean_colour(DRAWN.render(photo.image, photo.sha256, int(view)))
         for photo, view in zip(asked, views, strict=True)
     ]
-    assert np.array_equal(shelf.gather(keys_of(asked, DRAWN, views)), expected)
+    assert np.array_equal(table.gather(keys_of(asked, DRAWN, views)), expected)
     # Plain views are the same whatever is drawn besides.
-    result = run(photos[:3], frozen, shelf, PLAIN)
+    result = run(photos[:3], frozen, table, PLAIN)
     assert (result.num_computed, result.num_found) == (1, 2)
 
 
-def test_extract__decodes_a_photo_once_for_its_views(photos, shelf, monkeypatch):
+def test_extract__decodes_a_photo_once_for_its_views(photos, table, monkeypatch):
     decoded = []
     whole = images._decode
     monkeypatch.setattr(
         images, "_decode", lambda image, size: decoded.append(type(image)) or whole(image, size)
     )
     asked = [photo for photo in photos[:4] for _ in range(6)]
-    run(asked, MeanColour(), shelf, DRAWN, views=[1, 2, 3, 4, 5, 6] * 4)
+    run(asked, MeanColour(), table, DRAWN, views=[1, 2, 3, 4, 5, 6] * 4)
     assert decoded.count(bytes) == 4
     expected = [
         mean_colour(DRAWN.render(photo.image, photo.sha256, view))
         for photo in photos[:4]
         for view in range(1, 7)
     ]
-    assert np.array_equal(shelf.gather(keys_of(asked, DRAWN, [1, 2, 3, 4, 5, 6] * 4)), expected)
+    assert np.array_equal(table.gather(keys_of(asked, DRAWN, [1, 2, 3, 4, 5, 6] * 4)), expected)
 
 
-def test_extract__a_bad_photo_fails_once_for_all_its_views(photos, shelf, tmp_path):
+def test_extract__a_bad_photo_fails_once_for_all_its_views(photos, table, tmp_path):
     bad = Photo(image=tmp_path / "gone.png", name="gone.png", label="a", sha256="0" * 64)
     asked, views = [bad] * 20 + photos[:1] * 20, [*range(20), *range(20)]
     progress = Recorder()
-    result = run(asked, MeanColour(), shelf, DRAWN, views=views, progress=progress)
+    result = run(asked, MeanColour(), table, DRAWN, views=views, progress=progress)
     assert (result.num_computed, list(result.failed)) == (20, ["gone.png"])
     assert progress.stages == [["features", 40, 40]]
-    assert len(shelf.missing(keys_of(asked, DRAWN, views))) == 20
+    assert len(table.missing(keys_of(asked, DRAWN, views))) == 20
 
 
-def test_stream_views__gives_what_extract_stores(photos, shelf):
+def test_stream_views__gives_what_extract_stores(photos, table):
     views = [number % 3 for number in range(40)]
     streamed = np.stack(list(stream_views(photos, views, MeanColour(), DRAWN)))
-    run(photos, MeanColour(), shelf, DRAWN, views=views)
-    assert np.array_equal(streamed, shelf.gather(keys_of(photos, DRAWN, views)))
+    run(photos, MeanColour(), table, DRAWN, views=views)
+    assert np.array_equal(streamed, table.gather(keys_of(photos, DRAWN, views)))
 
 
 def test_stream_views__raises_where_a_photo_cannot_be_decoded(photos):
@@ -265,7 +265,7 @@ def test_extract__ctrl_c_in_a_terminal(photos, tmp_path):
         from budwood.data.augment import Renderer
         from budwood.data.manifest import Photo
         from budwood.features.extract import extract
-        from budwood.features.store import FeatureStore
+        from budwood.features.store.store import FeatureStore
         class Slow:
             def run(self, views):
                 for number, pixels in enumerate(views):
@@ -275,8 +275,8 @@ def test_extract__ctrl_c_in_a_terminal(photos, tmp_path):
                     yield pixels.mean((0, 1), dtype=np.float32)
         files = sorted(Path(sys.argv[1]).glob("*.png"))
         photos = [Photo(image=file, name=file.name, label="a") for file in files]
-        with FeatureStore(Path(sys.argv[2])).open("fp", (3,)) as shelf:
-            extract(photos, Slow, shelf, renderer=Renderer(8, "crop"))
+        with FeatureStore(Path(sys.argv[2])).open("fp", (3,)) as table:
+            extract(photos, Slow, table, renderer=Renderer(8, "crop"))
     """
     folder = Path(photos[0].image).parent
     with subprocess.Popen(
@@ -289,5 +289,5 @@ def test_extract__ctrl_c_in_a_terminal(photos, tmp_path):
         other.send_signal(signal.SIGINT)
         errors = other.communicate(timeout=30)[1]
     assert "KeyboardInterrupt" in errors
-    with FeatureStore(tmp_path / "features").open("fp", (3,)) as shelf:
-        assert len(shelf.missing([key(photo) for photo in photos])) == 30
+    with FeatureStore(tmp_path / "features").open("fp", (3,)) as table:
+        assert len(table.missing([key(photo) for photo in photos])) == 30

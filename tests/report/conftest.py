@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from budwood import files
+from budwood.config.recipe import Recipe
+from budwood.core import files
 from budwood.evaluation.calibration import before_and_after
 from budwood.evaluation.verdict import compare_phases
-from budwood.recipe import Recipe
 
 FLOWERS = ["daisy", "dandelion", "roses", "sunflowers", "tulips"]
 AUGMENTED = {

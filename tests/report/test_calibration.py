@@ -1,7 +1,7 @@
-from budwood import files
+from budwood.core import files
 from budwood.report.calibration import describe_calibration
-from budwood.report.contents import read_run
 from budwood.report.page import write_report
+from budwood.report.summary import read_run
 
 
 def test_describe_calibration__says_what_the_temperature_did(make_run):

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from budwood import files
+from budwood.core import files
 from budwood.report.card import write_card
 
 yaml = pytest.importorskip("yaml")

@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budwood.report.album import Album
 from budwood.report.cells import RIGHT, gather_cells, share_out
-from budwood.report.contents import read_run
+from budwood.report.summary import read_run
+from budwood.report.thumbnails import Album
 
 
 def test_gather_cells__all_mistakes_and_a_few_of_the_others(make_run):

@@ -1,6 +1,6 @@
-from budwood import files
+from budwood.core import files
 from budwood.report.confusion import count_confusions
-from budwood.report.contents import read_run
+from budwood.report.summary import read_run
 
 
 def with_matrix(run, matrix):

@@ -2,11 +2,11 @@ import math
 
 import pytest
 
-from budwood import files
-from budwood.recipe import Recipe
-from budwood.report.contents import read_run
+from budwood.config.recipe import Recipe
+from budwood.core import files
 from budwood.report.gap import describe_gap
 from budwood.report.phases import describe_phases
+from budwood.report.summary import read_run
 
 
 def gap_of(run, train, validation, phase="finetune", **recipe):

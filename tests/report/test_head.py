@@ -2,10 +2,10 @@ import math
 
 import pytest
 
-from budwood import files
-from budwood.recipe import Recipe
-from budwood.report.contents import read_run
+from budwood.config.recipe import Recipe
+from budwood.core import files
 from budwood.report.head import describe_head
+from budwood.report.summary import read_run
 
 
 @pytest.mark.parametrize("losses", [[0.5, 0.2, 0.3], [math.nan, 0.2, math.inf]])

@@ -1,7 +1,7 @@
-from budwood import files
-from budwood.report.album import Album
-from budwood.report.contents import read_run
+from budwood.core import files
 from budwood.report.mistakes import SUSPECTS, show_mistakes, show_suspects, suspect_labels
+from budwood.report.summary import read_run
+from budwood.report.thumbnails import Album
 
 
 def show(run):

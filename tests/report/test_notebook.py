@@ -2,10 +2,9 @@ import re
 
 import pytest
 
-from budwood import files
-from budwood.errors import RunError
+from budwood.core import files
+from budwood.core.errors import RunError
 from budwood.report import notebook
-from budwood.report.contents import Layer
 from budwood.report.notebook import (
     MOST_IN_TABLE,
     WEAKEST,
@@ -18,6 +17,7 @@ from budwood.report.notebook import (
     show_pictures,
     show_run,
 )
+from budwood.report.summary import Layer
 
 
 def test_show_run__says_the_verdict_and_whether_fine_tuning_helped(make_run):
@@ -143,5 +143,7 @@ def test_shown__can_be_sent_whatever_it_holds():
 
 
 def test_template__holds_no_script():
-    text = (files.Path(notebook.__file__).parent / "notebook.html.jinja").read_text(encoding="utf-8")
+    text = (files.Path(notebook.__file__).parent / "templates" / "notebook.html.jinja").read_text(
+        encoding="utf-8"
+    )
     assert "<script" not in text

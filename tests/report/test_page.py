@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from budwood import files
-from budwood.errors import RunError
+from budwood.core import files
+from budwood.core.errors import RunError
 from budwood.report.page import write_report
 
 NASTY = [
@@ -34,7 +34,7 @@ class Page(HTMLParser):
         self.open: list[str] = []
         self.words: list[str] = []
         self.scripts: list[str] = []
-        self.feed(path.read_text(encoding="utf-8"))
+        self.batches(path.read_text(encoding="utf-8"))
         self.text = re.sub(r"\s+", " ", " ".join(self.words))
         assert self.open == []
 
@@ -292,7 +292,7 @@ def test_write_report__a_cliff_stands_beside_the_curves(make_run):
     files.write_json(run.folder / "run.json", info | {"notes": ["1 photo left out", rise]})
     page = Page(write_report(run.folder))
     assert page.text.count("in the first epoch of fine-tuning") == 1
-    assert "A cliff at the dashed line. Validation loss rose" in page.text and "of <this>." in page.text
+    assert "A spike at the dashed line. Validation loss rose" in page.text and "of <this>." in page.text
     assert "1 photo left out" in page.text
     # The second phase was kept all the same.
     assert "Later epochs made up for it" in page.text
@@ -399,7 +399,9 @@ def _contrast(one: str, other: str) -> float:
 def test_style__text_is_readable_on_every_ground(scheme):
     import budwood.report.page
 
-    style = Path(budwood.report.page.__file__).with_name("style.css.jinja").read_text(encoding="utf-8")
+    style = (Path(budwood.report.page.__file__).parent / "templates" / "style.css.jinja").read_text(
+        encoding="utf-8"
+    )
     blocks = re.findall(r":root \{(.*?)\}", style, re.DOTALL)[:2]
     colours = dict(re.findall(r"--([\w-]+): (#\w+);", blocks[scheme]))
     grounds = [("ink", ground) for ground in ("paper", "card", "r1", "r2", "r3", "w1", "w2", "w3")]

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from budwood import files
+from budwood.core import files
 from budwood.report.page import write_report
 from tests.browser import DESKTOP, PHONE
 

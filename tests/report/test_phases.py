@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from budwood import files
+from budwood.core import files
+from budwood.core.text import NO_BREAK
 from budwood.evaluation.verdict import compare_phases
-from budwood.report.contents import read_run
 from budwood.report.phases import describe_phases
-from budwood.report.words import NO_BREAK
+from budwood.report.summary import read_run
 
 
 def describe(run, **changes):

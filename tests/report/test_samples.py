@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from budwood import files
+from budwood.config.recipe import Augment, Recipe
+from budwood.core import files
 from budwood.data.augment import Renderer
-from budwood.recipe import Augment, Recipe
-from budwood.report.album import LARGE, Album
-from budwood.report.contents import read_run
 from budwood.report.page import write_report
 from budwood.report.pictures import jpeg
 from budwood.report.samples import show_samples, show_views
+from budwood.report.summary import read_run
+from budwood.report.thumbnails import LARGE, Album
 
 
 def test_show_samples__counts_and_draws_training_photos_only(make_run):

@@ -1,8 +1,8 @@
 import pytest
 
-from budwood import files
+from budwood.core import files
 from budwood.report import sections
-from budwood.report.contents import read_run
+from budwood.report.summary import read_run
 
 
 def test_score_classes__weakest_first_with_wilson_intervals(make_run):

@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budwood.recipe import Augment, Recipe
+from budwood.config.recipe import Augment, Recipe
+from budwood.core.text import NO_BREAK
 from budwood.report import settings
-from budwood.report.words import NO_BREAK
 
 PIXELS = {
     "horizontal_flip": (True, "left to right"),

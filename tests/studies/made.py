@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from budwood.files import write_csv, write_json
+from budwood.core.files import write_csv, write_json
 from budwood.studies.plan import folder_name
 from budwood.studies.trial import Place
 

@@ -1,8 +1,8 @@
 import pytest
 
+from budwood.config.recipe import Recipe
+from budwood.core.errors import RecipeError
 from budwood.data.manifest import Photo
-from budwood.errors import RecipeError
-from budwood.recipe import Recipe
 from budwood.studies.plan import configurations, parse_seeds, parse_sizes, plan
 
 PHOTOS = [

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from budwood.errors import RunError
+from budwood.core.errors import RunError
 from budwood.evaluation.statistics import corrected_resampled_t, holm, wilson_interval
 from budwood.studies.results import read_results
 from tests.studies.made import TEST, TRAIN, Made, fill, rights
@@ -43,7 +43,7 @@ def test_read_results__is_the_corrected_test_of_the_differences(made):
 
 
 def read_correct(made, configuration):
-    from budwood.files import read_csv
+    from budwood.core.files import read_csv
 
     return np.array(
         [

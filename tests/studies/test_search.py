@@ -4,11 +4,11 @@ import sys
 import numpy as np
 import pytest
 
-from budwood.errors import RecipeError, RunError
-from budwood.files import read_csv, read_json
-from budwood.progress import SILENT
-from budwood.recipe import Recipe
-from budwood.studies import pool
+from budwood.config.recipe import Recipe
+from budwood.core.errors import RecipeError, RunError
+from budwood.core.files import read_csv, read_json
+from budwood.core.progress.base import SILENT
+from budwood.studies import executor as pool
 from budwood.studies import search as module
 from budwood.studies.search import Search
 from budwood.studies.space import read_space

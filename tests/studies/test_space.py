@@ -1,7 +1,7 @@
 import pytest
 
-from budwood.errors import RecipeError
-from budwood.recipe import Recipe
+from budwood.config.recipe import Recipe
+from budwood.core.errors import RecipeError
 from budwood.studies.space import Range, read_space
 
 

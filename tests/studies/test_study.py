@@ -1,11 +1,11 @@
 import pytest
 
-from budwood.errors import DataError, RunError, WeightsError
-from budwood.files import read_csv, read_json
-from budwood.pipeline import train
-from budwood.progress import SILENT
-from budwood.rundir import lock
-from budwood.studies import pool
+from budwood.core.errors import DataError, RunError, WeightsError
+from budwood.core.files import read_csv, read_json
+from budwood.core.locks import lock
+from budwood.core.progress.base import SILENT
+from budwood.pipeline.train import train
+from budwood.studies import executor as pool
 from budwood.studies.study import study
 from budwood.studies.trial import Place
 

@@ -22,13 +22,13 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 import keras
 import numpy as np
 
-from budwood.features.cut import cut
-from budwood.recipe import Recipe
+from budwood.config.recipe import Recipe
+from budwood.network.graph import cut
+from budwood.network.heads import apply
+from budwood.network.unfreeze import Unfrozen
+from budwood.pipeline.phases import train_finetune_phase, train_frozen_phase
+from budwood.training.batches import ArrayBatches
 from budwood.training.checkpoints import Checkpoints, layer_weights, read
-from budwood.training.feed import ArrayFeed
-from budwood.training.heads import apply
-from budwood.training.phase import train_finetune_phase, train_frozen_phase
-from budwood.training.unfreeze import Unfrozen
 
 CLASSES = ["a", "b", "c"]
 # Collected as a module too, where it has no arguments.
@@ -76,7 +76,7 @@ def train(folder: Path) -> None:
     features = np.asarray(base(pixels, training=False))
     frozen = train_frozen_phase(
         RECIPE,
-        ArrayFeed(features[train], labels[train], taught),
+        ArrayBatches(features[train], labels[train], taught),
         features[train],
         labels[train],
         features[validation],
@@ -92,7 +92,7 @@ def train(folder: Path) -> None:
         RECIPE,
         model,
         Unfrozen("stem_relu", ("low", "low_norm", "high"), {"low": 1, "low_norm": 1, "high": 0}, ()),
-        ArrayFeed(features[train], labels[train], taught),
+        ArrayBatches(features[train], labels[train], taught),
         features[validation],
         labels[validation],
         classes=CLASSES,

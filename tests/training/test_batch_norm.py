@@ -3,16 +3,16 @@ import numpy as np
 import pytest
 
 from budwood.backbones.registry import get_backbone
-from budwood.recipe import Finetune
+from budwood.config.recipe import Finetune
+from budwood.network.unfreeze import unfreeze
 from budwood.training.batch_norm import quicken_batch_norm
-from budwood.training.unfreeze import unfreeze
 
 SIZE = 64
 
 
-def with_head(trunk: keras.Model) -> keras.Model:
-    x = keras.layers.GlobalAveragePooling2D(name="pooling")(trunk.output)
-    return keras.Model(trunk.input, keras.layers.Dense(3, name="head_logits")(x))
+def with_head(network: keras.Model) -> keras.Model:
+    x = keras.layers.GlobalAveragePooling2D(name="pooling")(network.output)
+    return keras.Model(network.input, keras.layers.Dense(3, name="head_logits")(x))
 
 
 def finetune(unfreeze, batch_norm: str) -> Finetune:

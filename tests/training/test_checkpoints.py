@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from budwood.errors import RunError
+from budwood.core.errors import RunError
 from budwood.training.checkpoints import Checkpoints, apply_weights, kept_epochs, layer_weights, read
 
 

@@ -8,13 +8,13 @@ import keras
 import numpy as np
 import pytest
 
-from budwood.errors import DataError, RecipeError, RunError
-from budwood.recipe import Augment, Finetune, Frozen, Head, Loss
+from budwood.config.recipe import Augment, Finetune, Frozen, Head, Loss
+from budwood.core.errors import DataError, RecipeError, RunError
+from budwood.network.heads import head_layers, head_model, to_logits
+from budwood.training.batches import ArrayBatches
 from budwood.training.checkpoints import Checkpoints
-from budwood.training.feed import ArrayFeed
-from budwood.training.heads import head_layers, head_model, to_logits
 from budwood.training.loop import fit
-from budwood.training.validate import validate
+from budwood.training.validation import validate
 
 PLAIN, RICH = Head(), Head(hidden=[6], batch_norm=True, dropout=0.4)
 
@@ -41,7 +41,7 @@ def run(model, *, train=None, validation=None, loss=None, recipe=Frozen, options
     num_classes = max(2, model.output.shape[-1])
     return fit(
         model,
-        ArrayFeed(x, y),
+        ArrayBatches(x, y),
         *(validation or blobs(60, seed=1)),
         recipe(**settings),
         loss or Loss(),
@@ -210,27 +210,27 @@ def test_fit__reduce_on_plateau(rates):
 def test_fit__sees_every_row_once_an_epoch_and_closes_what_reads():
     x, y = blobs()
 
-    class Recorded(ArrayFeed):
+    class Recorded(ArrayBatches):
         orders, closed = [], 0
 
-        def batches(self, epoch, order, batch_size):
+        def epoch(self, epoch, order, batch_size):
             self.orders.append((epoch, order.tolist()))
             try:
-                yield from super().batches(epoch, order, batch_size)
+                yield from super().epoch(epoch, order, batch_size)
             finally:
                 Recorded.closed += 1
 
-    feed = Recorded(x, y)
-    arguments = (new_head(), feed, *blobs(60, seed=1), Frozen(epochs=3, early_stopping=0), Loss())
+    batches = Recorded(x, y)
+    arguments = (new_head(), batches, *blobs(60, seed=1), Frozen(epochs=3, early_stopping=0), Loss())
     with pytest.raises(KeyboardInterrupt):
         fit(*arguments, classes=list("abc"), callbacks=[StopsAt(2, 3)])
     assert Recorded.closed == 2
-    (first, one), (second, two) = feed.orders
+    (first, one), (second, two) = batches.orders
     assert (first, second) == (1, 2)
     assert sorted(one) == sorted(two) == list(range(200))
     assert one != two
     fit(*arguments, classes=list("abc"))
-    assert feed.orders[2:4] == feed.orders[:2]
+    assert batches.orders[2:4] == batches.orders[:2]
 
 
 def test_fit__features_of_bytes():
@@ -448,7 +448,7 @@ def test_fit__400_classes_of_58_000_photos_in_bounded_memory(tmp_path):
 
     def fit_on(x, y, **settings):
         return fit(
-            model, ArrayFeed(x, y), validation, labels[:2000], Frozen(**settings), Loss(), classes=classes
+            model, ArrayBatches(x, y), validation, labels[:2000], Frozen(**settings), Loss(), classes=classes
         )
 
     fit_on(validation, labels[:2000], epochs=1)
@@ -498,8 +498,8 @@ def test_fit__goes_on_to_the_same_weights(tmp_path, unkilled, stops):
 
 
 def test_fit__a_complete_training_is_returned_at_once(tmp_path):
-    class Unread(ArrayFeed):
-        def batches(self, epoch, order, batch_size):
+    class Unread(ArrayBatches):
+        def epoch(self, epoch, order, batch_size):
             raise AssertionError("nothing is to be trained")
 
     checkpoints = Checkpoints(tmp_path, "frozen", {})

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, log_softmax, rel_entr, softmax
 
-from budwood.recipe import Distill, Loss
+from budwood.config.recipe import Distill, Loss
 from budwood.training.losses import (
     Distillation,
     make_loss,

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from budwood.errors import RecipeError
-from budwood.recipe import Augment
+from budwood.config.recipe import Augment
+from budwood.core.errors import RecipeError
 from budwood.training.losses import one_hot
 from budwood.training.mixing import mix, refuse_bad_mixing
 

@@ -2,8 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from budwood.errors import RecipeError
-from budwood.recipe import Finetune, Frozen
+from budwood.config.recipe import Finetune, Frozen
+from budwood.core.errors import RecipeError
 from budwood.training.optimizers import ByLayer, current_rate, make_optimizer, optimizers
 
 

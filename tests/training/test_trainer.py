@@ -3,10 +3,10 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from budwood.progress import SILENT
-from budwood.recipe import Augment, Distill, Frozen, Head, Loss
-from budwood.training.feed import ArrayFeed
-from budwood.training.heads import head_layers, head_model, to_logits
+from budwood.config.recipe import Augment, Distill, Frozen, Head, Loss
+from budwood.core.progress.base import SILENT
+from budwood.network.heads import head_layers, head_model, to_logits
+from budwood.training.batches import ArrayBatches
 from budwood.training.trainer import Trainer
 
 RNG = np.random.default_rng(0)
@@ -17,7 +17,7 @@ def new_trainer(head=None, rates=None, **settings):
     model = head_model(to_logits(head_layers(head or Head(dropout=0.5), 3)), 6)
     return Trainer(
         model,
-        ArrayFeed(FEATURES, LABELS),
+        ArrayBatches(FEATURES, LABELS),
         Frozen(batch_size=16, **settings),
         Loss(),
         classes=["a", "b", "c"],
@@ -107,7 +107,7 @@ def taught_trainer(features, labels, probabilities, augment=None, classes="abc",
     model = head_model(to_logits(head_layers(head or Head(), len(classes))), features.shape[1])
     return Trainer(
         model,
-        ArrayFeed(features, labels, probabilities),
+        ArrayBatches(features, labels, probabilities),
         Frozen(**settings),
         Loss(class_weights="balanced"),
         classes=list(classes),

@@ -20,7 +20,7 @@ An unknown key is refused with the nearest known one. `"auto"` is filled in when
 
 def recipe_keys_page() -> str:
     """The page, in Markdown."""
-    from budwood.recipe import Recipe
+    from budwood.config.recipe import Recipe
 
     schema = Recipe.model_json_schema()
     sections = {name: field for name, field in schema["properties"].items() if "$ref" in field}

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from budwood.backbones.contract import Backbone
-from budwood.backbones.keras_network import KERAS_DROP_CONNECT_RATE, as_built, made_plain
+from budwood.backbones.backbone import Backbone
+from budwood.backbones.keras_graphs import KERAS_DROP_CONNECT_RATE, as_built, made_plain
 from budwood.backbones.keras_weights import EfficientNetDownload, KerasDownload
 from budwood.backbones.preprocessing import centred_bgr, standardised, symmetric, symmetric_by_128
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from budwood.backbones.contract import Backbone, derive_seed
+from budwood.backbones.backbone import Backbone, derive_seed
 from budwood.backbones.lite_weights import read_checkpoint
 from budwood.backbones.weights import MIRROR, LayerWeights, assign, mirrored, read_h5
-from budwood.errors import BackboneError, WeightsError, did_you_mean
+from budwood.core.errors import BackboneError, WeightsError, did_you_mean
 
 if TYPE_CHECKING:
     import keras
@@ -279,9 +279,9 @@ def build_classifier(name: str, size: int | None = None) -> "keras.Model":
         )
     backbone = family[name]
     weights = backbone.pretrained.read()
-    trunk = backbone.build(size, weights="random")
-    x = keras.layers.GlobalAveragePooling2D(name="avg_pool")(trunk.output)
+    network = backbone.build(size, weights="random")
+    x = keras.layers.GlobalAveragePooling2D(name="avg_pool")(network.output)
     x = keras.layers.Dense(1000, activation="softmax", name="predictions")(x)
-    model = keras.Model(trunk.input, x, name=f"{name}_imagenet")
+    model = keras.Model(network.input, x, name=f"{name}_imagenet")
     assign(model, weights, name)
     return model

@@ -11,7 +11,7 @@ import numpy as np
 
 from budwood.backbones.preprocessing import IMAGENET_MEAN, IMAGENET_STD, standardised
 from budwood.backbones.weights import MIRROR, LayerWeights, digest, mirrored, read_h5, refuse_unlike
-from budwood.errors import WeightsError
+from budwood.core.errors import WeightsError
 
 
 @dataclass(frozen=True)

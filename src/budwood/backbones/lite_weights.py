@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from budwood.backbones.weights import existing_file
-from budwood.errors import WeightsError
+from budwood.core.errors import WeightsError
 
 MAGIC = 0x1950A86A20F9469CFC6C
 STORAGES: dict[str, np.dtype] = {

@@ -1,9 +1,9 @@
 """Every backbone that Budwood knows, by name."""
 
 from budwood.backbones.applications import APPLICATIONS
-from budwood.backbones.contract import Backbone
+from budwood.backbones.backbone import Backbone
 from budwood.backbones.efficientnet_lite import EFFICIENTNET_LITE
-from budwood.errors import BackboneError, did_you_mean
+from budwood.core.errors import BackboneError, did_you_mean
 
 BACKBONES: dict[str, Backbone] = {backbone.name: backbone for backbone in (*EFFICIENTNET_LITE, *APPLICATIONS)}
 
@@ -15,7 +15,7 @@ def get_backbone(name: str) -> Backbone:
     224
     >>> get_backbone("efficientnet_light0")
     Traceback (most recent call last):
-    budwood.errors.BackboneError: no backbone `efficientnet_light0`. Did you mean efficientnet_lite0? ...
+    budwood.core.errors.BackboneError: no backbone `efficientnet_light0`. Did you mean efficientnet_lite0? ...
     """
     known, at, size = name.rpartition("@")
     if at and known in BACKBONES:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from budwood.errors import WeightsError
+from budwood.core.errors import WeightsError
 
 if TYPE_CHECKING:
     import keras
@@ -151,7 +151,7 @@ def assign(model: "keras.Model", weights: LayerWeights, network: str) -> None:
         WeightsError: when a layer is missing, has another shape, or holds what is not a finite number, or when the file
             holds more convolutions: those of a larger network, of which this one would be a torso.
     """
-    from budwood.backbones.contract import PREPROCESS
+    from budwood.backbones.backbone import PREPROCESS
 
     layers = {
         layer.name: layer for layer in model.layers if layer.weights and not layer.name.startswith(PREPROCESS)
@@ -180,7 +180,7 @@ Shapes = list[tuple[int, ...]]
 
 def _by_name(layers: "list[keras.layers.Layer]", arrays: Arrays) -> tuple[Arrays, Arrays]:
     """What the file holds for each layer, and the rest."""
-    from budwood.backbones.keras_network import automatic_prefix, renumbered
+    from budwood.backbones.keras_graphs import automatic_prefix, renumbered
 
     if not all(layer.name in arrays for layer in layers):
         new_names: dict[str, str] = {}

@@ -1,9 +1,9 @@
 """Every command: read the arguments, call one function, print. Heavy imports wait until a command needs them."""
 
 # In the order in which `budwood --help` lists their commands.
-from budwood.cli import train, predict, measure, data, look  # isort: skip  # noqa: F401
+from budwood.cli import train, predict, evaluate, data, info  # isort: skip  # noqa: F401
+from budwood.cli.errors import run_command
 from budwood.cli.options import app
-from budwood.terminal import run_command
 
 __all__ = ["app", "main"]
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from budwood.cli.options import AsJson, Data, Quiet, Settings, app, print_json, progress_of, refuse_bad_sheet
-from budwood.report.words import count, shown
+from budwood.core.text import count, shown
 
 
 @app.command()
@@ -45,11 +45,11 @@ def augment(
     settings: Settings = None,
 ) -> None:
     """Show what a recipe's augmentation does: nine views of one photo, and originals beside their views."""
+    from budwood.config.recipe import Recipe
+    from budwood.core.errors import RecipeError
     from budwood.data.augment import Renderer
     from budwood.data.sources import read_source
-    from budwood.errors import RecipeError
-    from budwood.recipe import Recipe
-    from budwood.report.views_sheet import write_views_sheet
+    from budwood.report.sheets.views import write_views_sheet
 
     changes = [] if seed is None else [f"seed={seed}"]
     asked = Recipe.load(recipe).with_settings([*changes, *(settings or [])])
@@ -80,7 +80,7 @@ def sample(
     quiet: Quiet = False,
 ) -> None:
     """Write a sample data set: digits (embedded, 1,797 pictures) or flowers (downloaded, 3,670 photos)."""
-    from budwood.data.samples import write_sample
+    from budwood.data.sample_datasets import write_sample
 
     write_sample(name, folder, archive=archive, progress=progress_of(quiet))
     if not quiet:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from budwood import __version__
-from budwood.errors import BudwoodError
-from budwood.report.words import count, shown
+from budwood._version import __version__
+from budwood.core.errors import BudwoodError
+from budwood.core.text import count, shown
 
 if TYPE_CHECKING:
-    from budwood.progress import Progress
+    from budwood.core.progress.base import Progress
 
 # TensorFlow's own chatter would bury ours; whoever sets the variable keeps it.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -75,7 +75,7 @@ def options(
 
 def progress_of(quiet: bool, as_json: bool = False) -> "Progress":
     """Who reads JSON may read both streams, so there it is told only to a person."""
-    from budwood.progress import choose_progress
+    from budwood.core.progress.base import choose_progress
 
     return choose_progress(quiet or (as_json and not sys.stderr.isatty()))
 
@@ -96,13 +96,13 @@ def refuse_bad_sheet(sheet: Path) -> None:
 
 def check_mlflow(uri: str) -> None:
     """Said before a training."""
-    from budwood.tracking import check_tracking
+    from budwood.integrations.mlflow import check_tracking
 
     check_tracking(uri)
 
 
 def log(folder: Path, uri: str, experiment: str | None = None, *, quiet: bool) -> None:
-    from budwood.tracking import log_to_mlflow
+    from budwood.integrations.mlflow import log_to_mlflow
 
     number = log_to_mlflow(folder, uri, experiment)
     if not quiet:

@@ -17,14 +17,14 @@ from budwood.cli.options import (
     progress_of,
     refuse_bad_sheet,
 )
-from budwood.errors import BudwoodError, refuse_bad_share
-from budwood.report.words import shown
-from budwood.terminal import load_keras
+from budwood.core.errors import BudwoodError, refuse_bad_share
+from budwood.core.tensorflow import load_keras
+from budwood.core.text import shown
 
 if TYPE_CHECKING:
     from budwood.data.images import ImageLike
-    from budwood.prediction import Prediction
-    from budwood.report.sheet import SheetItem
+    from budwood.inference.prediction import Prediction
+    from budwood.report.sheets.predictions import SheetItem
 
 
 @app.command()
@@ -52,7 +52,7 @@ def predict(
     Standard input is one picture or a list of files, one a line or separated by NUL. Exit status 1 where a
     file was bad.
     """
-    from budwood.data.inputs import expand
+    from budwood.data.expand_paths import expand
 
     if sheet is not None:
         refuse_bad_sheet(sheet)
@@ -61,7 +61,7 @@ def predict(
             refuse_bad_share(name, share, 0.98)
     inputs = expand(images, lambda: sys.stdin.buffer.read())
     load_keras()
-    from budwood.report.words import abstention_as_text
+    from budwood.report.terminal import abstention_as_text
     from budwood.run import load
 
     loaded = load(run)
@@ -81,7 +81,7 @@ def predict(
         elif not as_json:
             print(f"{shown(prediction.name)}\t{prediction.in_words(top)}")
     if sheet is not None:
-        from budwood.report.sheet import write_sheet
+        from budwood.report.sheets.predictions import write_sheet
 
         write_sheet(_sheet_items(pictures, predictions, loaded.classes), sheet)
         if not (quiet or as_json):
@@ -94,7 +94,7 @@ def _sheet_items(
     pictures: "Sequence[ImageLike]", predictions: "Sequence[Prediction]", classes: Sequence[str]
 ) -> "list[SheetItem]":
     """The pictures that could be read; the true class is known where the folder has the name of one."""
-    from budwood.report.sheet import SheetItem
+    from budwood.report.sheets.predictions import SheetItem
 
     items = []
     for picture, prediction in zip(pictures, predictions, strict=True):
@@ -142,8 +142,8 @@ def explain(
 
     Exit status 1 where a file was bad.
     """
-    from budwood.data.inputs import expand
-    from budwood.report.explanation_sheet import MOST, name_sheets, write_explanations
+    from budwood.data.expand_paths import expand
+    from budwood.report.sheets.explanations import MOST, name_sheets, write_explanations
 
     apart = output is not None and output.is_dir()
     if output is None and not as_json:

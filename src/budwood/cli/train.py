@@ -20,8 +20,8 @@ from budwood.cli.options import (
     print_json,
     progress_of,
 )
-from budwood.report.words import shown
-from budwood.terminal import load_keras
+from budwood.core.tensorflow import load_keras
+from budwood.core.text import shown
 
 
 @app.command()
@@ -60,8 +60,8 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a classifier on a folder of labelled photos, and measure it."""
+    from budwood.config.recipe import Recipe
     from budwood.data.sources import read_source
-    from budwood.recipe import Recipe
 
     names = [name.strip() for given in backbone or [] for name in given.split(",")]
     short = {
@@ -82,11 +82,11 @@ def train(
         check_mlflow(mlflow)
     load_keras()
     if dry_run:
-        from budwood.plan import plan
+        from budwood.pipeline.dry_run import plan
 
         print(plan(data, asked, start=start, progress=progress))
         return
-    from budwood.pipeline import train as train_on
+    from budwood.pipeline.train import train as train_on
 
     run = train_on(
         data,

@@ -16,9 +16,9 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageEnhance, ImageOps
 
+from budwood.config.recipe import Augment
 from budwood.data import images
 from budwood.data.images import ImageLike
-from budwood.recipe import Augment
 
 PLAIN = Augment()
 """Settings that draw nothing: every view is the plain one."""

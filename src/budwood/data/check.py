@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 
+from budwood.core.errors import DataError, ImageError
+from budwood.core.progress.base import SILENT, Progress
 from budwood.data.decoded import Decoded
 from budwood.data.images import digest, measure
 from budwood.data.manifest import Manifest, Photo, Problem
-from budwood.errors import DataError, ImageError
-from budwood.progress import SILENT, Progress
 
 TINY = 32
 """Pixels of a side below which a photo is pointed out."""

@@ -5,8 +5,8 @@ import threading
 from pathlib import Path
 from types import TracebackType
 
-from budwood.cache import cache_dir
-from budwood.errors import StoreError
+from budwood.core.cache import cache_dir
+from budwood.core.errors import StoreError
 
 _TABLE = "CREATE TABLE IF NOT EXISTS decoded (sha256 BLOB PRIMARY KEY, width INTEGER, height INTEGER) WITHOUT ROWID"
 

@@ -6,8 +6,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from budwood.errors import DataError
-from budwood.progress import SILENT, Progress
+from budwood.core.errors import DataError
+from budwood.core.progress.base import SILENT, Progress
 
 _ATTEMPTS = 5
 _TIMEOUT = 30.0

@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 
-from budwood.errors import ImageError
+from budwood.core.errors import ImageError
 
 ImageLike = str | os.PathLike | bytes | Image.Image | np.ndarray
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from budwood.config.recipe import Recipe
+from budwood.core.errors import DataError
 from budwood.data.manifest import Photo
-from budwood.errors import DataError
-from budwood.recipe import Recipe
 
 SPLITS = ("train", "validation", "test")
 

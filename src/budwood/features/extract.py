@@ -12,17 +12,17 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32, Int, Shaped, UInt8
 
+from budwood.core.errors import ImageError
+from budwood.core.progress.base import SILENT, Progress
+from budwood.core.system import num_cores
 from budwood.data import images
 from budwood.data.augment import Renderer
 from budwood.data.images import ImageLike
 from budwood.data.manifest import Photo
-from budwood.errors import ImageError
-from budwood.features.engines import FrozenPart
-from budwood.features.openvino_graph import num_cores
-from budwood.features.shelf import Shelf
-from budwood.progress import SILENT, Progress
+from budwood.features.engines.engine import Engine
+from budwood.features.store.table import FeatureTable
 
-__all__ = ["Extraction", "FrozenPart", "Runner", "Views", "extract", "keys_of", "stream", "stream_views"]
+__all__ = ["Engine", "Extraction", "Runner", "Views", "extract", "keys_of", "stream", "stream_views"]
 
 LOOKAHEAD = 8
 """Views rendered ahead of the frozen part, per core."""
@@ -36,7 +36,7 @@ Views = Sequence[int] | Int[np.ndarray, "views"]
 
 @runtime_checkable
 class Runner(Protocol):
-    """What turns pictures into features, one after another: a FrozenPart, or a stand-in."""
+    """What turns pictures into features, one after another: a Engine, or a stand-in."""
 
     def run(
         self, views: Iterable[UInt8[np.ndarray, "size size 3"]]
@@ -65,7 +65,7 @@ class Extraction:
 
 
 def keys_of(photos: Sequence[Photo], renderer: Renderer, views: Views | None = None) -> list[str]:
-    """Under which keys a shelf has views of photos: by content, so that copies share them.
+    """Under which keys a table has views of photos: by content, so that copies share them.
 
     Args:
         photos: any number.
@@ -83,19 +83,19 @@ def keys_of(photos: Sequence[Photo], renderer: Renderer, views: Views | None = N
 def extract(
     photos: Sequence[Photo],
     frozen: Callable[[], Runner],
-    shelf: Shelf,
+    table: FeatureTable,
     *,
     renderer: Renderer,
     views: Views | None = None,
     keep_lower: Callable[[str, np.ndarray], None] | None = None,
     progress: Progress = SILENT,
 ) -> Extraction:
-    """Puts the features of all photos on the shelf, computing those that it does not have.
+    """Puts the features of all photos on the table, computing those that it does not have.
 
     Args:
         photos: any number; copies of one image are computed once, and a photo may stand there for several views.
         frozen: makes the frozen part; called only where something is missing.
-        shelf: open, of that frozen part.
+        table: open, of that frozen part.
         renderer: how a photo becomes the square that the frozen part sees.
         views: which view of each photo; all plain by default.
         keep_lower: given key and features of every view that is computed as a lower boundary yields them on the way,
@@ -119,13 +119,13 @@ def extract(
             continue
         key = renderer.key(content, view)
         wanted.setdefault(key, _Wanted(key, content, photo, view)).names.append(photo.name)
-    missing = [wanted[key] for key in shelf.missing(list(wanted))]
+    missing = [wanted[key] for key in table.missing(list(wanted))]
     result.num_found = len(wanted) - len(missing)
     if missing:
         try:
-            _compute(missing, frozen, shelf, renderer, keep_lower, progress, result)
+            _compute(missing, frozen, table, renderer, keep_lower, progress, result)
         finally:
-            shelf.flush()
+            table.flush()
     result.seconds = time.monotonic() - started
     return result
 
@@ -203,7 +203,7 @@ def _content(photo: Photo) -> str:
 def _compute(
     missing: Sequence[_Wanted],
     frozen: Callable[[], Runner],
-    shelf: Shelf,
+    table: FeatureTable,
     renderer: Renderer,
     keep_lower: Callable[[str, np.ndarray], None] | None,
     progress: Progress,
@@ -240,16 +240,16 @@ def _compute(
 
         for row, *lower in _run(frozen(), views(), forked=keep_lower is not None):
             key = sent.popleft()
-            shelf.add(key, row)
+            table.add(key, row)
             if keep_lower and lower:
                 keep_lower(key, lower[0])
             stage.advance()
 
 
 def _run(
-    part: Runner | FrozenPart, views: Iterator[UInt8[np.ndarray, "size size 3"]], *, forked: bool
+    part: Runner | Engine, views: Iterator[UInt8[np.ndarray, "size size 3"]], *, forked: bool
 ) -> Iterator[list[Shaped[np.ndarray, "..."]]]:
-    if forked and isinstance(part, FrozenPart):
+    if forked and isinstance(part, Engine):
         return part.run_all(views)
     return ([row] for row in part.run(views))
 

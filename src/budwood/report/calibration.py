@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from budwood.report import words
-from budwood.report.charts import Line, line_chart
-from budwood.report.contents import Contents
+from budwood.core import text as words
+from budwood.report.summary import Contents
+from budwood.report.svg.charts import Line, line_chart
 
 FEWEST = 5
 """Photos in a bin that is drawn."""

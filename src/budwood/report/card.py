@@ -11,10 +11,11 @@ from pathlib import Path
 
 import jinja2
 
-from budwood import files
-from budwood.report import words
-from budwood.report.contents import Contents, read_run
+from budwood.core import files
+from budwood.core import text as words
+from budwood.report import terminal
 from budwood.report.sections import FIGURES, SPLITS
+from budwood.report.summary import Contents, read_run
 
 CARD = "README.md"
 NAMED = 20
@@ -54,8 +55,8 @@ def _render(contents: Contents, split_hash: str) -> str:
             data=run.get("data", {}).get("root_name", ""),
             split=split,
             scores=scores,
-            verdict=words.verdict(scores, split),
-            remarks=words.remarks(scores, split, contents.classes)[: 1 if split == "validation" else 0],
+            verdict=terminal.verdict(scores, split),
+            remarks=terminal.remarks(scores, split, contents.classes)[: 1 if split == "validation" else 0],
             classes=contents.classes,
             listed=words.listing([words.name(one) for one in contents.classes[:NAMED]]),
             more=max(0, len(contents.classes) - NAMED),
@@ -74,8 +75,8 @@ def _render(contents: Contents, split_hash: str) -> str:
                 [f"{words.name(one['class'])} {words.percent(one['f1'])}" for one in weakest]
             ),
             confusions=[
-                words.confusion_words(pair, contents.classes)
-                for pair in words.confusions(scores["confusion"])[:3]
+                terminal.confusion_words(pair, contents.classes)
+                for pair in terminal.confusions(scores["confusion"])[:3]
             ],
             ece=words.percent(scores["ece"]),
             budwood=run.get("budwood", ""),
@@ -104,7 +105,7 @@ def _yaml(text: object) -> str:
 @functools.cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent, encoding="utf-8"),
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates", encoding="utf-8"),
         autoescape=False,  # Markdown, whose names are escaped by a filter of their own
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from budwood.report.album import SMALL, Album
-from budwood.report.contents import Contents, Prediction
+from budwood.report.summary import Contents, Prediction
+from budwood.report.thumbnails import SMALL, Album
 
 BUDGET = 1500
 """Photos of all cells together: some 5 MB of thumbnails."""

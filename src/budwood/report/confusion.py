@@ -7,9 +7,10 @@ import numpy as np
 from jaxtyping import Float, Int
 from markupsafe import Markup
 
-from budwood.report import words
-from budwood.report.contents import Contents
+from budwood.core import text as words
+from budwood.report import terminal
 from budwood.report.pictures import heat_map, log_strength
+from budwood.report.summary import Contents
 
 MOST_IN_TABLE = 30
 """Classes up to which the confusion matrix is a table; beyond, a picture."""
@@ -24,7 +25,7 @@ def count_confusions(contents: Contents, anchors: Anchors | None = None) -> dict
     """The confusion matrix, and the most frequent confusions."""
     classes, split, anchors = contents.classes, contents.judged, anchors or {}
     matrix = contents.metrics[split]["confusion"]
-    pairs = words.confusions(matrix)
+    pairs = terminal.confusions(matrix)
     counts = np.asarray(matrix, dtype=np.int64).reshape(len(classes), len(classes))
     as_table = len(classes) <= MOST_IN_TABLE
     return {
@@ -39,7 +40,7 @@ def count_confusions(contents: Contents, anchors: Anchors | None = None) -> dict
         "total": int(counts.sum()),
         "kinds": len(pairs),
         "sentences": [
-            (words.confusion_words(pair, classes), anchors.get((pair[0], pair[1]))) for pair in pairs[:10]
+            (terminal.confusion_words(pair, classes), anchors.get((pair[0], pair[1]))) for pair in pairs[:10]
         ],
         "pairs": []
         if as_table

@@ -6,8 +6,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from budwood.report import words
-from budwood.report.charts import Line, line_chart
+from budwood.core import text as words
+from budwood.report.svg.charts import Line, line_chart
 
 TRACKED: list[tuple[str, str, Callable[[float], str]]] = [
     ("Loss", "loss", "{:.3g}".format),

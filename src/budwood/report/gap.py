@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from budwood.report import words
-from budwood.report.contents import Contents
+from budwood.core import text as words
+from budwood.report.summary import Contents
 
 
 @dataclass(frozen=True)

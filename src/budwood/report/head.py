@@ -3,12 +3,13 @@
 import math
 from typing import Any
 
-from budwood.report import settings, words
-from budwood.report.charts import Line, line_chart
-from budwood.report.contents import Contents
+from budwood.core import text as words
+from budwood.report import settings
 from budwood.report.curves import column, course, decimals, epoch_table, learning_curves, percent
 from budwood.report.gap import Gap, describe_gap
 from budwood.report.layers import layer_table
+from budwood.report.summary import Contents
+from budwood.report.svg.charts import Line, line_chart
 
 
 def describe_head(contents: Contents) -> dict[str, Any] | None:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from budwood.report import words
-from budwood.report.contents import Contents
+from budwood.core import text as words
+from budwood.report.summary import Contents
 
 
 def layer_table(contents: Contents) -> dict[str, Any] | None:

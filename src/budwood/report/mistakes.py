@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from budwood.evaluation.wrong_labels import find_wrong_labels
-from budwood.report import words
-from budwood.report.album import LARGE, Album
-from budwood.report.contents import Contents, Prediction
+from budwood.core import text as words
+from budwood.evaluation.label_issues import find_wrong_labels
+from budwood.report.summary import Contents, Prediction
+from budwood.report.thumbnails import LARGE, Album
 
 MISTAKES = 24
 SUSPECTS = 24

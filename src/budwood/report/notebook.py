@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from budwood.report import sections, words
+from budwood.core import text as words
+from budwood.report import sections, terminal
 from budwood.report.confusion import count_confusions
-from budwood.report.contents import Layer, read_run
 from budwood.report.curves import learning_curves
 from budwood.report.page import environment
 from budwood.report.phases import describe_phases
 from budwood.report.pictures import heat_map
+from budwood.report.summary import Layer, read_run
 
 MOST_IN_TABLE = 12
 """Classes up to which the confusion matrix is a table; beyond, a picture beside the weakest classes."""
@@ -51,7 +52,7 @@ def show_run(folder: Path) -> Shown:
         folder=folder,
         report=folder / "report.html",
         summary=sections.summarize(contents),
-        warning=words.remarks(contents.metrics[contents.judged], contents.judged, contents.classes)[0]
+        warning=terminal.remarks(contents.metrics[contents.judged], contents.judged, contents.classes)[0]
         if not contents.has_test
         else "",
         phases=both and both["phases"],
@@ -61,7 +62,7 @@ def show_run(folder: Path) -> Shown:
         notes=contents.run.get("notes", [])[:NOTES],
         more_notes=max(0, len(contents.run.get("notes", [])) - NOTES),
     )
-    return Shown(html, words.verdict(contents.metrics[contents.judged], contents.judged))
+    return Shown(html, terminal.verdict(contents.metrics[contents.judged], contents.judged))
 
 
 def show_curves(folders: Sequence[Path]) -> Shown:
@@ -112,7 +113,7 @@ def show_data(
 def show_comparison(comparison: Mapping[str, Any], text: str) -> Shown:
     """Runs side by side, the accuracy of each with its interval as a bar, and what is known of every pair.
 
-    `comparison` is what `budwood.compare.compare` gives, `text` the same in words.
+    `comparison` is what `budwood.runs.compare.compare` gives, `text` the same in words.
     """
     low = min(run["interval"][0] for run in comparison["runs"])
     high = max(run["interval"][1] for run in comparison["runs"])

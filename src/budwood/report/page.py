@@ -10,19 +10,20 @@ from pathlib import Path
 import jinja2
 import markupsafe
 
-from budwood import files
+from budwood.core import files
+from budwood.core import text as words
+from budwood.core.errors import RunError
 from budwood.data.images import ImageLike
-from budwood.errors import RunError
-from budwood.report import sections, words
-from budwood.report.album import LARGE, Album, picture, read_pictures
+from budwood.report import sections
 from budwood.report.calibration import describe_calibration
 from budwood.report.cells import gather_cells
 from budwood.report.confusion import count_confusions
-from budwood.report.contents import Contents, read_run
 from budwood.report.head import describe_head
 from budwood.report.mistakes import show_mistakes, show_suspects, suspect_labels
 from budwood.report.phases import describe_phases
 from budwood.report.samples import show_samples, show_views
+from budwood.report.summary import Contents, read_run
+from budwood.report.thumbnails import LARGE, Album, picture, read_pictures
 
 NO_PICTURES = (
     "The photos were not at hand when this report was written, so there are no pictures: "
@@ -107,7 +108,7 @@ def _tell_lost(contents: Contents, album: Album) -> str:
 def environment(*folders: Path) -> jinja2.Environment:
     """Templates of this folder and of others, with the filters and the one script that every page has."""
     found = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([Path(__file__).parent, *folders], encoding="utf-8"),
+        loader=jinja2.FileSystemLoader([Path(__file__).parent / "templates", *folders], encoding="utf-8"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -121,7 +122,7 @@ def environment(*folders: Path) -> jinja2.Environment:
         shorten=words.shorten,
         sentence=_sentence,
     )
-    source = Path(__file__).with_name("script.js.jinja").read_text(encoding="utf-8")
+    source = (Path(__file__).parent / "templates" / "script.js.jinja").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(source.encode()).digest()).decode("ascii")
     # The page's policy names this hash: no other script can run, whatever a class is called.
     found.globals.update(

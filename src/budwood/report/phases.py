@@ -5,13 +5,14 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from budwood.core import text as words
 from budwood.evaluation.statistics import wilson_interval
-from budwood.report import settings, words
-from budwood.report.contents import START, Contents
+from budwood.report import settings
 from budwood.report.curves import decimals, epoch_table, learning_curves, percent
-from budwood.report.dots import Dot, dot_chart
 from budwood.report.gap import Gap, describe_gap
 from budwood.report.layers import layer_table
+from budwood.report.summary import START, Contents
+from budwood.report.svg.dots import Dot, dot_chart
 
 TITLES = {START: "Before", "frozen": "Frozen backbone", "finetune": "Fine-tuning"}
 
@@ -133,7 +134,7 @@ def _made_up_for(contents: Contents) -> str:
 
 
 def is_cliff(note: str) -> bool:
-    """Whether a note of the run tells why fine-tuning began badly (`budwood.training.cliff`)."""
+    """Whether a note of the run tells why fine-tuning began badly (`budwood.training.diagnose`)."""
     return "in the first epoch of fine-tuning" in note
 
 

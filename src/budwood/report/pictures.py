@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
+from budwood.core.errors import ImageError
 from budwood.data.images import ImageLike, decode, fit_square
-from budwood.errors import ImageError
 
 _RIGHT, _WRONG = (46, 125, 84), (205, 92, 24)
 

@@ -5,15 +5,15 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from budwood.config.recipe import Augment
+from budwood.core.errors import ImageError
 from budwood.data import images
 from budwood.data.augment import Renderer
-from budwood.errors import ImageError
-from budwood.recipe import Augment
 from budwood.report import settings
-from budwood.report.album import LARGE, Album
-from budwood.report.contents import Contents, Listed
 from budwood.report.pictures import jpeg
 from budwood.report.sections import MOST_IN_SIGHT, SPLITS
+from budwood.report.summary import Contents, Listed
+from budwood.report.thumbnails import LARGE, Album
 
 MOST_STRIPS = 20
 SAMPLES = 6

@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from budwood.core import text as words
 from budwood.evaluation.statistics import wilson_interval
-from budwood.report import words
-from budwood.report.contents import START, Contents
+from budwood.report import terminal
+from budwood.report.summary import START, Contents
 
 SPLITS = ("train", "validation", "test")
 MOST_IN_SIGHT = 40
@@ -47,9 +48,9 @@ def summarize(contents: Contents) -> dict[str, Any]:
         "accuracy": scores["accuracy"],
         "interval": scores["accuracy_ci95"],
         "guess": max(support) / max(sum(support), 1),
-        "verdict": words.verdict(scores, split),
+        "verdict": terminal.verdict(scores, split),
         "phases": f"{verdict['words']} {_kept(contents)}" if compared else "",
-        "remarks": words.remarks(scores, split, contents.classes),
+        "remarks": terminal.remarks(scores, split, contents.classes),
         "facts": _facts(contents),
         "figures": _figures(contents),
         "figure_splits": [name for name in ("test", "validation") if contents.metrics.get(name)],

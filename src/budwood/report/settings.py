@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from budwood.report import words
+from budwood.core import text as words
 
 # Setting, how many percent or degrees its unit is, and what it does, in the order in which it is told.
 CHANGES: list[tuple[str, float, str]] = [

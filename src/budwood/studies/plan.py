@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Literal
 
+from budwood.config.recipe import Recipe
+from budwood.core.errors import RecipeError
 from budwood.data.manifest import Photo
 from budwood.data.split import SPLITS
-from budwood.errors import RecipeError
-from budwood.recipe import Recipe
 
 DIVIDES = {"split_seed", "data.split", "data.folds", "data.fold", "data.max_bad", "evaluate.test"}
 """Recipe keys that decide on which photos a trial is measured."""

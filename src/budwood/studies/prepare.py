@@ -8,13 +8,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from budwood.config.recipe import Recipe
+from budwood.core.files import read_json, write_json
 from budwood.data.check import Check
 from budwood.data.split import divide
-from budwood.files import read_json, write_json
-from budwood.recipe import Recipe
-from budwood.studies import features, light
+from budwood.studies import compute_features as features
+from budwood.studies import linear_trial as light
+from budwood.studies.fingerprint_cache import recall
 from budwood.studies.plan import Trial
-from budwood.studies.remembered import recall
 from budwood.studies.trial import Place, environment
 
 
@@ -46,7 +47,7 @@ def compute_features(data: str, folder: Path, recipes: Sequence[Recipe]) -> str 
         write_json(folder / light.FEATURES, known)
         return None
     done = subprocess.run(
-        [sys.executable, "-m", "budwood.studies.features", data, os.fspath(folder)],
+        [sys.executable, "-m", "budwood.studies.compute_features", data, os.fspath(folder)],
         env=environment(os.environ),
         stdout=subprocess.PIPE,
         text=True,

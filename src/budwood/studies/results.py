@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from budwood.errors import RunError
+from budwood.core.errors import RunError
+from budwood.core.files import read_csv, read_json
+from budwood.core.text import count, shown
 from budwood.evaluation.statistics import (
     corrected_resampled_t,
     holm,
@@ -20,12 +22,10 @@ from budwood.evaluation.statistics import (
     wilson_interval,
 )
 from budwood.evaluation.verdict import compare_means
-from budwood.files import read_csv, read_json
-from budwood.report.words import count, shown
-from budwood.studies.curve import Curve, fit_curve
+from budwood.studies.learning_curve import Curve, fit_curve
+from budwood.studies.report.words import as_text
 from budwood.studies.search import SEARCH
 from budwood.studies.trial import Place
-from budwood.studies.words import as_text
 
 METHODS = {
     "split": "corrected resampled t-test over random splits (Nadeau and Bengio 2003)",
@@ -167,7 +167,7 @@ class Results:
     def _repr_html_(self) -> str:
         """For notebooks."""
         # Here, for the page stands on this module.
-        from budwood.studies.notebook import as_html
+        from budwood.studies.report.notebook import as_html
 
         return as_html(self)
 

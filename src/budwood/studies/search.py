@@ -16,18 +16,18 @@ from typing import Any
 
 import numpy as np
 
+from budwood.config.recipe import Recipe
+from budwood.core.errors import BudwoodError, RunError
+from budwood.core.files import read_json, write_json, write_text
+from budwood.core.text import shown
 from budwood.data.check import Check
 from budwood.data.split import divide
-from budwood.errors import BudwoodError, RunError
-from budwood.files import read_json, write_json, write_text
-from budwood.recipe import Recipe
-from budwood.report.words import shown
-from budwood.rundir import differences
-from budwood.studies import light
-from budwood.studies.board import Board
+from budwood.runs.directory import differences
+from budwood.studies import linear_trial as light
+from budwood.studies.executor import Pool, Todo
 from budwood.studies.plan import Trial, folder_name, plan
-from budwood.studies.pool import Pool, Todo
 from budwood.studies.prepare import compute_features, prepare
+from budwood.studies.progress_table import Board
 from budwood.studies.space import Range, Space
 from budwood.studies.trial import Place
 

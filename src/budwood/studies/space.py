@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from budwood.errors import RecipeError
-from budwood.recipe import Recipe
+from budwood.config.recipe import Recipe
+from budwood.core.errors import RecipeError
 from budwood.studies.plan import (
     Configuration,
     combine,

@@ -17,22 +17,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from budwood import __version__
+from budwood._version import __version__
 from budwood.backbones.registry import get_backbone
+from budwood.config.recipe import Recipe
+from budwood.core.errors import RecipeError, RunError, WeightsError
+from budwood.core.files import read_json, write_json
+from budwood.core.locks import lock
+from budwood.core.progress.base import Progress, choose_progress
+from budwood.core.system import versions
 from budwood.data.check import Check, check
 from budwood.data.manifest import Photo
 from budwood.data.sources import read_source, source_name
 from budwood.data.split import divide, lacking
-from budwood.errors import RecipeError, RunError, WeightsError
-from budwood.files import read_json, write_json
-from budwood.progress import Progress, choose_progress
-from budwood.recipe import Recipe
-from budwood.rundir import lock, now, versions
-from budwood.studies import features, light
-from budwood.studies.page import REPORT, write_study_report
+from budwood.runs.directory import now
+from budwood.studies import compute_features as features
+from budwood.studies import linear_trial as light
+from budwood.studies.executor import Pool
 from budwood.studies.plan import Trial, configurations, plan
-from budwood.studies.pool import Pool
 from budwood.studies.prepare import compute_features, prepare
+from budwood.studies.report.page import REPORT, write_study_report
 from budwood.studies.results import Results, read_results
 from budwood.studies.search import BEST, SEARCH, Search, Searching, import_optuna
 from budwood.studies.space import read_space

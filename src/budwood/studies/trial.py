@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from budwood.errors import BudwoodError
-from budwood.files import read_json, write_json
-from budwood.progress import SILENT
-from budwood.recipe import Recipe
+from budwood.config.recipe import Recipe
+from budwood.core.errors import BudwoodError
+from budwood.core.files import read_json, write_json
+from budwood.core.progress.base import SILENT
+from budwood.core.tensorflow import load_keras
 from budwood.studies.plan import Trial
-from budwood.terminal import load_keras
 
 MODELS = ("model", "checkpoints", "logs")
 """What of a run directory a study keeps only where it is asked to."""
@@ -107,7 +107,7 @@ def train_fully(data: str, place: Place, *, keep_models: bool) -> None:
     """The trial as `budwood train` does it."""
     load_keras()
     # Here, for linear trials know this module too and load no Keras.
-    from budwood.pipeline import train
+    from budwood.pipeline.train import train
 
     recipe = Recipe.from_dict(place.read()["recipe"])
     state = read_json(place.run / "run.json")["state"] if (place.run / "run.json").is_file() else None

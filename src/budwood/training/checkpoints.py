@@ -17,8 +17,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from budwood.errors import RunError
-from budwood.files import whole_file
+from budwood.core.errors import RunError
+from budwood.core.files import whole_file
 
 STATE = "state"
 """The entry that holds JSON."""

@@ -1,4 +1,4 @@
-"""The training loop, one for every boundary: from the features of a feed to the logits of a model.
+"""The training loop, one for every boundary: from the features of a batches to the logits of a model.
 
 Nothing global is seeded or switched. The order of the photos comes from the seed and the number of the epoch, and what
 dropout draws is set by the seed; so two fits give identical weights on one machine's CPU, and a training that was
@@ -16,19 +16,19 @@ import keras
 import numpy as np
 from jaxtyping import Int
 
+from budwood.config.recipe import Augment, Distill, Finetune, Frozen, Loss
+from budwood.core.errors import DataError, RecipeError
+from budwood.core.progress.base import SILENT, Progress
 from budwood.data.augment import PLAIN
-from budwood.errors import DataError, RecipeError
-from budwood.features.store import Rows
-from budwood.progress import SILENT, Progress
-from budwood.recipe import Augment, Distill, Finetune, Frozen, Loss
+from budwood.features.store.store import Rows
+from budwood.training.batches import Batches
 from budwood.training.checkpoints import Checkpoints
-from budwood.training.cliff import find_cliff
-from budwood.training.feed import Feed
-from budwood.training.logs import open_log
+from budwood.training.diagnose import find_loss_spike
 from budwood.training.mixing import refuse_bad_mixing
 from budwood.training.optimizers import current_rate
+from budwood.training.tensorboard import open_log
 from budwood.training.trainer import NO_TEACHER, Trainer
-from budwood.training.validate import Measured, validate
+from budwood.training.validation import Measured, validate
 
 STAGES = {"frozen": "head"}
 """What a phase is called in the progress, where not by its own name."""
@@ -61,7 +61,7 @@ class Fitted:
 
 def fit(
     model: keras.Model,
-    feed: Feed,
+    batches: Batches,
     validation: Rows | np.ndarray,
     validation_labels: Int[np.ndarray, "m"],
     settings: Frozen | Finetune,
@@ -84,16 +84,16 @@ def fit(
     """Trains a model by gradient steps and leaves in it the weights of the epoch with the lowest validation loss.
 
     Args:
-        model: features `(None, *feed.shape)` in, logits `(None, classes)` out, or `(None, 1)` for the second of two
+        model: features `(None, *batches.shape)` in, logits `(None, classes)` out, or `(None, 1)` for the second of two
             classes. It is compiled here: what `trainable` says now is what trains.
-        feed: the training photos.
+        batches: the training photos.
         validation, validation_labels: features and class numbers of what early stopping looks at.
         settings: the recipe's [frozen] or [finetune].
         loss: the recipe's [loss].
         classes: names of the classes, in the order of their numbers.
-        phase: names progress, checkpoints and logs; "finetune" is watched for a cliff at its start.
-        augment: of it mixup and cutmix; views are the feed's.
-        distill: the recipe's [distill]; where it names a run, the feed has that teacher.
+        phase: names progress, checkpoints and logs; "finetune" is watched for a spike at its start.
+        augment: of it mixup and cutmix; views are the batches's.
+        distill: the recipe's [distill]; where it names a run, the batches has that teacher.
         seed: decides order, mixing and dropout.
         first_epoch: number of the first epoch; phases are counted through.
         best_before: lowest validation loss of the phase before, from which early stopping counts its patience.
@@ -111,23 +111,24 @@ def fit(
         DataError: no photo to train on or to validate with.
         RunError: the checkpoints are of another training.
 
-    >>> from budwood.training.feed import ArrayFeed
+    >>> from budwood.training.batches import ArrayBatches
     >>> features, labels = np.eye(4, dtype=np.float32), np.array([0, 1, 0, 1])
     >>> pixels = keras.Input((4,))
     >>> model = keras.Model(pixels, keras.layers.Dense(2, kernel_initializer="zeros")(pixels))
-    >>> found = fit(model, ArrayFeed(features, labels), features, labels, Frozen(epochs=3), Loss(), classes=["a", "b"])
+    >>> batches = ArrayBatches(features, labels)
+    >>> found = fit(model, batches, features, labels, Frozen(epochs=3), Loss(), classes=["a", "b"])
     >>> len(found.history), found.best_epoch, round(found.before["val_loss"], 4)
     (3, 3, 0.6931)
     """
-    if not len(feed.labels) or not len(validation_labels):
-        empty = "validation" if len(feed.labels) else "train"
+    if not len(batches.labels) or not len(validation_labels):
+        empty = "validation" if len(batches.labels) else "train"
         raise DataError(
             f"the {empty} split is empty, but gradient steps need photos in both. Change data.split"
         )
-    refuse_bad_mixing(augment, feed.shape, feed.labels)
+    refuse_bad_mixing(augment, batches.shape, batches.labels)
     trainer = Trainer(
         model,
-        feed,
+        batches,
         settings,
         loss,
         classes=classes,
@@ -138,7 +139,7 @@ def fit(
     )
     trainer.seed_random_layers(first_epoch)
     start = trainer.weights()
-    batch_size = settings.batch_size if len(feed.shape) > 1 else VECTORS_AT_A_TIME
+    batch_size = settings.batch_size if len(batches.shape) > 1 else VECTORS_AT_A_TIME
 
     def measure() -> Measured:
         return validate(model, validation, validation_labels, batch_size, calibrate=True)
@@ -190,12 +191,12 @@ def fit(
                     if checkpoints:
                         checkpoints.write_weights(model, epoch, row, is_best)
                     if phase == "finetune" and losses_before is not None:
-                        cliff = find_cliff(
+                        spike = find_loss_spike(
                             model, start, losses_before, measured.losses, lambda: measure().losses
                         )
                         losses_before = None
-                        if cliff:
-                            tell(cliff.words)
+                        if spike:
+                            tell(spike.words)
                     log(row)
                     watchers.on_epoch_end(epoch - 1, {key: row[key] for key in row if key != "epoch"})
                     _lower_rate(model.optimizer, state.val_losses, settings)

@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float32, Int
 from keras import ops
 
+from budwood.config.recipe import Distill, Loss
 from budwood.evaluation.calibration import SMALLEST
-from budwood.recipe import Distill, Loss
 
 TOP = 5
 """Top-5 accuracy is told where there are more classes than this."""

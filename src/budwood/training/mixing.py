@@ -5,8 +5,8 @@ import math
 import numpy as np
 from jaxtyping import Float32, Int
 
-from budwood.errors import RecipeError
-from budwood.recipe import Augment
+from budwood.config.recipe import Augment
+from budwood.core.errors import RecipeError
 
 
 def mix(

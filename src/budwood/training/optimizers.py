@@ -8,8 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from budwood.errors import RecipeError, did_you_mean
-from budwood.recipe import Finetune, Frozen
+from budwood.config.recipe import Finetune, Frozen
+from budwood.core.errors import RecipeError, did_you_mean
 
 NOT_DECAYED = [r"(^|/)(bias|gamma|beta)(:\d+)?$", r"_layer_scale/"]
 """Variables without weight decay: what shifts and scales, rather than weighs; on TensorFlow `layer/bias:0`.

@@ -9,13 +9,13 @@ import keras
 import numpy as np
 from keras import ops
 
+from budwood.config.recipe import Augment, Distill, Finetune, Frozen, Loss
+from budwood.core.progress.base import Stage
 from budwood.evaluation.calibration import soften
-from budwood.progress import Stage
-from budwood.recipe import Augment, Distill, Finetune, Frozen, Loss
-from budwood.training.balance import class_weights
+from budwood.network.fold_batch_norm import fold_batch_norm
+from budwood.training.batches import Batches
 from budwood.training.checkpoints import Arrays
-from budwood.training.feed import Feed
-from budwood.training.folding import fold_batch_norm
+from budwood.training.class_weights import class_weights
 from budwood.training.losses import Distillation, make_loss, make_metrics, one_hot
 from budwood.training.mixing import mix
 from budwood.training.optimizers import make_optimizer
@@ -24,12 +24,12 @@ NO_TEACHER = Distill()
 
 
 class Trainer:
-    """Trains a model of logits on a feed, epoch by epoch.
+    """Trains a model of logits on a batches, epoch by epoch.
 
     Args:
         model: features in, logits `(None, classes)` out, or `(None, 1)` for the second of two classes.
-        feed: the training photos.
-        settings, loss, distill: the recipe's. With `distill.run` the feed has a teacher.
+        batches: the training photos.
+        settings, loss, distill: the recipe's. With `distill.run` the batches has a teacher.
         classes: their names.
         augment: of it mixup and cutmix.
         seed: decides the order of the photos, the mixing and the dropout.
@@ -39,7 +39,7 @@ class Trainer:
     def __init__(
         self,
         model: keras.Model,
-        feed: Feed,
+        batches: Batches,
         settings: Frozen | Finetune,
         loss: Loss,
         *,
@@ -49,12 +49,12 @@ class Trainer:
         rates: Mapping[str, float],
         distill: Distill = NO_TEACHER,
     ):
-        self.model, self.feed, self.augment, self.seed = model, feed, augment, seed
+        self.model, self.batches, self.augment, self.seed = model, batches, augment, seed
         self.batch_size, self.averages = settings.batch_size, settings.ema > 0
-        self.num_batches = math.ceil(len(feed.labels) / settings.batch_size)
+        self.num_batches = math.ceil(len(batches.labels) / settings.batch_size)
         self.num_classes, self.num_logits = len(classes), model.output.shape[-1]
         self.distill = distill
-        self.weight_of_class = class_weights(loss, feed.labels, classes).astype(np.float32)
+        self.weight_of_class = class_weights(loss, batches.labels, classes).astype(np.float32)
         self.best: list[np.ndarray] = []
         """The weights to keep, in the order of `model.weights`."""
         to_labels = make_loss(loss, self.num_logits)
@@ -81,12 +81,12 @@ class Trainer:
             state.assign(rng.integers(2**31, size=tuple(state.shape)))
 
     def run_epoch(self, epoch: int, watchers: keras.callbacks.CallbackList, stage: Stage) -> dict[str, float]:
-        """One pass over the rows of the feed; the mean of each figure. It ends early where the loss is not finite."""
-        labels, size = self.feed.labels, self.batch_size
+        """One pass over the rows; the mean of each figure. It ends early where the loss is not finite."""
+        labels, size = self.batches.labels, self.batch_size
         order = np.random.default_rng([self.seed, epoch]).permutation(len(labels))
         totals: dict[str, float] = {"loss": 0.0}
-        taught = self.feed.taught(epoch, order, size) if self.distill.run else None
-        with _closing(self.feed.batches(epoch, order, size)) as batches:
+        taught = self.batches.taught(epoch, order, size) if self.distill.run else None
+        with _closing(self.batches.epoch(epoch, order, size)) as batches:
             for number, rows in enumerate(batches):
                 watchers.on_train_batch_begin(number)
                 chosen = order[number * size : (number + 1) * size]

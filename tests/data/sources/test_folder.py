@@ -2,9 +2,9 @@ import os
 
 import pytest
 
+from budwood.core.errors import DataError
 from budwood.data.sources import read_source
 from budwood.data.sources.folder import read_folder
-from budwood.errors import DataError
 
 
 def put(root, *names):

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from budwood.core.errors import DataError
 from budwood.data.sources.memory import read_arrays
-from budwood.errors import DataError
 
 
 def test_read_arrays__names_in_order():

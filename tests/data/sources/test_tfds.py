@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from budwood.core.errors import DataError
+from budwood.core.progress.base import Plain
 from budwood.data.check import check
 from budwood.data.images import decode, view
 from budwood.data.sources import read_source, source_name
 from budwood.data.sources import tfds as source
 from budwood.data.sources.tfds import display_names, read_tfds
 from budwood.data.split import assign_splits
-from budwood.errors import DataError
-from budwood.progress import Plain
 
 BREEDS = ["n02085620-zebra", "n02085782-ant", "n02085936-half/half"]
 

@@ -3,11 +3,11 @@
 import os
 from pathlib import Path
 
+from budwood.core.progress.base import SILENT, Progress
 from budwood.data.manifest import Manifest
 from budwood.data.sources.folder import read_folder
 from budwood.data.sources.memory import read_arrays
 from budwood.data.sources.tfds import read_tfds
-from budwood.progress import SILENT, Progress
 
 __all__ = ["read_arrays", "read_folder", "read_source", "read_tfds", "source_name"]
 

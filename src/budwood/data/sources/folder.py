@@ -13,9 +13,9 @@ import stat
 from dataclasses import replace
 from pathlib import Path
 
+from budwood.core.errors import DataError
 from budwood.data.images import IMAGE_SUFFIXES
 from budwood.data.manifest import Manifest, Photo, Problem
-from budwood.errors import DataError
 
 SPLIT_NAMES = {
     "train": "train",

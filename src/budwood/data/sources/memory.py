@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from budwood.core.errors import DataError
 from budwood.data.images import ImageLike
 from budwood.data.manifest import Manifest, Photo
-from budwood.errors import DataError
 
 
 def read_arrays(images: Sequence[ImageLike], labels: Sequence[str]) -> Manifest:

@@ -19,12 +19,12 @@ from typing import Any
 
 from filelock import FileLock
 
-from budwood.cache import DATA, cache_dir
+from budwood.core.cache import DATA, cache_dir
+from budwood.core.errors import DataError, did_you_mean
+from budwood.core.files import read_json, write_text
+from budwood.core.progress.base import SILENT, Progress
 from budwood.data.manifest import Manifest, Photo, Problem
 from budwood.data.sources.folder import SPLIT_NAMES
-from budwood.errors import DataError, did_you_mean
-from budwood.files import read_json, write_text
-from budwood.progress import SILENT, Progress
 
 _DATASET = re.compile(r"(\w+)(/[^:/]+)?(:\d+\.\d+\.\d+)?")
 _FORM = (

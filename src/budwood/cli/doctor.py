@@ -1,0 +1,87 @@
+"""Whether this machine has what Budwood needs."""
+
+import importlib
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+
+from budwood.core.cache import cache_dir
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: whether it will do, and what was found."""
+
+    what: str
+    ok: bool
+    detail: str
+
+
+def examine() -> list[Finding]:
+    """Looks at Python, the packages, the processor, the disk and the embedded weights; changes nothing."""
+    return [
+        Finding(
+            "python",
+            (3, 11) <= _python() <= (3, 13),
+            f"{platform.python_version()} (3.11 to 3.13 are supported)",
+        ),
+        Finding("machine", True, f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"),
+        _look("tensorflow", _tensorflow),
+        _look("keras", _keras),
+        _look("openvino", _openvino, needed=False),
+        _look("weights", _weights),
+        _look("cache", _cache),
+    ]
+
+
+def _look(what: str, find: Callable[[], str], needed: bool = True) -> Finding:
+    try:
+        return Finding(what, True, find())
+    except Exception as error:
+        # Whatever is broken in somebody's installation is the finding.
+        detail = f"{type(error).__name__}: {error}".splitlines()[0]
+        return Finding(
+            what,
+            not needed,
+            detail if needed else f"absent, so Keras runs the frozen part, slower ({detail})",
+        )
+
+
+def _python() -> tuple[int, int]:
+    major, minor, _ = platform.python_version_tuple()
+    return int(major), int(minor)
+
+
+def _tensorflow() -> str:
+    tensorflow = importlib.import_module("tensorflow")
+    accelerators = tensorflow.config.list_physical_devices("GPU")
+    return f"{tensorflow.__version__}, {len(accelerators) or 'no'} accelerator{'s' if len(accelerators) > 1 else ''}"
+
+
+def _keras() -> str:
+    keras = importlib.import_module("keras")
+    return f"{keras.__version__} on {keras.backend.backend()}"
+
+
+def _openvino() -> str:
+    openvino = importlib.import_module("openvino")
+    capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    speed = "with" if "BF16" in capabilities else "without"
+    return f"{metadata.version('openvino')}, {speed} fast bf16"
+
+
+def _weights() -> str:
+    backbone = importlib.import_module("budwood.backbones.registry").get_backbone("efficientnet_lite0")
+    backbone.build(size=32)
+    return f"{backbone.name}: {backbone.where()}"
+
+
+def _cache() -> str:
+    folder = cache_dir()
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(b"room")
+    return f"{folder}, {shutil.disk_usage(folder).free / 1e9:.0f} GB free"

@@ -1,0 +1,66 @@
+"""How a command meets the terminal: one line for an error, an exit status, and nothing of other libraries' chatter."""
+
+import io
+import os
+import sys
+import traceback
+
+import typer
+
+from budwood.core.errors import BudwoodError
+from budwood.core.text import shown
+
+
+def run_command(app: typer.Typer) -> None:
+    """Runs the command that `sys.argv` gives and exits with its status; `--debug` anywhere shows tracebacks."""
+    given = sys.argv[1:]
+    arguments = [argument for argument in given if argument != "--debug"]
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A class name that the terminal cannot show is no reason to stop.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        status = _run(app, arguments or ["--help"])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; Python would complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 141
+    except (KeyboardInterrupt, Exception) as error:
+        if len(arguments) < len(given):
+            traceback.print_exception(error)
+        status = _complain(error)
+    sys.exit(status)
+
+
+def _run(app: typer.Typer, arguments: list[str]) -> int:
+    # Not `app(...)`, which swallows Ctrl-C and prints usage errors in several lines.
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context("budwood", arguments) as context:
+            command.invoke(context)
+    except typer.Exit as exit_:
+        return exit_.exit_code
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    return 0
+
+
+def _complain(error: BaseException) -> int:
+    """Prints one line; returns the exit status."""
+    status = 1
+    if isinstance(error, KeyboardInterrupt):
+        line, status = "interrupted; what was computed so far is kept", 130
+    elif isinstance(error, BudwoodError):
+        line = str(error)
+    elif hasattr(error, "format_message"):  # Typer's, which has changed its classes of error
+        context = getattr(error, "ctx", None)
+        line = " ".join(error.format_message().split())
+        line += f" (see {context.command_path if context else 'budwood'} --help)"
+        status = getattr(error, "exit_code", 2)
+    elif isinstance(error, OSError) and error.strerror:
+        line = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    else:
+        first = (str(error).strip().splitlines() or [""])[0]
+        line = f"unexpected {type(error).__name__}: {first}; run with --debug to see where"
+    print(f"budwood: error: {shown(line)}", file=sys.stderr)
+    return status

@@ -1,0 +1,179 @@
+"""Commands to look around: backbones, recipes, the cache, this machine."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from budwood.cli.options import AsJson, app, print_json
+from budwood.core.tensorflow import load_keras
+from budwood.core.text import shown
+
+if TYPE_CHECKING:
+    from budwood.backbones.backbone import Backbone
+
+cache_app = typer.Typer(help="What is kept so that nothing is computed twice.", rich_markup_mode=None)
+app.add_typer(cache_app, name="cache")
+
+
+@app.command()
+def backbones(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME...]", help="Only these, and where their weights are.")
+    ] = None,
+    measure: Annotated[
+        bool,
+        typer.Option("--measure", help="Time each at its own size on this machine, with random weights."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the pretrained networks: size, accuracy, what each is good for, and whether its weights are here."""
+    from budwood.backbones.registry import BACKBONES, get_backbone
+
+    entries = [get_backbone(name) for name in names or BACKBONES]
+    rows = [
+        {
+            "name": entry.name,
+            "family": entry.family,
+            "parameters": entry.parameters,
+            "size": entry.size,
+            "imagenet_top1": entry.imagenet_top1,
+            "weights": entry.where(),
+            "weights_here": entry.pretrained.is_here(),
+            "sweet_spot": entry.sweet_spot,
+        }
+        for entry in entries
+    ]
+    if not as_json:
+        time = f"{'time':>10}" * measure
+        print(f"{'name':<20}{'parameters':>11}{'size':>8}{'ImageNet':>10}{'weights':>9}{time}  good for")
+    for entry, row in zip(entries, rows, strict=True):
+        time = ""
+        if measure:
+            row["ms_per_image"] = round(_milliseconds(entry), 2)
+            time = f"{row['ms_per_image']:>7.1f} ms"
+        if as_json:
+            continue
+        print(
+            f"{entry.name:<20}{entry.parameters / 1e6:>9.1f} M{entry.size:>5} px{entry.imagenet_top1:>8} %"
+            f"{'here' if row['weights_here'] else '-':>9}{time}  {entry.sweet_spot}",
+            flush=True,
+        )
+        if names:
+            print(f"    weights: {shown(row['weights'])}")
+    if as_json:
+        print_json(rows)
+    elif not names:
+        print(
+            "ImageNet: published top-1. Weights that are not here are fetched on first use; NAME says from where."
+        )
+
+
+def _milliseconds(backbone: "Backbone") -> float:
+    load_keras()
+    from budwood.features.engines.engine import milliseconds_per_picture
+    from budwood.features.extractor import with_pooling
+
+    return milliseconds_per_picture(with_pooling(backbone.build(weights="random"), "avg"))
+
+
+class RecipeAction(StrEnum):
+    SHOW = "show"
+    COPY = "copy"
+
+
+@app.command()
+def recipes(
+    action: Annotated[RecipeAction | None, typer.Argument(help="What to do with NAME.")] = None,
+    name: Annotated[str | None, typer.Argument(help="A shipped recipe.")] = None,
+    file: Annotated[Path | None, typer.Argument(help="Where to copy it; by default NAME.toml.")] = None,
+) -> None:
+    """List the shipped recipes; show one, or copy it to change it and give it to --recipe."""
+    from budwood.config.recipe import shipped_recipes
+    from budwood.core.errors import RecipeError
+    from budwood.core.files import write_text
+
+    if action is None:
+        for shipped, text in shipped_recipes().items():
+            print(f"{shipped:<28}{text.splitlines()[0].removeprefix('#').strip()}")
+        return
+    if name is None or (action is RecipeAction.SHOW and file is not None):
+        raise typer.BadParameter(
+            f"expected {'show NAME' if action is RecipeAction.SHOW else 'copy NAME [FILE]'}"
+        )
+    text = _recipe_text(name)
+    if action is RecipeAction.SHOW:
+        print(text, end="")
+        return
+    path = file or Path(f"{name}.toml")
+    if path.exists():
+        raise RecipeError(f"{path} exists. Give another file name")
+    if not path.parent.is_dir():
+        raise RecipeError(f"there is no folder {path.parent}. Make it, or give a file in another one")
+    write_text(path, text)
+    print(shown(path))
+
+
+def _recipe_text(name: str) -> str:
+    from budwood.config.recipe import shipped_recipes
+    from budwood.core.errors import RecipeError, did_you_mean
+
+    shipped = shipped_recipes()
+    if name not in shipped:
+        raise RecipeError(f"no recipe `{name}`.{did_you_mean(name, shipped)} There are: {', '.join(shipped)}")
+    return shipped[name]
+
+
+@cache_app.command("info")
+def cache_info(as_json: AsJson = False) -> None:
+    """Show what the feature store holds."""
+    from budwood.core.cache import DATA, GRAPHS, part_bytes
+    from budwood.features.store.store import FeatureStore
+
+    info = FeatureStore().info() | {"graphs": part_bytes(GRAPHS), "data": part_bytes(DATA)}
+    if as_json:
+        print_json(info)
+        return
+    print(
+        f"folder  {info['folder']}\nsize    {info['total'] / 1e6:,.1f} MB of at most {info['limit'] / 1e9:,.1f} GB"
+    )
+    print(f"graphs  {info['graphs'] / 1e6:,.1f} MB")
+    if info["data"]:
+        print(f"data    {info['data'] / 1e6:,.1f} MB of pictures unpacked for tfds:NAME (cache clear --data)")
+    for part in info["fingerprints"]:
+        size = f"{part['rows']:>8,} rows  {part['bytes'] / 1e6:>10,.1f} MB"
+        print(f"{part['fingerprint']}  {size}  last used {part['last_used']}{'  in use' * part['in_use']}")
+
+
+@cache_app.command("clear")
+def cache_clear(
+    data: Annotated[
+        bool,
+        typer.Option(
+            "--data", help="Pictures unpacked for tfds:NAME too; let no training read them meanwhile."
+        ),
+    ] = False,
+) -> None:
+    """Remove every stored feature and graph that is not in use; it can all be computed again."""
+    from budwood.core.cache import DATA, GRAPHS, clear_part
+    from budwood.features.store.store import FeatureStore
+
+    freed = FeatureStore().clear() + clear_part(GRAPHS) + (clear_part(DATA) if data else 0)
+    print(f"{freed / 1e6:,.1f} MB freed")
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Say whether this machine has what Budwood needs; exit status 1 where it does not."""
+    from budwood.cli.doctor import examine
+
+    load_keras()
+    findings = examine()
+    if as_json:
+        print_json([finding.__dict__ for finding in findings])
+    else:
+        for finding in findings:
+            print(f"{'ok ' if finding.ok else 'BAD'}  {finding.what:<16}{finding.detail}")
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)

@@ -1,0 +1,533 @@
+"""Recipe: one experiment's configuration, read from TOML, completed by defaults, written out resolved.
+
+A recipe is *requested* by the user, in part; defaults and `"auto"` fill the rest; what depends on the data or
+the backbone is *resolved* when it is known. The resolved recipe, run again, gives the same result.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field
+
+from budwood.core.errors import RecipeError, did_you_mean
+
+Auto = Literal["auto"]
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+MIN_SIZE, MAX_SIZE = 32, 1024
+"""Side of a square picture in pixels."""
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+
+
+class Data(Section):
+    """How photos are read and split."""
+
+    size: Auto | Annotated[int, Field(ge=MIN_SIZE, le=MAX_SIZE)] = "auto"
+    """Side of the square to which photos are brought, in pixels; "auto" is the backbone's own size, or the largest."""
+    resize: Literal["crop", "stretch", "pad"] = "crop"
+    """"crop": the short side to `size`, then the middle square; "stretch": both sides; "pad": the long side."""
+    split: Annotated[list[float], Field(min_length=3, max_length=3)] = [0.8, 0.1, 0.1]
+    """Shares of train, validation and test; what the data bring themselves is kept."""
+    folds: Annotated[int, Field(ge=0, le=20)] = 0
+    """k-fold instead of shares: of so many parts one is test, and validation is carved from the rest by its share of
+    `split`; without a test split the part is validation. 0 divides by `split`."""
+    fold: Annotated[int, Field(ge=0)] = 0
+    """Which of the `folds`, from 0."""
+    train_photos: Literal["all"] | Annotated[int, Field(ge=2)] = "all"
+    """So many of the training photos are learned from, of every class its share; a smaller number is part of a larger
+    one. Validation and test stay as they are."""
+    max_bad: Annotated[float, Field(ge=0.0, le=1.0)] = 0.2
+    """Share of unreadable photos above which nothing is trained."""
+
+    @pydantic.field_validator("split")
+    @classmethod
+    def _shares(cls, split: list[float]) -> list[float]:
+        if abs(sum(split) - 1) > 1e-6 or split[0] <= 0 or split[1] <= 0 or split[2] < 0:
+            raise ValueError(
+                "give three shares of train, validation and test that sum to 1, such as [0.8, 0.1, 0.1]"
+            )
+        return split
+
+    @pydantic.model_validator(mode="after")
+    def _fold_of_folds(self) -> "Data":
+        if self.folds == 1:
+            raise ValueError(
+                "folds = 1 leaves nothing to learn from. Give 2 or more, or 0 to divide by `split`"
+            )
+        if self.fold and self.fold >= self.folds:
+            raise ValueError(
+                f"fold = {self.fold} and folds = {self.folds} do not go together: of 5 folds the last one is 4"
+            )
+        return self
+
+
+class Augment(Section):
+    """Views: random renderings of the training photos. The saved model holds nothing of it."""
+
+    views: Literal["per-epoch"] | Annotated[int, Field(ge=0, le=1000)] = 0
+    """How many views a photo has. 0: only the plain one. V: a bank of V, the plain view and V - 1 drawn ones, of which
+    every epoch takes one at random. "per-epoch": a new one is drawn in every epoch."""
+    originals: bool = False
+    """Every epoch holds each photo twice: plain, and as its view of this epoch."""
+    horizontal_flip: bool = False
+    """Half of the views are mirrored left to right."""
+    vertical_flip: bool = False
+    """Half of the views are mirrored top to bottom."""
+    rotation: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0
+    """Largest rotation either way, as a fraction of a full turn: 0.1 is 36 degrees."""
+    zoom: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Largest change of scale either way, both sides alike."""
+    height: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Largest change of the height alone, either way."""
+    width: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Largest change of the width alone, either way."""
+    translation: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Largest shift, either way and in both directions, as a share of the side."""
+    crop: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    """Smallest share of the photo's area that a random crop keeps before it is resized; 0 crops nothing."""
+    brightness: Annotated[float, Field(ge=0.0, le=255.0)] = 0.0
+    """Largest shift of all channels alike, either way, of 255; clipped."""
+    channel_brightness: Annotated[float, Field(ge=0.0, le=255.0)] = 0.0
+    """The same, drawn for each colour channel by itself."""
+    contrast: Fraction = 0.0
+    """Largest change of the distance from the mean, either way."""
+    noise: Annotated[float, Field(ge=0.0, le=255.0)] = 0.0
+    """Standard deviation of Gaussian noise, of 255."""
+    downsample: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    """Smallest share of the resolution to which a view is scaled down, and back up; 0 leaves it alone."""
+    rand_augment: Annotated[int, Field(ge=0, le=14)] = 0
+    """Operations of RandAugment (Cubuk et al. 2020) applied one after another; 0 for none."""
+    rand_magnitude: Annotated[float, Field(ge=0.0, le=10.0)] = 5.0
+    """Their strength, of 10, either way: at 5 a picture loses or gains 45 % of its brightness."""
+    mixup: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
+    """Alpha of mixup (Zhang et al. 2018); 0 mixes nothing. What is mixed are the features at the boundary, so it is
+    mixup proper only where the boundary lies at the pixels, and manifold mixup (Verma et al. 2019) elsewhere."""
+    cutmix: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
+    """Alpha of cutmix (Yun et al. 2019); 0 mixes nothing. Needs features with height and width, as pixels have."""
+
+
+def name_and_size(sized: str) -> tuple[str, int | None]:
+    """A backbone as a recipe names it: its name, and the side of its input in pixels where one is given.
+
+    >>> name_and_size("efficientnet_lite2@320"), name_and_size("mobilenet_v2")
+    (('efficientnet_lite2', 320), ('mobilenet_v2', None))
+    """
+    name, _, size = sized.rpartition("@")
+    return (name, int(size)) if name and re.fullmatch("[0-9]{1,5}", size) else (sized, None)
+
+
+class Backbone(Section):
+    """The pretrained network, or several side by side."""
+
+    name: str | Annotated[list[str], Field(min_length=1)] = "efficientnet_lite0"
+    """One, or a list. `name@size` gives the side of a network's own input in pixels, where it is not `data.size`; a
+    picture is decoded once, at the largest, and what sees less has it made smaller inside the model."""
+    weights: str | dict[str, str] = "imagenet"
+    """"imagenet", "random", or the path of a weights file; or one of them for each backbone by name, "imagenet" where
+    none is given."""
+    precision: Literal["f32", "bf16"] = "f32"
+    """Arithmetic of the frozen part on OpenVINO; "bf16" is faster and agrees to about 1e-2."""
+    engine: Literal["auto", "openvino", "keras"] = "auto"
+    """What runs the frozen part; "auto" is OpenVINO where it is installed and no accelerator is."""
+    drop_connect_rate: Auto | Fraction = "auto"
+    """Stochastic depth (Huang et al. 2016) in the part of the backbone that trains: the chance that the topmost block
+    is skipped, falling to 0 at the bottom. "auto" is the network's own."""
+
+    @property
+    def names(self) -> list[str]:
+        """Of every backbone, without sizes."""
+        return [name for name, _ in self.sized]
+
+    @property
+    def sized(self) -> list[tuple[str, int | None]]:
+        """Of every backbone the name, and its size where one is asked for."""
+        return [name_and_size(name) for name in ([self.name] if isinstance(self.name, str) else self.name)]
+
+    def weights_of(self, name: str) -> str:
+        """Where the weights of one of the backbones come from: "imagenet", "random", or a file."""
+        return self.weights if isinstance(self.weights, str) else self.weights.get(name, "imagenet")
+
+    @pydantic.field_validator("name")
+    @classmethod
+    def _each_once(cls, name: str | list[str]) -> str | list[str]:
+        given = [name] if isinstance(name, str) else name
+        seen: set[str] = set()
+        for one, size in map(name_and_size, given):
+            if one in seen:
+                raise ValueError(
+                    f"{one} is there twice. Side by side stand different backbones: give each once"
+                )
+            seen.add(one)
+            if size is not None and not MIN_SIZE <= size <= MAX_SIZE:
+                raise ValueError(f"`{one}@{size}`: pictures have from {MIN_SIZE} to {MAX_SIZE} px")
+        return given[0] if len(given) == 1 else given
+
+    @pydantic.model_validator(mode="after")
+    def _weights_by_name(self) -> "Backbone":
+        if isinstance(self.weights, str):
+            if len(self.names) > 1 and self.weights not in ("imagenet", "random"):
+                raise ValueError(
+                    f"one file of weights cannot be for {len(self.names)} backbones. Say whose it is: "
+                    f'weights = {{{self.names[0]} = "{self.weights}"}}'
+                )
+            return self
+        for name in self.weights:
+            if name not in self.names:
+                raise ValueError(
+                    f"weights are given for `{name}`, which is not among the backbones.{did_you_mean(name, self.names)}"
+                    f" There are: {', '.join(self.names)}"
+                )
+        return self
+
+
+class Head(Section):
+    """The new layers."""
+
+    pooling: Literal["avg", "max"] = "avg"
+    """What makes one number of each channel of the feature map: its mean or its maximum."""
+    hidden: list[Annotated[int, Field(ge=1, le=65_536)]] = []
+    """Widths of dense ReLU layers before the last one; needs `frozen.fit = "gradient"`."""
+    batch_norm: bool = False
+    """Batch normalisation after the pooling and after every hidden layer."""
+    dropout: Fraction = 0.0
+    """Before every dense layer, in gradient steps; a linear fit knows none."""
+    l2: Annotated[float, Field(ge=0.0)] = 0.0
+    """L2 penalty on the head's kernels, in gradient steps; a linear fit chooses its own strength."""
+    logits: Literal["per-class", "single"] = "per-class"
+    """"single": two classes from one number, trained by binary cross-entropy; the model still gives both shares."""
+
+
+class Loss(Section):
+    """What gradient steps make smaller. Of a linear fit only the class weights have a part in phase 1."""
+
+    label_smoothing: Fraction = 0.0
+    """Share of the target that is spread evenly over all classes (Szegedy et al. 2016)."""
+    class_weights: Literal["none", "balanced"] | dict[str, Annotated[float, Field(ge=0.0)]] = "none"
+    """"balanced": each class counts alike, however many photos it has; or a weight for each class by name, 1 where
+    none is given."""
+    focal: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
+    """Gamma of the focal loss (Lin et al. 2017); 0 is cross-entropy."""
+
+
+class Distill(Section):
+    """Learning from a finished run beside the labels (Hinton, Vinyals and Dean 2015), by gradient steps of either
+    phase; a linear fit knows labels alone."""
+
+    run: Annotated[str, Field(min_length=1)] | None = None
+    """The run whose saved model teaches; without one nothing is distilled."""
+    temperature: Annotated[float, Field(ge=0.1, le=100.0)] = 2.0
+    """At which teacher and student are compared: above 1, more of what the teacher says of the less likely classes
+    counts. At 1 the teacher says the probabilities of its saved model, calibrated as they are."""
+    weight: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
+    """Share of the teacher in the loss; the rest is that of the labels."""
+
+
+class Steps(Section):
+    """Gradient steps: the settings that both phases share."""
+
+    optimizer: str = "adam"
+    """Any of Keras's, by its name: "adam", "adamw", "sgd", "rmsprop" and so on."""
+    learning_rate: Annotated[float, Field(gt=0.0)] = 1e-3
+    """The highest rate, where a schedule changes it."""
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
+    """Decoupled decay of the weights, as the optimizer has it; biases and norms do not decay."""
+    momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Momentum of SGD and RMSprop; other optimizers have their own."""
+    clip_norm: Annotated[float, Field(ge=0.0)] = 0.0
+    """Largest norm of all gradients together; 0 clips nothing."""
+    ema: Fraction = 0.0
+    """Momentum of an exponential moving average of the weights, which is what is validated and kept; 0 for none."""
+    schedule: Literal["constant", "cosine", "reduce_on_plateau"] = "constant"
+    """How the rate goes: as it is, down to 0 along half a cosine, or down wherever validation loss stands still."""
+    warmup_epochs: Annotated[float, Field(ge=0.0)] = 0.0
+    """Epochs in which the rate climbs to its height, at first; parts of one are allowed."""
+    plateau_factor: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
+    """What "reduce_on_plateau" multiplies the rate by ..."""
+    plateau_patience: Annotated[int, Field(ge=1)] = 2
+    """... after so many epochs without a better validation loss ..."""
+    plateau_floor: Annotated[float, Field(ge=0.0)] = 0.0
+    """... never below this."""
+    batch_size: Annotated[int, Field(ge=1)] = 32
+    """Photos in one gradient step."""
+    early_stopping: Annotated[int, Field(ge=0)] = 5
+    """Epochs without a better validation loss after which training stops; 0 never stops."""
+
+
+class Frozen(Steps):
+    """Phase 1: the head is trained on features of the frozen backbone."""
+
+    fit: Literal["auto", "linear", "gradient"] = "auto"
+    """"linear" is multinomial logistic regression, "gradient" any head and optimizer; "auto" is "linear" where the
+    head has no hidden layer, batch norm or dropout and the features of the training split are small enough."""
+    strengths: Auto | Annotated[list[Annotated[float, Field(ge=1e-12, le=1e6)]], Field(min_length=1)] = "auto"
+    """L2 strengths tried by the linear fit, in units of the mean loss per photo."""
+    folds: Annotated[int, Field(ge=2, le=20)] = 5
+    """Folds of the cross-validation that chooses the strength."""
+    epochs: Annotated[int, Field(ge=0)] = 30
+    """0: there is no phase 1, the head is trained in phase 2 alone, as from scratch."""
+
+
+WHAT_TO_UNFREEZE = (
+    'give "all", or one of {layers = 20}, {blocks = 2}, {fraction = 0.3}, {from_layer = "NAME"}'
+)
+
+
+class Unfreeze(Section):
+    """What of the backbone trains in phase 2: give one of the four."""
+
+    layers: Annotated[int, Field(ge=1)] | None = None
+    """So many layers from the top."""
+    blocks: Annotated[int, Field(ge=1)] | None = None
+    """So many blocks from the top."""
+    fraction: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    """This share of the layers, from the top."""
+    from_layer: str | None = None
+    """This layer and all above it."""
+
+    @pydantic.model_validator(mode="after")
+    def _one(self) -> "Unfreeze":
+        if len(self.model_dump(exclude_none=True)) != 1:
+            raise ValueError(WHAT_TO_UNFREEZE)
+        return self
+
+
+def _all_or_a_line(value: Any) -> Any:
+    one_line = isinstance(value, dict) and len(value) == 1 and value.keys() <= Unfreeze.model_fields.keys()
+    if value == "all" or one_line or isinstance(value, Unfreeze):
+        return value
+    raise ValueError(WHAT_TO_UNFREEZE)
+
+
+class Finetune(Steps):
+    """Phase 2: the upper layers of the backbone are trained too, at a low rate. 0 epochs: there is no phase 2."""
+
+    epochs: Annotated[int, Field(ge=0)] = 0
+    """At most so many; 0: there is no phase 2."""
+    backbones: Literal["all"] | Annotated[list[str], Field(min_length=1)] = "all"
+    """Which of several backbones are fine-tuned, one after the other, each with these settings; by name."""
+    unfreeze: Annotated[Literal["all"] | Unfreeze, pydantic.BeforeValidator(_all_or_a_line)] = Unfreeze(
+        fraction=0.3
+    )
+    """What of the backbone trains: "all", or from the top so many layers, blocks, such a share, or down to a layer."""
+    batch_norm: Literal["frozen", "train"] = "frozen"
+    """"frozen": statistics, gamma and beta of the backbone's BatchNorm layers stay as they are, to the last bit."""
+    learning_rate: Annotated[float, Field(gt=0.0)] = 1e-5
+    """The highest rate of the topmost block, where a schedule or `depth_decay` changes it; a tenth to a hundredth of
+    phase 1's."""
+    depth_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """Every unfrozen block below the top learns at this share of the rate of the block above it."""
+
+    def trains(self, backbone: str) -> bool:
+        """Whether a backbone is fine-tuned, by its name."""
+        return self.backbones == "all" or backbone in self.backbones
+
+
+class Log(Section):
+    """What a training leaves behind besides its result."""
+
+    checkpoints: Literal["best", "all"] = "best"
+    """Which epochs can be evaluated afterwards: the best one of each phase, or all; the last one always."""
+    tensorboard: bool = True
+    """Write logs for TensorBoard."""
+
+
+class Evaluate(Section):
+    """How the result is measured."""
+
+    test: bool = True
+    """Open the test split at the end; false (`--no-test`) leaves `test` null."""
+    mirror: bool = False
+    """The saved model averages the logits of a picture and of its mirror image, at twice the work."""
+    resamples: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
+    """Bootstrap resamples behind the intervals."""
+
+
+class Recipe(Section):
+    """Everything that decides a result, apart from the photos.
+
+    >>> recipe = Recipe.from_dict({"backbone": {"name": "mobilenet_v2"}})
+    >>> recipe.frozen.fit
+    'auto'
+    >>> Recipe.from_dict({"frozen": {"epoch": 3}})
+    Traceback (most recent call last):
+    budwood.core.errors.RecipeError: unknown recipe key `frozen.epoch`. Did you mean frozen.epochs?
+    """
+
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Decides everything random except the split."""
+    split_seed: Annotated[int, Field(ge=0)] = 0
+    """Decides who is in which split."""
+    data: Data = Data()
+    augment: Augment = Augment()
+    backbone: Backbone = Backbone()
+    head: Head = Head()
+    loss: Loss = Loss()
+    distill: Distill = Distill()
+    frozen: Frozen = Frozen()
+    finetune: Finetune = Finetune()
+    evaluate: Evaluate = Evaluate()
+    log: Log = Log()
+
+    @pydantic.model_validator(mode="after")
+    def _linear_head(self) -> "Recipe":
+        if self.frozen.fit == "linear" and (self.head.hidden or self.head.batch_norm):
+            raise ValueError(
+                'frozen.fit = "linear" is logistic regression: it has no hidden layers or batch norm. '
+                'Say frozen.fit = "gradient", or leave them out of [head]'
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _views_beside_originals(self) -> "Recipe":
+        if self.augment.originals and not self.augment.views:
+            raise ValueError(
+                'augment.originals = true needs views to set beside them: augment.views = "per-epoch"'
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _backbones_to_finetune(self) -> "Recipe":
+        for name in [] if self.finetune.backbones == "all" else self.finetune.backbones:
+            if name not in self.backbone.names:
+                raise ValueError(
+                    f"finetune.backbones names `{name}`, which is not among the backbones."
+                    f"{did_you_mean(name, self.backbone.names)} There are: {', '.join(self.backbone.names)}"
+                )
+        return self
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Recipe":
+        """A recipe from nested dicts. Raises RecipeError with the nearest known key or what was expected."""
+        try:
+            return cls.model_validate(values)
+        except pydantic.ValidationError as error:
+            raise RecipeError(_first_fault(error)) from error
+
+    @classmethod
+    def load(cls, name_or_file: str | os.PathLike) -> "Recipe":
+        """A shipped recipe by its name, or one from a TOML file."""
+        return cls.from_dict(_read_toml(name_or_file))
+
+    def with_settings(self, settings: Iterable[str]) -> "Recipe":
+        """The recipe with `section.key=value` settings laid over it, values in TOML (bare words are strings).
+
+        Backbones that are given with sizes of their own, `name@size`, make `data.size` "auto" where that is not given
+        too.
+
+        >>> Recipe().with_settings(["frozen.epochs=3", "backbone.name=mobilenet_v2"]).frozen.epochs
+        3
+        """
+        values, given = self.model_dump(exclude_none=True), set()
+        for setting in settings:
+            key, equals, text = setting.partition("=")
+            if not equals:
+                raise RecipeError(
+                    f"setting `{setting}` has no `=`. Write section.key=value, such as frozen.epochs=10"
+                )
+            *sections, last = key.strip().split(".")
+            place = values
+            for section in sections:
+                if not isinstance(place.get(section), dict):
+                    raise RecipeError(f"unknown recipe key `{key.strip()}`.{_nearest_key(key.strip())}")
+                place = place[section]
+            if sections[-1:] == ["unfreeze"]:
+                # One of its forms takes the place of another.
+                place.clear()
+            place[last] = _toml_value(text.strip())
+            given.add(key.strip())
+        if "backbone.name" in given and "data.size" not in given and "@" in str(values["backbone"]["name"]):
+            values["data"]["size"] = "auto"
+        return Recipe.from_dict(values)
+
+    def without_sizes(self) -> "Recipe":
+        """The recipe with the sizes of the pictures left to the backbone, or to the run that is gone on from."""
+        names = self.backbone.names
+        name = names[0] if len(names) == 1 else names
+        return self.model_copy(
+            update={
+                "data": self.data.model_copy(update={"size": "auto"}),
+                "backbone": self.backbone.model_copy(update={"name": name}),
+            }
+        )
+
+    def to_toml(self) -> str:
+        """The recipe as TOML text that `Recipe.load` reads back to an equal recipe."""
+        import tomli_w
+
+        return tomli_w.dumps(self.model_dump(exclude_none=True))
+
+
+def shipped_recipes() -> dict[str, str]:
+    """Name and TOML text of every recipe in the package, in alphabetical order."""
+    folder = resources.files("budwood.config") / "recipes"
+    files = sorted(file.name for file in folder.iterdir() if file.name.endswith(".toml"))
+    return {name.removesuffix(".toml"): (folder / name).read_text(encoding="utf-8") for name in files}
+
+
+def _read_toml(name_or_file: str | os.PathLike) -> dict[str, Any]:
+    shipped = shipped_recipes()
+    if str(name_or_file) in shipped:
+        return tomllib.loads(shipped[str(name_or_file)])
+    path = Path(name_or_file)
+    if not path.is_file():
+        raise RecipeError(
+            f"no recipe `{name_or_file}`.{did_you_mean(str(name_or_file), shipped)} "
+            f"Give a TOML file or one of: {', '.join(shipped)}"
+        )
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} is not TOML: {error}") from error
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _known_keys() -> list[str]:
+    keys = []
+    for name, field in Recipe.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, Section):
+            keys += [f"{name}.{key}" for key in section.model_fields]
+        else:
+            keys.append(name)
+    return keys
+
+
+def _nearest_key(key: str) -> str:
+    known = _known_keys()
+    return did_you_mean(key, known) or f" Known keys: {', '.join(known)}"
+
+
+def _first_fault(error: pydantic.ValidationError) -> str:
+    # "extra_forbidden" first: an unknown key is the likelier mistake, and its nearest name explains the rest.
+    faults = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
+    fault = faults[0]
+    # Positions inside unions and lists are pydantic's own words; keep the recipe's.
+    words = [str(part) for part in fault["loc"]]
+    known = _known_keys()
+    key = next((".".join(words[:n]) for n in (2, 1) if ".".join(words[:n]) in known), ".".join(words[:2]))
+    if fault["type"] == "extra_forbidden":
+        return f"unknown recipe key `{key}`.{_nearest_key(key)}"
+    alternatives = [other for other in faults if list(map(str, other["loc"]))[:2] == words[:2]]
+    # Of the alternatives of a union the user meant the one that goes deepest.
+    deepest = max(len(other["loc"]) for other in alternatives)
+    if deepest > 3:
+        alternatives = [other for other in alternatives if len(other["loc"]) == deepest]
+        fault, key = alternatives[0], f"{key}.{alternatives[0]['loc'][-1]}"
+    wanted = "; or ".join(other["msg"].removeprefix("Value error, ") for other in alternatives)
+    place = f"recipe key `{key}`: {wanted}" if key else f"recipe: {wanted}"
+    # A whole section says nothing of what is wrong with it.
+    return place if not key or key in Recipe.model_fields else f"{place}. Got {fault['input']!r}"

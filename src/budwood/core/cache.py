@@ -1,0 +1,39 @@
+"""Where Budwood keeps what it can compute again: features, inference graphs, the list of decoded photos."""
+
+import os
+import shutil
+from pathlib import Path
+
+import platformdirs
+
+from budwood.core.errors import StoreError
+
+
+def cache_dir() -> Path:
+    """The cache folder: `BUDWOOD_CACHE` where it is set, else the system's usual place; made on demand."""
+    chosen = os.environ.get("BUDWOOD_CACHE")
+    folder = Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("budwood")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"cannot make the cache folder {folder}: {error.strerror or error}. "
+            "Set BUDWOOD_CACHE to a folder that you may write"
+        ) from error
+    return folder
+
+
+GRAPHS, DATA = "graphs", "tfds"
+"""The folders beside the feature store: converted inference graphs, and unpacked pictures of TensorFlow Datasets."""
+
+
+def part_bytes(part: str) -> int:
+    """Bytes that a folder of the cache takes on disk."""
+    return sum(file.stat().st_size for file in (cache_dir() / part).rglob("*") if file.is_file())
+
+
+def clear_part(part: str) -> int:
+    """Removes a folder of the cache, whoever reads from it; returns the bytes freed."""
+    freed = part_bytes(part)
+    shutil.rmtree(cache_dir() / part, ignore_errors=True)
+    return freed

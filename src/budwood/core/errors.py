@@ -1,0 +1,61 @@
+"""Budwood's own exceptions. Each message says what happened, what was expected and how to mend it."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class BudwoodError(Exception):
+    """Base of everything that Budwood raises on purpose; the command line prints it as one line."""
+
+
+class RecipeError(BudwoodError):
+    """A recipe that cannot be read, has an unknown key, or asks for something impossible."""
+
+
+class DataError(BudwoodError):
+    """A folder of photos from which nothing can be learned."""
+
+
+class ImageError(BudwoodError):
+    """One picture that cannot be decoded: `fault` says why, `kind` in one word, such as "truncated"."""
+
+    def __init__(self, fault: str, kind: str = "unreadable", path: object = None):
+        super().__init__(fault if path is None else f"{path}: {fault}")
+        self.fault, self.kind = fault, kind
+
+
+class BackboneError(BudwoodError):
+    """An unknown backbone, or a size that it cannot take."""
+
+
+class WeightsError(BudwoodError):
+    """Weights that are missing, damaged, or made for another network."""
+
+
+class StoreError(BudwoodError):
+    """The feature store cannot be written."""
+
+
+class RunError(BudwoodError):
+    """A run directory that cannot be used as asked."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The nearest known word as a half sentence, or an empty string.
+
+    >>> did_you_mean("mobilnet_v2", ["mobilenet", "mobilenet_v2"])
+    ' Did you mean mobilenet_v2?'
+    """
+    nearest = difflib.get_close_matches(word, list(known), n=1)
+    return f" Did you mean {nearest[0]}?" if nearest else ""
+
+
+def refuse_bad_share(name: str, share: float, such_as: float) -> None:
+    """Raises RunError for what is no share above 0.
+
+    >>> refuse_bad_share("recall", 98.0, 0.98)
+    Traceback (most recent call last):
+    budwood.core.errors.RunError: a recall of 98 is no share. Give one above 0 and up to 1, such as 0.98
+    """
+    if not 0 < share <= 1:
+        raise RunError(f"a {name} of {share:g} is no share. Give one above 0 and up to 1, such as {such_as}")

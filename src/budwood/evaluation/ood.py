@@ -1,0 +1,230 @@
+"""How like the known photos a picture is, from its features: when to say "none of these", and which are nearest."""
+
+import json
+import math
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+from jaxtyping import Float, Float32, Int
+
+from budwood.core.errors import RunError, refuse_bad_share
+from budwood.core.files import whole_file
+
+Method = Literal["knn", "mahalanobis"]
+METHODS: tuple[Method, ...] = get_args(Method)
+DEFAULT: Method = "knn"
+"""The better one where strangers are near, and as good as the other where they are far (docs/log.md)."""
+RECALL = 0.98
+"""Share of photos of the known classes that are not to be taken for strangers, unless something else is asked for."""
+NEIGHBOURS = 2
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What is known of known photos: features of some that were learned from, and of some that were not."""
+
+    learned: Float32[np.ndarray, "n features"]
+    """Of photos that were learned from."""
+    labels: Int[np.ndarray, "n"]
+    """Their class numbers."""
+    held_out: Float32[np.ndarray, "m features"]
+    """Of photos of the same classes that were not learned from."""
+    names: tuple[str, ...] = ()
+    """Of the photos that were learned from; none in a file of an earlier version ..."""
+    thumbnails: tuple[bytes, ...] = ()
+    """... and small JPEGs of them, so that they can be shown where the photos are not."""
+
+    def nearest(
+        self, features: Float[np.ndarray, "k features"], number: int
+    ) -> tuple[Int[np.ndarray, "k number"], Float[np.ndarray, "k number"]]:
+        """The photos learned from that are most like each picture, by cosine similarity: places, and similarities.
+
+        >>> known = Reference(np.eye(3, dtype=np.float32), np.arange(3), np.eye(3, dtype=np.float32))
+        >>> places, similarities = known.nearest(np.array([[0.0, 3.0, 4.0]]), 2)
+        >>> places.tolist(), similarities.round(2).tolist()
+        ([[2, 1]], [[0.8, 0.6]])
+        """
+        similar = _unit(features) @ self._directions.T
+        places = np.argsort(-similar, axis=1, kind="stable")[:, :number]
+        return places, np.take_along_axis(similar, places, axis=1)
+
+    def distance(
+        self, features: Float[np.ndarray, "k features"], method: Method = DEFAULT
+    ) -> Float[np.ndarray, "k"]:
+        """How far each picture lies from the photos that were learned from, from its features.
+
+        All features are first brought to length 1: their length says how strongly something is seen, the direction
+        what it is (Mueller and Hein 2025).
+
+        "knn": 1 minus the cosine similarity to the second nearest photo (Sun et al. 2022), in [0, 2].
+        "mahalanobis": squared Mahalanobis distance to the nearest class mean, with one covariance for all classes (Lee
+        et al. 2018), shrunk as Ledoit and Wolf (2004) have it.
+
+        >>> known = Reference(np.eye(8, dtype=np.float32), np.arange(8) % 2, np.eye(8, dtype=np.float32))
+        >>> bool(known.distance(np.ones((1, 8)))[0] > 0.6)
+        True
+        """
+        pictures = _unit(features)
+        if method == "knn":
+            similar = pictures @ self._directions.T
+            nth = min(NEIGHBOURS, similar.shape[1])
+            return 1.0 - np.partition(similar, -nth, axis=1)[:, -nth]
+        means, precision = self._gaussians
+        apart = pictures[:, None] - means[None]
+        return np.einsum("kcf,kcf->kc", apart @ precision, apart).min(axis=1)
+
+    def threshold(self, recall: float = RECALL, method: Method = DEFAULT) -> float:
+        """The distance beyond which a picture is none of these, for a share of known photos that are to be known.
+
+        A new photo of the known classes lies within it with this probability, where there are held-out photos enough:
+        it is the ceil((m + 1) · recall)-th smallest of their distances (conformal prediction, Vovk et al. 2005). With
+        fewer it is the prediction limit of a log-normal distribution, and no less than their largest one.
+
+        Args:
+            recall: in (0, 1]; 1 tells no picture from the known ones.
+        """
+        refuse_bad_share("recall", recall, RECALL)
+        if recall == 1:
+            return math.inf
+        known = self._held_out_distances(method)
+        # Less a rounding error, which must not ask for one photo more.
+        rank = math.ceil((len(known) + 1) * recall - 1e-9)
+        if rank <= len(known):
+            return float(known[rank - 1])
+        if len(known) < 2:
+            return math.inf
+        from scipy.stats import t
+
+        logs = np.log(np.maximum(known, 1e-6))
+        width = t.ppf(recall, len(known) - 1) * logs.std(ddof=1) * math.sqrt(1 + 1 / len(known))
+        return max(float(known[-1]), float(np.exp(logs.mean() + width)))
+
+    def farther_than(self, distance: float, method: Method = DEFAULT) -> float:
+        """The share of the held-out photos that lie nearer than a distance, in [0, 1].
+
+        >>> known = Reference(np.eye(4, dtype=np.float32)[:2], np.arange(2), np.eye(4, dtype=np.float32))
+        >>> known.farther_than(2.0), known.farther_than(0.0)
+        (1.0, 0.0)
+        """
+        return float((self._held_out_distances(method) < distance).mean())
+
+    def lacks(self, recall: float = RECALL) -> int:
+        """How many held-out photos more it would take before the threshold need not be estimated.
+
+        >>> Reference(np.eye(3, dtype=np.float32), np.arange(3), np.eye(3, dtype=np.float32)).lacks(0.9)
+        6
+        """
+        return 0 if recall == 1 else max(0, math.ceil(recall / (1 - recall) - 1e-9) - len(self.held_out))
+
+    def save(self, file: Path) -> None:
+        """Writes it as float16: more precision would change no distance that matters."""
+        with whole_file(file) as aside, aside.open("wb") as stream:
+            np.savez(
+                stream,
+                learned=_unit(self.learned).astype(np.float16),
+                labels=self.labels.astype(np.int32),
+                held_out=_unit(self.held_out).astype(np.float16),
+                # As bytes: an array of names would be a pickle, or as wide as the longest.
+                names=np.frombuffer(json.dumps(self.names).encode("ascii"), np.uint8),
+                thumbnails=np.frombuffer(b"".join(self.thumbnails), np.uint8),
+                thumbnail_bytes=np.array([len(one) for one in self.thumbnails], np.int64),
+            )
+
+    @classmethod
+    def load(cls, file: Path) -> "Reference":
+        """Raises RunError where the file is missing or damaged."""
+        try:
+            with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+                parts = arrays["learned"], arrays["labels"], arrays["held_out"]
+                names, thumbnails = _read_pictures(arrays) if "names" in arrays else ((), ())
+        except OSError as error:
+            raise RunError(
+                f"cannot read {file}: {error.strerror}. Copy the run again, or train again"
+            ) from error
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            # NumPy's own words would tell the reader to trust pickles.
+            raise RunError(f"{file} is damaged. Copy the run again, or train again") from error
+        return cls(
+            parts[0].astype(np.float32),
+            parts[1].astype(np.int64),
+            parts[2].astype(np.float32),
+            names,
+            thumbnails,
+        )
+
+    @cached_property
+    def _directions(self) -> Float[np.ndarray, "n features"]:
+        return _unit(self.learned)
+
+    @cached_property
+    def _gaussians(self) -> tuple[np.ndarray, np.ndarray]:
+        from sklearn.covariance import ledoit_wolf
+
+        rows = self._directions.astype(np.float64)
+        numbers = np.unique(self.labels)
+        means = np.stack([rows[self.labels == number].mean(axis=0) for number in numbers])
+        around = rows - means[np.searchsorted(numbers, self.labels)]
+        covariance, _ = ledoit_wolf(around, assume_centered=True)
+        # One photo a class has no spread at all; all directions count alike then.
+        scale = np.trace(covariance) / len(covariance) or 1.0
+        return means, np.linalg.inv(covariance + 1e-6 * scale * np.eye(len(covariance)))
+
+    def _held_out_distances(self, method: Method) -> Float[np.ndarray, "m"]:
+        if method not in self._known:
+            self._known[method] = np.sort(self.distance(self.held_out, method))
+        return self._known[method]
+
+    @cached_property
+    def _known(self) -> dict[str, np.ndarray]:
+        return {}
+
+
+@dataclass(frozen=True)
+class Told:
+    """How well strangers are told from known photos."""
+
+    auroc: float
+    """Chance that a strange picture lies further away than a known one; 0.5 is guessing."""
+    known: int
+    strangers: int
+    """How many there were of each."""
+    known_kept: float
+    """Share of the known photos that are within the threshold ..."""
+    strangers_kept: float
+    """... and of the strange ones that are: false alarms, in the usual words of the field."""
+
+
+def tell(known: Float[np.ndarray, "n"], strangers: Float[np.ndarray, "m"], threshold: float) -> Told:
+    """How well the distances of known and of strange pictures are told apart.
+
+    >>> tell(np.array([0.1, 0.2, 0.5]), np.array([0.4, 0.6]), threshold=0.5)
+    Told(auroc=0.8333333333333334, known=3, strangers=2, known_kept=1.0, strangers_kept=0.5)
+    """
+    from sklearn.metrics import roc_auc_score
+
+    strange = np.concatenate([np.zeros(len(known)), np.ones(len(strangers))])
+    return Told(
+        float(roc_auc_score(strange, np.concatenate([known, strangers]))),
+        len(known),
+        len(strangers),
+        float((known <= threshold).mean()),
+        float((strangers <= threshold).mean()),
+    )
+
+
+def _read_pictures(arrays: Mapping[str, np.ndarray]) -> tuple[tuple[str, ...], tuple[bytes, ...]]:
+    sizes = arrays["thumbnail_bytes"]
+    ends = np.cumsum(sizes)
+    joined = arrays["thumbnails"].tobytes()
+    names = tuple(json.loads(arrays["names"].tobytes()))
+    return names, tuple(joined[start:end] for start, end in zip(ends - sizes, ends, strict=True))
+
+
+def _unit(features: Float[np.ndarray, "n features"]) -> Float[np.ndarray, "n features"]:
+    lengths = np.linalg.norm(features.astype(np.float32), axis=1, keepdims=True)
+    return features / np.maximum(lengths, np.finfo(np.float32).tiny)

@@ -1,0 +1,167 @@
+"""What runs a frozen part: OpenVINO on a CPU, Keras on an accelerator or where OpenVINO is absent."""
+
+import tempfile
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from budwood.core.cache import GRAPHS, cache_dir
+from budwood.core.errors import RecipeError
+from budwood.core.system import num_cores
+from budwood.features.engines.openvino import (
+    OpenVinoGraph,
+    import_openvino,
+)
+
+if TYPE_CHECKING:
+    import keras
+
+BATCH_SIZE = 32
+MEASURED_SECONDS = 2.0
+
+
+class Engine:
+    """Runs a frozen keras.Model on pictures, in a stream.
+
+    Through OpenVINO, the features of a picture are bit for bit the same whatever runs beside it. Through Keras they
+    come from batches of a fixed size, so the same up to rounding.
+
+    Args:
+        model: raw 0-255 float32 pixels `(None, S, S, 3)` in, one tensor of any shape out.
+        lower: a model of the same layers that ends lower down, whose output `run_all` gives too.
+        engine: "openvino", "keras", or "auto": OpenVINO where it can be imported and Keras sees no accelerator.
+        precision: "f32", or "bf16" for OpenVINO on a CPU that has it.
+        fingerprint: names the model among the converted graphs.
+        folder: where these are kept; `cache_dir()/graphs` by default.
+
+    Raises:
+        RecipeError: `engine = "openvino"` where OpenVINO is not installed.
+
+    Attributes:
+        engine: what was chosen, "openvino" or "keras".
+        shape: of one picture's features.
+        notes: what a user should know about the choice, one line each.
+    """
+
+    def __init__(
+        self,
+        model: "keras.Model",
+        *,
+        lower: "keras.Model | None" = None,
+        engine: str = "auto",
+        precision: str = "f32",
+        fingerprint: str,
+        folder: Path | None = None,
+    ):
+        self.shape: tuple[int, ...] = tuple(model.output.shape[1:])
+        self.notes: list[str] = []
+        self.engine = choose_engine(engine, self.notes)
+        self._runner: OpenVinoGraph | _KerasBatches
+        if lower is not None:
+            import keras
+
+            model = keras.Model(model.input, [model.output, lower.output])
+        if self.engine == "openvino":
+            folder = cache_dir() / GRAPHS if folder is None else folder
+            try:
+                self._runner = OpenVinoGraph(model, precision=precision, folder=folder / fingerprint)
+                self.notes += self._runner.notes
+                return
+            except Exception as error:
+                # Converters meet layers that they do not know; Keras always runs its own models.
+                if engine == "openvino":
+                    raise
+                self.notes.append(f"Keras runs the frozen part, OpenVINO could not: {error}")
+                self.engine = "keras"
+        if precision != "f32":
+            self.notes.append(f"{precision} needs OpenVINO: Keras runs the frozen part in f32")
+        self._runner = _KerasBatches(model)
+
+    def run(self, views: Iterable[UInt8[np.ndarray, "size size 3"]]) -> Iterator[Float32[np.ndarray, "..."]]:
+        """The features of each picture as float32 of `shape`, in order, while later pictures are still being read."""
+        return (outputs[0] for outputs in self.run_all(views))
+
+    def run_all(
+        self, views: Iterable[UInt8[np.ndarray, "size size 3"]]
+    ) -> Iterator[list[Float32[np.ndarray, "..."]]]:
+        """The same, each with what the lower model yields for the picture after it, where there is one."""
+        return self._runner.run_all(views)
+
+
+def milliseconds_per_picture(model: "keras.Model", *, precision: str = "f32") -> float:
+    """How long this machine takes for one picture, through the engine that would run the model here.
+
+    Pictures of noise follow one another for two seconds, as many at a time as in a training; decoding is not counted,
+    and neither is making the engine ready. Other work on the machine is in the figure.
+
+    Args:
+        model: raw 0-255 float32 pixels `(None, S, S, 3)` in, one tensor of any shape out.
+        precision: "f32" or "bf16".
+    """
+    shape = tuple(model.input.shape[1:])
+    pictures = np.random.default_rng(0).integers(0, 256, (2 * num_cores(), *shape), np.uint8)
+    # A folder of its own: what is measured here is not what the next training needs.
+    with tempfile.TemporaryDirectory(prefix="budwood-") as folder:
+        part = Engine(model, precision=precision, fingerprint="measured", folder=Path(folder))
+        deque(part.run(pictures), maxlen=0)
+        started, seconds, count = time.perf_counter(), 0.0, 0
+        while seconds < MEASURED_SECONDS:
+            count += sum(1 for _ in part.run(pictures))
+            seconds = time.perf_counter() - started
+    return 1000 * seconds / count
+
+
+def choose_engine(engine: str, notes: list[str] | None = None) -> Literal["openvino", "keras"]:
+    """What "auto" stands for here; raises RecipeError where `engine = "openvino"` is not installed."""
+    notes = [] if notes is None else notes
+    if engine == "keras":
+        return "keras"
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        if engine == "openvino":
+            notes.append(
+                f"models of Keras on {keras.backend.backend()} are not converted: Keras runs the frozen part"
+            )
+        return "keras"
+    if engine == "auto" and _sees_accelerator():
+        return "keras"
+    try:
+        import_openvino()
+    except ImportError as error:
+        if engine == "openvino":
+            raise RecipeError(
+                f'backbone.engine = "openvino" needs the package openvino, which cannot be imported ({error}). '
+                'Install it with `pip install openvino`, or say backbone.engine = "auto"'
+            ) from error
+        return "keras"
+    return "openvino"
+
+
+def _sees_accelerator() -> bool:
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU") or tf.config.list_physical_devices("TPU"))
+
+
+class _KerasBatches:
+    def __init__(self, model: "keras.Model"):
+        self._model = model
+
+    def run_all(
+        self, views: Iterable[UInt8[np.ndarray, "size size 3"]]
+    ) -> Iterator[list[Float32[np.ndarray, "..."]]]:
+        views = iter(views)
+        while batch := list(islice(views, BATCH_SIZE)):
+            # Filled up: one size of batch is one compiled graph, and one way to sum.
+            pixels = np.zeros((BATCH_SIZE, *batch[0].shape), np.float32)
+            pixels[: len(batch)] = batch
+            found = self._model.predict_on_batch(pixels)
+            outputs = [np.asarray(one, np.float32) for one in (found if isinstance(found, list) else [found])]
+            yield from ([output[row] for output in outputs] for row in range(len(batch)))

@@ -1,0 +1,222 @@
+"""The features of photos under one frozen part: found in the store, or computed and kept there."""
+
+import math
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import cached_property
+
+import keras
+import numpy as np
+from jaxtyping import Float32, Shaped, UInt8
+
+from budwood.config.recipe import Augment
+from budwood.core.progress.base import SILENT, Progress
+from budwood.data.augment import PLAIN, Renderer
+from budwood.data.manifest import Photo
+from budwood.features.extract import Engine, Extraction, Views, extract, keys_of, stream_views
+from budwood.features.store.store import FeatureStore, Rows
+from budwood.features.store.table import FeatureTable, Float16Overflow
+from budwood.network.graph import fingerprint
+
+BOUNDARY = "pooling"
+"""The layer after which the trainable part begins while the whole backbone is frozen."""
+
+
+class FeatureExtractor:
+    """A frozen model with all that decides what it yields for a photo, before the store that remembers it.
+
+    A context manager: open it to ask the store. Every photo has its plain view, number 0, and any number of drawn
+    ones; where `views` is left out, all are plain.
+
+    Args:
+        model: raw 0-255 pixels `(None, size, size, 3)` in, features out. A model whose output is its input, such as
+            `cut` gives at the input layer, stores the views themselves, as uint8, and needs no engine.
+        size, resize: how a photo becomes those pixels (`budwood.data.images.view`).
+        precision: "f32" or "bf16".
+        engine: "auto", "openvino" or "keras".
+        dtype: what is stored, "float32" or "float16". Features that float16 cannot hold are stored as float32.
+        augment, seed: how views other than the plain one are drawn (`budwood.data.augment.Renderer`).
+        lower: the features of a model of the same layers that ends lower down, opened by whoever made it. What comes by
+            on the way to these features is kept there too, but for test photos, which no phase learns from.
+        progress: told of the stage "features" and of damage in the store.
+
+    Attributes:
+        shape: of one view's features.
+        dtype: in which the store has them now: "float32", "float16" or "uint8".
+        fingerprint: of the frozen part; neither dtype nor augmentation changes it.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        *,
+        size: int,
+        resize: str,
+        precision: str = "f32",
+        engine: str = "auto",
+        dtype: str = "float32",
+        augment: Augment = PLAIN,
+        seed: int = 0,
+        lower: "FeatureExtractor | None" = None,
+        progress: Progress = SILENT,
+    ):
+        self.model, self.lower = model, lower
+        self.progress = progress
+        self.size, self.resize = size, resize
+        self.renderer = Renderer(size, resize, augment, seed)
+        self.is_pixels = len(model.layers) == 1
+        self.precision, self.engine = "f32" if self.is_pixels else precision, engine
+        self.dtype = "uint8" if self.is_pixels else dtype
+        self.shape = tuple(model.output.shape[1:])
+
+    @property
+    def row_bytes(self) -> int:
+        """What one view takes in the store."""
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Equal for two frozen parts exactly when their features may stand for one another."""
+        return fingerprint(self.model, size=self.size, resize=self.resize, precision=self.precision)
+
+    @cached_property
+    def part(self) -> "Engine | Pixels":
+        """The engine that runs the model; made on first use."""
+        if self.is_pixels:
+            return Pixels(self.shape)
+        lower = self.lower
+        return Engine(
+            self.model,
+            lower=lower.model if lower else None,
+            engine=self.engine,
+            precision=self.precision,
+            # A graph with two outputs is another one.
+            fingerprint=f"{self.fingerprint}-{lower.fingerprint}" if lower else self.fingerprint,
+        )
+
+    def __enter__(self) -> "FeatureExtractor":
+        # Open as long as its rows are read: what is in use is never evicted.
+        self._shelves: list[FeatureTable] = []
+        self._open = ExitStack()
+        self._add_shelf()
+        return self
+
+    def __exit__(self, *failure) -> None:
+        self._open.close()
+
+    def missing(self, photos: Sequence[Photo], views: Views | None = None) -> int:
+        """How many distinct views the store does not know."""
+        return len(self._shelf.missing(keys_of(photos, self.renderer, views)))
+
+    def compute(
+        self, photos: Sequence[Photo], views: Views | None = None, *, progress: Progress | None = None
+    ) -> Extraction:
+        """Sends the views that the store does not know through the frozen part.
+
+        Args:
+            photos: any number; one may stand there for several views.
+            views: the view of each photo.
+            progress: told instead of the one given at first.
+        """
+        try:
+            return self._extract(photos, views, progress)
+        except Float16Overflow:
+            self._widen()
+            return self._extract(photos, views, progress)
+
+    def keep(self, key: str, row: Float32[np.ndarray, "..."]) -> None:
+        """Puts into the store what another run of the same layers yielded for a view."""
+        try:
+            self._shelf.add(key, row)
+        except Float16Overflow:
+            self._widen()
+            self._shelf.add(key, row)
+
+    def _widen(self) -> None:
+        # Rows that were handed out stay readable on the table of float16.
+        self.dtype = "float32"
+        self._add_shelf()
+
+    def stream(
+        self, photos: Sequence[Photo], views: Views
+    ) -> Generator[Shaped[np.ndarray, "..."], None, None]:
+        """The features of one view of each photo in order, as float32 (pixels: uint8), computed and not stored.
+
+        Raises:
+            ImageError: a photo cannot be decoded, or changed since it was checked.
+        """
+        return stream_views(photos, views, self.part, self.renderer)
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know of the engine and of the store, one line each."""
+        lines = [line for table in self._shelves for line in table.notes]
+        if len(self._shelves) > 1:
+            lines.append("features beyond the range of float16 were met: they are stored as float32")
+        return [*lines, *(self.part.notes if "part" in vars(self) else [])]
+
+    def rows(self, photos: Sequence[Photo], views: Views | None = None) -> Rows:
+        """The features, `(n, *shape)`, read from disk as they are asked for. Compute them first."""
+        return self._shelf.reader(keys_of(photos, self.renderer, views))
+
+    def array(self, photos: Sequence[Photo], views: Views | None = None) -> Shaped[np.ndarray, "n ..."]:
+        """The features in memory. Compute them first."""
+        return self._shelf.gather(keys_of(photos, self.renderer, views))
+
+    @property
+    def _shelf(self) -> FeatureTable:
+        return self._shelves[-1]
+
+    def _add_shelf(self) -> None:
+        store = FeatureStore(progress=self.progress)
+        self._shelves.append(self._open.enter_context(store.open(self.fingerprint, self.shape, self.dtype)))
+
+    def _extract(self, photos: Sequence[Photo], views: Views | None, progress: Progress | None) -> Extraction:
+        keep, lower = None, self.lower
+        if lower is not None:
+            learned = [place for place, photo in enumerate(photos) if photo.split != "test"]
+            keys = keys_of(
+                [photos[place] for place in learned],
+                self.renderer,
+                None if views is None else [int(views[place]) for place in learned],
+            )
+            unknown = set(lower._shelf.missing(keys))
+
+            def keep(key: str, row: Float32[np.ndarray, "..."]) -> None:
+                if key in unknown:
+                    lower.keep(key, row)
+
+        return extract(
+            photos,
+            lambda: self.part,
+            self._shelf,
+            renderer=self.renderer,
+            views=views,
+            keep_lower=keep,
+            progress=progress or self.progress,
+        )
+
+
+class Pixels:
+    """Stands for the frozen part where there is none: what it is given is what it yields."""
+
+    engine = "none"
+
+    def __init__(self, shape: tuple[int, ...]):
+        self.shape = shape
+        self.notes: list[str] = []
+
+    def run(
+        self, views: Iterable[UInt8[np.ndarray, "size size 3"]]
+    ) -> Iterator[UInt8[np.ndarray, "size size 3"]]:
+        return iter(views)
+
+
+def with_pooling(backbone: keras.Model, pooling: str) -> keras.Model:
+    """The backbone down to one vector per photo, `(None, features)`, float32.
+
+    Pooling has nothing to train, so it stands on the frozen side of the boundary: the store then keeps
+    1,280 numbers per photo instead of 62,720.
+    """
+    layer = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}[pooling]
+    return keras.Model(backbone.input, layer(name=BOUNDARY)(backbone.output), name=backbone.name)

@@ -1,0 +1,61 @@
+"""Who is using which features: locks that the operating system drops when their process ends, however it ends."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from budwood.core.errors import StoreError
+
+GATE_SECONDS = 60.0
+
+
+@contextmanager
+def gate(folder: Path) -> Iterator[None]:
+    """Passed by one process at a time, to open a table or to evict: so that the two never overlap."""
+    lock = FileLock(folder / "gate.lock", thread_local=False)
+    try:
+        lock.acquire(timeout=GATE_SECONDS)
+    except Timeout as error:
+        raise StoreError(
+            f"another process has held {folder / 'gate.lock'} for {GATE_SECONDS:.0f} s. "
+            "End that process, or set BUDWOOD_CACHE to another folder"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+class Lease:
+    """While it is held, nothing in the folder is evicted. Taken inside the gate."""
+
+    def __init__(self, folder: Path):
+        (folder / "leases").mkdir(parents=True, exist_ok=True)
+        self.path = folder / "leases" / f"{uuid.uuid4().hex}.lock"
+        self._lock = FileLock(self.path, thread_local=False)
+        self._lock.acquire(timeout=GATE_SECONDS)
+
+    def release(self) -> None:
+        self._lock.release()
+        _unlink(self.path)
+
+
+def in_use(folder: Path) -> bool:
+    """Whether a living process holds a lease on the folder. Asked inside the gate; clears dead leases away."""
+    for path in list((folder / "leases").glob("*.lock")):
+        lock = FileLock(path, thread_local=False)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return True
+        lock.release()
+        _unlink(path)
+    return False
+
+
+def _unlink(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink(missing_ok=True)

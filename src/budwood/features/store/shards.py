@@ -1,0 +1,183 @@
+"""Shards: immutable files of feature rows, each committed by a small JSON marker that is written last.
+
+`<uuid>.npy` holds the rows, `<uuid>.json` their keys, shape, dtype and checksum. What has no marker was never
+finished and is never read; what does not match its marker is damaged and is removed, never trusted.
+"""
+
+import hashlib
+import json
+import os
+import time
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Shaped
+
+from budwood.core.errors import StoreError
+
+DTYPES = ("float32", "float16", "uint8")
+ORPHAN_AGE = 3600.0
+"""Seconds after which files without a marker are taken for the leavings of a killed process."""
+
+
+class ShardError(StoreError):
+    """A shard that is damaged, gone, or out of reach for now."""
+
+    @property
+    def is_damage(self) -> bool:
+        """Whether trying again is useless."""
+        return not isinstance(self.__cause__, OSError) or isinstance(self.__cause__, FileNotFoundError)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A committed shard, as its marker describes it."""
+
+    path: Path
+    keys: tuple[str, ...]
+    shape: tuple[int, ...]
+    """Of one row."""
+    dtype: str
+    checksum: str
+    """SHA-256 of the .npy file followed by the keys."""
+
+    @property
+    def marker(self) -> Path:
+        return self.path.with_suffix(".json")
+
+    @property
+    def bytes(self) -> int:
+        return len(self.keys) * int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
+
+    def open(self) -> np.ndarray:
+        """The rows, `(n, *shape)`, memory-mapped. Raises ShardError where the file is not what the marker says."""
+        try:
+            rows = np.load(self.path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise ShardError(f"{self.path} cannot be read: {error}") from error
+        if rows.shape != (len(self.keys), *self.shape) or rows.dtype != self.dtype:
+            raise ShardError(f"{self.path} holds {rows.dtype} {rows.shape}, its marker says otherwise")
+        return rows
+
+
+# Path, size and time of change of every file whose checksum this process has seen to be right.
+_verified: set[tuple[str, int, int]] = set()
+
+
+def verify(shard: Shard) -> None:
+    """Compares the shard with its checksum, once in a process. Raises ShardError where it is damaged or gone."""
+    try:
+        state = shard.path.stat()
+        seen = (str(shard.path), state.st_size, state.st_mtime_ns)
+        if seen in _verified:
+            return
+        with shard.path.open("rb") as file:
+            checksum = hashlib.file_digest(file, "sha256")
+    except OSError as error:
+        raise ShardError(f"{shard.path} cannot be read: {error}") from error
+    checksum.update(_joined(shard.keys))
+    if checksum.hexdigest() != shard.checksum:
+        raise ShardError(f"{shard.path} does not match its checksum")
+    shard.open()
+    _verified.add(seen)
+
+
+def write_shard(folder: Path, keys: Sequence[str], rows: Shaped[np.ndarray, "n *shape"]) -> Shard:
+    """Writes and commits a new shard. Raises OSError where that fails; nothing of it is left then."""
+    rows = np.ascontiguousarray(rows)
+    header = BytesIO()
+    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(rows))
+    data = rows.reshape(-1).view(np.uint8).data
+    checksum = hashlib.sha256(header.getvalue())
+    checksum.update(data)
+    checksum.update(_joined(keys))
+    path = folder / f"{uuid.uuid4().hex}.npy"
+    shard = Shard(path, tuple(keys), rows.shape[1:], str(rows.dtype), checksum.hexdigest())
+    marker = {"keys": keys, "shape": shard.shape, "dtype": shard.dtype, "sha256": shard.checksum}
+    try:
+        _write_whole(shard.path, header.getvalue(), data)
+        _write_whole(shard.marker, json.dumps(marker).encode())
+    except BaseException:
+        remove_shard(shard.path)
+        raise
+    return shard
+
+
+def read_shard(marker: Path) -> Shard:
+    """The shard that a marker describes. Raises ShardError where the marker is damaged or gone."""
+    try:
+        fields = json.loads(marker.read_bytes())
+        keys, shape, dtype, checksum = (fields[name] for name in ("keys", "shape", "dtype", "sha256"))
+        sound = (
+            all(isinstance(key, str) for key in keys)
+            and all(isinstance(side, int) for side in shape)
+            and dtype in DTYPES
+            and isinstance(checksum, str)
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ShardError(f"{marker} cannot be read: {error}") from error
+    if not sound:
+        raise ShardError(f"{marker} has fields of the wrong kind")
+    return Shard(marker.with_suffix(".npy"), tuple(keys), tuple(shape), dtype, checksum)
+
+
+def remove_shard(path: Path) -> int:
+    """Removes a shard, marker first, and returns the bytes freed; files that the system holds on to stay."""
+    freed = 0
+    for file in (path.with_suffix(".json"), path.with_suffix(".npy")):
+        with suppress(OSError):
+            size = file.stat().st_size
+            file.unlink()
+            freed += size
+    return freed
+
+
+def merge_shards(folder: Path, shards: Sequence[Shard], limit: int) -> None:
+    """Joins small shards of one shape and dtype into one of at most `limit` bytes. Nobody else may be using them."""
+    chosen: list[Shard] = []
+    for shard in sorted(shards, key=lambda shard: shard.bytes):
+        with suppress(ShardError):
+            verify(shard)
+            limit -= shard.bytes
+            if limit < 0:
+                break
+            chosen.append(shard)
+    if len(chosen) < 2:
+        return
+    rows = {key: row for shard in chosen for key, row in zip(shard.keys, np.array(shard.open()), strict=True)}
+    write_shard(folder, list(rows), np.stack(list(rows.values())))
+    for shard in chosen:
+        remove_shard(shard.path)
+
+
+def remove_orphans(folder: Path) -> None:
+    """Removes what killed processes left half-written in a folder, once it is old."""
+    committed = {marker.stem for marker in folder.glob("*.json")}
+    for file in [*folder.glob("*.part"), *folder.glob("*.npy")]:
+        with suppress(OSError):
+            if file.stem not in committed and time.time() - file.stat().st_mtime > ORPHAN_AGE:
+                file.unlink()
+
+
+def _joined(keys: Sequence[str]) -> bytes:
+    return json.dumps(list(keys)).encode()
+
+
+def _write_whole(path: Path, *pieces: bytes | memoryview) -> None:
+    aside = path.with_name(path.name + ".part")
+    try:
+        with aside.open("wb") as file:
+            for piece in pieces:
+                file.write(piece)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,110 @@
+"""The feature store: what frozen parts yielded for photos, kept on disk so that it is computed once.
+
+    <folder>/<fingerprint>/<uuid>.npy + <uuid>.json   shards (see `shards`)
+    <folder>/<fingerprint>/leases/<uuid>.lock         held while a process has the table open
+    <folder>/gate.lock                                held for the moment of opening, evicting, clearing
+
+A table holds one frozen part's features. Any number of processes may have it open: each writes shards of its own
+and sees the others' once they are committed. The store is bounded: a table that closes evicts what was unused for
+longest.
+"""
+
+import re
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from budwood.core.cache import cache_dir
+from budwood.core.errors import StoreError
+from budwood.core.progress.base import SILENT, Progress
+from budwood.features.store import eviction
+from budwood.features.store.leases import Lease, gate, in_use
+from budwood.features.store.shards import DTYPES, Shard, ShardError, read_shard, remove_orphans
+from budwood.features.store.table import FeatureTable, Rows, cannot_write
+
+__all__ = ["FeatureStore", "FeatureTable", "Rows"]
+
+
+class FeatureStore:
+    """Content-addressed features in a folder, bounded in size, safe for several processes.
+
+    Args:
+        folder: where it lies; `cache_dir()/features` by default.
+        limit: bytes above which closing a table evicts; `BUDWOOD_CACHE_LIMIT`, such as "20GB", by default.
+        progress: told about damaged shards.
+    """
+
+    def __init__(self, folder: Path | None = None, limit: int | None = None, progress: Progress = SILENT):
+        self.folder = cache_dir() / "features" if folder is None else folder
+        self.limit = eviction.default_limit() if limit is None else limit
+        self.progress = progress
+
+    def open(self, fingerprint: str, shape: tuple[int, ...], dtype: str = "float32") -> FeatureTable:
+        """The table of one frozen part, a context manager; nothing on it is evicted until it is closed.
+
+        Args:
+            fingerprint: names the frozen part; letters, digits, `-` and `_`.
+            shape: of one photo's features.
+            dtype: "float32", "float16" or "uint8"; a folder may hold features of several, each sees its own.
+
+        Raises:
+            StoreError: the folder cannot be written.
+        """
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,128}", fingerprint):
+            raise StoreError(f"fingerprint {fingerprint!r} is not made of letters, digits, `-` and `_`")
+        if dtype not in DTYPES:
+            raise StoreError(f"features of dtype {dtype!r} are not stored. Give one of: {', '.join(DTYPES)}")
+        folder = self.folder / fingerprint
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with gate(self.folder):
+                lease = Lease(folder)
+                remove_orphans(folder)
+        except OSError as error:
+            raise StoreError(cannot_write(error, self.folder)) from error
+        return FeatureTable(
+            folder, tuple(shape), dtype, lease=lease, limit=self.limit, progress=self.progress
+        )
+
+    def info(self) -> dict[str, Any]:
+        """What the store holds: `folder`, `limit` and `total` in bytes, and `fingerprints`, a list of dicts with
+        `fingerprint`, `bytes`, `rows`, `shards`, `last_used` (ISO 8601, UTC) and `in_use`, last used first."""
+        fingerprints: list[dict[str, Any]] = []
+        if self.folder.is_dir():
+            with gate(self.folder):
+                for folder in eviction.fingerprint_folders(self.folder):
+                    usage = eviction.list_usage(folder)
+                    last_used = max((shard.last_used for shard in usage), default=folder.stat().st_mtime)
+                    fingerprints.append(
+                        {
+                            "fingerprint": folder.name,
+                            "bytes": sum(shard.bytes for shard in usage),
+                            "rows": sum(len(shard.keys) for shard in _readable(folder)),
+                            "shards": len(usage),
+                            "last_used": datetime.fromtimestamp(last_used, UTC).isoformat(timespec="seconds"),
+                            "in_use": in_use(folder),
+                        }
+                    )
+        fingerprints.sort(key=lambda entry: entry["last_used"], reverse=True)
+        return {
+            "folder": str(self.folder),
+            "limit": self.limit,
+            "total": sum(entry["bytes"] for entry in fingerprints),
+            "fingerprints": fingerprints,
+        }
+
+    def clear(self) -> int:
+        """Removes everything that no process is using; returns the bytes freed."""
+        if not self.folder.is_dir():
+            return 0
+        with gate(self.folder):
+            return eviction.clear(self.folder)
+
+
+def _readable(folder: Path) -> list[Shard]:
+    shards = []
+    for marker in folder.glob("*.json"):
+        with suppress(ShardError):
+            shards.append(read_shard(marker))
+    return shards

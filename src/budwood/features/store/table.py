@@ -1,0 +1,287 @@
+"""A table of the feature store: one frozen part's features, added by key and read back in any order."""
+
+import errno
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import SupportsIndex
+
+import numpy as np
+from jaxtyping import Int, Shaped
+
+from budwood.core.errors import StoreError
+from budwood.core.progress.base import SILENT, Progress
+from budwood.features.store.eviction import evict
+from budwood.features.store.leases import Lease, gate, in_use
+from budwood.features.store.shards import (
+    Shard,
+    ShardError,
+    merge_shards,
+    read_shard,
+    remove_shard,
+    verify,
+    write_shard,
+)
+
+FLUSH_BYTES = 32_000_000
+FLUSH_SECONDS = 5.0
+MAX_SHARDS = 64
+"""A table that closes with more shards than this merges the small ones, where nobody else has it open."""
+MAX_MAPS = 32
+"""Shards mapped at a time: each costs a file descriptor, of which macOS gives 256."""
+_FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
+
+
+class Float16Overflow(StoreError):  # noqa: N818
+    """Features that float16 cannot hold."""
+
+
+class FeatureTable:
+    """One frozen part's features, by opaque keys. Made by `FeatureStore.open`; close it, or use it in `with`.
+
+    `add` and `flush` are for one thread; rows may be read from several.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        shape: tuple[int, ...],
+        dtype: str,
+        *,
+        lease: Lease,
+        limit: int,
+        progress: Progress = SILENT,
+    ):
+        self.folder, self.shape, self.dtype = folder, shape, np.dtype(dtype)
+        self.notes: list[str] = []
+        """What was found damaged, one line each."""
+        self.closed = False
+        self._lease, self._limit, self._progress = lease, limit, progress
+        self._shards: dict[str, Shard] = {}
+        self._ignored: set[str] = set()
+        self._where: dict[str, tuple[str, int]] = {}
+        self._maps: OrderedDict[str, np.ndarray] = OrderedDict()
+        self._maps_lock = threading.Lock()
+        self._buffer: dict[str, np.ndarray] = {}
+        self._buffered_since = 0.0
+        self._num_written = 0
+        self._used: set[str] = set()
+
+    def __enter__(self) -> "FeatureTable":
+        return self
+
+    def __exit__(self, *failure) -> None:
+        self.close()
+
+    def missing(self, keys: Sequence[str]) -> list[str]:
+        """The distinct keys, in order, that are neither stored undamaged nor added."""
+        self._check_open()
+        self._look(keys)
+        return [key for key in dict.fromkeys(keys) if key not in self._where and key not in self._buffer]
+
+    def add(self, key: str, row: np.ndarray) -> None:
+        """Keeps one photo's features: in memory at once, on disk with the next flush.
+
+        Args:
+            key: names the photo and its view.
+            row: of the table's shape: uint8 for a table of uint8, else finite floats, converted to its dtype.
+
+        Raises:
+            Float16Overflow: the row goes beyond float16.
+            StoreError: the row does not fit the table or is not finite, or the disk is full.
+        """
+        self._check_open()
+        accepted = ("uint8",) if self.dtype == np.uint8 else ("float32", "float16")
+        if row.shape != self.shape or row.dtype not in accepted:
+            raise StoreError(
+                f"features of {row.dtype} {row.shape} do not fit a table of {self.dtype} {self.shape}. "
+                f"Give {accepted[0]} of that shape"
+            )
+        if not np.isfinite(row).all():
+            raise StoreError(
+                f"the features of {key} are not finite. Look for NaN in the weights of the frozen part"
+            )
+        if self.dtype == np.float16 and np.abs(row).max(initial=0) > np.finfo(np.float16).max:
+            raise Float16Overflow(
+                f"the features of {key} reach {np.abs(row).max():.0f}, beyond float16's 65504. Store them as float32"
+            )
+        if not self._buffer:
+            self._buffered_since = time.monotonic()
+        self._buffer[key] = row.astype(self.dtype)
+        row_bytes = max(1, self._buffer[key].nbytes)
+        if (
+            len(self._buffer) * row_bytes >= FLUSH_BYTES
+            or time.monotonic() - self._buffered_since >= FLUSH_SECONDS
+        ):
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes what was added as one shard. Raises StoreError where the disk is full or cannot be written."""
+        if not self._buffer:
+            return
+        try:
+            shard = write_shard(self.folder, list(self._buffer), np.stack(list(self._buffer.values())))
+        except OSError as error:
+            # Dropped, so that the close which follows does not fail a second time.
+            lost = len(self._buffer)
+            self._buffer.clear()
+            kept = f"{self._num_written} of the {self._num_written + lost} features computed now were kept. "
+            raise StoreError(cannot_write(error, self.folder, kept)) from error
+        self._num_written += len(self._buffer)
+        self._index(shard)
+        self._buffer.clear()
+
+    def gather(self, keys: Sequence[str]) -> Shaped[np.ndarray, "n ..."]:
+        """The features in memory, `(n, *shape)`, in the order of the keys. Raises StoreError where one is missing."""
+        rows = self.reader(keys)[:]
+        self._touch()
+        return rows
+
+    def reader(self, keys: Sequence[str]) -> "Rows":
+        """The features in the order of the keys, read from disk batch by batch while the table is open.
+
+        Raises StoreError where one is missing.
+        """
+        self._check_open()
+        self.flush()
+        self._look(keys)
+        absent = [key for key in dict.fromkeys(keys) if key not in self._where]
+        if absent:
+            raise StoreError(
+                f"{len(absent)} of {len(keys)} features are not in the store, the first is {absent[0]}. "
+                "Compute them with budwood.features.extract.extract first"
+            )
+        names = {name: number for number, name in enumerate(self._shards)}
+        places = [self._where[key] for key in keys]
+        return Rows(
+            self,
+            list(names),
+            np.fromiter((names[name] for name, _ in places), np.int64, len(places)),
+            np.fromiter((row for _, row in places), np.int64, len(places)),
+        )
+
+    def close(self) -> None:
+        """Writes what was added, ends the lease, and evicts what the store has too much of."""
+        if self.closed:
+            return
+        try:
+            self.flush()
+            self._touch()
+        finally:
+            self.closed = True
+            self._maps.clear()
+            self._lease.release()
+        try:
+            with gate(self.folder.parent):
+                if len(self._shards) > MAX_SHARDS and not in_use(self.folder):
+                    # A disk without room for the merged shard keeps the small ones.
+                    with suppress(OSError, ShardError):
+                        merge_shards(self.folder, list(self._shards.values()), FLUSH_BYTES)
+                evict(self.folder.parent, self._limit)
+        except (OSError, StoreError) as error:
+            self._note(f"the feature store was not tidied: {error}")
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise StoreError("this table is closed, others may have evicted its features. Open it again")
+
+    def _look(self, keys: Sequence[str]) -> None:
+        """Finds new shards, and verifies those that hold the keys until only sound ones do."""
+        for marker in sorted(self.folder.glob("*.json")):
+            if marker.stem not in self._shards and marker.stem not in self._ignored:
+                try:
+                    shard = read_shard(marker)
+                    if shard.dtype != self.dtype:
+                        self._ignored.add(marker.stem)
+                    elif shard.shape != self.shape:
+                        raise ShardError(f"{marker} says shape {shard.shape}, not {self.shape}")
+                    else:
+                        self._index(shard)
+                except ShardError as error:
+                    self._discard(marker, error)
+        while holders := {self._where[key][0] for key in keys if key in self._where} - self._used:
+            for name in holders:
+                try:
+                    verify(self._shards[name])
+                    self._used.add(name)
+                except ShardError as error:
+                    self._discard(self._shards.pop(name).marker, error)
+                    self._where = {}
+                    for shard in self._shards.values():
+                        self._index(shard)
+
+    def _index(self, shard: Shard) -> None:
+        self._shards[shard.path.stem] = shard
+        for row, key in enumerate(shard.keys):
+            self._where.setdefault(key, (shard.path.stem, row))
+
+    def _discard(self, marker: Path, error: ShardError) -> None:
+        if error.is_damage:
+            remove_shard(marker)
+        self._ignored.add(marker.stem)
+        self._note(f"stored features left out, they are computed again: {error}")
+
+    def _note(self, line: str) -> None:
+        self.notes.append(line)
+        self._progress.say(line)
+
+    def _touch(self) -> None:
+        """Tells eviction what was used: by the marker, whose time of change means nothing else."""
+        for name in self._used & self._shards.keys():
+            with suppress(OSError):
+                os.utime(self._shards[name].marker)
+
+    def _map(self, name: str) -> np.ndarray:
+        with self._maps_lock:
+            if name not in self._maps:
+                self._maps[name] = self._shards[name].open()
+                if len(self._maps) > MAX_MAPS:
+                    self._maps.popitem(last=False)
+            self._maps.move_to_end(name)
+            return self._maps[name]
+
+
+class Rows:
+    """Some of a table's features in a given order; indexing reads them from disk.
+
+    `rows[indices]` takes what a NumPy array takes along its first axis and returns an array in memory.
+    """
+
+    def __init__(
+        self, table: FeatureTable, names: list[str], shards: Int[np.ndarray, "n"], rows: Int[np.ndarray, "n"]
+    ):
+        self.shape, self.dtype = (len(rows), *table.shape), table.dtype
+        self._shelf, self._names = table, names
+        self._shards, self._rows = shards, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(
+        self, indices: SupportsIndex | slice | Sequence | np.ndarray
+    ) -> Shaped[np.ndarray, "..."]:
+        if isinstance(indices, SupportsIndex) and not isinstance(indices, np.ndarray):
+            return self[[indices]][0]
+        self._shelf._check_open()
+        shards, rows = self._shards[indices], self._rows[indices]
+        batch = np.empty((len(rows), *self._shelf.shape), self.dtype)
+        order = np.argsort(shards, kind="stable")
+        for places in np.split(order, np.flatnonzero(np.diff(shards[order])) + 1):
+            if len(places):
+                batch[places] = self._shelf._map(self._names[shards[places[0]]])[rows[places]]
+        return batch
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        return self[:].astype(dtype or self.dtype, copy=False)
+
+
+def cannot_write(error: OSError, folder: Path, kept: str = "") -> str:
+    mend = "Free space" if error.errno in _FULL else "Allow writing there"
+    return (
+        f"the feature store in {folder} cannot be written: {error.strerror or error}. {kept}"
+        f"{mend}, or set BUDWOOD_CACHE to a folder on another disk"
+    )

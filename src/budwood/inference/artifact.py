@@ -1,0 +1,124 @@
+"""The artifact: `model.keras`, one flat Keras model, and `model.json`, which says what goes in and what comes out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from jaxtyping import Float
+
+from budwood.core.errors import RunError
+from budwood.core.files import read_json, sha256_of, whole_file, write_json
+from budwood.core.progress.base import SILENT, Progress
+from budwood.core.system import versions
+from budwood.features.ensemble import ExtractorEnsemble
+from budwood.features.extractor import BOUNDARY, FeatureExtractor
+from budwood.features.store.store import Rows
+from budwood.network.graph import branches, cut
+
+REFERENCE = "reference.npz"
+"""Beside the model: the features of some photos, by which it is known what is none of the classes."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A model as it was read back from disk, cut where its frozen part ends."""
+
+    model: keras.Model
+    """Raw 0-255 pixels `(None, S, S, 3)` in, probabilities `(None, K)` out."""
+    head: keras.Model
+    """Features in, probabilities out."""
+    info: dict[str, Any]
+
+    @property
+    def classes(self) -> list[str]:
+        return self.info["classes"]
+
+    @property
+    def size(self) -> int:
+        return self.info["input"]["size"]
+
+    @property
+    def resize(self) -> str:
+        return self.info["input"]["resize"]
+
+    def features(self, *, engine: str = "auto", progress: Progress = SILENT) -> ExtractorEnsemble:
+        """The features of the model's own frozen part, at full precision; those of each backbone by themselves."""
+        frozen, _ = cut(self.model, self.info["boundary"])
+        return ExtractorEnsemble(
+            [
+                FeatureExtractor(part, size=self.size, resize=self.resize, engine=engine, progress=progress)
+                for part in branches(frozen)
+            ]
+        )
+
+    def probabilities(self, rows: Rows | np.ndarray, batch: int = 4096) -> Float[np.ndarray, "n classes"]:
+        """Class probabilities, float32, from features of the model's own frozen part."""
+        parts = [np.zeros((0, len(self.classes)), np.float32)]
+        for start in range(0, len(rows), batch):
+            chosen = np.arange(start, min(start + batch, len(rows)))
+            parts.append(keras.ops.convert_to_numpy(self.head(rows[chosen], training=False)))
+        return np.concatenate(parts)
+
+
+def vectors(rows: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n features"]:
+    """One feature vector a picture; of a picture and its mirror image, `(n, 2, features)`, their mean."""
+    return rows.mean(axis=1) if rows.ndim == 3 else rows
+
+
+def make_artifact(
+    model: keras.Model, classes: Sequence[str], resize: str, backbone: str | list[str]
+) -> Artifact:
+    """A flat model from pixels to probabilities with what `model.json` says of it, but for the hash of its file."""
+    size = model.input.shape[1]
+    info = {
+        "classes": list(classes),
+        "input": {"size": size, "resize": resize, "channels": "RGB", "dtype": "float32", "range": [0, 255]},
+        "output": "probabilities",
+        "backbone": backbone,
+        "boundary": BOUNDARY,
+        "temperature": 1.0,
+        "versions": versions(),
+    }
+    artifact = Artifact(model, cut(model, BOUNDARY)[1], info)
+    info["fingerprints"] = {"frozen": artifact.features().fingerprint}
+    return artifact
+
+
+def save_model(model: keras.Model, file: Path) -> None:
+    """Writes a `.keras` file whole or not at all."""
+    with whole_file(file) as aside:
+        model.save(aside)
+
+
+def read_model(file: Path, info: dict[str, Any]) -> Artifact:
+    """Reads a `.keras` file back in Keras's safe mode."""
+    model = keras.models.load_model(file, compile=False, safe_mode=True)
+    return Artifact(model, cut(model, info["boundary"])[1], info)
+
+
+def save_artifact(folder: Path, file: Path, info: dict[str, Any]) -> None:
+    """Makes a `.keras` file the artifact: it becomes `model.keras` in the folder, beside `model.json`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file.replace(folder / "model.keras")
+    fingerprints = {**info["fingerprints"], "model": sha256_of(folder / "model.keras")}
+    write_json(folder / "model.json", {**info, "fingerprints": fingerprints})
+
+
+def load_artifact(folder: Path) -> Artifact:
+    """Reads the model back in Keras's safe mode. Raises RunError when a file is missing or damaged."""
+    try:
+        info = read_json(folder / "model.json")
+        saved = info["fingerprints"]["model"]
+        found = sha256_of(folder / "model.keras")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"cannot read the model in {folder}: {error}. Train again, or copy the run again"
+        ) from error
+    if found != saved:
+        raise RunError(
+            f"{folder / 'model.keras'} is not the file that was saved: it is damaged. Copy the run again"
+        )
+    return read_model(folder / "model.keras", info)

@@ -1,0 +1,186 @@
+"""Why a model says what it says of a picture: where it sees the class, what hangs on which part, what it resembles."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+import numpy as np
+from jaxtyping import Float, Float32, UInt8
+
+from budwood.core.errors import ImageError
+from budwood.core.progress.base import SILENT, Progress
+from budwood.core.text import shown
+from budwood.data.images import ImageLike, view
+from budwood.evaluation.ood import Reference
+from budwood.features.extract import Runner
+from budwood.inference.artifact import Artifact, vectors
+from budwood.inference.grad_cam import GradCam
+from budwood.inference.occlusion import GRID, importance, occlude
+from budwood.inference.prediction import Prediction
+from budwood.network.compose import logits_layer, pooling_layers
+
+SIMILAR = 6
+AT_A_TIME = 16
+"""Pictures that are explained together."""
+
+
+@dataclass(frozen=True)
+class Similar:
+    """A training photo that a picture resembles."""
+
+    name: str
+    label: str
+    similarity: float
+    """Cosine of the angle between the features of both, in [-1, 1]."""
+    thumbnail: bytes = field(repr=False)
+    """A small JPEG; empty where the photo was gone when the run was made."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a model says of one picture, and why."""
+
+    prediction: Prediction
+    target: str | None
+    """The class that is explained; None where the picture cannot be read."""
+    picture: UInt8[np.ndarray, "size size 3"] | None = field(default=None, repr=False)
+    """As the network sees it."""
+    grad_cam: Float32[np.ndarray, "size size"] | None = field(default=None, repr=False)
+    """What speaks for the class, and where: log-odds for each share of the picture, 0 or more."""
+    occlusion: Float32[np.ndarray, "size size"] | None = field(default=None, repr=False)
+    """By how much the log-odds of the class fall where a part is hidden; below 0 where they rise."""
+    hidden_probability: float | None = None
+    """What is left of the class's probability where the part is hidden on which most hangs."""
+    farther_than: float | None = None
+    """The share of the validation photos that lie nearer to the training photos: near 1 it may be none of these."""
+    similar: tuple[Similar, ...] = ()
+    """The most similar of the training photos that the run keeps, the nearest first."""
+    true: str | None = None
+    """The true class, where it is known."""
+
+    def in_words(self) -> str:
+        """The prediction, and what it resembles, on one line."""
+        nearest = ", ".join(f"{shown(one.label)} {one.similarity:.2f}" for one in self.similar[:3])
+        return self.prediction.in_words() + (f"\tlike {nearest}" if nearest else "")
+
+    def to_json(self, k: int = 1) -> dict:
+        """Plain values, without the maps: the prediction with its k most probable classes, and what it resembles."""
+        found = self.prediction.to_json(k)
+        if self.target is None:
+            return found
+        similar = [
+            {"name": one.name, "label": one.label, "similarity": one.similarity} for one in self.similar
+        ]
+        return {
+            **found,
+            "explained": self.target,
+            "true": self.true,
+            "hidden_probability": self.hidden_probability,
+            "farther_than": self.farther_than,
+            "similar": similar,
+        }
+
+    def _repr_png_(self) -> bytes:
+        """The explanation as a picture: what Jupyter shows."""
+        from budwood.report.sheets.explanations import draw_explanations
+
+        return draw_explanations([self])
+
+
+def explain(
+    artifact: Artifact,
+    part: Runner,
+    pictures: Sequence[ImageLike],
+    predictions: Sequence[Prediction],
+    targets: Sequence[str | None],
+    *,
+    reference: Reference | None,
+    names_of: Sequence[frozenset[str]],
+    true: Sequence[str | None],
+    progress: Progress = SILENT,
+) -> Iterator[Explanation]:
+    """Explains what a model says of each picture, in order.
+
+    Args:
+        artifact: the model.
+        part: what runs its frozen part on hidden and unhidden pictures; a little less precision does no harm.
+        predictions: what it says of each picture; one that could not be read is not explained.
+        targets: for each picture the class to explain; the predicted one where there is none.
+        reference: what is known of training photos.
+        names_of: under which names each picture is a training photo itself: no photo resembles itself.
+        true: the true class of each, where it is known.
+    """
+    cam = GradCam(artifact.model, pooled=pooling_layers(artifact.model), logits=logits_layer(artifact.model))
+    jobs = zip(pictures, predictions, targets, names_of, true, strict=True)
+    with progress.stage("explain", total=len(pictures)) as stage:
+        while batch := list(islice(jobs, AT_A_TIME)):
+            yield from _explain_some(artifact, part, cam, reference, batch)
+            stage.advance(len(batch))
+
+
+def _explain_some(
+    artifact: Artifact, part, cam: GradCam, reference: Reference | None, batch
+) -> Iterator[Explanation]:
+    """Those of one batch: all are hidden and asked for in one stream, which keeps the cores busy."""
+    seen = [_view(picture, artifact) if said.error is None else None for picture, said, *_ in batch]
+    usable = [pixels for pixels in seen if pixels is not None]
+    labels = [target or said.label for _, said, target, *_ in batch]
+    numbers = np.array(
+        [
+            artifact.classes.index(label)
+            for pixels, label in zip(seen, labels, strict=True)
+            if pixels is not None
+        ],
+        np.int64,
+    )
+    maps = deque(cam.maps(np.stack(usable), numbers)) if usable else deque()
+    rows = list(part.run(hidden for pixels in usable for hidden in occlude(pixels)))
+    # At once: a call of the head takes as long for hundreds of rows as for one.
+    shares = deque(np.split(artifact.probabilities(np.stack(rows)), len(usable)) if usable else [])
+    features = deque(rows[:: GRID**2 + 1])
+    for (_, said, _, own, true), pixels, label in zip(batch, seen, labels, strict=True):
+        if pixels is None or label is None:
+            yield Explanation(said, None, true=true)
+            continue
+        number, hidden = artifact.classes.index(label), shares.popleft()
+        yield Explanation(
+            said,
+            label,
+            pixels,
+            maps.popleft(),
+            importance(hidden, number, artifact.size),
+            float(hidden[1:, number].min()),
+            reference.farther_than(said.distance) if reference and said.distance is not None else None,
+            _similar(reference, artifact.classes, vectors(features.popleft()[None]), own),
+            true,
+        )
+
+
+def _view(picture: ImageLike, artifact: Artifact) -> UInt8[np.ndarray, "size size 3"] | None:
+    try:
+        return view(picture, artifact.size, artifact.resize)
+    except ImageError:
+        return None
+
+
+def _similar(
+    reference: Reference | None,
+    classes: Sequence[str],
+    features: Float[np.ndarray, "1 features"],
+    own: frozenset[str],
+) -> tuple[Similar, ...]:
+    if reference is None or not reference.names:
+        return ()
+    places, similarities = reference.nearest(features, SIMILAR + len(own))
+    found = [
+        Similar(
+            reference.names[place],
+            classes[reference.labels[place]],
+            float(share),
+            reference.thumbnails[place],
+        )
+        for place, share in zip(places[0], similarities[0], strict=True)
+        if reference.names[place] not in own
+    ]
+    return tuple(found[:SIMILAR])

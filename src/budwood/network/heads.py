@@ -1,0 +1,156 @@
+"""The head: the new layers from a pooled feature vector to class probabilities, as plain Keras layers.
+
+They come as a list, so that the same layers can be trained on stored features and then be put on the backbone,
+which gives one flat model.
+"""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from budwood.config.recipe import Head
+from budwood.core.errors import RecipeError
+from budwood.training.linear_probe import LinearFit
+
+LOGITS = "head_logits"
+PAIR = "logit_pair"
+PROBABILITIES = "probabilities"
+PLAIN = Head()
+
+
+def head_layers(head: Head, num_classes: int, seed: int = 0) -> list[keras.layers.Layer]:
+    """The untrained layers that the recipe's [head] describes, first to last.
+
+    Batch norm and dropout where asked, then for every hidden width a dense ReLU layer with its own batch norm and
+    dropout, then the dense layer `head_logits` and the softmax `probabilities`, both float32. The penalty
+    `head.l2` is on kernels alone. Initial weights and dropout follow from the seed.
+
+    With `head.logits = "single"` the dense layer gives one number z, and between the two stands a fixed one that gives
+    -z/2 and z/2, of which the softmax makes the same as a sigmoid does: 1 - s(z) and s(z).
+
+    Raises RecipeError where a single logit is asked for more than two classes.
+
+    >>> [layer.name for layer in head_layers(Head(hidden=[64], dropout=0.2), num_classes=5)]
+    ['head_dropout', 'head_dense_1', 'head_dropout_1', 'head_logits', 'probabilities']
+    """
+    refuse_bad_head(head, num_classes)
+    layers = _regularisers(head, "", seed)
+    for number, width in enumerate(head.hidden, start=1):
+        seed_here = seed + 1000 * number
+        layers.append(
+            keras.layers.Dense(
+                width,
+                activation="relu",
+                kernel_initializer=keras.initializers.HeNormal(seed=seed_here),
+                kernel_regularizer=_penalty(head),
+                name=f"head_dense_{number}",
+            )
+        )
+        layers += _regularisers(head, f"_{number}", seed_here)
+    logits = keras.layers.Dense(
+        1 if head.logits == "single" else num_classes,
+        kernel_initializer=keras.initializers.GlorotUniform(seed=seed),
+        kernel_regularizer=_penalty(head),
+        dtype="float32",
+        name=LOGITS,
+    )
+    return [*layers, logits, *_probabilities(head)]
+
+
+def linear_layers(fit: LinearFit, head: Head = PLAIN, seed: int = 0) -> list[keras.layers.Layer]:
+    """The layers of a linear head, with the fitted weights in them.
+
+    Of the recipe's [head] `logits` counts; `dropout` and `l2` are put in place for phase 2, the fit knew nothing of
+    them.
+    """
+    kernel, bias = fit.kernel, fit.bias
+    refuse_bad_head(head, len(bias))
+    if head.logits == "single":
+        kernel, bias = kernel[:, 1:] - kernel[:, :1], bias[1:] - bias[:1]
+    logits = keras.layers.Dense(len(bias), kernel_regularizer=_penalty(head), dtype="float32", name=LOGITS)
+    logits.build((None, len(kernel)))
+    logits.set_weights([kernel, bias])
+    return [*_regularisers(head, "", seed), logits, *_probabilities(head)]
+
+
+def mean_layers(
+    heads: Sequence[Sequence[keras.layers.Layer]], temperatures: Sequence[float], head: Head = PLAIN
+) -> list[keras.layers.Layer]:
+    """One linear head on the joined features of several networks: the mean of their logits, each at its temperature.
+
+    Args:
+        heads: of each network a linear head, as `linear_layers` gives it, trained further or not.
+        temperatures: by which the logits of each are divided before the mean is taken.
+    """
+    trained = [to_logits(layers)[-1].get_weights() for layers in heads]
+    shares = [np.float32(1 / (len(heads) * temperature)) for temperature in temperatures]
+    kernel = np.concatenate([kernel * share for (kernel, _), share in zip(trained, shares, strict=True)])
+    bias = np.sum([bias * share for (_, bias), share in zip(trained, shares, strict=True)], axis=0)
+    logits = keras.layers.Dense(len(bias), dtype="float32", name=LOGITS)
+    logits.build((None, len(kernel)))
+    logits.set_weights([kernel, bias])
+    return [logits, *_probabilities(head)]
+
+
+def to_logits(layers: Sequence[keras.layers.Layer]) -> list[keras.layers.Layer]:
+    """The layers of a head up to its logits, which the losses take: no small probability is rounded to zero."""
+    return list(layers[: [layer.name for layer in layers].index(LOGITS) + 1])
+
+
+def divide_logits(model: keras.Model, temperature: float) -> list[np.ndarray]:
+    """Puts a temperature into the weights of the layer `head_logits`; returns them as they were."""
+    layer = model.get_layer(LOGITS)
+    raw = layer.get_weights()
+    layer.set_weights([weight / np.float32(temperature) for weight in raw])
+    return raw
+
+
+def refuse_bad_head(head: Head, num_classes: int) -> None:
+    """Raises RecipeError where a single logit is asked for more than two classes."""
+    if head.logits == "single" and num_classes != 2:
+        raise RecipeError(
+            f'head.logits = "single" tells two classes apart, but the data have {num_classes}. '
+            'Set head.logits = "per-class"'
+        )
+
+
+def apply(layers: Sequence[keras.layers.Layer], tensor: keras.KerasTensor) -> keras.KerasTensor:
+    """The tensor that leaves the last layer when `tensor` enters the first."""
+    for layer in layers:
+        tensor = layer(tensor)
+    return tensor
+
+
+def head_model(layers: Sequence[keras.layers.Layer], features: int) -> keras.Model:
+    """The layers as a model from feature vectors (None, features) to what the last layer gives.
+
+    >>> head_model(head_layers(Head(), num_classes=3), features=8).output.shape
+    (None, 3)
+    """
+    features_in = keras.Input((features,), name="features")
+    return keras.Model(features_in, apply(layers, features_in), name="head")
+
+
+def _regularisers(head: Head, suffix: str, seed: int) -> list[keras.layers.Layer]:
+    layers: list[keras.layers.Layer] = []
+    if head.batch_norm:
+        layers.append(keras.layers.BatchNormalization(name=f"head_batch_norm{suffix}"))
+    if head.dropout:
+        layers.append(keras.layers.Dropout(head.dropout, seed=seed, name=f"head_dropout{suffix}"))
+    return layers
+
+
+def _penalty(head: Head) -> keras.regularizers.Regularizer | None:
+    return keras.regularizers.L2(head.l2) if head.l2 else None
+
+
+def _probabilities(head: Head) -> list[keras.layers.Layer]:
+    """What makes probabilities of logits."""
+    softmax = keras.layers.Activation("softmax", dtype="float32", name=PROBABILITIES)
+    if head.logits == "per-class":
+        return [softmax]
+    pair = keras.layers.Dense(2, use_bias=False, trainable=False, dtype="float32", name=PAIR)
+    pair.build((None, 1))
+    pair.set_weights([np.array([[-0.5, 0.5]], np.float32)])
+    return [pair, softmax]

@@ -1,0 +1,130 @@
+"""What a training came to: every phase read back from disk and measured."""
+
+import math
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from budwood.core.errors import ImageError, RunError
+from budwood.core.progress.base import SILENT, Progress
+from budwood.core.system import num_cores
+from budwood.data.images import thumbnail, view
+from budwood.data.manifest import Photo
+from budwood.data.split import take_some
+from budwood.evaluation.ood import Reference
+from budwood.evaluation.phases import MEASURED, PhaseEvaluation
+from budwood.features.ensemble import ExtractorEnsemble
+from budwood.inference.artifact import Artifact, read_model, vectors
+
+LEARNED, PER_CLASS, HELD_OUT = 500, 10, 2_000
+"""Photos by whose features strangers are told: training photos in all, or for each class if that is more; validation
+photos at most."""
+THUMBNAIL = 96
+"""Side in pixels of what is kept of the former, some 3 kB each."""
+
+
+@dataclass(frozen=True)
+class Measured(PhaseEvaluation):
+    """One phase's model, read back from disk, beside what it says of the photos that it did not learn from."""
+
+    artifact: Artifact
+
+
+def measure(
+    saved: Mapping[str, tuple[Path, dict[str, Any]]],
+    parts: Mapping[str, Sequence[Photo]],
+    *,
+    engine: str = "auto",
+    progress: Progress = SILENT,
+) -> dict[str, Measured]:
+    """Reads every phase's model back and runs it on validation and test.
+
+    Args:
+        saved: by phase, the `.keras` file and what `model_info` said of the model that went into it.
+        parts: photos by split; a split without photos is left out.
+        engine: "auto", "openvino" or "keras".
+        progress: told of the photos that had to be computed.
+
+    Raises:
+        RunError: what was read back is not what was saved, or Keras and the engine disagree.
+    """
+    return {
+        phase: _measure(read_model(file, info), parts, engine, progress)
+        for phase, (file, info) in saved.items()
+    }
+
+
+def make_reference(
+    artifact: Artifact,
+    parts: Mapping[str, Sequence[Photo]],
+    *,
+    engine: str = "auto",
+    progress: Progress = SILENT,
+) -> Reference | None:
+    """What the features of known photos look like under the model that is kept, with small pictures of those learned
+    from; None where no photo can be read.
+
+    Of the training photos some do, of each class its share: 500 tell strangers as well as 3,000 (docs/log.md).
+    """
+    number = max(LEARNED, PER_CLASS * len(artifact.classes))
+    learned: Sequence[Photo] = take_some(parts["train"], min(number, len(parts["train"])))
+    held_out = parts["validation"][:: math.ceil(len(parts["validation"]) / HELD_OUT)]
+    with artifact.features(engine=engine, progress=progress) as features:
+        failed = features.compute([*learned, *held_out]).failed
+        learned, held_out = ([p for p in part if p.name not in failed] for part in (learned, held_out))
+        if not learned or not held_out:
+            return None
+        with ThreadPoolExecutor(num_cores()) as pool:
+            thumbnails = tuple(pool.map(partial(_small, resize=artifact.resize), learned))
+        return Reference(
+            vectors(features.array(learned)),
+            np.array([artifact.classes.index(photo.label) for photo in learned]),
+            vectors(features.array(held_out)),
+            tuple(photo.name for photo in learned),
+            thumbnails,
+        )
+
+
+def _small(photo: Photo, resize: str) -> bytes:
+    """A thumbnail of a photo, nothing where it is gone: its features may have been stored long ago."""
+    try:
+        return thumbnail(photo.image, THUMBNAIL, resize)
+    except ImageError:
+        return b""
+
+
+def _measure(
+    artifact: Artifact, parts: Mapping[str, Sequence[Photo]], engine: str, progress: Progress
+) -> Measured:
+    shown = [photo for split in MEASURED for photo in parts[split]]
+    with artifact.features(engine=engine, progress=progress) as features:
+        if features.fingerprint != artifact.info["fingerprints"]["frozen"]:
+            raise RunError(
+                "the model read back from disk is not the one that was saved. Please report this as a bug"
+            )
+        # Of validation alone, the features were computed when the temperature was fitted.
+        if features.compute(shown).num_computed or not parts["test"]:
+            _refuse_disagreement(artifact, features, shown)
+        probabilities = {
+            split: artifact.probabilities(features.rows(parts[split])) for split in MEASURED if parts[split]
+        }
+        return Measured(probabilities, artifact.info["temperature"], artifact)
+
+
+def _refuse_disagreement(artifact: Artifact, features: ExtractorEnsemble, photos: Sequence[Photo]) -> None:
+    """The whole model on pixels must give what its head gives on the features that the engine computed."""
+    sample = photos[:: max(1, len(photos) // 4)][:4]
+    pixels = np.stack([view(photo.image, artifact.size, artifact.resize) for photo in sample])
+    whole = keras.ops.convert_to_numpy(artifact.model(pixels.astype(np.float32), training=False))
+    difference = float(np.abs(whole - artifact.probabilities(features.array(sample))).max())
+    if difference > 1e-2:
+        raise RunError(
+            f"the saved model and the {features.part.engine} engine disagree by {difference:.2g} in a probability. "
+            "Train with --set backbone.engine=keras, and please report this as a bug"
+        )

@@ -1,0 +1,243 @@
+"""The phases: a head on the features of the frozen backbone, then the upper layers of the backbone with it."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from jaxtyping import Int
+
+from budwood.config.recipe import Recipe
+from budwood.core.errors import RecipeError
+from budwood.core.progress.base import SILENT, Progress
+from budwood.features.store.store import Rows
+from budwood.network.graph import cut
+from budwood.network.heads import (
+    LOGITS,
+    head_layers,
+    head_model,
+    linear_layers,
+    refuse_bad_head,
+    to_logits,
+)
+from budwood.network.unfreeze import Unfrozen
+from budwood.training.batches import Batches
+from budwood.training.checkpoints import Checkpoints
+from budwood.training.class_weights import refuse_unknown_classes
+from budwood.training.linear_probe import fit_as_asked, resolve_fit
+from budwood.training.loop import Fitted, fit
+from budwood.training.optimizers import make_optimizer
+from budwood.training.validation import validate
+
+
+@dataclass(frozen=True)
+class PhaseResult:
+    """What a phase leaves behind."""
+
+    layers: list[keras.layers.Layer]
+    """The trained head, to be applied to the features one after another; of phase "finetune" it is in the model."""
+    recipe: Recipe
+    """The recipe with what the phase resolved."""
+    history: list[dict[str, Any]]
+    """A row an epoch; one for a linear fit, without a rate."""
+    best_epoch: int
+    seconds: float
+    trainable_parameters: int
+    temperature: float
+    """By which the logits of the weights that were kept are to be divided."""
+    linear_path: dict[str, Any] | None = None
+    """The strengths tried and the one chosen, for a linear fit."""
+    before: dict[str, float] = field(default_factory=dict)
+    """val_loss and val_accuracy before the first gradient step."""
+    stopped: str | None = None
+    """Why it ended before its last epoch, in words."""
+
+    @property
+    def best_val_loss(self) -> float:
+        """Validation loss of the weights that were kept."""
+        return min(row["val_loss"] for row in self.history)
+
+
+def refuse_bad_settings(recipe: Recipe, photos: int, features: int, classes: Sequence[str]) -> None:
+    """Raises RecipeError for an optimizer that does not exist or settings that do not go together, in either phase.
+
+    Said before hours of features, not after.
+    """
+    refuse_bad_head(recipe.head, len(classes))
+    refuse_unknown_classes(recipe.loss, classes)
+    resolved = resolve_fit(recipe, photos, features, len(classes))[0]
+    if resolved.distill.run and resolved.frozen.fit == "linear" and not resolved.finetune.epochs:
+        raise RecipeError(
+            "a linear fit learns from the labels alone, and there is no phase 2: the teacher (distill.run) would have "
+            "no part. Give --set frozen.fit=gradient or --set finetune.epochs=10, or leave the teacher out"
+        )
+    if resolved.frozen.fit == "gradient":
+        _refuse_cutmix_of_vectors(resolved)
+        make_optimizer(resolved.frozen, steps_per_epoch=math.ceil(photos / resolved.frozen.batch_size))
+    if resolved.finetune.epochs:
+        make_optimizer(resolved.finetune, steps_per_epoch=math.ceil(photos / resolved.finetune.batch_size))
+
+
+def train_frozen_phase(
+    recipe: Recipe,
+    batches: Batches,
+    train: Rows | np.ndarray,
+    train_labels: Int[np.ndarray, "n"],
+    validation: Rows | np.ndarray,
+    validation_labels: Int[np.ndarray, "m"],
+    *,
+    classes: Sequence[str],
+    checkpoints: Checkpoints | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    log_folder: Path | None = None,
+    progress: Progress = SILENT,
+    note: Callable[[str], None] = lambda line: None,
+) -> PhaseResult:
+    """Trains the head that the recipe asks for.
+
+    Args:
+        recipe: its [head], [loss], [distill] and [frozen] decide, and of [augment] the mixing.
+        batches: vectors `(features,)` of the training photos and their views, for gradient steps.
+        train, train_labels: the plain vectors `(n, features)` and class numbers, for a linear fit.
+        validation, validation_labels: likewise, plain.
+        classes: their names.
+        checkpoints, callbacks, log_folder, progress: of gradient steps, see `loop.fit`.
+        note: told what the user should know, such as a linear fit that gave way to the gradient fit.
+
+    Raises RecipeError, DataError and RunError as `loop.fit` and `linear.fit_linear` do.
+    """
+    resolved, reason = resolve_fit(recipe, len(train), train.shape[1], len(classes))
+    if reason:
+        note(reason)
+    if resolved.frozen.fit == "linear":
+        if resolved.distill.run:
+            note("the linear fit of the head learns from the labels alone; phase 2 from the teacher too")
+        return _linear(resolved, train, train_labels, validation, validation_labels, classes, progress)
+    _refuse_cutmix_of_vectors(resolved)
+    augment = resolved.augment
+    if augment.cutmix:
+        note("augment.cutmix needs height and width: it has no part in the training of the head")
+        augment = augment.model_copy(update={"cutmix": 0.0})
+    layers = head_layers(resolved.head, len(classes), resolved.seed)
+    model = head_model(to_logits(layers), train.shape[1])
+    fitted = fit(
+        model,
+        batches,
+        validation,
+        validation_labels,
+        resolved.frozen,
+        resolved.loss,
+        classes=classes,
+        augment=augment,
+        distill=resolved.distill,
+        seed=resolved.seed,
+        checkpoints=checkpoints,
+        callbacks=callbacks,
+        log_folder=log_folder,
+        progress=progress,
+        note=note,
+    )
+    return _of_gradient(fitted, layers, resolved, model)
+
+
+def train_finetune_phase(
+    recipe: Recipe,
+    model: keras.Model,
+    unfrozen: Unfrozen,
+    batches: Batches,
+    validation: Rows | np.ndarray,
+    validation_labels: Int[np.ndarray, "m"],
+    *,
+    classes: Sequence[str],
+    first_epoch: int,
+    best_before: float,
+    checkpoints: Checkpoints | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    log_folder: Path | None = None,
+    progress: Progress = SILENT,
+    note: Callable[[str], None] = lambda line: None,
+) -> PhaseResult:
+    """Trains what `unfreeze` made trainable of a flat model, which then holds the weights of the best epoch.
+
+    Args:
+        recipe: its [finetune], [loss] and [distill] decide, and of [augment] the mixing.
+        model: raw pixels `(None, S, S, 3)` in, probabilities out, its head trained.
+        unfrozen: what trains, and the boundary from which the features are.
+        batches: features at the boundary of the training photos and their views.
+        validation, validation_labels: features at the boundary of plain views, and class numbers.
+        classes: their names.
+        first_epoch: one more than the last epoch of the phase before.
+        best_before: the lowest validation loss of the phase before.
+        checkpoints, callbacks, log_folder, progress, note: see `loop.fit`.
+
+    Raises RecipeError, DataError and RunError as `loop.fit` does.
+    """
+    pixels_to_logits, _ = cut(model, LOGITS)
+    _, trainable = cut(pixels_to_logits, unfrozen.boundary)
+    fitted = fit(
+        trainable,
+        batches,
+        validation,
+        validation_labels,
+        recipe.finetune,
+        recipe.loss,
+        classes=classes,
+        phase="finetune",
+        augment=recipe.augment,
+        distill=recipe.distill,
+        seed=recipe.seed,
+        first_epoch=first_epoch,
+        best_before=best_before,
+        rates={name: recipe.finetune.depth_decay**depth for name, depth in unfrozen.depth.items()},
+        checkpoints=checkpoints,
+        callbacks=callbacks,
+        log_folder=log_folder,
+        progress=progress,
+        note=note,
+    )
+    return _of_gradient(fitted, [], recipe, trainable)
+
+
+def _linear(recipe, train, train_labels, validation, validation_labels, classes, progress) -> PhaseResult:
+    features = train[:]
+    found = fit_as_asked(recipe, features, train_labels, classes, progress=progress)
+    layers = linear_layers(found, recipe.head, recipe.seed)
+    model = head_model(to_logits(layers), features.shape[1])
+    row = {
+        "epoch": 1,
+        **validate(model, features, train_labels).row(prefix=""),
+        **validate(model, validation, validation_labels, calibrate=True).row(),
+    }
+    parameters = _trainable_parameters(model)
+    path = found.to_json()
+    return PhaseResult(layers, recipe, [row], 1, found.seconds, parameters, row["temperature"], path)
+
+
+def _of_gradient(fitted: Fitted, layers: list, recipe: Recipe, model: keras.Model) -> PhaseResult:
+    return PhaseResult(
+        layers,
+        recipe,
+        fitted.history,
+        fitted.best_epoch,
+        fitted.seconds,
+        _trainable_parameters(model),
+        min(fitted.history, key=lambda row: row["val_loss"])["temperature"],
+        before=fitted.before,
+        stopped=fitted.stopped,
+    )
+
+
+def _trainable_parameters(model: keras.Model) -> int:
+    return sum(math.prod(weight.shape) for weight in model.trainable_weights)
+
+
+def _refuse_cutmix_of_vectors(recipe: Recipe) -> None:
+    """Where there is no fine-tuning, in which it could have its part."""
+    if recipe.augment.cutmix and not recipe.finetune.epochs:
+        raise RecipeError(
+            "augment.cutmix cuts rectangles, but a head is trained on features without height and width. "
+            "Take augment.mixup, or fine-tune (finetune.epochs)"
+        )

@@ -1,0 +1,158 @@
+"""Figures of a run as lines of a terminal, and as the sentences that the report shares with it."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from budwood.core.text import NO_BREAK, count, name, percent, shorten, shown, whole_percent
+
+if TYPE_CHECKING:
+    from budwood.evaluation.ood import Told
+    from budwood.evaluation.selective import Answered
+
+_SCORES = {
+    "accuracy": "accuracy",
+    "top5_accuracy": "top-5 accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "weighted_precision": "weighted precision",
+    "weighted_recall": "weighted recall",
+    "weighted_f1": "weighted F1",
+    "ece": "calibration error",
+    "loss": "loss",
+}
+
+
+def verdict(scores: dict, split: str) -> str:
+    """The one sentence at the top of the report.
+
+    >>> verdict({"n": 367, "accuracy": 0.918, "accuracy_ci95": [0.886, 0.942]}, "test").replace("\\u00a0", " ")
+    'On 367 test photos never used for training, 91.8 % are classified correctly (95 % interval 88.6 % to 94.2 %).'
+    """
+    low, high = scores["accuracy_ci95"]
+    n = scores["n"]
+    where = f"On {count(n, 'photo' if split == 'all' else f'{split} photo')}"
+    where += "" if split in ("train", "all") else " never used for training"
+    return (
+        f"{where}, {percent(scores['accuracy'])} {'is' if n == 1 else 'are'} classified correctly "
+        f"(95{NO_BREAK}% interval {percent(low)} to {percent(high)})."
+    )
+
+
+def scores_as_text(scores: dict, split: str) -> str:
+    """One split's part of `metrics.json` for a terminal: the verdict, the scores, a line for each class."""
+    classes = [entry["class"] for entry in scores["per_class"]]
+    lines = [verdict(scores, split), ""]
+    for key, title in _SCORES.items():
+        if scores.get(key) is not None:
+            low, high = scores[f"{key}_ci95"]
+            write = "{:.3f}".format if key == "loss" else percent
+            lines.append(f"{title:<20}{write(scores[key]):>8}   {write(low)} to {write(high)}")
+    lines += ["", f"{'class':<30}{'photos':>7}{'precision':>11}{'recall':>9}{'F1':>9}"]
+    lines += [
+        f"{shorten(shown(entry['class']), 29):<30}{entry['support']:>7,}{percent(entry['precision']):>11}"
+        f"{percent(entry['recall']):>9}{percent(entry['f1']):>9}"
+        for entry in scores["per_class"]
+    ]
+    pairs = confusions(scores["confusion"])[:3]
+    lines += ["", "Most frequent mistakes:"] if pairs else []
+    lines += [f"  {confusion_words(pair, classes)}" for pair in pairs]
+    return "\n".join(lines).replace(NO_BREAK, " ")
+
+
+def remarks(scores: dict, split: str, classes: Sequence[str]) -> list[str]:
+    """What else a reader should know before trusting the figure, most important first.
+
+    `scores` is one split's part of `metrics.json`; its `confusion` has one row for each true class.
+    """
+    lines = []
+    if split == "validation":
+        lines.append(
+            "No test was asked for (--no-test). These are validation photos, which were also used for choices made "
+            "during training, so the figure may be too high. Train without --no-test for one to rely on."
+        )
+    low, high = scores["accuracy_ci95"]
+    if high - low > 0.1:
+        lines.append(
+            f"The interval is wide because {count(scores['n'], f'{split} photo')} "
+            f"{'is' if scores['n'] == 1 else 'are'} few; more photos make it narrower."
+        )
+    support = [sum(row) for row in scores["confusion"]]
+    most = max(range(len(classes)), key=support.__getitem__)
+    guess = support[most] / max(sum(support), 1)
+    lines.append(
+        f"Always answering {name(classes[most])}, the most frequent class, would be right for {percent(guess)}."
+        + (
+            " The interval reaches down to that: it is not shown that the model does better."
+            if low <= guess
+            else ""
+        )
+    )
+    pairs = confusions(scores["confusion"])
+    if len(pairs) > 1 and pairs[0][2] == 1:
+        lines.append(f"{len(pairs):,} photos are misclassified, no two of them in the same way.")
+    elif pairs:
+        lines.append(f"Most frequent mistake: {confusion_words(pairs[0], classes)}")
+    else:
+        lines.append(f"No {split} photo is misclassified.")
+    return lines
+
+
+def confusions(matrix: Sequence[Sequence[int]]) -> list[tuple[int, int, int, int]]:
+    """The mistakes (true class, predicted class, times, photos of the true class), most frequent first."""
+    found = [
+        (true, predicted, times, sum(row))
+        for true, row in enumerate(matrix)
+        for predicted, times in enumerate(row)
+        if times and true != predicted
+    ]
+    return sorted(found, key=lambda pair: (-pair[2], -pair[2] / pair[3], pair[0], pair[1]))
+
+
+def confusion_words(pair: tuple[int, int, int, int], classes: Sequence[str]) -> str:
+    """One kind of mistake as a sentence."""
+    true, predicted, times, total = pair
+    return (
+        f"{name(classes[true])} taken for {name(classes[predicted])} "
+        f"{'once' if times == 1 else f'{times:,} times'}, "
+        f"{percent(times / total)} of its {count(total, 'photo')}."
+    )
+
+
+def strangers_as_text(told: "Mapping[str, Told]", recall: float, default: str) -> str:
+    """How well pictures of none of the classes are told from photos of them, a line for each method.
+
+    `default` is the one by which `budwood predict` goes.
+
+    >>> from budwood.evaluation.ood import Told
+    >>> print(strangers_as_text({"knn": Told(0.998, 300, 400, 0.95, 0.02)}, 0.95, "knn"))
+    300 known photos, 400 pictures of something else; at the distance that 95 % of the validation photos do not exceed:
+      knn (predict) AUROC 0.998, 95.0 % of the known photos kept, 2.0 % of the others taken for one of the classes
+    """
+    first = next(iter(told.values()))
+    lines = [
+        f"{count(first.known, 'known photo')}, {count(first.strangers, 'picture')} of something else; at the distance "
+        f"that {whole_percent(recall)} of the validation photos do not exceed:"
+    ]
+    for method, found in told.items():
+        name_here = f"{method} (predict)" if method == default else method
+        lines.append(
+            f"  {name_here:<13} AUROC {found.auroc:.3f}, {percent(found.known_kept)} of the known photos kept, "
+            f"{percent(found.strangers_kept)} of the others taken for one of the classes"
+        )
+    return "\n".join(lines).replace(NO_BREAK, " ")
+
+
+def abstention_as_text(precision: float, threshold: float, splits: "Mapping[str, Answered]") -> str:
+    """From which probability on a run answers, and what that does to photos that it did not learn from."""
+    lines = [
+        f"unsure below a probability of {percent(threshold)}, above which at least {whole_percent(precision)} were "
+        "right on the validation photos"
+    ]
+    for split, found in splits.items():
+        low, high = found.precision_interval
+        lines.append(
+            f"  {split}: {percent(found.precision)} of the answers right (95 % interval {percent(low)} to "
+            f"{percent(high)}), {percent(found.coverage)} of {found.photos:,} photos answered"
+            + (" (they chose the probability)" if split == "validation" else "")
+        )
+    return "\n".join(lines).replace(NO_BREAK, " ")

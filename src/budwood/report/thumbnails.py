@@ -1,0 +1,125 @@
+"""The photos that a report shows: each decoded once, on all cores, and embedded once."""
+
+import html
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import MappingProxyType
+
+from markupsafe import Markup
+
+from budwood.core import text as words
+from budwood.data.images import ImageLike
+from budwood.report.pictures import thumbnail
+
+_PICTURE = re.compile(r'data-photo="([^"]*)"[^<>]*? (?:src|href)="(data:image/jpeg;base64,[\w+/=]+)"')
+LARGE, SMALL = 160, 104
+"""Sides of the thumbnails in pixels: where a photo is looked at, and in a gallery of many."""
+
+
+class Album:
+    """Thumbnails on their way into the page.
+
+    What the sections `want` is decoded by `develop`, and `show` gives the element that shows it. A photo that is
+    wanted in several places is embedded in the first of them, and the others refer to it.
+
+    Args:
+        photos: where the photos are, by name; none for a report without pictures.
+        resize: the recipe's `data.resize`, "crop", "stretch" or "pad".
+        kept: thumbnails of an earlier report, for photos that are not there any more.
+    """
+
+    def __init__(
+        self,
+        photos: Mapping[str, ImageLike],
+        resize: str = "crop",
+        kept: Mapping[str, str] = MappingProxyType({}),
+    ):
+        self.resize = resize
+        self._photos = photos
+        self._kept = kept
+        self._sides: dict[str, int] = {}
+        self._uses: Counter[str] = Counter()
+        self._developed: dict[str, str | None] = {}
+        self._names: dict[str, str] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._photos or self._kept)
+
+    def image(self, name: str) -> ImageLike | None:
+        """Where a photo is."""
+        return self._photos.get(name)
+
+    def earlier(self, name: str) -> str | None:
+        """What an earlier report showed under a name."""
+        return self._kept.get(name)
+
+    def want(self, name: str, side: int = SMALL) -> None:
+        """Asks for a photo, once for each place that will show it; the largest side that was asked for is made."""
+        self._sides[name] = max(side, self._sides.get(name, 0))
+        self._uses[name] += 1
+
+    def develop(self) -> None:
+        """Makes the thumbnails of all photos that are wanted, on all cores."""
+        if not self:
+            return
+        wanted = [name for name in self._sides if name not in self._developed]
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            self._developed.update(zip(wanted, pool.map(self._make, wanted), strict=True))
+
+    def _make(self, name: str) -> str | None:
+        made = thumbnail(self._photos.get(name), self.resize, self._sides[name])
+        return made or self._kept.get(name)
+
+    @property
+    def lost(self) -> int:
+        """How many of the photos that are wanted could not be read."""
+        return sum(uri is None for uri in self._developed.values())
+
+    @property
+    def wanted(self) -> int:
+        return len(self._sides)
+
+    def show(self, name: str, alt: str) -> Markup:
+        """The element that shows a photo which is wanted: a placeholder where it cannot be read."""
+        uri = self._developed.get(name)
+        if uri is None:
+            return gone(name)
+        if self._uses[name] == 1:
+            return picture(uri, alt, self._sides[name], name)
+        head = Markup('<svg class="thumb" viewBox="0 0 1 1" role="img" aria-label="{}">').format(
+            words.shown(alt)
+        )
+        if name in self._names:
+            return head + Markup('<use href="#{}"/></svg>').format(self._names[name])
+        self._names[name] = f"photo-{len(self._names)}"
+        return head + Markup('<image data-photo="{}" id="{}" width="1" height="1" href="{}"/></svg>').format(
+            name, self._names[name], uri
+        )
+
+
+def picture(uri: str, alt: str, side: int, name: str = "") -> Markup:
+    """An image element; `name` is that of the photo, where it is the photo itself that is shown."""
+    told = Markup(' data-photo="{}"').format(name) if name else ""
+    return Markup(
+        '<img class="thumb"{} src="{}" alt="{}" width="{}" height="{}" loading="lazy" decoding="async">'
+    ).format(told, uri, words.shown(alt), side, side)
+
+
+def read_pictures(report: Path) -> dict[str, str]:
+    """The thumbnails in a report that was written before, by the photo's name; none where there is no report."""
+    try:
+        text = report.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return {}
+    return {html.unescape(name): uri for name, uri in _PICTURE.findall(text)}
+
+
+def gone(name: str) -> Markup:
+    """What stands in the place of a photo that is not there or cannot be read."""
+    return Markup(
+        '<div class="thumb gone" role="img" aria-label="picture not available: {}">no picture<br>{}</div>'
+    ).format(words.shown(name), words.shorten(words.shown(name), 48))

@@ -1,0 +1,255 @@
+"""The run directory while it is being written: its state, its stages, and what happens when something fails."""
+
+import errno
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from budwood._version import __version__
+from budwood.core.errors import RunError
+from budwood.core.files import read_json, write_json
+from budwood.core.locks import lock
+from budwood.core.progress.base import SILENT, Progress
+
+OUR_FILES = [
+    "run.json",
+    "recipe.toml",
+    "split.csv",
+    "check.json",
+    "history.csv",
+    "layers.csv",
+    "linear_path.json",
+    "metrics.json",
+    "predictions.csv",
+    "model",
+    "report.html",
+    "logs",
+    "checkpoints",
+]
+PREVIOUS = ".previous"
+"""Where a complete run waits while it is overwritten."""
+RESUMED = ("checkpoints", "logs")
+"""What a training that is resumed goes on from."""
+FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class RunDirectory:
+    """Writes a run. `state` in run.json is "running", then "complete" or "failed"."""
+
+    def __init__(self, folder: Path, requested: dict[str, Any], command: str, progress: Progress = SILENT):
+        self.folder = folder
+        self.progress = progress
+        self.info: dict[str, Any] = {
+            "state": "running",
+            "budwood": __version__,
+            "command": command,
+            "started": now(),
+            "finished": None,
+            "stages": [],
+            "requested": requested,
+            "notes": [],
+        }
+
+    def refuse_unless_free(self, *, overwrite: bool = False, resume: bool = False) -> None:
+        """Raises RunError when the folder holds something that may not be replaced, or is in use.
+
+        Changes nothing on disk, so that a wrong command leaves no trace.
+        """
+        _refuse_unless_free(self.folder, self.info["requested"], overwrite=overwrite, resume=resume)
+
+    @contextmanager
+    def running(self, *, overwrite: bool = False, resume: bool = False) -> Iterator[None]:
+        """The training's time in the directory: "complete" at its end, "failed" with the reason otherwise.
+
+        A complete run that is overwritten goes only when the new one is complete; it comes back when that fails.
+        """
+        with lock(self.folder), _mend_disk_errors(self.folder):
+            self.refuse_unless_free(overwrite=overwrite, resume=resume)
+            _set_aside(self.folder, keep=RESUMED if resume and not overwrite else ())
+            _make(self.folder)
+            try:
+                self.save()
+                yield
+            except BaseException as error:
+                self._fail(error)
+                _restore(self.folder)
+                raise
+            self.info.update(state="complete", finished=now())
+            self.save()
+            shutil.rmtree(self.folder / PREVIOUS, ignore_errors=True)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """One named piece of the training; its seconds go into run.json."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.info["stages"].append({"name": name, "seconds": round(time.perf_counter() - started, 3)})
+
+    def note(self, line: str) -> None:
+        """A line for the user, shown now and kept in run.json."""
+        self.info["notes"].append(line)
+        self.progress.say(line)
+
+    def _fail(self, error: BaseException) -> None:
+        reason = "interrupted" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
+        self.info.update(state="failed", finished=now(), error=reason)
+        # On a full disk even this may fail; "running" without a lock is then known to be dead.
+        with suppress(OSError):
+            self.save()
+
+    def save(self) -> None:
+        write_json(self.folder / "run.json", self.info)
+
+
+def now() -> str:
+    """The time, as the files of a run tell it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno in FULL_DISK:
+            raise
+        raise RunError(
+            f"cannot make the directory {folder}: {error.strerror}. Give one in a folder that you may write"
+        ) from error
+
+
+def next_free(parent: Path, stem: str) -> Path:
+    """The first of parent/stem-1, parent/stem-2 ... that does not exist."""
+    number = 1
+    while (parent / f"{stem}-{number}").exists():
+        number += 1
+    return parent / f"{stem}-{number}"
+
+
+@contextmanager
+def _mend_disk_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL_DISK:
+            raise RunError(
+                f"no space left while writing the run in {folder}. Free some space and run the command again "
+                "with --resume: the features computed so far are kept"
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
+            raise RunError(
+                f"cannot write the run in {folder}: {error}. Give a directory that you may write"
+            ) from error
+        raise
+
+
+def _refuse_unless_free(folder: Path, requested: dict[str, Any], *, overwrite: bool, resume: bool) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"{folder} is a file. Give a directory that does not exist yet")
+    try:
+        content = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    except OSError as error:
+        raise RunError(f"cannot read {folder}: {error.strerror}") from error
+    if not content:
+        return
+    if not (overwrite or resume):
+        raise RunError(
+            f"{folder} is not empty. Give another directory, or --overwrite to replace the run in it, "
+            "or --resume to go on with one that was interrupted"
+        )
+    foreign = [name for name in content if name not in OUR_FILES and not name.startswith(".")]
+    if "run.json" not in content or foreign:
+        what = f"it holds {foreign[0]}" if foreign else "it holds no run.json"
+        raise RunError(
+            f"{folder} is not a run of Budwood ({what}), so it is left as it is. Give another directory"
+        )
+    if resume and not overwrite:
+        _refuse_other_request(folder, requested)
+
+
+def _refuse_other_request(folder: Path, requested: dict[str, Any]) -> None:
+    if _state(folder) is None:
+        return
+    before = read_json(folder / "run.json")
+    if before["state"] == "complete":
+        raise RunError(
+            f"{folder} holds a complete run: there is nothing to resume. Use it, or give --overwrite"
+        )
+    if changes := differences(before.get("requested") or requested, requested):
+        raise RunError(
+            f"{folder} was begun with another recipe or other data: {'; '.join(changes[:5])}. Give the same command "
+            "as before with --resume, or --overwrite to start anew"
+        )
+
+
+def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What changed between two nested dicts, each as "key was A and is now B".
+
+    >>> differences({"recipe": {"seed": 0}}, {"recipe": {"seed": 1}})
+    ['recipe.seed was 0 and is now 1']
+    """
+    old, new = flat(before), flat(now)
+    return [
+        f"{key} was {old.get(key)!r} and is now {new.get(key)!r}"
+        for key in dict.fromkeys([*old, *new])
+        if old.get(key) != new.get(key)
+    ]
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The values of nested dicts by their dotted keys.
+
+    >>> flat({"seed": 0, "data": {"size": 224}})
+    {'seed': 0, 'data.size': 224}
+    """
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found
+
+
+def _set_aside(folder: Path, keep: Sequence[str]) -> None:
+    previous = folder / PREVIOUS
+    if previous.exists() or _state(folder) != "complete":
+        # What lies there is a failed attempt; a complete run may be waiting already.
+        _empty(folder, keep)
+        return
+    previous.mkdir()
+    _move(folder, previous)
+
+
+def _restore(folder: Path) -> None:
+    previous = folder / PREVIOUS
+    if previous.exists():
+        _empty(folder)
+        _move(previous, folder)
+        previous.rmdir()
+
+
+def _move(source: Path, target: Path) -> None:
+    for name in OUR_FILES:
+        if (source / name).exists():
+            (source / name).rename(target / name)
+
+
+def _state(folder: Path) -> str | None:
+    try:
+        return read_json(folder / "run.json").get("state")
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _empty(folder: Path, keep: Sequence[str] = ()) -> None:
+    for name in OUR_FILES:
+        if name in keep:
+            continue
+        path = folder / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

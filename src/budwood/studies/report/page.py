@@ -1,0 +1,91 @@
+"""report.html of a study: what is best, how sure that is, and what it stands on, in one file without a network."""
+
+from pathlib import Path
+from typing import Any
+
+from budwood.core import files
+from budwood.core.errors import RunError
+from budwood.report.page import environment
+from budwood.studies.report import figures, names, search_figures, sections
+from budwood.studies.report.resolved import resolve_recipes
+from budwood.studies.results import Results, read_results
+
+REPORT = "report.html"
+
+
+def write_study_report(folder: Path, results: Results | None = None) -> Path:
+    """Writes `report.html` into a study's directory, whole or not at all; also of a study that is under way.
+
+    Args:
+        folder: the study's directory.
+        results: what it came to, if that was read already.
+
+    Returns:
+        The path of the page: one self-contained HTML file.
+
+    Raises:
+        RunError: the folder holds no study, or its files are damaged.
+    """
+    folder = Path(folder)
+    try:
+        results = results or read_results(folder)
+        html = render(results, files.read_json(folder / "study.json"))
+    except (OSError, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise RunError(
+            f"the files in {folder} do not fit together ({type(error).__name__}: {error}). Copy the study again, or go "
+            "on with it by --resume"
+        ) from error
+    path = folder / REPORT
+    # A lone surrogate, from a name that is not UTF-8, has no place in HTML.
+    files.write_text(path, html.encode("utf-8", "backslashreplace").decode("utf-8"))
+    return path
+
+
+def render(results: Results, info: dict[str, Any]) -> str:
+    """The page as text.
+
+    Args:
+        results: what the study came to.
+        info: the content of study.json.
+    """
+    measured = sum(1 for one in results.summaries if one.complete)
+    search = results.search
+    return (
+        environment(Path(__file__).parent / "templates")
+        .get_template("study.html.jinja")
+        .render(
+            study=results.folder.resolve().name,
+            data=str(info.get("data") or ""),
+            begun=str(info.get("started") or "")[:10],
+            budwood=info.get("budwood", ""),
+            results=results,
+            verdict=sections.verdict(results),
+            facts=sections.facts(results, info),
+            measured=measured,
+            incomplete=any(0 < one.complete < one.planned for one in results.summaries[: figures.MOST]),
+            most=figures.MOST,
+            models=figures.models(results),
+            beginning=figures.beginning(results) if measured else "",
+            rows=sections.table(results),
+            some_photos=len({one.train_photos for one in results.summaries if one.complete}) > 1,
+            pairs=sections.pairs(results),
+            differences=figures.differences(results),
+            time=figures.accuracy_by_time(results),
+            curves=figures.learning_curves(results),
+            course=search_figures.course(search) if search else "",
+            importance=search_figures.importance(search) if search else "",
+            slices=search_figures.slices(search) if search else [],
+            best_recipe=sections.best_recipe(results),
+            recipes=resolve_recipes(results),
+            in_all=names.common_words(results),
+            trials=[one for one in results.trials if one.configuration != "?" or not search][
+                : sections.TRIALS
+            ],
+            rank=names.numbers(results),
+            made=sections.making(results, info),
+            points=figures.points,
+            chance=sections.chance,
+            brief=sections.shortener(results),
+            short=names.short_names(results),
+        )
+    )

@@ -1,0 +1,293 @@
+"""What each part of a study's page says."""
+
+import shlex
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from budwood.core import text as words
+from budwood.core.files import read_json
+from budwood.studies.linear_trial import PHOTOS
+from budwood.studies.report.figures import is_told, judged, ordered_pairs
+from budwood.studies.report.names import common_words, numbers, short_names
+from budwood.studies.report.words import commands_for_best, look_sentences, pair_sentences, state_sentence
+from budwood.studies.results import Pair, Results, Summary
+from budwood.studies.search import BEST
+
+PAIRS, TRIALS, SENTENCES = 300, 2_000, 3
+"""Rows of the tables at most, and pairs that the head of the page names."""
+LONG = 90
+"""Characters of a name in a sentence."""
+
+
+def verdict(results: Results) -> dict[str, Any]:
+    """The head of the page: the figure of the best, in one sentence how sure it is, and what else to know first."""
+    best = next((one for one in results.summaries if one.name == results.best), None)
+    found = judged(best, results) if best is not None else None
+    brief = shortener(results)
+    remarks, warnings = [], _left(results)
+    if best is not None and results.search is None:
+        pairs = pair_sentences(results)
+        remarks += pairs[:SENTENCES]
+        if len(pairs) > SENTENCES:
+            remarks.append(f"These are {SENTENCES} of {len(pairs):,}; all are under Pairs.")
+    elif best is not None:
+        remarks += [
+            state_sentence(results.search or {}),
+            "Validation photos chose it among the others, which flatters it there. No pair is tested, for that would "
+            "be flattered too.",
+        ]
+    if best is not None and best.complete == 1:
+        remarks.append(
+            f"One trial each says nothing of how much another {results.varied} would change. Give --seeds 5 with "
+            "--resume for that."
+        )
+    remarks += look_sentences(results)
+    return {
+        "title": brief(_title(results, best)),
+        "accuracy": found.mean if found else None,
+        "interval": (found.low, found.high) if found else None,
+        "remarks": [brief(line) for line in remarks],
+        "warnings": [brief(line) for line in warnings],
+    }
+
+
+def _title(results: Results, best: Summary | None) -> str:
+    done = sum(one.complete for one in results.summaries)
+    if best is None or best.validation is None or (found := judged(best, results)) is None:
+        if not done:
+            return "No trial is complete, so there is nothing to compare yet."
+        return "No configuration has all its trials yet, so none is called the best."
+    figure = (
+        f"{words.percent(found.mean)} of the {results.split} photos are right "
+        f"(95{words.NO_BREAK}% interval {words.percent(found.low)} to {words.percent(found.high)})"
+    )
+    name = words.shown(best.name)
+    if results.search is not None or len(name) > LONG // 2:
+        name = words.shown(short_names(results)[best.name])
+    if results.search is not None:
+        tried = words.count(len(results.search["configurations"]), "configuration")
+        tried += f" of {words.shown(common)}" if (common := common_words(results)) else ""
+        return f"{name} is the best of {tried} by validation loss: {figure}."
+    if len(results.summaries) == 1:
+        return f"{name}: {figure}."
+    return f"{name} has the lowest validation loss: {figure}{_standing(results)}."
+
+
+def _standing(results: Results) -> str:
+    """How the best stands to all others it was compared with, for the end of a sentence."""
+    best = results.best
+    ours = [pair for pair in results.pairs if best in (pair.a, pair.b)]
+    if not ours:
+        return ""
+    open_ones = sum(not is_told(pair) for pair in ours)
+    ahead = sum(is_told(pair) and (pair.difference > 0) == (pair.a == best) for pair in ours)
+    behind = len(ours) - open_ones - ahead
+    if len(ours) == 1:
+        kind = "cannot be told apart from it" if open_ones else "is worse" if ahead else "is better there"
+        return f"; {'but ' if open_ones or behind else ''}the other one {kind}"
+    if open_ones == len(ours):
+        return f", but none of the {len(ours):,} others can be told apart from it"
+    if ahead == len(ours):
+        return f", and it is better than each of the {len(ours):,} others"
+    parts = [f"it is better than {ahead:,} of the {len(ours):,} others"] if ahead else []
+    parts += [f"cannot be told from {open_ones:,}"] if open_ones else []
+    parts += [f"is worse there than {behind:,}"] if behind else []
+    return f"; {words.listing(parts)}"
+
+
+def facts(results: Results, info: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Name, value and a remark for the boxes below the verdict."""
+    done = sum(one.complete for one in results.summaries)
+    planned = sum(one.planned for one in results.summaries)
+    seconds = [trial.seconds for trial in results.trials if trial.seconds is not None]
+    photos, classes = _data(results)
+    kinds = len({trial.unit for trial in results.trials if trial.unit != "?"})
+    trials = f"{done:,} of {words.count(planned, 'trial')} complete"
+    if results.search is not None:
+        # What was left out of those that were given up is not missing.
+        trials = words.count(done, "trial")
+    rows = [
+        (
+            "Compared",
+            words.count(len(results.summaries), "configuration"),
+            f"{trials}; {words.count(kinds, results.varied)}",
+        )
+    ]
+    if photos:
+        rows.append(
+            (
+                "Photos",
+                f"{photos:,}",
+                f"{words.count(classes, 'class', 'classes')}; {words.shorten(words.shown(info.get('data', '?')))}",
+            )
+        )
+    rows.append(
+        (
+            "Time",
+            words.duration(sum(seconds)) if seconds else "–",
+            f"all trials added up; the longest {words.duration(max(seconds))}" if seconds else "",
+        )
+    )
+    looked = f"looked at {words.count(results.looks, 'time')}" if results.looks else "not looked at"
+    rows.append(
+        ("Test photos", looked, "once by every trial" if results.looks else "compared on validation photos")
+    )
+    return rows
+
+
+def table(results: Results) -> list[dict[str, Any]]:
+    """One row for each configuration."""
+    rank, short = numbers(results), short_names(results)
+    states = {one["name"]: one["state"] for one in (results.search or {}).get("configurations", [])}
+    return [
+        {
+            "rank": rank.get(one.name, ""),
+            "one": one,
+            "name": short[one.name],
+            "state": states.get(one.name, ""),
+            "judged": judged(one, results),
+        }
+        for one in results.summaries
+    ]
+
+
+def pairs(results: Results) -> dict[str, Any]:
+    """The rows of the table of pairs, and by what method they were compared."""
+    rank = numbers(results)
+    rows, best, brief = ordered_pairs(results), results.best, shortener(results)
+    return {
+        "rows": [(pair, rank[pair.a], rank[pair.b], _told(pair, rank)) for pair in rows[:PAIRS]],
+        "all": len(rows),
+        "with_best": sum(best in (pair.a, pair.b) for pair in rows),
+        "methods": list(dict.fromkeys(pair.method for pair in rows)),
+        "sentences": [brief(pair.words) for pair in rows[:PAIRS]],
+        "fewest": min((pair.trials for pair in rows), default=0),
+    }
+
+
+def _told(pair: Pair, rank: Mapping[str, str]) -> str:
+    if not is_told(pair):
+        return "cannot tell"
+    return f"{rank[pair.a if pair.difference > 0 else pair.b]} is better"
+
+
+def best_recipe(results: Results) -> dict[str, str] | None:
+    """Of a search the recipe of the best, and how to go on with it."""
+    if results.search is None or not (results.folder / BEST).is_file():
+        return None
+    train, several = commands_for_best(results, results.search)
+    if results.search["test_is_given"]:
+        advice = "Your test photos stayed closed: that training measures on them, and its figure is honest."
+    else:
+        advice = (
+            f"That training has a test split of its own (split_seed {results.search['fresh_seed']}, new to the "
+            "search); the second command trains it on several. The search knew those photos too, in other splits. "
+            "Stricter are photos that were kept out of it: budwood evaluate RUN OTHER_PHOTOS."
+        )
+    return {
+        "text": (results.folder / BEST).read_text(encoding="utf-8"),
+        "commands": train if results.search["test_is_given"] else f"{train}\n{several}",
+        "advice": advice,
+    }
+
+
+def making(results: Results, info: Mapping[str, Any]) -> dict[str, Any]:
+    """What was asked, how to go on, and with what it was made."""
+    command = str(info.get("command") or "")
+    facts = [
+        ("state", "complete" if info.get("state") == "complete" else "has not come to its end"),
+        ("begun", _day(info.get("started"))),
+        ("last finished", _day(info.get("finished"))),
+        ("the last command, by the clock", _seconds(info.get("seconds"))),
+        ("all trials, added up", _seconds(sum(trial.seconds or 0.0 for trial in results.trials))),
+        ("differs between trials", results.varied),
+        ("judged on", f"{results.split} photos"),
+        ("looks at test photos", f"{results.looks:,}"),
+    ]
+    return {
+        "command": command,
+        "earlier": [str(one) for one in info.get("earlier_commands", [])],
+        "folder": shlex.quote(str(results.folder)),
+        "go_on": resume_command(command),
+        "facts": [(what, value) for what, value in facts if value],
+        "versions": list(info.get("versions", {"budwood": info.get("budwood", "?")}).items()),
+    }
+
+
+def resume_command(command: str) -> str:
+    """The same command, going on with what is there.
+
+    >>> resume_command("budwood study photos -o s --overwrite")
+    'budwood study photos -o s --resume'
+    """
+    try:
+        parts = [part for part in shlex.split(command) if part not in ("--overwrite", "--resume")]
+    except ValueError:
+        return command
+    return shlex.join([*parts, "--resume"]) if parts else ""
+
+
+def chance(p: float) -> str:
+    """A p-value in a table.
+
+    >>> chance(0.0002), chance(0.0314), chance(1.0)
+    ('< 0.001', '0.031', '1')
+    """
+    return "< 0.001" if p < 0.001 else f"{p:.2g}"
+
+
+def shortener(results: Results) -> Callable[[str], str]:
+    """Shortens the names in a sentence that are very long."""
+    names = {words.shown(one.name) for one in results.summaries}
+    long = sorted((name for name in names if len(name) > LONG), key=len, reverse=True)
+
+    def brief(text: str) -> str:
+        for name in long:
+            text = text.replace(name, words.shorten(name, LONG))
+        return text
+
+    return brief
+
+
+def _left(results: Results) -> list[str]:
+    """What is missing of a study that has not come to its end, or in which something failed."""
+    lines = []
+    failed = (
+        sum(trial.state == "failed" for trial in results.trials)
+        if results.search is None
+        else len(results.failures)
+    )
+    if failed:
+        kind = "trial" if results.search is None else "configuration"
+        lines.append(
+            f"{words.count(failed, kind)} failed and {'is' if failed == 1 else 'are'} in none of the figures; "
+            "why stands under Failed. The command that asked for it tries again with --resume."
+        )
+    waiting = sum(trial.state == "planned" for trial in results.trials) if results.search is None else 0
+    if waiting:
+        lines.append(
+            f"{words.count(waiting, 'trial')} {'is' if waiting == 1 else 'are'} not done yet. The same command goes on "
+            "with --resume."
+        )
+    return lines
+
+
+def _data(results: Results) -> tuple[int, int]:
+    """Photos and classes, 0 where nothing is known of them."""
+    try:
+        found = read_json(results.folder / PHOTOS)
+        return len(found["photos"]), len(found["classes"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return 0, 0
+
+
+def _seconds(value: Any) -> str:
+    return words.duration(float(value)) if isinstance(value, int | float) and value else ""
+
+
+def _day(text: Any) -> str:
+    try:
+        return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M} UTC"
+    except (TypeError, ValueError):
+        return ""

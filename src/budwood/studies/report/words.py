@@ -1,0 +1,143 @@
+"""What a study came to, for a terminal: a table and sentences."""
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from budwood.core.text import count, duration, percent, shown
+from budwood.studies.search import BEST
+
+if TYPE_CHECKING:
+    from budwood.studies.results import Estimate, Results
+
+
+def as_text(results: "Results") -> str:
+    """A table of the configurations, and what can be said of them."""
+    return "\n".join([*_table(results), "", *_sentences(results)])
+
+
+def _table(results: "Results") -> list[str]:
+    header = ["configuration", "trials", "validation", "loss", "spread"]
+    header += ["test", "spread"] if results.split == "test" else []
+    rows = [[*header, "a trial"]]
+    for one in results.summaries:
+        cells = [
+            shown(one.name),
+            f"{one.complete} of {one.planned}" if one.complete < one.planned else str(one.planned),
+        ]
+        cells += [
+            _figure(one.validation),
+            "-" if one.validation_loss is None else f"{one.validation_loss:.3f}",
+        ]
+        cells.append(_spread(one.validation))
+        if results.split == "test":
+            cells += [_figure(one.test), _spread(one.test)]
+        rows.append([*cells, "-" if one.seconds is None else duration(one.seconds)])
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+
+
+def _figure(estimate: "Estimate | None") -> str:
+    if estimate is None:
+        return "-"
+    text = f"{percent(estimate.mean)} ({100 * estimate.low:.1f} to {100 * estimate.high:.1f})"
+    return text.replace("\u00a0", " ")
+
+
+def _spread(estimate: "Estimate | None") -> str:
+    return "-" if estimate is None or estimate.spread is None else f"{100 * estimate.spread:.1f}"
+
+
+def _sentences(results: "Results") -> list[str]:
+    lines = search_sentences(results, results.search) if results.search is not None else []
+    if results.best is not None and results.search is None:
+        lines.append(f"Lowest validation loss: {shown(results.best)}.")
+        lines += pair_sentences(results)
+    lines += [curve.words for curve in results.curves]
+    lines += look_sentences(results)
+    lines += [f"Failed: {shown(name)}: {shown(why)}" for name, why in results.failures.items()]
+    lines += [f"Pruned: {shown(name)}: {shown(why)}" for name, why in results.stopped.items()]
+    return lines
+
+
+def pair_sentences(results: "Results") -> list[str]:
+    """How the best stands to each of the others, and what could not be compared."""
+    best = results.best
+    lines = [pair.words for pair in results.pairs if best in (pair.a, pair.b)]
+    compared = {name for pair in results.pairs for name in (pair.a, pair.b)}
+    done = [one.name for one in results.summaries if one.complete]
+    apart = [name for name in done if name not in compared]
+    if apart and len(done) > 1:
+        lines.append(f"Measured on other photos, and not compared: {shown('; '.join(apart))}.")
+    return lines
+
+
+def look_sentences(results: "Results") -> list[str]:
+    """How far to trust the figures: whether there were trials enough, and how often test photos were looked at."""
+    trials = max((one.complete for one in results.summaries), default=0)
+    few = (
+        [
+            f"Two {results.varied}s hardly say how much figures vary, so intervals over them are wide: 5 are better."
+        ]
+        if trials == 2
+        else []
+    )
+    if results.looks:
+        times = "once" if results.looks == 1 else f"{results.looks:,} times, once by every trial"
+        return [*few, f"Test photos were looked at {times}; the choice above is made on validation photos."]
+    if any(one.complete for one in results.summaries):
+        return [
+            *few,
+            "No test photo was looked at. Validation photos also chose the epoch and the phase of each trial.",
+        ]
+    return []
+
+
+def search_sentences(results: "Results", search: dict[str, Any]) -> list[str]:
+    """What a search came to, and how to go on from its best."""
+    lines = [state_sentence(search)]
+    best = results.summaries[0] if results.best is not None else None
+    if best is None or best.validation is None:
+        return lines
+    if search["importance"]:
+        shares = [
+            f"{shown(name)} {100 * share:.0f} %" for name, share in search["importance"].items() if share
+        ]
+        lines.append(f"What the loss depended on (fANOVA, of the variance): {', '.join(shares)}.")
+    accuracy = percent(best.validation.mean).replace("\u00a0", " ")
+    train, several = commands_for_best(results, search)
+    lines += [
+        f"Lowest validation loss: {shown(best.name)}: {best.validation_loss:.3f}, {accuracy} correct. These photos "
+        "chose it among the others, which flatters it there.",
+        f"Train it: {train}",
+    ]
+    if search["test_is_given"]:
+        return [
+            *lines,
+            "Your test photos stayed closed: that training measures on them, and its figure is honest.",
+        ]
+    return [
+        *lines,
+        f"That training has a test split of its own (split_seed {search['fresh_seed']}, new to the search); several: "
+        f"{several}.",
+        "The search knew those photos too, in other splits. Stricter are photos that were kept out of it: "
+        "budwood evaluate RUN OTHER_PHOTOS.",
+    ]
+
+
+def state_sentence(search: dict[str, Any]) -> str:
+    """How many configurations a search tried, and what became of them."""
+    states = [one["state"] for one in search["configurations"]]
+    counts = [f"{states.count(state)} {state}" for state in ("complete", "pruned", "failed")]
+    return f"{count(len(states), 'configuration')}: {', '.join(counts)}."
+
+
+def commands_for_best(results: "Results", search: dict[str, Any]) -> tuple[str, str]:
+    """How to train the best of a search once, and on several splits that the search had not."""
+    recipe, source = shlex.quote(str(results.folder / BEST)), shlex.quote(search["source"])
+    fresh = search["fresh_seed"]
+    return (
+        f"budwood train {source} --recipe {recipe}",
+        f"budwood study {source} --recipes {recipe} --seeds {fresh}-{fresh + 4} -o DIR",
+    )

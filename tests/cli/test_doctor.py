@@ -1,0 +1,41 @@
+import pytest
+
+from budwood.cli import doctor
+
+
+def by_name():
+    return {finding.what: finding for finding in doctor.examine()}
+
+
+def test_examine__all_is_well_here(own_cache):
+    findings = by_name()
+    assert all(finding.ok for finding in findings.values()), findings
+    assert "efficientnet_lite0" in findings["weights"].detail
+    assert findings["cache"].detail.startswith(str(own_cache))
+
+
+def test_examine__what_is_broken_is_told(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("BUDWOOD_CACHE", str(tmp_path / "file"))
+    real = doctor.importlib.import_module
+
+    def broken(name):
+        if name in ("tensorflow", "openvino", "budwood.backbones.registry"):
+            raise ImportError(f"{name} is\nbroken")
+        return real(name)
+
+    monkeypatch.setattr(doctor.importlib, "import_module", broken)
+    findings = by_name()
+    assert not findings["tensorflow"].ok and findings["tensorflow"].detail == "ImportError: tensorflow is"
+    assert findings["openvino"].ok and "Keras runs the frozen part" in findings["openvino"].detail
+    assert not findings["weights"].ok and not findings["cache"].ok
+    assert findings["keras"].ok
+
+
+@pytest.mark.parametrize(
+    ("version", "ok"), [("3.10.9", False), ("3.11.0", True), ("3.13.1", True), ("3.14.0rc1", False)]
+)
+def test_examine__python(version, ok, monkeypatch):
+    monkeypatch.setattr(doctor, "_look", lambda what, find, needed=True: doctor.Finding(what, True, ""))
+    monkeypatch.setattr(doctor.platform, "python_version_tuple", lambda: version.split("."))
+    assert by_name()["python"].ok is ok

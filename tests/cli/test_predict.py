@@ -1,0 +1,213 @@
+"""`budwood predict` on a loose folder: pictures without labels, as a write-up's "images to test"."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from budwood import cli
+from budwood.core.errors import RunError
+from budwood.core.files import read_csv, write_csv
+from budwood.run import load
+
+pytestmark = pytest.mark.usefixtures("shared_cache")
+
+
+@pytest.fixture
+def loose(session_colours, tmp_path) -> Path:
+    """Pictures of every class side by side, in several formats, one in a folder below, among other files."""
+    folder = tmp_path / "images to test"
+    (folder / "more").mkdir(parents=True)
+    shutil.copy(session_colours / "red" / "red 00.jpg", folder / "1.jpg")
+    shutil.copy(session_colours / "green" / "green 00.jpg", folder / "2 (copy).JPG")
+    with Image.open(session_colours / "blue" / "blue 00.jpg") as image:
+        image.save(folder / "3.png")
+    shutil.copy(session_colours / "blue" / "blue 01.jpg", folder / "more" / "4.jpg")
+    (folder / "notes.txt").write_text("not a picture")
+    (folder / ".hidden.jpg").write_text("not shown")
+    return folder
+
+
+@pytest.fixture
+def predict(session_run, monkeypatch, capsys):
+    """Runs `budwood predict` in this process: exit status, standard output, standard error."""
+
+    def predict(*arguments):
+        monkeypatch.setattr(sys, "argv", ["budwood", "predict", *map(str, (session_run, *arguments))])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        return stop.value.code, *capsys.readouterr()
+
+    return predict
+
+
+def test_predict__loose_folder(predict, loose):
+    status, out, err = predict(loose, "-q")
+    assert (status, err) == (0, "")
+    found = dict(line.split("\t") for line in out.splitlines())
+    assert {Path(name).relative_to(loose).as_posix(): text.split()[0] for name, text in found.items()} == {
+        "1.jpg": "red",
+        "2 (copy).JPG": "green",
+        "3.png": "blue",
+        "more/4.jpg": "blue",
+    }
+
+
+def test_predict__loose_folder_as_json(predict, loose):
+    status, out, _ = predict(loose, "--json", "--top", 3)
+    predictions = json.loads(out)
+    assert status == 0 and [Path(each["name"]).name for each in predictions] == [
+        *["1.jpg", "2 (copy).JPG", "3.png", "4.jpg"]
+    ]
+    for prediction in predictions:
+        assert sum(each["probability"] for each in prediction["top"]) == pytest.approx(1, abs=1e-5)
+
+
+def test_predict__loose_folder_on_a_sheet_without_true_classes(predict, loose, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        "budwood.report.sheets.predictions.write_sheet", lambda items, path: drawn.extend(items)
+    )
+    assert predict(loose, "-o", tmp_path / "sheet.png", "-q")[0] == 0
+    assert [(item.predicted, item.true) for item in drawn] == [
+        *[("red", None), ("green", None), ("blue", None), ("blue", None)]
+    ]
+
+
+def test_predict__damaged_picture_in_a_loose_folder(predict, loose):
+    content = (loose / "1.jpg").read_bytes()
+    (loose / "0.jpg").write_bytes(content[: len(content) // 2])
+    status, out, err = predict(loose, "-q")
+    assert status == 1 and out.count("\n") == 4
+    assert err.count("\n") == 1 and "0.jpg: cut short" in err
+
+
+def test_predict__empty_loose_folder(predict, tmp_path):
+    (tmp_path / "empty").mkdir()
+    status, out, err = predict(tmp_path / "empty")
+    assert status == 1 and out == "" and "not a file" in err
+
+
+def test_predict__unsure_of_what_would_be_right_less_often(predict, loose, session_run):
+    run = load(session_run)
+    threshold, found = run.abstention(0.9)
+    assert found["validation"].precision >= 0.9
+    assert set(found) == {"validation", "test"}
+    status, out, err = predict(loose, "--precision", "0.9")
+    assert status == 0
+    assert "unsure below a probability of" in err and "test:" in err
+    shares = {
+        prediction.name: prediction.probability for prediction in run.predict(sorted(loose.glob("*.*")))
+    }
+    for line in out.splitlines():
+        name, text = line.split("\t")
+        if name in shares:
+            assert text.startswith("unsure: ") == (shares[name] < threshold)
+    status, out, _ = predict(loose, "--precision", "0.9", "--json")
+    assert all(isinstance(one["sure"], bool) for one in json.loads(out))
+
+
+@pytest.mark.parametrize("precision", ["98", "0", "-1"])
+def test_predict__a_precision_that_is_no_share(predict, loose, precision):
+    status, out, err = predict(loose, "--precision", precision, "-q")
+    assert status == 1 and "is no share" in err and not out
+
+
+def test_abstention__impossible(session_run, tmp_path):
+    copied = shutil.copytree(session_run, tmp_path / "run")
+    rows = read_csv(copied / "predictions.csv")
+    for row in rows:
+        row["predicted"] = "red" if row["true"] != "red" else "blue"
+    write_csv(copied / "predictions.csv", list(rows[0]), [list(row.values()) for row in rows])
+    with pytest.raises(RunError, match="even the surest predictions on 4 validation photos"):
+        load(copied).abstention(0.5)
+
+
+@pytest.fixture
+def stripes(tmp_path) -> Path:
+    """Pictures of nothing that the run knows: it has learned three plain colours."""
+    folder = tmp_path / "stripes"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(6):
+        picture = np.kron(rng.integers(0, 2, (16, 16, 1)), np.full((8, 8, 3), 255)).astype(np.uint8)
+        Image.fromarray(picture).save(folder / f"{number}.png")
+    return folder
+
+
+def test_predict__says_none_of_these(predict, stripes, loose, session_run, tmp_path, monkeypatch):
+    status, out, _ = predict(stripes, "-q")
+    assert status == 0 and all("\tnone of these (" in line for line in out.splitlines())
+    assert "none of these" not in predict(loose / "1.jpg", "-q")[1]
+    # Asked to know every picture, it names the most probable class.
+    assert "none of these" not in predict(stripes, "-q", "--recall", "1")[1]
+    found = json.loads(predict(stripes, loose / "1.jpg", "--json")[1])
+    assert [one["none_of_these"] for one in found] == [True] * 6 + [False]
+    assert min(one["distance"] for one in found[:6]) > found[6]["distance"]
+    drawn = []
+    monkeypatch.setattr(
+        "budwood.report.sheets.predictions.write_sheet", lambda items, path: drawn.extend(items)
+    )
+    predict(stripes, "-o", tmp_path / "sheet.png", "-q")
+    assert all(item.foreign for item in drawn)
+
+
+@pytest.mark.parametrize("recall", ["98", "0", "-1"])
+def test_predict__a_recall_that_is_no_share(predict, loose, recall):
+    status, out, err = predict(loose, "--recall", recall, "-q")
+    assert (status, out) == (1, "") and "is no share" in err
+
+
+def test_predict__run_of_an_earlier_version_knows_no_strangers(session_run, stripes, tmp_path):
+    copied = shutil.copytree(session_run, tmp_path / "old")
+    (copied / "model" / "reference.npz").unlink()
+    run = load(copied)
+    picture = stripes / "0.png"
+    assert run.predict(picture)[0].distance is None and not run.predict(picture)[0].foreign
+    with pytest.raises(RunError, match="Train again"):
+        run.predict(picture, recall=0.9)
+    with pytest.raises(RunError, match="Train again"):
+        run.tell_strangers(copied, [picture])
+
+
+def test_predict__damaged_reference(session_run, stripes, tmp_path):
+    copied = shutil.copytree(session_run, tmp_path / "damaged")
+    (copied / "model" / "reference.npz").write_bytes(b"no archive")
+    with pytest.raises(RunError, match=r"reference\.npz"):
+        load(copied).predict(stripes / "0.png")
+
+
+def test_evaluate__foreign_pictures(call, session_run, session_colours, stripes):
+    options = [session_run, session_colours, "--split", "validation", "--foreign", stripes]
+    status, out, _ = call("evaluate", *options, "-q")
+    assert status == 0 and "6 pictures of something else" in out and "AUROC 1.000" in out
+    found = json.loads(call("evaluate", *options, "--json")[1])
+    assert set(found) == {"knn", "mahalanobis"}
+    assert all(one["auroc"] > 0.95 and one["strangers_kept"] < 0.5 for one in found.values())
+
+
+def test_evaluate__foreign_pictures_that_are_none(call, session_run, session_colours, tmp_path):
+    (tmp_path / "text.jpg").write_text("text")
+    (tmp_path / "empty").mkdir()
+    known = session_colours / "red" / "red 00.jpg"
+    for options, words in (
+        (["--foreign", tmp_path / "text.jpg"], "text.jpg"),
+        (["--foreign", tmp_path / "absent"], "there is no"),
+        (["--foreign", tmp_path / "empty"], "empty"),
+        (["--foreign", known], "is a photo of this run"),
+        (["--foreign", tmp_path, "--checkpoint", 1], "Leave out --checkpoint"),
+        (["--foreign", tmp_path, "--recall", 1], "below 1"),
+        (["--foreign", tmp_path, "--recall", 0], "is no share"),
+        (["--recall", 0.9], "goes with --foreign"),
+    ):
+        status, _, err = call("evaluate", session_run, session_colours, *options, "-q")
+        assert status == 1 and words in err, options
+
+
+def test_predict__few_validation_photos_are_told(predict, loose):
+    assert "4 validation photos are too few" in predict(loose)[2]
+    assert "too few" not in predict(loose, "--recall", "0.7")[2]

@@ -1,0 +1,72 @@
+"""Settings without effect are told, and only those."""
+
+import pytest
+
+from budwood.config.lint import TRANSFORMATIONS, remarks
+from budwood.config.recipe import Recipe, shipped_recipes
+
+LINEAR = {"fit": "linear"}
+GRADIENT = {"fit": "gradient"}
+TUNED = {"epochs": 3}
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_remarks__shipped_recipes_have_none(name):
+    assert remarks(Recipe.load(name)) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "key", "reason"),
+    [
+        ({"augment": {"horizontal_flip": True}}, "augment.horizontal_flip", "draws no views"),
+        ({"augment": {"views": 1, "zoom": 0.1}}, "augment.zoom", "augment.views = 1 draws no views"),
+        ({"augment": {"views": 5}, "frozen": GRADIENT}, "augment.views", "no change of the photos"),
+        ({"augment": {"rand_magnitude": 3.0}}, "augment.rand_magnitude", "augment.rand_augment = 0"),
+        ({"augment": {"mixup": 0.2}, "frozen": LINEAR}, "augment.mixup", "linear fit"),
+        ({"augment": {"cutmix": 0.2}, "frozen": LINEAR}, "augment.cutmix", "linear fit"),
+        ({"head": {"dropout": 0.2}, "frozen": LINEAR}, "head.dropout", "linear fit"),
+        ({"loss": {"label_smoothing": 0.1}, "frozen": LINEAR}, "loss.label_smoothing", "linear fit"),
+        ({"frozen": LINEAR | {"batch_size": 8}}, "frozen.batch_size", "linear fit"),
+        ({"frozen": GRADIENT | {"folds": 3}}, "frozen.folds", "linear fit"),
+        ({"frozen": GRADIENT | {"plateau_patience": 9}}, "frozen.plateau_patience", "frozen.schedule"),
+        ({"frozen": {"epochs": 0, "momentum": 0.5}, "finetune": TUNED}, "frozen.momentum", "no phase 1"),
+        ({"finetune": {"unfreeze": {"blocks": 2}}}, "finetune.unfreeze", "no phase 2"),
+        ({"backbone": {"drop_connect_rate": 0.4}}, "backbone.drop_connect_rate", "no phase 2"),
+    ],
+)
+def test_remarks__tells_what_has_no_effect(values, key, reason):
+    (line,) = remarks(Recipe.from_dict(values))
+    assert line.startswith(f"{key} has no effect: ")
+    assert reason in line
+
+
+@pytest.mark.parametrize("key", sorted(TRANSFORMATIONS))
+def test_remarks__every_transformation_needs_views(key):
+    value = True if "flip" in key else 1 if key == "rand_augment" else 0.5
+    alone = Recipe.from_dict({"augment": {key: value}})
+    drawn = Recipe.from_dict({"augment": {key: value, "views": 3}, "frozen": GRADIENT})
+    assert f"augment.{key}" in remarks(alone)[0]
+    assert remarks(drawn) == []
+
+
+def test_remarks__phase_2_has_a_use_for_what_a_linear_fit_has_not():
+    values = {
+        "augment": {"views": 5, "horizontal_flip": True, "mixup": 0.2},
+        "head": {"dropout": 0.3},
+        "loss": {"label_smoothing": 0.1},
+        "frozen": LINEAR,
+    }
+    assert len(remarks(Recipe.from_dict(values))) == 1
+    assert remarks(Recipe.from_dict(values | {"finetune": TUNED})) == []
+
+
+def test_remarks__one_line_for_each_reason():
+    (line,) = remarks(Recipe.from_dict({"augment": {"rotation": 0.1, "zoom": 0.1}}))
+    assert line.startswith("augment.rotation, augment.zoom have no effect: ")
+
+
+def test_remarks__random_weights_that_would_stay():
+    random = {"backbone": {"weights": "random"}}
+    (line,) = remarks(Recipe.from_dict(random | {"finetune": TUNED}))
+    assert "keeps random weights for good" in line
+    assert remarks(Recipe.from_dict(random | {"finetune": TUNED | {"unfreeze": "all"}})) == []

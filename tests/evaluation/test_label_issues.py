@@ -1,0 +1,80 @@
+"""Suspicious labels held against label noise whose truth is known."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_predict
+
+from budwood.evaluation.label_issues import find_wrong_labels
+
+
+def find(labels, probabilities):
+    rows, predicted = np.arange(len(labels)), probabilities.argmax(1)
+    return find_wrong_labels(labels, predicted, probabilities[rows, labels], probabilities[rows, predicted])
+
+
+def simulate(noise, *, num_classes=5, per_class=300, spread=1.0, seed=0):
+    """True labels, labels of which a share is wrong, and what a model trained on those says, out of sample."""
+    rng = np.random.default_rng(seed)
+    truth = np.repeat(np.arange(num_classes), per_class)
+    centres = rng.normal(0, 1.3, (num_classes, 16))
+    features = centres[truth] + rng.normal(0, spread, (len(truth), 16))
+    wrong = rng.random(len(truth)) < noise
+    given = np.where(wrong, (truth + rng.integers(1, num_classes, len(truth))) % num_classes, truth)
+    fitted = LogisticRegression(C=0.1, max_iter=500)
+    return truth, given, cross_val_predict(fitted, features, given, cv=5, method="predict_proba")
+
+
+@pytest.mark.parametrize("noise", [0.03, 0.1, 0.2])
+def test_find_wrong_labels__finds_the_noise_and_little_else(noise):
+    truth, given, probabilities = simulate(noise)
+    found = [one.index for one in find(given, probabilities)]
+    is_wrong = truth != given
+    precision, recall = is_wrong[found].mean(), is_wrong[found].sum() / is_wrong.sum()
+    print(f"noise {noise}: {len(found)} listed, precision {precision:.3f}, recall {recall:.3f}")
+    assert precision > 0.85 and recall > 0.85
+
+
+def test_find_wrong_labels__clean_labels_are_hardly_suspected():
+    _, given, probabilities = simulate(0.0)
+    assert len(find(given, probabilities)) < 0.02 * len(given)
+
+
+def test_find_wrong_labels__tells_wrong_labels_from_hard_photos():
+    """Classes that overlap: most mistakes are hard photos, and of those fewer are listed than of the wrong labels."""
+    truth, given, probabilities = simulate(0.05, spread=1.9)
+    found = np.array([one.index for one in find(given, probabilities)])
+    mistakes = np.flatnonzero(probabilities.argmax(1) != given)
+    is_wrong = truth != given
+    listed, all_mistakes = is_wrong[found].mean(), is_wrong[mistakes].mean()
+    recall = is_wrong[found].sum() / is_wrong.sum()
+    print(
+        f"precision {listed:.3f} of {len(found)} listed, {all_mistakes:.3f} of {len(mistakes)}; recall {recall:.3f}"
+    )
+    assert all_mistakes < 0.5
+    assert listed > all_mistakes + 0.15
+    assert recall > 0.6
+
+
+def test_find_wrong_labels__widest_margin_first():
+    _, given, probabilities = simulate(0.1)
+    margins = [one.margin for one in find(given, probabilities)]
+    assert margins == sorted(margins, reverse=True) and min(margins) > 0
+
+
+def test_find_wrong_labels__below_the_threshold_of_the_other_class():
+    labels = np.array([0, 0, 1, 1])
+    probabilities = np.array([[0.9, 0.1], [0.3, 0.7], [0.05, 0.95], [0.1, 0.9]])
+    assert find(labels, probabilities) == []
+    probabilities[1] = [0.02, 0.98]
+    assert [one.index for one in find(labels, probabilities)] == [1]
+
+
+def test_find_wrong_labels__a_class_without_photos_suspects_nobody():
+    labels = np.array([0, 0, 1])
+    probabilities = np.array([[0.9, 0.1, 0.0], [0.0, 0.0, 1.0], [0.1, 0.9, 0.0]])
+    assert find(labels, probabilities) == []
+
+
+def test_find_wrong_labels__nothing_to_look_at():
+    assert find(np.zeros(0, int), np.zeros((0, 2))[:, :1].repeat(2, 1)) == []

@@ -1,0 +1,105 @@
+import keras
+import numpy as np
+import pytest
+
+from budwood.backbones.registry import get_backbone
+from budwood.network.fold_batch_norm import FoldedConvolution, fold_batch_norm
+
+RNG = np.random.default_rng(0)
+
+
+def num_folded(model):
+    return sum(isinstance(layer, FoldedConvolution) for layer in model.layers)
+
+
+def far_from_trivial(model):
+    """Statistics, gamma and beta of every BatchNorm layer as a trained network might have them."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([RNG.uniform(0.5, 2, weight.shape) for weight in layer.get_weights()])
+
+
+def normed(*layers, trainable=False, **options):
+    pixels = tensor = keras.Input((8, 8, 4))
+    for layer in layers:
+        tensor = layer(tensor)
+    norm = keras.layers.BatchNormalization(trainable=trainable, name="norm", **options)
+    model = keras.Model(pixels, norm(tensor))
+    far_from_trivial(model)
+    return model
+
+
+def gradients(model, pixels):
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(tf.sin(model(pixels, training=True)))
+    return [np.asarray(grad) for grad in tape.gradient(loss, model.trainable_variables)]
+
+
+@pytest.mark.parametrize(
+    "name", ["mobilenet_v2", "efficientnet_lite0", "resnet50", "densenet121", "inception_v3"]
+)
+def test_fold_batch_norm__computes_what_the_backbone_does_with_the_same_gradients(name):
+    backbone = get_backbone(name)
+    model = backbone.build(96 if name != "inception_v3" else 139, "random", 0)
+    far_from_trivial(model)
+    model.trainable = True
+    for layer in model.layers:
+        layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
+    twin = fold_batch_norm(model)
+    # DenseNet norms before it convolves, so that only some of its norms stand on a convolution.
+    assert num_folded(twin) > len(model.layers) // 12
+    pixels = RNG.uniform(0, 255, (2, *model.input_shape[1:])).astype(np.float32)
+    expected = np.asarray(model(pixels, training=False), np.float64)
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(np.asarray(twin(pixels, training=False)) / scale, expected / scale, atol=1e-4)
+    assert [id(one) for one in twin.trainable_variables] == [id(one) for one in model.trainable_variables]
+
+
+@pytest.mark.parametrize("options", [{}, {"scale": False}, {"center": False}, {"epsilon": 0.5}])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        {"kind": keras.layers.Conv2D, "filters": 6, "kernel_size": 3, "strides": 2, "padding": "same"},
+        {"kind": keras.layers.Conv2D, "filters": 6, "kernel_size": 3, "groups": 2},
+        {"kind": keras.layers.Conv2D, "filters": 6, "kernel_size": 3, "dilation_rate": 2},
+        {"kind": keras.layers.Conv2D, "filters": 6, "kernel_size": 1, "bias_initializer": "random_normal"},
+        {"kind": keras.layers.DepthwiseConv2D, "kernel_size": 3},
+        {"kind": keras.layers.DepthwiseConv2D, "kernel_size": 3, "depth_multiplier": 2, "strides": 2},
+    ],
+    ids=["strided", "grouped", "dilated", "with bias", "depthwise", "multiplied"],
+)
+def test_fold_batch_norm__any_convolution_and_norm(layer, options):
+    layer = dict(layer)
+    model = normed(layer.pop("kind")(use_bias="bias_initializer" in layer, **layer), **options)
+    twin = fold_batch_norm(model)
+    assert num_folded(twin) == 1
+    pixels = RNG.normal(size=(3, 8, 8, 4)).astype(np.float32)
+    np.testing.assert_allclose(np.asarray(twin(pixels)), np.asarray(model(pixels)), rtol=1e-4, atol=1e-5)
+    for found, expected in zip(gradients(twin, pixels), gradients(model, pixels), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda: normed(keras.layers.Conv2D(4, 3, use_bias=False), trainable=True),
+        lambda: normed(keras.layers.Conv2D(4, 3, use_bias=False, activation="relu")),
+        lambda: normed(keras.layers.Conv2D(4, 3, use_bias=False), keras.layers.ReLU()),
+        lambda: normed(keras.layers.Conv2DTranspose(4, 3, use_bias=False)),
+        lambda: normed(keras.layers.Conv2D(8, 3, use_bias=False, padding="same"), axis=1),
+    ],
+    ids=["norm trains", "activation", "apart", "transposed", "another axis"],
+)
+def test_fold_batch_norm__leaves_what_it_cannot_fold(model):
+    model = model()
+    assert fold_batch_norm(model) is model
+
+
+def test_fold_batch_norm__a_convolution_that_others_use_too():
+    pixels = keras.Input((8, 8, 4))
+    tensor = keras.layers.Conv2D(4, 1, use_bias=False)(pixels)
+    normed = keras.layers.BatchNormalization(trainable=False)(tensor)
+    model = keras.Model(pixels, keras.layers.Add()([tensor, normed]))
+    assert fold_batch_norm(model) is model

@@ -1,0 +1,68 @@
+import shutil
+
+import pytest
+
+from budwood.config.recipe import Recipe
+from budwood.core.errors import BackboneError, DataError
+from budwood.features.store.store import FeatureStore
+from budwood.pipeline.dry_run import plan
+
+SMALL = ["data.size=64"]
+
+
+def planned(data, *settings):
+    return plan(data, Recipe().with_settings([*SMALL, *settings]))
+
+
+def test_plan__tells_everything_and_stores_nothing(session_colours, own_cache):
+    text = planned(session_colours)
+    assert "size = 64" in text and 'fit = "linear"' in text
+    assert "42 found, 42 used, 0 problems\n" in text
+    rows = {line.split()[0]: line.split()[1:] for line in text.splitlines() if line}
+    assert rows["class"] == ["train", "validation", "test"]
+    counts = {label: [int(n) for n in rows[label]] for label in ("blue", "green", "red", "all")}
+    assert [
+        sum(column) for column in zip(*(counts[c] for c in ("blue", "green", "red")), strict=True)
+    ] == counts["all"]
+    assert sum(counts["all"]) == 42 and sum(counts["red"]) == 14
+    assert "logistic regression, 3 classes" in text and "3,843 parameters" in text
+    assert "42 of 42 photos to compute, about" in text and "0.2 MB in the store" in text
+    assert FeatureStore().info()["total"] == 0
+
+
+@pytest.mark.usefixtures("shared_cache", "session_run")
+def test_plan__all_in_the_store(session_colours):
+    text = planned(session_colours)
+    assert "0 of 42 photos to compute: the store has them all" in text and "0.0 MB in the store" in text
+
+
+@pytest.mark.usefixtures("shared_cache", "session_run")
+def test_plan__gradient_head_without_test(session_colours):
+    text = planned(
+        session_colours, "head.hidden=[16]", "head.dropout=0.2", "head.batch_norm=true", "evaluate.test=false"
+    )
+    assert "dense 16, batch norm, dropout 0.2, dense 3, adam, 30 epochs at most" in text
+    assert text.split("\nall ")[1].split()[2] == "0"
+
+
+@pytest.mark.usefixtures("shared_cache")
+def test_plan__many_classes(session_colours, tmp_path):
+    file = next(session_colours.rglob("*.jpg"))
+    for number in range(25):
+        folder = tmp_path / "many" / f"class {number:02}"
+        folder.mkdir(parents=True)
+        for copy in range(3):
+            # Bytes after the end of a JPEG change its hash and nothing else.
+            (folder / f"{copy}.jpg").write_bytes(file.read_bytes() + bytes([number, copy]))
+    text = planned(tmp_path / "many")
+    assert "class 18" in text and "class 19" not in text
+    assert "and 6 classes more" in text
+
+
+def test_plan__refuses_what_train_refuses(colours):
+    with pytest.raises(BackboneError, match="mobilenet_v2"):
+        planned(colours, "backbone.name=mobilnet_v2")
+    for label in ("blue", "green"):
+        shutil.rmtree(colours / label)
+    with pytest.raises(DataError, match="two are needed"):
+        planned(colours)

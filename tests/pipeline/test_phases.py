@@ -1,0 +1,298 @@
+import math
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+from scipy.special import rel_entr, softmax
+
+from budwood.backbones.registry import get_backbone
+from budwood.config.recipe import Head, Recipe
+from budwood.core.errors import RecipeError
+from budwood.features.extractor import with_pooling
+from budwood.features.store.store import FeatureStore
+from budwood.network.graph import cut
+from budwood.network.heads import apply, head_layers, head_model
+from budwood.network.unfreeze import Unfrozen, unfreeze
+from budwood.pipeline.phases import (
+    refuse_bad_settings,
+    train_finetune_phase,
+    train_frozen_phase,
+)
+from budwood.training.batches import ArrayBatches
+from budwood.training.checkpoints import Checkpoints, layer_weights
+
+CLASSES = ["a", "b", "c"]
+
+
+@pytest.fixture
+def rows(tmp_path):
+    """Features of three classes around three centres: 60 to train on, 15 to validate with."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(75) % 3
+    features = rng.normal(np.eye(8)[labels] * 2, 1).astype(np.float32)
+    with FeatureStore(tmp_path).open("f", (8,)) as table:
+        for number, row in enumerate(features):
+            table.add(str(number), row)
+        names = [str(number) for number in range(75)]
+        yield table.reader(names[:60]), labels[:60], table.reader(names[60:]), labels[60:]
+
+
+def train(rows, values, **options):
+    recipe = Recipe.from_dict(values)
+    return train_frozen_phase(recipe, ArrayBatches(*rows[:2]), *rows, classes=CLASSES, **options)
+
+
+@pytest.mark.parametrize(
+    ("values", "fault"),
+    [
+        ({"loss": {"class_weights": {"d": 2.0}}}, "a class `d` that the data do not have"),
+        ({"head": {"logits": "single"}}, "the data have 3"),
+        ({"frozen": {"fit": "gradient", "optimizer": "adm"}}, "unknown optimizer `adm`"),
+        ({"finetune": {"epochs": 3, "optimizer": "adm"}}, r"finetune\.optimizer is one of"),
+        ({"finetune": {"epochs": 3, "warmup_epochs": 3}}, r"Give fewer than finetune\.epochs"),
+        ({"frozen": {"fit": "gradient"}, "augment": {"cutmix": 1.0}}, "without height and width"),
+    ],
+)
+def test_refuse_bad_settings(values, fault):
+    with pytest.raises(RecipeError, match=fault):
+        refuse_bad_settings(Recipe.from_dict(values), 60, 8, CLASSES)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"loss": {"class_weights": {"b": 2.0}}},
+        {"finetune": {"epochs": 0, "optimizer": "adm"}},
+        {"frozen": {"fit": "gradient"}, "augment": {"cutmix": 1.0}, "finetune": {"epochs": 1}},
+    ],
+)
+def test_refuse_bad_settings__good_ones_pass(values):
+    refuse_bad_settings(Recipe.from_dict(values), 60, 8, CLASSES)
+
+
+@pytest.mark.parametrize("fit", ["linear", "gradient"])
+def test_train_frozen_phase__learns_and_says_how_well(rows, fit, at_temperature):
+    result = train(rows, {"frozen": {"fit": fit, "epochs": 20, "learning_rate": 0.05}})
+    best = result.history[result.best_epoch - 1]
+    shares = np.asarray(head_model(result.layers, 8)(rows[2][:], training=False))
+    assert best["val_accuracy"] == pytest.approx((shares.argmax(axis=1) == rows[3]).mean())
+    expected = at_temperature(shares, rows[3], result.temperature)
+    assert best["val_loss"] == pytest.approx(expected, rel=1e-4)
+    assert result.best_val_loss == best["val_loss"]
+    assert best["val_accuracy"] > 0.6
+    assert result.trainable_parameters == 8 * 3 + 3
+    assert (result.linear_path is not None) == (fit == "linear")
+    assert ("learning_rate" in best) == (fit == "gradient")
+
+
+def test_train_frozen_phase__linear_fit_honours_class_weights(rows):
+    plain, weighted = (
+        train(rows, {"frozen": {"strengths": [0.1]}, "loss": loss})
+        for loss in ({}, {"class_weights": {"a": 50.0}})
+    )
+    shares = [np.asarray(head_model(result.layers, 8)(rows[2][:])) for result in (plain, weighted)]
+    assert (shares[1].argmax(axis=1) == 0).sum() > (shares[0].argmax(axis=1) == 0).sum()
+
+
+def test_train_frozen_phase__says_that_the_linear_fit_gave_way(rows, monkeypatch):
+    monkeypatch.setattr("budwood.training.linear_probe.linear_fits", lambda *sizes: False)
+    notes = []
+    result = train(rows, {"frozen": {"fit": "linear", "epochs": 1}}, note=notes.append)
+    assert result.recipe.frozen.fit == "gradient"
+    assert len(notes) == 1 and "gradient steps instead" in notes[0]
+
+
+def test_train_frozen_phase__cutmix_waits_for_fine_tuning(rows):
+    values = {"frozen": {"fit": "gradient", "epochs": 1}, "augment": {"cutmix": 1.0}}
+    with pytest.raises(RecipeError, match="without height and width"):
+        train(rows, values)
+    notes = []
+    train(rows, values | {"finetune": {"epochs": 1}}, note=notes.append)
+    assert len(notes) == 1 and "no part in the training of the head" in notes[0]
+
+
+def network():
+    def conv(name, seed):
+        initializer = keras.initializers.HeNormal(seed=seed)
+        return keras.layers.Conv2D(4, 3, kernel_initializer=initializer, name=name)
+
+    pixels = keras.Input((8, 8, 3), name="pixels")
+    x = keras.layers.ReLU(name="low_relu")(conv("low", 1)(pixels))
+    x = keras.layers.BatchNormalization(name="norm")(conv("middle", 2)(x))
+    x = conv("high", 3)(keras.layers.ReLU(name="middle_relu")(x))
+    return keras.Model(pixels, keras.layers.GlobalAveragePooling2D(name="pooling")(x))
+
+
+def test_train_finetune_phase__trains_what_is_unfrozen_and_nothing_else(tmp_path, at_temperature):
+    rng = np.random.default_rng(0)
+    labels = np.arange(90) % 3
+    pixels = rng.normal(np.eye(3)[labels][:, None, None, :], 1.5, size=(90, 8, 8, 3)).astype(np.float32)
+    base = network()
+    vectors = np.asarray(base(pixels))
+    values = {
+        "head": {"hidden": [4]},
+        "frozen": {"epochs": 3},
+        "finetune": {"epochs": 3, "learning_rate": 0.01, "depth_decay": 0.01},
+    }
+    data = vectors[:60], labels[:60], vectors[60:], labels[60:]
+    frozen = train(data, values)
+    model = keras.Model(base.input, apply(frozen.layers, base.output))
+    for name in ("low", "norm"):
+        model.get_layer(name).trainable = False
+    before = layer_weights(model)
+    features = np.asarray(keras.Model(base.input, base.get_layer("low_relu").output)(pixels))
+    result = train_finetune_phase(
+        frozen.recipe,
+        model,
+        Unfrozen("low_relu", ("middle", "high"), {"middle": 1, "high": 0}, ()),
+        ArrayBatches(features[:60], labels[:60]),
+        features[60:],
+        labels[60:],
+        classes=CLASSES,
+        first_epoch=4,
+        best_before=frozen.best_val_loss,
+        checkpoints=Checkpoints(tmp_path, "finetune", {}),
+    )
+    assert [row["epoch"] for row in result.history] == [4, 5, 6]
+    # The head gives on the features what it gave at the end of phase 1.
+    assert result.before["val_loss"] == pytest.approx(frozen.best_val_loss, rel=1e-4)
+    moved = {name: np.abs(value - before[name]).max() for name, value in layer_weights(model).items()}
+    assert all(moved[f"low/{number}"] == 0 for number in range(2))
+    assert all(moved[f"norm/{number}"] == 0 for number in range(4))
+    assert 0 < moved["middle/0"] < moved["high/0"] / 20
+    assert moved["head_logits/0"] > 0
+    assert result.trainable_parameters == 2 * (3 * 3 * 4 * 4 + 4) + (4 * 4 + 4) + (4 * 3 + 3)
+    # The flat model holds the best epoch's weights.
+    shares = np.asarray(model(pixels[60:], training=False))
+    expected = at_temperature(shares, labels[60:], result.temperature)
+    assert result.best_val_loss == pytest.approx(expected, rel=1e-4)
+    assert result.layers == [] and (tmp_path / "finetune-last.npz").exists()
+
+
+def test_train_finetune_phase__from_the_pixels_with_one_logit_and_cutmix():
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 2
+    pixels = (rng.normal(size=(60, 8, 8, 3)) * 20 + 100 + 30 * labels[:, None, None, None]).clip(0, 255)
+    pixels = pixels.astype(np.uint8)
+    base = network()
+    vectors = np.asarray(base(pixels.astype(np.float32)))
+    recipe = Recipe.from_dict(
+        {
+            "head": {"logits": "single"},
+            "augment": {"cutmix": 1.0},
+            "finetune": {"epochs": 2, "learning_rate": 0.001},
+        }
+    )
+    arguments = (vectors[:40], labels[:40], vectors[40:], labels[40:])
+    frozen = train_frozen_phase(recipe, ArrayBatches(*arguments[:2]), *arguments, classes=["a", "b"])
+    model = keras.Model(base.input, apply(frozen.layers, base.output))
+    result = train_finetune_phase(
+        recipe,
+        model,
+        Unfrozen("pixels", ("low", "middle", "high"), {"low": 2, "middle": 1, "high": 0}, ()),
+        ArrayBatches(pixels[:40], labels[:40]),
+        pixels[40:],
+        labels[40:],
+        classes=["a", "b"],
+        first_epoch=2,
+        best_before=frozen.best_val_loss,
+    )
+    assert result.before["val_loss"] == pytest.approx(frozen.best_val_loss, rel=1e-3)
+    assert frozen.trainable_parameters == 4 + 1
+    pair = model.get_layer("logit_pair").get_weights()[0]
+    np.testing.assert_array_equal(pair, [[-0.5, 0.5]])
+    assert np.asarray(model(pixels[40:].astype(np.float32))).shape == (20, 2)
+
+
+@pytest.mark.parametrize("batch_norm", ["frozen", "train"])
+def test_train_finetune_phase__from_features_gives_what_the_uncut_model_gives(batch_norm, monkeypatch):
+    rng = np.random.default_rng(0)
+    labels = np.arange(40) % 3
+    pixels = rng.integers(0, 256, (40, 64, 64, 3)).astype(np.float32)
+    recipe = Recipe.from_dict(
+        {
+            "finetune": {
+                **{"epochs": 2, "batch_size": 8, "optimizer": "sgd", "learning_rate": 0.01},
+                **{"unfreeze": {"blocks": 1}, "batch_norm": batch_norm, "early_stopping": 0},
+            }
+        }
+    )
+    backbone = get_backbone("efficientnet_lite0")
+    weights = []
+    for is_cut in (True, False):
+        base = with_pooling(backbone.build(64), "avg")
+        model = keras.Model(base.input, apply(head_layers(Head(), 3), base.output))
+        unfrozen = unfreeze(model, backbone, recipe.finetune)
+        if not is_cut:
+            # Keras alone, every layer a step of its own.
+            unfrozen = replace(unfrozen, boundary="pixels")
+            monkeypatch.setattr("budwood.training.trainer.fold_batch_norm", lambda model: model)
+        rows = np.asarray(cut(model, unfrozen.boundary)[0](pixels, training=False))
+        assert rows.shape[1] == (64 if not is_cut else 2)
+        train_finetune_phase(
+            recipe,
+            model,
+            unfrozen,
+            ArrayBatches(rows[:32], labels[:32]),
+            rows[32:],
+            labels[32:],
+            classes=CLASSES,
+            first_epoch=1,
+            best_before=math.inf,
+        )
+        weights.append(layer_weights(model))
+    start = layer_weights(backbone.build(64))
+    moved = max(np.abs(weights[0][name] - value).max() for name, value in start.items())
+    assert moved > 1e-3
+    # Rounding differs by processor, and then a ReLU6 may fall on the other side of its edge: as a whole, therefore.
+    for name, value in weights[0].items():
+        far = np.linalg.norm(value - start[name]) if name in start else 0.0
+        assert np.linalg.norm(value - weights[1][name]) <= 0.02 * far + 1e-4 * np.linalg.norm(value), name
+
+
+def test_refuse_bad_settings__a_teacher_without_part():
+    recipe = Recipe.from_dict({"distill": {"run": "r"}, "frozen": {"fit": "linear"}})
+    with pytest.raises(RecipeError, match=r"learns from the labels alone.*frozen.fit=gradient"):
+        refuse_bad_settings(recipe, 100, 8, CLASSES)
+    refuse_bad_settings(recipe.with_settings(["finetune.epochs=1"]), 100, 8, CLASSES)
+    # A linear fit that gives way.
+    refuse_bad_settings(recipe, 10**7, 1280, CLASSES)
+
+
+def test_train_frozen_phase__a_linear_fit_says_that_it_does_not_listen_to_the_teacher(rows):
+    notes = []
+    values = {"distill": {"run": "r"}, "frozen": {"fit": "linear"}, "finetune": {"epochs": 1}}
+    result = train(rows, values, note=notes.append)
+    assert any("labels alone" in line for line in notes)
+    assert result.linear_path == train(rows, {"frozen": {"fit": "linear"}}).linear_path
+
+
+def test_train_frozen_phase__a_teacher_makes_up_for_labels():
+    """Few labels, a third of them wrong, and a teacher that knows how likely each class is."""
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(3, 6))
+
+    def draw(num):
+        truth = np.arange(num) % 3
+        points = centres[truth] + rng.normal(size=(num, 6))
+        # Of Gaussians of unit variance and equal shares.
+        logits = points @ centres.T - (centres**2).sum(axis=1) / 2
+        return points.astype(np.float32), truth, softmax(logits, axis=1).astype(np.float32)
+
+    features, truth, taught = draw(30)
+    labels = np.where(rng.random(30) < 1 / 3, (truth + 1) % 3, truth)
+    validation, held_out = draw(60)[:2], draw(3000)
+
+    def student(**distill):
+        settings = {"fit": "gradient", "epochs": 60, "learning_rate": 0.05, "early_stopping": 0}
+        recipe = Recipe.from_dict({"frozen": settings, "distill": distill})
+        batches = ArrayBatches(features, labels, taught)
+        result = train_frozen_phase(recipe, batches, features, labels, *validation, classes=CLASSES)
+        shares = np.asarray(head_model(result.layers, 6)(held_out[0]))
+        distance = rel_entr(held_out[2], shares).sum(axis=1).mean()
+        return distance, (shares.argmax(axis=1) == held_out[1]).mean()
+
+    alone, distilled = student(), student(run="r", weight=0.9, temperature=2.0)
+    assert distilled[0] < alone[0] / 3
+    assert distilled[1] > alone[1] + 0.03

@@ -1,0 +1,302 @@
+"""The main job, end to end, on small data."""
+
+import json
+import shutil
+import socket
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import budwood
+from budwood.core.errors import BackboneError, DataError, RecipeError, RunError, WeightsError
+from budwood.core.files import read_csv, read_json
+from budwood.core.progress.base import SILENT
+from budwood.data.images import view
+from budwood.pipeline.train import refuse_bad_callbacks, train
+from budwood.run import load
+
+FILES = {
+    "run.json",
+    "recipe.toml",
+    "split.csv",
+    "check.json",
+    "history.csv",
+    "layers.csv",
+    "linear_path.json",
+    "metrics.json",
+    "predictions.csv",
+    "report.html",
+    "model",
+}
+SMALL = ["data.size=64", "evaluate.resamples=200"]
+SCORES = {"n", "loss", "accuracy", "accuracy_ci95", "top5_accuracy", "balanced_accuracy", "macro_f1", "ece"}
+SCORES |= {"weighted_precision", "weighted_recall", "weighted_f1", "per_class", "confusion"}
+
+pytestmark = pytest.mark.usefixtures("shared_cache")
+
+
+def small_train(data, folder, *settings, **options):
+    options = {"recipe": "frozen-linear", "settings": [*SMALL, *settings], **options}
+    return train(data, folder, progress=SILENT, **options)
+
+
+def test_train__leaves_a_complete_run(session_run):
+    assert {path.name for path in session_run.iterdir()} == FILES
+    info = read_json(session_run / "run.json")
+    assert info["state"] == "complete"
+    assert [stage["name"] for stage in info["stages"]] == [
+        *["check", "backbone", "features", "head", "evaluate", "save", "report"]
+    ]
+    metrics = read_json(session_run / "metrics.json")
+    for split in ("validation", "test"):
+        assert set(metrics[split]) >= SCORES
+        assert metrics[split]["n"] >= 3
+    assert set(metrics) == {"validation", "test", "phases", "chosen_phase", "verdict", "calibration"}
+    assert {path.name for path in (session_run / "model").iterdir()} == {
+        *("model.keras", "model.json", "reference.npz", "README.md")
+    }
+    calibration = metrics["calibration"]
+    assert calibration["temperature"] == pytest.approx(
+        read_json(session_run / "model" / "model.json")["temperature"]
+    )
+    for split in ("validation", "test"):
+        assert calibration[split]["after"]["ece"] == pytest.approx(metrics[split]["ece"], abs=1e-6)
+        assert calibration[split]["after"]["loss"] == pytest.approx(metrics[split]["loss"], abs=1e-6)
+    assert set(metrics["verdict"]) == {"difference", "interval", "p", "method", "n", "words"}
+    assert metrics["phases"][0]["trainable_parameters"] == 1280 * 3 + 3
+    assert len(read_csv(session_run / "history.csv")) == 1
+    assert not list(session_run.rglob("*.pkl"))
+
+
+def test_train__lists_the_layers_of_which_the_head_alone_was_trained(session_run):
+    layers = read_csv(session_run / "layers.csv")
+    assert [layer["name"] for layer in layers if layer["trained"] == "1"] == ["head_logits"]
+    assert len(layers) > 100 and layers[0]["part"] == "frozen"
+
+
+def test_train__model_is_one_flat_plain_keras_model(session_run):
+    model = keras.models.load_model(session_run / "model" / "model.keras", safe_mode=True)
+    assert model.input.shape == (None, 64, 64, 3) and model.output.shape == (None, 3)
+    assert not [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    assert {"block1a_dwconv", "pooling", "head_logits", "probabilities"} <= {
+        layer.name for layer in model.layers
+    }
+
+
+def test_train__predictions_are_the_saved_models(session_run, session_colours):
+    model = keras.models.load_model(session_run / "model" / "model.keras", safe_mode=True)
+    rows = read_csv(session_run / "predictions.csv")
+    pixels = np.stack([view(session_colours / row["name"], 64) for row in rows]).astype(np.float32)
+    expected = np.asarray(model(pixels, training=False))
+    found = np.array([[float(row[f"p:{label}"]) for label in ("blue", "green", "red")] for row in rows])
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    split = {row["name"]: row["split"] for row in read_csv(session_run / "split.csv")}
+    assert {row["name"] for row in rows} == {name for name, part in split.items() if part != "train"}
+
+
+def test_train__second_training_computes_nothing_and_one_photo_more_computes_one(colours, tmp_path):
+    first = small_train(colours, tmp_path / "first")
+    assert first.info["features"]["computed"] in (0, 42)  # the session's cache may hold the same pictures
+    second = small_train(colours, tmp_path / "second")
+    assert (second.info["features"]["computed"], second.info["features"]["found"]) == (0, 42)
+    assert second.metrics["test"] == first.metrics["test"]
+    Image.fromarray(np.full((50, 50, 3), 77, np.uint8)).save(colours / "red" / "new.png")
+    third = small_train(colours, tmp_path / "third")
+    assert (third.info["features"]["computed"], third.info["features"]["found"]) == (1, 42)
+
+
+def test_train__resolved_recipe_runs_again_to_the_same_result(session_run, session_colours, tmp_path):
+    run = load(session_run)
+    assert run.recipe.data.size == 64 and run.recipe.frozen.fit == "linear"
+    again = train(session_colours, tmp_path / "again", recipe=session_run / "recipe.toml", progress=SILENT)
+    assert again.metrics["test"] == run.metrics["test"]
+    assert again.recipe == run.recipe
+
+
+def test_train__gradient_fit(session_colours, tmp_path):
+    run = small_train(
+        session_colours, tmp_path / "run", "frozen.fit=gradient", "frozen.epochs=3", "head.hidden=[16]"
+    )
+    history = read_csv(run.folder / "history.csv")
+    assert 1 <= len(history) <= 3 and float(history[0]["val_loss"]) > 0
+    assert not (run.folder / "linear_path.json").exists()
+    assert run.metrics["phases"][0]["trainable_parameters"] == 1280 * 16 + 16 + 16 * 3 + 3
+    assert run.model.get_layer("head_dense_1").units == 16
+
+
+def test_train__bf16_measures_what_is_saved(session_colours, tmp_path):
+    run = small_train(session_colours, tmp_path / "run", "backbone.precision=bf16")
+    rows = read_csv(run.folder / "predictions.csv")
+    pixels = np.stack([view(session_colours / row["name"], 64) for row in rows]).astype(np.float32)
+    found = np.array([[float(row[f"p:{label}"]) for label in run.classes] for row in rows])
+    np.testing.assert_allclose(found, np.asarray(run.model(pixels, training=False)), atol=1e-4)
+
+
+def test_train__no_test_split(session_colours, tmp_path):
+    run = small_train(session_colours, tmp_path / "run", "evaluate.test=false")
+    assert run.metrics["test"] is None and run.metrics["validation"]["n"] >= 3
+    assert {row["split"] for row in run.splits} == {"train", "validation"}
+
+
+def test_train__given_splits(session_colours, tmp_path):
+    for label in ("blue", "red"):
+        files = sorted((session_colours / label).iterdir())
+        for part, chosen in {"train": files[:8], "valid": files[8:11]}.items():
+            folder = tmp_path / "data" / part / label
+            folder.mkdir(parents=True)
+            for file in chosen:
+                (folder / file.name).symlink_to(file)
+    run = small_train(tmp_path / "data", tmp_path / "run")
+    splits = [row["split"] for row in run.splits]
+    assert splits.count("validation") == 6 and splits.count("test") >= 2
+    assert splits.count("train") + splits.count("test") == 16
+
+
+def test_train__one_bad_photo_is_listed_and_left_out(colours, tmp_path):
+    whole = (colours / "red" / "red 00.jpg").read_bytes()
+    (colours / "red" / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    run = small_train(colours, tmp_path / "run")
+    problems = read_json(run.folder / "check.json")["problems"]
+    assert [(problem["path"], problem["kind"]) for problem in problems] == [("red/cut.jpg", "truncated")]
+    assert "red/cut.jpg" not in {row["name"] for row in run.splits}
+
+
+def test_train__tells_what_it_does_without(colours, tmp_path):
+    (colours / "empty").mkdir()
+    (colours / "empty" / "0.png").write_bytes(b"no picture")
+    first = sorted((colours / "red").iterdir())[0]
+    shutil.copy(first, colours / "blue" / "the_same.png")
+    notes = " | ".join(small_train(colours, tmp_path / "run").info["notes"])
+    assert "cannot be read and left out: 1 of" in notes
+    assert "the same picture stands under another label or in another split: 2" in notes
+    assert "so the class is left out: empty" in notes
+
+
+def test_refuse_bad_callbacks():
+    refuse_bad_callbacks([keras.callbacks.TerminateOnNaN()])
+    with pytest.raises(RecipeError, match=r"keras.callbacks.Callback, and got 'progress', str"):
+        refuse_bad_callbacks(["progress"])
+
+
+def test_train__too_many_bad_photos_stop_before_any_compute(colours, tmp_path, monkeypatch):
+    for number in range(12):
+        (colours / "red" / f"bad {number}.jpg").write_text("not a picture")
+    monkeypatch.setattr(
+        "budwood.pipeline.train.build_backbones", lambda *arguments: pytest.fail("the backbone was built")
+    )
+    with pytest.raises(DataError, match=r"data\.max_bad"):
+        small_train(colours, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_train__photo_that_fails_after_the_check_is_left_out(colours, tmp_path, monkeypatch, own_cache):
+    from budwood.data import images
+
+    victim = "green 03.jpg"
+    content = (colours / "green" / victim).read_bytes()
+    real = images.view
+
+    def view_or_fail(image, size, resize="crop"):
+        if isinstance(image, bytes) and image == content:
+            raise budwood.core.errors.ImageError("the disk gave up")
+        return real(image, size, resize)
+
+    monkeypatch.setenv("BUDWOOD_CACHE", str(own_cache))
+    monkeypatch.setattr(images, "view", view_or_fail)
+    run = small_train(colours, tmp_path / "run")
+    problems = read_json(run.folder / "check.json")["problems"]
+    assert [problem["path"] for problem in problems] == [f"green/{victim}"]
+    assert len(run.splits) == 41
+
+
+def test_train__interrupted_run_is_failed_and_resumes(colours, tmp_path, monkeypatch):
+    import budwood.pipeline.session as work
+
+    def interrupt(*arguments, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(work, "train_frozen_phase", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            small_train(colours, tmp_path / "run")
+    assert read_json(tmp_path / "run" / "run.json")["state"] == "failed"
+    with pytest.raises(RunError, match=r"not complete but failed.*--resume"):
+        load(tmp_path / "run")
+    run = small_train(colours, tmp_path / "run", resume=True)
+    assert run.info["features"]["computed"] == 0
+
+
+def test_train__run_directory_not_empty(session_run, session_colours):
+    with pytest.raises(RunError, match="is not empty"):
+        small_train(session_colours, session_run)
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "words"),
+    [
+        (["backbone.name=mobilnet_v2"], BackboneError, "mobilenet_v2"),
+        (["frozen.epoch=3"], RecipeError, "frozen.epochs"),
+        (["backbone.weights=absent.h5"], WeightsError, "absent.h5"),
+        (["frozen.fit=gradient", "frozen.optimizer=adm"], RecipeError, "adam"),
+    ],
+)
+def test_train__wrong_request(settings, error, words, session_colours, tmp_path):
+    with pytest.raises(error, match=words):
+        small_train(session_colours, tmp_path / "run", *settings)
+
+
+@pytest.mark.parametrize("setting", ["backbone.weights=absent.h5", "frozen.optimizer=adm"])
+def test_train__wrong_request_is_said_before_anything_is_touched(
+    setting, session_run, session_colours, tmp_path
+):
+    copy = shutil.copytree(session_run, tmp_path / "run")
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    with pytest.raises((WeightsError, RecipeError)):
+        small_train(session_colours, copy, "frozen.fit=gradient", setting, overwrite=True)
+    assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
+
+
+def test_train__corrupt_shard_is_computed_again(colours, tmp_path, own_cache, monkeypatch):
+    monkeypatch.setenv("BUDWOOD_CACHE", str(own_cache))
+    first = small_train(colours, tmp_path / "first")
+    shard = next(own_cache.rglob("features/*/*.npy"))
+    content = bytearray(shard.read_bytes())
+    content[-100] ^= 1
+    shard.write_bytes(content)
+    second = small_train(colours, tmp_path / "second")
+    assert second.info["features"]["computed"] == 42
+    assert second.metrics["test"] == first.metrics["test"]
+
+
+def test_train__opens_no_connection(colours, tmp_path, own_cache, monkeypatch):
+    def refuse(self, address):
+        raise AssertionError(f"a connection to {address} was opened")
+
+    monkeypatch.setenv("BUDWOOD_CACHE", str(own_cache))
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    assert small_train(colours, tmp_path / "run").info["features"]["computed"] == 42
+
+
+def test_run__moved_and_unzipped_elsewhere_gives_the_same_figures(session_run, session_colours, tmp_path):
+    archive = shutil.make_archive(tmp_path / "run", "zip", session_run)
+    with zipfile.ZipFile(archive) as file:
+        file.extractall(tmp_path / "elsewhere")
+    moved = load(tmp_path / "elsewhere")
+    original = load(session_run).metrics["test"]
+    again = moved.evaluate(session_colours, split="test")
+    assert json.dumps(again) == json.dumps(original)
+
+
+def test_train__two_classes_and_default_output(colours, tmp_path, monkeypatch):
+    shutil.rmtree(colours / "green")
+    monkeypatch.chdir(tmp_path)
+    run = small_train(colours, None)
+    assert run.folder == Path("runs/colours-1")
+    assert run.model.output.shape == (None, 2)
+    np.testing.assert_allclose(
+        run.predict_proba(sorted((colours / "red").iterdir())[:2]).sum(axis=1), 1, rtol=1e-5
+    )

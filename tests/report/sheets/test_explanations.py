@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from budwood.inference.explain import Explanation, Similar
+from budwood.inference.prediction import Prediction
+from budwood.report.sheets.explanations import name_sheets, over, write_explanations
+
+NASTY = ["<script>", "two\nlines", "x" * 300, "caf\udce9", "日本語", ""]
+
+
+def explained(labels: list[str], **changes) -> Explanation:
+    shares = dict(zip(labels, np.linspace(1, 0, len(labels)) * 2 / len(labels), strict=True))
+    said = Prediction("photo.jpg", labels[0], shares[labels[0]], shares, distance=0.4)
+    ramp = np.tile(np.linspace(-1, 1, 32, dtype=np.float32), (32, 1))
+    similar = (Similar("a.jpg", labels[0], 0.9, b""),)
+    values = {
+        "picture": np.full((32, 32, 3), 128, np.uint8),
+        "grad_cam": np.maximum(ramp, 0),
+        "occlusion": ramp,
+    }
+    values |= {"hidden_probability": 0.1, "farther_than": 0.5, "similar": similar, "true": labels[-1]}
+    return Explanation(said, labels[0], **(values | changes))
+
+
+@pytest.mark.parametrize("labels", [NASTY, ["a", "b"], [str(number) for number in range(1000)]])
+def test_write_explanations__any_names(tmp_path, labels):
+    write_explanations([explained(labels), explained(labels[::-1])], tmp_path / "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.format == "PNG" and sheet.height > 2 * 300
+
+
+def test_write_explanations__nothing_speaks_for_it(tmp_path):
+    nothing = np.zeros((32, 32), np.float32)
+    write_explanations(
+        [explained(["a", "b"], grad_cam=nothing, occlusion=nothing, similar=(), farther_than=None)],
+        tmp_path / "sheet.png",
+    )
+    assert (tmp_path / "sheet.png").stat().st_size > 1000
+
+
+def test_over__is_lightest_where_the_map_is_highest():
+    picture = np.full((32, 32, 3), 120, np.uint8)
+    drawn = over(picture, np.tile(np.linspace(0, 1, 32, dtype=np.float32), (32, 1)))
+    light = drawn.astype(int).sum(axis=-1)[0]
+    assert (np.diff(light) >= -2).all() and light[-1] > 1.5 * light[0]
+    cold = over(picture, np.full((32, 32), -1, np.float32))[0, 0].astype(int)
+    assert cold[2] > cold[0] + 30
+
+
+def test_name_sheets__no_two_alike(tmp_path):
+    names = [path.name for path in name_sheets(["a.jpg", "b/a.png", "a-2.jpg", ".jpg"], tmp_path)]
+    assert names == ["a.png", "a-2.png", "a-2-2.png", ".jpg.png"]

@@ -1,0 +1,137 @@
+import json
+import shutil
+
+import pytest
+
+from budwood.core import files
+from budwood.core.errors import RunError
+from budwood.evaluation.statistics import paired_difference
+from budwood.runs.compare import as_text, compare
+
+
+@pytest.fixture
+def run_with(session_run, tmp_path):
+    """Makes copies of a real run whose test photos are others, many of them, right or wrong as told."""
+
+    def make(name, correct, split="test", classes=None, photos=None):
+        folder = tmp_path / name
+        shutil.copytree(session_run, folder)
+        known = classes or ["blue", "red"]
+        info = files.read_json(folder / "model" / "model.json")
+        files.write_json(folder / "model" / "model.json", info | {"classes": known})
+        header = ["name", "split", "true", "predicted", "correct", "probability", *(f"p:{c}" for c in known)]
+        rows = []
+        for number, right in enumerate(correct):
+            predicted = known[0] if right else known[1]
+            shares = [0.9 if label == predicted else 0.1 for label in known]
+            photo = photos[number] if photos else f"photo {number}.png"
+            rows.append([photo, split, known[0], predicted, int(right), 0.9, *shares])
+        files.write_csv(folder / "predictions.csv", header, rows)
+        metrics = files.read_json(folder / "metrics.json")
+        figures = {
+            part: (metrics[part] | {"n": len(rows)}) if part == split else None
+            for part in ("validation", "test")
+        }
+        files.write_json(folder / "metrics.json", metrics | figures)
+        return folder
+
+    return make
+
+
+def right(*shares):
+    """Of 400 photos, the first of these percent are right, the next wrong, and so on."""
+    correct = []
+    for number, share in enumerate(shares):
+        correct += [number % 2 == 0] * (4 * share)
+    return correct
+
+
+def test_compare__best_first_with_words_for_every_pair(run_with):
+    runs = [run_with("low", right(80, 20)), run_with("top", right(95, 5)), run_with("next", right(94, 6))]
+    found = compare(runs)
+    assert [run["run"] for run in found["runs"]] == ["top", "next", "low"]
+    assert [run["accuracy"] for run in found["runs"]] == [0.95, 0.94, 0.8]
+    assert [(pair["a"], pair["b"]) for pair in found["pairs"]] == [
+        ("top", "next"),
+        ("top", "low"),
+        ("next", "low"),
+    ]
+    assert found["pairs"][0]["words"].startswith("Cannot tell top from next: the difference is between ")
+    assert found["pairs"][1]["words"].startswith(
+        "top is better than low: +15.0 points of accuracy on 400 test photos"
+    )
+    assert found["n"] == 400
+    text = as_text(found)
+    assert text.splitlines()[1].split()[0] == "top" and "photos would be needed" in text
+
+
+def test_compare__figures_are_the_paired_ones_and_p_is_adjusted(run_with):
+    import numpy as np
+
+    a, b = right(90, 10), right(85, 8, 7)
+    found = compare([run_with("a", a), run_with("b", b), run_with("c", right(91, 9))])
+    pair = next(pair for pair in found["pairs"] if {pair["a"], pair["b"]} == {"a", "b"})
+    expected = (
+        paired_difference(np.array(b), np.array(a))
+        if pair["a"] == "b"
+        else paired_difference(np.array(a), np.array(b))
+    )
+    assert (pair["difference"], pair["p"]) == (expected.difference, expected.p)
+    assert pair["interval"] == [expected.low, expected.high]
+    assert all(pair["p"] <= pair["p_adjusted"] <= min(1.0, 3 * pair["p"]) for pair in found["pairs"])
+    low, high = pair["bootstrap"]
+    assert low <= pair["difference"] <= high
+    assert abs(low - expected.low) < 0.01 and abs(high - expected.high) < 0.01
+
+
+def test_compare__equals(run_with):
+    found = compare([run_with("a", right(90, 10)), run_with("b", right(90, 10))])
+    assert found["pairs"][0]["words"].endswith("both are right on equally many.")
+
+
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [
+        (
+            {"photos": [f"other {n}.png" for n in range(400)]},
+            "of their 400 and 400 test photos 0 are the same",
+        ),
+        ({"classes": ["green", "red"]}, "only a knows blue; only b knows green"),
+        ({"classes": ["red", "blue"]}, "400 photos have another class in each, such as photo 0.png"),
+        ({"split": "validation"}, "b has no test photos"),
+    ],
+)
+def test_compare__refuses_what_cannot_be_compared(run_with, other, reason):
+    runs = [run_with("a", right(90, 10)), run_with("b", right(90, 10), **other)]
+    with pytest.raises(RunError, match=reason):
+        compare(runs)
+
+
+def test_compare__refuses_one_run_alone_and_folders_that_are_none(run_with, tmp_path):
+    run = run_with("a", right(90, 10))
+    with pytest.raises(RunError, match="two runs or more"):
+        compare([run])
+    with pytest.raises(RunError, match="two runs or more"):
+        compare([run, run_with("b", right(90, 10)), tmp_path / "b" / ".." / "a"])
+    with pytest.raises(RunError, match="has no"):
+        compare([run, tmp_path / "nothing"])
+    with pytest.raises(RunError, match="neither test nor validation"):
+        compare([run, tmp_path / "b"], split="train")
+
+
+def test_compare__names_tell_runs_of_one_name_apart(run_with):
+    found = compare([run_with("one/run", right(90, 10)), run_with("two/run", right(80, 20))])
+    assert [run["run"] for run in found["runs"]] == ["one/run", "two/run"]
+
+
+def test_compare__on_the_command_line(run_with, call):
+    runs = [
+        run_with("a", right(90, 10), split="validation"),
+        run_with("b", right(70, 30), split="validation"),
+    ]
+    status, out, _ = call("compare", *runs, "--split", "validation", "--json")
+    assert status == 0 and json.loads(out)["pairs"][0]["a"] == "a"
+    status, out, _ = call("compare", *runs, "--split", "validation")
+    assert status == 0 and "a is better than b" in out and "also chose the epoch" in out
+    status, _, err = call("compare", *runs)
+    assert status == 1 and "a has no test photos" in err

@@ -1,0 +1,128 @@
+import errno
+import json
+import subprocess
+import sys
+
+import pytest
+
+from budwood.core.errors import RunError
+from budwood.runs.directory import RunDirectory, next_free
+
+REQUEST = {"data": "photos", "recipe": {"seed": 0}}
+
+
+def directory(folder, request=REQUEST) -> RunDirectory:
+    return RunDirectory(folder, request, "budwood train photos")
+
+
+def state(folder) -> dict:
+    return json.loads((folder / "run.json").read_text())
+
+
+def test_running__complete(tmp_path):
+    run = directory(tmp_path / "run")
+    with run.running():
+        assert state(run.folder)["state"] == "running"
+        with run.stage("features"):
+            pass
+    assert state(run.folder)["state"] == "complete"
+    assert state(run.folder)["stages"][0]["name"] == "features"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError("bad")])
+def test_running__failure_is_recorded(tmp_path, error):
+    run = directory(tmp_path / "run")
+    with pytest.raises((KeyboardInterrupt, ValueError)), run.running():
+        raise error
+    assert state(run.folder)["state"] == "failed"
+    assert state(run.folder)["error"] == ("interrupted" if error is KeyboardInterrupt else "ValueError: bad")
+
+
+def test_running__full_disk(tmp_path):
+    run = directory(tmp_path / "run")
+    with pytest.raises(RunError, match="no space left.*--resume"), run.running():
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert state(run.folder)["state"] == "failed"
+
+
+def test_refuse__not_empty(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(RunError, match="not empty.*--overwrite.*--resume"):
+        directory(tmp_path).refuse_unless_free()
+    for permission in ({"overwrite": True}, {"resume": True}):
+        with pytest.raises(RunError, match="not a run of Budwood"):
+            directory(tmp_path).refuse_unless_free(**permission)
+    assert (tmp_path / "thesis.txt").read_text() == "mine"
+
+
+def test_refuse__foreign_file_in_a_run(tmp_path):
+    with directory(tmp_path / "run").running():
+        pass
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    with pytest.raises(RunError, match=r"it holds notes\.txt"):
+        directory(tmp_path / "run").refuse_unless_free(overwrite=True)
+
+
+def test_refuse__a_file(tmp_path):
+    (tmp_path / "run").write_text("")
+    with pytest.raises(RunError, match="is a file"):
+        directory(tmp_path / "run").refuse_unless_free()
+
+
+def test_overwrite__replaces_a_run(tmp_path):
+    with directory(tmp_path / "run").running():
+        (tmp_path / "run" / "metrics.json").write_text("{}")
+    with directory(tmp_path / "run").running(overwrite=True):
+        assert not (tmp_path / "run" / "metrics.json").exists()
+
+
+def test_resume__interrupted_complete_and_other_request(tmp_path):
+    with pytest.raises(KeyboardInterrupt), directory(tmp_path / "run").running():
+        raise KeyboardInterrupt
+    with pytest.raises(RunError, match="another recipe or other data"):
+        directory(tmp_path / "run", {"data": "other"}).refuse_unless_free(resume=True)
+    with directory(tmp_path / "run").running(resume=True):
+        pass
+    with pytest.raises(RunError, match="complete run: there is nothing to resume"):
+        directory(tmp_path / "run").refuse_unless_free(resume=True)
+
+
+def test_running__in_use_by_another_process(tmp_path):
+    code = (
+        "import sys, time; from pathlib import Path; from budwood.runs.directory import RunDirectory\n"
+        "with RunDirectory(Path(sys.argv[1]), {}, '').running():\n"
+        "    print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "run")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout.readline() == b"held\n"
+        with (
+            pytest.raises(RunError, match="in use by another training"),
+            directory(tmp_path / "run").running(),
+        ):
+            pass
+        other.stdin.close()
+        other.wait(timeout=60)
+    with directory(tmp_path / "run", {}).running(overwrite=True):
+        pass
+
+
+def test_next_free(tmp_path):
+    assert next_free(tmp_path, "flowers").name == "flowers-1"
+    (tmp_path / "flowers-1").mkdir()
+    assert next_free(tmp_path, "flowers").name == "flowers-2"
+
+
+def test_overwrite__failure_brings_the_complete_run_back(tmp_path):
+    with directory(tmp_path / "run").running():
+        (tmp_path / "run" / "metrics.json").write_text("first")
+    for _ in range(2):
+        with pytest.raises(ValueError), directory(tmp_path / "run").running(overwrite=True):
+            (tmp_path / "run" / "metrics.json").write_text("second")
+            raise ValueError
+        assert state(tmp_path / "run")["state"] == "complete"
+        assert (tmp_path / "run" / "metrics.json").read_text() == "first"
+    with directory(tmp_path / "run").running(overwrite=True):
+        (tmp_path / "run" / "metrics.json").write_text("third")
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["metrics.json", "run.json"]
