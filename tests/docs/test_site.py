@@ -61,7 +61,7 @@ class Page(HTMLParser):
         self.links: list[str] = []
         self.parts: list[str] = []
         """Pictures, scripts and styles: what a browser fetches by itself."""
-        self.batches(file.read_text(encoding="utf-8"))
+        self.feed(file.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag, attrs):
         given = {name: value for name, value in attrs if value}

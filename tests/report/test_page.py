@@ -34,7 +34,7 @@ class Page(HTMLParser):
         self.open: list[str] = []
         self.words: list[str] = []
         self.scripts: list[str] = []
-        self.batches(path.read_text(encoding="utf-8"))
+        self.feed(path.read_text(encoding="utf-8"))
         self.text = re.sub(r"\s+", " ", " ".join(self.words))
         assert self.open == []
 

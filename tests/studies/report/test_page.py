@@ -27,7 +27,7 @@ class Text(html.parser.HTMLParser):
     def __init__(self, page):
         super().__init__()
         self.tags, self.texts, self.skip = [], [], False
-        self.batches(page)
+        self.feed(page)
         self.text = " ".join(" ".join(self.texts).replace("\u00a0", " ").split())
 
     def handle_starttag(self, tag, attributes):
