@@ -285,14 +285,14 @@ def test_write_report__each_photo_is_embedded_once(make_run):
     assert html.count("<use ") > 3
 
 
-def test_write_report__a_cliff_stands_beside_the_curves(make_run):
+def test_write_report__a_loss_spike_stands_beside_the_curves(make_run):
     run = make_run(fit="gradient", finetuned=True)
     info = files.read_json(run.folder / "run.json")
     rise = "validation loss rose from 0.2 to 0.9 in the first epoch of fine-tuning, because of <this>"
     files.write_json(run.folder / "run.json", info | {"notes": ["1 photo left out", rise]})
     page = Page(write_report(run.folder))
     assert page.text.count("in the first epoch of fine-tuning") == 1
-    assert "A spike at the dashed line. Validation loss rose" in page.text and "of <this>." in page.text
+    assert "A loss spike at the dashed line. Validation loss rose" in page.text and "of <this>." in page.text
     assert "1 photo left out" in page.text
     # The second phase was kept all the same.
     assert "Later epochs made up for it" in page.text
@@ -341,6 +341,13 @@ def test_write_report__400_classes_show_a_heat_map(make_run):
     assert page.of_class("matrix") == []
     assert "of 20 classes, chosen at random" in page.text
     assert all(name in page.text for name in classes)
+
+
+def test_write_report__of_many_classes_the_photos_are_folded(make_run):
+    page = Page(write_report(make_run([f"species {i:02}" for i in range(31)], per_class=10).folder))
+    assert len(page.of_class("later")) == 31
+    page = Page(write_report(make_run([f"species {i:02}" for i in range(30)], per_class=10).folder))
+    assert page.of_class("later") == []
 
 
 def test_write_report__is_the_same_twice(make_run):

@@ -11,6 +11,9 @@ BUDGET = 1500
 RIGHT = 6
 """Of the photos that are classified correctly, as many of each class."""
 
+FOLDED_ABOVE = 30
+"""Classes up to which their photos lie open in the page."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -63,6 +66,11 @@ class Cells:
     num_mistakes_shown: int
     num_left_out: int
     """Cells that have photos, and no room in the page."""
+
+    @property
+    def folded(self) -> bool:
+        """There are too many classes for all of them to lie open."""
+        return len(self.by_class) > FOLDED_ABOVE
 
     def anchors(self) -> dict[tuple[int, int], str]:
         """The place in the page of each cell (true class, predicted class) that is shown."""

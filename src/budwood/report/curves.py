@@ -47,6 +47,7 @@ def learning_curves(
             x_label="epoch",
             y_label=title.lower(),
             show=show,
+            shares=key != "loss",
             mark=mark if mark and mark[0] in epochs else None,
             start=start,
             gap=gap if key == "accuracy" else None,

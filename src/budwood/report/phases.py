@@ -47,9 +47,9 @@ def describe_phases(contents: Contents) -> dict[str, Any] | None:
         ),
         **epoch_table(contents.history, remarks, with_phase=True),
         "layers": layer_table(contents),
-        "cliffs": [note for note in notes if is_cliff(note)],
+        "spikes": [note for note in notes if is_loss_spike(note)],
         "made_up_for": _made_up_for(contents),
-        "notes": [note for note in notes if not is_cliff(note)],
+        "notes": [note for note in notes if not is_loss_spike(note)],
         "dots": _dots(contents),
     }
 
@@ -94,7 +94,7 @@ def _reading(contents: Contents) -> list[str]:
     elif contents.chosen is not None:
         varied += " The logistic regression saw the plain photos alone."
     best = contents.best_epochs(contents.kept)
-    seen = "of the training photos, as the steps of that epoch met them (drawn views, dropout, weights still moving)"
+    seen = "of the training photos, as the steps of that epoch met them (augmented views, dropout, moving weights)"
     if contents.kept == "frozen" and contents.chosen is not None:
         seen = "of the plain training photos"
     said = {row["epoch"]: gap.words for row, gap in _gaps(contents)}
@@ -133,7 +133,7 @@ def _made_up_for(contents: Contents) -> str:
     )
 
 
-def is_cliff(note: str) -> bool:
+def is_loss_spike(note: str) -> bool:
     """Whether a note of the run tells why fine-tuning began badly (`budwood.training.diagnose`)."""
     return "in the first epoch of fine-tuning" in note
 

@@ -13,6 +13,8 @@ SPLITS = ("train", "validation", "test")
 MOST_IN_SIGHT = 40
 """Classes up to which a table of them is shown whole; beyond, it scrolls."""
 LISTED = 20
+FEW_CLASSES = 10
+"""Classes below which the top-5 accuracy says little, and is left out of the page."""
 
 FIGURES = [
     ("accuracy", "Accuracy", "share of photos classified correctly", True),
@@ -48,9 +50,11 @@ def summarize(contents: Contents) -> dict[str, Any]:
         "accuracy": scores["accuracy"],
         "interval": scores["accuracy_ci95"],
         "guess": max(support) / max(sum(support), 1),
+        "guessed": "the most frequent class" if min(support) < max(support) else "one class",
         "verdict": terminal.verdict(scores, split),
         "phases": f"{verdict['words']} {_kept(contents)}" if compared else "",
         "remarks": terminal.remarks(scores, split, contents.classes),
+        "chosen_by_validation": "the phase, its epoch and the temperature" if compared else "the temperature",
         "facts": _facts(contents),
         "figures": _figures(contents),
         "figure_splits": [name for name in ("test", "validation") if contents.metrics.get(name)],
@@ -163,6 +167,8 @@ def _best(contents: Contents) -> str:
 def _figures(contents: Contents) -> list[dict[str, Any]]:
     rows = []
     for key, title, meaning, is_share in FIGURES:
+        if key == "top5_accuracy" and len(contents.classes) < FEW_CLASSES:
+            continue
         show = words.percent if is_share else "{:.3f}".format
         cells = []
         for split in ("test", "validation"):
@@ -214,8 +220,15 @@ def score_classes(contents: Contents, anchors: Mapping[str, str] | None = None) 
         "split": contents.judged,
         "rows": rows,
         "tall": len(rows) > MOST_IN_SIGHT,
+        "few": _few(rows),
         "unseen": sum(not row["total"] for row in rows),
     }
+
+
+def _few(rows: Sequence[Mapping[str, Any]]) -> int:
+    """Return the median number of photos of a class where it is too small for figures of a class, else 0."""
+    typical = sorted(row["total"] for row in rows)[len(rows) // 2]
+    return typical if typical <= terminal.FEW_OF_A_CLASS else 0
 
 
 def group_problems(contents: Contents) -> list[dict[str, Any]]:
@@ -236,6 +249,7 @@ def tell_making(contents: Contents) -> dict[str, Any]:
     total = sum(stage["seconds"] for stage in stages)
     return {
         "command": run.get("command", ""),
+        "folder": str(contents.folder),
         "recipe": contents.recipe_text,
         "stages": [
             (s["name"], words.duration(s["seconds"]), s["seconds"] / total if total else 0.0) for s in stages

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from budwood.evaluation.ood import Told
     from budwood.evaluation.selective import Answered
 
+FEW_OF_A_CLASS = 3
+"""Photos of a class up to which its own figures say next to nothing."""
 _SCORES = {
     "accuracy": "accuracy",
     "top5_accuracy": "top-5 accuracy",
@@ -77,10 +79,17 @@ def remarks(scores: dict, split: str, classes: Sequence[str]) -> list[str]:
             f"{'is' if scores['n'] == 1 else 'are'} few; more photos make it narrower."
         )
     support = [sum(row) for row in scores["confusion"]]
+    typical = sorted(support)[len(support) // 2]
+    if typical <= FEW_OF_A_CLASS:
+        lines.append(
+            f"There are about {count(typical, f'{split} photo')} a class: read the figure of the whole. Of one class "
+            "so few photos say next to nothing."
+        )
     most = max(range(len(classes)), key=support.__getitem__)
     guess = support[most] / max(sum(support), 1)
+    which = f"{name(classes[most])}, the most frequent class," if min(support) < max(support) else "one class"
     lines.append(
-        f"Always answering {name(classes[most])}, the most frequent class, would be right for {percent(guess)}."
+        f"Always answering {which} would be right for {percent(guess)}."
         + (
             " The interval reaches down to that: it is not shown that the model does better."
             if low <= guess

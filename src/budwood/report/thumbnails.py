@@ -1,7 +1,6 @@
 """The photos that a report shows: each decoded once, on all cores, and embedded once."""
 
 import html
-import os
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from types import MappingProxyType
 from markupsafe import Markup
 
 from budwood.core import text as words
+from budwood.core.system import num_cores
 from budwood.data.images import ImageLike
 from budwood.report.pictures import thumbnail
 
@@ -67,7 +67,7 @@ class Album:
         if not self:
             return
         wanted = [name for name in self._sides if name not in self._developed]
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        with ThreadPoolExecutor(num_cores()) as pool:
             self._developed.update(zip(wanted, pool.map(self._make, wanted), strict=True))
 
     def _make(self, name: str) -> str | None:

@@ -40,6 +40,7 @@ def line_chart(
     show_x: Callable[[float], str] | None = None,
     diagonal: bool = False,
     whole: bool = False,
+    shares: bool = False,
     mark: tuple[float, str] | None = None,
     start: tuple[float, str] | None = None,
     gap: str | None = None,
@@ -56,6 +57,7 @@ def line_chart(
         show_x: how a value of x is written; without, whole numbers alone are.
         diagonal: whether to draw the line on which y is x.
         whole: whether both axes go from 0 to 1.
+        shares: whether y is a share, so that its axis never passes 0 and 1.
         mark: an x value to mark with a vertical line, and its name.
         start: an x value at which something begins, told by a dashed line and its name above the chart.
         gap: names how far the two lines are apart at `mark`, where a bracket joins them.
@@ -72,6 +74,8 @@ def line_chart(
     warp = math.log10 if log_x else float
     x_low, x_high = _padded([warp(x) for x, _, _ in points], 0.0)
     y_low, y_high = _padded([y + sign * s for _, y, s in points for sign in (-1, 1)], 0.06)
+    if shares:
+        y_low, y_high = max(y_low, 0.0), min(y_high, 1.0)
     if whole:
         x_low, x_high, y_low, y_high = 0.0, 1.0, 0.0, 1.0
 
