@@ -485,7 +485,7 @@ def test_study__table_and_words_or_json(call, session_colours, tmp_path):
     assert status == 0 and not err
     assert "frozen-linear, frozen.folds=3" in out and "Test photos were looked at 4 times" in out
     status, out, err = call("study", *common, "--seeds", "2", "--resume", "--json")
-    assert status == 0 and json.loads(out)["looks_at_test"] == 4
+    assert status == 0 and json.loads(out)["test_evaluations"] == 4
 
 
 @pytest.mark.parametrize(

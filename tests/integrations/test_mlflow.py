@@ -94,7 +94,7 @@ def test_log_to_mlflow__every_complete_trial_of_a_study(session_colours, store, 
     )
     assert log_to_mlflow(folder, store) == 2
     _, found = runs_in(store, "grid")
-    assert {run.data.tags["budwood.unit"] for run in found} == {"split 0", "split 1"}
+    assert {run.data.tags["budwood.replicate"] for run in found} == {"split 0", "split 1"}
     assert all(run.data.tags["budwood.configuration"] == "frozen-linear" for run in found)
 
 

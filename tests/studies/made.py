@@ -12,8 +12,8 @@ TRAIN, TEST = 160, 100
 class Made:
     """A study whose trials were right on photos as told."""
 
-    def __init__(self, folder, varied="split"):
-        self.folder, self.varied = folder, varied
+    def __init__(self, folder, replicate_kind="split"):
+        self.folder, self.replicate_kind = folder, replicate_kind
         self.trials, self.configurations = [], []
         self.info = {}
         (folder / "trials").mkdir(parents=True)
@@ -21,7 +21,7 @@ class Made:
     def add(
         self,
         configuration,
-        unit,
+        replicate,
         right,
         *,
         photos=None,
@@ -32,7 +32,7 @@ class Made:
         recipe=None,
         seconds=1.5,
     ):
-        name = folder_name(f"{configuration} {unit}")
+        name = folder_name(f"{configuration} {replicate}")
         name += f"-{len(self.trials)}" if name in self.trials else ""
         place = Place(self.folder, name)
         self.trials.append(name)
@@ -41,20 +41,30 @@ class Made:
         state = "failed" if error else "complete"
         write_json(
             place.spec,
-            {"configuration": configuration, "unit": unit, "state": state, "error": error, "seconds": seconds}
+            {
+                "configuration": configuration,
+                "replicate": replicate,
+                "state": state,
+                "error": error,
+                "seconds": seconds,
+            }
             | ({"recipe": recipe} if recipe else {}),
         )
         if error is None:
-            self._write_run(place, unit, np.asarray(right, bool), photos, train, loss)
+            self._write_run(place, replicate, np.asarray(right, bool), photos, train, loss)
         self.save()
 
     def save(self):
-        given = {"varied": self.varied, "trials": self.trials, "configurations": self.configurations}
+        given = {
+            "replicate_kind": self.replicate_kind,
+            "trials": self.trials,
+            "configurations": self.configurations,
+        }
         write_json(self.folder / "study.json", given | self.info)
 
-    def _write_run(self, place, unit, right, photos, train, loss):
+    def _write_run(self, place, replicate, right, photos, train, loss):
         place.run.mkdir()
-        names = photos or [f"{unit}/{number}" for number in range(len(right))]
+        names = photos or [f"{replicate}/{number}" for number in range(len(right))]
         splits = ["validation"] + (["test"] if self.has_test else [])
         rows = [
             [f"{name}-{split}", split, int(ok)]
@@ -76,14 +86,14 @@ def rights(share, rng, n=TEST):
     return rng.random(n) < share
 
 
-def fill(made, shares, *, units=6, n=TEST, photos=None, seed=0):
+def fill(made, shares, *, replicates=6, n=TEST, photos=None, seed=0):
     """Trials of some configurations; where a photo is easy it is so for all of them."""
     rng = np.random.default_rng(seed)
-    easy = rng.random((units, n))
-    for number in range(units):
+    easy = rng.random((replicates, n))
+    for number in range(replicates):
         for name, share in shares.items():
             hard = easy[0 if photos else number] * 0.8 + rng.random(n) * 0.2
-            made.add(name, f"{made.varied} {number}", hard < share, photos=photos, loss=1 - share)
+            made.add(name, f"{made.replicate_kind} {number}", hard < share, photos=photos, loss=1 - share)
 
 
 def fill_search(made, number=12):
@@ -93,9 +103,11 @@ def fill_search(made, number=12):
     for at in range(number):
         rate, backbone = float(f"{10 ** -(1 + at % 5 + at / 20):.3g}"), "ab"[at % 2]
         name, pruned = f"quick, {backbone}, finetune.learning_rate={rate}", at % 4 == 3
-        losses = [0.2 + 0.1 * abs(np.log10(rate) + 3) + 0.01 * unit for unit in range(1 if pruned else 3)]
-        for unit, loss in enumerate(losses):
-            made.add(name, f"split {unit}", rights(1 - loss / 2, rng), loss=loss)
+        losses = [
+            0.2 + 0.1 * abs(np.log10(rate) + 3) + 0.01 * replicate for replicate in range(1 if pruned else 3)
+        ]
+        for replicate, loss in enumerate(losses):
+            made.add(name, f"split {replicate}", rights(1 - loss / 2, rng), loss=loss)
         point = {"recipe": "quick", "backbone": backbone, "finetune.learning_rate": rate}
         why = "validation loss 0.5 after 1 of 3 trainings; three quarters had less" if pruned else None
         state = "pruned" if pruned else "complete"
@@ -103,7 +115,7 @@ def fill_search(made, number=12):
             {"number": at, "name": name, "point": point, "state": state, "losses": losses, "why": why}
         )
     importance = {"finetune.learning_rate": 0.9, "backbone": 0.1}
-    asked = {"importance": importance, "units": 3, "fresh_seed": 3, "configurations": tried}
+    asked = {"importance": importance, "replicates": 3, "fresh_seed": 3, "configurations": tried}
     write_json(made.folder / "search.json", asked)
     (made.folder / "best.toml").write_text("# the best\nsplit_seed = 3\n")
     made.info |= {"search": number, "source": "photos", "test_is_given": False}

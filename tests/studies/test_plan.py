@@ -77,9 +77,9 @@ def test_configurations__bad_requests(options, words):
 
 def test_plan__all_configurations_of_a_split_before_the_next():
     given = configurations(["frozen-linear", "frozen-gradient"], sizes=[10, "all"])
-    trials, varied = plan(given, PHOTOS, seeds=[4, 7])
-    assert varied == "split"
-    assert [trial.unit for trial in trials] == ["split 4"] * 4 + ["split 7"] * 4
+    trials, replicate_kind = plan(given, PHOTOS, seeds=[4, 7])
+    assert replicate_kind == "split"
+    assert [trial.replicate for trial in trials] == ["split 4"] * 4 + ["split 7"] * 4
     assert len({trial.name for trial in trials}) == 8
     assert trials[0].name == "frozen-linear-10-photos-split-4"
     assert trials[0].configuration == "frozen-linear, 10 photos"
@@ -87,15 +87,15 @@ def test_plan__all_configurations_of_a_split_before_the_next():
 
 
 def test_plan__folds():
-    trials, varied = plan(configurations(["frozen-linear"]), PHOTOS, seeds=[0], folds=3)
-    assert varied == "fold"
-    assert [(trial.unit, trial.recipe.data.fold, trial.recipe.data.folds) for trial in trials] == [
+    trials, replicate_kind = plan(configurations(["frozen-linear"]), PHOTOS, seeds=[0], folds=3)
+    assert replicate_kind == "fold"
+    assert [(trial.replicate, trial.recipe.data.fold, trial.recipe.data.folds) for trial in trials] == [
         ("fold 1 of 3", 0, 3),
         ("fold 2 of 3", 1, 3),
         ("fold 3 of 3", 2, 3),
     ]
     twice, _ = plan(configurations(["frozen-linear"]), PHOTOS, seeds=[0, 1], folds=3)
-    assert len({trial.name for trial in twice}) == len({trial.unit for trial in twice}) == 6
+    assert len({trial.name for trial in twice}) == len({trial.replicate for trial in twice}) == 6
 
 
 def test_plan__given_splits_leave_the_seed_of_the_training():
@@ -104,9 +104,9 @@ def test_plan__given_splits_leave_the_seed_of_the_training():
         for split in ("train", "validation", "test")
         for photo in PHOTOS
     ]
-    trials, varied = plan(configurations(["frozen-linear"]), photos, seeds=[0, 1])
-    assert varied == "seed"
-    assert [(trial.unit, trial.recipe.seed, trial.recipe.split_seed) for trial in trials] == [
+    trials, replicate_kind = plan(configurations(["frozen-linear"]), photos, seeds=[0, 1])
+    assert replicate_kind == "seed"
+    assert [(trial.replicate, trial.recipe.seed, trial.recipe.split_seed) for trial in trials] == [
         ("seed 0", 0, 0),
         ("seed 1", 1, 0),
     ]

@@ -65,9 +65,9 @@ def test_read_results__several_pairs_are_adjusted(made):
 
 
 def test_read_results__the_same_test_photos_every_time_are_compared_photo_by_photo(tmp_path):
-    made = Made(tmp_path / "study", varied="seed")
+    made = Made(tmp_path / "study", replicate_kind="seed")
     photos = [f"p{number}" for number in range(400)]
-    fill(made, {"a": 0.9, "b": 0.75}, units=3, n=400, photos=photos)
+    fill(made, {"a": 0.9, "b": 0.75}, replicates=3, n=400, photos=photos)
     found = read_results(made.folder)
     (pair,) = found.pairs
     assert "bootstrap over photos" in pair.method
@@ -79,7 +79,7 @@ def test_read_results__the_same_test_photos_every_time_are_compared_photo_by_pho
 
 
 def test_read_results__one_trial_each_is_mcnemars(made):
-    fill(made, {"a": 0.9, "b": 0.6}, units=1)
+    fill(made, {"a": 0.9, "b": 0.6}, replicates=1)
     (pair,) = read_results(made.folder).pairs
     assert "McNemar" in pair.method
     assert pair.words.startswith("a is better than b")
@@ -101,7 +101,7 @@ def test_read_results__equal_differences_are_no_certainty(made):
 
 
 def test_read_results__no_photo_differs_on_the_same_photos(tmp_path):
-    made = Made(tmp_path / "study", varied="seed")
+    made = Made(tmp_path / "study", replicate_kind="seed")
     for number in range(3):
         for name in ("a", "b"):
             made.add(name, f"seed {number}", [True] * 8, photos=list("stuvwxyz"))
@@ -111,7 +111,7 @@ def test_read_results__no_photo_differs_on_the_same_photos(tmp_path):
 
 
 def test_read_results__measured_on_other_photos_is_not_compared(made):
-    fill(made, {"a": 0.9, "b": 0.8}, units=2)
+    fill(made, {"a": 0.9, "b": 0.8}, replicates=2)
     for number in range(2):
         made.add("c", f"split {number}", [True] * 50, photos=[f"other {number}/{n}" for n in range(50)])
     found = read_results(made.folder)
@@ -128,7 +128,7 @@ def test_read_results__intervals_of_means_know_of_the_overlap(made):
 
 
 def test_read_results__failed_trials_are_listed_and_the_rest_counts(made):
-    fill(made, {"a": 0.9, "b": 0.8}, units=3)
+    fill(made, {"a": 0.9, "b": 0.8}, replicates=3)
     made.add("b", "split 3", [], error="no space left")
     made.add("a", "split 3", rights(0.9, np.random.default_rng(1)))
     made.add("never", "split 0", [], error="always fails")
@@ -142,9 +142,9 @@ def test_read_results__failed_trials_are_listed_and_the_rest_counts(made):
 
 
 def test_read_results__counts_the_looks_at_test_photos(made):
-    fill(made, {"a": 0.9, "b": 0.8}, units=3)
+    fill(made, {"a": 0.9, "b": 0.8}, replicates=3)
     found = read_results(made.folder)
-    assert found.looks == 6
+    assert found.test_evaluations == 6
     assert "looked at 6 times" in found.as_text()
     made.trials = made.trials[:1]
     made.add("a", "split 9", [], error="x")
@@ -155,7 +155,7 @@ def test_read_results__validation_alone(made):
     made.has_test = False
     fill(made, {"a": 0.9, "b": 0.6})
     found = read_results(made.folder)
-    assert (found.split, found.looks) == ("validation", 0)
+    assert (found.split, found.test_evaluations) == ("validation", 0)
     assert "No test photo was looked at" in found.as_text()
     assert found.pairs[0].words.startswith("a is better than b")
 

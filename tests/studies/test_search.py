@@ -84,9 +84,9 @@ def test_study__search(session_colours, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "STARTUP", 2)
     found = small_search(session_colours, tmp_path / "s", number=9)
     pruned = f"frozen-linear, frozen.strengths=[{BAD}]"
-    assert "after 1 of 2 trainings" in found.stopped[pruned]
+    assert "after 1 of 2 trainings" in found.pruned[pruned]
     assert {one.name: one.complete for one in found.summaries}[pruned] == 1
-    assert found.best is not None and found.best not in found.stopped and not found.failures
+    assert found.best is not None and found.best not in found.pruned and not found.failures
     assert not found.pairs and not found.curves
     assert read_json(tmp_path / "s" / "results.json") == found.to_json()
     page = (tmp_path / "s" / "report.html").read_text(encoding="utf-8")
@@ -94,7 +94,7 @@ def test_study__search(session_colours, tmp_path, monkeypatch):
     recipe = Recipe.load(tmp_path / "s" / "best.toml")
     assert recipe.evaluate.test and recipe.split_seed == 2 and recipe.data.size == 64
     words = found.as_text()
-    number = len(found.stopped)
+    number = len(found.pruned)
     assert f"4 configurations: {4 - number} complete, {number} pruned, 0 failed." in words
     assert f"budwood train {session_colours} --recipe {tmp_path / 's' / 'best.toml'}" in words
     assert "kept out of it" in words and f"Pruned: {pruned}" in words
@@ -109,7 +109,7 @@ def test_study__search_opens_no_test_photo(colours, tmp_path):
             photo = colours / "train" / label / f"{label} {number:02}.jpg"
             photo.rename(colours / "test" / label / photo.name)
     found = small_search(colours, tmp_path / "s", number=2, seeds=[0])
-    assert (found.split, found.looks) == ("validation", 0)
+    assert (found.split, found.test_evaluations) == ("validation", 0)
     assert "Your test photos stayed closed" in found.as_text()
     for name in read_json(tmp_path / "s" / "study.json")["trials"]:
         run = tmp_path / "s" / "trials" / name
@@ -121,7 +121,7 @@ def test_study__search_opens_no_test_photo(colours, tmp_path):
 
 def test_study__search_on_folds(session_colours, tmp_path):
     found = small_search(session_colours, tmp_path / "s", number=1, seeds=[0], folds=3)
-    assert (found.varied, found.looks, found.summaries[0].complete) == ("fold", 0, 3)
+    assert (found.replicate_kind, found.test_evaluations, found.summaries[0].complete) == ("fold", 0, 3)
     held_out = [
         row["name"]
         for name in read_json(tmp_path / "s" / "study.json")["trials"]

@@ -28,7 +28,7 @@ def contents(folder):
 def test_study__linear_trials_are_what_train_gives(session_colours, tmp_path):
     results = small_study(session_colours, tmp_path / "s", grid=[STRENGTHS])
     assert [one.complete for one in results.summaries] == [2, 2]
-    assert results.looks == 4 and not results.failures
+    assert results.test_evaluations == 4 and not results.failures
     assert read_json(tmp_path / "s" / "study.json")["state"] == "complete"
     assert read_json(tmp_path / "s" / "results.json") == results.to_json()
     page = (tmp_path / "s" / "report.html").read_text(encoding="utf-8")
@@ -167,7 +167,7 @@ def test_study__full_trials_in_their_own_processes(session_colours, tmp_path):
 
 def test_study__no_test_and_folds(session_colours, tmp_path):
     found = small_study(session_colours, tmp_path / "s", seeds=[0], folds=3, test=False)
-    assert (found.varied, found.split, found.looks) == ("fold", "validation", 0)
+    assert (found.replicate_kind, found.split, found.test_evaluations) == ("fold", "validation", 0)
     held_out = [
         row["name"]
         for name in read_json(tmp_path / "s" / "study.json")["trials"]

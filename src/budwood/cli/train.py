@@ -130,7 +130,7 @@ def study(
         int | None,
         typer.Option(
             metavar="N",
-            help="Let Optuna choose up to N configurations, and give up early those that lag behind, by validation "
+            help="Let Optuna choose up to N configurations, and prune those that lag behind, by validation "
             "loss; no test photo is opened.",
         ),
     ] = None,

@@ -127,7 +127,7 @@ def log_to_mlflow(folder: str | os.PathLike, uri: str | os.PathLike, experiment:
         spec = folder / "trials" / f"{name}.json"
         trial = read_json(spec) if spec.is_file() else {}
         if trial.get("state") == "complete":
-            tags = {"budwood.configuration": trial["configuration"], "budwood.unit": trial["unit"]}
+            tags = {"budwood.configuration": trial["configuration"], "budwood.replicate": trial["replicate"]}
             log_run(folder / "trials" / name, uri, experiment or folder.resolve().name, tags=tags)
             done += 1
     return done

@@ -54,7 +54,7 @@ def fit_curve(
     """The error as a power of the number of photos (Hestness et al. 2017), laid through three numbers or more.
 
     The error is b * n^-c, least squares on logarithms, each number of photos counting alike. The interval is the
-    percentile one of 1,000 resamples of the trials of each number: it knows of their spread, and nothing of whether
+    percentile one of 1,000 resamples of the trials of each number: it knows of how they differ, and nothing of whether
     the power law goes on.
 
     Args:
@@ -64,7 +64,7 @@ def fit_curve(
         seed: decides the resamples.
 
     >>> fit_curve("head", {100: [0.8, 0.8], 200: [0.85, 0.85], 400: [0.8875, 0.8875]}).words
-    'head: 88.8 % with 400 training photos; about 91.6 % with 800, if it goes on so (by spread alone 91.6 to 91.6).'
+    'head: 88.8 % with 400 training photos; about 91.6 % with 800, if it goes on so (by the trials alone 91.6 to 91.6).'
     """
     points = []
     for number in sorted(accuracies):
@@ -86,7 +86,7 @@ def fit_curve(
     low, high = (float(end) for end in np.quantile(drawn, [0.025, 0.975]))
     words = (
         f"{reached}; about {percent(expected)} with {2 * last.photos:,}, if it goes on so "
-        f"(by spread alone {100 * low:.1f} to {100 * high:.1f})."
+        f"(by the trials alone {100 * low:.1f} to {100 * high:.1f})."
     )
     return Curve(name, points, 2 * last.photos, expected, low, high, words.replace("\u00a0", " "))
 

@@ -15,7 +15,7 @@ from budwood.data.split import SPLITS
 DIVIDES = {"split_seed", "data.split", "data.folds", "data.fold", "data.max_bad", "evaluate.test"}
 """Recipe keys that decide on which photos a trial is measured."""
 
-Varied = Literal["split", "fold", "seed"]
+ReplicateKind = Literal["split", "fold", "seed"]
 """What is different between the trials of one configuration: who is in which split, which fold is held out, or, where
 the data bring all three splits, the seed of the training."""
 
@@ -35,10 +35,10 @@ class Trial:
     """One training of a study."""
 
     name: str
-    """Of its folder; of the same configuration and unit it is the same in every study."""
+    """Of its folder; of the same configuration and replicate it is the same in every study."""
     configuration: str
-    unit: str
-    """"split 3", "fold 2 of 5" or "seed 0": trials of one unit learn from and are measured on the same photos."""
+    replicate: str
+    """"split 3", "fold 2 of 5" or "seed 0": trials of one replicate learn from and are measured on the same photos."""
     recipe: Recipe
     """Complete: `budwood train` with it does what the trial does."""
 
@@ -140,8 +140,8 @@ def plan(
     *,
     seeds: Sequence[int] = range(5),
     folds: int = 0,
-) -> tuple[list[Trial], Varied]:
-    """The trials, all configurations of one unit before the next unit, and what varies between units.
+) -> tuple[list[Trial], ReplicateKind]:
+    """The trials, all configurations of one replicate before the next replicate, and what varies between replicates.
 
     Args:
         given: what is compared.
@@ -153,7 +153,7 @@ def plan(
         RecipeError: folds where the data bring all splits.
     """
     brought = {photo.split for photo in photos}
-    varied: Varied = "fold" if folds else "seed" if brought >= set(SPLITS) else "split"
+    replicate_kind: ReplicateKind = "fold" if folds else "seed" if brought >= set(SPLITS) else "split"
     if folds and brought >= set(SPLITS):
         raise RecipeError(
             "the data bring train, validation and test, so there is nothing to divide into folds. Leave out --folds"
@@ -162,17 +162,17 @@ def plan(
     held_out: list[int | None] = [*range(folds)] if folds else [None]
     for seed, fold in product(seeds, held_out):
         for one in given:
-            settings = [f"{'seed' if varied == 'seed' else 'split_seed'}={seed}"]
-            unit = f"{varied} {seed}"
+            settings = [f"{'seed' if replicate_kind == 'seed' else 'split_seed'}={seed}"]
+            replicate = f"{replicate_kind} {seed}"
             if fold is not None:
                 settings += [f"data.folds={folds}", f"data.fold={fold}"]
-                unit = f"fold {fold + 1} of {folds}" + (f", split {seed}" if len(seeds) > 1 else "")
+                replicate = f"fold {fold + 1} of {folds}" + (f", split {seed}" if len(seeds) > 1 else "")
             amount = f", {one.photos} photos" if one.photos else ""
             name = f"{one.name}{amount}"
             trials.append(
-                Trial(folder_name(f"{name} {unit}"), name, unit, one.recipe.with_settings(settings))
+                Trial(folder_name(f"{name} {replicate}"), name, replicate, one.recipe.with_settings(settings))
             )
-    return _distinct(trials), varied
+    return _distinct(trials), replicate_kind
 
 
 def parse_seeds(text: str) -> list[int]:

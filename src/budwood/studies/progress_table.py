@@ -20,7 +20,7 @@ LARGEST = 30
 @dataclass
 class _Row:
     marks: dict[str, str] = field(default_factory=dict)
-    """State of each trial, by unit."""
+    """State of each trial, by replicate."""
     accuracies: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
 
@@ -55,7 +55,7 @@ class Board:
     def add(self, trials: Sequence[Trial]) -> None:
         """More that are to be done."""
         for trial in trials:
-            self.rows.setdefault(trial.configuration, _Row()).marks[trial.unit] = "waiting"
+            self.rows.setdefault(trial.configuration, _Row()).marks[trial.replicate] = "waiting"
 
     def start(self, trial: Trial) -> None:
         self._mark(trial, "running")
@@ -81,7 +81,7 @@ class Board:
     def stop(self, configuration: str, why: str | None) -> None:
         """What is left of a configuration is not done; `why` is None where that has been said."""
         marks = self.rows[configuration].marks
-        left = [unit for unit, state in marks.items() if state == "waiting"]
+        left = [replicate for replicate, state in marks.items() if state == "waiting"]
         self._done += len(left)
         marks |= dict.fromkeys(left, "stopped")
         if why is not None:
@@ -112,7 +112,7 @@ class Board:
         return rows[:LARGEST]
 
     def _mark(self, trial: Trial, state: str) -> None:
-        self.rows[trial.configuration].marks[trial.unit] = state
+        self.rows[trial.configuration].marks[trial.replicate] = state
         if self._shown is not None:
             self._shown.update(self.table())
 
@@ -122,5 +122,5 @@ class Board:
 
     def _say(self, trial: Trial, words: str) -> None:
         self.progress.say(
-            f"{self._done} of {self._total}: {shown(trial.configuration)}, {trial.unit}: {words}"
+            f"{self._done} of {self._total}: {shown(trial.configuration)}, {trial.replicate}: {words}"
         )

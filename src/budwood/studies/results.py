@@ -1,4 +1,4 @@
-"""What a study came to: each configuration with its spread and interval, every pair with its test."""
+"""What a study came to: each configuration with its standard deviation and interval, every pair with its test."""
 
 import os
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ METHODS = {
 class Measured:
     """A trial that is complete."""
 
-    unit: str
+    replicate: str
     validation: dict[str, Any]
     test: dict[str, Any] | None
     seconds: float
@@ -54,7 +54,7 @@ class Listed:
 
     name: str
     configuration: str
-    unit: str
+    replicate: str
     state: str
     """"planned" where it was not begun, or did not come to its end, "complete" or "failed"."""
     why: str | None
@@ -72,7 +72,7 @@ class Estimate:
     """An accuracy over the trials of a configuration, in [0, 1]."""
 
     mean: float
-    spread: float | None
+    standard_deviation: float | None
     """Standard deviation between trials."""
     low: float
     high: float
@@ -118,7 +118,7 @@ class Results:
     """A study read from its directory."""
 
     folder: Path
-    varied: str
+    replicate_kind: str
     split: str
     """On which photos the pairs were compared: "test", or "validation" where no test split was opened."""
     summaries: list[Summary]
@@ -127,10 +127,10 @@ class Results:
     curves: list[Curve]
     failures: dict[str, str]
     """Of each trial that failed, why."""
-    looks: int
+    test_evaluations: int
     """How often a test split was looked at: once by every trial."""
-    stopped: dict[str, str]
-    """Of each configuration that a search gave up early, why."""
+    pruned: dict[str, str]
+    """Of each configuration that a search pruned, why."""
     search: dict[str, Any] | None = None
     """Of a search: what was asked for and what mattered; None for a study of every combination."""
     trials: list[Listed] = field(default_factory=list)
@@ -145,15 +145,15 @@ class Results:
     def to_json(self) -> dict[str, Any]:
         """The content of results.json."""
         return {
-            "varied": self.varied,
+            "replicate_kind": self.replicate_kind,
             "split": self.split,
             "best": self.best,
             "configurations": [asdict(one) for one in self.summaries],
             "pairs": [asdict(one) for one in self.pairs],
             "curves": [one.to_json() for one in self.curves],
             "failures": self.failures,
-            "looks_at_test": self.looks,
-            "stopped": self.stopped,
+            "test_evaluations": self.test_evaluations,
+            "pruned": self.pruned,
             "search": self.search,
         }
 
@@ -194,7 +194,7 @@ def read_results(folder: Path) -> Results:
     """
     try:
         info = read_json(folder / "study.json")
-        names, varied = info["trials"], info["varied"]
+        names, replicate_kind = info["trials"], info["replicate_kind"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(
             f"{folder} is no study: {error}. Give the directory that `budwood study -o` wrote"
@@ -202,7 +202,7 @@ def read_results(folder: Path) -> Results:
     trials: dict[str, list[Measured]] = {one["name"]: [] for one in info["configurations"]}
     planned = dict.fromkeys(trials, 0)
     failures: dict[str, str] = {}
-    stopped: dict[str, str] = {}
+    pruned: dict[str, str] = {}
     listed: list[Listed] = []
     search = _search(folder, info)
     for name in names:
@@ -215,12 +215,12 @@ def read_results(folder: Path) -> Results:
         if one is not None:
             trials.setdefault(configuration, []).append(one)
         elif found.get("state") == "failed" and search is None:
-            failures[f"{configuration}, {found.get('unit')}"] = str(found.get("error"))
+            failures[f"{configuration}, {found.get('replicate')}"] = str(found.get("error"))
     if search is not None:
         for one in search["configurations"]:
-            # Of one that was given up the trials that were left out count too.
-            planned[one["name"]] = search["units"]
-        failures, stopped = (
+            # Of one that was pruned the trials that were left out count too.
+            planned[one["name"]] = search["replicates"]
+        failures, pruned = (
             {one["name"]: str(one["why"]) for one in search["configurations"] if one["state"] == state}
             for state in ("failed", "pruned")
         )
@@ -231,15 +231,15 @@ def read_results(folder: Path) -> Results:
     order = [one.name for one in summaries if one.complete]
     return Results(
         folder=folder,
-        varied=varied,
+        replicate_kind=replicate_kind,
         split=split,
         summaries=summaries,
         # The best of many, held against the others, would be flattered by every pair.
-        pairs=_pairs(order, trials, varied, split) if search is None else [],
+        pairs=_pairs(order, trials, replicate_kind, split) if search is None else [],
         curves=_curves(info["configurations"], trials, split),
         failures=failures,
-        looks=sum(1 for one in done if one.test),
-        stopped=stopped,
+        test_evaluations=sum(1 for one in done if one.test),
+        pruned=pruned,
         search=search,
         trials=listed,
     )
@@ -259,7 +259,7 @@ def _measured(place: Place, found: dict[str, Any]) -> Measured:
         correct[row["split"]][row["name"]] = row["correct"] == "1"
     train = sum(row["split"] == "train" for row in read_csv(place.run / "split.csv"))
     return Measured(
-        found["unit"], metrics["validation"], metrics["test"], float(found["seconds"]), train, correct
+        found["replicate"], metrics["validation"], metrics["test"], float(found["seconds"]), train, correct
     )
 
 
@@ -267,7 +267,7 @@ def _listed(name: str, found: dict[str, Any], one: Measured | None) -> Listed:
     return Listed(
         name,
         str(found.get("configuration", "?")),
-        str(found.get("unit", "?")),
+        str(found.get("replicate", "?")),
         str(found.get("state", "planned")),
         None if found.get("error") is None else str(found["error"]),
         None if found.get("seconds") is None else float(found["seconds"]),
@@ -302,15 +302,15 @@ def _estimate(trials: Sequence[Measured], split: str) -> Estimate:
     values = [_accuracy(one, split) for one in trials]
     n = int((trials[0].validation if split == "validation" else trials[0].test or {})["n"])
     mean = float(np.mean(values))
-    spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    if not spread or len({frozenset(one.correct[split]) for one in trials}) == 1:
+    standard_deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    if not standard_deviation or len({frozenset(one.correct[split]) for one in trials}) == 1:
         # The same photos every time, or the same figure on others: what is not known of them does not grow less with
         # the trainings.
         low, high = wilson_interval(round(mean * n), n)
     else:
         train = float(np.mean([one.train_photos for one in trials]))
         _, low, high, _ = corrected_resampled_t(values, round(train), n)
-    return Estimate(mean, spread, max(0.0, low), min(1.0, high), n)
+    return Estimate(mean, standard_deviation, max(0.0, low), min(1.0, high), n)
 
 
 @dataclass(frozen=True)
@@ -327,14 +327,16 @@ class _Found:
     needed: int | None
 
 
-def _pairs(order: Sequence[str], trials: dict[str, list[Measured]], varied: str, split: str) -> list[Pair]:
+def _pairs(
+    order: Sequence[str], trials: dict[str, list[Measured]], replicate_kind: str, split: str
+) -> list[Pair]:
     found: dict[tuple[str, str], _Found] = {}
     for a, b in combinations(order, 2):
-        ones, others = ({one.unit: one for one in trials[name]} for name in (a, b))
-        both = [(one, others[unit]) for unit, one in ones.items() if unit in others]
+        ones, others = ({one.replicate: one for one in trials[name]} for name in (a, b))
+        both = [(one, others[replicate]) for replicate, one in ones.items() if replicate in others]
         # Of two that were divided in other ways nothing can be said.
         if both and all(one.correct[split].keys() == other.correct[split].keys() for one, other in both):
-            found[a, b] = _compare(both, varied, split)
+            found[a, b] = _compare(both, replicate_kind, split)
     adjusted = holm([one.p for one in found.values()]) if found else []
     pairs = []
     for ((a, b), one), p in zip(found.items(), adjusted, strict=True):
@@ -354,7 +356,7 @@ def _pairs(order: Sequence[str], trials: dict[str, list[Measured]], varied: str,
     return pairs
 
 
-def _compare(both: Sequence[tuple[Measured, Measured]], varied: str, split: str) -> _Found:
+def _compare(both: Sequence[tuple[Measured, Measured]], replicate_kind: str, split: str) -> _Found:
     photos = [sorted(one.correct[split]) for one, _ in both]
     rights = [
         (
@@ -368,13 +370,13 @@ def _compare(both: Sequence[tuple[Measured, Measured]], varied: str, split: str)
     needed = photos_needed(only_a, only_b)
     differences = [float(a.mean() - b.mean()) for a, b in rights]
     shared = all(names == photos[0] for names in photos)
-    where, number = count(len(both), varied), len(both)
+    where, number = count(len(both), replicate_kind), len(both)
     # Equal differences say nothing of how they vary, and photos of which none differs nothing of others: then the
     # photos of one trial do.
     if number == 1 or not (any((a != b).any() for a, b in rights) if shared else np.ptp(differences)):
         pair = paired_difference(*rights[0])
         if number > 1:
-            where = f"{both[0][0].unit} alone, for the difference is the same in all {number}"
+            where = f"{both[0][0].replicate} alone, for the difference is the same in all {number}"
         return _Found(pair.difference, pair.low, pair.high, pair.p, "one", where, 1, needed)
     if shared:
         share_a, share_b = (np.mean([right[side] for right in rights], axis=0) for side in (0, 1))
@@ -385,7 +387,7 @@ def _compare(both: Sequence[tuple[Measured, Measured]], varied: str, split: str)
     num_test = round(float(np.mean([len(names) for names in photos])))
     mean, low, high, p = corrected_resampled_t(differences, num_train, num_test)
     # Student's t knows nothing of what a difference of shares can be.
-    return _Found(mean, max(-1.0, low), min(1.0, high), p, varied, where, number, needed)
+    return _Found(mean, max(-1.0, low), min(1.0, high), p, replicate_kind, where, number, needed)
 
 
 def _curves(

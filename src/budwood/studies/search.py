@@ -47,7 +47,7 @@ class Search:
     """The configurations of a search, in the order in which they were asked for.
 
     A configuration is a dict with `number`, `name`, `point`, `state` ("running", "complete", "pruned" or "failed"),
-    `losses` (validation log loss of each training, in the order of the units), `seconds` of all of them and `why`.
+    `losses` (validation log loss of each training, in the order of the replicates), `seconds` of all of them and `why`.
 
     Args:
         folder: of the study.
@@ -57,7 +57,7 @@ class Search:
 
     def __init__(self, folder: Path, space: Space, *, seeds: Sequence[int] = range(5), folds: int = 0):
         self.folder, self.space = folder, space
-        self.units = len(seeds) * (folds or 1)
+        self.replicates = len(seeds) * (folds or 1)
         self.fresh_seed = max(seeds) + 1
         self.asked = {**space.to_json(), "seeds": list(seeds), "folds": folds}
         self.configurations: list[dict[str, Any]] = []
@@ -97,13 +97,13 @@ class Search:
         """A training of a configuration is complete: takes its validation loss, and says how the whole stands."""
         one["losses"].append(loss)
         one["seconds"] = round(one["seconds"] + seconds, 3)
-        if len(one["losses"]) == self.units:
+        if len(one["losses"]) == self.replicates:
             one["state"] = "complete"
         elif self._should_prune(one):
             done, others = len(one["losses"]), self._running_means(len(one["losses"]))
             one.update(
                 state="pruned",
-                why=f"validation loss {np.mean(one['losses']):.3f} after {done} of {self.units} trainings; three "
+                why=f"validation loss {np.mean(one['losses']):.3f} after {done} of {self.replicates} trainings; three "
                 f"quarters of {len(others)} others had {np.percentile(others, WORST):.3f} there, or less",
             )
         self.save()
@@ -117,7 +117,7 @@ class Search:
             self.folder / SEARCH,
             {
                 "asked": self.asked,
-                "units": self.units,
+                "replicates": self.replicates,
                 "fresh_seed": self.fresh_seed,
                 "importance": self.importance,
                 "configurations": self.configurations,
@@ -271,7 +271,7 @@ class Searching:
         """Of every trial its configuration, and all trials of that."""
         self.waiting = [one for one in search.configurations if one["state"] == "running"]
         left = min(number, search.space.size) - len(search.configurations) + len(self.waiting)
-        self.board = Board([], pool.progress, total=max(0, int(left)) * search.units)
+        self.board = Board([], pool.progress, total=max(0, int(left)) * search.replicates)
 
     def run(self) -> None:
         """Until so many configurations have come to an end."""
@@ -316,7 +316,9 @@ class Searching:
             self.search.fail(one, str(error))
             self.pool.progress.say(f"{shown(one['name'])}: failed: {shown(str(error))}")
             return []
-        trials = [replace(trial, name=f"{one['number']:03}-{folder_name(trial.unit)}") for trial in found]
+        trials = [
+            replace(trial, name=f"{one['number']:03}-{folder_name(trial.replicate)}") for trial in found
+        ]
         self.known |= {trial.name: (one, trials) for trial in trials}
         self.board.add(trials)
         self.search.save()
@@ -348,7 +350,7 @@ class Searching:
             loss = read_json(place.run / "metrics.json")["validation"]["loss"]
             self.search.report(one, loss, found["seconds"])
         else:
-            self.search.fail(one, f"{trial.unit}: {found.get('error')}")
+            self.search.fail(one, f"{trial.replicate}: {found.get('error')}")
         if one["state"] in ("pruned", "failed"):
             self.board.stop(trial.configuration, one["why"] if one["state"] == "pruned" else None)
 

@@ -116,7 +116,7 @@ def study(
         max_bad=max(one.recipe.data.max_bad for one in given),
         progress=progress,
     )
-    trials, varied = plan(given, checked.photos, seeds=list(seeds), folds=folds)
+    trials, replicate_kind = plan(given, checked.photos, seeds=list(seeds), folds=folds)
     for trial in trials:
         # Said before the first training, not after the last.
         divide(checked.photos, trial.recipe)
@@ -138,7 +138,7 @@ def study(
             "source": os.fspath(data),
             "test_is_given": any(photo.split == "test" for photo in checked.photos),
             "photos": _identity(checked.photos),
-            "varied": varied,
+            "replicate_kind": replicate_kind,
             "search": search,
             "configurations": [],
             "trials": [],
@@ -244,11 +244,11 @@ def _refuse_bad_backbones(recipe: Recipe) -> None:
 def _go_on_from(folder: Path, info: dict[str, Any]) -> None:
     """Takes the configurations and trials that the study knows already into `info`.
 
-    Raises RunError where it was begun with other photos, or with units of another kind.
+    Raises RunError where it was begun with other photos, or with replicates of another kind.
     """
     try:
         before = read_json(folder / "study.json")
-        photos, varied = before["photos"], before["varied"]
+        photos, replicate_kind = before["photos"], before["replicate_kind"]
         configurations, trials = before["configurations"], before["trials"]
         searched = before.get("search") is not None
     except (OSError, ValueError, KeyError, TypeError):
@@ -258,10 +258,10 @@ def _go_on_from(folder: Path, info: dict[str, Any]) -> None:
             f"the study in {folder} was begun with other photos, so its trials cannot stand beside new ones. "
             "Put the photos back, or give --overwrite or another directory"
         )
-    if varied != info["varied"]:
+    if replicate_kind != info["replicate_kind"]:
         raise RunError(
-            f"the study in {folder} has a {varied} for each trial, and this one would have a {info['varied']}. "
-            "Ask for the same, or give --overwrite or another directory"
+            f"the study in {folder} has a {replicate_kind} for each trial, and this one would have a "
+            f"{info['replicate_kind']}. Ask for the same, or give --overwrite or another directory"
         )
     if searched != (info["search"] is not None):
         raise RunError(

@@ -1,6 +1,6 @@
 """One trial on disk: what is to be done, what came of it, and the process that does it.
 
-trials/NAME.json   configuration, unit, recipe, state ("planned", "complete", "failed"), seconds, error
+trials/NAME.json   configuration, replicate, recipe, state ("planned", "complete", "failed"), seconds, error
 trials/NAME/       the run directory
 """
 
@@ -48,7 +48,7 @@ class Place:
             self.spec,
             {
                 "configuration": trial.configuration,
-                "unit": trial.unit,
+                "replicate": trial.replicate,
                 "kind": kind,
                 "recipe": trial.recipe.model_dump(mode="json", exclude_none=True),
                 "state": "planned",

@@ -31,5 +31,5 @@ def test_differences__are_seen_from_the_best(made):
 
 
 def test_accuracy_by_time__takes_two(made):
-    fill(made, {"only": 0.8}, units=2)
+    fill(made, {"only": 0.8}, replicates=2)
     assert figures.accuracy_by_time(read_results(made.folder)) is None

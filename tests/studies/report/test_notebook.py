@@ -5,7 +5,7 @@ from tests.studies.made import fill, fill_search, rights
 
 
 def test_repr_html__says_what_is_best_and_shows_every_trial(made):
-    fill(made, {"good": 0.9, "bad": 0.6}, units=3)
+    fill(made, {"good": 0.9, "bad": 0.6}, replicates=3)
     results = budwood.load_study(made.folder)
     found = results._repr_html_()
     assert "good has the lowest validation loss" in found and results.pairs[0].words in found
@@ -34,7 +34,7 @@ def test_repr_html__of_a_search_and_of_nothing(made):
 
 
 def test_repr_html__stands_in_a_browser(made, open_page, tmp_path):
-    fill(made, {"good": 0.9, "bad_" * 60: 0.6}, units=3)
+    fill(made, {"good": 0.9, "bad_" * 60: 0.6}, replicates=3)
     page = tmp_path / "cell.html"
     page.write_text(
         f'<!doctype html><html lang="en"><link rel="icon" href="data:,"><body style="background:#111;color:#eee">'

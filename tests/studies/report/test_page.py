@@ -96,14 +96,14 @@ def test_write_study_report__pairs_with_their_test(made):
 
 
 def test_write_study_report__what_failed_and_what_is_missing(made):
-    fill(made, {"a": 0.9, "b": 0.8}, units=3)
+    fill(made, {"a": 0.9, "b": 0.8}, replicates=3)
     made.info["command"] = "budwood study photos -o s"
     made.add("b", "split 3", [], error="no space left")
     made.add("never", "split 0", [], error="always fails")
     made.trials.append("b-split-4")
     write_json(
         made.folder / "trials" / "b-split-4.json",
-        {"configuration": "b", "unit": "split 4", "state": "planned", "seconds": None, "error": None},
+        {"configuration": "b", "replicate": "split 4", "state": "planned", "seconds": None, "error": None},
     )
     made.save()
     page = page_of(made)
@@ -170,7 +170,7 @@ def test_write_study_report__one_configuration_alone(made):
 
 
 def test_write_study_report__one_trial_each(made):
-    fill(made, {"a": 0.9, "b": 0.6}, units=1)
+    fill(made, {"a": 0.9, "b": 0.6}, replicates=1)
     page = page_of(made)
     assert "One trial each says nothing of how much another split would change." in page.text
     # The figure of the only trial is the mean.
@@ -194,7 +194,7 @@ def test_write_study_report__nothing_begun(made):
 
 
 def test_write_study_report__nobody_has_all_trials(made):
-    fill(made, {"a": 0.9}, units=2)
+    fill(made, {"a": 0.9}, replicates=2)
     made.add("a", "split 5", [], error="x")
     assert "No configuration has all its trials yet" in page_of(made).text
 
@@ -255,14 +255,14 @@ def test_write_study_report__no_study(tmp_path):
 
 
 def test_write_study_report__damaged(made):
-    fill(made, {"a": 0.9}, units=1)
+    fill(made, {"a": 0.9}, replicates=1)
     (made.folder / "trials" / "a-split-0" / "metrics.json").write_text("{}")
     with pytest.raises(RunError, match="do not fit together"):
         write_study_report(made.folder)
 
 
 def test_write_study_report__loads_no_tensorflow(made):
-    fill(made, {"a": 0.9}, units=1)
+    fill(made, {"a": 0.9}, replicates=1)
     code = (
         "import sys; from budwood import cli; sys.argv = ['budwood', 'report', sys.argv[1]]\n"
         "try: cli.main()\n"

@@ -11,7 +11,7 @@ LONG = "recipe_without_a_blank_" * 20
 
 @pytest.fixture
 def page(made):
-    fill(made, {"good": 0.9, "bad, with a much longer name than others": 0.6, LONG: 0.7}, units=3)
+    fill(made, {"good": 0.9, "bad, with a much longer name than others": 0.6, LONG: 0.7}, replicates=3)
     made.add("good", "split 7", [], error="no_space_" * 80)
     return write_study_report(made.folder)
 

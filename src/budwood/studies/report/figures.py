@@ -63,7 +63,7 @@ def models(results: Results, most: int = MOST) -> Markup:
         return Markup("")
     held = [value for row in rows for value in (row.low, row.high, *row.dots)]
     axis = Axis.of(f"on {results.split} photos", held, words.whole_percent, within=(0.0, 1.0))
-    return interval_rows(rows, axis, show=words.percent, each=results.varied)
+    return interval_rows(rows, axis, show=words.percent, each=results.replicate_kind)
 
 
 def beginning(results: Results, most: int = MOST) -> str:
@@ -127,7 +127,7 @@ def accuracy_by_time(results: Results) -> dict[str, Any] | None:
     """Accuracy against seconds of a trial; None where fewer than two configurations can be drawn."""
     some = [one for one in results.summaries if judged(one, results) and one.seconds is not None]
     if results.search is not None:
-        # One that was given up was measured on the first splits alone.
+        # One that was pruned was measured on the first splits alone.
         some = [one for one in some if one.complete == one.planned]
     if len(some) < 2:
         return None

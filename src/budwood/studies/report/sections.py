@@ -39,8 +39,8 @@ def verdict(results: Results) -> dict[str, Any]:
         ]
     if best is not None and best.complete == 1:
         remarks.append(
-            f"One trial each says nothing of how much another {results.varied} would change. Give --seeds 5 with "
-            "--resume for that."
+            f"One trial each says nothing of how much another {results.replicate_kind} would change. Give --seeds 5 "
+            "with --resume for that."
         )
     remarks += look_sentences(results)
     return {
@@ -102,16 +102,16 @@ def facts(results: Results, info: Mapping[str, Any]) -> list[tuple[str, str, str
     planned = sum(one.planned for one in results.summaries)
     seconds = [trial.seconds for trial in results.trials if trial.seconds is not None]
     photos, classes = _data(results)
-    kinds = len({trial.unit for trial in results.trials if trial.unit != "?"})
+    kinds = len({trial.replicate for trial in results.trials if trial.replicate != "?"})
     trials = f"{done:,} of {words.count(planned, 'trial')} complete"
     if results.search is not None:
-        # What was left out of those that were given up is not missing.
+        # What was left out of those that were pruned is not missing.
         trials = words.count(done, "trial")
     rows = [
         (
             "Compared",
             words.count(len(results.summaries), "configuration"),
-            f"{trials}; {words.count(kinds, results.varied)}",
+            f"{trials}; {words.count(kinds, results.replicate_kind)}",
         )
     ]
     if photos:
@@ -129,9 +129,17 @@ def facts(results: Results, info: Mapping[str, Any]) -> list[tuple[str, str, str
             f"all trials added up; the longest {words.duration(max(seconds))}" if seconds else "",
         )
     )
-    looked = f"looked at {words.count(results.looks, 'time')}" if results.looks else "not looked at"
+    looked = (
+        f"looked at {words.count(results.test_evaluations, 'time')}"
+        if results.test_evaluations
+        else "not looked at"
+    )
     rows.append(
-        ("Test photos", looked, "once by every trial" if results.looks else "compared on validation photos")
+        (
+            "Test photos",
+            looked,
+            "once by every trial" if results.test_evaluations else "compared on validation photos",
+        )
     )
     return rows
 
@@ -201,9 +209,9 @@ def making(results: Results, info: Mapping[str, Any]) -> dict[str, Any]:
         ("last finished", _day(info.get("finished"))),
         ("the last command, by the clock", _seconds(info.get("seconds"))),
         ("all trials, added up", _seconds(sum(trial.seconds or 0.0 for trial in results.trials))),
-        ("differs between trials", results.varied),
+        ("differs between trials", results.replicate_kind),
         ("judged on", f"{results.split} photos"),
-        ("looks at test photos", f"{results.looks:,}"),
+        ("looks at test photos", f"{results.test_evaluations:,}"),
     ]
     return {
         "command": command,

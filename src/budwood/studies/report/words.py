@@ -16,8 +16,8 @@ def as_text(results: "Results") -> str:
 
 
 def _table(results: "Results") -> list[str]:
-    header = ["configuration", "trials", "validation", "loss", "spread"]
-    header += ["test", "spread"] if results.split == "test" else []
+    header = ["configuration", "trials", "validation", "loss", "std. dev."]
+    header += ["test", "std. dev."] if results.split == "test" else []
     rows = [[*header, "a trial"]]
     for one in results.summaries:
         cells = [
@@ -28,9 +28,9 @@ def _table(results: "Results") -> list[str]:
             _figure(one.validation),
             "-" if one.validation_loss is None else f"{one.validation_loss:.3f}",
         ]
-        cells.append(_spread(one.validation))
+        cells.append(_deviation(one.validation))
         if results.split == "test":
-            cells += [_figure(one.test), _spread(one.test)]
+            cells += [_figure(one.test), _deviation(one.test)]
         rows.append([*cells, "-" if one.seconds is None else duration(one.seconds)])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
@@ -45,8 +45,12 @@ def _figure(estimate: "Estimate | None") -> str:
     return text.replace("\u00a0", " ")
 
 
-def _spread(estimate: "Estimate | None") -> str:
-    return "-" if estimate is None or estimate.spread is None else f"{100 * estimate.spread:.1f}"
+def _deviation(estimate: "Estimate | None") -> str:
+    return (
+        "-"
+        if estimate is None or estimate.standard_deviation is None
+        else f"{100 * estimate.standard_deviation:.1f}"
+    )
 
 
 def _sentences(results: "Results") -> list[str]:
@@ -57,7 +61,7 @@ def _sentences(results: "Results") -> list[str]:
     lines += [curve.words for curve in results.curves]
     lines += look_sentences(results)
     lines += [f"Failed: {shown(name)}: {shown(why)}" for name, why in results.failures.items()]
-    lines += [f"Pruned: {shown(name)}: {shown(why)}" for name, why in results.stopped.items()]
+    lines += [f"Pruned: {shown(name)}: {shown(why)}" for name, why in results.pruned.items()]
     return lines
 
 
@@ -78,13 +82,18 @@ def look_sentences(results: "Results") -> list[str]:
     trials = max((one.complete for one in results.summaries), default=0)
     few = (
         [
-            f"Two {results.varied}s hardly say how much figures vary, so intervals over them are wide: 5 are better."
+            f"Two {results.replicate_kind}s hardly say how much figures vary, so intervals over them are wide: "
+            "5 are better."
         ]
         if trials == 2
         else []
     )
-    if results.looks:
-        times = "once" if results.looks == 1 else f"{results.looks:,} times, once by every trial"
+    if results.test_evaluations:
+        times = (
+            "once"
+            if results.test_evaluations == 1
+            else f"{results.test_evaluations:,} times, once by every trial"
+        )
         return [*few, f"Test photos were looked at {times}; the choice above is made on validation photos."]
     if any(one.complete for one in results.summaries):
         return [
