@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budwood.report.svg.charts import HEIGHT, WIDTH, Line, line_chart
+from budwood.report.svg.charts import HEIGHT, TOP, WIDTH, Line, line_chart
 
 
 def _draw(lines, **options):
@@ -92,3 +92,14 @@ def test_line_chart__diagonal_lies_where_y_is_x():
 def test_line_chart__without_a_start_has_no_such_line():
     chart = _draw([Line("loss", [1.0, 2.0], [1.0, 2.0])])
     assert [line for line in chart.iter("line") if line.attrib["class"] == "start"] == []
+
+
+def test_line_chart__an_axis_of_shares_ends_at_one():
+    def top_point(shares: bool) -> float:
+        lines = [Line("accuracy", [1.0, 2.0], [0.9, 1.0])]
+        chart = line_chart(lines, alt="", x_label="epoch", y_label="accuracy", shares=shares)
+        circles = [one for one in ElementTree.fromstring(chart).iter() if one.tag.endswith("circle")]
+        return min(float(circle.attrib["cy"]) for circle in circles)
+
+    # With nothing above 1 the highest point lies at the upper end.
+    assert top_point(True) == TOP < top_point(False)
