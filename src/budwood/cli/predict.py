@@ -43,7 +43,13 @@ def predict(
     recall: Recall = None,
     as_json: AsJson = False,
     sheet: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="PNG", help="Write one sheet of pictures.")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PNG",
+            help="Write one contact sheet; ✓ and ✗ go by the name of the folder a picture lies in.",
+        ),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -107,8 +113,9 @@ def _sheet_items(
                     prediction.label,
                     prediction.probability,
                     true,
-                    foreign=prediction.foreign,
-                    sure=prediction.sure,
+                    out_of_distribution=prediction.foreign,
+                    confident=prediction.sure,
+                    name=prediction.name.replace("\\", "/").rpartition("/")[2],
                 )
             )
     return items

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from budwood.report.sheets import predictions as sheet
+from budwood.report.sheets import canvas, predictions
 from budwood.report.sheets.predictions import SheetItem, write_sheet
 
 PICTURE = np.full((30, 40, 3), (10, 20, 200), np.uint8)
@@ -25,8 +25,8 @@ def _has_colour(pixels, colour) -> bool:
 def test_write_sheet__marks_right_and_wrong(tmp_path, true, right, wrong):
     write_sheet([SheetItem(PICTURE, "roses", 0.93, true)], tmp_path / "sheet.png")
     pixels = _pixels(tmp_path / "sheet.png")
-    assert _has_colour(pixels, sheet._RIGHT) is right
-    assert _has_colour(pixels, sheet._WRONG) is wrong
+    assert _has_colour(pixels, canvas.RIGHT) is right
+    assert _has_colour(pixels, canvas.WRONG) is wrong
     assert (np.abs(pixels - [10, 20, 200]).max(-1) < 12).sum() == 240 * 180
 
 
@@ -45,23 +45,23 @@ def test_write_sheet__columns(tmp_path):
 
 
 def test_write_sheet__draws_the_first_and_counts_the_rest(tmp_path, monkeypatch):
-    monkeypatch.setattr(sheet, "MOST", 4)
+    monkeypatch.setattr(predictions, "MOST", 4)
     write_sheet([SheetItem(PICTURE, "roses", 0.5)] * 9, tmp_path / "sheet.png", columns=2)
     pixels = _pixels(tmp_path / "sheet.png")
     assert (np.abs(pixels - [10, 20, 200]).max(-1) < 12).sum() == 4 * 240 * 180
-    assert _has_colour(pixels[-60:], sheet._QUIET)
+    assert _has_colour(pixels[-60:], canvas.QUIET)
 
 
 def test_write_sheet__nothing_to_draw(tmp_path):
     write_sheet([], tmp_path / "sheet.png")
-    assert _has_colour(_pixels(tmp_path / "sheet.png"), sheet._QUIET)
+    assert _has_colour(_pixels(tmp_path / "sheet.png"), canvas.QUIET)
 
 
 @pytest.mark.parametrize("image", [b"no picture", "no/such/file.jpg", b""])
 def test_write_sheet__unreadable_picture_is_an_empty_frame(tmp_path, image):
     write_sheet([SheetItem(image, "roses", 0.5), SheetItem(PICTURE, "roses", 0.5)], tmp_path / "sheet.png")
     pixels = _pixels(tmp_path / "sheet.png")
-    assert _has_colour(pixels, sheet._QUIET)
+    assert _has_colour(pixels, canvas.QUIET)
     assert (np.abs(pixels - [10, 20, 200]).max(-1) < 12).sum() == 240 * 180
 
 
@@ -74,7 +74,7 @@ def test_write_sheet__any_name(tmp_path, name):
     paper = np.array([0xFD, 0xFD, 0xFB])
     # Nothing runs over the right edge of the picture.
     assert (pixels[:, -20:] == paper).all()
-    assert _has_colour(pixels, sheet._WRONG)
+    assert _has_colour(pixels, canvas.WRONG)
 
 
 def test_write_sheet__thin_and_tiny_pictures(tmp_path):
@@ -83,3 +83,12 @@ def test_write_sheet__thin_and_tiny_pictures(tmp_path):
     ]
     write_sheet(items, tmp_path / "sheet.png")
     assert (_pixels(tmp_path / "sheet.png").max(-1) < 12).sum() >= 240 * 240
+
+
+def test_write_sheet__names_its_files(tmp_path):
+    write_sheet([SheetItem(PICTURE, "roses", 0.5)], tmp_path / "plain.png")
+    write_sheet([SheetItem(PICTURE, "roses", 0.5, name="a rose.jpg")], tmp_path / "named.png")
+    plain, named = _pixels(tmp_path / "plain.png"), _pixels(tmp_path / "named.png")
+    assert named.shape[0] == plain.shape[0] + canvas.LINE
+    assert _has_colour(named[-canvas.LINE - canvas.GAP :], canvas.QUIET)
+    assert not _has_colour(plain[-canvas.LINE - canvas.GAP :], canvas.QUIET)

@@ -1,6 +1,5 @@
 """One PNG that explains predictions, a row a picture: the photo, both maps over it, probabilities, similar photos."""
 
-import io
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, count
@@ -9,21 +8,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from PIL import Image, ImageDraw
 
-from budwood.core import files
 from budwood.core import text as words
 from budwood.core.system import num_cores
-from budwood.report.sheets.predictions import (
-    _FRAME,
-    _INK,
-    _PAPER,
-    _QUIET,
-    _RIGHT,
-    _WRONG,
-    _default_font,
-    _font,
-    _write,
+from budwood.report.sheets.canvas import (
+    FRAME,
+    GAP,
+    INK,
+    LINE,
+    QUIET,
+    RIGHT,
+    RULE,
+    SIDE,
+    WRONG,
+    Canvas,
+    Place,
 )
 
 if TYPE_CHECKING:
@@ -33,32 +32,32 @@ MOST = 100
 """Pictures on one sheet."""
 LISTED = 5
 """Classes whose probabilities are shown."""
-_SIDE, _GAP, _LINE, _SMALL = 240, 28, 24, 104
-_COLUMNS = [_GAP + number * (_SIDE + _GAP) for number in range(5)]
-_WIDTH = _COLUMNS[4] + 3 * (_SMALL + 12) + _GAP - 12
-_ROW = _LINE + 14 + _SIDE + 2 * _LINE + 2 * _GAP
+_SMALL = 104
+_COLUMNS = [GAP + number * (SIDE + GAP) for number in range(5)]
+_WIDTH = _COLUMNS[4] + 3 * (_SMALL + 12) + GAP - 12
+_ROW = LINE + 14 + SIDE + 2 * LINE + 2 * GAP
 
 
 def write_explanations(explanations: "Sequence[Explanation]", path: Path) -> None:
     """Writes one PNG sheet, whole or not at all. Of more than 100 pictures the first 100 are drawn."""
-    with files.whole_file(Path(path)) as aside:
-        aside.write_bytes(draw_explanations(explanations))
+    _draw_sheet(explanations).save(path)
 
 
 def draw_explanations(explanations: "Sequence[Explanation]") -> bytes:
-    """The sheet as a PNG's bytes: a row for each picture, at most 100."""
+    """Return the sheet as a PNG's bytes: a row for each picture, at most 100."""
+    return _draw_sheet(explanations).png()
+
+
+def _draw_sheet(explanations: "Sequence[Explanation]") -> Canvas:
     drawn = explanations[:MOST]
     with ThreadPoolExecutor(num_cores()) as pool:
         rows = list(pool.map(_draw_row, drawn))
-    sheet = Image.new("RGB", (_WIDTH, _GAP + max(_ROW, sum(row.height for row in rows))), _PAPER)
-    y = _GAP
-    for row in rows:
-        sheet.paste(row, (0, y))
-        y += row.height
-    file = io.BytesIO()
-    # A long sheet of photos takes seconds at the usual level, and gets hardly smaller.
-    sheet.save(file, "PNG", compress_level=1)
-    return file.getvalue()
+    sheet = Canvas(_WIDTH, GAP + max(_ROW, sum(height for _, height in rows)))
+    y = GAP
+    for row, height in rows:
+        sheet.image.paste(row.image.crop((0, 0, _WIDTH, height)), (0, y))
+        y += height
+    return sheet
 
 
 def name_sheets(names: Sequence[str], folder: Path) -> list[Path]:
@@ -96,95 +95,72 @@ def over(
     return np.clip(mixed, 0, 255).astype(np.uint8)
 
 
-def _draw_row(explanation: "Explanation") -> Image.Image:
-    sheet = Image.new("RGB", (_WIDTH, _ROW), _PAPER)
-    draw, y = ImageDraw.Draw(sheet), 0
+def _draw_row(explanation: "Explanation") -> tuple[Canvas, int]:
+    """Return a row and its height in pixels."""
+    sheet, y = Canvas(_WIDTH, _ROW), 0
     said, (x, second, third, fourth, fifth) = explanation.prediction, _COLUMNS
-    _write(draw, (x, y), said.name, _INK, _COLUMNS[4] - _GAP)
-    draw.line((x, y + _LINE + 4, _WIDTH - _GAP, y + _LINE + 4), fill="#dcdfd8")
-    y += _LINE + 14
+    sheet.write((x, y), said.name, INK, _COLUMNS[4] - GAP)
+    sheet.draw.line((x, y + LINE + 4, _WIDTH - GAP, y + LINE + 4), fill=RULE)
+    y += LINE + 14
     picture, cam, occlusion = explanation.picture, explanation.grad_cam, explanation.occlusion
     if picture is None or cam is None or occlusion is None or explanation.target is None:
-        _write(draw, (x, y), said.error or "no picture", _WRONG, _WIDTH - 2 * _GAP)
-        return sheet.crop((0, 0, _WIDTH, y + _LINE + _GAP))
-    _paste(sheet, picture, (x, y))
-    _paste(sheet, over(picture, cam), (second, y))
-    _paste(sheet, over(picture, occlusion), (third, y))
-    below = y + _SIDE + 8
-    _write(draw, (x, below), "as the network sees it", _QUIET, _SIDE)
-    _write(draw, (x, below + _LINE), *_truth(explanation), _SIDE)
-    _write(draw, (second, below), f"for {explanation.target}", _INK, _SIDE)
-    _write(draw, (second, below + _LINE), "Grad-CAM" if cam.any() else "Grad-CAM: nothing is", _QUIET, _SIDE)
+        sheet.write((x, y), said.error or "no picture", WRONG, _WIDTH - 2 * GAP)
+        return sheet, y + LINE + GAP
+    sheet.pixels(picture, (x, y))
+    sheet.pixels(over(picture, cam), (second, y))
+    sheet.pixels(over(picture, occlusion), (third, y))
+    below = y + SIDE + 8
+    sheet.write((x, below), "as the network sees it", QUIET)
+    sheet.write((x, below + LINE), *_truth(explanation))
+    sheet.write((second, below), f"for {explanation.target}")
+    sheet.write((second, below + LINE), "Grad-CAM" if cam.any() else "Grad-CAM: nothing is", QUIET)
     left, whole = explanation.hidden_probability, said.probabilities[explanation.target]
     if left is not None:
-        text = (
-            f"{words.percent(whole)} → {words.percent(left)} if hidden"
-            if left < whole
-            else "no part alone lowers it"
-        )
-        _write(draw, (third, below), text, _INK, _SIDE)
-    _write(draw, (third, below + _LINE), "Occlusion", _QUIET, _SIDE)
-    _draw_probabilities(draw, explanation, fourth, y)
-    _draw_similar(sheet, draw, explanation, fifth, y)
-    return sheet
+        change = f"{words.percent(whole)} → {words.percent(left)} if hidden"
+        sheet.write((third, below), change if left < whole else "no part alone lowers it")
+    sheet.write((third, below + LINE), "Occlusion", QUIET)
+    _draw_probabilities(sheet, explanation, (fourth, y))
+    _draw_similar(sheet, explanation, (fifth, y))
+    return sheet, _ROW
 
 
 def _truth(explanation: "Explanation") -> tuple[str, str]:
     said = explanation.prediction
     if explanation.true is None:
-        return "", _INK
+        return "", INK
     if explanation.true == said.label and not said.foreign:
-        return "✓ right", _RIGHT
-    return f"✗ truly {explanation.true}", _WRONG
+        return "✓ right", RIGHT
+    return f"✗ truly {explanation.true}", WRONG
 
 
-def _draw_probabilities(draw: ImageDraw.ImageDraw, explanation: "Explanation", x: int, y: int) -> None:
-    said, target = explanation.prediction, explanation.target
+def _draw_probabilities(sheet: Canvas, explanation: "Explanation", place: Place) -> None:
+    (x, y), said, target = place, explanation.prediction, explanation.target
     shown = said.top(LISTED)
     if target is not None and target not in dict(shown):
         shown[-1] = (target, said.probabilities[target])
     for label, share in shown:
-        percent = words.percent(share)
-        font = _font(_default_font(), 16)
-        marked = f"▸ {label}" if label == target else label
-        _write(draw, (x, y), marked, _INK, _SIDE - 8 - round(font.getlength(percent)))
-        draw.text((x + _SIDE, y), percent, fill=_INK, font=font, anchor="ra")
-        draw.rectangle((x, y + 22, x + _SIDE - 1, y + 27), fill=_FRAME)
+        sheet.write_pair((x, y), f"▸ {label}" if label == target else label, words.percent(share))
+        sheet.draw.rectangle((x, y + 22, x + SIDE - 1, y + 27), fill=FRAME)
         if share > 0:
-            draw.rectangle((x, y + 22, x + max(1, round(share * (_SIDE - 1))), y + 27), fill=_RIGHT)
+            sheet.draw.rectangle((x, y + 22, x + max(1, round(share * (SIDE - 1))), y + 27), fill=RIGHT)
         y += 38
-    y = max(y, y + 38 * (LISTED - len(shown)))
+    y += 38 * (LISTED - len(shown))
     if explanation.farther_than is not None:
-        text, colour = ("✗ none of these?", _WRONG) if said.foreign else ("none of these: no", _QUIET)
-        _write(draw, (x, y + 8), text, colour, _SIDE)
+        text, colour = ("✗ none of these?", WRONG) if said.foreign else ("none of these: no", QUIET)
+        sheet.write((x, y + 8), text, colour)
         farther = words.percent(explanation.farther_than, 0)
-        _write(draw, (x, y + 8 + _LINE), f"further out than {farther}", _QUIET, _SIDE, 14)
+        sheet.write((x, y + 8 + LINE), f"more unusual than {farther}", QUIET, size=14)
 
 
-def _draw_similar(
-    sheet: Image.Image, draw: ImageDraw.ImageDraw, explanation: "Explanation", x: int, y: int
-) -> None:
+def _draw_similar(sheet: Canvas, explanation: "Explanation", place: Place) -> None:
+    x, y = place
     for number, similar in enumerate(explanation.similar):
         row, column = divmod(number, 3)
-        left, top = x + column * (_SMALL + 12), y + row * (_SMALL + _LINE + 14)
-        if similar.thumbnail:
-            picture = Image.open(io.BytesIO(similar.thumbnail), formats=["JPEG"]).convert("RGB")
-            sheet.paste(picture.resize((_SMALL, _SMALL), Image.Resampling.BICUBIC), (left, top))
-        else:
-            draw.rectangle((left, top, left + _SMALL - 1, top + _SMALL - 1), fill=_FRAME)
+        left, top = x + column * (_SMALL + 12), y + row * (_SMALL + LINE + 14)
+        sheet.jpeg(similar.thumbnail, (left, top), _SMALL)
         share = f"{similar.similarity:.2f}"
-        font = _font(_default_font(), 13)
-        room = _SMALL - 6 - round(font.getlength(share))
-        _write(draw, (left, top + _SMALL + 4), similar.label, _INK, room, 13)
-        draw.text((left + _SMALL, top + _SMALL + 4), share, fill=_QUIET, font=font, anchor="ra")
-    below = y + _SIDE + 8 + _LINE
-    text = (
-        "most similar of the training photos kept"
-        if explanation.similar
-        else "the run keeps no training photos"
-    )
-    _write(draw, (x, below), text, _QUIET, 3 * (_SMALL + 12))
-
-
-def _paste(sheet: Image.Image, pixels: UInt8[np.ndarray, "size size 3"], place: tuple[int, int]) -> None:
-    sheet.paste(Image.fromarray(pixels).resize((_SIDE, _SIDE), Image.Resampling.BICUBIC), place)
+        sheet.write_pair((left, top + _SMALL + 4), similar.label, share, (INK, QUIET), width=_SMALL, size=13)
+    below = y + SIDE + 8 + LINE
+    kept = "most similar of the training photos kept"
+    text = kept if explanation.similar else "the run keeps no training photos"
+    sheet.write((x, below), text, QUIET, 3 * (_SMALL + 12))
