@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from markupsafe import Markup
@@ -27,18 +28,24 @@ def learning_curves(
     """One chart for each figure that was tracked: its title, and validation and train against the epoch.
 
     Args:
-        history: rows of `history.csv`.
+        history: rows of `history.csv`. Where several backbones were trained one after the other, each has a curve of
+            its own: they are different models.
         mark: the epoch whose weights were kept, and its name in the chart.
         start: where fine-tuning starts, between two epochs, and its name in the chart.
         told: what mark and start show, in words.
         gap: how far accuracy on train and validation are apart at `mark`, as its name in the chart.
     """
     epochs = [float(row["epoch"]) for row in history]
+    breaks = [
+        (before["epoch"] + after["epoch"]) / 2
+        for before, after in pairwise(history)
+        if before.get("backbone") != after.get("backbone")
+    ]
     charts = []
     for title, key, show in _tracked(history):
         lines = [
-            Line("validation", epochs, column(history, f"val_{key}")),
-            Line("train", epochs, column(history, key), style="second"),
+            Line("validation", epochs, column(history, f"val_{key}"), breaks=breaks),
+            Line("train", epochs, column(history, key), style="second", breaks=breaks),
         ]
         said = " ".join(f"{line.name}: {course(line, show)}" for line in lines)
         chart = line_chart(

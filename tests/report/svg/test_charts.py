@@ -103,3 +103,10 @@ def test_line_chart__an_axis_of_shares_ends_at_one():
 
     # With nothing above 1 the highest point lies at the upper end.
     assert top_point(True) == TOP < top_point(False)
+
+
+def test_line_chart__is_interrupted_where_another_model_begins():
+    line = Line("loss", [1.0, 2.0, 3.0, 4.0], [0.5, 0.4, 0.9, 0.8], breaks=[2.5])
+    chart = line_chart([line], alt="", x_label="epoch", y_label="loss")
+    courses = [one for one in ElementTree.fromstring(chart).iter() if one.tag.endswith("polyline")]
+    assert [len(one.attrib["points"].split()) for one in courses] == [2, 2]

@@ -22,6 +22,17 @@ class Line:
     spread: Sequence[float] = field(default=())
     style: str = "first"
     """"first" is drawn solid, "second" dashed."""
+    breaks: Sequence[float] = field(default=())
+    """Places on the x axis at which the curve is interrupted: what lies beyond is of another model."""
+
+    def pieces(self) -> list[list[tuple[float, float, float]]]:
+        """Return the points of each uninterrupted piece, from left to right."""
+        edges = [-math.inf, *sorted(self.breaks), math.inf]
+        found = [
+            [point for point in self.points() if low <= point[0] < high]
+            for low, high in itertools.pairwise(edges)
+        ]
+        return [piece for piece in found if piece]
 
     def points(self) -> list[tuple[float, float, float]]:
         spread = self.spread or [0.0] * len(self.x)
@@ -183,8 +194,9 @@ def _curve(line, points, across, down, y_label, show, mark) -> list[str]:
         upper = [f"{across(x):.1f},{down(y + spread):.1f}" for x, y, spread in points]
         lower = [f"{across(x):.1f},{down(y - spread):.1f}" for x, y, spread in reversed(points)]
         parts.append(f'<polygon class="band" points="{" ".join(upper + lower)}"/>')
-    course = " ".join(f"{across(x):.1f},{down(y):.1f}" for x, y, _ in points)
-    parts.append(f'<polyline class="{line.style}" points="{course}"/>')
+    for piece in line.pieces():
+        course = " ".join(f"{across(x):.1f},{down(y):.1f}" for x, y, _ in piece)
+        parts.append(f'<polyline class="{line.style}" points="{course}"/>')
     for x, y, _ in points:
         radius = 5 if mark is not None and x == mark[0] else 2.5
         parts.append(
