@@ -140,7 +140,7 @@ def test_main__exceptions(call, monkeypatch, error, status, words):
     def fail():
         raise error
 
-    monkeypatch.setattr("budwood.config.recipe.shipped_recipes", fail)
+    monkeypatch.setattr("budwood.config.loading.shipped_recipes", fail)
     found, out, err = call("recipes")
     assert (found, out) == (status, "") and one_line(err) and words in err
     found, _, err = call("recipes", "--debug")
@@ -413,7 +413,7 @@ def test_doctor__exit_status_and_json(call, monkeypatch):
 
 def test_main__class_name_that_the_terminal_cannot_show(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["budwood", "recipes"])
-    monkeypatch.setattr("budwood.config.recipe.shipped_recipes", lambda: {"рецепт": "# ünï"})
+    monkeypatch.setattr("budwood.config.loading.shipped_recipes", lambda: {"рецепт": "# ünï"})
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
     with pytest.raises(SystemExit) as stop:
@@ -485,7 +485,7 @@ def test_study__table_and_words_or_json(call, session_colours, tmp_path):
     assert status == 0 and not err
     assert "frozen-linear, frozen.folds=3" in out and "Test photos were looked at 4 times" in out
     status, out, err = call("study", *common, "--seeds", "2", "--resume", "--json")
-    assert status == 0 and json.loads(out)["test_evaluations"] == 4
+    assert status == 0 and json.loads(out)["looks_at_test"] == 4
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 import pytest
 
 from budwood.config.lint import TRANSFORMATIONS, remarks
-from budwood.config.recipe import Recipe, shipped_recipes
+from budwood.config.loading import shipped_recipes
+from budwood.config.recipe import Recipe
 
 LINEAR = {"fit": "linear"}
 GRADIENT = {"fit": "gradient"}

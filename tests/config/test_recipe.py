@@ -1,11 +1,11 @@
-import tomllib
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budwood.config.recipe import Recipe, shipped_recipes
+from budwood.config.loading import read_recipe, shipped_recipes
+from budwood.config.recipe import Recipe
 from budwood.core.errors import RecipeError
 
 
@@ -150,12 +150,138 @@ def test_shipped_recipes__say_where_they_come_from(name):
 
 @pytest.mark.parametrize("name", sorted(EXPERIMENTS))
 def test_shipped_recipes__leave_no_choice_of_an_experiment_to_defaults(name):
-    said = tomllib.loads(shipped_recipes()[name])
+    said = read_recipe(name)
     assert said["data"].keys() >= {"size", "resize"}
     steps = {"optimizer", "learning_rate", "batch_size", "epochs", "early_stopping"}
     assert said["frozen"]["fit"] == "gradient"
     assert said["frozen"]["epochs"] == 0 or said["frozen"].keys() >= steps
     assert "finetune" not in said or said["finetune"].keys() >= steps | {"unfreeze", "batch_norm"}
+
+
+ADAM = {"fit": "gradient", "optimizer": "adam", "learning_rate": 1e-3, "batch_size": 32, "early_stopping": 0}
+SGD = {"fit": "gradient", "optimizer": "sgd", "learning_rate": 0.01, "momentum": 0.9, "epochs": 3}
+PATIENT = ADAM | {
+    **{"schedule": "reduce_on_plateau", "plateau_factor": 0.5, "plateau_patience": 2, "plateau_floor": 1e-6},
+    **{"epochs": 30, "early_stopping": 5},
+}
+PLAIN = {"views": 0}
+COPIES = {"views": "per-epoch", "originals": True, "horizontal_flip": True, "brightness": 25.0}
+JITTER = {
+    **{"views": "per-epoch", "originals": False, "horizontal_flip": True, "vertical_flip": False},
+    **{"rotation": 0.1, "zoom": 0.1, "height": 0.1, "width": 0.1},
+}
+DOGS = {
+    **{"views": "per-epoch", "horizontal_flip": True, "vertical_flip": True},
+    **{"rotation": 0.15, "translation": 0.1, "contrast": 0.1},
+}
+NO_PHASE_2 = {"epochs": 0}
+SMOOTH, SHARP = {"label_smoothing": 0.1}, {"label_smoothing": 0.0}
+
+
+def _tuned(unfreeze, **values):
+    defaults = {"batch_norm": "frozen", "optimizer": "adam", "learning_rate": 1e-5, "epochs": 10}
+    return defaults | {"unfreeze": unfreeze} | values
+
+
+def _study(name, unfreeze):
+    values = {"optimizer": "sgd", "momentum": 0.9, "learning_rate": 0.001}
+    head = {"pooling": "avg", "hidden": [128], "dropout": 0.2}
+    return {
+        "data": {"size": 224, "split": [0.75, 0.1, 0.15]},
+        "backbone": {"name": name},
+        "augment": PLAIN,
+        "head": head,
+        "frozen": SGD,
+        "finetune": _tuned(unfreeze, **values),
+    }
+
+
+def _flowers(name, *, size=224, augment=COPIES, l2=1e-4, loss=SMOOTH, frozen=PATIENT, finetune=NO_PHASE_2):
+    return {
+        "data": {"size": size, "split": [0.8, 0.1, 0.1]},
+        "backbone": {"name": name},
+        "augment": augment,
+        "head": {"pooling": "avg", "hidden": [], "dropout": 0.2, "l2": l2},
+        "loss": loss,
+        "frozen": frozen,
+        "finetune": finetune,
+    }
+
+
+def _birds(augment, finetune):
+    return {
+        "data": {"size": 224},
+        "backbone": {"name": "efficientnet_b0"},
+        "augment": augment,
+        "head": {"hidden": [], "dropout": 0.0},
+        "loss": SHARP,
+        "frozen": ADAM | {"epochs": 5},
+        "finetune": finetune,
+    }
+
+
+def _dogs(weights, batch_norm, frozen, finetune):
+    return {
+        "data": {"size": 224},
+        "backbone": {"name": "efficientnet_b0", "weights": weights},
+        "augment": DOGS,
+        "head": {"pooling": "avg", "batch_norm": batch_norm, "dropout": 0.2},
+        "loss": SHARP,
+        "frozen": frozen,
+        "finetune": finetune,
+    }
+
+
+DOGS_FROZEN = ADAM | {"learning_rate": 1e-4, "weight_decay": 0.01, "batch_size": 64, "epochs": 30}
+WRITE_UPS = {
+    "flowers-baseline": _flowers(
+        "efficientnet_b0", size=160, augment=PLAIN, l2=0.0, loss=SHARP, frozen=ADAM | {"epochs": 10}
+    ),
+    "flowers-optimized": _flowers("efficientnet_b0"),
+    "flowers-finetuned": _flowers("efficientnet_b0", finetune=_tuned({"layers": 20}, early_stopping=5)),
+    "flowers-no-smoothing": _flowers("efficientnet_b0", loss=SHARP),
+    "flowers-b3": _flowers("efficientnet_b3", loss=SHARP),
+    "cats-dogs": {
+        "data": {"size": 160},
+        "backbone": {"name": "mobilenet_v2"},
+        "augment": JITTER | {"zoom": 0.0, "height": 0.0, "width": 0.0},
+        "head": {"hidden": [], "dropout": 0.2, "logits": "single"},
+        "frozen": ADAM | {"epochs": 10},
+        "finetune": _tuned({"layers": 54}, early_stopping=3),
+    },
+    "flowers-v2b0": {
+        "data": {"size": 224, "split": [0.8, 0.1, 0.1]},
+        "backbone": {"name": "efficientnet_v2b0"},
+        "augment": JITTER | {"height": 0.0, "width": 0.0},
+        "head": {"hidden": [], "dropout": 0.3, "logits": "per-class"},
+        "frozen": ADAM | {"epochs": 8},
+        "finetune": _tuned({"fraction": 0.3}, early_stopping=3),
+    },
+    "birds-1-baseline": _birds(PLAIN, NO_PHASE_2),
+    "birds-2-augmented": _birds(JITTER, NO_PHASE_2),
+    "birds-3-finetuned": _birds(JITTER, _tuned({"layers": 10}, learning_rate=1e-4, epochs=6)),
+    "birds-4-finetuned-100": _birds(PLAIN, _tuned({"layers": 100}, learning_rate=1e-4, epochs=6)),
+    "flowers-mobilenetv2-layers": _study("mobilenet_v2", {"layers": 20}),
+    "flowers-mobilenetv2-blocks": _study("mobilenet_v2", {"blocks": 3}),
+    "flowers-resnet50-layers": _study("resnet50", {"layers": 20}),
+    "flowers-resnet50-blocks": _study("resnet50", {"blocks": 3}),
+    "dogs-scratch": _dogs(
+        "random",
+        False,
+        {"epochs": 0},
+        _tuned("all", batch_norm="train", learning_rate=1e-3, batch_size=64, epochs=30),
+    ),
+    "dogs-frozen": _dogs("imagenet", True, DOGS_FROZEN, NO_PHASE_2),
+    "dogs-finetuned": _dogs("imagenet", True, DOGS_FROZEN, _tuned({"layers": 16}, weight_decay=0.01)),
+}
+
+
+@pytest.mark.parametrize("name", sorted(EXPERIMENTS))
+def test_shipped_recipes__are_the_experiments_of_the_write_ups(name):
+    recipe = Recipe.load(name).model_dump(exclude_none=True)
+    expected = WRITE_UPS[name]
+    found = {section: {key: recipe[section][key] for key in keys} for section, keys in expected.items()}
+    assert found == expected
 
 
 @pytest.mark.parametrize(
@@ -186,7 +312,7 @@ def test_shipped_recipes__differ_in_what_their_names_say():
 
 
 def test_shipped_recipes__stand_in_the_page_of_experiments():
-    page = (Path(__file__).parents[2] / "docs" / "experiments.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[1] / "docs" / "experiments.md").read_text(encoding="utf-8")
     rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
     named = {cells[0].strip("| `"): cells[-1].strip("| `") for cells in rows if len(cells) == 6}
     assert named.keys() == EXPERIMENTS

@@ -10,7 +10,8 @@ import typer
 
 from budwood.backbones.registry import get_backbone
 from budwood.cli import app
-from budwood.config.recipe import Recipe, name_and_size, shipped_recipes
+from budwood.config.loading import shipped_recipes
+from budwood.config.recipe import Recipe, name_and_size
 from tests.docs.blocks import ROOT, blocks_of, commands_of
 from tools.docs.commands import commands as commands_of_app
 

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell
 
-from budwood.config.recipe import shipped_recipes
+from budwood.config.loading import shipped_recipes
 from budwood.run import load
 from tests.notebooks import execute, outputs
 

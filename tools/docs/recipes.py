@@ -1,6 +1,6 @@
 """Every recipe that ships, with what its file says of it."""
 
-from budwood.config.recipe import shipped_recipes
+from budwood.config.loading import shipped_recipes
 
 INTRO = """<!-- Written by `make docs`: change the code, or tools/docs. -->
 # Recipes that ship

@@ -90,7 +90,7 @@ def recipes(
     file: Annotated[Path | None, typer.Argument(help="Where to copy it; by default NAME.toml.")] = None,
 ) -> None:
     """List the shipped recipes; show one, or copy it to change it and give it to --recipe."""
-    from budwood.config.recipe import shipped_recipes
+    from budwood.config.loading import shipped_recipes
     from budwood.core.errors import RecipeError
     from budwood.core.files import write_text
 
@@ -116,7 +116,7 @@ def recipes(
 
 
 def _recipe_text(name: str) -> str:
-    from budwood.config.recipe import shipped_recipes
+    from budwood.config.loading import shipped_recipes
     from budwood.core.errors import RecipeError, did_you_mean
 
     shipped = shipped_recipes()

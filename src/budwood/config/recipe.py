@@ -6,15 +6,13 @@ the backbone is *resolved* when it is known. The resolved recipe, run again, giv
 
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
-from importlib import resources
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
+from budwood.config.loading import fault_text, lay_over, merged, read_layers
 from budwood.core.errors import RecipeError, did_you_mean
 
 Auto = Literal["auto"]
@@ -405,19 +403,38 @@ class Recipe(Section):
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Recipe":
-        """A recipe from nested dicts. Raises RecipeError with the nearest known key or what was expected."""
+        """Return the recipe of nested dicts. Raises RecipeError with the nearest known key or what was expected."""
         try:
             return cls.model_validate(values)
         except pydantic.ValidationError as error:
-            raise RecipeError(_first_fault(error)) from error
+            raise RecipeError(fault_text(error, cls)) from error
 
     @classmethod
     def load(cls, name_or_file: str | os.PathLike) -> "Recipe":
-        """A shipped recipe by its name, or one from a TOML file."""
-        return cls.from_dict(_read_toml(name_or_file))
+        """Load a shipped recipe by its name, or one from a TOML file, with what it `extends` below it.
+
+        >>> Recipe.load("quick").finetune.epochs, Recipe.load("quick").finetune.optimizer
+        (4, 'adamw')
+        """
+        layers = read_layers(name_or_file)
+        try:
+            return cls.from_dict(merged(layers))
+        except RecipeError as error:
+            for number, layer in enumerate(layers[:-1], 1):
+                if cls._fault(merged(layers[:number])) == str(error):
+                    raise RecipeError(f"{layer.name}, which {name_or_file} extends: {error}") from error
+            raise
+
+    @classmethod
+    def _fault(cls, values: Mapping[str, Any]) -> str | None:
+        try:
+            cls.from_dict(values)
+        except RecipeError as error:
+            return str(error)
+        return None
 
     def with_settings(self, settings: Iterable[str]) -> "Recipe":
-        """The recipe with `section.key=value` settings laid over it, values in TOML (bare words are strings).
+        """Return the recipe with `section.key=value` settings laid over it, values in TOML (bare words are strings).
 
         Backbones that are given with sizes of their own, `name@size`, make `data.size` "auto" where that is not given
         too.
@@ -425,24 +442,8 @@ class Recipe(Section):
         >>> Recipe().with_settings(["frozen.epochs=3", "backbone.name=mobilenet_v2"]).frozen.epochs
         3
         """
-        values, given = self.model_dump(exclude_none=True), set()
-        for setting in settings:
-            key, equals, text = setting.partition("=")
-            if not equals:
-                raise RecipeError(
-                    f"setting `{setting}` has no `=`. Write section.key=value, such as frozen.epochs=10"
-                )
-            *sections, last = key.strip().split(".")
-            place = values
-            for section in sections:
-                if not isinstance(place.get(section), dict):
-                    raise RecipeError(f"unknown recipe key `{key.strip()}`.{_nearest_key(key.strip())}")
-                place = place[section]
-            if sections[-1:] == ["unfreeze"]:
-                # One of its forms takes the place of another.
-                place.clear()
-            place[last] = _toml_value(text.strip())
-            given.add(key.strip())
+        values = self.model_dump(exclude_none=True)
+        given = lay_over(values, settings, type(self))
         if "backbone.name" in given and "data.size" not in given and "@" in str(values["backbone"]["name"]):
             values["data"]["size"] = "auto"
         return Recipe.from_dict(values)
@@ -463,71 +464,3 @@ class Recipe(Section):
         import tomli_w
 
         return tomli_w.dumps(self.model_dump(exclude_none=True))
-
-
-def shipped_recipes() -> dict[str, str]:
-    """Name and TOML text of every recipe in the package, in alphabetical order."""
-    folder = resources.files("budwood.config") / "recipes"
-    files = sorted(file.name for file in folder.iterdir() if file.name.endswith(".toml"))
-    return {name.removesuffix(".toml"): (folder / name).read_text(encoding="utf-8") for name in files}
-
-
-def _read_toml(name_or_file: str | os.PathLike) -> dict[str, Any]:
-    shipped = shipped_recipes()
-    if str(name_or_file) in shipped:
-        return tomllib.loads(shipped[str(name_or_file)])
-    path = Path(name_or_file)
-    if not path.is_file():
-        raise RecipeError(
-            f"no recipe `{name_or_file}`.{did_you_mean(str(name_or_file), shipped)} "
-            f"Give a TOML file or one of: {', '.join(shipped)}"
-        )
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path} is not TOML: {error}") from error
-
-
-def _toml_value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def _known_keys() -> list[str]:
-    keys = []
-    for name, field in Recipe.model_fields.items():
-        section = field.annotation
-        if isinstance(section, type) and issubclass(section, Section):
-            keys += [f"{name}.{key}" for key in section.model_fields]
-        else:
-            keys.append(name)
-    return keys
-
-
-def _nearest_key(key: str) -> str:
-    known = _known_keys()
-    return did_you_mean(key, known) or f" Known keys: {', '.join(known)}"
-
-
-def _first_fault(error: pydantic.ValidationError) -> str:
-    # "extra_forbidden" first: an unknown key is the likelier mistake, and its nearest name explains the rest.
-    faults = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
-    fault = faults[0]
-    # Positions inside unions and lists are pydantic's own words; keep the recipe's.
-    words = [str(part) for part in fault["loc"]]
-    known = _known_keys()
-    key = next((".".join(words[:n]) for n in (2, 1) if ".".join(words[:n]) in known), ".".join(words[:2]))
-    if fault["type"] == "extra_forbidden":
-        return f"unknown recipe key `{key}`.{_nearest_key(key)}"
-    alternatives = [other for other in faults if list(map(str, other["loc"]))[:2] == words[:2]]
-    # Of the alternatives of a union the user meant the one that goes deepest.
-    deepest = max(len(other["loc"]) for other in alternatives)
-    if deepest > 3:
-        alternatives = [other for other in alternatives if len(other["loc"]) == deepest]
-        fault, key = alternatives[0], f"{key}.{alternatives[0]['loc'][-1]}"
-    wanted = "; or ".join(other["msg"].removeprefix("Value error, ") for other in alternatives)
-    place = f"recipe key `{key}`: {wanted}" if key else f"recipe: {wanted}"
-    # A whole section says nothing of what is wrong with it.
-    return place if not key or key in Recipe.model_fields else f"{place}. Got {fault['input']!r}"
