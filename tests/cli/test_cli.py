@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from PIL import Image
 
 import budwood
 from budwood import cli
+from budwood.config.recipe import Recipe
 from budwood.core.files import read_json
 from tests.studies.made import Made, fill
 
@@ -356,14 +358,33 @@ def test_recipes__list_show_copy(call, tmp_path, monkeypatch):
     status, out, _ = call("recipes")
     assert status == 0 and out.splitlines()[0].startswith("auto ")
     status, shown, _ = call("recipes", "show", "frozen-gradient")
-    assert status == 0 and 'optimizer = "adam"' in shown
+    assert status == 0 and shown.startswith("# Backbone frozen")
     assert call("recipes", "copy", "frozen-gradient") == (0, "frozen-gradient.toml\n", "")
     assert Path("frozen-gradient.toml").read_text(encoding="utf-8") == shown
+    assert "\noptimizer" not in shown and 'extends = "flowers-baseline"' in shown
+    assert Recipe.load("frozen-gradient.toml") == Recipe.load("frozen-gradient")
     status, _, err = call("recipes", "copy", "frozen-gradient")
     assert status == 1 and "exists" in err
     assert call("recipes", "copy", "auto", "mine.toml") == (0, "mine.toml\n", "")
     status, _, err = call("recipes", "copy", "auto", "absent/mine.toml")
     assert status == 1 and "there is no folder absent" in err
+
+
+def test_recipes__resolved_is_the_whole(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, shown, _ = call("recipes", "show", "quick", "--resolved")
+    assert status == 0 and shown.startswith("# Both phases in a minute") and "extends" not in shown
+    found = tomllib.loads(shown)
+    assert found == Recipe.load("quick").model_dump(exclude_none=True)
+    assert call("recipes", "copy", "quick", "--resolved")[0] == 0
+    assert Path("quick.toml").read_text(encoding="utf-8") == shown
+    Path("mine.toml").write_text('extends = "quick.toml"\nseed = 7\n')
+    assert call("recipes", "show", "mine.toml")[1] == Path("mine.toml").read_text()
+    assert tomllib.loads(call("recipes", "show", "mine.toml", "--resolved")[1]) == found | {"seed": 7}
+    status, _, err = call("recipes", "copy", "mine.toml", "other.toml")
+    assert status == 1 and "no shipped recipe `mine.toml`" in err
+    status, _, err = call("recipes", "--resolved")
+    assert status == 2 and "--resolved goes with show NAME" in err
 
 
 def test_sample__digits(call, tmp_path):

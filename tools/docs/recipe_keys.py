@@ -4,7 +4,7 @@ from functools import cache
 from typing import Any
 
 import griffe
-import tomli_w
+from budwood.recipe_loading import value_text
 
 INTRO = """<!-- Written by `make docs`: change the code, or tools/docs. -->
 # Recipe keys
@@ -12,6 +12,18 @@ INTRO = """<!-- Written by `make docs`: change the code, or tools/docs. -->
 Every key of a recipe, what it takes, and its default. A recipe is a TOML file with these sections; what it does not say
 is the default. `budwood recipes copy auto mine.toml` gives one to start from, [the recipes that ship](recipes.md) are
 others, and `--set section.key=value` changes one key on the command line, its value in TOML.
+
+`extends = "NAME"` at the top of a file, before the first section, starts from a recipe that ships, or from another file
+by its path from this one; the file then says what differs. Sections are merged key by key, and the value of a key is
+replaced whole. `budwood recipes show mine.toml --resolved` prints what it comes to.
+
+```toml
+extends = "quick"
+
+[finetune]
+epochs = 8
+unfreeze = { blocks = 3 }
+```
 
 An unknown key is refused with the nearest known one. `"auto"` is filled in when the photos and the backbone are known;
 `recipe.toml` of a run says what it became.
@@ -64,14 +76,8 @@ def _one_line(text: str | None) -> str:
 def _default(section: type, key: str) -> str:
     value = section.model_fields[key].get_default()
     if hasattr(value, "model_dump"):
-        pairs = value.model_dump(exclude_none=True).items()
-        return "`{" + ", ".join(f"{name} = {_toml(one)}" for name, one in pairs) + "}`"
-    return "none" if value is None else f"`{_toml(value)}`"
-
-
-def _toml(value: Any) -> str:
-    text = " ".join(tomli_w.dumps({"x": value}).removeprefix("x = ").split())
-    return text.replace("[ ", "[").replace(", ]", "]")
+        value = value.model_dump(exclude_none=True)
+    return "none" if value is None else f"`{value_text(value)}`"
 
 
 def takes_in_words(field: dict[str, Any], schema: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """Commands to look around: backbones, recipes, the cache, this machine."""
 
 from enum import StrEnum
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -86,15 +87,25 @@ class RecipeAction(StrEnum):
 @app.command()
 def recipes(
     action: Annotated[RecipeAction | None, typer.Argument(help="What to do with NAME.")] = None,
-    name: Annotated[str | None, typer.Argument(help="A shipped recipe.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="A shipped recipe; with show, a recipe file too.")
+    ] = None,
     file: Annotated[Path | None, typer.Argument(help="Where to copy it; by default NAME.toml.")] = None,
+    resolved: Annotated[
+        bool,
+        typer.Option(
+            "--resolved", help="The whole of it: with what it extends, and the default of every key."
+        ),
+    ] = False,
 ) -> None:
     """List the shipped recipes; show one, or copy it to change it and give it to --recipe."""
     from budwood.config.loading import shipped_recipes
-    from budwood.core.errors import RecipeError
+    from budwood.core.errors import RecipeError, did_you_mean
     from budwood.core.files import write_text
 
     if action is None:
+        if resolved:
+            raise typer.BadParameter("--resolved goes with show NAME or copy NAME")
         for shipped, text in shipped_recipes().items():
             print(f"{shipped:<28}{text.splitlines()[0].removeprefix('#').strip()}")
         return
@@ -102,10 +113,15 @@ def recipes(
         raise typer.BadParameter(
             f"expected {'show NAME' if action is RecipeAction.SHOW else 'copy NAME [FILE]'}"
         )
-    text = _recipe_text(name)
     if action is RecipeAction.SHOW:
-        print(text, end="")
+        print(_recipe_text(name, resolved), end="")
         return
+    if name not in shipped_recipes():
+        raise RecipeError(
+            f"no shipped recipe `{name}`.{did_you_mean(name, shipped_recipes())} "
+            f"There are: {', '.join(shipped_recipes())}"
+        )
+    text = _recipe_text(name, resolved)
     path = file or Path(f"{name}.toml")
     if path.exists():
         raise RecipeError(f"{path} exists. Give another file name")
@@ -115,14 +131,16 @@ def recipes(
     print(shown(path))
 
 
-def _recipe_text(name: str) -> str:
-    from budwood.config.loading import shipped_recipes
-    from budwood.core.errors import RecipeError, did_you_mean
+def _recipe_text(name: str, resolved: bool) -> str:
+    """Return a recipe as it is written; or its opening comment and the value of every key."""
+    from budwood.config.loading import read_layers
+    from budwood.config.recipe import Recipe
 
-    shipped = shipped_recipes()
-    if name not in shipped:
-        raise RecipeError(f"no recipe `{name}`.{did_you_mean(name, shipped)} There are: {', '.join(shipped)}")
-    return shipped[name]
+    layer = read_layers(name)[-1]
+    if not resolved:
+        return layer.text
+    comment = takewhile(lambda line: line.startswith("#"), layer.text.splitlines())
+    return "\n".join([*comment, Recipe.load(name).to_toml()])
 
 
 @cache_app.command("info")

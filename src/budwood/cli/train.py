@@ -1,6 +1,5 @@
 """Commands that train: one run, or a study of many."""
 
-import json
 import shlex
 import sys
 from pathlib import Path
@@ -60,18 +59,19 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a classifier on a folder of labelled photos, and measure it."""
+    from budwood.config.loading import value_text
     from budwood.config.recipe import Recipe
     from budwood.data.sources import read_source
 
     names = [name.strip() for given in backbone or [] for name in given.split(",")]
     short = {
         "backbone.name": names or None,
-        "backbone.weights": weights,
-        "distill.run": distill,
+        "backbone.weights": weights and str(weights),
+        "distill.run": distill and str(distill),
         "seed": seed,
         "split_seed": split_seed,
     }
-    changes = [f"{key}={_toml(value)}" for key, value in short.items() if value is not None]
+    changes = [f"{key}={value_text(value)}" for key, value in short.items() if value is not None]
     changes += ["evaluate.test=false"] if no_test else []
     # What is wrong with the command is said here, before the seconds that TensorFlow takes to load.
     loaded = Recipe.load(recipe) if start is None else Recipe.load(recipe).without_sizes()
@@ -197,9 +197,3 @@ def study(
         log(output, mlflow, quiet=quiet or as_json)
     if results.failures:
         raise typer.Exit(1)
-
-
-def _toml(value: object) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(map(_toml, value))}]"
-    return str(value) if isinstance(value, int) else json.dumps(str(value), ensure_ascii=False)

@@ -29,6 +29,8 @@ class Layer:
     """The shipped recipe, or the path of the file."""
     values: Table
     """Without `extends`."""
+    text: str = ""
+    """The file, comments and all."""
     extends: str | None = None
     file: Path | None = None
     """None of a shipped recipe."""
@@ -119,7 +121,7 @@ def _layer(name: str, text: str, file: Path | None = None) -> Layer:
         raise RecipeError(
             f"{name}: extends takes the name of one shipped recipe or the path of one file, and got {extends!r}"
         )
-    return Layer(name, values, extends, file)
+    return Layer(name, values, text, extends, file)
 
 
 def lay_over(values: Table, settings: Iterable[str], schema: type[BaseModel]) -> set[str]:
