@@ -28,7 +28,7 @@ def main() -> None:
     arguments += ["--backbones", "mobilenet_v2", "--weights", weights, "--set", "data.size=224"]
     environment = {"BUDWOOD_CACHE": str(cache.resolve())}
     warm_up = python("budwood.cli", *arguments, "--seeds", "1", environment=environment)
-    arguments += ["--seeds", "5", "--grid", f"frozen.strengths=[{STRENGTHS}]"]
+    arguments += ["--seeds", "5", "--grid", f"frozen.l2_strengths=[{STRENGTHS}]"]
     cost = python("budwood.cli", *arguments, environment=environment)
     trials = read_json(folder / "results.json")["configurations"]
     seconds = [one["seconds"] for one in trials]

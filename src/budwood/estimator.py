@@ -140,7 +140,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
                     "precision": self.precision,
                 },
                 "head": {"pooling": self.pooling},
-                "frozen": {"strengths": strengths, "folds": self.folds},
+                "frozen": {"l2_strengths": strengths, "folds": self.folds},
                 "seed": self.seed,
             }
         )

@@ -524,7 +524,7 @@ class Run:
         model = compose([network], head)
         found = apply_weights(model, file)
         divide_logits(model, found["row"]["temperature"])
-        model = compose([network], head, mirror=recipe.evaluate.mirror)
+        model = compose([network], head, mirror=recipe.evaluate.flip)
         return make_artifact(model, self.classes, recipe.data.resize, backbone)
 
     def _of_phase(self, phase: str) -> Artifact:

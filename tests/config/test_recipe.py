@@ -51,6 +51,18 @@ def test_to_toml__any_recipe_reads_back_equal(tmp_path_factory, seed, size, name
     ("values", "words"),
     [
         ({"frozen": {"epoch": 3}}, ["frozen.epoch", "Did you mean frozen.epochs?"]),
+        (
+            {"data": {"max_bad": 0.5}},
+            ["unknown recipe key `data.max_bad`. Did you mean data.max_unreadable?"],
+        ),
+        (
+            {"evaluate": {"mirror": True}},
+            ["unknown recipe key `evaluate.mirror`. Did you mean evaluate.flip?"],
+        ),
+        (
+            {"frozen": {"strengths": [0.1]}},
+            ["unknown recipe key `frozen.strengths`. Did you mean frozen.l2_strengths?"],
+        ),
         ({"backbones": {}}, ["unknown recipe key `backbones`"]),
         ({"frozen": {"epochs": "many"}}, ["frozen.epochs", "integer", "many"]),
         ({"frozen": {"epochs": -1}}, ["frozen.epochs", "greater than or equal to 0"]),
@@ -61,7 +73,7 @@ def test_to_toml__any_recipe_reads_back_equal(tmp_path_factory, seed, size, name
             {"head": {"hidden": [8]}, "frozen": {"fit": "linear"}},
             ["logistic regression", 'frozen.fit = "gradient"'],
         ),
-        ({"frozen": {"strengths": []}}, ["frozen.strengths"]),
+        ({"frozen": {"l2_strengths": []}}, ["frozen.l2_strengths"]),
         ({"data": {"folds": 1}}, ["folds = 1 leaves nothing to learn from"]),
         ({"data": {"folds": 3, "fold": 3}}, ["fold = 3 and folds = 3 do not go together"]),
         (
@@ -105,6 +117,9 @@ def test_with_settings__values_are_toml():
     [
         ("frozen.epochs", "has no `=`"),
         ("frozn.epochs=3", "Did you mean frozen.epochs?"),
+        ("data.max_bad=0.5", "Did you mean data.max_unreadable?"),
+        ("evaluate.mirror=true", "Did you mean evaluate.flip?"),
+        ("frozen.strengths=[0.1]", "Did you mean frozen.l2_strengths?"),
         ("seed.x=3", "unknown recipe key `seed.x`"),
         ("frozen.epochs.x=3", "unknown recipe key"),
         ("frozen=3", "frozen"),

@@ -135,7 +135,7 @@ def test_check__too_many_bad_photos(folder):
     for index in range(6):
         (folder / "cats" / f"bad{index}.jpg").write_text("no")
     with pytest.raises(
-        DataError, match=r"6 of 26 photos \(23%\).*bad0.jpg' \(not_an_image\).*`data.max_bad`.*0\.2"
+        DataError, match=r"6 of 26 photos \(23%\).*bad0.jpg' \(not_an_image\).*`data.max_unreadable`.*0\.2"
     ):
         check(read_folder(folder))
     assert check(read_folder(folder), max_bad=0.25).num_bad == 6

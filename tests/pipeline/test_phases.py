@@ -88,7 +88,7 @@ def test_train_frozen_phase__learns_and_says_how_well(rows, fit, at_temperature)
 
 def test_train_frozen_phase__linear_fit_honours_class_weights(rows):
     plain, weighted = (
-        train(rows, {"frozen": {"strengths": [0.1]}, "loss": loss})
+        train(rows, {"frozen": {"l2_strengths": [0.1]}, "loss": loss})
         for loss in ({}, {"class_weights": {"a": 50.0}})
     )
     shares = [np.asarray(head_model(result.layers, 8)(rows[2][:])) for result in (plain, weighted)]

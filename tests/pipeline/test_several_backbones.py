@@ -33,12 +33,12 @@ def run(session_cache, session_colours, tmp_path_factory):
     """Both backbones, fine-tuned, and mirrored."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BUDWOOD_CACHE", str(session_cache))
-        return side_by_side(session_colours, tmp_path_factory.mktemp("runs") / "two", "evaluate.mirror=true")
+        return side_by_side(session_colours, tmp_path_factory.mktemp("runs") / "two", "evaluate.flip=true")
 
 
 def test_train__resolved_recipe_has_every_size(run):
     assert run.recipe.backbone.name == ["efficientnet_lite0@64", "mobilenet@32"]
-    assert run.recipe.data.size == 64 and run.recipe.evaluate.mirror
+    assert run.recipe.data.size == 64 and run.recipe.evaluate.flip
 
 
 def test_train__one_flat_model_is_what_was_measured(run, session_colours):
@@ -116,8 +116,8 @@ def test_train__resumed_gives_what_an_unbroken_training_gives(run, session_colou
 
     stop = keras.callbacks.LambdaCallback(on_epoch_begin=interrupt)
     with pytest.raises(KeyboardInterrupt):
-        side_by_side(session_colours, folder, "evaluate.mirror=true", callbacks=[stop])
-    again = side_by_side(session_colours, folder, "evaluate.mirror=true", resume=True)
+        side_by_side(session_colours, folder, "evaluate.flip=true", callbacks=[stop])
+    again = side_by_side(session_colours, folder, "evaluate.flip=true", resume=True)
     assert (again.folder / "history.csv").read_bytes() == (run.folder / "history.csv").read_bytes()
     assert again.metrics["test"] == run.metrics["test"]
 
@@ -150,7 +150,7 @@ def _of_phase(run, phase):
 
 
 def test_train__one_backbone_mirrored(session_colours, tmp_path):
-    settings = ["data.size=64", "evaluate.resamples=200", "evaluate.mirror=true"]
+    settings = ["data.size=64", "evaluate.resamples=200", "evaluate.flip=true"]
     run = train(session_colours, tmp_path / "run", recipe="frozen-linear", settings=settings, progress=SILENT)
     photo = session_colours / "red" / "red 00.jpg"
     pixels = view(photo, 64)[np.newaxis].astype(np.float32)

@@ -188,7 +188,7 @@ def test_train__too_many_bad_photos_stop_before_any_compute(colours, tmp_path, m
     monkeypatch.setattr(
         "budwood.pipeline.train.build_backbones", lambda *arguments: pytest.fail("the backbone was built")
     )
-    with pytest.raises(DataError, match=r"data\.max_bad"):
+    with pytest.raises(DataError, match=r"data\.max_unreadable"):
         small_train(colours, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

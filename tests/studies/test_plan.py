@@ -116,7 +116,7 @@ def test_plan__given_splits_leave_the_seed_of_the_training():
 
 def test_plan__names_that_would_be_alike_are_told_apart():
     given = configurations(
-        ["frozen-linear"], grid=['head.pooling=["avg"]', "frozen.strengths=[[0.8, 0.1], [0.8,0.01]]"]
+        ["frozen-linear"], grid=['head.pooling=["avg"]', "frozen.l2_strengths=[[0.8, 0.1], [0.8,0.01]]"]
     )
     trials, _ = plan(given, PHOTOS, seeds=[0])
     assert len({trial.name for trial in trials}) == 2

@@ -24,7 +24,7 @@ BAD = 1e6
 
 def small_search(data, folder, number=3, **options):
     options = {
-        "grid": [f"frozen.strengths=[[0.1], [0.01], [{BAD}], [1.0]]"],
+        "grid": [f"frozen.l2_strengths=[[0.1], [0.01], [{BAD}], [1.0]]"],
         "recipes": ["frozen-linear"],
         "seeds": [0, 1],
         "jobs": 1,
@@ -83,7 +83,7 @@ def test_search__asks_for_each_configuration_once(tmp_path):
 def test_study__search(session_colours, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "STARTUP", 2)
     found = small_search(session_colours, tmp_path / "s", number=9)
-    pruned = f"frozen-linear, frozen.strengths=[{BAD}]"
+    pruned = f"frozen-linear, frozen.l2_strengths=[{BAD}]"
     assert "after 1 of 2 trainings" in found.pruned[pruned]
     assert {one.name: one.complete for one in found.summaries}[pruned] == 1
     assert found.best is not None and found.best not in found.pruned and not found.failures

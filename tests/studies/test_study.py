@@ -10,7 +10,7 @@ from budwood.studies.study import study
 from budwood.studies.trial import Place
 
 SMALL = ["data.size=64", "evaluate.resamples=200"]
-STRENGTHS = "frozen.strengths=[[0.1], [0.01]]"
+STRENGTHS = "frozen.l2_strengths=[[0.1], [0.01]]"
 
 pytestmark = pytest.mark.usefixtures("shared_cache")
 
@@ -32,7 +32,9 @@ def test_study__linear_trials_are_what_train_gives(session_colours, tmp_path):
     assert read_json(tmp_path / "s" / "study.json")["state"] == "complete"
     assert read_json(tmp_path / "s" / "results.json") == results.to_json()
     page = (tmp_path / "s" / "report.html").read_text(encoding="utf-8")
-    assert "has the lowest validation loss" in page and "frozen.strengths" in page and "scikit-learn" in page
+    assert (
+        "has the lowest validation loss" in page and "frozen.l2_strengths" in page and "scikit-learn" in page
+    )
     for name in read_json(tmp_path / "s" / "study.json")["trials"]:
         trial = tmp_path / "s" / "trials" / name
         run = train(session_colours, tmp_path / "r" / name, recipe=trial / "recipe.toml", progress=SILENT)

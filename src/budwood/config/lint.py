@@ -7,7 +7,7 @@ from budwood.config.recipe import Augment, Backbone, Finetune, Frozen, Head, Los
 TRANSFORMATIONS = set(Augment.model_fields) - {"views", "originals", "mixup", "cutmix", "rand_magnitude"}
 """The settings of [augment] that say what a drawn view shows."""
 OF_GRADIENT_STEPS = set(Steps.model_fields)
-OF_A_LINEAR_FIT = {"strengths", "folds"}
+OF_A_LINEAR_FIT = {"l2_strengths", "folds"}
 
 
 def remarks(recipe: Recipe) -> list[str]:

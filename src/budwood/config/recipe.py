@@ -17,6 +17,7 @@ from budwood.core.errors import RecipeError, did_you_mean
 
 Auto = Literal["auto"]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+L2Strength = Annotated[float, Field(ge=1e-12, le=1e6)]
 MIN_SIZE, MAX_SIZE = 32, 1024
 """Side of a square picture in pixels."""
 
@@ -42,7 +43,7 @@ class Data(Section):
     train_photos: Literal["all"] | Annotated[int, Field(ge=2)] = "all"
     """So many of the training photos are learned from, of every class its share; a smaller number is part of a larger
     one. Validation and test stay as they are."""
-    max_bad: Annotated[float, Field(ge=0.0, le=1.0)] = 0.2
+    max_unreadable: Annotated[float, Field(ge=0.0, le=1.0)] = 0.2
     """Share of unreadable photos above which nothing is trained."""
 
     @pydantic.field_validator("split")
@@ -265,10 +266,10 @@ class Frozen(Steps):
     fit: Literal["auto", "linear", "gradient"] = "auto"
     """"linear" is multinomial logistic regression, "gradient" any head and optimizer; "auto" is "linear" where the
     head has no hidden layer, batch norm or dropout and the features of the training split are small enough."""
-    strengths: Auto | Annotated[list[Annotated[float, Field(ge=1e-12, le=1e6)]], Field(min_length=1)] = "auto"
+    l2_strengths: Auto | Annotated[list[L2Strength], Field(min_length=1)] = "auto"
     """L2 strengths tried by the linear fit, in units of the mean loss per photo."""
     folds: Annotated[int, Field(ge=2, le=20)] = 5
-    """Folds of the cross-validation that chooses the strength."""
+    """Folds of the cross-validation that chooses the L2 strength."""
     epochs: Annotated[int, Field(ge=0)] = 30
     """0: there is no phase 1, the head is trained in phase 2 alone, as from scratch."""
 
@@ -342,7 +343,7 @@ class Evaluate(Section):
 
     test: bool = True
     """Open the test split at the end; false (`--no-test`) leaves `test` null."""
-    mirror: bool = False
+    flip: bool = False
     """The saved model averages the logits of a picture and of its mirror image, at twice the work."""
     resamples: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
     """Bootstrap resamples behind the intervals."""

@@ -175,7 +175,7 @@ def _refuse_too_many_bad(bad: Sequence[Problem], num_found: int, max_bad: float)
         some = _names(f"{problem.path!r} ({problem.kind})" for problem in bad)
         raise DataError(
             f"{len(bad)} of {num_found} photos ({len(bad) / num_found:.0%}) cannot be decoded: {some}. "
-            f"Mend or remove them, or raise `data.max_bad`, which is {max_bad:g}"
+            f"Mend or remove them, or raise `data.max_unreadable`, which is {max_bad:g}"
         )
 
 

@@ -210,7 +210,9 @@ def read_photos(
 
     A photo that the run gone on from or the teacher knows is in the split that it was in there.
     """
-    checked = check(read_source(data, progress=progress), max_bad=recipe.data.max_bad, progress=progress)
+    checked = check(
+        read_source(data, progress=progress), max_bad=recipe.data.max_unreadable, progress=progress
+    )
     photos = checked.photos
     if previous is not None and list(checked.classes) != previous.classes:
         raise DataError(

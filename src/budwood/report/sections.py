@@ -96,7 +96,7 @@ def _facts(contents: Contents) -> list[tuple[str, str, str]]:
             "Backbone",
             _named(backbone.get("name", "?")),
             f"{data.get('size', '?')} px, weights {_named(backbone.get('weights', '?'))}"
-            + (", with the mirror image" if recipe.get("evaluate", {}).get("mirror") else ""),
+            + (", with the mirror image" if recipe.get("evaluate", {}).get("flip") else ""),
         ),
         ("Head", *_head_fact(contents)),
         *_finetune_fact(contents),

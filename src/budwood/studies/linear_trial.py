@@ -34,7 +34,7 @@ def is_light(recipe: Recipe, photos: int, classes: int) -> bool:
     """Whether a trial is one linear fit on the features of one backbone, and nothing else."""
     if len(recipe.backbone.names) > 1 or recipe.finetune.epochs or not recipe.frozen.epochs:
         return False
-    if recipe.evaluate.mirror or recipe.distill.run or recipe.backbone.precision != "f32":
+    if recipe.evaluate.flip or recipe.distill.run or recipe.backbone.precision != "f32":
         return False
     features = get_backbone(recipe.backbone.names[0]).features
     return resolve_fit(recipe, photos, features, classes)[0].frozen.fit == "linear"

@@ -12,7 +12,7 @@ from budwood.core.errors import RecipeError
 from budwood.data.manifest import Photo
 from budwood.data.split import SPLITS
 
-DIVIDES = {"split_seed", "data.split", "data.folds", "data.fold", "data.max_bad", "evaluate.test"}
+DIVIDES = {"split_seed", "data.split", "data.folds", "data.fold", "data.max_unreadable", "evaluate.test"}
 """Recipe keys that decide on which photos a trial is measured."""
 
 ReplicateKind = Literal["split", "fold", "seed"]

@@ -113,7 +113,7 @@ def study(
     _refuse_unless_free(folder, overwrite=overwrite, resume=resume)
     checked = check(
         read_source(data, progress=progress),
-        max_bad=max(one.recipe.data.max_bad for one in given),
+        max_bad=max(one.recipe.data.max_unreadable for one in given),
         progress=progress,
     )
     trials, replicate_kind = plan(given, checked.photos, seeds=list(seeds), folds=folds)

@@ -206,7 +206,7 @@ def fit_as_asked(
         features,
         labels,
         len(classes),
-        strengths=recipe.frozen.strengths,
+        strengths=recipe.frozen.l2_strengths,
         folds=recipe.frozen.folds,
         seed=recipe.seed,
         weights=None if recipe.loss.class_weights == "none" else weights,

@@ -23,12 +23,12 @@ def test_short_names__leave_out_what_all_have(made):
 def test_short_names__keep_what_tells_keys_and_lists_apart(made):
     found, common = short(
         made,
-        "quick, frozen.epochs=2, finetune.epochs=2, frozen.strengths=[1, 0.1]",
-        "quick, frozen.epochs=4, finetune.epochs=4, frozen.strengths=[2, 0.1]",
+        "quick, frozen.epochs=2, finetune.epochs=2, frozen.l2_strengths=[1, 0.1]",
+        "quick, frozen.epochs=4, finetune.epochs=4, frozen.l2_strengths=[2, 0.1]",
     )
     assert set(found.values()) == {
-        "frozen.epochs=2, finetune.epochs=2, strengths=[1, 0.1]",
-        "frozen.epochs=4, finetune.epochs=4, strengths=[2, 0.1]",
+        "frozen.epochs=2, finetune.epochs=2, l2_strengths=[1, 0.1]",
+        "frozen.epochs=4, finetune.epochs=4, l2_strengths=[2, 0.1]",
     }
     assert common == "quick"
 
