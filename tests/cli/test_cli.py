@@ -119,6 +119,27 @@ def test_main__what_goes_wrong_is_one_line_and_1(call, arguments, words, tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--recipe", "best", "--set", "data.size=128"], "data.size = 128"),
+        (["--backbone", "mobilnet_v2"], "Did you mean mobilenet_v2?"),
+        (["--weights", "absent.h5"], "no weights file absent.h5"),
+    ],
+)
+def test_train__the_impossible_is_refused_before_anything_is_read(
+    call, tmp_path, monkeypatch, arguments, words, more
+):
+    def slow(*arguments, **named):
+        raise AssertionError("too early")
+
+    monkeypatch.setattr("budwood.data.sources.read_source", slow)
+    monkeypatch.setattr("budwood.cli.train.load_keras", slow)
+    status, out, err = call("train", tmp_path, *arguments, *more)
+    assert (status, out) == (1, "") and one_line(err) and words in err
+
+
 def test_train__a_teacher_that_is_no_run(call, session_colours, tmp_path):
     folder = tmp_path / "run"
     status, _, err = call("train", session_colours, "-o", folder, "--distill", tmp_path / "absent", "-q")

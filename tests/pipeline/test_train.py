@@ -260,6 +260,21 @@ def test_train__wrong_request_is_said_before_anything_is_touched(
     assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.parametrize(
+    ("recipe", "setting", "error", "words"),
+    [
+        ("best", "data.size=128", RecipeError, r"data\.size = 128"),
+        ("auto", "backbone.weights=absent.h5", WeightsError, "no weights file"),
+    ],
+)
+def test_train__the_impossible_is_refused_before_photos_are_looked_for(
+    tmp_path, recipe, setting, error, words
+):
+    with pytest.raises(error, match=words):
+        train(tmp_path / "no photos", tmp_path / "run", recipe=recipe, settings=[setting], progress=SILENT)
+    assert not list(tmp_path.iterdir())
+
+
 def test_train__corrupt_shard_is_computed_again(colours, tmp_path, own_cache, monkeypatch):
     monkeypatch.setenv("BUDWOOD_CACHE", str(own_cache))
     first = small_train(colours, tmp_path / "first")

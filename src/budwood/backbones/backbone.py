@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
-from budwood.backbones.weights import LayerWeights, assign
+from budwood.backbones.weights import LayerWeights, assign, given_file
 from budwood.core.errors import BackboneError
 
 if TYPE_CHECKING:
@@ -111,11 +111,7 @@ class Backbone:
         import keras
 
         size = self.size if size is None else size
-        if not isinstance(size, int) or size < self.min_size:
-            raise BackboneError(
-                f"{self.name} cannot take pictures of {size} px. "
-                f"Give a whole number of at least {self.min_size}; its own size is {self.size}."
-            )
+        self.refuse_impossible(size, drop_connect_rate)
         network = self._network(drop_connect_rate, seed)
         # Read before the graph is built, so that bad weights fail at once.
         found = self._read(weights)
@@ -161,28 +157,35 @@ class Backbone:
         """In words, where the ImageNet weights come from and whether they are here."""
         return self.pretrained.where()
 
-    def _network(self, drop_connect_rate: float | Literal["auto"], seed: int) -> Callable[[Any], Any]:
-        if self.drop_connect_rate is None:
-            if drop_connect_rate in ("auto", 0):
-                return self.network
+    def refuse_impossible(self, size: int, drop_connect_rate: float | Literal["auto"] = "auto") -> None:
+        """Raise BackboneError for a size that the network cannot take, or a rate of blocks that it cannot skip."""
+        if not isinstance(size, int) or size < self.min_size:
+            raise BackboneError(
+                f"{self.name} cannot take pictures of {size} px. "
+                f"Give a whole number of at least {self.min_size}; its own size is {self.size}."
+            )
+        if self.drop_connect_rate is None and drop_connect_rate not in ("auto", 0):
             raise BackboneError(
                 f"{self.name} has no stochastic depth: `drop_connect_rate = {drop_connect_rate}` asks for blocks to be "
                 'skipped. Leave it at "auto", or take an EfficientNet.'
             )
-        rate = self.drop_connect_rate if drop_connect_rate == "auto" else drop_connect_rate
-        if not 0 <= rate < 1:
+        if drop_connect_rate != "auto" and not 0 <= drop_connect_rate < 1:
             raise BackboneError(
-                f"`drop_connect_rate = {rate}` is no chance that a block is skipped. Give a number from 0 up to, and "
-                'without, 1, or "auto".'
+                f"`drop_connect_rate = {drop_connect_rate}` is no chance that a block is skipped. Give a number from 0 "
+                'up to, and without, 1, or "auto".'
             )
+
+    def _network(self, drop_connect_rate: float | Literal["auto"], seed: int) -> Callable[[Any], Any]:
+        if self.drop_connect_rate is None:
+            return self.network
+        rate = self.drop_connect_rate if drop_connect_rate == "auto" else drop_connect_rate
         return partial(self.network, drop_connect_rate=rate, seed=seed)
 
     def _read(self, weights: str | Path) -> LayerWeights | None:
         if weights == "random":
             return None
-        if weights == "imagenet":
-            return self.pretrained.read()
-        return self.pretrained.read_file(Path(weights).expanduser())
+        file = given_file(weights)
+        return self.pretrained.read() if file is None else self.pretrained.read_file(file)
 
 
 def resized(pixels: Any, size: int) -> Any:

@@ -45,6 +45,11 @@ def existing_file(path: Path) -> Path:
     return path
 
 
+def given_file(weights: str | Path) -> Path | None:
+    """Return the file of weights, None of "imagenet" and "random". Raises WeightsError where it is not there."""
+    return None if weights in ("imagenet", "random") else existing_file(Path(weights).expanduser())
+
+
 def mirrored(file: str) -> Path | None:
     """The file in the directory that the environment variable BUDWOOD_WEIGHTS names.
 

@@ -59,6 +59,7 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a classifier on a folder of labelled photos, and measure it."""
+    from budwood.backbones.resolve import refuse_impossible
     from budwood.config.loading import value_text
     from budwood.config.recipe import Recipe
     from budwood.data.sources import read_source
@@ -76,6 +77,8 @@ def train(
     # What is wrong with the command is said here, before the seconds that TensorFlow takes to load.
     loaded = Recipe.load(recipe) if start is None else Recipe.load(recipe).without_sizes()
     asked = loaded.with_settings([*changes, *(settings or [])])
+    if start is None:
+        refuse_impossible(asked)
     progress = progress_of(quiet)
     read_source(data, progress=progress)
     if mlflow is not None and not dry_run:

@@ -14,6 +14,7 @@ from jaxtyping import UInt8
 from budwood.backbones.backbone import Backbone
 from budwood.backbones.input_range import check_input_range
 from budwood.backbones.registry import get_backbone
+from budwood.backbones.resolve import refuse_impossible
 from budwood.config.lint import remarks
 from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError, RecipeError, RunError
@@ -89,6 +90,8 @@ def train(
     if not isinstance(recipe, Recipe):
         recipe = Recipe.load(recipe).without_sizes() if start is not None else Recipe.load(recipe)
     asked = recipe.with_settings(settings)
+    if start is None:
+        refuse_impossible(asked)
     callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks)
     refuse_bad_callbacks(callbacks)
     previous = load(start) if start is not None else None
