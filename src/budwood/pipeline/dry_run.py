@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from budwood.backbones.registry import get_backbone
+from budwood.backbones.resolve import resolve
 from budwood.config.lint import remarks
 from budwood.config.recipe import Head, Recipe
 from budwood.core.progress.base import SILENT, Progress
@@ -25,7 +26,7 @@ from budwood.network.unfreeze import Unfrozen, unfreeze
 from budwood.pipeline.distill import teacher_features
 from budwood.pipeline.features import build_backbones, open_features
 from budwood.pipeline.phases import refuse_bad_settings
-from budwood.pipeline.train import like, read_photos, refuse_empty_plan, resolve
+from budwood.pipeline.train import like, read_photos, refuse_empty_plan
 from budwood.run import Run, load
 from budwood.training.linear_probe import resolve_fit
 

@@ -11,10 +11,9 @@ import keras
 import numpy as np
 from jaxtyping import UInt8
 
-from budwood.backbones.backbone import Backbone
 from budwood.backbones.input_range import check_input_range
 from budwood.backbones.registry import get_backbone
-from budwood.backbones.resolve import refuse_impossible
+from budwood.backbones.resolve import refuse_impossible, resolve
 from budwood.config.lint import remarks
 from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError, RecipeError, RunError
@@ -279,34 +278,6 @@ def like(before: Recipe, recipe: Recipe) -> Recipe:
             "data": recipe.data.model_copy(update={"size": before.data.size}),
         }
     )
-
-
-def resolve(recipe: Recipe, backbones: Sequence[Backbone]) -> tuple[Recipe, list[int]]:
-    """The recipe with what depends on the backbones filled in, and the side of each one's own input in pixels.
-
-    Raises RecipeError where a backbone would see more pixels than there are.
-    """
-    side = recipe.data.size
-    sizes = [
-        size or (backbone.size if side == "auto" else side)
-        for (_, size), backbone in zip(recipe.backbone.sized, backbones, strict=True)
-    ]
-    largest = max(sizes)
-    pixels = largest if side == "auto" else side
-    if largest > pixels:
-        name = backbones[sizes.index(largest)].name
-        raise RecipeError(
-            f"{name}@{largest} sees {largest} px, but data.size = {pixels} makes pictures smaller than that. "
-            f'Give --set data.size={largest}, or leave it at "auto"'
-        )
-    names = [f"{backbone.name}@{size}" for backbone, size in zip(backbones, sizes, strict=True)]
-    if len(names) == 1:
-        names = [backbones[0].name] if sizes[0] == pixels else names
-    resolved = {
-        "data": recipe.data.model_copy(update={"size": pixels}),
-        "backbone": recipe.backbone.model_copy(update={"name": names if len(names) > 1 else names[0]}),
-    }
-    return recipe.model_copy(update=resolved), sizes
 
 
 def compute_features(

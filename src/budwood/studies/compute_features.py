@@ -23,10 +23,10 @@ WANTED = "features-wanted.json"
 def compute(data: str, study: Path) -> None:
     """Puts into the store what is missing there, and writes down where it lies."""
     from budwood.backbones.registry import get_backbone
+    from budwood.backbones.resolve import resolve
     from budwood.core.progress.base import choose_progress
     from budwood.data.sources import read_source
     from budwood.pipeline.features import build_backbones, open_features
-    from budwood.pipeline.train import resolve
 
     images = {photo.name: photo.image for photo in read_source(data).photos}
     _, listed, _ = read_photos(study)
