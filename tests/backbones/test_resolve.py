@@ -2,9 +2,9 @@ import subprocess
 import sys
 
 import pytest
-from budwood.errors import BackboneError, RecipeError, WeightsError
-from budwood.recipe import Recipe
-from budwood.recipe_loading import shipped_recipes
+from budwood.core.errors import BackboneError, RecipeError, WeightsError
+from budwood.config.recipe import Recipe
+from budwood.config.loading import shipped_recipes
 
 from budwood.backbones.registry import get_backbone
 from budwood.backbones.resolve import refuse_impossible, resolve
@@ -71,7 +71,7 @@ def test_refuse_impossible__needs_neither_photos_nor_tensorflow():
     heavy = {"tensorflow", "keras", "openvino", "sklearn", "PIL"}
     code = (
         "import sys\nfrom budwood.backbones.resolve import refuse_impossible\n"
-        "from budwood.recipe import Recipe\nrefuse_impossible(Recipe.load('best'))\n"
+        "from budwood.config.recipe import Recipe\nrefuse_impossible(Recipe.load('best'))\n"
         f"print(sorted({heavy} & set(sys.modules)))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

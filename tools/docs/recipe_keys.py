@@ -4,7 +4,7 @@ from functools import cache
 from typing import Any
 
 import griffe
-from budwood.recipe_loading import value_text
+from budwood.config.loading import value_text
 
 INTRO = """<!-- Written by `make docs`: change the code, or tools/docs. -->
 # Recipe keys

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from budwood.backbones.contract import Backbone
+from budwood.backbones.backbone import Backbone
 from budwood.backbones.registry import get_backbone
 from budwood.backbones.weights import given_file
-from budwood.errors import RecipeError
-from budwood.recipe import Recipe
+from budwood.core.errors import RecipeError
+from budwood.config.recipe import Recipe
 
 
 def resolve(recipe: Recipe, backbones: Sequence[Backbone]) -> tuple[Recipe, list[int]]:
@@ -49,7 +49,7 @@ def refuse_impossible(recipe: Recipe) -> None:
 
     >>> refuse_impossible(Recipe.load("best").with_settings(["data.size=128"]))
     Traceback (most recent call last):
-    budwood.errors.RecipeError: efficientnet_lite2@260 sees 260 px, but data.size = 128 makes pictures smaller ...
+    budwood.core.errors.RecipeError: efficientnet_lite2@260 sees 260 px, but data.size = 128 makes pictures smaller ...
     """
     if not recipe.frozen.epochs and not recipe.finetune.epochs:
         raise RecipeError(
