@@ -345,7 +345,7 @@ def test_report__is_written_again(call, session_run, session_colours, tmp_path):
 
 def test_report__of_a_study(call, tmp_path):
     made = Made(tmp_path / "study")
-    fill(made, {"a": 0.9, "b": 0.8}, units=2)
+    fill(made, {"a": 0.9, "b": 0.8}, replicates=2)
     page = made.folder / "report.html"
     assert call("report", made.folder) == (0, f"{page}\n", "")
     assert "a has the lowest validation loss" in page.read_text(encoding="utf-8")
@@ -527,7 +527,7 @@ def test_study__table_and_words_or_json(call, session_colours, tmp_path):
     assert status == 0 and not err
     assert "frozen-linear, frozen.folds=3" in out and "Test photos were looked at 4 times" in out
     status, out, err = call("study", *common, "--seeds", "2", "--resume", "--json")
-    assert status == 0 and json.loads(out)["looks_at_test"] == 4
+    assert status == 0 and json.loads(out)["test_evaluations"] == 4
 
 
 @pytest.mark.parametrize(
