@@ -1,0 +1,160 @@
+"""A task: what an answer is, and when it is right. One right class a photo is the only task so far.
+
+Everything that depends on it is asked of the `Task`: how labels become numbers, what makes probabilities of logits,
+what one photo costs, whether it is right, and the figures of a split. A second task is a second class here and one
+entry in `TASKS`; `tests/evaluation/test_task.py` says what it must do.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from budwood.core.errors import DataError
+from budwood.evaluation.calibration import fit_temperature
+from budwood.evaluation.metrics import compute_metrics
+
+if TYPE_CHECKING:
+    import keras
+
+    from budwood.config.recipe import Loss
+
+
+@runtime_checkable
+class Task(Protocol):
+    """What an answer is, and when it is right. Targets have one row a photo, in whatever form the task gives them."""
+
+    name: str
+    """As `model.json` states it."""
+    activation: str
+    """Of the last layer: the Keras name of the function from logits to probabilities."""
+    sections: tuple[str, ...]
+    """Parts of the report that hold for this task, by the names of their templates."""
+
+    def encode(self, labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
+        """Return the targets `(n, ...)` of photos with these labels. Raise DataError for an unknown class."""
+        ...
+
+    def probabilities(
+        self, logits: Float[np.ndarray, "n classes"], temperature: float = 1.0
+    ) -> Float[np.ndarray, "n classes"]:
+        """Return float64 probabilities in [0, 1] of logits that are divided by `temperature`."""
+        ...
+
+    def fit_temperature(self, logits: Float[np.ndarray, "n classes"], targets: np.ndarray) -> float:
+        """Return the temperature above 0 at which the probabilities suit these targets best."""
+        ...
+
+    def losses(
+        self, probabilities: Float[np.ndarray, "n classes"], targets: np.ndarray
+    ) -> Float[np.ndarray, "n"]:
+        """Return the negative log-likelihood of each photo's target, 0 or more."""
+        ...
+
+    def correct(
+        self, probabilities: Float[np.ndarray, "n classes"], targets: np.ndarray
+    ) -> Bool[np.ndarray, "n"]:
+        """Return for each photo whether it is answered rightly: what comparisons of models count."""
+        ...
+
+    def metrics(
+        self,
+        targets: np.ndarray,
+        probabilities: Float[np.ndarray, "n classes"],
+        classes: Sequence[str],
+        *,
+        resamples: int = 10_000,
+        seed: int = 0,
+    ) -> dict[str, Any]:
+        """Return the figures of one split for metrics.json, each with its interval under `<name>_ci95`."""
+        ...
+
+    def training_loss(self, loss: "Loss", num_logits: int) -> "keras.losses.Loss":
+        """Return the Keras loss, from logits, that gradient steps make smaller."""
+        ...
+
+    def training_metrics(self, num_logits: int, num_classes: int) -> "list[keras.metrics.Metric]":
+        """Return the Keras metrics of an epoch, from logits."""
+        ...
+
+
+class SingleLabel:
+    """One right class a photo; targets are class numbers, int64 `(n,)`.
+
+    >>> task = SingleLabel()
+    >>> targets = task.encode(["b", "a"], classes=["a", "b"])
+    >>> task.correct(np.array([[0.2, 0.8], [0.4, 0.6]]), targets)
+    array([ True, False])
+    """
+
+    name: str = "single-label"
+    activation: str = "softmax"
+    sections: tuple[str, ...] = (
+        "figures",
+        "calibration",
+        "confusion",
+        "classes",
+        "mistakes",
+        "labels",
+        "cells",
+    )
+
+    def encode(self, labels: Sequence[str], classes: Sequence[str]) -> Int[np.ndarray, "n"]:
+        places = {label: place for place, label in enumerate(classes)}
+        unknown = next((label for label in labels if label not in places), None)
+        if unknown is not None:
+            raise DataError(
+                f"the class {unknown} is none of {', '.join(list(classes)[:10])}. Rename it, or leave it out"
+            )
+        return np.array([places[label] for label in labels], dtype=np.int64)
+
+    def probabilities(
+        self, logits: Float[np.ndarray, "n classes"], temperature: float = 1.0
+    ) -> Float[np.ndarray, "n classes"]:
+        from scipy.special import softmax
+
+        return softmax(logits.astype(np.float64) / temperature, axis=1)
+
+    def fit_temperature(self, logits: Float[np.ndarray, "n classes"], targets: Int[np.ndarray, "n"]) -> float:
+        return fit_temperature(logits.astype(np.float64), targets)
+
+    def losses(
+        self, probabilities: Float[np.ndarray, "n classes"], targets: Int[np.ndarray, "n"]
+    ) -> Float[np.ndarray, "n"]:
+        shares = probabilities.astype(np.float64)
+        shares /= shares.sum(axis=1, keepdims=True)
+        own = shares[np.arange(len(targets)), targets]
+        # As scikit-learn's log_loss clips them.
+        return -np.log(np.clip(own, np.finfo(np.float64).eps, 1.0))
+
+    def correct(
+        self, probabilities: Float[np.ndarray, "n classes"], targets: Int[np.ndarray, "n"]
+    ) -> Bool[np.ndarray, "n"]:
+        return probabilities.argmax(axis=1) == targets
+
+    def metrics(
+        self,
+        targets: Int[np.ndarray, "n"],
+        probabilities: Float[np.ndarray, "n classes"],
+        classes: Sequence[str],
+        *,
+        resamples: int = 10_000,
+        seed: int = 0,
+    ) -> dict[str, Any]:
+        return compute_metrics(targets, probabilities, classes, resamples=resamples, seed=seed)
+
+    def training_loss(self, loss: "Loss", num_logits: int) -> "keras.losses.Loss":
+        from budwood.training.losses import make_loss
+
+        return make_loss(loss, num_logits)
+
+    def training_metrics(self, num_logits: int, num_classes: int) -> "list[keras.metrics.Metric]":
+        from budwood.training.losses import make_metrics
+
+        return make_metrics(num_logits, num_classes)
+
+
+SINGLE_LABEL = SingleLabel()
+TASKS: Mapping[str, Task] = {SINGLE_LABEL.name: SINGLE_LABEL}
+"""Every task by its name."""

@@ -1,0 +1,105 @@
+"""What every task must do; a second one passes by being in `TASKS`. `Backwards` lives in this file alone."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import log_loss
+
+from budwood.config.recipe import Loss
+from budwood.core.errors import DataError
+from budwood.evaluation.metrics import compute_metrics
+from budwood.evaluation.task import SINGLE_LABEL, TASKS, SingleLabel, Task
+
+CLASSES = ["ash", "birch", "cedar"]
+
+
+class Backwards(SingleLabel):
+    """The same task with its numbers counted from the end: targets need not be places in `classes`."""
+
+    name = "backwards"
+
+    def encode(self, labels, classes):
+        return len(classes) - 1 - super().encode(labels, classes)
+
+    def _forwards(self, probabilities, targets):
+        return probabilities.shape[1] - 1 - targets
+
+    def fit_temperature(self, logits, targets):
+        return super().fit_temperature(logits, self._forwards(logits, targets))
+
+    def losses(self, probabilities, targets):
+        return super().losses(probabilities, self._forwards(probabilities, targets))
+
+    def correct(self, probabilities, targets):
+        return super().correct(probabilities, self._forwards(probabilities, targets))
+
+    def metrics(self, targets, probabilities, classes, **options):
+        return super().metrics(self._forwards(probabilities, targets), probabilities, classes, **options)
+
+
+@pytest.fixture(params=[*TASKS.values(), Backwards()], ids=lambda task: task.name)
+def task(request) -> Task:
+    return request.param
+
+
+@pytest.fixture
+def answers():
+    rng = np.random.default_rng(3)
+    labels = [CLASSES[place] for place in rng.integers(0, 3, 60)]
+    logits = rng.normal(size=(60, 3)) * 2
+    logits[np.arange(60), [CLASSES.index(label) for label in labels]] += 2
+    return labels, logits
+
+
+def test_task__keeps_the_contract(task, answers):
+    labels, logits = answers
+    assert isinstance(task, Task)
+    targets = task.encode(labels, CLASSES)
+    assert len(targets) == len(labels)
+    temperature = task.fit_temperature(logits, targets)
+    assert temperature > 0
+    shares = task.probabilities(logits, temperature)
+    assert shares.shape == logits.shape and shares.dtype == np.float64
+    assert (shares >= 0).all() and (shares <= 1).all()
+    losses, correct = task.losses(shares, targets), task.correct(shares, targets)
+    assert losses.shape == correct.shape == (60,) and (losses >= 0).all() and correct.dtype == bool
+    # No other temperature suits these targets better by much: the fit has a prior, which gives way to 60 photos.
+    others = [task.losses(task.probabilities(logits, temperature * f), targets).mean() for f in (0.5, 2.0)]
+    assert losses.mean() < min(others)
+
+
+def test_task__the_figures_of_a_split_have_intervals(task, answers):
+    labels, logits = answers
+    targets = task.encode(labels, CLASSES)
+    shares = task.probabilities(logits)
+    found = task.metrics(targets, shares, CLASSES, resamples=200, seed=1)
+    assert found["n"] == 60
+    assert found["loss"] == pytest.approx(task.losses(shares, targets).mean())
+    assert found["accuracy"] == pytest.approx(task.correct(shares, targets).mean())
+    assert found["accuracy_ci95"][0] < found["accuracy"] < found["accuracy_ci95"][1]
+    assert task.metrics(targets, shares, CLASSES, resamples=200, seed=1) == found
+
+
+def test_task__is_trained_by_a_loss_from_logits(task):
+    keras = pytest.importorskip("keras")
+    loss = task.training_loss(Loss(), num_logits=3)
+    assert isinstance(loss, keras.losses.Loss)
+    assert [metric.name for metric in task.training_metrics(3, 3)] == ["accuracy"]
+
+
+def test_task__refuses_a_class_that_is_unknown(task):
+    with pytest.raises(DataError, match="oak"):
+        task.encode(["ash", "oak"], CLASSES)
+
+
+def test_single_label__is_what_scikit_learn_and_keras_say(answers):
+    labels, logits = answers
+    targets = SINGLE_LABEL.encode(labels, CLASSES)
+    assert targets.tolist() == [CLASSES.index(label) for label in labels]
+    shares = SINGLE_LABEL.probabilities(logits)
+    assert SINGLE_LABEL.losses(shares, targets).mean() == pytest.approx(
+        log_loss(targets, shares, labels=[0, 1, 2])
+    )
+    trained = SINGLE_LABEL.training_loss(Loss(), num_logits=3)(np.eye(3)[targets], logits)
+    assert float(trained) == pytest.approx(SINGLE_LABEL.losses(shares, targets).mean(), rel=1e-5)
+    expected = compute_metrics(targets, shares, CLASSES, resamples=100, seed=0)
+    assert SINGLE_LABEL.metrics(targets, shares, CLASSES, resamples=100, seed=0) == expected
