@@ -1,4 +1,5 @@
 import math
+from contextlib import contextmanager
 from dataclasses import replace
 
 import keras
@@ -19,8 +20,10 @@ from budwood.pipeline.phases import (
     train_finetune_phase,
     train_frozen_phase,
 )
-from budwood.training.batches import ArrayBatches
+from budwood.training.batches import ArrayBatches, TrainingData
+from budwood.training.callbacks import Hook, KeepCheckpoints
 from budwood.training.checkpoints import Checkpoints, layer_weights
+from budwood.training.loop import NOTHING_BEFORE, Before
 
 CLASSES = ["a", "b", "c"]
 
@@ -40,7 +43,16 @@ def rows(tmp_path):
 
 def train(rows, values, **options):
     recipe = Recipe.from_dict(values)
-    return train_frozen_phase(recipe, ArrayBatches(*rows[:2]), *rows, classes=CLASSES, **options)
+    return train_frozen_phase(recipe, data_of(rows), *rows[:2], **options)
+
+
+def data_of(rows, classes=CLASSES):
+    return TrainingData(ArrayBatches(*rows[:2]), *rows[2:], classes)
+
+
+def keep(notes):
+    """What takes notes and keeps their texts."""
+    return lambda text, kind="general": notes.append(text)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +110,7 @@ def test_train_frozen_phase__linear_fit_honours_class_weights(rows):
 def test_train_frozen_phase__says_that_the_linear_fit_gave_way(rows, monkeypatch):
     monkeypatch.setattr("budwood.training.linear_probe.linear_fits", lambda *sizes: False)
     notes = []
-    result = train(rows, {"frozen": {"fit": "linear", "epochs": 1}}, note=notes.append)
+    result = train(rows, {"frozen": {"fit": "linear", "epochs": 1}}, note=keep(notes))
     assert result.recipe.frozen.fit == "gradient"
     assert len(notes) == 1 and "gradient steps instead" in notes[0]
 
@@ -108,8 +120,19 @@ def test_train_frozen_phase__cutmix_waits_for_fine_tuning(rows):
     with pytest.raises(RecipeError, match="without height and width"):
         train(rows, values)
     notes = []
-    train(rows, values | {"finetune": {"epochs": 1}}, note=notes.append)
+    train(rows, values | {"finetune": {"epochs": 1}}, note=keep(notes))
     assert len(notes) == 1 and "no part in the training of the head" in notes[0]
+
+
+class RecordStart(Hook):
+    """Keeps the validation loss before the first step."""
+
+    val_loss = math.nan
+
+    @contextmanager
+    def running(self):
+        self.val_loss = self.fit.state.before["val_loss"]
+        yield
 
 
 def network():
@@ -142,21 +165,18 @@ def test_train_finetune_phase__trains_what_is_unfrozen_and_nothing_else(tmp_path
         model.get_layer(name).trainable = False
     before = layer_weights(model)
     features = np.asarray(keras.Model(base.input, base.get_layer("low_relu").output)(pixels))
+    start = RecordStart()
     result = train_finetune_phase(
         frozen.recipe,
         model,
         Unfrozen("low_relu", ("middle", "high"), {"middle": 1, "high": 0}, ()),
-        ArrayBatches(features[:60], labels[:60]),
-        features[60:],
-        labels[60:],
-        classes=CLASSES,
-        first_epoch=4,
-        best_before=frozen.best_val_loss,
-        checkpoints=Checkpoints(tmp_path, "finetune", {}),
+        data_of((features[:60], labels[:60], features[60:], labels[60:])),
+        Before(3, frozen.best_val_loss),
+        callbacks=[KeepCheckpoints(Checkpoints(tmp_path, "finetune", {})), start],
     )
     assert [row["epoch"] for row in result.history] == [4, 5, 6]
     # The head gives on the features what it gave at the end of phase 1.
-    assert result.before["val_loss"] == pytest.approx(frozen.best_val_loss, rel=1e-4)
+    assert start.val_loss == pytest.approx(frozen.best_val_loss, rel=1e-4)
     moved = {name: np.abs(value - before[name]).max() for name, value in layer_weights(model).items()}
     assert all(moved[f"low/{number}"] == 0 for number in range(2))
     assert all(moved[f"norm/{number}"] == 0 for number in range(4))
@@ -185,20 +205,18 @@ def test_train_finetune_phase__from_the_pixels_with_one_logit_and_cutmix():
         }
     )
     arguments = (vectors[:40], labels[:40], vectors[40:], labels[40:])
-    frozen = train_frozen_phase(recipe, ArrayBatches(*arguments[:2]), *arguments, classes=["a", "b"])
+    frozen = train_frozen_phase(recipe, data_of(arguments, ["a", "b"]), *arguments[:2])
+    start = RecordStart()
     model = keras.Model(base.input, apply(frozen.layers, base.output))
-    result = train_finetune_phase(
+    train_finetune_phase(
         recipe,
         model,
         Unfrozen("pixels", ("low", "middle", "high"), {"low": 2, "middle": 1, "high": 0}, ()),
-        ArrayBatches(pixels[:40], labels[:40]),
-        pixels[40:],
-        labels[40:],
-        classes=["a", "b"],
-        first_epoch=2,
-        best_before=frozen.best_val_loss,
+        data_of((pixels[:40], labels[:40], pixels[40:], labels[40:]), ["a", "b"]),
+        Before(1, frozen.best_val_loss),
+        callbacks=[start],
     )
-    assert result.before["val_loss"] == pytest.approx(frozen.best_val_loss, rel=1e-3)
+    assert start.val_loss == pytest.approx(frozen.best_val_loss, rel=1e-3)
     assert frozen.trainable_parameters == 4 + 1
     pair = model.get_layer("logit_pair").get_weights()[0]
     np.testing.assert_array_equal(pair, [[-0.5, 0.5]])
@@ -234,12 +252,8 @@ def test_train_finetune_phase__from_features_gives_what_the_uncut_model_gives(ba
             recipe,
             model,
             unfrozen,
-            ArrayBatches(rows[:32], labels[:32]),
-            rows[32:],
-            labels[32:],
-            classes=CLASSES,
-            first_epoch=1,
-            best_before=math.inf,
+            data_of((rows[:32], labels[:32], rows[32:], labels[32:])),
+            NOTHING_BEFORE,
         )
         weights.append(layer_weights(model))
     start = layer_weights(backbone.build(64))
@@ -263,7 +277,7 @@ def test_refuse_bad_settings__a_teacher_without_part():
 def test_train_frozen_phase__a_linear_fit_says_that_it_does_not_listen_to_the_teacher(rows):
     notes = []
     values = {"distill": {"run": "r"}, "frozen": {"fit": "linear"}, "finetune": {"epochs": 1}}
-    result = train(rows, values, note=notes.append)
+    result = train(rows, values, note=keep(notes))
     assert any("labels alone" in line for line in notes)
     assert result.linear_path == train(rows, {"frozen": {"fit": "linear"}}).linear_path
 
@@ -287,8 +301,8 @@ def test_train_frozen_phase__a_teacher_makes_up_for_labels():
     def student(**distill):
         settings = {"fit": "gradient", "epochs": 60, "learning_rate": 0.05, "early_stopping": 0}
         recipe = Recipe.from_dict({"frozen": settings, "distill": distill})
-        batches = ArrayBatches(features, labels, taught)
-        result = train_frozen_phase(recipe, batches, features, labels, *validation, classes=CLASSES)
+        data = TrainingData(ArrayBatches(features, labels, taught), *validation, CLASSES)
+        result = train_frozen_phase(recipe, data, features, labels)
         shares = np.asarray(head_model(result.layers, 6)(held_out[0]))
         distance = rel_entr(held_out[2], shares).sum(axis=1).mean()
         return distance, (shares.argmax(axis=1) == held_out[1]).mean()

@@ -27,8 +27,10 @@ from budwood.network.graph import cut
 from budwood.network.heads import apply
 from budwood.network.unfreeze import Unfrozen
 from budwood.pipeline.phases import train_finetune_phase, train_frozen_phase
-from budwood.training.batches import ArrayBatches
+from budwood.training.batches import ArrayBatches, TrainingData
+from budwood.training.callbacks import FindLossSpike, KeepCheckpoints
 from budwood.training.checkpoints import Checkpoints, layer_weights, read
+from budwood.training.loop import Before
 
 CLASSES = ["a", "b", "c"]
 # Collected as a module too, where it has no arguments.
@@ -72,17 +74,18 @@ def train(folder: Path) -> None:
     def checkpoints(phase: str) -> Checkpoints:
         return Checkpoints(folder / "checkpoints", phase, {"recipe": RECIPE.to_toml()}, keep="all")
 
+    def data(features: np.ndarray) -> TrainingData:
+        batches = ArrayBatches(features[train], labels[train], taught)
+        return TrainingData(batches, features[validation], labels[validation], CLASSES)
+
     base = network()
     features = np.asarray(base(pixels, training=False))
     frozen = train_frozen_phase(
         RECIPE,
-        ArrayBatches(features[train], labels[train], taught),
+        data(features),
         features[train],
         labels[train],
-        features[validation],
-        labels[validation],
-        classes=CLASSES,
-        checkpoints=checkpoints("frozen"),
+        callbacks=[KeepCheckpoints(checkpoints("frozen"))],
     )
     model = keras.Model(base.input, apply(frozen.layers, base.output))
     for layer in model.layers[:3]:
@@ -92,21 +95,13 @@ def train(folder: Path) -> None:
         RECIPE,
         model,
         Unfrozen("stem_relu", ("low", "low_norm", "high"), {"low": 1, "low_norm": 1, "high": 0}, ()),
-        ArrayBatches(features[train], labels[train], taught),
-        features[validation],
-        labels[validation],
-        classes=CLASSES,
-        first_epoch=len(frozen.history) + 1,
-        best_before=frozen.best_val_loss,
-        checkpoints=checkpoints("finetune"),
+        data(features),
+        Before(len(frozen.history), frozen.best_val_loss),
+        callbacks=[KeepCheckpoints(checkpoints("finetune")), FindLossSpike()],
     )
     np.savez(folder / "weights.npz", **layer_weights(model))
     phases = [
-        {
-            key: value
-            for key, value in asdict(phase).items()
-            if key in ("history", "best_epoch", "before", "stopped")
-        }
+        {key: value for key, value in asdict(phase).items() if key in ("history", "best_epoch", "stopped")}
         for phase in (frozen, finetuned)
     ]
     (folder / "result.json").write_text(json.dumps(phases, indent=2))

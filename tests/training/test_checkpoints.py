@@ -117,9 +117,6 @@ def test_read_last__gives_what_was_written(tmp_path):
     for name, array in arrays.items():
         np.testing.assert_array_equal(found[name], array)
         assert found[name].dtype == array.dtype
-    checkpoints.remove_last()
-    assert checkpoints.read_last() is None
-    checkpoints.remove_last()
 
 
 def test_read_last__of_another_training(tmp_path):

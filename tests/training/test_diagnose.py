@@ -95,7 +95,7 @@ def test_find_cliff__both_have_moved(trained):
         move_statistics(model)
 
     found = look(trained, change)
-    assert found.cause == "rate" and "both have gone too far" in found.words
+    assert found.cause == "both" and "both have gone too far" in found.words
 
 
 def test_find_cliff__nothing_was_trained_below_the_head(trained):

@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import subprocess
 import sys
@@ -8,12 +9,19 @@ import keras
 import numpy as np
 import pytest
 
-from budwood.config.recipe import Augment, Finetune, Frozen, Head, Loss
+from budwood.config.recipe import Augment, Finetune, Frozen, Head, Loss, Recipe
 from budwood.core.errors import DataError, RecipeError, RunError
 from budwood.network.heads import head_layers, head_model, to_logits
-from budwood.training.batches import ArrayBatches
+from budwood.training.batches import ArrayBatches, TrainingData
+from budwood.training.callbacks import (
+    FindLossSpike,
+    KeepCheckpoints,
+    ShowProgress,
+    TellUser,
+    WriteTensorBoard,
+)
 from budwood.training.checkpoints import Checkpoints
-from budwood.training.loop import fit
+from budwood.training.loop import Before, fit
 from budwood.training.validation import validate
 
 PLAIN, RICH = Head(), Head(hidden=[6], batch_norm=True, dropout=0.4)
@@ -38,16 +46,35 @@ def new_head(head=PLAIN, seed=0, num_classes=3, features=8):
 
 def run(model, *, train=None, validation=None, loss=None, recipe=Frozen, options=None, **settings):
     x, y = train or blobs()
-    num_classes = max(2, model.output.shape[-1])
-    return fit(
+    classes = list("abcdefgh")[: max(2, model.output.shape[-1])]
+    return fit_with(
         model,
-        ArrayBatches(x, y),
-        *(validation or blobs(60, seed=1)),
+        TrainingData(ArrayBatches(x, y), *(validation or blobs(60, seed=1)), classes),
         recipe(**settings),
-        loss or Loss(),
-        classes=list("abcdefgh")[:num_classes],
+        loss=loss or Loss(),
         **(options or {}),
     )
+
+
+def fit_with(model, data, settings, *, first_epoch=1, best_before=math.inf, rates=None, seed=0, **options):
+    """`fit` with the hooks that the options ask for, in the order in which a training has them."""
+    phase = "finetune" if isinstance(settings, Finetune) else "frozen"
+    recipe = Recipe(
+        **{phase: settings},
+        loss=options.get("loss", Loss()),
+        augment=options.get("augment", Augment()),
+        seed=seed,
+    )
+    hooks = [
+        *([TellUser(lambda text, kind: options["note"](text))] if "note" in options else []),
+        *([KeepCheckpoints(options["checkpoints"])] if "checkpoints" in options else []),
+        *([FindLossSpike()] if phase == "finetune" else []),
+        *([WriteTensorBoard(options["log_folder"])] if "log_folder" in options else []),
+        *options.get("callbacks", []),
+        *([ShowProgress(options["progress"])] if "progress" in options else []),
+    ]
+    before = Before(first_epoch - 1, best_before)
+    return fit(model, data, recipe, phase, before=before, rates=rates or {}, callbacks=hooks)
 
 
 def flat(model):
@@ -221,15 +248,16 @@ def test_fit__sees_every_row_once_an_epoch_and_closes_what_reads():
                 Recorded.closed += 1
 
     batches = Recorded(x, y)
-    arguments = (new_head(), batches, *blobs(60, seed=1), Frozen(epochs=3, early_stopping=0), Loss())
+    data = TrainingData(batches, *blobs(60, seed=1), list("abc"))
+    arguments = (new_head(), data, Frozen(epochs=3, early_stopping=0))
     with pytest.raises(KeyboardInterrupt):
-        fit(*arguments, classes=list("abc"), callbacks=[StopsAt(2, 3)])
+        fit_with(*arguments, callbacks=[StopsAt(2, 3)])
     assert Recorded.closed == 2
     (first, one), (second, two) = batches.orders
     assert (first, second) == (1, 2)
     assert sorted(one) == sorted(two) == list(range(200))
     assert one != two
-    fit(*arguments, classes=list("abc"))
+    fit_with(*arguments)
     assert batches.orders[2:4] == batches.orders[:2]
 
 
@@ -262,7 +290,6 @@ def test_fit__loss_that_is_no_number_later(tmp_path):
     options = {
         "callbacks": [Explodes()],
         "note": notes.append,
-        "phase": "finetune",
         "checkpoints": checkpoints,
     }
     found = run(model, recipe=Finetune, epochs=9, optimizer="sgd", learning_rate=0.01, options=options)
@@ -410,7 +437,7 @@ def test_fit__callbacks_may_set_the_rate(rates):
 
 
 def test_fit__writes_logs(tmp_path):
-    options = {"log_folder": tmp_path, "phase": "finetune"}
+    options = {"log_folder": tmp_path}
     run(new_head(), recipe=Finetune, epochs=1, options=options)
     for part in ("train", "validation"):
         assert [
@@ -418,11 +445,11 @@ def test_fit__writes_logs(tmp_path):
         ]
 
 
-def test_fit__says_why_fine_tuning_began_with_a_cliff():
+def test_fit__says_why_fine_tuning_began_with_a_loss_spike():
     notes, model = [], new_head()
     data = {"train": blobs(spread=0.5), "validation": blobs(60, seed=1, spread=0.5)}
     run(model, epochs=10, learning_rate=0.05, **data)
-    options = {"phase": "finetune", "note": notes.append, "first_epoch": 11}
+    options = {"note": notes.append, "first_epoch": 11}
     run(model, recipe=Finetune, epochs=1, learning_rate=1e-5, options=options, **data)
     assert notes == []
     run(model, recipe=Finetune, epochs=1, optimizer="sgd", learning_rate=300.0, options=options, **data)
@@ -447,9 +474,8 @@ def test_fit__400_classes_of_58_000_photos_in_bounded_memory(tmp_path):
     classes = [str(number) for number in range(num_classes)]
 
     def fit_on(x, y, **settings):
-        return fit(
-            model, ArrayBatches(x, y), validation, labels[:2000], Frozen(**settings), Loss(), classes=classes
-        )
+        data = TrainingData(ArrayBatches(x, y), validation, labels[:2000], classes)
+        return fit_with(model, data, Frozen(**settings))
 
     fit_on(validation, labels[:2000], epochs=1)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -508,13 +534,10 @@ def test_fit__a_complete_training_is_returned_at_once(tmp_path):
         model, validation=turned_round(), epochs=5, early_stopping=2, options={"checkpoints": checkpoints}
     )
     x, y = blobs()
-    repeated = fit(
+    repeated = fit_with(
         again,
-        Unread(x, y),
-        *turned_round(),
+        TrainingData(Unread(x, y), *turned_round(), list("abc")),
         Frozen(epochs=5, early_stopping=2),
-        Loss(),
-        classes=list("abc"),
         checkpoints=checkpoints,
         log_folder=tmp_path / "logs",
     )

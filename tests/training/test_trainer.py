@@ -3,8 +3,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from budwood.config.recipe import Augment, Distill, Frozen, Head, Loss
-from budwood.core.progress.base import SILENT
+from budwood.config.recipe import Augment, Distill, Frozen, Head, Loss, Recipe
 from budwood.network.heads import head_layers, head_model, to_logits
 from budwood.training.batches import ArrayBatches
 from budwood.training.trainer import Trainer
@@ -15,21 +14,12 @@ FEATURES, LABELS = RNG.normal(size=(40, 6)).astype(np.float32), np.arange(40) % 
 
 def new_trainer(head=None, rates=None, **settings):
     model = head_model(to_logits(head_layers(head or Head(dropout=0.5), 3)), 6)
-    return Trainer(
-        model,
-        ArrayBatches(FEATURES, LABELS),
-        Frozen(batch_size=16, **settings),
-        Loss(),
-        classes=["a", "b", "c"],
-        augment=Augment(),
-        seed=0,
-        rates=rates or {},
-    )
+    recipe = Recipe(frozen=Frozen(batch_size=16, **settings))
+    return Trainer(model, ArrayBatches(FEATURES, LABELS), ["a", "b", "c"], recipe, recipe.frozen, rates or {})
 
 
 def run_epoch(trainer, epoch=1):
-    with SILENT.stage("head") as stage:
-        return trainer.run_epoch(epoch, keras.callbacks.CallbackList([], model=trainer.model), stage)
+    return trainer.run_epoch(epoch, keras.callbacks.CallbackList([], model=trainer.model))
 
 
 def remember(trainer):
@@ -105,17 +95,14 @@ def test_run_epoch__means_are_over_photos_not_batches():
 
 def taught_trainer(features, labels, probabilities, augment=None, classes="abc", head=None, **settings):
     model = head_model(to_logits(head_layers(head or Head(), len(classes))), features.shape[1])
-    return Trainer(
-        model,
-        ArrayBatches(features, labels, probabilities),
-        Frozen(**settings),
-        Loss(class_weights="balanced"),
-        classes=list(classes),
+    recipe = Recipe(
+        frozen=Frozen(**settings),
+        loss=Loss(class_weights="balanced"),
         augment=augment or Augment(),
-        seed=0,
-        rates={},
         distill=Distill(run="r", temperature=3.0, weight=0.8),
     )
+    batches = ArrayBatches(features, labels, probabilities)
+    return Trainer(model, batches, list(classes), recipe, recipe.frozen)
 
 
 def test_run_epoch__a_step_with_a_teacher_follows_the_gradient_on_paper():

@@ -1,9 +1,8 @@
 """The phases: a head on the features of the frozen backbone, then the upper layers of the backbone with it."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -12,6 +11,7 @@ from jaxtyping import Int
 
 from budwood.config.recipe import Recipe
 from budwood.core.errors import RecipeError
+from budwood.core.notes import TakesNotes, ignore
 from budwood.core.progress.base import SILENT, Progress
 from budwood.features.store.store import Rows
 from budwood.network.graph import cut
@@ -24,11 +24,10 @@ from budwood.network.heads import (
     to_logits,
 )
 from budwood.network.unfreeze import Unfrozen
-from budwood.training.batches import Batches
-from budwood.training.checkpoints import Checkpoints
+from budwood.training.batches import TrainingData
 from budwood.training.class_weights import refuse_unknown_classes
 from budwood.training.linear_probe import fit_as_asked, resolve_fit
-from budwood.training.loop import Fitted, fit
+from budwood.training.loop import Before, Fitted, fit
 from budwood.training.optimizers import make_optimizer
 from budwood.training.validation import validate
 
@@ -50,8 +49,6 @@ class PhaseResult:
     """By which the logits of the weights that were kept are to be divided."""
     linear_path: dict[str, Any] | None = None
     """The strengths tried and the one chosen, for a linear fit."""
-    before: dict[str, float] = field(default_factory=dict)
-    """val_loss and val_accuracy before the first gradient step."""
     stopped: str | None = None
     """Why it ended before its last epoch, in words."""
 
@@ -83,133 +80,85 @@ def refuse_bad_settings(recipe: Recipe, photos: int, features: int, classes: Seq
 
 def train_frozen_phase(
     recipe: Recipe,
-    batches: Batches,
+    data: TrainingData,
     train: Rows | np.ndarray,
     train_labels: Int[np.ndarray, "n"],
-    validation: Rows | np.ndarray,
-    validation_labels: Int[np.ndarray, "m"],
     *,
-    classes: Sequence[str],
-    checkpoints: Checkpoints | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
-    log_folder: Path | None = None,
     progress: Progress = SILENT,
-    note: Callable[[str], None] = lambda line: None,
+    note: TakesNotes = ignore,
 ) -> PhaseResult:
-    """Trains the head that the recipe asks for.
+    """Train the head that the recipe asks for.
 
     Args:
         recipe: its [head], [loss], [distill] and [frozen] decide, and of [augment] the mixing.
-        batches: vectors `(features,)` of the training photos and their views, for gradient steps.
-        train, train_labels: the plain vectors `(n, features)` and class numbers, for a linear fit.
-        validation, validation_labels: likewise, plain.
-        classes: their names.
-        checkpoints, callbacks, log_folder, progress: of gradient steps, see `loop.fit`.
-        note: told what the user should know, such as a linear fit that gave way to the gradient fit.
+        data: for gradient steps, vectors `(features,)` of the training photos and their views; for either fit those of
+            the validation photos, and the classes.
+        train, train_labels: for a linear fit, the vectors `(n, features)` of the original views, and class numbers.
+        callbacks: of gradient steps, see `budwood.training.loop.fit`.
+        progress: told of the stage "head" of a linear fit.
+        note: told what the user should know, such as a linear fit that gave way to gradient steps.
 
-    Raises RecipeError, DataError and RunError as `loop.fit` and `linear.fit_linear` do.
+    Raises RecipeError, DataError and RunError as `fit` and `fit_linear` do.
     """
-    resolved, reason = resolve_fit(recipe, len(train), train.shape[1], len(classes))
+    resolved, reason = resolve_fit(recipe, len(train), train.shape[1], len(data.classes))
     if reason:
-        note(reason)
+        note(reason, "settings")
     if resolved.frozen.fit == "linear":
         if resolved.distill.run:
-            note("the linear fit of the head learns from the labels alone; phase 2 from the teacher too")
-        return _linear(resolved, train, train_labels, validation, validation_labels, classes, progress)
+            note(
+                "the linear fit of the head learns from the labels alone; phase 2 from the teacher too",
+                "teacher",
+            )
+        return _linear(resolved, data, train[:], train_labels, progress)
     _refuse_cutmix_of_vectors(resolved)
-    augment = resolved.augment
-    if augment.cutmix:
-        note("augment.cutmix needs height and width: it has no part in the training of the head")
-        augment = augment.model_copy(update={"cutmix": 0.0})
-    layers = head_layers(resolved.head, len(classes), resolved.seed)
+    mixed = resolved
+    if resolved.augment.cutmix:
+        note("augment.cutmix needs height and width: it has no part in the training of the head", "settings")
+        mixed = resolved.model_copy(update={"augment": resolved.augment.model_copy(update={"cutmix": 0.0})})
+    layers = head_layers(resolved.head, len(data.classes), resolved.seed)
     model = head_model(to_logits(layers), train.shape[1])
-    fitted = fit(
-        model,
-        batches,
-        validation,
-        validation_labels,
-        resolved.frozen,
-        resolved.loss,
-        classes=classes,
-        augment=augment,
-        distill=resolved.distill,
-        seed=resolved.seed,
-        checkpoints=checkpoints,
-        callbacks=callbacks,
-        log_folder=log_folder,
-        progress=progress,
-        note=note,
-    )
-    return _of_gradient(fitted, layers, resolved, model)
+    return _of_gradient(fit(model, data, mixed, "frozen", callbacks=callbacks), layers, resolved, model)
 
 
 def train_finetune_phase(
     recipe: Recipe,
     model: keras.Model,
     unfrozen: Unfrozen,
-    batches: Batches,
-    validation: Rows | np.ndarray,
-    validation_labels: Int[np.ndarray, "m"],
+    data: TrainingData,
+    before: Before,
     *,
-    classes: Sequence[str],
-    first_epoch: int,
-    best_before: float,
-    checkpoints: Checkpoints | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
-    log_folder: Path | None = None,
-    progress: Progress = SILENT,
-    note: Callable[[str], None] = lambda line: None,
 ) -> PhaseResult:
-    """Trains what `unfreeze` made trainable of a flat model, which then holds the weights of the best epoch.
+    """Train what `unfreeze` made trainable of a flat model, which then holds the weights of the best epoch.
 
     Args:
         recipe: its [finetune], [loss] and [distill] decide, and of [augment] the mixing.
         model: raw pixels `(None, S, S, 3)` in, probabilities out, its head trained.
         unfrozen: what trains, and the boundary from which the features are.
-        batches: features at the boundary of the training photos and their views.
-        validation, validation_labels: features at the boundary of plain views, and class numbers.
-        classes: their names.
-        first_epoch: one more than the last epoch of the phase before.
-        best_before: the lowest validation loss of the phase before.
-        checkpoints, callbacks, log_folder, progress, note: see `loop.fit`.
+        data: features at the boundary, of the training photos and their views and of the validation photos.
+        before: what went before this phase.
+        callbacks: see `budwood.training.loop.fit`.
 
-    Raises RecipeError, DataError and RunError as `loop.fit` does.
+    Raises RecipeError, DataError and RunError as `fit` does.
     """
     pixels_to_logits, _ = cut(model, LOGITS)
     _, trainable = cut(pixels_to_logits, unfrozen.boundary)
-    fitted = fit(
-        trainable,
-        batches,
-        validation,
-        validation_labels,
-        recipe.finetune,
-        recipe.loss,
-        classes=classes,
-        phase="finetune",
-        augment=recipe.augment,
-        distill=recipe.distill,
-        seed=recipe.seed,
-        first_epoch=first_epoch,
-        best_before=best_before,
-        rates={name: recipe.finetune.depth_decay**depth for name, depth in unfrozen.depth.items()},
-        checkpoints=checkpoints,
-        callbacks=callbacks,
-        log_folder=log_folder,
-        progress=progress,
-        note=note,
-    )
+    rates = {name: recipe.finetune.depth_decay**depth for name, depth in unfrozen.depth.items()}
+    fitted = fit(trainable, data, recipe, "finetune", before=before, rates=rates, callbacks=callbacks)
     return _of_gradient(fitted, [], recipe, trainable)
 
 
-def _linear(recipe, train, train_labels, validation, validation_labels, classes, progress) -> PhaseResult:
-    features = train[:]
-    found = fit_as_asked(recipe, features, train_labels, classes, progress=progress)
+def _linear(
+    recipe: Recipe, data: TrainingData, features: np.ndarray, labels: np.ndarray, progress: Progress
+) -> PhaseResult:
+    found = fit_as_asked(recipe, features, labels, data.classes, progress=progress)
     layers = linear_layers(found, recipe.head, recipe.seed)
     model = head_model(to_logits(layers), features.shape[1])
     row = {
         "epoch": 1,
-        **validate(model, features, train_labels).row(prefix=""),
-        **validate(model, validation, validation_labels, calibrate=True).row(),
+        **validate(model, features, labels).row(prefix=""),
+        **validate(model, data.validation, data.validation_labels, calibrate=True).row(),
     }
     parameters = _trainable_parameters(model)
     path = found.to_json()
@@ -225,7 +174,6 @@ def _of_gradient(fitted: Fitted, layers: list, recipe: Recipe, model: keras.Mode
         fitted.seconds,
         _trainable_parameters(model),
         min(fitted.history, key=lambda row: row["val_loss"])["temperature"],
-        before=fitted.before,
         stopped=fitted.stopped,
     )
 

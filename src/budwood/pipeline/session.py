@@ -34,10 +34,17 @@ from budwood.run import Run
 from budwood.runs.directory import RunDirectory, flat
 from budwood.runs.files import read_history, write_history, write_layers
 from budwood.training.batch_norm import quicken_batch_norm
-from budwood.training.batches import Batches, make_batches
+from budwood.training.batches import Batches, TrainingData, make_batches
+from budwood.training.callbacks import (
+    FindLossSpike,
+    KeepCheckpoints,
+    ShowProgress,
+    TellUser,
+    WriteTensorBoard,
+)
 from budwood.training.checkpoints import Checkpoints, part_of
 from budwood.training.linear_probe import resolve_fit
-from budwood.training.loop import DivergedError
+from budwood.training.loop import Before, DivergedError
 from budwood.training.validation import validate
 
 Layer = keras.layers.Layer
@@ -80,24 +87,25 @@ class Work:
         """The number of the next epoch: they are counted on through the phases."""
         return max((row["epoch"] for row in self.history), default=0) + 1
 
-    def steps(self, phase: str, backbone: str | None = None) -> dict[str, Any]:
-        """What the gradient steps of every phase are given; of several backbones each has records of its own."""
+    def hooks(self, phase: str, backbone: str | None = None) -> list[keras.callbacks.Callback]:
+        """Return what is told of the gradient steps of a phase; of several backbones each has records of its own."""
         settings = self.recipe.model_dump(mode="json", exclude_none=True, exclude={"evaluate", "log"})
         identity = {key: json.dumps(value) for key, value in flat(settings).items()}
         identity["photos"] = self.directory.info["split"]["sha256"]
         if self.teacher:
             identity["teacher"] = self.directory.info["distill"]["model"]
+        checkpoints = Checkpoints(
+            self.folder / "checkpoints", part_of(phase, backbone), identity, self.recipe.log.checkpoints
+        )
         logs = self.folder / "logs" / (backbone or "")
-        return {
-            "classes": self.classes,
-            "checkpoints": Checkpoints(
-                self.folder / "checkpoints", part_of(phase, backbone), identity, self.recipe.log.checkpoints
-            ),
-            "callbacks": self.callbacks,
-            "log_folder": logs if self.recipe.log.tensorboard else None,
-            "progress": self.progress,
-            "note": self.directory.note,
-        }
+        return [
+            TellUser(lambda text, kind="general": self.directory.note(text)),
+            KeepCheckpoints(checkpoints),
+            *([FindLossSpike()] if phase == "finetune" else []),
+            *([WriteTensorBoard(logs)] if self.recipe.log.tensorboard else []),
+            *self.callbacks,
+            ShowProgress(self.progress),
+        ]
 
     def add(self, phase: str, results: Sequence[tuple[str | None, PhaseResult, Sequence[str]]]) -> None:
         """Takes what a phase gave into the records of the run: of each backbone that it trained by itself the name,
@@ -299,12 +307,12 @@ def _fit_head(
         work.ask_teacher(batches)
     return train_frozen_phase(
         recipe,
-        batches,
+        TrainingData(batches, exact.rows(validation), work.labels["validation"], work.classes),
         plain,
         work.labels["train"],
-        exact.rows(validation),
-        work.labels["validation"],
-        **work.steps(phase, backbone),
+        callbacks=work.hooks(phase, backbone),
+        progress=work.progress,
+        note=lambda text, kind="general": work.directory.note(text),
     )
 
 
@@ -404,12 +412,9 @@ def _finetune_one(
                 recipe,
                 model,
                 unfrozen,
-                batches,
-                features.rows(validation),
-                work.labels["validation"],
-                first_epoch=first_epoch,
-                best_before=start.val_loss,
-                **work.steps("finetune", backbone),
+                TrainingData(batches, features.rows(validation), work.labels["validation"], work.classes),
+                Before(first_epoch - 1, start.val_loss),
+                callbacks=work.hooks("finetune", backbone),
             )
 
 

@@ -1,10 +1,11 @@
-"""Feeds: the batches of features that an epoch trains on, whichever views of the photos they show."""
+"""Batches: the batches of features that an epoch trains on, whichever views of the photos they show."""
 
 import math
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
@@ -64,6 +65,20 @@ class Batches(Protocol):
         Raises:
             ImageError: a photo that is read in the epoch is no longer what was checked.
         """
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What gradient steps are taken on, and what early stopping looks at."""
+
+    batches: Batches
+    """The training photos and their views."""
+    validation: Rows | np.ndarray
+    """Features of original views, in rows as those of the batches are."""
+    validation_labels: Int[np.ndarray, "m"]
+    """Their class numbers."""
+    classes: Sequence[str]
+    """Names, in the order of the numbers."""
 
 
 def make_batches(

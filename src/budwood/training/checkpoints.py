@@ -92,10 +92,6 @@ class Checkpoints:
             )
         return state, arrays
 
-    def remove_last(self) -> None:
-        """Removes what only a training that goes on would need."""
-        self.path("last").unlink(missing_ok=True)
-
 
 def part_of(phase: str, backbone: str | None) -> str:
     """What names the checkpoints of a phase, and those of one of several backbones that it trains by itself."""

@@ -27,11 +27,40 @@ HEAD = "head_"
 class LossSpike:
     """Why a phase began badly."""
 
-    cause: Literal["rate", "batch_norm", "compile"]
+    cause: Literal["rate", "batch_norm", "both", "compile"]
     before: float
     """Validation loss."""
     after: float
-    words: str
+    undone: float | None = None
+    """Validation loss with the cause undone, where that was measured."""
+
+    @property
+    def words(self) -> str:
+        """Return what to tell the user."""
+        if self.cause == "compile":
+            return (
+                "no weight of the unfrozen layers has changed in the first epoch of fine-tuning: either the model was "
+                "not compiled after `trainable` was set, or finetune.learning_rate is too low to be felt. What "
+                f"validation loss did meanwhile ({self.before:.3f}, then {self.after:.3f}) is not their doing"
+            )
+        rise = f"validation loss rose from {self.before:.3f} to {self.after:.3f} in the first epoch of fine-tuning"
+        slower = (
+            "The likeliest reason is a rate that is too high: lower finetune.learning_rate by a factor of 10. Label "
+            "smoothing, mixing and views that phase 1 did not have cost some at first, too"
+        )
+        if self.cause == "rate":
+            return (
+                f"{rise}, and it is the trained weights: with them put back it is {self.undone:.3f}. {slower}"
+            )
+        if self.cause == "batch_norm":
+            return (
+                f"{rise}, because the statistics of BatchNorm have moved: with them put back it is "
+                f'{self.undone:.3f}. Take finetune.batch_norm = "frozen"'
+            )
+        return (
+            f"{rise}. Neither the weights put back alone nor the statistics of BatchNorm alone mend it: both have gone "
+            f"too far together. {slower}"
+        )
 
 
 def find_loss_spike(
@@ -53,7 +82,7 @@ def find_loss_spike(
     now = [ops.convert_to_numpy(weight) for weight in model.weights]
     stuck = _nothing_trained(model, start, now)
     if not _clearly_worse(losses_before, losses_after):
-        return LossSpike("compile", before, after, _compile_words(before, after)) if stuck else None
+        return LossSpike("compile", before, after) if stuck else None
 
     trained = {id(weight) for weight in model.trainable_weights}
     is_trained = [id(weight) in trained for weight in model.weights]
@@ -69,29 +98,13 @@ def find_loss_spike(
                 weight.assign(new)
 
     mended = after - MENDED * (after - before)
-    rise = f"validation loss rose from {before:.3f} to {after:.3f} in the first epoch of fine-tuning"
-    slower = (
-        "The likeliest reason is a rate that is too high: lower finetune.learning_rate by a factor of 10. Label "
-        "smoothing, mixing and views that phase 1 did not have cost some at first, too"
-    )
     undone = loss_with(weights=True, statistics=False)
     if undone <= mended:
-        words = f"{rise}, and it is the trained weights: with them put back it is {undone:.3f}. {slower}"
-        return LossSpike("rate", before, after, words)
+        return LossSpike("rate", before, after, undone)
     undone = loss_with(weights=False, statistics=True)
     if undone <= mended:
-        words = (
-            f"{rise}, because the statistics of BatchNorm have moved: with them put back it is {undone:.3f}. "
-            'Take finetune.batch_norm = "frozen"'
-        )
-        return LossSpike("batch_norm", before, after, words)
-    if stuck:
-        return LossSpike("compile", before, after, _compile_words(before, after))
-    words = (
-        f"{rise}. Neither the weights put back alone nor the statistics of BatchNorm alone mend it: both have gone "
-        f"too far together. {slower}"
-    )
-    return LossSpike("rate", before, after, words)
+        return LossSpike("batch_norm", before, after, undone)
+    return LossSpike("compile" if stuck else "both", before, after)
 
 
 def _clearly_worse(before: np.ndarray, after: np.ndarray) -> bool:
@@ -114,11 +127,3 @@ def _nothing_trained(model: keras.Model, start: Sequence[np.ndarray], now: Seque
         if not np.array_equal(old, new)
     }
     return bool(should) and not should & changed
-
-
-def _compile_words(before: float, after: float) -> str:
-    return (
-        "no weight of the unfrozen layers has changed in the first epoch of fine-tuning: either the model was not "
-        "compiled after `trainable` was set, or finetune.learning_rate is too low to be felt. What validation loss "
-        f"did meanwhile ({before:.3f}, then {after:.3f}) is not their doing"
-    )

@@ -1,4 +1,4 @@
-"""The training loop, one for every boundary: from the features of a batches to the logits of a model.
+"""The training loop, one for every boundary: from stored features to the logits of a model.
 
 Nothing global is seeded or switched. The order of the photos comes from the seed and the number of the epoch, and what
 dropout draws is set by the seed; so two fits give identical weights on one machine's CPU, and a training that was
@@ -7,37 +7,41 @@ killed goes on to the very weights that it would have reached.
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import keras
-import numpy as np
-from jaxtyping import Int
 
-from budwood.config.recipe import Augment, Distill, Finetune, Frozen, Loss
+from budwood.config.recipe import Finetune, Frozen, Recipe
 from budwood.core.errors import DataError, RecipeError
-from budwood.core.progress.base import SILENT, Progress
-from budwood.data.augment import PLAIN
-from budwood.features.store.store import Rows
-from budwood.training.batches import Batches
-from budwood.training.checkpoints import Checkpoints
-from budwood.training.diagnose import find_loss_spike
+from budwood.training.batches import TrainingData
+from budwood.training.callbacks import FitState, Hook, RunningFit
 from budwood.training.mixing import refuse_bad_mixing
 from budwood.training.optimizers import current_rate
-from budwood.training.tensorboard import open_log
-from budwood.training.trainer import NO_TEACHER, Trainer
+from budwood.training.trainer import Trainer
 from budwood.training.validation import Measured, validate
 
-STAGES = {"frozen": "head"}
-"""What a phase is called in the progress, where not by its own name."""
 VECTORS_AT_A_TIME = 1024
 """Rows of a batch in validation; larger features are validated in the batches of the training."""
 
 
 class DivergedError(RecipeError):
     """The loss was not a finite number before one epoch was done; the model is as it was."""
+
+
+@dataclass(frozen=True)
+class Before:
+    """What went before a phase."""
+
+    epochs: int = 0
+    """Their number; epochs are counted on through the phases."""
+    val_loss: float = math.inf
+    """The lowest validation loss, from which early stopping counts its patience."""
+
+
+NOTHING_BEFORE = Before()
 
 
 @dataclass(frozen=True)
@@ -61,49 +65,28 @@ class Fitted:
 
 def fit(
     model: keras.Model,
-    batches: Batches,
-    validation: Rows | np.ndarray,
-    validation_labels: Int[np.ndarray, "m"],
-    settings: Frozen | Finetune,
-    loss: Loss,
+    data: TrainingData,
+    recipe: Recipe,
+    phase: Literal["frozen", "finetune"] = "frozen",
     *,
-    classes: Sequence[str],
-    phase: str = "frozen",
-    augment: Augment = PLAIN,
-    distill: Distill = NO_TEACHER,
-    seed: int = 0,
-    first_epoch: int = 1,
-    best_before: float = math.inf,
+    before: Before = NOTHING_BEFORE,
     rates: Mapping[str, float] = {},
-    checkpoints: Checkpoints | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
-    log_folder: Path | None = None,
-    progress: Progress = SILENT,
-    note: Callable[[str], None] = lambda line: None,
 ) -> Fitted:
-    """Trains a model by gradient steps and leaves in it the weights of the epoch with the lowest validation loss.
+    """Train a model by gradient steps and leave in it the weights of the epoch with the lowest validation loss.
 
     Args:
         model: features `(None, *batches.shape)` in, logits `(None, classes)` out, or `(None, 1)` for the second of two
             classes. It is compiled here: what `trainable` says now is what trains.
-        batches: the training photos.
-        validation, validation_labels: features and class numbers of what early stopping looks at.
-        settings: the recipe's [frozen] or [finetune].
-        loss: the recipe's [loss].
-        classes: names of the classes, in the order of their numbers.
-        phase: names progress, checkpoints and logs; "finetune" is watched for a spike at its start.
-        augment: of it mixup and cutmix; views are the batches's.
-        distill: the recipe's [distill]; where it names a run, the batches has that teacher.
-        seed: decides order, mixing and dropout.
-        first_epoch: number of the first epoch; phases are counted through.
-        best_before: lowest validation loss of the phase before, from which early stopping counts its patience.
+        data: the training photos, and those that early stopping looks at.
+        recipe: its [frozen] or [finetune], [loss] and [distill] decide, its seed, and of [augment] mixup and cutmix.
+            Where [distill] names a run, the batches have that teacher.
+        phase: which of the two it is.
+        before: what went before this phase.
         rates: multiples of the learning rate, by layer.
-        checkpoints: what to go on from after every epoch is kept there. A training found there is gone on with, and
-            one that had ended is returned at once.
-        callbacks: Keras callbacks, told of this model. What they remember is not in the checkpoints.
-        log_folder: where logs for TensorBoard go, in a folder of the phase.
-        progress: told of every batch.
-        note: told what the user should know.
+        callbacks: Keras callbacks, told of this model in their order, and hooks of `budwood.training.callbacks`
+            among them. With `KeepCheckpoints` a training that was killed is gone on with, and one that had ended is
+            returned at once; what other callbacks remember is not in the checkpoints.
 
     Raises:
         RecipeError: settings that do not go together.
@@ -111,138 +94,101 @@ def fit(
         DataError: no photo to train on or to validate with.
         RunError: the checkpoints are of another training.
 
+    >>> import numpy as np
     >>> from budwood.training.batches import ArrayBatches
     >>> features, labels = np.eye(4, dtype=np.float32), np.array([0, 1, 0, 1])
     >>> pixels = keras.Input((4,))
     >>> model = keras.Model(pixels, keras.layers.Dense(2, kernel_initializer="zeros")(pixels))
-    >>> batches = ArrayBatches(features, labels)
-    >>> found = fit(model, batches, features, labels, Frozen(epochs=3), Loss(), classes=["a", "b"])
+    >>> data = TrainingData(ArrayBatches(features, labels), features, labels, ["a", "b"])
+    >>> found = fit(model, data, Recipe.from_dict({"frozen": {"epochs": 3}}))
     >>> len(found.history), found.best_epoch, round(found.before["val_loss"], 4)
     (3, 3, 0.6931)
     """
-    if not len(batches.labels) or not len(validation_labels):
-        empty = "validation" if len(batches.labels) else "train"
-        raise DataError(
-            f"the {empty} split is empty, but gradient steps need photos in both. Change data.split"
-        )
-    refuse_bad_mixing(augment, batches.shape, batches.labels)
-    trainer = Trainer(
-        model,
-        batches,
-        settings,
-        loss,
-        classes=classes,
-        augment=augment,
-        seed=seed,
-        rates=rates,
-        distill=distill,
-    )
-    trainer.seed_random_layers(first_epoch)
-    start = trainer.weights()
-    batch_size = settings.batch_size if len(batches.shape) > 1 else VECTORS_AT_A_TIME
+    _refuse_empty_split(data)
+    refuse_bad_mixing(recipe.augment, data.batches.shape, data.batches.labels)
+    settings: Frozen | Finetune = getattr(recipe, phase)
+    trainer = Trainer(model, data.batches, data.classes, recipe, settings, rates)
+    trainer.seed_random_layers(before.epochs + 1)
+    batch_size = settings.batch_size if len(data.batches.shape) > 1 else VECTORS_AT_A_TIME
 
     def measure() -> Measured:
-        return validate(model, validation, validation_labels, batch_size, calibrate=True)
+        return validate(model, data.validation, data.validation_labels, batch_size, calibrate=True)
 
-    def tell(line: str) -> None:
-        state.notes.append(line)
-        note(line)
-
-    state = _resume(trainer, checkpoints, note)
-    losses_before = None
+    hooks = tuple(callback for callback in callbacks if isinstance(callback, Hook))
+    running = RunningFit(trainer, phase, FitState(), trainer.weights(), measure, hooks=hooks)
+    state = _restore(running)
     if not state.history:
-        measured = measure()
-        state.before, losses_before = measured.row(), measured.losses
+        running.measured = measure()
+        state.before = running.measured.row()
     begun, resumed = time.perf_counter() - state.seconds, len(state.history)
     watchers = keras.callbacks.CallbackList(
-        list(callbacks), model=model, epochs=first_epoch - 1 + settings.epochs, steps=trainer.num_batches
+        list(callbacks), model=model, epochs=before.epochs + settings.epochs, steps=trainer.num_batches
     )
     model.stop_training = False
     if not state.finished:
         watchers.on_train_begin()
 
-    num_steps = trainer.num_batches * settings.epochs
-    with (
-        progress.stage(STAGES.get(phase, phase), total=num_steps, unit="batches") as stage,
-        open_log(log_folder / phase if log_folder and not state.finished else None) as log,
-    ):
-        stage.advance(resumed * trainer.num_batches)
+    with ExitStack() as stack:
+        for hook in hooks:
+            stack.enter_context(hook.running())
         while not state.finished:
-            epoch = first_epoch + len(state.history)
+            epoch = before.epochs + len(state.history) + 1
             watchers.on_epoch_begin(epoch - 1)  # Keras counts from 0
             rate = current_rate(model.optimizer)
-            trained = trainer.run_epoch(epoch, watchers, stage)
+            trained = trainer.run_epoch(epoch, watchers)
             with trainer.averaged():
-                measured = measure()
-                row = {"epoch": epoch, **trained, **measured.row(), "learning_rate": rate}
+                running.measured = measure()
+                row = {"epoch": epoch, **trained, **running.measured.row(), "learning_rate": rate}
                 if not math.isfinite(row["loss"] + row["val_loss"]):
-                    state.stopped = f"the loss is no longer a finite number in epoch {epoch}"
-                    advice = f"Lower {phase}.learning_rate, it was {rate:g}"
-                    if not state.history:
-                        trainer.set_weights(start)
-                        raise DivergedError(f"{state.stopped}. {advice}")
-                    tell(f"{state.stopped}: the weights of epoch {state.best['epoch']} stay. {advice}")
-                    state.finished = True
+                    _end_diverged(running, epoch, rate)
                 else:
                     state.history.append(row)
-                    is_best = state.best is row
-                    if is_best:
+                    if state.best is row:
                         trainer.best = trainer.weights()
-                    if checkpoints:
-                        checkpoints.write_weights(model, epoch, row, is_best)
-                    if phase == "finetune" and losses_before is not None:
-                        spike = find_loss_spike(
-                            model, start, losses_before, measured.losses, lambda: measure().losses
-                        )
-                        losses_before = None
-                        if spike:
-                            tell(spike.words)
-                    log(row)
                     watchers.on_epoch_end(epoch - 1, {key: row[key] for key in row if key != "epoch"})
                     _lower_rate(model.optimizer, state.val_losses, settings)
-                    state.finished, state.stopped = _ends(state.val_losses, best_before, settings, model)
+                    state.finished, state.stopped = _ends(state.val_losses, before.val_loss, settings, model)
             state.seconds = time.perf_counter() - begun
-            if checkpoints:
-                checkpoints.write_last(asdict(state), trainer.arrays())
+            for hook in hooks:
+                hook.on_epoch_done()
     if len(state.history) > resumed:
         watchers.on_train_end()
     trainer.set_weights(trainer.best)
     return Fitted(state.history, state.best["epoch"], state.seconds, state.before, state.stopped)
 
 
-@dataclass
-class _State:
-    """What is known of a phase apart from arrays; best epoch and patience follow from the history."""
-
-    history: list[dict[str, Any]] = field(default_factory=list)
-    before: dict[str, float] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    seconds: float = 0.0
-    stopped: str | None = None
-    finished: bool = False
-
-    @property
-    def val_losses(self) -> list[float]:
-        return [row["val_loss"] for row in self.history]
-
-    @property
-    def best(self) -> dict[str, Any]:
-        return min(self.history, key=lambda row: row["val_loss"])
+def _refuse_empty_split(data: TrainingData) -> None:
+    if not len(data.batches.labels) or not len(data.validation_labels):
+        empty = "validation" if len(data.batches.labels) else "train"
+        raise DataError(
+            f"the {empty} split is empty, but gradient steps need photos in both. Change data.split"
+        )
 
 
-def _resume(trainer: Trainer, checkpoints: Checkpoints | None, note: Callable[[str], None]) -> _State:
-    """The state in the checkpoints, with everything in the trainer as it was then; a new one where there is none."""
-    found = checkpoints.read_last(note) if checkpoints else None
-    if found is None:
-        return _State()
-    values, arrays = found
-    if not trainer.restore(arrays):
-        note("the checkpoint does not fit the model: the phase starts anew")
-        return _State()
-    state = _State(**{known.name: values[known.name] for known in fields(_State)})
-    for line in state.notes:
-        note(line)
-    return state
+def _restore(running: RunningFit) -> FitState:
+    """Return the state that a hook has kept, with everything in the trainer as it was then; else the new one."""
+    for hook in running.hooks:
+        hook.fit = running
+    found = None
+    for hook in running.hooks:
+        found = found or hook.restore()
+    if found is not None:
+        running.state = found
+        for text, kind in found.notes:
+            running.tell(text, kind)
+    return running.state
+
+
+def _end_diverged(running: RunningFit, epoch: int, rate: float) -> None:
+    """End the fit at the best epoch so far. Raises DivergedError, with the first weights put back, where none is."""
+    state = running.state
+    state.stopped = f"the loss is no longer a finite number in epoch {epoch}"
+    advice = f"Lower {running.phase}.learning_rate, it was {rate:g}"
+    if not state.history:
+        running.trainer.set_weights(running.start)
+        raise DivergedError(f"{state.stopped}. {advice}")
+    running.note(f"{state.stopped}: the weights of epoch {state.best['epoch']} stay. {advice}", "diverged")
+    state.finished = True
 
 
 def _ends(

@@ -9,8 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from budwood.config.recipe import Augment, Distill, Finetune, Frozen, Loss
-from budwood.core.progress.base import Stage
+from budwood.config.recipe import Finetune, Frozen, Recipe
 from budwood.evaluation.calibration import soften
 from budwood.network.fold_batch_norm import fold_batch_norm
 from budwood.training.batches import Batches
@@ -20,19 +19,16 @@ from budwood.training.losses import Distillation, make_loss, make_metrics, one_h
 from budwood.training.mixing import mix
 from budwood.training.optimizers import make_optimizer
 
-NO_TEACHER = Distill()
-
 
 class Trainer:
-    """Trains a model of logits on a batches, epoch by epoch.
+    """Trains a model of logits on batches of features, epoch by epoch.
 
     Args:
         model: features in, logits `(None, classes)` out, or `(None, 1)` for the second of two classes.
         batches: the training photos.
-        settings, loss, distill: the recipe's. With `distill.run` the batches has a teacher.
         classes: their names.
-        augment: of it mixup and cutmix.
-        seed: decides the order of the photos, the mixing and the dropout.
+        recipe: its [loss], [distill] (whose teacher the batches have) and seed, and of [augment] mixup and cutmix.
+        settings: its [frozen] or [finetune].
         rates: multiples of the learning rate, by layer.
     """
 
@@ -40,24 +36,21 @@ class Trainer:
         self,
         model: keras.Model,
         batches: Batches,
-        settings: Frozen | Finetune,
-        loss: Loss,
-        *,
         classes: Sequence[str],
-        augment: Augment,
-        seed: int,
-        rates: Mapping[str, float],
-        distill: Distill = NO_TEACHER,
+        recipe: Recipe,
+        settings: Frozen | Finetune,
+        rates: Mapping[str, float] = {},
     ):
-        self.model, self.batches, self.augment, self.seed = model, batches, augment, seed
-        self.batch_size, self.averages = settings.batch_size, settings.ema > 0
+        self.model, self.batches = model, batches
+        self.augment, self.seed, self.distill = recipe.augment, recipe.seed, recipe.distill
+        self.epochs, self.batch_size, self.averages = settings.epochs, settings.batch_size, settings.ema > 0
         self.num_batches = math.ceil(len(batches.labels) / settings.batch_size)
         self.num_classes, self.num_logits = len(classes), model.output.shape[-1]
-        self.distill = distill
-        self.weight_of_class = class_weights(loss, batches.labels, classes).astype(np.float32)
+        self.weight_of_class = class_weights(recipe.loss, batches.labels, classes).astype(np.float32)
         self.best: list[np.ndarray] = []
         """The weights to keep, in the order of `model.weights`."""
-        to_labels = make_loss(loss, self.num_logits)
+        to_labels = make_loss(recipe.loss, self.num_logits)
+        taught = Distillation(to_labels, self.num_logits, self.distill) if self.distill.run else to_labels
         optimizer = make_optimizer(settings, self.num_batches, model, rates)
         self.runner = fold_batch_norm(model)
         """Computes what the model does, on the same variables, in less time."""
@@ -65,7 +58,7 @@ class Trainer:
         for compiled in {id(one): one for one in (model, self.runner)}.values():
             compiled.compile(
                 optimizer=optimizer,
-                loss=Distillation(to_labels, self.num_logits, distill) if distill.run else to_labels,
+                loss=taught,
                 metrics=make_metrics(self.num_logits, self.num_classes),
                 # XLA compiles for longer than a head trains, and its steps on a CPU are slower.
                 jit_compile=False,
@@ -80,8 +73,8 @@ class Trainer:
             rng = np.random.default_rng([self.seed, *seeds, number])
             state.assign(rng.integers(2**31, size=tuple(state.shape)))
 
-    def run_epoch(self, epoch: int, watchers: keras.callbacks.CallbackList, stage: Stage) -> dict[str, float]:
-        """One pass over the rows; the mean of each figure. It ends early where the loss is not finite."""
+    def run_epoch(self, epoch: int, watchers: keras.callbacks.CallbackList) -> dict[str, float]:
+        """Pass over the rows once and return the mean of each figure; end early where the loss is not finite."""
         labels, size = self.batches.labels, self.batch_size
         order = np.random.default_rng([self.seed, epoch]).permutation(len(labels))
         totals: dict[str, float] = {"loss": 0.0}
@@ -111,7 +104,6 @@ class Trainer:
                 for key, value in logs.items():
                     totals[key] = totals.get(key, 0.0) + float(value) * len(chosen)
                 watchers.on_train_batch_end(number, logs)
-                stage.advance()
                 if not math.isfinite(totals["loss"]):
                     break
         return {key: total / len(labels) for key, total in totals.items()}

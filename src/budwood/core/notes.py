@@ -1,0 +1,38 @@
+"""Notes: what a user should know of a piece of work, as values of a kind, so that nothing has to be read out of a
+sentence."""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
+
+NoteKind = Literal[
+    "general",
+    "settings",  # a setting without effect, or one that gave way to another
+    "data",  # photos that were left out, classes that lack some
+    "split",  # which photos are in which split, and why
+    "features",  # the engine that computes features, the store that keeps them, or its room
+    "input_range",  # photos that seem to reach the backbone in the wrong range
+    "teacher",  # the model that is learned from
+    "checkpoint",  # a training that could not go on from where it was
+    "loss_spike",  # fine-tuning began badly
+    "diverged",  # the loss is no longer a finite number
+]
+
+
+@dataclass(frozen=True)
+class Note:
+    """One thing that a user should know."""
+
+    text: str
+    """A line of plain text."""
+    kind: NoteKind = "general"
+
+
+@runtime_checkable
+class TakesNotes(Protocol):
+    """A function that keeps a note and tells it to the user."""
+
+    def __call__(self, text: str, kind: NoteKind = "general") -> None: ...
+
+
+def ignore(text: str, kind: NoteKind = "general") -> None:
+    """Do nothing with a note."""
