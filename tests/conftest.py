@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from jaxtyping import install_import_hook
 from PIL import Image
+from scipy.special import log_softmax
 
 # A busy machine is no fault of the code.
 hypothesis.settings.register_profile(
@@ -132,3 +133,14 @@ def open_page(browser):
 
     with ExitStack() as stack:
         yield lambda path, **options: stack.enter_context(opened(browser, path, **options))
+
+
+@pytest.fixture
+def at_temperature():
+    """Mean negative log-likelihood of probabilities whose logits are divided by a temperature."""
+
+    def loss(shares, labels, temperature):
+        logits = np.log(shares.astype(np.float64)) / temperature
+        return -log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean()
+
+    return loss

@@ -1,8 +1,6 @@
 from contextlib import contextmanager
 
-import numpy as np
 import pytest
-from scipy.special import log_softmax
 
 
 class RecordedStages:
@@ -32,14 +30,3 @@ class _Stage:
 @pytest.fixture
 def recorded_stages() -> RecordedStages:
     return RecordedStages()
-
-
-@pytest.fixture
-def at_temperature():
-    """Mean negative log-likelihood of probabilities whose logits are divided by a temperature."""
-
-    def loss(shares, labels, temperature):
-        logits = np.log(shares.astype(np.float64)) / temperature
-        return -log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean()
-
-    return loss
