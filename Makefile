@@ -2,7 +2,7 @@
 # make test    set up, run the tests            make test-slow   the slow tier too
 # make docs    the documentation into site/
 # make contract   every backbone × every check, into docs/contract.md (an hour)
-# make check   format, lint, types              make bench       against plain Keras (QUICK=1: a few minutes)
+# make check   format, lint, types, layers      make bench       against plain Keras (QUICK=1: a few minutes)
 #                                               make bench-finetune   the same with both phases
 #                                               make bench-study      40 trials against an epoch of plain Keras
 #                                               make bench-accuracy   accuracy against minutes, and its chart
@@ -48,6 +48,7 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.against_keras $(if $(QUICK),--quick)
