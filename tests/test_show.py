@@ -9,7 +9,7 @@ from PIL import Image
 
 from budwood import show
 from budwood.core.errors import DataError, RecipeError, RunError
-from budwood.report.summary import read_run
+from budwood.report.summary import read_contents
 from budwood.run import load
 
 pytestmark = pytest.mark.usefixtures("shared_cache")
@@ -123,13 +123,13 @@ def test_answers__test_photos_alone(run, session_colours, tmp_path):
 def test_answers__mistakes_alone(run, session_colours, monkeypatch):
     from dataclasses import replace
 
-    contents = read_run(run.folder)
+    contents = read_contents(run.folder)
     first = next(row for row in contents.predictions if row.split == "test")
     rows = [replace(row, predicted="nothing") if row == first else row for row in contents.predictions]
-    monkeypatch.setattr(show, "read_run", lambda folder: replace(contents, predictions=rows))
+    monkeypatch.setattr(show, "read_contents", lambda folder: replace(contents, predictions=rows))
     (caption,) = captions(show.answers(run, session_colours, wrong=True).html)
     assert caption.startswith(first.predicted)
-    monkeypatch.setattr(show, "read_run", lambda folder: replace(contents, predictions=[]))
+    monkeypatch.setattr(show, "read_contents", lambda folder: replace(contents, predictions=[]))
     assert captions(show.answers(run, session_colours, wrong=True).html) == []
 
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from jaxtyping import Float
 from budwood.backbones.registry import get_backbone
 from budwood.config.recipe import Head, Recipe
 from budwood.core.errors import DataError, ImageError, RunError, did_you_mean, refuse_bad_share
-from budwood.core.files import read_csv, read_json, sha256_of
+from budwood.core.files import sha256_of
 from budwood.core.progress.base import SILENT, Progress
 from budwood.data.check import check
 from budwood.data.images import ImageLike, digest
@@ -33,9 +34,9 @@ from budwood.network.compose import compose, take_apart
 from budwood.network.heads import divide_logits, head_layers
 from budwood.report.notebook import show_run
 from budwood.report.page import write_report
-from budwood.report.summary import read_predictions
 from budwood.report.terminal import verdict
-from budwood.runs.files import read_history
+from budwood.runs.files import read_run
+from budwood.runs.schema import EpochRow, Phase
 from budwood.training.checkpoints import apply_weights, kept_epochs
 
 SPLITS = ("train", "validation", "test")
@@ -55,18 +56,7 @@ class Run:
 
     def __init__(self, folder: str | os.PathLike):
         self.folder = Path(folder)
-        if not (self.folder / "run.json").is_file():
-            raise RunError(
-                f"{self.folder} is not a run: it has no run.json. Give the directory that `budwood train -o` wrote"
-            )
-        self.info: dict[str, Any] = self._read("run.json", "state")
-        state = self.info.get("state")
-        if state != "complete":
-            reason = f" ({self.info['error']})" if self.info.get("error") else ""
-            raise RunError(
-                f"the run in {self.folder} is not complete but {state}{reason}. "
-                "Give the command that began it again, with --resume"
-            )
+        self.files = read_run(self.folder).require_complete()
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
@@ -75,48 +65,40 @@ class Run:
         """What a notebook shows of a run: `budwood.report.notebook`."""
         return show_run(self.folder).html
 
+    @property
+    def info(self) -> dict[str, Any]:
+        """The content of run.json."""
+        return self.files.info.to_json()
+
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """The content of metrics.json."""
-        return self._read("metrics.json", "validation", "test")
+        return self.files.metrics.to_json()
 
     @cached_property
     def recipe(self) -> Recipe:
         """The resolved recipe: run again on the same photos it gives the same result."""
-        file = self.folder / "recipe.toml"
-        if not file.is_file():
-            raise RunError(f"{self.folder} has no recipe.toml, which every run has. Copy the run again")
-        return Recipe.load(file)
+        return self.files.recipe
 
     @cached_property
     def splits(self) -> list[dict[str, str]]:
         """The rows of split.csv: name, label, split, sha256, width, height."""
-        file = self.folder / "split.csv"
-        try:
-            found = sha256_of(file)
-        except OSError as error:
-            raise RunError(f"cannot read {file}: {error.strerror}. Copy the run again") from error
-        # A photo that a damaged file no longer names would pass for one never seen.
-        if found != self.info["split"]["sha256"]:
-            raise RunError(
-                f"{file} is not the file that was written: it is damaged or changed. Copy the run again"
-            )
-        return read_csv(file)
+        return [{key: str(value) for key, value in asdict(row).items()} for row in self.files.split]
 
     @property
-    def history(self) -> list[dict[str, Any]]:
+    def history(self) -> list[EpochRow]:
         """The rows of history.csv, one for each epoch of every phase (a linear fit has one): phase, epoch, loss,
         accuracy, val_loss, val_accuracy and what else was tracked.
 
         >>> [row["val_accuracy"] for row in run.history]                  # doctest: +SKIP
         [0.875, 0.903, 0.914]
         """
-        return read_history(self.folder)
+        return self.files.history
 
     @property
     def classes(self) -> list[str]:
         """Class names in the order of the model's outputs."""
-        return self._read("model/model.json", "classes")["classes"]
+        return list(self.files.classes)
 
     @property
     def model(self) -> keras.Model:
@@ -126,14 +108,12 @@ class Run:
     @property
     def model_sha256(self) -> str:
         """Of the file of the model, as it was saved."""
-        return self._read("model/model.json", "fingerprints")["fingerprints"]["model"]
+        return self.files.model.sha256
 
     @property
-    def kept_phase(self) -> dict[str, Any]:
-        """The entry of `metrics["phases"]` whose model the run kept."""
-        return next(
-            phase for phase in self.metrics["phases"] if phase["name"] == self.metrics["chosen_phase"]
-        )
+    def kept_phase(self) -> Phase:
+        """The phase whose model the run kept."""
+        return self.files.metrics.kept
 
     @property
     def temperature(self) -> float:
@@ -223,7 +203,7 @@ class Run:
         0.91
         """
         refuse_bad_share("precision", precision, 0.98)
-        found = read_predictions(self.folder / "predictions.csv")[1]
+        found = self.files.predictions
         by_split = {
             split: (
                 np.array([row.probability for row in found if row.split == split], np.float64),
@@ -483,32 +463,28 @@ class Run:
 
     @cached_property
     def _artifact(self) -> Artifact:
+        # Whoever keeps no model says so in a sentence of its own.
+        _ = self.files.model
         return load_artifact(self.folder / "model")
 
     def _at(self, epoch: int) -> Artifact:
         """The model as one epoch left it. Raises RunError where its weights were not kept."""
         # Where backbones were fine-tuned one after the other, an epoch is of one of them alone.
-        whole = {
-            phase["best_epoch"]: phase["name"]
-            for phase in self.metrics["phases"]
-            if not phase.get("backbones")
-        }
+        whole = {phase.best_epoch: phase.name for phase in self.files.metrics.phases if not phase.backbones}
         parts = kept_epochs(self.folder / "checkpoints")
         if epoch in whole:
             return self._of_phase(whole[epoch])
         if epoch not in parts:
             kept = ", ".join(map(str, sorted({*whole, *parts})))
-            ours = [row["epoch"] for row in read_history(self.folder)]
+            ours = [row["epoch"] for row in self.files.history]
             mend = "Train with --set log.checkpoints=all to keep every epoch"
             raise RunError(
                 f"the weights of epoch {epoch} were not kept: {self.folder} has those of {kept}. "
                 + (mend if epoch in ours else f"The training ended with epoch {max(ours)}")
             )
         # What an epoch left is the part that trains; what lies below it is in the model that the phases began with.
-        artifact = self._of_phase(self.info["base"])
-        backbone = next(
-            (row.get("backbone") for row in read_history(self.folder) if row["epoch"] == epoch), None
-        )
+        artifact = self._of_phase(self.files.info.base or self.files.metrics.chosen_phase)
+        backbone = next((row.get("backbone") for row in self.files.history if row["epoch"] == epoch), None)
         if backbone is not None:
             return self._alone(artifact, str(backbone), parts[epoch])
         found = apply_weights(artifact.model, parts[epoch])
@@ -529,7 +505,7 @@ class Run:
 
     def _of_phase(self, phase: str) -> Artifact:
         """The model that a phase ended with; that of the phase that was kept is the run's own."""
-        if phase == self.metrics["chosen_phase"]:
+        if phase == self.files.metrics.chosen_phase:
             return load_artifact(self.folder / "model")
         return read_model(self.folder / "checkpoints" / f"{phase}.keras", self._artifact.info)
 
@@ -564,17 +540,6 @@ class Run:
                 f"the run does not know the class {', '.join(unknown[:3])}. It knows: {', '.join(self.classes[:10])}. "
                 "Rename the folders, or leave them out"
             )
-
-    def _read(self, name: str, *needed: str) -> Any:
-        try:
-            content = read_json(self.folder / name)
-            if not isinstance(content, dict) or any(key not in content for key in needed):
-                raise ValueError(f"it should be an object with {', '.join(needed)}")
-            return content
-        except (OSError, ValueError) as error:
-            raise RunError(
-                f"cannot read {self.folder / name}: {error}. Copy the run again, or train again"
-            ) from error
 
 
 def _many(images: Any) -> list[Any]:

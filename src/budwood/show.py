@@ -33,7 +33,7 @@ from budwood.report.notebook import (
     show_pictures,
 )
 from budwood.report.pictures import thumbnail
-from budwood.report.summary import read_run
+from budwood.report.summary import read_contents
 from budwood.report.thumbnails import LARGE
 from budwood.runs.compare import as_text
 from budwood.runs.compare import compare as compare_runs
@@ -125,7 +125,7 @@ def layers(run: "Run | str | os.PathLike", most: int = 40) -> Shown:
     Raises RunError for a run of an earlier version, which did not list them.
     """
     folder = _folder(run)
-    found = read_run(folder).layers
+    found = read_contents(folder).layers
     if not found:
         raise RunError(
             f"{folder} has no list of its layers (layers.csv), which newer versions of Budwood write. Train it again"
@@ -174,7 +174,7 @@ def answers(
 
     Raises DataError where `data` holds none of them.
     """
-    contents = read_run(run.folder)
+    contents = read_contents(run.folder)
     mistaken = {row.name for row in contents.predictions if row.predicted != row.true}
     own = {
         row["name"]: row["sha256"]

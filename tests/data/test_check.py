@@ -255,7 +255,7 @@ def test_check__interrupt_keeps_what_was_decoded(folder, monkeypatch):
 def test_to_json__problems_with_path_kind_detail(folder):
     (folder / "cats" / "bad.jpg").write_text("no")
     content = json.loads(json.dumps(check(read_folder(folder)).to_json()))
-    assert content["found"] == 21 and content["kept"] == 20 and content["bad"] == 1
+    assert content["found"] == 21 and content["kept"] == 20 and content["unreadable"] == 1
     assert [sorted(problem) for problem in content["problems"]] == [["detail", "kind", "path"]]
 
 

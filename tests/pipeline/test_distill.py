@@ -58,7 +58,7 @@ def test_train__with_a_teacher(student, teacher):
         for run in (student, teacher)
     )
     assert ours == theirs
-    assert any("stay in the split" in note for note in student.info["notes"])
+    assert any("stay in the split" in note for note in student.files.info.warnings_of())
     num_train = sum(split == "train" for split in ours.values())
     told = student.info["distill"]
     # Phase 2 asks of the views that phase 1 asked of.

@@ -182,12 +182,12 @@ def test_train__from_a_run_goes_on_with_its_model(run, session_colours, tmp_path
     assert [phase["name"] for phase in more.metrics["phases"]] == ["start", "finetune"]
     assert more.metrics["phases"][0]["test_accuracy"] == run.metrics["test"]["accuracy"]
     # The model is of the epoch that the run kept: what came after it is not part of its history.
-    kept = run.kept_phase["best_epoch"]
+    kept = run.kept_phase.best_epoch
     history = read_csv(more.folder / "history.csv")
     assert [int(row["epoch"]) for row in history] == [*range(1, kept + 2)]
     start = more.metrics["phases"][0]
     assert start["validation_loss"] == pytest.approx(run.metrics["validation"]["loss"], rel=1e-5)
-    assert "stay in the split" in " ".join(more.info["notes"])
+    assert "stay in the split" in " ".join(more.files.info.warnings_of())
     ours = {row["sha256"]: row["split"] for row in read_csv(more.folder / "split.csv")}
     assert ours == {row["sha256"]: row["split"] for row in read_csv(run.folder / "split.csv")}
     assert more.info["from"] == run.folder.name
@@ -196,7 +196,7 @@ def test_train__from_a_run_goes_on_with_its_model(run, session_colours, tmp_path
 def test_train__from_a_run_is_part_of_what_is_resumed(run, session_colours, tmp_path):
     with pytest.raises(RunError, match=r"is the run to go on from"):
         two_phases(session_colours, run.folder, start=run.folder, overwrite=True)
-    broken = Interrupt(epoch=run.kept_phase["best_epoch"])
+    broken = Interrupt(epoch=run.kept_phase.best_epoch)
     with pytest.raises(KeyboardInterrupt):
         two_phases(session_colours, tmp_path / "more", start=run.folder, callbacks=broken)
     with pytest.raises(RunError, match=r"from was '.*' and is now None"):
@@ -211,7 +211,7 @@ def test_train__phase_2_that_bursts_at_once_leaves_phase_1(run, session_colours,
     )
     assert [phase["name"] for phase in burst.metrics["phases"]] == ["frozen"]
     assert burst.metrics["phases"][0]["test_accuracy"] == run.metrics["phases"][0]["test_accuracy"]
-    assert any("no longer a finite number in epoch 2" in note for note in burst.info["notes"])
+    assert any("no longer a finite number in epoch 2" in note for note in burst.files.info.warnings_of())
     assert "Fine-tuning came to nothing: the loss is no longer" in burst.metrics["verdict"]["words"]
 
 
@@ -300,7 +300,7 @@ def test_train__a_bank_of_no_more_views_than_the_store_may_hold(
     # 34 photos of 2 x 2 x 192 numbers in float16.
     monkeypatch.setenv("BUDWOOD_CACHE_LIMIT", "120KB")
     run = two_phases(session_colours, tmp_path / "run", "augment.views=9", "finetune.epochs=1")
-    (line,) = [note for note in run.info["notes"] if "augment.views = 9" in note]
+    (line,) = [note for note in run.files.info.warnings_of() if "augment.views = 9" in note]
     assert "2 views of each photo instead" in line and "BUDWOOD_CACHE_LIMIT" in line
 
 

@@ -170,7 +170,7 @@ def test_train__tells_what_it_does_without(colours, tmp_path):
     (colours / "empty" / "0.png").write_bytes(b"no picture")
     first = sorted((colours / "red").iterdir())[0]
     shutil.copy(first, colours / "blue" / "the_same.png")
-    notes = " | ".join(small_train(colours, tmp_path / "run").info["notes"])
+    notes = " | ".join(small_train(colours, tmp_path / "run").files.info.warnings_of())
     assert "cannot be read and left out: 1 of" in notes
     assert "the same picture stands under another label or in another split: 2" in notes
     assert "so the class is left out: empty" in notes

@@ -1,11 +1,11 @@
 from budwood.core import files
 from budwood.report.calibration import describe_calibration
 from budwood.report.page import write_report
-from budwood.report.summary import read_run
+from budwood.report.summary import read_contents
 
 
 def test_describe_calibration__says_what_the_temperature_did(make_run):
-    contents = read_run(make_run(per_class=200).folder)
+    contents = read_contents(make_run(per_class=200).folder)
     found = describe_calibration(contents)
     measured = contents.metrics["calibration"]["test"]
     assert "a temperature of 1.60" in found["lead"]
@@ -18,16 +18,9 @@ def test_describe_calibration__says_what_the_temperature_did(make_run):
 
 
 def test_describe_calibration__validation_where_no_test_was_asked_for(make_run):
-    assert "on the validation photos" in describe_calibration(read_run(make_run(test=False).folder))["lead"]
-
-
-def test_describe_calibration__none_in_runs_of_an_earlier_version(make_run):
-    run = make_run()
-    metrics = files.read_json(run.folder / "metrics.json")
-    del metrics["calibration"]
-    files.write_json(run.folder / "metrics.json", metrics)
-    assert describe_calibration(read_run(run.folder)) is None
-    assert 'id="calibration"' not in write_report(run.folder).read_text()
+    assert (
+        "on the validation photos" in describe_calibration(read_contents(make_run(test=False).folder))["lead"]
+    )
 
 
 def test_describe_calibration__is_on_the_page(make_run):
@@ -41,12 +34,12 @@ def test_describe_calibration__one_photo(make_run):
     one = {"ece": 0.2, "loss": 0.2, "reliability": [{"n": 1, "confidence": 0.8, "accuracy": 1.0}]}
     metrics["calibration"]["test"] = {"before": one, "after": one}
     files.write_json(run.folder / "metrics.json", metrics)
-    found = describe_calibration(read_run(run.folder))
+    found = describe_calibration(read_contents(run.folder))
     assert [row[-1] for row in found["rows"]] == ["1", "1"]
 
 
 def test_describe_calibration__bins_of_a_handful_of_photos_are_not_drawn(make_run):
-    contents = read_run(make_run(per_class=10).folder)
+    contents = read_contents(make_run(per_class=10).folder)
     found = describe_calibration(contents)
     assert contents.metrics["test"]["n"] == 5 and len(found["rows"]) > 2
     assert all(int(row[-1]) < 5 for row in found["rows"])

@@ -3,12 +3,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from budwood.report.cells import RIGHT, gather_cells, share_out
-from budwood.report.summary import read_run
+from budwood.report.summary import read_contents
 from budwood.report.thumbnails import Album
 
 
 def test_gather_cells__all_mistakes_and_a_few_of_the_others(make_run):
-    contents = read_run(make_run(per_class=200).folder)
+    contents = read_contents(make_run(per_class=200).folder)
     album = Album({"x": b""})
     found = gather_cells(contents, album)
     test = [one for one in contents.predictions if one.split == "test"]
@@ -28,7 +28,7 @@ def test_gather_cells__all_mistakes_and_a_few_of_the_others(make_run):
 
 
 def test_gather_cells__a_small_budget_reaches_every_cell_first(make_run):
-    contents = read_run(make_run(per_class=200).folder)
+    contents = read_contents(make_run(per_class=200).folder)
     all_cells = len(gather_cells(contents, Album({})).anchors())
     found = gather_cells(contents, Album({}), budget=all_cells + 3)
     assert len(found.anchors()) == all_cells
@@ -36,7 +36,7 @@ def test_gather_cells__a_small_budget_reaches_every_cell_first(make_run):
 
 
 def test_gather_cells__beyond_the_budget_the_rarest_cells_have_none(make_run):
-    contents = read_run(make_run(per_class=200).folder)
+    contents = read_contents(make_run(per_class=200).folder)
     found = gather_cells(contents, Album({}), budget=4)
     assert found.num_shown == 4 and found.num_left_out > 0
     kept = [len(cell.photos) for group in found.by_class for cell in group.cells]
@@ -47,7 +47,7 @@ def test_gather_cells__beyond_the_budget_the_rarest_cells_have_none(make_run):
 
 def test_gather_cells__a_class_without_a_test_photo_has_no_place(make_run):
     names = {"daisy": [f"daisy/{i}.jpg" for i in range(8)], "roses": [f"roses/{i}.jpg" for i in range(40)]}
-    found = gather_cells(read_run(make_run(list(names), names=names).folder), Album({}))
+    found = gather_cells(read_contents(make_run(list(names), names=names).folder), Album({}))
     assert list(found.class_anchors()) == ["roses"]
 
 

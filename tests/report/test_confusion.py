@@ -1,13 +1,13 @@
 from budwood.core import files
 from budwood.report.confusion import count_confusions
-from budwood.report.summary import read_run
+from budwood.report.summary import read_contents
 
 
 def with_matrix(run, matrix):
     metrics = files.read_json(run.folder / "metrics.json")
     metrics["test"]["confusion"] = matrix
     files.write_json(run.folder / "metrics.json", metrics)
-    return read_run(run.folder)
+    return read_contents(run.folder)
 
 
 def test_count_confusions__shades_grow_with_the_rate_and_with_the_count(make_run):

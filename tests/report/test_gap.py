@@ -6,12 +6,12 @@ from budwood.config.recipe import Recipe
 from budwood.core import files
 from budwood.report.gap import describe_gap
 from budwood.report.phases import describe_phases
-from budwood.report.summary import read_run
+from budwood.report.summary import read_contents
 
 
 def gap_of(run, train, validation, phase="finetune", **recipe):
     files.write_text(run.folder / "recipe.toml", Recipe.from_dict(recipe).to_toml())
-    return describe_gap(read_run(run.folder), {"accuracy": train, "val_accuracy": validation}, phase)
+    return describe_gap(read_contents(run.folder), {"accuracy": train, "val_accuracy": validation}, phase)
 
 
 PLAIN = {"head": {"dropout": 0.0}}
@@ -54,13 +54,13 @@ def test_describe_gap__all_right_on_ten_photos_is_not_certain(make_run):
 
 @pytest.mark.parametrize("missing", [math.nan, None])
 def test_describe_gap__without_a_figure(make_run, missing):
-    contents = read_run(make_run().folder)
+    contents = read_contents(make_run().folder)
     row = {"accuracy": 0.9} if missing is None else {"accuracy": 0.9, "val_accuracy": missing}
     assert describe_gap(contents, row, "frozen") is None
 
 
 def test_describe_phases__the_gap_stands_in_words_and_in_the_chart_of_accuracy(make_run):
-    both = describe_phases(read_run(make_run(fit="gradient", finetuned=True).folder))
+    both = describe_phases(read_contents(make_run(fit="gradient", finetuned=True).folder))
     charts = dict(both["charts"])
     assert 'class="gap"' in charts["Accuracy"] and "gap " in charts["Accuracy"]
     assert 'class="gap"' not in charts["Loss"]

@@ -1,11 +1,11 @@
 from budwood.core import files
 from budwood.report.mistakes import SUSPECTS, show_mistakes, show_suspects, suspect_labels
-from budwood.report.summary import read_run
+from budwood.report.summary import read_contents
 from budwood.report.thumbnails import Album
 
 
 def show(run):
-    contents, album = read_run(run.folder), Album({})
+    contents, album = read_contents(run.folder), Album({})
     wrong_labels = suspect_labels(contents)
     mistakes = show_mistakes(contents, album, wrong_labels)
     return mistakes, show_suspects(contents, album, wrong_labels, mistakes), wrong_labels

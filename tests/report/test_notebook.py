@@ -17,7 +17,7 @@ from budwood.report.notebook import (
     show_pictures,
     show_run,
 )
-from budwood.report.summary import Layer
+from budwood.runs.schema import ListedLayer
 
 
 def test_show_run__says_the_verdict_and_whether_fine_tuning_helped(make_run):
@@ -97,7 +97,9 @@ def test_show_curves__without_fine_tuning(make_run):
 
 
 def test_show_layers__top_first_and_bounded():
-    layers = [Layer(f"layer {number}", "Dense", "8", 72, number > 6, "trainable") for number in range(10)]
+    layers = [
+        ListedLayer(f"layer {number}", "Dense", "8", 72, number > 6, "trainable") for number in range(10)
+    ]
     shown = show_layers(layers, 4)
     assert repr(shown).splitlines()[0] == "3 of 10 layers were trained (*), the top one first"
     assert [line[:9] for line in repr(shown).splitlines()[1:]] == [

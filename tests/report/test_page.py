@@ -289,7 +289,8 @@ def test_write_report__a_loss_spike_stands_beside_the_curves(make_run):
     run = make_run(fit="gradient", finetuned=True)
     info = files.read_json(run.folder / "run.json")
     rise = "validation loss rose from 0.2 to 0.9 in the first epoch of fine-tuning, because of <this>"
-    files.write_json(run.folder / "run.json", info | {"notes": ["1 photo left out", rise]})
+    told = [{"kind": "data", "text": "1 photo left out"}, {"kind": "loss_spike", "text": rise}]
+    files.write_json(run.folder / "run.json", info | {"warnings": told})
     page = Page(write_report(run.folder))
     assert page.text.count("in the first epoch of fine-tuning") == 1
     assert "A loss spike at the dashed line. Validation loss rose" in page.text and "of <this>." in page.text
@@ -378,7 +379,7 @@ def test_write_report__missing_file_is_named_and_the_old_report_stays(make_run, 
 def test_write_report__damaged_file_is_an_error_in_one_line(make_run, name, content):
     run = make_run()
     (run.folder / name).write_text(content, encoding="utf-8")
-    with pytest.raises(RunError, match="damaged file") as caught:
+    with pytest.raises(RunError, match=name) as caught:
         write_report(run.folder)
     assert "\n" not in str(caught.value)
 

@@ -11,13 +11,13 @@ from budwood.data.augment import Renderer
 from budwood.report.page import write_report
 from budwood.report.pictures import jpeg
 from budwood.report.samples import show_samples, show_views
-from budwood.report.summary import read_run
+from budwood.report.summary import read_contents
 from budwood.report.thumbnails import LARGE, Album
 
 
 def test_show_samples__counts_and_draws_training_photos_only(make_run):
     run = make_run()
-    contents = read_run(run.folder)
+    contents = read_contents(run.folder)
     album = Album(run.photos)
     found = show_samples(contents, album)
     assert found["rows"][0] == ("daisy", [32, 4, 4], 40)
@@ -37,7 +37,7 @@ def augmented(run, **augment):
 @pytest.mark.parametrize(("views", "numbers"), [("per-epoch", [1, 2, 3, 4]), (3, [1, 2]), (20, [1, 2, 3, 4])])
 def test_show_views__are_those_of_the_renderer_of_training(make_run, views, numbers):
     run = augmented(make_run(fit="gradient"), views=views, horizontal_flip=True, rotation=0.1)
-    contents = read_run(run.folder)
+    contents = read_contents(run.folder)
     found = show_views(contents, Album(run.photos))
     assert found["numbers"] == numbers and "turned by up to 36 degrees" in found["words"]
     assert len(found["rows"]) == 3 and len({photo.label for photo, _ in found["rows"]}) == 3
@@ -55,19 +55,19 @@ def test_show_views__are_those_of_the_renderer_of_training(make_run, views, numb
 
 def test_show_views__none_where_training_drew_none(make_run):
     run = make_run(fit="gradient")
-    assert show_views(read_run(run.folder), Album(run.photos)) is None
+    assert show_views(read_contents(run.folder), Album(run.photos)) is None
     augmented(run, views=1, mixup=0.2)
-    assert show_views(read_run(run.folder), Album(run.photos)) is None
+    assert show_views(read_contents(run.folder), Album(run.photos)) is None
 
 
 def test_show_views__a_linear_fit_alone_saw_none(make_run):
     run = augmented(make_run(), views=4, rotation=0.1)
-    assert show_views(read_run(run.folder), Album(run.photos)) is None
+    assert show_views(read_contents(run.folder), Album(run.photos)) is None
 
 
 def test_show_views__without_photos_or_with_broken_ones(make_run):
     run = make_run(finetuned=True)
-    contents = read_run(run.folder)
+    contents = read_contents(run.folder)
     assert show_views(contents, Album({})) is None
     assert show_views(contents, Album(dict.fromkeys(run.photos, b"no picture"))) is None
     some = {name: image if name.startswith("roses") else b"" for name, image in run.photos.items()}

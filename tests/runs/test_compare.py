@@ -17,8 +17,8 @@ def run_with(session_run, tmp_path):
         folder = tmp_path / name
         shutil.copytree(session_run, folder)
         known = classes or ["blue", "red"]
-        info = files.read_json(folder / "model" / "model.json")
-        files.write_json(folder / "model" / "model.json", info | {"classes": known})
+        info = files.read_json(folder / "run.json")
+        files.write_json(folder / "run.json", info | {"data": info["data"] | {"classes": known}})
         header = ["name", "split", "true", "predicted", "correct", "probability", *(f"p:{c}" for c in known)]
         rows = []
         for number, right in enumerate(correct):

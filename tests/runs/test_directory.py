@@ -7,8 +7,9 @@ import pytest
 
 from budwood.core.errors import RunError
 from budwood.runs.directory import RunDirectory, next_free
+from budwood.runs.schema import Request
 
-REQUEST = {"data": "photos", "recipe": {"seed": 0}}
+REQUEST = Request(data="photos", recipe={"seed": 0})
 
 
 def directory(folder, request=REQUEST) -> RunDirectory:
@@ -80,7 +81,7 @@ def test_resume__interrupted_complete_and_other_request(tmp_path):
     with pytest.raises(KeyboardInterrupt), directory(tmp_path / "run").running():
         raise KeyboardInterrupt
     with pytest.raises(RunError, match="another recipe or other data"):
-        directory(tmp_path / "run", {"data": "other"}).refuse_unless_free(resume=True)
+        directory(tmp_path / "run", Request(data="other")).refuse_unless_free(resume=True)
     with directory(tmp_path / "run").running(resume=True):
         pass
     with pytest.raises(RunError, match="complete run: there is nothing to resume"):
@@ -89,8 +90,8 @@ def test_resume__interrupted_complete_and_other_request(tmp_path):
 
 def test_running__in_use_by_another_process(tmp_path):
     code = (
-        "import sys, time; from pathlib import Path; from budwood.runs.directory import RunDirectory\n"
-        "with RunDirectory(Path(sys.argv[1]), {}, '').running():\n"
+        "import sys, time; from pathlib import Path; from budwood.runs.directory import Request, RunDirectory\n"
+        "with RunDirectory(Path(sys.argv[1]), Request(), '').running():\n"
         "    print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
@@ -104,7 +105,7 @@ def test_running__in_use_by_another_process(tmp_path):
             pass
         other.stdin.close()
         other.wait(timeout=60)
-    with directory(tmp_path / "run", {}).running(overwrite=True):
+    with directory(tmp_path / "run", Request()).running(overwrite=True):
         pass
 
 

@@ -53,7 +53,7 @@ class Check:
             "problems": [asdict(problem) for problem in self.problems],
             "found": self.num_found,
             "kept": len(self.photos),
-            "bad": self.num_bad,
+            "unreadable": self.num_bad,
         }
 
 

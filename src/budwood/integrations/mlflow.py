@@ -20,13 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from budwood._version import __version__
 from budwood.config.recipe import Recipe
 from budwood.core.errors import BudwoodError, RunError
 from budwood.core.files import read_json, sha256_of
 from budwood.core.tensorflow import load_keras
 from budwood.core.text import shown
-from budwood.runs.files import read_history
+from budwood.runs.files import RunFiles, read_run
 
 DATABASE, ARTIFACTS = "mlflow.db", "mlartifacts"
 IDENTITY = "budwood.run"
@@ -72,15 +71,11 @@ def log_run(
         RunError: there is no complete run; MLflow is not installed, or failed.
     """
     folder = Path(folder)
-    try:
-        info = read_json(folder / "run.json")
-        metrics, recipe = read_json(folder / "metrics.json"), Recipe.load(folder / "recipe.toml")
-        history = read_history(folder)
-    except (OSError, ValueError, BudwoodError) as error:
-        raise RunError(
-            f"{folder} is no complete run. Give the directory that `budwood train -o` or `budwood study -o` wrote"
-        ) from error
-    name = shown(experiment or info.get("data", {}).get("root_name") or "budwood")
+    files = read_run(folder).require_complete()
+    found_data = files.info.data.root_name if files.info.data else ""
+    name = shown(experiment or found_data or "budwood")
+    # Whatever is damaged is said before MLflow is asked for anything.
+    tags_of_run, params, figures = _tags(files), _parameters(files.recipe), list(_metrics(files))
     identity, place = _identity(folder), tracking_uri(uri)
     with _mlflow(place, folder) as client:
         number = _experiment(client, name, place)
@@ -89,10 +84,10 @@ def log_run(
         )
         if found:
             return str(found[0].info.run_id)
-        known = _tags(info, metrics, folder) | {key: shown(value) for key, value in (tags or {}).items()}
+        known = tags_of_run | {key: shown(value) for key, value in (tags or {}).items()}
         run = client.create_run(number, run_name=shown(folder.resolve().name), tags=known)
         try:
-            _log(client, run.info.run_id, folder, recipe, metrics, history)
+            _log(client, run.info.run_id, files, params, figures)
             # Last, so that one that was broken off is not taken for it.
             client.set_tag(run.info.run_id, IDENTITY, identity)
         except BaseException:
@@ -155,53 +150,52 @@ def tracking_uri(uri: str | os.PathLike) -> str:
 def _log(
     client: Any,
     run: str,
-    folder: Path,
-    recipe: Recipe,
-    metrics: Mapping[str, Any],
-    history: Sequence[Mapping[str, Any]],
+    files: RunFiles,
+    params: Mapping[str, str],
+    figures: Sequence[tuple[str, float, int]],
 ) -> None:
     from mlflow.entities import Metric, Param
 
+    folder = files.folder
     now = int((folder / "metrics.json").stat().st_mtime * 1000)
-    params = [Param(key, value) for key, value in _parameters(recipe).items()]
-    found = [Metric(key, value, now, step) for key, value, step in _metrics(metrics, history)]
+    entries = [Param(key, value) for key, value in params.items()]
+    found = [Metric(key, value, now, step) for key, value, step in figures]
     # MLflow takes a hundred parameters and a thousand metrics at a time.
-    for start in range(0, len(params), 100):
-        client.log_batch(run, params=params[start : start + 100])
+    for start in range(0, len(entries), 100):
+        client.log_batch(run, params=entries[start : start + 100])
     for start in range(0, len(found), 1000):
         client.log_batch(run, metrics=found[start : start + 1000])
     for name in FILES:
         if (folder / name).is_file():
             client.log_artifact(run, str(folder / name))
-    if (folder / "model" / "model.keras").is_file():
+    if files.info.saved:
         with tempfile.TemporaryDirectory() as aside:
-            client.log_artifacts(run, str(_keras_model(folder, Path(aside) / "model")), "model")
+            client.log_artifacts(run, str(_keras_model(files, Path(aside) / "model")), "model")
 
 
-def _keras_model(run: Path, folder: Path) -> Path:
+def _keras_model(files: RunFiles, folder: Path) -> Path:
     """The model of a run as MLflow's Keras flavour has it, with the very file that was measured."""
     load_keras()
     import mlflow.keras
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
-    info = read_json(run / "model" / "model.json")
-    size, versions = info["input"]["size"], info["versions"]
+    info, size = files.model, files.model.input.size
     mlflow.keras.save_model(
-        _Saved(run / "model" / "model.keras"),
+        _Saved(files.model_file),
         str(folder),
         signature=ModelSignature(
             inputs=Schema([TensorSpec(np.dtype("float32"), (-1, size, size, 3))]),
-            outputs=Schema([TensorSpec(np.dtype("float32"), (-1, len(info["classes"])))]),
+            outputs=Schema([TensorSpec(np.dtype("float32"), (-1, len(info.classes)))]),
         ),
         # MLflow would find them by loading the model in a process of its own.
         pip_requirements=[
             f"{name}=={version}"
-            for name, version in versions.items()
+            for name, version in info.versions.items()
             if name.startswith(("keras", "tensorflow"))
         ],
     )
-    shutil.copy(run / "model" / "model.json", folder)
+    shutil.copy(files.folder / "model" / "model.json", folder)
     return folder
 
 
@@ -228,36 +222,36 @@ def _parameters(recipe: Recipe) -> dict[str, str]:
     return {key: shown(text)[:LONGEST] for key, text in texts.items()}
 
 
-def _metrics(
-    metrics: Mapping[str, Any], history: Sequence[Mapping[str, Any]]
-) -> Iterator[tuple[str, float, int]]:
+def _metrics(files: RunFiles) -> Iterator[tuple[str, float, int]]:
     """Name, value and step: every epoch's, then what was measured at the end, with the ends of its interval."""
-    last = max((row["epoch"] for row in history), default=0)
-    for row in history:
-        for key, value in row.items():
-            if key in EPOCH:
-                yield EPOCH[key], value, row["epoch"]
+    last = max((row["epoch"] for row in files.history), default=0)
+    for row in files.history:
+        for key, logged in EPOCH.items():
+            if key in row:
+                yield logged, row[key], row["epoch"]  # type: ignore[literal-required]
     for split in ("validation", "test"):
-        measured = metrics[split] or {}
+        measured = files.metrics.of(split)
+        if measured is None:
+            continue
         for key in FIGURES:
-            low, high = measured.get(f"{key}_ci95") or (None, None)
-            for name, value in ((key, measured.get(key)), (f"{key}_low", low), (f"{key}_high", high)):
+            figure, interval = measured.figure(key)
+            low, high = interval or (None, None)
+            for name, value in ((key, figure), (f"{key}_low", low), (f"{key}_high", high)):
                 if value is not None and math.isfinite(value):
                     yield f"final/{split}_{name}", float(value), last
 
 
-def _tags(info: Mapping[str, Any], metrics: Mapping[str, Any], folder: Path) -> dict[str, str]:
+def _tags(files: RunFiles) -> dict[str, str]:
     """What tells a run apart from others, in MLflow's list of runs."""
-    model = folder / "model" / "model.json"
-    verdict = metrics["verdict"]["words"]
+    info, verdict = files.info, files.metrics.verdict.words
     found = {
         "mlflow.note.content": verdict,
         "budwood.verdict": verdict,
-        "budwood.version": info.get("budwood", __version__),
-        "budwood.data": info.get("data", {}).get("root_name"),
-        "budwood.features": info.get("features", {}).get("fingerprint"),
-        "budwood.split": info.get("split", {}).get("sha256") or sha256_of(folder / "split.csv"),
-        "budwood.model": read_json(model)["fingerprints"]["model"] if model.is_file() else None,
+        "budwood.version": info.budwood,
+        "budwood.data": info.data.root_name if info.data else None,
+        "budwood.features": info.features.fingerprint if info.features else None,
+        "budwood.split": info.split.sha256 if info.split else None,
+        "budwood.model": files.model.sha256 if info.saved else None,
     }
     return {key: shown(str(value)) for key, value in found.items() if value}
 

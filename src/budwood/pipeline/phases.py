@@ -24,6 +24,7 @@ from budwood.network.heads import (
     to_logits,
 )
 from budwood.network.unfreeze import Unfrozen
+from budwood.runs.schema import LinearPath
 from budwood.training.batches import TrainingData
 from budwood.training.class_weights import refuse_unknown_classes
 from budwood.training.linear_probe import fit_as_asked, resolve_fit
@@ -47,7 +48,7 @@ class PhaseResult:
     trainable_parameters: int
     temperature: float
     """By which the logits of the weights that were kept are to be divided."""
-    linear_path: dict[str, Any] | None = None
+    linear_path: LinearPath | None = None
     """The strengths tried and the one chosen, for a linear fit."""
     stopped: str | None = None
     """Why it ended before its last epoch, in words."""
@@ -161,7 +162,7 @@ def _linear(
         **validate(model, data.validation, data.validation_labels, calibrate=True).row(),
     }
     parameters = _trainable_parameters(model)
-    path = found.to_json()
+    path = LinearPath.model_validate(found.to_json())
     return PhaseResult(layers, recipe, [row], 1, found.seconds, parameters, row["temperature"], path)
 
 

@@ -3,19 +3,19 @@
 import json
 import math
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
 from jaxtyping import Int
 
 from budwood.config.recipe import Augment, Head, Recipe
-from budwood.core import files
 from budwood.core.cache import cache_dir
 from budwood.core.errors import DataError
+from budwood.core.notes import TakesNotes
 from budwood.core.progress.base import Progress
 from budwood.core.text import count
 from budwood.data.manifest import Photo
@@ -32,7 +32,8 @@ from budwood.network.unfreeze import LayerRow, Unfrozen, frozen_table, head_tabl
 from budwood.pipeline.phases import PhaseResult, train_finetune_phase, train_frozen_phase
 from budwood.run import Run
 from budwood.runs.directory import RunDirectory, flat
-from budwood.runs.files import read_history, write_history, write_layers
+from budwood.runs.files import write_history, write_layers, write_linear_path, write_recipe
+from budwood.runs.schema import EpochRow, TeacherInfo, TrainedPart, TrainedPhase, ViewsInfo
 from budwood.training.batch_norm import quicken_batch_norm
 from budwood.training.batches import Batches, TrainingData, make_batches
 from budwood.training.callbacks import (
@@ -66,9 +67,9 @@ class Work:
     progress: Progress
     teacher: FeatureExtractor | None = None
     """Open, from pixels to the probabilities of the model that is learned from."""
-    phases: list[dict[str, Any]] = field(default_factory=list)
+    phases: list[TrainedPhase] = field(default_factory=list)
     """What `metrics.json` will say of each phase, before it is measured."""
-    history: list[dict[str, Any]] = field(default_factory=list)
+    history: list[EpochRow] = field(default_factory=list)
     saved: dict[str, tuple[Path, dict[str, Any]]] = field(default_factory=dict)
     """The file of each phase's model, and what `model.json` will say of it."""
     failure: str | None = None
@@ -91,15 +92,15 @@ class Work:
         """Return what is told of the gradient steps of a phase; of several backbones each has records of its own."""
         settings = self.recipe.model_dump(mode="json", exclude_none=True, exclude={"evaluate", "log"})
         identity = {key: json.dumps(value) for key, value in flat(settings).items()}
-        identity["photos"] = self.directory.info["split"]["sha256"]
-        if self.teacher:
-            identity["teacher"] = self.directory.info["distill"]["model"]
+        identity["photos"] = self.directory.split_sha256
+        if self.directory.info.distill:
+            identity["teacher"] = self.directory.info.distill.model
         checkpoints = Checkpoints(
             self.folder / "checkpoints", part_of(phase, backbone), identity, self.recipe.log.checkpoints
         )
         logs = self.folder / "logs" / (backbone or "")
         return [
-            TellUser(lambda text, kind="general": self.directory.note(text)),
+            TellUser(self.directory.note),
             KeepCheckpoints(checkpoints),
             *([FindLossSpike()] if phase == "finetune" else []),
             *([WriteTensorBoard(logs)] if self.recipe.log.tensorboard else []),
@@ -110,71 +111,66 @@ class Work:
     def add(self, phase: str, results: Sequence[tuple[str | None, PhaseResult, Sequence[str]]]) -> None:
         """Takes what a phase gave into the records of the run: of each backbone that it trained by itself the name,
         the result, and the layers that were unfrozen."""
-        described: list[dict[str, Any]] = []
+        described: list[TrainedPart] = []
         for backbone, result, unfrozen_layers in results:
             own = {"backbone": backbone} if backbone else {}
-            self.history += [{"phase": phase, **own, **row} for row in result.history]
+            self.history += [cast(EpochRow, {"phase": phase, **own, **row}) for row in result.history]
             described.append(
-                {
-                    "seconds": round(result.seconds, 3),
-                    "epochs": len(result.history),
-                    "best_epoch": result.best_epoch,
-                    "trainable_parameters": result.trainable_parameters,
-                    "unfrozen_layers": list(unfrozen_layers),
-                    "stopped": result.stopped,
-                }
+                TrainedPart(
+                    name=backbone or phase,
+                    seconds=round(result.seconds, 3),
+                    epochs=len(result.history),
+                    best_epoch=result.best_epoch,
+                    trainable_parameters=result.trainable_parameters,
+                    unfrozen_layers=tuple(unfrozen_layers),
+                    stopped=result.stopped,
+                )
             )
         _, result, _ = results[-1]
-        whole: dict[str, Any]
         if results[0][0] is None:
             self.recipe = result.recipe
-            whole = described[0]
+            whole = TrainedPhase.model_validate(described[0].to_json())
         else:
-            names = [backbone for backbone, _, _ in results]
-            whole = {
-                key: sum(one[key] for one in described)
-                for key in ("seconds", "epochs", "trainable_parameters")
-            }
-            whole |= {
+            whole = TrainedPhase(
+                name=phase,
+                seconds=sum(one.seconds for one in described),
+                epochs=sum(one.epochs for one in described),
                 # Each has a best epoch of its own; what comes after the last one's is in no model.
-                "best_epoch": described[-1]["best_epoch"],
-                "unfrozen_layers": [layer for one in described for layer in one["unfrozen_layers"]],
-                "stopped": None,
-                "backbones": [{"name": name, **one} for name, one in zip(names, described, strict=True)],
-            }
-        files.write_text(self.folder / "recipe.toml", self.recipe.to_toml())
+                best_epoch=described[-1].best_epoch,
+                trainable_parameters=sum(one.trainable_parameters for one in described),
+                unfrozen_layers=tuple(layer for one in described for layer in one.unfrozen_layers),
+                backbones=tuple(described),
+            )
+        write_recipe(self.folder, self.recipe)
         if result.linear_path is not None:
-            files.write_json(self.folder / "linear_path.json", result.linear_path)
+            write_linear_path(self.folder, result.linear_path)
         write_history(self.folder, self.history)
-        self.phases.append({"name": phase, **whole})
+        self.phases.append(whole)
 
     def go_on_from(self, previous: Run) -> None:
         """Takes the history of a run that is fine-tuned further into this one."""
         before = previous.kept_phase
         # What the run did after the epoch that it kept is not in its model.
-        self.history += [row for row in read_history(previous.folder) if row["epoch"] <= before["best_epoch"]]
+        self.history += [row for row in previous.history if row["epoch"] <= before.best_epoch]
         write_history(self.folder, self.history)
-        files.write_text(self.folder / "recipe.toml", self.recipe.to_toml())
-        keys = ("seconds", "epochs", "best_epoch", "trainable_parameters", "unfrozen_layers", "stopped")
-        self.phases.append({"name": START, **{key: before.get(key) for key in keys}})
-        self.directory.info["from"] = previous.folder.name
+        write_recipe(self.folder, self.recipe)
+        own = {name: getattr(before, name) for name in TrainedPart.model_fields}
+        self.phases.append(TrainedPhase(**{**own, "name": START}))
+        self.directory.record_start(previous.folder.name)
         self.directory.note(
             f"photos that the run {previous.folder.name} knows stay in the split that they had there; others are "
-            "trained on"
+            "trained on",
+            "split",
         )
 
     def learn_from(self, teacher: Run) -> None:
         """Notes whose model teaches, and what follows for the split."""
-        self.directory.info["distill"] = {
-            "run": teacher.folder.name,
-            "model": teacher.model_sha256,
-            "computed": 0,
-            "found": 0,
-        }
+        self.directory.record_teacher(TeacherInfo(run=teacher.folder.name, model=teacher.model_sha256))
         if {photo.sha256 for photo in self.photos} & {row["sha256"] for row in teacher.splits}:
             self.directory.note(
                 f"photos that the teacher {teacher.folder.name} knows stay in the split that they had there, so that "
-                "none is measured on that it learned from"
+                "none is measured on that it learned from",
+                "split",
             )
 
     def ask_teacher(self, batches: Batches) -> None:
@@ -183,16 +179,13 @@ class Work:
             return
         extraction = batches.prepare_teacher()
         refuse_failures(extraction)
-        known = self.directory.info["distill"]
-        known["computed"] += extraction.num_computed
-        known["found"] += extraction.num_found
+        self.directory.count_teacher(extraction.num_computed, extraction.num_found)
         for line in self.teacher.notes:
-            if line not in self.directory.info["notes"]:
-                self.directory.note(line)
+            self.directory.note_once(line, "features")
 
     def save(self, networks: Sequence[PooledBackbone], head: Sequence[Layer]) -> None:
         """Writes the model as the phase before left it. Later phases change the same layers."""
-        phase = self.phases[-1]["name"] if self.phases else START
+        phase = self.phases[-1].name if self.phases else START
         file = self.folder / "checkpoints" / f"{phase}.keras"
         model = compose(networks, head, mirror=self.recipe.evaluate.flip)
         if not self.recipe.finetune.epochs:
@@ -206,7 +199,7 @@ class Work:
         raw = divide_logits(model, temperature)
         save_model(model, file)
         model.get_layer(LOGITS).set_weights(raw)
-        self.directory.info.setdefault("base", phase)
+        self.directory.record_base(phase)
 
     def _temperature(self, artifact: Artifact) -> float:
         """By which the logits of the very model that is saved are to be divided: what suits the validation photos."""
@@ -312,7 +305,7 @@ def _fit_head(
         work.labels["train"],
         callbacks=work.hooks(phase, backbone),
         progress=work.progress,
-        note=lambda text, kind="general": work.directory.note(text),
+        note=work.directory.note,
     )
 
 
@@ -356,7 +349,7 @@ def finetune(work: Work, networks: Sequence[PooledBackbone], starts: Sequence[St
                 else "There is no phase 2, the model of the phase before is kept"
             )
             failure = str(error)
-            work.directory.note(f"{failure}. {left}")
+            work.directory.note(f"{failure}. {left}", "diverged")
             continue
         temperatures[number] = result.temperature
         prefix = layer_prefix(network, networks)
@@ -393,18 +386,15 @@ def _finetune_one(
             extraction = batches.prepare() + features.compute(validation)
             refuse_failures(extraction)
             for line in features.notes:
-                work.directory.note(line)
+                work.directory.note(line, "features")
             work.ask_teacher(batches)
-        views = {
-            "boundary": unfrozen.boundary,
-            "computed": extraction.num_computed,
-            "found": extraction.num_found,
-            "bytes_per_view": features.row_bytes,
-        }
-        if backbone:
-            work.directory.info.setdefault("views", {})[backbone] = views
-        else:
-            work.directory.info["views"] = views
+        views = ViewsInfo(
+            boundary=unfrozen.boundary,
+            computed=extraction.num_computed,
+            found=extraction.num_found,
+            bytes_per_view=features.row_bytes,
+        )
+        work.directory.record_views(views, backbone)
         if recipe.backbone.weights_of(model.name) == "random":
             quicken_batch_norm(model, math.ceil(len(batches.labels) / recipe.finetune.batch_size))
         with work.directory.stage(f"finetune {backbone}" if backbone else "finetune"):
@@ -439,7 +429,7 @@ def refuse_failures(extraction: Extraction) -> None:
         raise DataError(f"{name}: {detail}. Start the run again, with --resume")
 
 
-def affordable(augment: Augment, bytes_per_view: int, note: Callable[[str], None]) -> Augment:
+def affordable(augment: Augment, bytes_per_view: int, note: TakesNotes) -> Augment:
     """The augmentation with a bank of no more views than the store may hold and the disk has room for."""
     room = min(default_limit(), int(0.8 * shutil.disk_usage(cache_dir()).free))
     most = max(1, room // max(1, bytes_per_view))
@@ -448,7 +438,8 @@ def affordable(augment: Augment, bytes_per_view: int, note: Callable[[str], None
     note(
         f"augment.views = {augment.views} would take {augment.views * bytes_per_view / 1e9:.1f} GB, more than the "
         f"{room / 1e9:.1f} GB that the store may hold or the disk has room for: {count(most, 'view')} of each photo "
-        "instead. BUDWOOD_CACHE_LIMIT and BUDWOOD_CACHE make more room"
+        "instead. BUDWOOD_CACHE_LIMIT and BUDWOOD_CACHE make more room",
+        "features",
     )
     return augment.model_copy(update={"views": most})
 

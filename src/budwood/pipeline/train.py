@@ -17,16 +17,13 @@ from budwood.backbones.resolve import refuse_impossible, resolve
 from budwood.config.lint import remarks
 from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError, RecipeError, RunError
-from budwood.core.files import write_json
 from budwood.core.progress.base import Progress, choose_progress
-from budwood.core.system import versions
 from budwood.data.check import Check, check
 from budwood.data.images import view
 from budwood.data.manifest import Photo, Problem
 from budwood.data.sources import read_source, source_name
 from budwood.data.split import divide, lacking
 from budwood.evaluation.phases import better
-from budwood.evaluation.phases import describe as describe_phases
 from budwood.features.ensemble import ExtractorEnsemble
 from budwood.features.extract import Extraction
 from budwood.inference.artifact import REFERENCE, save_artifact
@@ -43,7 +40,9 @@ from budwood.runs.directory import (
     RunDirectory,
     next_free,
 )
-from budwood.runs.files import refuse_other_photos, write_data, write_predictions
+from budwood.runs.files import refuse_other_photos, write_data, write_metrics, write_predictions
+from budwood.runs.metrics import describe as describe_metrics
+from budwood.runs.schema import DataInfo, FeaturesInfo, InputRangeInfo, Request
 from budwood.training.linear_probe import resolve_fit
 
 CHECKED_VIEWS = 64
@@ -102,15 +101,15 @@ def train(
     resolved, sizes = resolve(asked, backbones)
     name = source_name(data)
     folder = Path(output) if output is not None else next_free(Path("runs"), name)
-    requested = {"data": name, "recipe": asked.model_dump(mode="json", exclude_none=True)}
+    requested = Request(data=name, recipe=asked.model_dump(mode="json", exclude_none=True))
     if previous:
         if folder.resolve() == previous.folder.resolve():
             raise RunError(f"{folder} is the run to go on from. Give another directory for the new one")
-        requested["from"] = previous.model_sha256
+        requested = requested.model_copy(update={"from_": previous.model_sha256})
     if teacher:
         if folder.resolve() == teacher.folder.resolve():
             raise RunError(f"{folder} is the run that teaches. Give another directory for the new one")
-        requested["teacher"] = teacher.model_sha256
+        requested = requested.model_copy(update={"teacher": teacher.model_sha256})
     command = command or f"budwood train {data} -o {folder}"
     directory = RunDirectory(folder, requested, command, progress)
     directory.refuse_unless_free(overwrite=overwrite, resume=resume)
@@ -137,12 +136,12 @@ def train(
     with directory.running(overwrite=overwrite, resume=resume), teaching as taught_by:
         (folder / "checkpoints").mkdir(exist_ok=True)
         for line in remarks(resolve_fit(resolved, num_train, num_features, len(checked.classes))[0]):
-            directory.note(line)
+            directory.note(line, "settings")
         write_data(folder, checked, photos)
         for line in checked.left_out:
-            directory.note(f"{line} (check.json says which)")
+            directory.note(f"{line} (check.json says which)", "data")
         for line in lacking(photos, checked.classes):
-            directory.note(line)
+            directory.note(line, "split")
 
         with open_features(networks, resolved, progress, boundaries) as (training, exact):
             with directory.stage("features"):
@@ -150,10 +149,10 @@ def train(
                 # From scratch there is no head to be trained on them.
                 if previous or resolved.frozen.epochs:
                     checked, photos, extraction = compute_features(checked, photos, training, exact)
-                directory.info["split"] = write_data(folder, checked, photos)
+                directory.record_split(write_data(folder, checked, photos))
                 describe(directory, name, checked, photos, exact, extraction)
                 for line in dict.fromkeys([*training.notes, *exact.notes]):
-                    directory.note(line)
+                    directory.note(line, "features")
             size = training.size
             work = Work(directory, resolved, size, checked.classes, photos, callbacks, progress, taught_by)
             if teacher:
@@ -179,10 +178,10 @@ def train(
             kept = measured[chosen].probabilities
             shown = [photo for split in kept for photo in work.parts[split]]
             write_predictions(folder, work.classes, shown, np.concatenate(list(kept.values())))
-            found = describe_phases(
+            metrics = describe_metrics(
                 work.classes, work.labels, measured, work.phases, chosen, work.recipe, work.failure
             )
-            write_json(folder / "metrics.json", found)
+            write_metrics(folder, metrics)
 
             reference = make_reference(
                 measured[chosen].artifact, work.parts, engine=resolved.backbone.engine, progress=progress
@@ -312,14 +311,15 @@ def describe(
     extraction: Extraction,
 ) -> None:
     """What run.json tells of the data and of the frozen part."""
-    directory.info["data"] = {"root_name": name, "photos": len(photos), "classes": list(checked.classes)}
-    directory.info["features"] = {
-        "computed": extraction.num_computed,
-        "found": extraction.num_found,
-        "fingerprint": features.fingerprint,
-        "engine": features.part.engine if extraction.num_computed else None,
-    }
-    directory.info["versions"] = versions()
+    directory.record_data(DataInfo(root_name=name, photos=len(photos), classes=checked.classes))
+    directory.record_features(
+        FeaturesInfo(
+            computed=extraction.num_computed,
+            found=extraction.num_found,
+            fingerprint=features.fingerprint,
+            engine=features.part.engine if extraction.num_computed else None,
+        )
+    )
 
 
 def note_input_range(work: Work, networks: Sequence[PooledBackbone]) -> None:
@@ -334,8 +334,8 @@ def note_input_range(work: Work, networks: Sequence[PooledBackbone]) -> None:
         if views is None:
             views = np.stack([view(photo.image, work.size, work.recipe.data.resize) for photo in sample])
         checked = check_input_range(network.model, views)
-        found[network.name] = {"likely": checked.likely, "suspicious": checked.suspicious}
+        found[network.name] = InputRangeInfo(likely=checked.likely, suspicious=checked.suspicious)
         if checked.suspicious:
-            work.directory.note(f"{network.name}: {checked.words}" if len(networks) > 1 else checked.words)
-    if found:
-        work.directory.info["input_range"] = found if len(networks) > 1 else found[networks[0].name]
+            text = f"{network.name}: {checked.words}" if len(networks) > 1 else checked.words
+            work.directory.note(text, "input_range")
+    work.directory.record_input_range(found)

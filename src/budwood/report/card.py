@@ -15,7 +15,7 @@ from budwood.core import files
 from budwood.core import text as words
 from budwood.report import terminal
 from budwood.report.sections import FIGURES, SPLITS
-from budwood.report.summary import Contents, read_run
+from budwood.report.summary import Contents, read_contents
 
 CARD = "README.md"
 NAMED = 20
@@ -28,7 +28,7 @@ def write_card(folder: Path) -> Path:
     Raises RunError where one of them is missing or damaged.
     """
     path = folder / "model" / CARD
-    text = _render(read_run(folder), files.sha256_of(folder / "split.csv"))
+    text = _render(read_contents(folder), files.sha256_of(folder / "split.csv"))
     files.write_text(path, text.encode("utf-8", "backslashreplace").decode("utf-8"))
     return path
 

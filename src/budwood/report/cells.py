@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from budwood.report.summary import Contents, Prediction
+from budwood.report.summary import Contents
 from budwood.report.thumbnails import SMALL, Album
+from budwood.runs.schema import PredictionRow
 
 BUDGET = 1500
 """Photos of all cells together: some 5 MB of thumbnails."""
@@ -21,7 +22,7 @@ class Cell:
 
     true: int
     predicted: int
-    photos: list[Prediction]
+    photos: list[PredictionRow]
     """All of them: mistakes the surest first, right ones the least sure first."""
     num_shown: int = 0
 
@@ -31,7 +32,7 @@ class Cell:
         return f"cell-{self.true}-{self.predicted}"
 
     @property
-    def shown(self) -> list[Prediction]:
+    def shown(self) -> list[PredictionRow]:
         return self.photos[: self.num_shown]
 
     @property
@@ -88,7 +89,7 @@ def gather_cells(contents: Contents, album: Album, budget: int = BUDGET) -> Cell
     thumbnails are wanted of the album.
     """
     places = {name: place for place, name in enumerate(contents.classes)}
-    found: dict[tuple[int, int], list[Prediction]] = {}
+    found: dict[tuple[int, int], list[PredictionRow]] = {}
     for one in contents.predictions:
         if one.split == contents.judged:
             found.setdefault((places[one.true], places[one.predicted]), []).append(one)
@@ -120,7 +121,7 @@ def gather_cells(contents: Contents, album: Album, budget: int = BUDGET) -> Cell
     )
 
 
-def _sorted(photos: Sequence[Prediction], is_right: bool) -> list[Prediction]:
+def _sorted(photos: Sequence[PredictionRow], is_right: bool) -> list[PredictionRow]:
     return sorted(photos, key=lambda one: (one.probability if is_right else -one.probability, one.name))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from budwood.core import text as words
 from budwood.report import settings
-from budwood.report.curves import column, course, decimals, epoch_table, learning_curves, percent
+from budwood.report.curves import course, decimals, epoch_table, learning_curves, percent
 from budwood.report.gap import Gap, describe_gap
 from budwood.report.layers import layer_table
 from budwood.report.summary import Contents
@@ -34,7 +34,7 @@ def _gap(contents: Contents) -> Gap | None:
 
 
 def _describe_path(contents: Contents) -> dict[str, Any]:
-    points, chosen = sorted(contents.path, key=lambda point: point["strength"]), contents.chosen or 0.0
+    points, chosen = sorted(contents.path, key=lambda point: point.strength), contents.chosen or 0.0
     if not points:
         return {
             "lead": f"The head is a multinomial logistic regression with L2 strength {words.strength(chosen)}, "
@@ -42,11 +42,11 @@ def _describe_path(contents: Contents) -> dict[str, Any]:
             "charts": [],
             "rows": [],
         }
-    at = min(points, key=lambda point: abs(math.log(point["strength"] / chosen)))
-    strengths = [point["strength"] for point in points]
-    mark = (at["strength"], f"chosen: {words.strength(chosen)}")
-    loss = Line("loss", strengths, column(points, "loss"), column(points, "loss_se", 0.0))
-    accuracy = Line("accuracy", strengths, column(points, "accuracy"))
+    at = min(points, key=lambda point: abs(math.log(point.strength / chosen)))
+    strengths = [point.strength for point in points]
+    mark = (at.strength, f"chosen: {words.strength(chosen)}")
+    loss = Line("loss", strengths, [point.loss for point in points], [point.loss_se for point in points])
+    accuracy = Line("accuracy", strengths, [point.accuracy for point in points])
     folds = contents.recipe.get("frozen", {}).get("folds", "")
     charts = [
         ("Loss in cross-validation", loss, "loss", "{:.3g}".format),
@@ -76,10 +76,10 @@ def _describe_path(contents: Contents) -> dict[str, Any]:
         "columns": ["strength", "loss", "standard error", "accuracy"],
         "rows": [
             [
-                words.strength(point["strength"]) + (" (chosen)" if point is at else ""),
-                decimals(point.get("loss")),
-                decimals(point.get("loss_se")),
-                percent(point.get("accuracy")),
+                words.strength(point.strength) + (" (chosen)" if point is at else ""),
+                decimals(point.loss),
+                decimals(point.loss_se),
+                percent(point.accuracy),
             ]
             for point in points
         ],

@@ -7,8 +7,9 @@ import numpy as np
 
 from budwood.core import text as words
 from budwood.evaluation.label_issues import find_wrong_labels
-from budwood.report.summary import Contents, Prediction
+from budwood.report.summary import Contents
 from budwood.report.thumbnails import LARGE, Album
+from budwood.runs.schema import PredictionRow
 
 MISTAKES = 24
 SUSPECTS = 24
@@ -18,7 +19,7 @@ SUSPECTS = 24
 class WrongLabels:
     """The photos of validation and test whose label may be wrong."""
 
-    suspects: list[Prediction]
+    suspects: list[PredictionRow]
     """The likeliest first."""
     num_photos: int
     """That were looked at."""

@@ -14,7 +14,8 @@ from budwood.report.curves import learning_curves
 from budwood.report.page import environment
 from budwood.report.phases import describe_phases
 from budwood.report.pictures import heat_map
-from budwood.report.summary import Layer, read_run
+from budwood.report.summary import read_contents
+from budwood.runs.schema import ListedLayer
 
 MOST_IN_TABLE = 12
 """Classes up to which the confusion matrix is a table; beyond, a picture beside the weakest classes."""
@@ -43,7 +44,7 @@ def show_run(folder: Path) -> Shown:
 
     Raises RunError where one of the run's files is missing or damaged.
     """
-    contents = read_run(folder)
+    contents = read_contents(folder)
     matrix = contents.metrics[contents.judged]["confusion"]
     both = describe_phases(contents)
     large = len(contents.classes) > MOST_IN_TABLE
@@ -59,8 +60,8 @@ def show_run(folder: Path) -> Shown:
         confusion=count_confusions(contents),
         heat_map=heat_map(np.asarray(matrix, dtype=np.int64)) if large else None,
         weakest=sections.score_classes(contents)["rows"][:WEAKEST] if large else [],
-        notes=contents.run.get("notes", [])[:NOTES],
-        more_notes=max(0, len(contents.run.get("notes", [])) - NOTES),
+        notes=contents.warnings[:NOTES],
+        more_notes=max(0, len(contents.warnings) - NOTES),
     )
     return Shown(html, terminal.verdict(contents.metrics[contents.judged], contents.judged))
 
@@ -72,7 +73,7 @@ def show_curves(folders: Sequence[Path]) -> Shown:
     """
     rows, text = [], []
     for folder in folders:
-        contents = read_run(folder)
+        contents = read_contents(folder)
         both = describe_phases(contents)
         charts = both["charts"] if both else learning_curves(contents.history, told="")
         rows.append((folder.resolve().name, charts))
@@ -80,7 +81,7 @@ def show_curves(folders: Sequence[Path]) -> Shown:
     return Shown(_render("curves", rows=rows), "\n".join(text))
 
 
-def show_layers(layers: Sequence[Layer], most: int) -> Shown:
+def show_layers(layers: Sequence[ListedLayer], most: int) -> Shown:
     """A model's layers, the top one first, and whether fine-tuning trained them; of more than `most` the topmost."""
     trained = sum(layer.trained for layer in layers)
     lead = f"{trained:,} of {len(layers):,} layers were trained"

@@ -22,7 +22,7 @@ from budwood.report.head import describe_head
 from budwood.report.mistakes import show_mistakes, show_suspects, suspect_labels
 from budwood.report.phases import describe_phases
 from budwood.report.samples import show_samples, show_views
-from budwood.report.summary import Contents, read_run
+from budwood.report.summary import Contents, read_contents
 from budwood.report.thumbnails import LARGE, Album, picture, read_pictures
 
 NO_PICTURES = (
@@ -49,7 +49,7 @@ def write_report(folder: Path, photos: Mapping[str, ImageLike] | None = None) ->
         RunError: a file of the run is missing or damaged.
     """
     try:
-        html = _render(read_run(Path(folder)), photos or {})
+        html = _render(read_contents(Path(folder)), photos or {})
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise RunError(
             f"the files in {folder} do not fit together ({type(error).__name__}: {error}). Copy the run again"

@@ -13,6 +13,7 @@ from budwood.report.gap import Gap, describe_gap
 from budwood.report.layers import layer_table
 from budwood.report.summary import START, Contents
 from budwood.report.svg.dots import Dot, dot_chart
+from budwood.runs.schema import EpochRow
 
 TITLES = {START: "Before", "frozen": "Frozen backbone", "finetune": "Fine-tuning"}
 
@@ -30,7 +31,6 @@ def describe_phases(contents: Contents) -> dict[str, Any] | None:
     remarks |= {epoch: f"kept of {backbone}" if backbone else "kept" for epoch, backbone in kept.items()}
     told = words.listing([f"{epoch}" for epoch in kept])
     first, name = _start(contents)
-    notes = contents.run.get("notes", [])
     gaps = [gap for row, gap in _gaps(contents) if row["epoch"] == max(kept)]
     return {
         "lead": _lead(contents),
@@ -47,9 +47,9 @@ def describe_phases(contents: Contents) -> dict[str, Any] | None:
         ),
         **epoch_table(contents.history, remarks, with_phase=True),
         "layers": layer_table(contents),
-        "spikes": [note for note in notes if is_loss_spike(note)],
+        "spikes": contents.loss_spikes,
         "made_up_for": _made_up_for(contents),
-        "notes": [note for note in notes if not is_loss_spike(note)],
+        "notes": [one for one in contents.warnings if one not in contents.loss_spikes],
         "dots": _dots(contents),
     }
 
@@ -75,7 +75,7 @@ def _lead(contents: Contents) -> str:
         )
     else:
         first = "No head was trained before."
-    unfrozen = contents.phases["finetune"].get("unfrozen_layers") or []
+    unfrozen = contents.phases["finetune"].unfrozen_layers
     rate = np.format_float_positional(finetune.get("learning_rate", 0.0), trim="-")
     return words.sentences(
         first,
@@ -114,7 +114,7 @@ def _reading(contents: Contents) -> list[str]:
     ]
 
 
-def _gaps(contents: Contents) -> list[tuple[dict[str, Any], Gap]]:
+def _gaps(contents: Contents) -> list[tuple[EpochRow, Gap]]:
     """The rows of the history that were kept, each with the gap between its train and validation accuracy."""
     kept = contents.best_epochs(contents.kept)
     found = [
@@ -133,20 +133,15 @@ def _made_up_for(contents: Contents) -> str:
     )
 
 
-def is_loss_spike(note: str) -> bool:
-    """Whether a note of the run tells why fine-tuning began badly (`budwood.training.diagnose`)."""
-    return "in the first epoch of fine-tuning" in note
-
-
 def _dots(contents: Contents) -> Markup | None:
     """The accuracy of each phase with its interval; None where there are not two of them."""
     split = contents.judged
     n = contents.metrics[split]["n"]
     dots = []
     for name, phase in contents.phases.items():
-        if (accuracy := phase.get(f"{split}_accuracy")) is not None:
+        if (accuracy := phase.accuracy(split)) is not None:
             low, high = wilson_interval(round(accuracy * n), n)
-            took = words.duration(phase.get("seconds", 0))
+            took = words.duration(phase.seconds)
             note = f"took {took}" + (", kept" if name == contents.kept else "")
             dots.append(Dot(TITLES.get(name, name), note, accuracy, low, high, name == contents.kept))
     if len(dots) < 2:
@@ -187,18 +182,18 @@ def _phase_table(contents: Contents) -> dict[str, Any]:
     """A column for each phase, a row for each of its figures."""
     phases = contents.phases
     figures = [
-        ("Epochs", [f"{phase.get('epochs', 0):,}" for phase in phases.values()]),
+        ("Epochs", [f"{phase.epochs:,}" for phase in phases.values()]),
         (
             "Best epoch, numbered on through all phases",
             [words.listing([f"{epoch}" for epoch in contents.best_epochs(name)]) for name in phases],
         ),
-        ("Time", [words.duration(phase.get("seconds", 0)) for phase in phases.values()]),
-        ("Trainable parameters", [f"{phase.get('trainable_parameters', 0):,}" for phase in phases.values()]),
-        ("Validation loss", [decimals(phase.get("validation_loss")) for phase in phases.values()]),
-        ("Validation accuracy", [percent(phase.get("validation_accuracy")) for phase in phases.values()]),
+        ("Time", [words.duration(phase.seconds) for phase in phases.values()]),
+        ("Trainable parameters", [f"{phase.trainable_parameters:,}" for phase in phases.values()]),
+        ("Validation loss", [decimals(phase.validation_loss) for phase in phases.values()]),
+        ("Validation accuracy", [percent(phase.validation_accuracy) for phase in phases.values()]),
     ]
     if contents.has_test:
-        figures.append(("Test accuracy", [percent(phase.get("test_accuracy")) for phase in phases.values()]))
+        figures.append(("Test accuracy", [percent(phase.test_accuracy) for phase in phases.values()]))
     return {
         "titles": [TITLES.get(name, name) for name in phases],
         "kept": [name == contents.kept for name in phases],

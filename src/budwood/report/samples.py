@@ -12,8 +12,9 @@ from budwood.data.augment import Renderer
 from budwood.report import settings
 from budwood.report.pictures import jpeg
 from budwood.report.sections import MOST_IN_SIGHT, SPLITS
-from budwood.report.summary import Contents, Listed
+from budwood.report.summary import Contents
 from budwood.report.thumbnails import LARGE, Album
+from budwood.runs.schema import SplitRow
 
 MOST_STRIPS = 20
 SAMPLES = 6
@@ -64,7 +65,7 @@ def show_views(contents: Contents, album: Album) -> dict[str, Any] | None:
     data = contents.recipe.get("data", {})
     renderer = Renderer(data["size"], data["resize"], augment, contents.recipe.get("seed", 0))
     # The first ones, so that some other way of choosing samples leaves these as they are.
-    first: dict[str, Listed] = {}
+    first: dict[str, SplitRow] = {}
     for photo in contents.photos:
         at_hand = album.image(photo.name) is not None or album.earlier(_view_name(photo, numbers[0]))
         if photo.split == "train" and at_hand:
@@ -92,12 +93,12 @@ def _drawn_views(contents: Contents) -> list[int]:
     return list(range(1, min(VIEWS + 1, views)))
 
 
-def _view_name(photo: Listed, number: int) -> str:
+def _view_name(photo: SplitRow, number: int) -> str:
     """Under which a view is found again in a report that is written anew."""
     return f"{photo.name} view {number}"
 
 
-def _draw(renderer: Renderer, album: Album, photo: Listed, number: int) -> str | None:
+def _draw(renderer: Renderer, album: Album, photo: SplitRow, number: int) -> str | None:
     image, earlier = album.image(photo.name), album.earlier(_view_name(photo, number))
     if image is None:
         return earlier

@@ -151,8 +151,8 @@ def _finetune_fact(contents: Contents) -> list[tuple[str, str, str]]:
     return [
         (
             "Fine-tuning",
-            f"{words.count(len(phase.get('unfrozen_layers') or []), 'layer')} and the head",
-            f"{phase.get('trainable_parameters', 0):,} parameters; {_best(contents)}",
+            f"{words.count(len(phase.unfrozen_layers), 'layer')} and the head",
+            f"{phase.trainable_parameters:,} parameters; {_best(contents)}",
         )
     ]
 
@@ -257,6 +257,6 @@ def tell_making(contents: Contents) -> dict[str, Any]:
         "total": words.duration(total),
         "versions": sorted(run.get("versions", {}).items()),
         # With fine-tuning they stand beside the curves that they explain.
-        "notes": [] if "finetune" in contents.phases else run.get("notes", []),
+        "notes": [] if "finetune" in contents.phases else contents.warnings,
         "fingerprint": run.get("features", {}).get("fingerprint", ""),
     }

@@ -13,7 +13,7 @@ from budwood.core.errors import RunError
 from budwood.core.text import count, listing, percent, shorten, shown
 from budwood.evaluation.statistics import holm, paired_bootstrap, paired_difference, wilson_interval
 from budwood.evaluation.verdict import compare_models
-from budwood.report.summary import Contents, read_run
+from budwood.runs.files import RunFiles, read_run
 
 METHOD = (
     "McNemar's exact test (1947), two-sided, adjusted for the number of pairs (Holm 1979); score interval of "
@@ -44,7 +44,7 @@ def compare(folders: Sequence[str | os.PathLike], *, split: str = "test") -> dic
     if split not in ("test", "validation"):
         raise RunError(f"split `{split}` is neither test nor validation")
     names = _names(paths)
-    runs = dict(zip(names, map(read_run, paths), strict=True))
+    runs = {name: read_run(path).require_complete() for name, path in zip(names, paths, strict=True)}
     correct = _on_the_same_photos(runs, split)
     order = sorted(names, key=lambda name: -correct[name].mean())
     pairs: list[dict[str, Any]] = []
@@ -106,7 +106,7 @@ def _names(paths: Sequence[Path]) -> list[str]:
     return names
 
 
-def _on_the_same_photos(runs: dict[str, Contents], split: str) -> dict[str, Bool[np.ndarray, "n"]]:
+def _on_the_same_photos(runs: dict[str, RunFiles], split: str) -> dict[str, Bool[np.ndarray, "n"]]:
     """Whether each run is right, for every photo of the split, in one order."""
     first, *others = runs
     for other in others:
@@ -136,10 +136,7 @@ def _on_the_same_photos(runs: dict[str, Contents], split: str) -> dict[str, Bool
                 f"{shown(first)} and {shown(other)} cannot be compared: {count(len(moved), 'photo')} "
                 f"have another class in each, such as {shown(moved[0])}"
             )
-    return {
-        name: np.array([rows[photo].predicted == label for photo, label in truth.items()])
-        for name, rows in predictions.items()
-    }
+    return {name: np.array([rows[photo].correct for photo in truth]) for name, rows in predictions.items()}
 
 
 def _refuse_other_classes(first: str, classes: Sequence[str], other: str, own: Sequence[str]) -> None:
@@ -155,14 +152,14 @@ def _refuse_other_classes(first: str, classes: Sequence[str], other: str, own: S
     raise RunError(f"{shown(first)} and {shown(other)} have other classes: {'; '.join(differences)}")
 
 
-def _split_seed(run: Contents) -> Any:
-    return run.recipe.get("split_seed", "unknown")
+def _split_seed(run: RunFiles) -> int:
+    return run.recipe.split_seed
 
 
-def _row(name: str, run: Contents, correct: Bool[np.ndarray, "n"]) -> dict[str, Any]:
+def _row(name: str, run: RunFiles, correct: Bool[np.ndarray, "n"]) -> dict[str, Any]:
     return {
         "run": name,
-        "backbone": run.recipe.get("backbone", {}).get("name", "?"),
+        "backbone": run.recipe.backbone.name,
         "accuracy": float(correct.mean()),
         "interval": list(wilson_interval(int(correct.sum()), len(correct))),
     }

@@ -11,9 +11,24 @@ from typing import Any
 
 from budwood._version import __version__
 from budwood.core.errors import RunError
-from budwood.core.files import read_json, write_json
+from budwood.core.files import read_json
 from budwood.core.locks import lock
+from budwood.core.notes import NoteKind
 from budwood.core.progress.base import SILENT, Progress
+from budwood.core.system import versions
+from budwood.runs.files import read_info, write_info
+from budwood.runs.schema import (
+    DataInfo,
+    FeaturesInfo,
+    InputRangeInfo,
+    Request,
+    RunInfo,
+    SplitInfo,
+    Stage,
+    TeacherInfo,
+    ViewsInfo,
+    Warned,
+)
 
 OUR_FILES = [
     "run.json",
@@ -38,28 +53,29 @@ FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class RunDirectory:
-    """Writes a run. `state` in run.json is "running", then "complete" or "failed"."""
+    """Writes `run.json`. Its `state` is "running", then "complete" or "failed"."""
 
-    def __init__(self, folder: Path, requested: dict[str, Any], command: str, progress: Progress = SILENT):
+    def __init__(
+        self,
+        folder: Path,
+        requested: Request,
+        command: str,
+        progress: Progress = SILENT,
+        *,
+        saves_model: bool = True,
+    ):
         self.folder = folder
         self.progress = progress
-        self.info: dict[str, Any] = {
-            "state": "running",
-            "budwood": __version__,
-            "command": command,
-            "started": now(),
-            "finished": None,
-            "stages": [],
-            "requested": requested,
-            "notes": [],
-        }
+        self.info = RunInfo(
+            budwood=__version__, command=command, started=now(), requested=requested, saved=saves_model
+        )
 
     def refuse_unless_free(self, *, overwrite: bool = False, resume: bool = False) -> None:
         """Raises RunError when the folder holds something that may not be replaced, or is in use.
 
         Changes nothing on disk, so that a wrong command leaves no trace.
         """
-        _refuse_unless_free(self.folder, self.info["requested"], overwrite=overwrite, resume=resume)
+        _refuse_unless_free(self.folder, self.info.requested, overwrite=overwrite, resume=resume)
 
     @contextmanager
     def running(self, *, overwrite: bool = False, resume: bool = False) -> Iterator[None]:
@@ -78,7 +94,7 @@ class RunDirectory:
                 self._fail(error)
                 _restore(self.folder)
                 raise
-            self.info.update(state="complete", finished=now())
+            self._set(state="complete", finished=now())
             self.save()
             shutil.rmtree(self.folder / PREVIOUS, ignore_errors=True)
 
@@ -89,22 +105,83 @@ class RunDirectory:
         try:
             yield
         finally:
-            self.info["stages"].append({"name": name, "seconds": round(time.perf_counter() - started, 3)})
+            seconds = round(time.perf_counter() - started, 3)
+            self._set(stages=(*self.info.stages, Stage(name=name, seconds=seconds)))
 
-    def note(self, line: str) -> None:
-        """A line for the user, shown now and kept in run.json."""
-        self.info["notes"].append(line)
-        self.progress.say(line)
+    def note(self, text: str, kind: NoteKind = "general") -> None:
+        """Keep a warning in run.json, and tell it to the user now."""
+        self._set(warnings=(*self.info.warnings, Warned(kind=kind, text=text)))
+        self.progress.say(text)
+
+    def note_once(self, text: str, kind: NoteKind = "general") -> None:
+        """Likewise, unless the run has this warning already."""
+        if text not in self.info.warnings_of():
+            self.note(text, kind)
+
+    def record_data(self, data: DataInfo) -> None:
+        """Record which photos there are, and the versions of what decides the numbers."""
+        self._set(data=data, versions=versions())
+
+    def record_split(self, split: SplitInfo) -> None:
+        """Record the hash of `split.csv`."""
+        self._set(split=split)
+
+    @property
+    def split_sha256(self) -> str:
+        """Return the hash of `split.csv`, which `record_split` has recorded."""
+        assert self.info.split is not None, "record_split comes first"
+        return self.info.split.sha256
+
+    def record_features(self, features: FeaturesInfo) -> None:
+        """Record how many features were computed and found, and by what."""
+        self._set(features=features)
+
+    def record_teacher(self, teacher: TeacherInfo) -> None:
+        """Record whose model is learned from."""
+        self._set(distill=teacher)
+
+    def count_teacher(self, computed: int, found: int) -> None:
+        """Add to the teacher's answers that were computed and found."""
+        known = self.info.distill
+        assert known is not None, "record_teacher comes first"
+        more = {"computed": known.computed + computed, "found": known.found + found}
+        self._set(distill=known.model_copy(update=more))
+
+    def record_input_range(self, found: dict[str, InputRangeInfo]) -> None:
+        """Record by backbone in which range its pixels seem to be expected."""
+        if found:
+            self._set(input_range=found if len(found) > 1 else next(iter(found.values())))
+
+    def record_views(self, views: ViewsInfo, backbone: str | None = None) -> None:
+        """Record the features from which a backbone was fine-tuned; of several, say which one."""
+        if backbone is None:
+            self._set(views=views)
+        else:
+            known = self.info.views if isinstance(self.info.views, dict) else {}
+            self._set(views={**known, backbone: views})
+
+    def record_base(self, phase: str) -> None:
+        """Record the first phase whose model was saved; later ones change nothing."""
+        if self.info.base is None:
+            self._set(base=phase)
+
+    def record_start(self, run: str) -> None:
+        """Record the name of the run that is fine-tuned further."""
+        self._set(from_=run)
+
+    def _set(self, **changes: Any) -> None:
+        self.info = self.info.model_copy(update=changes)
 
     def _fail(self, error: BaseException) -> None:
         reason = "interrupted" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
-        self.info.update(state="failed", finished=now(), error=reason)
+        self._set(state="failed", finished=now(), error=reason)
         # On a full disk even this may fail; "running" without a lock is then known to be dead.
         with suppress(OSError):
             self.save()
 
     def save(self) -> None:
-        write_json(self.folder / "run.json", self.info)
+        """Write `run.json` as far as it is known."""
+        write_info(self.folder, self.info)
 
 
 def now() -> str:
@@ -148,7 +225,7 @@ def _mend_disk_errors(folder: Path) -> Iterator[None]:
         raise
 
 
-def _refuse_unless_free(folder: Path, requested: dict[str, Any], *, overwrite: bool, resume: bool) -> None:
+def _refuse_unless_free(folder: Path, requested: Request, *, overwrite: bool, resume: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder} is a file. Give a directory that does not exist yet")
     try:
@@ -172,15 +249,15 @@ def _refuse_unless_free(folder: Path, requested: dict[str, Any], *, overwrite: b
         _refuse_other_request(folder, requested)
 
 
-def _refuse_other_request(folder: Path, requested: dict[str, Any]) -> None:
+def _refuse_other_request(folder: Path, requested: Request) -> None:
     if _state(folder) is None:
         return
-    before = read_json(folder / "run.json")
-    if before["state"] == "complete":
+    before = read_info(folder)
+    if before.state == "complete":
         raise RunError(
             f"{folder} holds a complete run: there is nothing to resume. Use it, or give --overwrite"
         )
-    if changes := differences(before.get("requested") or requested, requested):
+    if changes := differences(before.requested.to_json(), requested.to_json()):
         raise RunError(
             f"{folder} was begun with another recipe or other data: {'; '.join(changes[:5])}. Give the same command "
             "as before with --resume, or --overwrite to start anew"

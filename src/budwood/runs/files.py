@@ -1,41 +1,420 @@
-"""The tables of a run directory: who is in which split, how training went, what was predicted."""
+"""The files of a run directory: the one reader and the one writer of its format (`budwood.runs.schema`).
 
-from collections.abc import Mapping, Sequence
+Every file appears whole. Reading needs no Keras, and says in one sentence what is missing, damaged or of another
+format.
+"""
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
+from pydantic import BaseModel, ValidationError
 
-from budwood.core.errors import RunError
-from budwood.core.files import read_csv, read_json, sha256_of, write_csv, write_json
+from budwood.config.recipe import Recipe
+from budwood.core.errors import RecipeError, RunError
+from budwood.core.files import read_csv, read_json, sha256_of, write_csv, write_json, write_text
 from budwood.data.check import Check
 from budwood.data.manifest import Photo
-
-if TYPE_CHECKING:
-    from budwood.network.unfreeze import LayerRow
+from budwood.runs.schema import (
+    FORMAT,
+    CheckReport,
+    EpochRow,
+    LinearPath,
+    ListedLayer,
+    Metrics,
+    ModelInfo,
+    PredictionRow,
+    RunInfo,
+    SplitInfo,
+    SplitRow,
+)
 
 SHOWN_CHANGES = 3
+SPLIT = ["name", "label", "split", "sha256", "width", "height"]
 HISTORY = [
     *["phase", "backbone", "epoch", "loss", "accuracy", "top5_accuracy"],
     *["val_loss", "val_accuracy", "val_top5_accuracy", "temperature", "learning_rate"],
 ]
+LAYERS = ["name", "kind", "shape", "parameters", "trained", "part"]
+PREDICTIONS = ["name", "split", "true", "predicted", "correct", "probability"]
+SHARE = "p:"
+"""Before a class's name: the column of its probability."""
+AGAIN = "Copy the run again, or train again"
+
+Content = TypeVar("Content", bound=BaseModel)
 
 
-def write_data(folder: Path, checked: Check, photos: Sequence[Photo]) -> dict[str, Any]:
-    """Writes `check.json` and `split.csv`; returns what tells this `split.csv` from a damaged one."""
-    write_json(folder / "check.json", checked.to_json())
-    write_split(folder, photos)
-    return {"sha256": sha256_of(folder / "split.csv")}
+@runtime_checkable
+class LayerLike(Protocol):
+    """A layer as `budwood.network` describes it, without importing Keras."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def shape(self) -> tuple[int | None, ...]: ...
+    @property
+    def parameters(self) -> int: ...
+    @property
+    def trained(self) -> bool: ...
+    @property
+    def part(self) -> str: ...
 
 
-def write_split(folder: Path, photos: Sequence[Photo]) -> None:
-    """`split.csv`: who is in which split."""
+def read_run(folder: Path) -> "RunFiles":
+    """Return the files of a run directory, of which `run.json` is read at once.
+
+    Raises RunError where the folder holds no run, or one of another format.
+    """
+    return RunFiles(folder)
+
+
+class RunFiles:
+    """The files of one run directory, each read when it is first asked for.
+
+    Every property raises RunError where its file is missing or damaged.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.info = read_info(folder)
+
+    def __repr__(self) -> str:
+        return f"RunFiles({str(self.folder)!r})"
+
+    def require_complete(self) -> "RunFiles":
+        """Return itself. Raises RunError where the training did not come to its end."""
+        if self.info.state != "complete":
+            reason = f" ({self.info.error})" if self.info.error else ""
+            raise RunError(
+                f"the run in {self.folder} is not complete but {self.info.state}{reason}. "
+                "Give the command that began it again, with --resume"
+            )
+        return self
+
+    @cached_property
+    def recipe_text(self) -> str:
+        """The content of `recipe.toml`."""
+        with self._reading("recipe.toml") as file:
+            return file.read_text(encoding="utf-8")
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The resolved recipe."""
+        _ = self.recipe_text
+        try:
+            return Recipe.load(self.folder / "recipe.toml")
+        except RecipeError as error:
+            raise RunError(f"cannot read the recipe of a run: {error}. {AGAIN}") from error
+
+    @cached_property
+    def check(self) -> CheckReport:
+        return self._json("check.json", CheckReport)
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        return self._json("metrics.json", Metrics)
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Names in the order of the model's outputs."""
+        if self.info.data is None:
+            raise RunError(f"{self.folder / 'run.json'} lacks data.classes. {AGAIN}")
+        return self.info.data.classes
+
+    @cached_property
+    def split(self) -> list[SplitRow]:
+        """The rows of `split.csv`. Raises RunError where it is not the file that was written."""
+        with self._reading("split.csv") as file:
+            # A photo that a damaged file no longer names would pass for one never seen.
+            if self.info.split is None or sha256_of(file) != self.info.split.sha256:
+                raise RunError(
+                    f"{file} is not the file that was written: it is damaged or changed. Copy the run again"
+                )
+            return [
+                SplitRow(
+                    row["name"],
+                    row["label"],
+                    row["split"],
+                    row["sha256"],
+                    int(row["width"]),
+                    int(row["height"]),
+                )
+                for row in read_csv(file)
+            ]
+
+    @cached_property
+    def history(self) -> list[EpochRow]:
+        """The rows of `history.csv`; what an epoch did not have is left out."""
+        with self._reading("history.csv") as file:
+            rows = read_history(file)
+            epochs = {row["epoch"] for row in rows}
+            for phase in self.metrics.phases:
+                if phase.best_epoch not in epochs:
+                    raise ValueError(f"it has no epoch {phase.best_epoch}, of which metrics.json tells")
+            return rows
+
+    @cached_property
+    def predictions(self) -> list[PredictionRow]:
+        """The rows of `predictions.csv`, as many as the figures are of."""
+        with self._reading("predictions.csv") as file:
+            classes, rows = read_predictions(file)
+            if classes != list(self.classes):
+                raise ValueError("its columns are not the classes of run.json")
+            found = Counter(row.split for row in rows)
+            for split in ("validation", "test"):
+                measured = self.metrics.of(split)
+                expected = measured.n if measured else 0
+                if found[split] != expected:
+                    raise ValueError(
+                        f"it has {found[split]:,} {split} photos, and metrics.json is about {expected:,}"
+                    )
+            return rows
+
+    @cached_property
+    def linear_path(self) -> LinearPath | None:
+        """L2 strengths; None for a head trained by gradient steps."""
+        if not (self.folder / "linear_path.json").exists():
+            return None
+        return self._json("linear_path.json", LinearPath)
+
+    @cached_property
+    def layers(self) -> list[ListedLayer]:
+        """Every layer, bottom first; none for a run without a model."""
+        if not (self.folder / "layers.csv").exists():
+            return []
+        with self._reading("layers.csv") as file:
+            return [
+                ListedLayer(
+                    row["name"],
+                    row["kind"],
+                    row["shape"],
+                    int(row["parameters"]),
+                    bool(int(row["trained"])),
+                    row["part"],
+                )
+                for row in read_csv(file)
+            ]
+
+    @cached_property
+    def model(self) -> ModelInfo:
+        """The content of `model.json`. Raises RunError where the run keeps no model."""
+        if not self.info.saved:
+            raise RunError(
+                f"the run in {self.folder} keeps no model: it is a trial of a study. Make it with "
+                f"`budwood train DATA -o RUN --recipe {self.folder / 'recipe.toml'}`"
+            )
+        return self._json("model/model.json", ModelInfo)
+
+    @property
+    def model_file(self) -> Path:
+        """The path of `model.keras`. Raises RunError where it is not the file that was saved."""
+        expected = self.model.sha256
+        with self._reading("model/model.keras") as file:
+            if sha256_of(file) != expected:
+                raise RunError(
+                    f"{file} is not the file that was saved: it is damaged or changed. Copy the run again"
+                )
+            return file
+
+    def _json(self, name: str, kind: type[Content]) -> Content:
+        with self._reading(name) as file:
+            return kind.model_validate(read_json(file))
+
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[Path]:
+        file = self.folder / name
+        try:
+            yield file
+        except FileNotFoundError as error:
+            raise RunError(f"{self.folder} has no {name}, which every complete run has. {AGAIN}") from error
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(f"cannot read {file}: {_fault(error)}. {AGAIN}") from error
+
+
+def read_info(folder: Path) -> RunInfo:
+    """Return the content of a folder's `run.json`.
+
+    Raises RunError where there is none, or it is damaged or of another format.
+    """
+    file = folder / "run.json"
+    if not file.is_file():
+        raise RunError(
+            f"{folder} is not a run: it has no run.json. Give the directory that `budwood train -o` wrote"
+        )
+    try:
+        found = read_json(file)
+        if not isinstance(found, dict):
+            raise ValueError("it should be a JSON object")
+        _refuse_other_format(folder, found.get("format"))
+        return RunInfo.model_validate(found)
+    except (OSError, ValueError) as error:
+        raise RunError(f"cannot read {file}: {_fault(error)}. {AGAIN}") from error
+
+
+def _refuse_other_format(folder: Path, number: object) -> None:
+    if number == FORMAT:
+        return
+    if isinstance(number, int) and number > FORMAT:
+        raise RunError(
+            f"the run in {folder} is of format {number}, and this Budwood reads format {FORMAT}. "
+            "Install a newer Budwood"
+        )
+    known = "no format number" if number is None else f"the unknown format {number!r}"
+    raise RunError(
+        f"the run in {folder} has {known}, and this Budwood reads format {FORMAT}. Train it again, or use the "
+        "Budwood that wrote it"
+    )
+
+
+def _fault(error: Exception) -> str:
+    """Say in a few words what is wrong with the content of a file."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "it"
+        if first["type"] == "missing":
+            return f"it lacks {where}"
+        if first["type"] == "extra_forbidden":
+            return f"it has the unknown key {where}"
+        return f"{where}: {first['msg'][:1].lower()}{first['msg'][1:]}"
+    if isinstance(error, KeyError):
+        return f"it lacks {error.args[0]}"
+    if isinstance(error, json.JSONDecodeError):
+        return f"it is no JSON ({error})"
+    return str(error.strerror if isinstance(error, OSError) else error)
+
+
+def read_history(file: Path) -> list[EpochRow]:
+    """Return the rows of a `history.csv`, numbers as numbers; what an epoch did not have is left out.
+
+    Raises ValueError where a row is no epoch of a phase.
+    """
+    rows: list[EpochRow] = []
+    for number, cells in enumerate(read_csv(file), 1):
+        row: dict[str, Any] = {
+            key: text if key in ("phase", "backbone") else int(text) if key == "epoch" else float(text)
+            for key, text in cells.items()
+            if key in HISTORY and text
+        }
+        if not row.keys() >= {"phase", "epoch"}:
+            raise ValueError(f"row {number} is no epoch of a phase")
+        rows.append(EpochRow(**row))  # type: ignore[typeddict-item]
+    return rows
+
+
+def read_predictions(file: Path) -> tuple[list[str], list[PredictionRow]]:
+    """Return the classes and the rows of a `predictions.csv`."""
+    # Not read_csv: with hundreds of classes, a dict of every probability of every photo takes gigabytes.
+    with file.open(encoding="utf-8", errors="surrogateescape", newline="") as lines:
+        rows = csv.reader(lines)
+        header = next(rows, [])
+        at = {column: position for position, column in enumerate(header)}
+        name, split, true, predicted = (at[column] for column in ("name", "split", "true", "predicted"))
+        predictions = []
+        for row in rows:
+            if len(row) != len(header):
+                raise ValueError(f"a row has {len(row)} cells in place of {len(header)}")
+            predictions.append(
+                PredictionRow(
+                    name=row[name],
+                    split=row[split],
+                    true=row[true],
+                    predicted=row[predicted],
+                    probability=float(row[at[SHARE + row[predicted]]]),
+                    true_probability=float(row[at[SHARE + row[true]]]),
+                )
+            )
+    return [column.removeprefix(SHARE) for column in header if column.startswith(SHARE)], predictions
+
+
+def write_info(folder: Path, info: RunInfo) -> None:
+    """Write `run.json`."""
+    write_json(folder / "run.json", info.to_json())
+
+
+def write_recipe(folder: Path, recipe: Recipe) -> None:
+    """Write `recipe.toml`."""
+    write_text(folder / "recipe.toml", recipe.to_toml())
+
+
+def write_check(folder: Path, report: CheckReport) -> None:
+    """Write `check.json`."""
+    write_json(folder / "check.json", report.to_json())
+
+
+def write_data(folder: Path, checked: Check, photos: Sequence[Photo]) -> SplitInfo:
+    """Write `check.json` and `split.csv`; return what tells this `split.csv` from a damaged one."""
+    write_check(folder, CheckReport.model_validate(checked.to_json()))
+    return write_split(folder, photos)
+
+
+def write_split(folder: Path, photos: Sequence[Photo]) -> SplitInfo:
+    """Write `split.csv`; return what tells it from a damaged one."""
+    file = folder / "split.csv"
     write_csv(
-        folder / "split.csv",
-        ["name", "label", "split", "sha256", "width", "height"],
+        file,
+        SPLIT,
         [[photo.name, photo.label, photo.split, photo.sha256, photo.width, photo.height] for photo in photos],
     )
+    return SplitInfo(sha256=sha256_of(file))
+
+
+def write_metrics(folder: Path, metrics: Metrics) -> None:
+    """Write `metrics.json`."""
+    write_json(folder / "metrics.json", metrics.to_json())
+
+
+def write_linear_path(folder: Path, path: LinearPath) -> None:
+    """Write `linear_path.json`."""
+    write_json(folder / "linear_path.json", path.to_json())
+
+
+def write_history(folder: Path, history: Sequence[EpochRow] | Sequence[Mapping[str, Any]]) -> None:
+    """Write `history.csv`: one row per epoch of every phase, one for a linear probe; of several backbones with the one
+    that was fine-tuned by itself."""
+    columns = [column for column in HISTORY if any(column in row for row in history)]
+    write_csv(
+        folder / "history.csv", columns, [[row.get(column, "") for column in columns] for row in history]
+    )
+
+
+def write_layers(folder: Path, table: Sequence[LayerLike]) -> None:
+    """Write `layers.csv`: every layer of the model, bottom first, and whether it was trained."""
+    rows = [
+        [row.name, row.kind, "x".join(map(str, row.shape)), row.parameters, int(row.trained), row.part]
+        for row in table
+    ]
+    write_csv(folder / "layers.csv", LAYERS, rows)
+
+
+def write_predictions(
+    folder: Path,
+    classes: Sequence[str],
+    photos: Sequence[Photo],
+    probabilities: Float[np.ndarray, "n classes"],
+) -> None:
+    """Write `predictions.csv`: every validation and test photo with the probability of every class."""
+    rows = []
+    for photo, shares in zip(photos, probabilities, strict=True):
+        predicted = classes[int(shares.argmax())]
+        correct = int(predicted == photo.label)
+        row = [photo.name, photo.split, photo.label, predicted, correct, f"{shares.max():.6g}"]
+        rows.append(row + [f"{share:.6g}" for share in shares.tolist()])
+    header = [*PREDICTIONS, *(f"{SHARE}{label}" for label in classes)]
+    write_csv(folder / "predictions.csv", header, rows)
+
+
+def mark_unsaved(folder: Path) -> None:
+    """Note in `run.json` that the run keeps no model."""
+    write_info(folder, read_info(folder).model_copy(update={"saved": False}))
 
 
 def refuse_other_photos(folder: Path, photos: Sequence[Photo]) -> None:
@@ -43,7 +422,7 @@ def refuse_other_photos(folder: Path, photos: Sequence[Photo]) -> None:
 
     Nothing is compared, nor touched, where no phase had begun, or where `split.csv` is not the one it began with.
     """
-    # Here, so that a trial of a linear fit writes its tables without Keras.
+    # Here, so that a linear trial writes its tables without Keras.
     from budwood.training.checkpoints import read
 
     last = next(iter(sorted(folder.glob("checkpoints/*-last.npz"))), None)
@@ -83,50 +462,3 @@ def refuse_other_photos(folder: Path, photos: Sequence[Photo]) -> None:
             f"the run in {folder} was begun with other photos: {'; '.join(changes[:SHOWN_CHANGES])}{more}. "
             "Put that back and resume, or train anew with --overwrite or in another directory"
         )
-
-
-def write_history(folder: Path, history: Sequence[Mapping[str, Any]]) -> None:
-    """`history.csv`: one row per epoch of every phase, one for a linear fit; of several backbones with the one that was
-    fine-tuned by itself."""
-    columns = [column for column in HISTORY if any(column in row for row in history)]
-    write_csv(
-        folder / "history.csv", columns, [[row.get(column, "") for column in columns] for row in history]
-    )
-
-
-def read_history(folder: Path) -> list[dict[str, Any]]:
-    """The rows of a run's `history.csv`, numbers as numbers; what an epoch did not have is left out."""
-    return [
-        {
-            key: text if key in ("phase", "backbone") else int(text) if key == "epoch" else float(text)
-            for key, text in row.items()
-            if text and key in HISTORY
-        }
-        for row in read_csv(folder / "history.csv")
-    ]
-
-
-def write_layers(folder: Path, table: "Sequence[LayerRow]") -> None:
-    """`layers.csv`: every layer of the model, bottom first, and whether it was trained."""
-    rows = [
-        [row.name, row.kind, "x".join(map(str, row.shape)), row.parameters, int(row.trained), row.part]
-        for row in table
-    ]
-    write_csv(folder / "layers.csv", ["name", "kind", "shape", "parameters", "trained", "part"], rows)
-
-
-def write_predictions(
-    folder: Path,
-    classes: Sequence[str],
-    photos: Sequence[Photo],
-    probabilities: Float[np.ndarray, "n classes"],
-) -> None:
-    """`predictions.csv`: every validation and test photo with the probability of every class."""
-    rows = []
-    for photo, shares in zip(photos, probabilities, strict=True):
-        predicted = classes[int(shares.argmax())]
-        correct = int(predicted == photo.label)
-        row = [photo.name, photo.split, photo.label, predicted, correct, f"{shares.max():.6g}"]
-        rows.append(row + [f"{share:.6g}" for share in shares.tolist()])
-    header = ["name", "split", "true", "predicted", "correct", "probability"]
-    write_csv(folder / "predictions.csv", header + [f"p:{label}" for label in classes], rows)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from budwood.core.files import read_json
 from budwood.core.progress.base import Progress
 from budwood.core.system import cores_here
+from budwood.runs.files import read_run
 from budwood.studies import linear_trial as light
 from budwood.studies.plan import Trial
 from budwood.studies.progress_table import Board
@@ -138,8 +138,9 @@ class Pool:
             )
         found = place.read()
         if found.get("state") == "complete":
-            measured = read_json(place.run / "metrics.json")["validation"]
-            board.complete(one.trial, measured["n"], measured["accuracy"], found["seconds"])
+            measured = read_run(place.run).metrics.validation
+            assert measured is not None, "every trial is chosen by its validation photos"
+            board.complete(one.trial, measured.n, measured.accuracy, found["seconds"])
         else:
             board.fail(one.trial, str(found.get("error")))
 

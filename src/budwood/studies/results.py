@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from budwood.core.errors import RunError
-from budwood.core.files import read_csv, read_json
+from budwood.core.files import read_json
 from budwood.core.text import count, shown
 from budwood.evaluation.statistics import (
     corrected_resampled_t,
@@ -22,6 +22,8 @@ from budwood.evaluation.statistics import (
     wilson_interval,
 )
 from budwood.evaluation.verdict import compare_means
+from budwood.runs.files import read_run
+from budwood.runs.schema import Metrics, SplitMetrics
 from budwood.studies.learning_curve import Curve, fit_curve
 from budwood.studies.report.words import as_text
 from budwood.studies.search import SEARCH
@@ -40,12 +42,22 @@ class Measured:
     """A trial that is complete."""
 
     replicate: str
-    validation: dict[str, Any]
-    test: dict[str, Any] | None
+    metrics: Metrics
     seconds: float
     train_photos: int
     correct: dict[str, dict[str, bool]]
     """By split, of each photo whether it was classified correctly."""
+
+    @property
+    def test(self) -> SplitMetrics | None:
+        return self.metrics.test
+
+    def of(self, split: str) -> SplitMetrics:
+        """Return the figures of a split, which must have photos."""
+        found = self.metrics.of(split)
+        if found is None:
+            raise RunError(f"a trial has no {split} photos: its metrics.json is damaged. Train it again")
+        return found
 
 
 @dataclass(frozen=True)
@@ -253,14 +265,12 @@ def _search(folder: Path, info: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _measured(place: Place, found: dict[str, Any]) -> Measured:
-    metrics = read_json(place.run / "metrics.json")
+    files = read_run(place.run)
     correct: dict[str, dict[str, bool]] = {"validation": {}, "test": {}}
-    for row in read_csv(place.run / "predictions.csv"):
-        correct[row["split"]][row["name"]] = row["correct"] == "1"
-    train = sum(row["split"] == "train" for row in read_csv(place.run / "split.csv"))
-    return Measured(
-        found["replicate"], metrics["validation"], metrics["test"], float(found["seconds"]), train, correct
-    )
+    for row in files.predictions:
+        correct[row.split][row.name] = row.correct
+    train = sum(row.split == "train" for row in files.split)
+    return Measured(found["replicate"], files.metrics, float(found["seconds"]), train, correct)
 
 
 def _listed(name: str, found: dict[str, Any], one: Measured | None) -> Listed:
@@ -271,9 +281,9 @@ def _listed(name: str, found: dict[str, Any], one: Measured | None) -> Listed:
         str(found.get("state", "planned")),
         None if found.get("error") is None else str(found["error"]),
         None if found.get("seconds") is None else float(found["seconds"]),
-        float(one.validation["accuracy"]) if one else None,
-        float(one.validation["loss"]) if one else None,
-        float(one.test["accuracy"]) if one and one.test else None,
+        one.of("validation").accuracy if one else None,
+        one.of("validation").loss if one else None,
+        one.of("test").accuracy if one and one.test else None,
         one.train_photos if one else None,
     )
 
@@ -286,7 +296,7 @@ def _summary(name: str, trials: Sequence[Measured], planned: int) -> Summary:
         len(trials),
         planned,
         _estimate(trials, "validation"),
-        float(np.mean([one.validation["loss"] for one in trials])),
+        float(np.mean([one.of("validation").loss for one in trials])),
         _estimate(trials, "test") if all(one.test for one in trials) else None,
         float(np.mean([one.seconds for one in trials])),
         float(np.mean([one.train_photos for one in trials])),
@@ -294,13 +304,13 @@ def _summary(name: str, trials: Sequence[Measured], planned: int) -> Summary:
 
 
 def _accuracy(one: Measured, split: str) -> float:
-    return float((one.validation if split == "validation" else one.test or {})["accuracy"])
+    return one.of(split).accuracy
 
 
 def _estimate(trials: Sequence[Measured], split: str) -> Estimate:
     """Student's t over the trials, corrected for the overlap of what they learn from as the pairs are."""
     values = [_accuracy(one, split) for one in trials]
-    n = int((trials[0].validation if split == "validation" else trials[0].test or {})["n"])
+    n = trials[0].of(split).n
     mean = float(np.mean(values))
     standard_deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
     if not standard_deviation or len({frozenset(one.correct[split]) for one in trials}) == 1:

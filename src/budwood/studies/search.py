@@ -23,6 +23,7 @@ from budwood.core.text import shown
 from budwood.data.check import Check
 from budwood.data.split import divide
 from budwood.runs.directory import differences
+from budwood.runs.files import read_run
 from budwood.studies import linear_trial as light
 from budwood.studies.executor import Pool, Todo
 from budwood.studies.plan import Trial, folder_name, plan
@@ -347,7 +348,7 @@ class Searching:
         place = Place(self.search.folder, trial.name)
         found = place.read()
         if found.get("state") == "complete":
-            loss = read_json(place.run / "metrics.json")["validation"]["loss"]
+            loss = _validation_loss(place.run)
             self.search.report(one, loss, found["seconds"])
         else:
             self.search.fail(one, f"{trial.replicate}: {found.get('error')}")
@@ -365,3 +366,10 @@ class Searching:
     def _kind(self, recipe: Recipe) -> str:
         number = len(self.checked.photos)
         return "light" if light.is_light(recipe, number, len(self.checked.classes)) else "full"
+
+
+def _validation_loss(run: Path) -> float:
+    found = read_run(run).metrics.validation
+    if found is None:
+        raise RunError(f"{run} has no validation photos to choose by. Train it again")
+    return found.loss

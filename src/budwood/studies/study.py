@@ -30,6 +30,7 @@ from budwood.data.manifest import Photo
 from budwood.data.sources import read_source, source_name
 from budwood.data.split import divide, lacking
 from budwood.runs.directory import now
+from budwood.runs.schema import CheckReport
 from budwood.studies import compute_features as features
 from budwood.studies import linear_trial as light
 from budwood.studies.executor import Pool
@@ -154,7 +155,7 @@ def study(
                 searched.go_on()
         write_json(folder / "study.json", info)
         known = [photo for photo in checked.photos if space is None or photo.split != "test"]
-        light.write_photos(folder, known, checked.classes, checked.to_json())
+        light.write_photos(folder, known, checked.classes, CheckReport.model_validate(checked.to_json()))
         pool = Pool(os.fspath(data), folder, jobs, keep_models, progress)
         if searched is None or search is None:
             _run_all(pool, trials, checked)

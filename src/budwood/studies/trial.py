@@ -108,9 +108,10 @@ def train_fully(data: str, place: Place, *, keep_models: bool) -> None:
     load_keras()
     # Here, for linear trials know this module too and load no Keras.
     from budwood.pipeline.train import train
+    from budwood.runs.files import mark_unsaved, read_info
 
     recipe = Recipe.from_dict(place.read()["recipe"])
-    state = read_json(place.run / "run.json")["state"] if (place.run / "run.json").is_file() else None
+    state = read_info(place.run).state if (place.run / "run.json").is_file() else None
     # A study may have been killed after the training and before its outcome was written down.
     if state != "complete":
         command = f"budwood train DATA --recipe {place.run / 'recipe.toml'}"
@@ -118,6 +119,7 @@ def train_fully(data: str, place: Place, *, keep_models: bool) -> None:
     if not keep_models:
         for name in MODELS:
             shutil.rmtree(place.run / name, ignore_errors=True)
+        mark_unsaved(place.run)
 
 
 def environment(base: Mapping[str, str]) -> dict[str, str]:

@@ -5,7 +5,7 @@ import pytest
 from budwood.core import files
 from budwood.evaluation.statistics import wilson_interval
 from budwood.report.phases import describe_phases
-from budwood.report.summary import read_run
+from budwood.report.summary import read_contents
 from budwood.report.svg.dots import WIDTH, Dot, dot_chart
 
 TWO = [
@@ -37,7 +37,7 @@ def test_describe_phases__both_phases_with_wilson_intervals(make_run):
     run = make_run(finetuned=True)
     metrics = files.read_json(run.folder / "metrics.json")
     n, phases = metrics["test"]["n"], metrics["phases"]
-    dots = describe_phases(read_run(run.folder))["dots"]
+    dots = describe_phases(read_contents(run.folder))["dots"]
     for phase in phases:
         low, high = wilson_interval(round(phase["test_accuracy"] * n), n)
         assert f"{100 * low:.1f}\u00a0% to {100 * high:.1f}\u00a0%" in dots
@@ -49,4 +49,4 @@ def test_describe_phases__one_phase_has_nothing_beside_it(make_run):
     metrics = files.read_json(run.folder / "metrics.json")
     metrics["phases"] = metrics["phases"][1:]
     files.write_json(run.folder / "metrics.json", metrics)
-    assert describe_phases(read_run(run.folder))["dots"] is None
+    assert describe_phases(read_contents(run.folder))["dots"] is None

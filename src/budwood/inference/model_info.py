@@ -1,0 +1,41 @@
+"""The schema of `model.json`: what goes into a saved model and what comes out. It needs neither NumPy nor Keras."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class ModelInput(BaseModel):
+    """What the model takes: `(None, size, size, 3)` raw pixels."""
+
+    model_config = ConfigDict(frozen=True)
+
+    size: int
+    resize: str
+    channels: Literal["RGB"] = "RGB"
+    dtype: Literal["float32"] = "float32"
+    range: tuple[float, float] = (0, 255)
+
+
+class ModelInfo(BaseModel):
+    """The content of `model.json`."""
+
+    # Further keys are kept: engines add files of their own beside the model.
+    model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
+
+    classes: tuple[str, ...]
+    """In the order of the outputs."""
+    input: ModelInput
+    output: Literal["probabilities"] = "probabilities"
+    backbone: str | tuple[str, ...]
+    boundary: str
+    """The layer at which the feature extractor ends and the head begins."""
+    temperature: float
+    versions: dict[str, str]
+    fingerprints: dict[str, str]
+    """"frozen" of the feature extractor, "model" the SHA-256 of `model.keras`."""
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of `model.keras` as it was saved."""
+        return self.fingerprints["model"]

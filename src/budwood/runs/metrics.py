@@ -1,0 +1,93 @@
+"""What `metrics.json` says of a training: the kept model's figures, every phase, the verdict and the calibration."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Int
+
+from budwood.config.recipe import Recipe
+from budwood.evaluation.calibration import before_and_after
+from budwood.evaluation.metrics import compute_metrics
+from budwood.evaluation.phases import PhaseEvaluation
+from budwood.evaluation.verdict import compare_phases
+from budwood.runs.schema import (
+    BeforeAfter,
+    Calibration,
+    Metrics,
+    Phase,
+    SplitMetrics,
+    TrainedPhase,
+    Verdict,
+)
+
+Labels = Mapping[str, Int[np.ndarray, "n"]]
+"""Class numbers by split."""
+
+
+def describe(
+    classes: Sequence[str],
+    labels: Labels,
+    evaluations: Mapping[str, PhaseEvaluation],
+    phases: Sequence[TrainedPhase],
+    chosen: str,
+    recipe: Recipe,
+    failure: str | None = None,
+) -> Metrics:
+    """Return what `metrics.json` holds.
+
+    Args:
+        classes: names in the order of the columns.
+        labels: class numbers of the photos by split.
+        evaluations: of each phase, by name and in their order.
+        phases: what each phase did.
+        chosen: the phase whose model was kept.
+        recipe: its seed and the resamples behind the intervals.
+        failure: why a phase that was tried left no model.
+    """
+    kept = evaluations[chosen]
+    settings = {"resamples": recipe.evaluate.resamples, "seed": recipe.seed}
+    figures = {
+        split: SplitMetrics.model_validate(compute_metrics(labels[split], shares, classes, **settings))
+        for split, shares in kept.probabilities.items()
+    }
+    calibrated = {
+        split: BeforeAfter.model_validate(before_and_after(shares, labels[split], kept.temperature))
+        for split, shares in kept.probabilities.items()
+    }
+    return Metrics(
+        validation=figures.get("validation"),
+        test=figures.get("test"),
+        phases=tuple(_measured(phase, evaluations[phase.name], labels) for phase in phases),
+        chosen_phase=chosen,
+        verdict=_verdict(evaluations, labels, failure),
+        calibration=Calibration(
+            temperature=kept.temperature,
+            validation=calibrated.get("validation"),
+            test=calibrated.get("test"),
+        ),
+    )
+
+
+def _measured(phase: TrainedPhase, evaluation: PhaseEvaluation, labels: Labels) -> Phase:
+    def accuracy(split: str) -> float | None:
+        if split not in evaluation.probabilities:
+            return None
+        return float(evaluation.correct(split, labels[split]).mean())
+
+    return Phase(
+        **{name: getattr(phase, name) for name in TrainedPhase.model_fields},
+        validation_accuracy=accuracy("validation"),
+        test_accuracy=accuracy("test"),
+        validation_loss=evaluation.loss("validation", labels["validation"]),
+    )
+
+
+def _verdict(evaluations: Mapping[str, PhaseEvaluation], labels: Labels, failure: str | None) -> Verdict:
+    if len(evaluations) < 2:
+        reason = f"Fine-tuning came to nothing: {failure}" if failure else "Only one phase was trained"
+        return Verdict(words=f"{reason}, so there is nothing to compare.")
+    before, after = evaluations.values()
+    split = "test" if "test" in before.probabilities else "validation"
+    return Verdict.model_validate(
+        compare_phases(before.correct(split, labels[split]), after.correct(split, labels[split]), split=split)
+    )
