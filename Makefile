@@ -11,61 +11,74 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-READY := $(VENV)/.ready
+# What is installed, as empty files: what a user needs, and what the tests need on top of it.
+USER_READY := $(VENV)/.ready
+DEV_READY := $(VENV)/.ready-dev
+# Bytecode is left to the first import: TensorFlow alone has thousands of modules that nobody imports.
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt
 export BUDWOOD_TEST_DATA ?= $(abspath ../shared)
 # The tests' own processes share two cores better with one thread pool each.
 WORKERS ?= 2
 
 .PHONY: demo test test-slow contract docs check bench bench-finetune bench-study bench-accuracy bench-explain bench-report clean
 
-$(READY): pyproject.toml constraints.txt
+$(BIN)/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Budwood needs Python 3.11 to 3.13, and $(PYTHON) is {v[0]}.{v[1]}. Say which one to use: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+
+$(USER_READY): pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP_INSTALL) --editable '.[lite]'
 	@touch $@
 
-demo: $(READY)
+$(DEV_READY): pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP_INSTALL) --editable '.[dev]'
+	@touch $(USER_READY) $@
+
+demo: $(USER_READY)
 	@rm -rf demo
 	$(BIN)/budwood sample digits demo/photos
 	$(BIN)/budwood train demo/photos -o demo/run --recipe frozen-linear
+	@echo
+	@echo 'The report, for a browser:  $(CURDIR)/demo/run/report.html'
+	@echo 'Your own photos, a folder for each class:  $(BIN)/budwood train PHOTOS -o runs/first'
+	@echo 'After `. $(BIN)/activate` the command is `budwood`.'
 
-test: $(READY)
+test: $(DEV_READY)
 	$(BIN)/pytest -m "not slow" -n $(WORKERS)
 
-test-slow: $(READY)
+test-slow: $(DEV_READY)
 	$(BIN)/pytest -n $(WORKERS)
 
-contract: $(READY)
+contract: $(DEV_READY)
 	-$(BIN)/pytest -q -n $(WORKERS) tests/backbones/test_contract.py tests/backbones/test_applications.py --junitxml=contract.xml
 	$(BIN)/python tests/backbones/contract_table.py docs/contract.md contract.xml
 	@rm contract.xml
 
-docs: $(READY)
+docs: $(DEV_READY)
 	$(BIN)/python -m tools.docs
 
-check: $(READY)
+check: $(DEV_READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-bench: $(READY)
+bench: $(DEV_READY)
 	$(BIN)/python -m benchmarks.against_keras $(if $(QUICK),--quick)
 
-bench-finetune: $(READY)
+bench-finetune: $(DEV_READY)
 	$(BIN)/python -m benchmarks.two_phases $(if $(QUICK),--quick)
 
-bench-study: $(READY)
+bench-study: $(DEV_READY)
 	$(BIN)/python -m benchmarks.study
 
-bench-accuracy: $(READY)
+bench-accuracy: $(DEV_READY)
 	$(BIN)/python -m benchmarks.accuracy_and_minutes
 
-bench-report: $(READY)
+bench-report: $(DEV_READY)
 	$(BIN)/python -m benchmarks.report_size
 
-bench-explain: $(READY)
+bench-explain: $(DEV_READY)
 	$(BIN)/python -m benchmarks.explaining
 
 clean:
