@@ -1,7 +1,7 @@
 # make demo    set up, train on the embedded sample, say where the report is
 # make test    set up, run the tests            make test-slow   the slow tier too
 # make docs    the documentation into site/
-# make contract   every backbone × every check, into docs/contract.md (an hour)
+# make contract   every backbone × every check, into docs/development/contract.md (an hour)
 # make check   format, lint, types, layers      make bench       against plain Keras (QUICK=1: a few minutes)
 #                                               make bench-finetune   the same with both phases
 #                                               make bench-study      40 trials against an epoch of plain Keras
@@ -51,7 +51,7 @@ test-slow: $(DEV_READY)
 
 contract: $(DEV_READY)
 	-$(BIN)/pytest -q -n $(WORKERS) tests/backbones/test_contract.py tests/backbones/test_applications.py --junitxml=contract.xml
-	$(BIN)/python tests/backbones/contract_table.py docs/contract.md contract.xml
+	$(BIN)/python tests/backbones/contract_table.py docs/development/contract.md contract.xml
 	@rm contract.xml
 
 docs: $(DEV_READY)

@@ -23,6 +23,6 @@ def test_backbones__facts_are_plausible():
 
 
 def test_registry__every_backbone_is_on_the_page_with_its_size():
-    page = (Path(__file__).parents[2] / "docs" / "backbones.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "backbones.md").read_text(encoding="utf-8")
     for name, backbone in BACKBONES.items():
         assert f"| `{name}` | {backbone.parameters / 1e6:.1f} M | {backbone.size} px |" in page

@@ -327,7 +327,7 @@ def test_shipped_recipes__differ_in_what_their_names_say():
 
 
 def test_shipped_recipes__stand_in_the_page_of_experiments():
-    page = (Path(__file__).parents[2] / "docs" / "experiments.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "experiments" / "tables.md").read_text(encoding="utf-8")
     rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
     named = {cells[0].strip("| `"): cells[-1].strip("| `") for cells in rows if len(cells) == 6}
     assert named.keys() == EXPERIMENTS

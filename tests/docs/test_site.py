@@ -18,18 +18,19 @@ from tests.browser import PHONE
 from tests.docs.blocks import ROOT
 from tools.docs.build import build, run_zensical, write_config
 from tools.docs.docstrings import for_mkdocstrings
+from tools.docs.modules import FOLDER, PACKAGES, modules_by_package
+from tools.docs.python_reference import python_page
 from tools.docs.recipe_keys import documented, takes_in_words
-from tools.docs.reference import rooms
 from tools.docs.stage import FROM_CODE
 
 WITHOUT_NETWORK = ["unshare", "--map-root-user", "--net"]
 ELSEWHERE = {"https", "http", "mailto"}
 LOOKED_AT = [
     "index.html",
-    "python.html",
-    "recipe-keys.html",
-    "write-ups/flowers-study.html",
-    "fine-tuning.html",
+    "reference/python.html",
+    "reference/recipe-keys.html",
+    "experiments/flowers-study.html",
+    "guide/fine-tuning.html",
 ]
 
 
@@ -197,14 +198,25 @@ def test_for_mkdocstrings__arguments_that_share_a_line():
     )
 
 
-def test_python__every_public_name_and_every_module_has_its_place(site):
-    ids = Page(site / "python.html").ids
-    assert {"budwood.train", "budwood.Run"} <= {f"budwood.{name}" for name in budwood.__all__}
-    documented_at = " ".join(ids)
-    assert all(f".{name}" in documented_at for name in budwood.__all__)
-    assert {"pipeline", "training", "backbones"} <= set(rooms())
-    for room, modules in rooms().items():
-        assert set(modules) <= Page(site / "rooms" / f"{room}.html").ids
+def test_python__every_public_name_is_on_the_page(site):
+    ids = Page(site / "reference" / "python.html").ids
+    assert {"budwood.train", "budwood.Run", "budwood.Run.predict"} <= ids
+    assert {f"budwood.{name}" for name in budwood.__all__} <= ids
+
+
+def test_python_page__reads_in_a_clone():
+    page = python_page()
+    assert ":::" not in page
+    for wanted in ("\n    data: ", "| `recipe` |", "Returns: ", "| Raises | |"):
+        assert wanted in page
+
+
+def test_modules__each_has_its_place(site):
+    packages = modules_by_package()
+    assert {"training", "backbones"} <= set(packages)
+    for package, modules in packages.items():
+        assert set(modules) <= Page(site / FOLDER / f"{package}.html").ids
+    assert {name for name, modules in packages.items() if len(modules) > 1} <= set(PACKAGES)
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -251,6 +263,6 @@ def test_site__search_finds_a_section(home, browser):
     page.get_by_placeholder("Search").press_sequentially("batchnorm trap", delay=20)
     page.get_by_text("The BatchNorm trap").first.wait_for()
     page.keyboard.press("Enter")
-    page.wait_for_url("**/fine-tuning.html?*#the-batchnorm-trap")
+    page.wait_for_url("**/guide/fine-tuning.html?*#the-batchnorm-trap")
     assert [address for address in requests if not address.startswith((home, "blob:", "data:"))] == []
     context.close()

@@ -10,16 +10,18 @@ from pathlib import Path, PurePosixPath
 from posixpath import normpath, relpath
 
 from tools.docs.commands import commands_page
+from tools.docs.figures import filled, quoting_pages
+from tools.docs.modules import module_pages
+from tools.docs.python_reference import python_page
 from tools.docs.recipe_keys import recipe_keys_page
 from tools.docs.recipes import recipes_page
-from tools.docs.reference import python_page, room_pages
 
 ROOT = Path(__file__).resolve().parents[2]
 FROM_CODE = {
-    "commands.md": commands_page,
-    "python.md": python_page,
-    "recipe-keys.md": recipe_keys_page,
-    "recipes.md": recipes_page,
+    "reference/commands.md": commands_page,
+    "reference/python.md": python_page,
+    "reference/recipe-keys.md": recipe_keys_page,
+    "reference/recipes.md": recipes_page,
 }
 """Pages of docs/ that are written from the code; a test holds them up to date."""
 MOVED = {"CHANGELOG.md": "changes.md", "CONTRIBUTING.md": "contributing.md"}
@@ -29,9 +31,11 @@ LANGUAGES = {".py": "python", ".toml": "toml"}
 
 
 def write_from_code() -> None:
-    """Brings the pages of docs/ that are written from the code up to date."""
+    """Bring the pages that are written from the code, and the figures that pages quote, up to date."""
     for name, page in FROM_CODE.items():
         (ROOT / "docs" / name).write_text(page(), encoding="utf-8")
+    for page in quoting_pages():
+        page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def stage(folder: Path) -> list[str]:
@@ -49,7 +53,7 @@ def stage(folder: Path) -> list[str]:
     for page in pages:
         text = (ROOT / page).read_text(encoding="utf-8")
         written[_place(page)] = LINK.sub(lambda link, page=page: _turned(link, page, shown), text)
-    written |= room_pages()
+    written |= module_pages()
     written |= {_source_page(file): _source(file) for file in shown}
     for name, text in written.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,37 @@
+"""Measured figures stand once, in docs/figures.toml, and pages quote them from there."""
+
+import pytest
+
+from budwood.config.recipe import shipped_recipes
+from tests.docs.blocks import ROOT
+from tools.docs.figures import MARK, figures, filled, quoting_pages
+
+GUIDES = [ROOT / "README.md", ROOT / "docs" / "index.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", quoting_pages(), ids=lambda page: page.name)
+def test_figures__pages_hold_what_the_file_says(page):
+    text = page.read_text(encoding="utf-8")
+    assert text == filled(text), f"{page.name} quotes an old figure. `make docs` writes it anew"
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.name)
+def test_figures__guides_quote_the_record_and_the_default_from_the_file_alone(page):
+    text = MARK.sub("", page.read_text(encoding="utf-8"))
+    assert [name for name in ("accuracy.best", "accuracy.single") if figures()[name] in text] == []
+
+
+def test_figures__recipes_say_the_same_of_themselves():
+    recipes = shipped_recipes()
+    for name, recipe in {"auto": "auto", "best": "best", "head": "frozen-linear", "quick_mobilenet": "quick"}.items():
+        assert figures()[f"accuracy.{name}"] in recipes[recipe]
+
+
+def test_filled__refuses_an_unknown_name():
+    with pytest.raises(KeyError, match="nothing"):
+        filled("<!-- =accuracy.nothing -->1 %<!-- / -->")
+
+
+def test_filled__tables_stand_on_lines_of_their_own():
+    text = filled("a\n<!-- =tables.readme -->\n<!-- / -->\nb")
+    assert "-->\n| tf_flowers" in text and "|\n<!-- / -->\nb" in text and figures()["accuracy.best"] in text
