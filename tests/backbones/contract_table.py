@@ -1,6 +1,6 @@
 """Writes docs/development/contract.md: the contract of the backbones as it was last run, backbone × check.
 
-pytest tests/backbones/test_contract.py tests/backbones/test_applications.py --junitxml=contract.xml
+pytest tests/backbones/test_backbone.py tests/backbones/test_applications.py --junitxml=contract.xml
 python tests/backbones/contract_table.py contract.xml docs/development/contract.md
 """
 

@@ -21,13 +21,18 @@ What `import budwood` offers. Everything is loaded on first use: the import itse
 |---|---|
 """
 SECTION = griffe.DocstringSectionKind
-NAMED = {SECTION.parameters: "Arguments", SECTION.other_parameters: "Arguments", SECTION.attributes: "Attributes"}
+NAMED = {
+    SECTION.parameters: "Arguments",
+    SECTION.other_parameters: "Arguments",
+    SECTION.attributes: "Attributes",
+}
 LONG = 88
 
 
 def python_page() -> str:
     """Return the page in Markdown: a table of all names, functions first, then a section for each."""
-    names = sorted(budwood.__all__, key=lambda name: (name[0].isupper(), name))
+    public = [name for name in budwood.__all__ if not name.startswith("_")]
+    names = sorted(public, key=lambda name: (name[0].isupper(), name))
     found = {name: documented(getattr(budwood, name)) for name in names}
     rows = [f"| [`{name}`](#budwood.{name}) | {_first_line(one)} |" for name, one in found.items()]
     sections = [_section(f"budwood.{name}", name, one, level=2) for name, one in found.items()]
@@ -81,7 +86,9 @@ def _parameters(parameters: list[griffe.Parameter]) -> list[str]:
         star = star or kind is griffe.ParameterKind.var_positional
         if kind is griffe.ParameterKind.keyword_only and not star:
             written, star = [*written, "*"], True
-        stars = {griffe.ParameterKind.var_positional: "*", griffe.ParameterKind.var_keyword: "**"}.get(kind, "")
+        stars = {griffe.ParameterKind.var_positional: "*", griffe.ParameterKind.var_keyword: "**"}.get(
+            kind, ""
+        )
         text = f"{stars}{each.name}" + (f": {each.annotation}" if each.annotation else "")
         written.append(text if each.default is None or stars else f"{text} = {each.default}")
     return written
@@ -109,7 +116,9 @@ def _written(section: griffe.DocstringSection) -> list[str]:
         verb = "Returns" if section.kind is SECTION.returns else "Yields"
         return [f"{verb}: {' '.join(item.description.split())}" for item in section.value]
     if section.kind is SECTION.examples:
-        return [f"```pycon\n{text}\n```" if kind is SECTION.examples else text for kind, text in section.value]
+        return [
+            f"```pycon\n{text}\n```" if kind is SECTION.examples else text for kind, text in section.value
+        ]
     if section.kind is SECTION.admonition:
         return [f"**{section.title}.** {section.value.description}"]
     raise TypeError(f"a docstring's section of kind {section.kind} has no form here")
@@ -117,4 +126,3 @@ def _written(section: griffe.DocstringSection) -> list[str]:
 
 def _cell(text: str) -> str:
     return re.sub(r"\s+", " ", text).replace("|", r"\|").strip()
-
