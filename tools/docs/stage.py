@@ -73,7 +73,7 @@ def _turned(link: re.Match, page: str, shown: set[str]) -> str:
     if "://" in target or target.startswith("mailto:"):
         return link[0]
     path = normpath(PurePosixPath(page).parent / target)
-    if path in MOVED or path.startswith("docs/"):
+    if path in MOVED or (path.startswith("docs/") and not path.endswith(".toml")):
         place = _place(path)
     elif (ROOT / path).is_file():
         shown.add(path)

@@ -188,7 +188,7 @@ def load_study(folder: str | os.PathLike) -> Results:
     """What a study on disk came to, also of one that is under way. It loads no TensorFlow.
 
     Args:
-        folder: the study's directory, as `budwood.study` or `budwood study -o` wrote it.
+        folder: the study's directory, as `budwood.study` wrote it.
 
     Raises:
         RunError: it holds no study.
