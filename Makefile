@@ -1,6 +1,6 @@
 # make demo    set up, train on the embedded sample, say where the report is
 # make test    set up, run the tests            make test-slow   the slow tier too
-# make docs    the documentation into site/
+# make docs    the documentation into site/     make notebooks   the notebooks' outputs anew
 # make contract   every backbone × every check, into docs/development/contract.md (an hour)
 # make check   format, lint, types, layers      make bench       against plain Keras (QUICK=1: a few minutes)
 #                                               make bench-finetune   the same with both phases
@@ -20,7 +20,7 @@ export BUDWOOD_TEST_DATA ?= $(abspath ../shared)
 # The tests' own processes share two cores better with one thread pool each.
 WORKERS ?= 2
 
-.PHONY: demo test test-slow contract docs check bench bench-finetune bench-study bench-accuracy bench-explain bench-report clean
+.PHONY: demo test test-slow contract docs notebooks check bench bench-finetune bench-study bench-accuracy bench-explain bench-report clean
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Budwood needs Python 3.11 to 3.13, and $(PYTHON) is {v[0]}.{v[1]}. Say which one to use: make PYTHON=python3.12 ...")'
@@ -56,6 +56,9 @@ contract: $(DEV_READY)
 
 docs: $(DEV_READY)
 	$(BIN)/python -m tools.docs
+
+notebooks: $(DEV_READY)
+	$(BIN)/python -m tools.notebooks
 
 check: $(DEV_READY)
 	$(BIN)/ruff format --check .

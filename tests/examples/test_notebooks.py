@@ -1,26 +1,21 @@
-"""The notebooks of examples/: valid, without outputs; in the slow tests, run from top to bottom on a few real photos
+"""The notebooks of examples/: valid, with their outputs; in the slow tests, run from top to bottom on a few real photos
 and with networks that are here."""
 
 import ast
 import re
-import shutil
 from pathlib import Path
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from budwood.config.loading import shipped_recipes
 from budwood.run import load
-from tests.notebooks import execute, outputs
+from tests.notebooks import outputs
+from tools.notebooks import EXAMPLES, SHORT, TINY, internals, keep_outputs, read, run
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 NAMES = sorted(file.stem for file in EXAMPLES.glob("*.ipynb"))
 EVERY = pytest.mark.parametrize("name", NAMES)
-
-
-def read(name: str) -> nbformat.NotebookNode:
-    return nbformat.read(EXAMPLES / f"{name}.ipynb", as_version=4)
 
 
 def code_of(name: str) -> str:
@@ -34,16 +29,28 @@ def test_examples__one_for_each_write_up():
 
 
 @EVERY
-def test_notebook__is_valid_and_holds_no_outputs(name):
+def test_notebook__is_valid_and_small(name):
     notebook = read(name)
     nbformat.validate(notebook)
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert [cell.outputs for cell in cells] == [[]] * len(cells)
-    assert {cell.execution_count for cell in cells} == {None}
     assert [cell.id for cell in notebook.cells] == [
         f"{name[0].lower()}-{number:02}" for number in range(len(notebook.cells))
     ]
     assert notebook.cells[0].cell_type == "markdown"
+    assert (EXAMPLES / f"{name}.ipynb").stat().st_size < 1_000_000
+
+
+@EVERY
+def test_notebook__its_outputs_are_kept_and_name_no_machine(name):
+    first, *_ = found = outputs(read(name))
+    assert "a short run" in first.text
+    assert {output.output_type for output in found} <= {"display_data", "execute_result", "stream"}
+    assert len([output for output in found if "text/html" in output.get("data", {})]) > 5
+    assert str(Path.home()) not in str(found) and "/tmp/" not in str(found)
+
+
+@EVERY
+def test_notebook__imports_public_names_alone(name):
+    assert internals(code_of(name)) == []
 
 
 @EVERY
@@ -76,37 +83,11 @@ def test_notebook__parameters_stand_in_front_and_are_used(name):
     assert [key for key in parameters(name) if not re.search(rf"\b{key}\b", rest)] == []
 
 
-FLOWERS = ["daisy", "roses", "tulips"]
-QUICK = {"SETTINGS": ["data.size=64", "evaluate.resamples=200"], "SEEDS": 2}
-EPOCHS = {"PHASE_1": ["frozen.epochs=2"], "PHASE_2": ["finetune.epochs=2"]}
-ONE = {**QUICK, **EPOCHS, "SEEDS": 1}
-LITE = "efficientnet_lite0"
-
-
-def take(source: Path, target: Path, number: int, skip: int = 0) -> Path:
-    """So many files of a folder, as a folder of their own."""
-    target.mkdir(parents=True)
-    for file in sorted(source.glob("*.jpg"))[skip : skip + number]:
-        shutil.copy(file, target)
-    return target
-
-
-def take_flowers(datasets: Path, target: Path) -> str:
-    for label in FLOWERS:
-        take(datasets / "flower_photos" / label, target / label, 30)
-    return str(target)
-
-
-def run_notebook(name: str, folder: Path, given: dict[str, object]) -> list[nbformat.NotebookNode]:
-    """Runs a notebook with other parameters; every cell must succeed, and nothing may be said on standard error."""
-    notebook = read(name)
+def run_notebook(name: str, test_data: Path, folder: Path) -> list[nbformat.NotebookNode]:
+    """Run a notebook on a few photos; every cell must succeed, and nothing may be said on standard error."""
+    given = SHORT[name](test_data, folder, TINY)
     assert set(given) <= set(parameters(name))
-    at = next(n for n, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", []))
-    source = "\n".join(f"{key} = {value!r}" for key, value in given.items())
-    notebook.cells.insert(at + 1, new_code_cell(source))
-    execute(notebook, folder)
-    nbformat.write(notebook, folder / f"{name}.ipynb")
-    found = outputs(notebook)
+    found = outputs(run(name, folder, given))
     assert [output.text for output in found if output.get("name") == "stderr"] == []
     return found
 
@@ -125,15 +106,7 @@ def accuracies(folder: Path) -> dict[str, float]:
 
 @pytest.mark.slow
 def test_a__flowers_study(test_data, shared_cache, tmp_path):
-    given = {
-        "DATA": take_flowers(test_data / "datasets", tmp_path / "flowers"),
-        "BACKBONE": LITE,
-        "LARGER": "efficientnet_lite1",
-        "RUNS": "runs",
-        **QUICK,
-        **ONE,
-    }
-    found = run_notebook("A-flowers-study", tmp_path, given)
+    found = run_notebook("A-flowers-study", test_data, tmp_path)
     runs = accuracies(tmp_path / "runs")
     assert set(runs) == {
         *["baseline", "optimized", "finetuned", "finetuned-moving-batch-norm", "no-smoothing", "larger"]
@@ -146,43 +119,16 @@ def test_a__flowers_study(test_data, shared_cache, tmp_path):
 
 @pytest.mark.slow
 def test_b__cats_and_dogs(test_data, shared_cache, tmp_path):
-    for part, number in (("train", 40), ("validation", 20)):
-        for label in ("cats", "dogs"):
-            source = test_data / "datasets" / "cats_and_dogs" / part / label
-            take(source, tmp_path / "pets" / part / label, number)
-    weights = test_data / "weights" / "mobilenet_v2_1.0_224_no_top.weights.h5"
-    given = {
-        "DATA": str(tmp_path / "pets"),
-        "FLOWERS": take_flowers(test_data / "datasets", tmp_path / "flowers"),
-        "RUNS": "runs",
-        "FLOWERS_BACKBONE": LITE,
-        "SWAPPED": [LITE, "efficientnet_lite1"],
-        "WEIGHTS": [f'backbone.weights="{weights}"'],
-        **QUICK,
-        **EPOCHS,
-    }
-    found = run_notebook("B-cats-and-dogs", tmp_path, given)
+    found = run_notebook("B-cats-and-dogs", test_data, tmp_path)
     assert set(accuracies(tmp_path / "runs")) == {"head", "both", "spike", "flowers"}
     assert "1,281 parameters were trained" in printed(found)
     assert load(tmp_path / "runs" / "both").metrics["phases"][-1]["trainable_parameters"] == 1_840_897
     assert load(tmp_path / "runs" / "spike").metrics["chosen_phase"] != "finetune"
 
 
-@pytest.fixture
-def twelve(test_data, tmp_path) -> Path:
-    """Flowers with a test part of their own, in place of birds and dogs."""
-    source = test_data / "datasets" / "oxford_flowers12"
-    for label in sorted(folder.name for folder in (source / "train").iterdir()):
-        take(source / "train" / label, tmp_path / "twelve" / "train" / label, 12)
-        take(source / "test" / label, tmp_path / "twelve" / "test" / label, 5)
-    return tmp_path / "twelve"
-
-
 @pytest.mark.slow
-def test_c__four_bird_models(test_data, twelve, shared_cache, tmp_path):
-    loose = take(test_data / "datasets" / "oxford_flowers12" / "test" / "iris", tmp_path / "loose", 4, skip=8)
-    given = {"DATA": str(twelve), "LOOSE": str(loose), "RUNS": "runs", "BACKBONE": LITE, **ONE}
-    found = run_notebook("C-four-bird-models", tmp_path, given)
+def test_c__four_bird_models(test_data, shared_cache, tmp_path):
+    found = run_notebook("C-four-bird-models", test_data, tmp_path)
     runs = accuracies(tmp_path / "runs")
     assert set(runs) == {"model-1", "model-2", "model-3", "model-4", "interrupted", "unpacked"}
     assert runs["interrupted"] == runs["model-1"] and runs["unpacked"] == runs["model-3"]
@@ -192,17 +138,7 @@ def test_c__four_bird_models(test_data, twelve, shared_cache, tmp_path):
 
 @pytest.mark.slow
 def test_d__backbones_and_unfreezing(test_data, shared_cache, tmp_path):
-    weights = test_data / "weights" / "mobilenet_v2_1.0_224_no_top.weights.h5"
-    given = {
-        "DATA": take_flowers(test_data / "datasets", tmp_path / "flowers"),
-        "RUNS": "runs",
-        "LARGE": LITE,
-        "SMALL_WEIGHTS": [f'backbone.weights="{weights}"'],
-        "EPOCHS": ["frozen.epochs=2", "finetune.epochs=2"],
-        **QUICK,
-        "SEEDS": 1,
-    }
-    found = run_notebook("D-backbones-and-unfreezing", tmp_path, given)
+    found = run_notebook("D-backbones-and-unfreezing", test_data, tmp_path)
     runs = accuracies(tmp_path / "runs")
     assert set(runs) == {"small-layers", "small-blocks", "large-layers", "large-blocks"}
     assert "hidden=[256, 64]" in printed(found)
@@ -211,16 +147,34 @@ def test_d__backbones_and_unfreezing(test_data, shared_cache, tmp_path):
 
 
 @pytest.mark.slow
-def test_e__dogs(test_data, twelve, shared_cache, tmp_path):
-    given = {"DATA": str(twelve), "RUNS": "runs", "BACKBONE": LITE, **ONE}
-    given |= {
-        "PHASE_2": ["finetune.epochs=1"],
-        "SEARCH": ["frozen.epochs=1"],
-        "CELLS": [(1e-2, 0.0), (1e-4, 0.01)],
-    }
-    found = run_notebook("E-dogs", tmp_path, given)
+def test_e__dogs(test_data, shared_cache, tmp_path):
+    found = run_notebook("E-dogs", test_data, tmp_path)
     runs = accuracies(tmp_path / "runs")
     assert set(runs) == {"scratch", "frozen", "finetuned"}
     assert "top5_accuracy" in printed(found)
     scratch = load(tmp_path / "runs" / "scratch").metrics["phases"]
     assert [phase["name"] for phase in scratch] == ["finetune"]
+
+
+def test_internals__finds_what_is_not_public():
+    assert internals("import budwood\nfrom budwood import show, load\nimport numpy as np") == []
+    assert internals("from budwood.data.images import view") == ["budwood.data.images view"]
+    assert internals("from budwood import run") == ["budwood run"]
+
+
+def test_keep_outputs__says_what_they_are_of_and_drops_standard_error(tmp_path, monkeypatch):
+    monkeypatch.setattr("tools.notebooks.EXAMPLES", tmp_path)
+    cells = [
+        new_code_cell("DATA = 'all'", id="x-00", metadata={"tags": ["parameters"]}),
+        new_code_cell("DATA = 'few'", id="x-01", metadata={"tags": ["injected-parameters"]}),
+        new_code_cell("DATA", id="x-02"),
+    ]
+    nbformat.write(new_notebook(cells=[cells[0], cells[2]]), tmp_path / "X.ipynb")
+    cells[2].outputs = [
+        new_output("stream", name="stderr", text="a warning"),
+        new_output("execute_result", data={"text/plain": "'few'"}, execution_count=3),
+    ]
+    keep_outputs("X", new_notebook(cells=cells))
+    note, result = outputs(nbformat.read(tmp_path / "X.ipynb", as_version=4))
+    assert "DATA = 'few'" in note.text
+    assert (result.data["text/plain"], result.execution_count) == ("'few'", None)
