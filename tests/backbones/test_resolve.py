@@ -2,12 +2,12 @@ import subprocess
 import sys
 
 import pytest
-from budwood.core.errors import BackboneError, RecipeError, WeightsError
-from budwood.config.recipe import Recipe
-from budwood.config.loading import shipped_recipes
 
 from budwood.backbones.registry import get_backbone
 from budwood.backbones.resolve import refuse_impossible, resolve
+from budwood.config.loading import shipped_recipes
+from budwood.config.recipe import Recipe
+from budwood.core.errors import BackboneError, RecipeError, WeightsError
 
 
 @pytest.mark.parametrize("name", shipped_recipes())

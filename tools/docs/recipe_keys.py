@@ -4,6 +4,7 @@ from functools import cache
 from typing import Any
 
 import griffe
+
 from budwood.config.loading import value_text
 
 INTRO = """<!-- Written by `make docs`: change the code, or tools/docs. -->

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from budwood.backbones.backbone import Backbone
 from budwood.backbones.registry import get_backbone
 from budwood.backbones.weights import given_file
-from budwood.core.errors import RecipeError
 from budwood.config.recipe import Recipe
+from budwood.core.errors import RecipeError
 
 
 def resolve(recipe: Recipe, backbones: Sequence[Backbone]) -> tuple[Recipe, list[int]]:
