@@ -12,6 +12,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from budwood._version import __version__
+from budwood.display import register_hooks
 
 # TensorFlow takes oneDNN's kernels by itself on processors with AVX-512; on those with AVX2 alone they make a gradient
 # step 1.4 times as fast too. Read when TensorFlow is first imported.
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
     from budwood.run import Run, load
     from budwood.studies.results import load_study
     from budwood.studies.study import study
+
+register_hooks()
 
 
 def __getattr__(name: str):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError, ImageError, RecipeError, RunError
-from budwood.core.progress.base import choose_progress
+from budwood.core.progress import choose_progress
 from budwood.core.text import count
 from budwood.data.augment import Renderer
 from budwood.data.check import check as check_photos

@@ -7,7 +7,7 @@ import pytest
 
 from budwood.backbones.applications import APPLICATIONS
 from budwood.backbones.backbone import Backbone
-from budwood.backbones.keras_graphs import own_names
+from budwood.backbones.naming import own_names
 from budwood.backbones.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from budwood.backbones.registry import get_backbone
 from budwood.network.graph import cut

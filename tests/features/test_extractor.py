@@ -12,9 +12,9 @@ from budwood.core.errors import ImageError
 from budwood.data.augment import Renderer
 from budwood.data.images import digest
 from budwood.data.manifest import Photo
-from budwood.features.extractor import BOUNDARY, FeatureExtractor, with_pooling
+from budwood.features.extractor import FeatureExtractor, with_pooling
 from budwood.features.store.store import FeatureStore
-from budwood.network.graph import cut
+from budwood.network.graph import BOUNDARY, cut
 
 SIZE = 32
 DRAWN = Augment(views=3, rotation=0.1, horizontal_flip=True)

@@ -17,6 +17,7 @@ from budwood.evaluation.ood import Reference
 from budwood.inference.artifact import REFERENCE
 from budwood.inference.explain import Explanation
 from budwood.pipeline.train import train
+from budwood.report.sheets.explanations import draw_explanations
 from budwood.run import Run, load
 
 pytestmark = pytest.mark.usefixtures("shared_cache")
@@ -89,7 +90,7 @@ def test_explain__what_cannot_be_read_is_said_in_its_place(run, session_colours,
     bad, found = run.explain([tmp_path / "empty.jpg", good])
     assert bad.target is None and bad.picture is None and "empty" in bad.prediction.error
     assert found.target == "blue"
-    assert Image.open(io.BytesIO(bad._repr_png_())).format == "PNG"
+    assert Image.open(io.BytesIO(draw_explanations([bad]))).format == "PNG"
     assert run.explain([]) == []
 
 
@@ -257,5 +258,5 @@ def test_explain__finds_a_planted_cue_better_after_fine_tuning(planted, tmp_path
 def test_explanation__shows_itself(run, session_colours):
     (found,) = run.explain(session_colours / "red" / "red 00.jpg")
     assert isinstance(found, Explanation) and "grad_cam" not in repr(found)
-    with Image.open(io.BytesIO(found._repr_png_())) as picture:
+    with Image.open(io.BytesIO(draw_explanations([found]))) as picture:
         assert picture.format == "PNG"

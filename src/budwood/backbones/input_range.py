@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from budwood.backbones.backbone import PREPROCESS, RESIZE
+from budwood.backbones.naming import PREPROCESS, RESIZE
 from budwood.backbones.preprocessing import CAFFE_MEAN, IMAGENET_MEAN, IMAGENET_STD
 
 if TYPE_CHECKING:

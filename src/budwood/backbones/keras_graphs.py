@@ -4,12 +4,11 @@ Keras's own graphs hold layers that are private to one network, which a saved mo
 operators between tensors, which are no layers at all; models within the model; and names numbered on through a session.
 """
 
-import re
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from budwood.backbones.backbone import derive_seed
+from budwood.backbones.naming import own_names
+from budwood.backbones.seeds import derive_seed
 
 if TYPE_CHECKING:
     import keras
@@ -90,38 +89,6 @@ def made_plain(x: Any, function: str, drop_connect_rate: float | None = None, se
         arguments, options = node.arguments.fill_in(tensors)
         tensors[id(node.output_tensors[0])] = call(operation, *arguments, **options)
     return tensors[id(built.output)]
-
-
-def own_names(layers: Iterable[Any]) -> dict[str, str]:
-    """What Keras would call each layer, by the name that it has now, had nothing been built in the session before."""
-    numbered = defaultdict(list)
-    names = {}
-    for layer in layers:
-        names[layer.name] = layer.name
-        prefix = automatic_prefix(layer)
-        if prefix is not None:
-            numbered[prefix].append(layer.name)
-    for prefix, found in numbered.items():
-        names |= renumbered(found, prefix)
-    return names
-
-
-def automatic_prefix(layer: Any) -> str | None:
-    """What Keras put before the number, where the layer's name is not one that somebody gave it."""
-    kind = re.sub(r"([a-z])([A-Z])", r"\1_\2", re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", type(layer).__name__))
-    prefix = kind.lower()
-    return prefix if re.fullmatch(rf"{prefix}(_\d+)?", layer.name) else None
-
-
-def renumbered(names: Iterable[str], prefix: str) -> dict[str, str]:
-    """Those of the names that are the prefix and a number, counted from none, 1, 2 on.
-
-    >>> renumbered(["conv2d_12", "conv2d_9", "conv2d_9_bn"], "conv2d")
-    {'conv2d_9': 'conv2d', 'conv2d_12': 'conv2d_1'}
-    """
-    automatic = [name for name in names if re.fullmatch(rf"{prefix}(_\d+)?", name)]
-    automatic.sort(key=lambda name: int(name[len(prefix) + 1 :] or 0))
-    return {name: f"{prefix}_{place}" if place else prefix for place, name in enumerate(automatic)}
 
 
 def _add(name: str, operation: Any, one: Any, other: Any) -> Any:

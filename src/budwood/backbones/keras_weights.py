@@ -11,7 +11,7 @@ import numpy as np
 
 from budwood.backbones.preprocessing import IMAGENET_MEAN, IMAGENET_STD, standardised
 from budwood.backbones.weights import MIRROR, LayerWeights, digest, mirrored, read_h5, refuse_unlike
-from budwood.core.errors import WeightsError
+from budwood.core.errors import MissingWeightsError
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,10 @@ class KerasDownload:
                 )
         # Keras raises plain Exception when a download fails.
         except Exception as error:
-            raise WeightsError(
+            raise MissingWeightsError(
                 f"the ImageNet weights {self.file} are not here{damaged} and could not be downloaded ({error}). "
                 f"Fetch {self.address} where there is a network; then put it as {self.file} in {self._kept.parent} or "
-                f"in a directory that the environment variable {MIRROR} names, or give it with `--weights FILE`. "
-                "None of these needs a network."
+                f"in a directory that the environment variable {MIRROR} names, or give it with `--weights FILE`."
             ) from error
 
 

@@ -1,15 +1,25 @@
 """Every backbone that Budwood knows, by name."""
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 from budwood.backbones.applications import APPLICATIONS
 from budwood.backbones.backbone import Backbone
 from budwood.backbones.efficientnet_lite import EFFICIENTNET_LITE
 from budwood.core.errors import BackboneError, did_you_mean
 
-BACKBONES: dict[str, Backbone] = {backbone.name: backbone for backbone in (*EFFICIENTNET_LITE, *APPLICATIONS)}
+
+def _every() -> Iterable[Backbone]:
+    return BACKBONES.values()
+
+
+BACKBONES: dict[str, Backbone] = {
+    backbone.name: replace(backbone, known=_every) for backbone in (*EFFICIENTNET_LITE, *APPLICATIONS)
+}
 
 
 def get_backbone(name: str) -> Backbone:
-    """The backbone of that name. Raises BackboneError with the nearest known name.
+    """Return the backbone of that name. Raises BackboneError with the nearest known name.
 
     >>> get_backbone("efficientnet_lite0").size
     224

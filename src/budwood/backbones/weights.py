@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from budwood.backbones.naming import PREPROCESS, automatic_prefix, renumbered
 from budwood.core.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -145,19 +146,29 @@ def _text(name: str | bytes) -> str:
     return name.decode() if isinstance(name, bytes) else name
 
 
-def assign(model: "keras.Model", weights: LayerWeights, network: str) -> None:
+def assign(
+    model: "keras.Model",
+    weights: LayerWeights,
+    network: str,
+    *,
+    file: str = "",
+    recognise: Callable[[int], str | None] | None = None,
+) -> None:
     """Give every variable of `model` its value from `weights`, or leave all as they are.
 
     Layers are matched by name; where the names differ, in a file that keeps the network's order by place, in another
     after the names that Keras numbers by itself are counted from none. A classifier in the file is left aside, and so
     is the preprocessing, which is fixed.
 
+    Args:
+        network: its name, for the error.
+        file: name of a file that would fit, for the error.
+        recognise: returns the name of the network with so many parameters, for the error.
+
     Raises:
         WeightsError: when a layer is missing, has another shape, or holds what is not a finite number, or when the file
             holds more convolutions: those of a larger network, of which this one would be a torso.
     """
-    from budwood.backbones.backbone import PREPROCESS
-
     layers = {
         layer.name: layer for layer in model.layers if layer.weights and not layer.name.startswith(PREPROCESS)
     }
@@ -166,7 +177,8 @@ def assign(model: "keras.Model", weights: LayerWeights, network: str) -> None:
     fault = _fault(expected, found, rest)
     if fault:
         raise WeightsError(
-            f"{weights.source} is not for {network}: {fault}. {_what_it_is(weights)}{_what_fits(network, layers)}"
+            f"{weights.source} is not for {network}: {fault}. "
+            f"{_describe(weights, recognise)}{_wanted(network, layers, file)}"
         )
     for name in layers:
         if not all(np.isfinite(array).all() for array in found[name]):
@@ -185,8 +197,6 @@ Shapes = list[tuple[int, ...]]
 
 def _by_name(layers: "list[keras.layers.Layer]", arrays: Arrays) -> tuple[Arrays, Arrays]:
     """What the file holds for each layer, and the rest."""
-    from budwood.backbones.keras_graphs import automatic_prefix, renumbered
-
     if not all(layer.name in arrays for layer in layers):
         new_names: dict[str, str] = {}
         for prefix in filter(None, {automatic_prefix(layer) for layer in layers}):
@@ -249,20 +259,14 @@ def _shapes(arrays: list[np.ndarray]) -> list[tuple[int, ...]]:
     return [array.shape for array in arrays]
 
 
-def _what_it_is(weights: LayerWeights) -> str:
-    from budwood.backbones.registry import BACKBONES
-
-    for other in BACKBONES.values():
-        with_classifier = other.parameters + 1000 * (other.features + 1)
-        if weights.parameters in (other.parameters, with_classifier):
-            return f"It looks like {other.name}. "
+def _describe(weights: LayerWeights, recognise: Callable[[int], str | None] | None) -> str:
+    other = recognise(weights.parameters) if recognise else None
+    if other is not None:
+        return f"It looks like {other}. "
     names = list(weights.arrays)
     return f"It holds {len(names)} layers ({names[0]} to {names[-1]}), {weights.parameters:,} numbers. "
 
 
-def _what_fits(network: str, layers: "dict[str, keras.layers.Layer]") -> str:
-    from budwood.backbones.registry import BACKBONES
-
+def _wanted(network: str, layers: "dict[str, keras.layers.Layer]", file: str) -> str:
     numbers = f"{sum(layer.count_params() for layer in layers.values()):,} numbers"
-    file = f", such as {BACKBONES[network].pretrained.file}" if network in BACKBONES else ""
-    return f"Give weights of {network} ({numbers}){file}."
+    return f"Give weights of {network} ({numbers}){file and f', such as {file}'}."

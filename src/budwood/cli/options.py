@@ -75,7 +75,7 @@ def options(
 
 def progress_of(quiet: bool, as_json: bool = False) -> "Progress":
     """Who reads JSON may read both streams, so there it is told only to a person."""
-    from budwood.core.progress.base import choose_progress
+    from budwood.core.progress import choose_progress
 
     return choose_progress(quiet or (as_json and not sys.stderr.isatty()))
 

@@ -32,6 +32,10 @@ class WeightsError(BudwoodError):
     """Weights that are missing, damaged, or made for another network."""
 
 
+class MissingWeightsError(WeightsError):
+    """Weights that are not on this machine and could not be fetched."""
+
+
 class StoreError(BudwoodError):
     """The feature store cannot be written."""
 

@@ -8,7 +8,7 @@ from typing import SupportsIndex
 import numpy as np
 from jaxtyping import Float32, Shaped, UInt8
 
-from budwood.core.progress.base import Progress
+from budwood.core.progress.base import Named, Progress
 from budwood.data.manifest import Photo
 from budwood.features.extract import Engine, Extraction, Views
 from budwood.features.extractor import FeatureExtractor, Pixels
@@ -68,8 +68,14 @@ class ExtractorEnsemble:
     def compute(
         self, photos: Sequence[Photo], views: Views | None = None, *, progress: Progress | None = None
     ) -> Extraction:
-        found = (part.compute(photos, views, progress=progress) for part in self.parts)
-        return sum(found, Extraction())
+        found = Extraction()
+        for part in self.parts:
+            told = progress or part.progress
+            # One after the other: which network is at work is worth a word.
+            if len(self.parts) > 1:
+                told = Named(told, part.model.name)
+            found += part.compute(photos, views, progress=told)
+        return found
 
     def stream(
         self, photos: Sequence[Photo], views: Views

@@ -16,10 +16,7 @@ from budwood.data.manifest import Photo
 from budwood.features.extract import Engine, Extraction, Views, extract, keys_of, stream_views
 from budwood.features.store.store import FeatureStore, Rows
 from budwood.features.store.table import FeatureTable, Float16Overflow
-from budwood.network.graph import fingerprint
-
-BOUNDARY = "pooling"
-"""The layer after which the trainable part begins while the whole backbone is frozen."""
+from budwood.network.graph import BOUNDARY, fingerprint
 
 
 class FeatureExtractor:

@@ -14,9 +14,9 @@ from budwood.core.files import read_json, sha256_of, whole_file, write_json
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.system import versions
 from budwood.features.ensemble import ExtractorEnsemble
-from budwood.features.extractor import BOUNDARY, FeatureExtractor
+from budwood.features.extractor import FeatureExtractor
 from budwood.features.store.store import Rows
-from budwood.network.graph import branches, cut
+from budwood.network.graph import BOUNDARY, branches, cut
 
 REFERENCE = "reference.npz"
 """Beside the model: the features of some photos, by which it is known what is none of the classes."""

@@ -81,12 +81,6 @@ class Explanation:
             "similar": similar,
         }
 
-    def _repr_png_(self) -> bytes:
-        """The explanation as a picture: what Jupyter shows."""
-        from budwood.report.sheets.explanations import draw_explanations
-
-        return draw_explanations([self])
-
 
 def explain(
     artifact: Artifact,

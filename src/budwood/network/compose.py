@@ -11,8 +11,7 @@ from functools import partial
 import keras
 
 from budwood.backbones.backbone import Backbone
-from budwood.features.extractor import BOUNDARY
-from budwood.network.graph import cut
+from budwood.network.graph import BOUNDARY, cut
 from budwood.network.heads import LOGITS, apply
 
 POOLED = "pooled"

@@ -11,6 +11,9 @@ from keras import KerasTensor
 
 from budwood.core.errors import BackboneError, did_you_mean
 
+BOUNDARY = "pooling"
+"""The layer after which the trainable part begins while the whole backbone is frozen."""
+
 
 def cut_points(model: keras.Model) -> list[str]:
     """Names of the layers whose output alone separates input from output, bottom first.

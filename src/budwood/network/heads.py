@@ -5,13 +5,14 @@ which gives one flat model.
 """
 
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import keras
 import numpy as np
+from jaxtyping import Float32
 
 from budwood.config.recipe import Head
 from budwood.core.errors import RecipeError
-from budwood.training.linear_probe import LinearFit
 
 LOGITS = "head_logits"
 PAIR = "logit_pair"
@@ -58,7 +59,18 @@ def head_layers(head: Head, num_classes: int, seed: int = 0) -> list[keras.layer
     return [*layers, logits, *_probabilities(head)]
 
 
-def linear_layers(fit: LinearFit, head: Head = PLAIN, seed: int = 0) -> list[keras.layers.Layer]:
+@runtime_checkable
+class Linear(Protocol):
+    """A fitted linear head: probabilities are softmax(features @ kernel + bias)."""
+
+    @property
+    def kernel(self) -> Float32[np.ndarray, "features classes"]: ...
+
+    @property
+    def bias(self) -> Float32[np.ndarray, "classes"]: ...
+
+
+def linear_layers(fit: Linear, head: Head = PLAIN, seed: int = 0) -> list[keras.layers.Layer]:
     """The layers of a linear head, with the fitted weights in them.
 
     Of the recipe's [head] `logits` counts; `dropout` and `l2` are put in place for phase 2, the fit knew nothing of

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 
 import keras
 
-from budwood.backbones.backbone import PREPROCESS, Backbone
+from budwood.backbones.backbone import Backbone
+from budwood.backbones.naming import PREPROCESS
 from budwood.config.recipe import Finetune, Unfreeze
 from budwood.core.errors import RecipeError, did_you_mean
-from budwood.features.extractor import BOUNDARY
-from budwood.network.graph import boundary_below, cut
+from budwood.network.graph import BOUNDARY, boundary_below, cut
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from budwood.backbones.resolve import refuse_impossible, resolve
 from budwood.config.lint import remarks
 from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError, RecipeError, RunError
-from budwood.core.progress.base import Progress, choose_progress
+from budwood.core.progress import choose_progress
+from budwood.core.progress.base import Progress
 from budwood.data.check import Check, check
 from budwood.data.images import view
 from budwood.data.manifest import Photo, Problem

@@ -14,7 +14,7 @@ from budwood.core.errors import RunError
 from budwood.core.files import read_json
 from budwood.core.locks import lock
 from budwood.core.notes import NoteKind
-from budwood.core.progress.base import SILENT, Progress
+from budwood.core.progress.base import SILENT, Progress, step
 from budwood.core.system import versions
 from budwood.runs.files import read_info, write_info
 from budwood.runs.schema import (
@@ -103,7 +103,8 @@ class RunDirectory:
         """One named piece of the training; its seconds go into run.json."""
         started = time.perf_counter()
         try:
-            yield
+            with step(self.progress, name):
+                yield
         finally:
             seconds = round(time.perf_counter() - started, 3)
             self._set(stages=(*self.info.stages, Stage(name=name, seconds=seconds)))

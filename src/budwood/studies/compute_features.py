@@ -24,7 +24,7 @@ def compute(data: str, study: Path) -> None:
     """Puts into the store what is missing there, and writes down where it lies."""
     from budwood.backbones.registry import get_backbone
     from budwood.backbones.resolve import resolve
-    from budwood.core.progress.base import choose_progress
+    from budwood.core.progress import choose_progress
     from budwood.data.sources import read_source
     from budwood.pipeline.features import build_backbones, open_features
 

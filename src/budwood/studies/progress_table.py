@@ -5,7 +5,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from budwood.core.progress.base import Bars, Progress
+from budwood.core.progress.bars import Bars
+from budwood.core.progress.base import Progress
 from budwood.core.text import duration, percent, shown
 from budwood.studies.plan import Trial
 

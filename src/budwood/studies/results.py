@@ -25,9 +25,9 @@ from budwood.evaluation.verdict import compare_means
 from budwood.runs.files import read_run
 from budwood.runs.schema import Metrics, SplitMetrics
 from budwood.studies.learning_curve import Curve, fit_curve
-from budwood.studies.report.words import as_text
 from budwood.studies.search import SEARCH
 from budwood.studies.trial import Place
+from budwood.studies.words import as_text
 
 METHODS = {
     "split": "corrected resampled t-test over random splits (Nadeau and Bengio 2003)",
@@ -175,13 +175,6 @@ class Results:
 
     def __repr__(self) -> str:
         return self.as_text()
-
-    def _repr_html_(self) -> str:
-        """For notebooks."""
-        # Here, for the page stands on this module.
-        from budwood.studies.report.notebook import as_html
-
-        return as_html(self)
 
 
 def load_study(folder: str | os.PathLike) -> Results:

@@ -23,7 +23,8 @@ from budwood.config.recipe import Recipe
 from budwood.core.errors import RecipeError, RunError, WeightsError
 from budwood.core.files import read_json, write_json
 from budwood.core.locks import lock
-from budwood.core.progress.base import Progress, choose_progress
+from budwood.core.progress import choose_progress
+from budwood.core.progress.base import Progress
 from budwood.core.system import versions
 from budwood.data.check import Check, check
 from budwood.data.manifest import Photo

@@ -1,41 +1,76 @@
-import io
+from contextlib import contextmanager
 
-from budwood.core.progress.base import SILENT, Bars, Plain, choose_progress
+import pytest
 
-
-def test_plain__says_when_a_stage_ends():
-    stream = io.StringIO()
-    progress = Plain(stream)
-    with progress.stage("features", total=3) as stage:
-        stage.advance(3)
-    progress.say("a line")
-    lines = stream.getvalue().splitlines()
-    assert lines[0].startswith("features: done in") and "3 photos" in lines[0]
-    assert lines[1] == "a line"
+from budwood.core.progress import choose_progress
+from budwood.core.progress.bars import Bars
+from budwood.core.progress.base import SILENT, Counted, Named, Overview, Progress, announce, step
+from budwood.core.progress.live import Live
+from budwood.core.progress.plain import Plain
 
 
-def test_plain__long_stage_shows_rate_and_time_left(monkeypatch):
-    stream = io.StringIO()
-    with Plain(stream).stage("features", total=30) as stage:
-        stage.advance(1)
-        stage.started_stepping -= 20
-        stage.printed -= 20
-        stage.advance(9)
-    first = stream.getvalue().splitlines()[0]
-    assert first.startswith("features: 10 of 30 photos, ") and first.endswith(" s left")
+class Users:
+    """A user's own progress: `stage` and `say`, no more."""
 
+    def __init__(self):
+        self.lines = []
 
-def test_bars__draw_in_a_terminal(monkeypatch):
-    progress = Bars()
-    progress.console.file = io.StringIO()
-    progress.console._force_terminal = True
-    with progress.stage("features", total=2) as stage:
-        stage.advance(2)
-    progress.say("[not markup]")
-    text = progress.console.file.getvalue()
-    assert "features" in text and "2/2" in text and "[not markup]" in text
+    @contextmanager
+    def stage(self, name, total=None, unit="photos"):
+        yield self
+        self.lines.append((name, total, unit))
+
+    def advance(self, steps=1):
+        pass
+
+    def say(self, line):
+        self.lines.append(line)
 
 
 def test_choose_progress__quiet_and_no_terminal():
     assert choose_progress(quiet=True) is SILENT
     assert isinstance(choose_progress(), Plain)
+
+
+def test_choose_progress__bars_in_a_terminal(monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    assert isinstance(choose_progress(), Bars)
+
+
+@pytest.mark.parametrize("made", [Plain, Bars, Live])
+def test_displays__show_the_steps_of_the_whole(made):
+    assert isinstance(made(), Progress) and isinstance(made(), Overview)
+
+
+def test_step__a_users_own_progress_needs_stage_and_say_alone():
+    progress = Users()
+    announce(progress, ["check", "features"])
+    with step(progress, "check"), Named(progress, "vgg16").stage("features", 3, "views") as stage:
+        stage.advance()
+    Named(progress, "vgg16").say("a line")
+    assert progress.lines == [("features (vgg16)", 3, "views"), "a line"]
+
+
+@pytest.mark.parametrize(
+    ("total", "unit", "done", "seconds", "words"),
+    [
+        (30, "photos", [1, 9], 1.0, "x: 10 of 30 photos, 9.0/s, 2.2 s left"),
+        (30, "photos", [10], 1.0, "x: 10 of 30 photos"),
+        (None, "fits", [10], 1.0, "x: 10 fits"),
+        (None, "fits", [1, 2], 30.0, "x: 3 fits, 15 s each"),
+        (None, "batches", [1], 1.0, "x: 1 batch"),
+        (30_000, "photos", [1, 9_999], 10.0, "x: 10,000 of 30,000 photos, 1,000/s, 20 s left"),
+        (3, "photos", [], 1.0, "x"),
+    ],
+)
+def test_counted__words_its_rate_and_the_time_left(total, unit, done, seconds, words):
+    counted = Counted("x", total, unit)
+    for number, steps in enumerate(done):
+        counted.count(steps, 100.0 + seconds * number)
+    assert counted.under_way(100.0 + seconds * max(0, len(done) - 1)) == words
+
+
+def test_counted__ended_with_one_photo():
+    counted = Counted("features", 1, "photos")
+    counted.count(1, counted.started)
+    assert counted.ended(counted.started + 2) == "features: done in 2.0 s (1 photo)"

@@ -6,8 +6,7 @@ import IPython.display
 import pytest
 
 from budwood.core import tensorflow
-from budwood.core.progress import live
-from budwood.core.progress.base import choose_progress
+from budwood.core.progress import choose_progress, live
 from budwood.core.progress.live import (
     KEPT,
     MOST_LINES,
@@ -74,6 +73,19 @@ def test_live__is_one_display_that_ends_with_a_line_a_stage(displays):
     assert "<progress" not in last["text/html"] and said in last["text/html"]
 
 
+def test_live__shows_the_step_of_the_whole_above_the_stage(displays):
+    progress = Live()
+    progress.interval = 0.0
+    progress.announce(["check", "features"])
+    with progress.step("features"), progress.stage("views", total=4) as stage:
+        stage.advance()
+    first, second, *_ = [bundle["text/plain"].splitlines() for bundle, _ in displays]
+    assert first[0].startswith("step 2 of 2: features, ") and first[0].endswith(" elapsed")
+    assert second[1] == "features: views"
+    assert displays[-1][0]["text/plain"].startswith("features: views: done in ")
+    assert "step" not in displays[-1][0]["text/html"]
+
+
 def test_live__is_not_flooded(displays, monkeypatch):
     now = [100.0]
     monkeypatch.setattr(live.time, "monotonic", lambda: now[0])
@@ -84,7 +96,7 @@ def test_live__is_not_flooded(displays, monkeypatch):
             stage.advance()
     # One to begin with, one each quarter of the second that it took, one to end.
     assert len(displays) == 5
-    assert displays[-1][0]["text/plain"] == "features: done in 1.0 s (1000 photos)"
+    assert displays[-1][0]["text/plain"] == "features: done in 1.0 s (1,000 photos)"
 
 
 def test_live__shows_that_a_stage_was_stopped(displays):

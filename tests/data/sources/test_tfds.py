@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from budwood.core.errors import DataError
-from budwood.core.progress.base import Plain
+from budwood.core.progress.plain import Plain
 from budwood.data.check import check
 from budwood.data.images import decode, view
 from budwood.data.sources import read_source, source_name

@@ -1,18 +1,20 @@
-"""How a long piece of work tells what it is doing: bars in a terminal, plain lines elsewhere, or nothing.
-
-In a notebook it is one live display: `live.py`.
+"""The protocol by which a long piece of work tells what it is doing.
 
 Every long function takes `progress` and opens a stage in it:
 
 >>> with SILENT.stage("features", total=3) as stage:
 ...     stage.advance()
+
+A user's own object needs `stage` and `say`, no more. A display that also has `step` is told of the steps that a
+training consists of, one after the other, and shows which of how many is under way: `announce`, `step`.
 """
 
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Protocol, runtime_checkable
+
+from budwood.core.text import count, duration
 
 
 @runtime_checkable
@@ -31,6 +33,26 @@ class Progress(Protocol):
     ) -> AbstractContextManager[Stage]: ...
 
     def say(self, line: str) -> None: ...
+
+
+@runtime_checkable
+class Overview(Protocol):
+    """Shows the steps of a whole training beside the stage under way."""
+
+    def announce(self, steps: Sequence[str]) -> None: ...
+
+    def step(self, name: str) -> AbstractContextManager[None]: ...
+
+
+def announce(progress: Progress, steps: Sequence[str]) -> None:
+    """Tell a display of the steps that are to come; nothing where it shows none."""
+    if isinstance(progress, Overview):
+        progress.announce(steps)
+
+
+def step(progress: Progress, name: str) -> AbstractContextManager[None]:
+    """Open one of the announced steps; nothing happens where the display shows none."""
+    return progress.step(name) if isinstance(progress, Overview) else nullcontext()
 
 
 class _NoStage:
@@ -52,8 +74,27 @@ class Silent:
 SILENT = Silent()
 
 
+class Named:
+    """The same progress, its stages named with what they are of, such as the network of two.
+
+    >>> isinstance(Named(SILENT, "mobilenet_v2"), Progress)
+    True
+    """
+
+    def __init__(self, progress: Progress, of: str):
+        self._progress, self._of = progress, of
+
+    def stage(
+        self, name: str, total: int | None = None, unit: str = "photos"
+    ) -> AbstractContextManager[Stage]:
+        return self._progress.stage(f"{name} ({self._of})", total, unit)
+
+    def say(self, line: str) -> None:
+        self._progress.say(line)
+
+
 class Counted:
-    """A stage's steps so far, and what they say of its rate and the time left."""
+    """Counts a stage's steps; words its rate and the time left."""
 
     def __init__(self, name: str, total: int | None, unit: str):
         self.name, self.total, self.unit = name, total, unit
@@ -69,109 +110,79 @@ class Counted:
     def under_way(self, now: float) -> str:
         if not self.done:
             return self.name
-        rate = (self.done - self.first) / max(now - self.started_stepping, 1e-9)
-        text = f"{self.name}: {self.done}"
-        if self.total is not None:
-            text += f" of {self.total} {self.unit}, {rate:.0f}/s"
-            text += f", {(self.total - self.done) / max(rate, 1e-9):.0f} s left"
+        if self.total is None:
+            parts = [amount(self.done, self.unit)]
         else:
-            text += f" {self.unit}, {rate:.0f}/s"
-        return text
+            parts = [f"{self.done:,} of {amount(self.total, self.unit)}"]
+        stepped = self.done - self.first
+        if stepped > 0:
+            seconds = max(now - self.started_stepping, 1e-9) / stepped
+            parts.append(speed(seconds))
+            if self.total is not None:
+                parts.append(f"{duration((self.total - self.done) * seconds)} left")
+        return f"{self.name}: {', '.join(parts)}"
 
     def ended(self, now: float) -> str:
         text = f"{self.name}: done in {now - self.started:.1f} s"
-        return text + f" ({self.done} {self.unit})" if self.done else text
+        return f"{text} ({amount(self.done, self.unit)})" if self.done else text
 
 
-class _PlainStage(Counted):
-    """Prints a line at most every ten seconds, so that a log file stays readable."""
+class Steps:
+    """Knows the announced steps, and which of how many is under way.
 
-    interval = 10.0
+    >>> steps = Steps()
+    >>> steps.announce(["check", "features", "evaluate"])
+    >>> with steps.under_way("evaluate"):
+    ...     steps.words(), steps.label("features")
+    ('step 3 of 3: evaluate', 'evaluate: features')
+    """
 
-    def __init__(self, name: str, total: int | None, unit: str, stream: Any):
-        super().__init__(name, total, unit)
-        self.stream = stream
-        self.printed = self.started
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.started = time.monotonic()
+        self._open: list[str] = []
 
-    def advance(self, steps: int = 1) -> None:
-        now = time.monotonic()
-        self.count(steps, now)
-        if now - self.printed >= self.interval and self.done > self.first:
-            self.printed = now
-            print(self.under_way(now), file=self.stream, flush=True)
-
-    def finish(self) -> None:
-        print(self.ended(time.monotonic()), file=self.stream, flush=True)
-
-
-class Plain:
-    """One line when a stage ends and one every ten seconds: for logs and pipes."""
-
-    def __init__(self, stream: Any = None):
-        self.stream = stream or sys.stderr
+    def announce(self, names: Sequence[str]) -> None:
+        self.names, self.started = list(names), time.monotonic()
 
     @contextmanager
-    def stage(self, name: str, total: int | None = None, unit: str = "photos") -> Iterator[Stage]:
-        stage = _PlainStage(name, total, unit, self.stream)
-        yield stage
-        stage.finish()
+    def under_way(self, name: str) -> Iterator[None]:
+        self._open.append(name)
+        try:
+            yield
+        finally:
+            self._open.pop()
 
-    def say(self, line: str) -> None:
-        print(line, file=self.stream, flush=True)
-
-
-class _RichStage:
-    def __init__(self, bars, task):
-        self.bars, self.task = bars, task
-
-    def advance(self, steps: int = 1) -> None:
-        self.bars.advance(self.task, steps)
-
-
-class Bars:
-    """Rich's progress bars, with rate and time left."""
-
-    def __init__(self):
-        from rich.console import Console
-
-        self.console = Console(stderr=True)
-
-    @contextmanager
-    def stage(self, name: str, total: int | None = None, unit: str = "photos") -> Iterator[Stage]:
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            ProgressColumn,
-            SpinnerColumn,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
+    def words(self) -> str:
+        """Return which of how many steps is under way; an empty string between them."""
+        if not self._open:
+            return ""
+        name = self._open[-1]
+        return (
+            f"step {self.names.index(name) + 1} of {len(self.names)}: {name}" if name in self.names else name
         )
-        from rich.progress import Progress as RichProgress
-        from rich.text import Text
 
-        class Rate(ProgressColumn):
-            def render(self, task) -> Text:
-                return Text("" if task.speed is None else f"{task.speed:,.0f} {unit}/s", style="cyan")
-
-        columns: list[ProgressColumn] = [SpinnerColumn(), TextColumn("{task.description:<12}")]
-        if total is not None:
-            columns += [BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn()]
-        with RichProgress(*columns, TimeElapsedColumn(), console=self.console) as bars:
-            yield _RichStage(bars, bars.add_task(name, total=total))
-
-    def say(self, line: str) -> None:
-        self.console.print(line, markup=False, highlight=False)
+    def label(self, stage: str) -> str:
+        """Return a stage's name with the step that it is part of, where that says more."""
+        step = self._open[-1] if self._open else ""
+        return f"{step}: {stage}" if step and not stage.startswith(step) else stage
 
 
-def choose_progress(quiet: bool = False) -> Progress:
-    """Silent when asked, a live display in a notebook, bars in a terminal, plain lines elsewhere."""
-    if quiet:
-        return SILENT
-    # Here, for it needs what stands above.
-    from budwood.core.progress.live import Live
-    from budwood.core.system import in_notebook
+def amount(n: int, unit: str) -> str:
+    """Return a number with its unit, which is given in the plural.
 
-    if in_notebook():
-        return Live()
-    return Bars() if sys.stderr.isatty() else Plain()
+    >>> amount(1, "photos"), amount(1, "batches"), amount(1200, "fits")
+    ('1 photo', '1 batch', '1,200 fits')
+    """
+    return count(n, unit.removesuffix("es" if unit.endswith("ches") else "s"), unit)
+
+
+def speed(seconds: float) -> str:
+    """Return a rate from the seconds that one step takes.
+
+    >>> speed(0.01), speed(0.4), speed(3.0)
+    ('100/s', '2.5/s', '3.0 s each')
+    """
+    if seconds > 1:
+        return f"{duration(seconds)} each"
+    return f"{1 / seconds:.1f}/s" if seconds > 0.1 else f"{1 / seconds:,.0f}/s"

@@ -5,13 +5,14 @@ here; where a kernel runs, it is there already.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
 from typing import Any
 from uuid import uuid4
 
-from budwood.core.progress.base import Counted, Stage
+from budwood.core.progress.base import Counted, Stage, Steps
+from budwood.core.text import duration
 
 MOST_LINES = 16
 """Lines that are shown at once; those before them can be unfolded, the last `KEPT` of them."""
@@ -44,10 +45,23 @@ class Live:
         self._said = 0
         self._under_way: list[_LiveStage] = []
         self._shown: float | None = None
+        self._steps = Steps()
+
+    def announce(self, steps: Sequence[str]) -> None:
+        self._steps.announce(steps)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        try:
+            with self._steps.under_way(name):
+                self.show()
+                yield
+        finally:
+            self.show()
 
     @contextmanager
     def stage(self, name: str, total: int | None = None, unit: str = "photos") -> Iterator[Stage]:
-        stage = _LiveStage(name, total, unit, self)
+        stage = _LiveStage(self._steps.label(name), total, unit, self)
         self._under_way.append(stage)
         self.show(stage.started)
         ended = False
@@ -57,7 +71,9 @@ class Live:
         finally:
             now = time.monotonic()
             self._under_way.remove(stage)
-            self.say(stage.ended(now) if ended else f"{name}: stopped after {now - stage.started:.1f} s")
+            self.say(
+                stage.ended(now) if ended else f"{stage.name}: stopped after {now - stage.started:.1f} s"
+            )
 
     def say(self, line: str) -> None:
         self._said += 1
@@ -76,9 +92,11 @@ class Live:
         self._shown = time.monotonic()
 
     def bundle(self) -> dict[str, Any]:
-        """What is shown, for every kind of front end: `text/plain` and `text/html`."""
+        """Return what is shown, for every kind of front end: `text/plain` and `text/html`."""
         now = time.monotonic()
         working = [(stage, stage.under_way(now)) for stage in self._under_way]
+        step = self._steps.words()
+        overall = [f"{step}, {duration(now - self._steps.started)} elapsed"] if step else []
         earlier, latest = self._lines[:-MOST_LINES], self._lines[-MOST_LINES:]
         rows = [f"<div>{escape(line)}</div>" for line in latest]
         if earlier:
@@ -86,9 +104,10 @@ class Live:
             rows.insert(
                 0, f"<details><summary>{title}</summary>{'<br>'.join(map(escape, earlier))}</details>"
             )
+        rows += [f"<div>{escape(text)}</div>" for text in overall]
         rows += [f"<div>{_bar(stage)}{escape(text)}</div>" for stage, text in working]
         return {
-            "text/plain": "\n".join([*self._lines, *(text for _, text in working)]),
+            "text/plain": "\n".join([*self._lines, *overall, *(text for _, text in working)]),
             "text/html": f'<div style="{_STYLE}">{"".join(rows)}</div>',
         }
 

@@ -10,9 +10,9 @@ from budwood.core.files import read_json
 from budwood.studies.linear_trial import PHOTOS
 from budwood.studies.report.figures import is_told, judged, ordered_pairs
 from budwood.studies.report.names import common_words, numbers, short_names
-from budwood.studies.report.words import commands_for_best, look_sentences, pair_sentences, state_sentence
 from budwood.studies.results import Pair, Results, Summary
 from budwood.studies.search import BEST
+from budwood.studies.words import commands_for_best, look_sentences, pair_sentences, state_sentence
 
 PAIRS, TRIALS, SENTENCES = 300, 2_000, 3
 """Rows of the tables at most, and pairs that the head of the page names."""

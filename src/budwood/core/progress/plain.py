@@ -1,0 +1,53 @@
+"""Progress as plain lines, for logs and pipes."""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from budwood.core.progress.base import Counted, Stage, Steps
+
+
+class _PlainStage(Counted):
+    """Prints a line at most every ten seconds, so that a log file stays readable."""
+
+    interval = 10.0
+
+    def __init__(self, name: str, total: int | None, unit: str, stream: Any):
+        super().__init__(name, total, unit)
+        self.stream = stream
+        self.printed = self.started
+
+    def advance(self, steps: int = 1) -> None:
+        now = time.monotonic()
+        self.count(steps, now)
+        if now - self.printed >= self.interval and self.done > self.first:
+            self.printed = now
+            print(self.under_way(now), file=self.stream, flush=True)
+
+    def finish(self) -> None:
+        print(self.ended(time.monotonic()), file=self.stream, flush=True)
+
+
+class Plain:
+    """Prints one line when a stage ends and one every ten seconds."""
+
+    def __init__(self, stream: Any = None):
+        self.stream = stream or sys.stderr
+        self._steps = Steps()
+
+    def announce(self, steps: Sequence[str]) -> None:
+        self._steps.announce(steps)
+
+    def step(self, name: str) -> AbstractContextManager[None]:
+        return self._steps.under_way(name)
+
+    @contextmanager
+    def stage(self, name: str, total: int | None = None, unit: str = "photos") -> Iterator[Stage]:
+        stage = _PlainStage(self._steps.label(name), total, unit, self.stream)
+        yield stage
+        stage.finish()
+
+    def say(self, line: str) -> None:
+        print(line, file=self.stream, flush=True)
