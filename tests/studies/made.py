@@ -2,7 +2,13 @@
 
 import numpy as np
 
-from budwood.core.files import write_csv, write_json
+from budwood.config.recipe import Recipe
+from budwood.core.files import write_json
+from budwood.data.manifest import Photo
+from budwood.evaluation.phases import PhaseEvaluation
+from budwood.runs import files
+from budwood.runs.metrics import describe
+from budwood.runs.schema import DataInfo, RunInfo, TrainedPhase
 from budwood.studies.plan import folder_name
 from budwood.studies.trial import Place
 
@@ -66,18 +72,31 @@ class Made:
         place.run.mkdir()
         names = photos or [f"{replicate}/{number}" for number in range(len(right))]
         splits = ["validation"] + (["test"] if self.has_test else [])
-        rows = [
-            [f"{name}-{split}", split, int(ok)]
-            for split in splits
-            for name, ok in zip(names, right, strict=True)
-        ]
-        write_csv(place.run / "predictions.csv", ["name", "split", "correct"], rows)
-        write_csv(place.run / "split.csv", ["name", "split"], [[str(n), "train"] for n in range(train)])
-        figures = {"n": len(right), "accuracy": float(right.mean()), "loss": loss}
-        write_json(
-            place.run / "metrics.json",
-            {"validation": figures, "test": figures if self.has_test else None},
+        measured = [Photo(b"", f"{name}-{split}", "a", split) for split in splits for name in names]
+        learned = [Photo(b"", str(number), "ab"[number % 2], "train") for number in range(train)]
+        shares = np.where(right[:, None], [[0.9, 0.1]], [[0.1, 0.9]])
+        labels = {split: np.zeros(len(right), int) for split in splits}
+        recipe = Recipe.from_dict({"evaluate": {"test": self.has_test, "resamples": 100}})
+        phase = TrainedPhase(
+            name="frozen", seconds=1.0, epochs=1, best_epoch=1, trainable_parameters=3, unfrozen_layers=()
         )
+        evaluations = {"frozen": PhaseEvaluation(dict.fromkeys(splits, shares), 1.0)}
+        metrics = describe(["a", "b"], labels, evaluations, [phase], "frozen", recipe)
+        told = {split: metrics.of(split).model_copy(update={"loss": loss}) for split in splits}
+        files.write_metrics(place.run, metrics.model_copy(update=told))
+        files.write_predictions(place.run, ["a", "b"], measured, np.concatenate([shares] * len(splits)))
+        files.write_recipe(place.run, recipe)
+        photos = [*learned, *measured]
+        info = RunInfo(
+            state="complete",
+            saved=False,
+            budwood="0.1.0",
+            command="budwood train photos",
+            started="2026-11-22T07:40:12+00:00",
+            split=files.write_split(place.run, photos),
+            data=DataInfo(root_name="photos", photos=len(photos), classes=("a", "b")),
+        )
+        files.write_info(place.run, info)
 
     has_test = True
 

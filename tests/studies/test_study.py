@@ -5,6 +5,7 @@ from budwood.core.files import read_csv, read_json
 from budwood.core.locks import lock
 from budwood.core.progress.base import SILENT
 from budwood.pipeline.train import train
+from budwood.run import load
 from budwood.studies import executor as pool
 from budwood.studies.study import study
 from budwood.studies.trial import Place
@@ -49,6 +50,15 @@ def test_study__linear_trials_are_what_train_gives(session_colours, tmp_path):
             assert (mine["name"], mine["predicted"]) == (other["name"], other["predicted"])
             assert float(mine["probability"]) == pytest.approx(float(other["probability"]), abs=1e-4)
         assert (trial / "split.csv").read_bytes() == (run.folder / "split.csv").read_bytes()
+        loaded = load(trial)
+        assert loaded.splits == run.splits and loaded.classes == run.classes
+        assert loaded.metrics == ours and loaded.recipe == run.recipe
+        assert loaded.history[0].keys() == run.history[0].keys()
+        for asked in (loaded.predict, loaded.explain):
+            with pytest.raises(
+                RunError, match=r"keeps no model.*budwood train DATA -o RUN --recipe \S*recipe"
+            ):
+                asked(session_colours / "red" / "red 00.jpg")
 
 
 def test_study__linear_trials_load_no_keras(session_colours, tmp_path, monkeypatch):

@@ -257,7 +257,7 @@ def test_write_study_report__no_study(tmp_path):
 def test_write_study_report__damaged(made):
     fill(made, {"a": 0.9}, replicates=1)
     (made.folder / "trials" / "a-split-0" / "metrics.json").write_text("{}")
-    with pytest.raises(RunError, match="do not fit together"):
+    with pytest.raises(RunError, match=r"metrics\.json: it lacks validation"):
         write_study_report(made.folder)
 
 

@@ -1,0 +1,186 @@
+"""A run directory that cannot be used says why in one sentence."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from budwood.core.errors import RunError
+from budwood.core.files import read_csv, read_json, write_json
+from budwood.runs.files import read_run
+from budwood.runs.schema import FORMAT, Metrics, RunInfo
+
+
+@pytest.fixture
+def run(session_run, tmp_path):
+    """A copy of a real run."""
+    return shutil.copytree(session_run, tmp_path / "run")
+
+
+def change(file, **keys):
+    write_json(file, read_json(file) | keys)
+
+
+def damage(file, old, new):
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def fault(read):
+    """The one sentence that a reader refuses with."""
+    with pytest.raises(RunError) as caught:
+        read()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_read_run__every_file_of_a_training(run):
+    files = read_run(run).require_complete()
+    assert files.info.format == FORMAT and files.info.saved and files.info.seconds > 0
+    assert files.info.data.classes == files.classes == ("blue", "green", "red")
+    assert len(files.split) == files.check.kept == files.info.data.photos == 42
+    assert [row["phase"] for row in files.history] == ["frozen"] and files.history[0]["epoch"] == 1
+    assert files.linear_path.chosen in [point.strength for point in files.linear_path.path]
+    assert files.metrics.kept.name == "frozen" and files.metrics.reported == "test"
+    assert len(files.predictions) == files.metrics.validation.n + files.metrics.test.n
+    right = sum(row.correct for row in files.predictions if row.split == "test")
+    assert right == round(files.metrics.test.accuracy * files.metrics.test.n)
+    assert files.layers[0].part == "frozen" and any(layer.part == "trainable" for layer in files.layers)
+    assert files.model_file.stat().st_size > 0 and files.model.classes == files.classes
+
+
+@pytest.mark.parametrize(("name", "kind"), [("run.json", RunInfo), ("metrics.json", Metrics)])
+def test_schema__written_again_it_is_the_same(run, name, kind):
+    assert kind.model_validate(read_json(run / name)).to_json() == read_json(run / name)
+
+
+def test_read_run__no_run(tmp_path):
+    assert "it has no run.json" in fault(lambda: read_run(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (FORMAT + 1, f"is of format {FORMAT + 1}, and this Budwood reads format {FORMAT}. Install a newer"),
+        ("one", "has the unknown format 'one'"),
+        (None, "has no format number"),
+    ],
+)
+def test_read_run__another_format(run, number, said):
+    change(run / "run.json", format=number)
+    assert said in fault(lambda: read_run(run))
+
+
+@pytest.mark.parametrize(
+    ("state", "said"), [("running", "but running."), ("failed", "but failed (interrupted)")]
+)
+def test_require_complete(run, state, said):
+    change(run / "run.json", state=state, error="interrupted" if state == "failed" else None)
+    assert said in fault(read_run(run).require_complete)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "it is no JSON"),
+        ("[]", "it should be a JSON object"),
+        (json.dumps({"format": FORMAT}), "it lacks budwood"),
+        (
+            json.dumps({"format": FORMAT, "budwood": "1", "command": "", "started": "", "colour": 1}),
+            "it has the unknown key colour",
+        ),
+        (
+            json.dumps({"format": FORMAT, "budwood": "1", "command": "", "started": "", "state": "odd"}),
+            "state: input should be 'running', 'complete' or 'failed'",
+        ),
+    ],
+)
+def test_read_info__damaged(run, content, said):
+    (run / "run.json").write_text(content)
+    assert f"cannot read {run / 'run.json'}: {said}" in fault(lambda: read_run(run))
+
+
+@pytest.mark.parametrize(
+    ("name", "attribute"),
+    [
+        ("metrics.json", "metrics"),
+        ("check.json", "check"),
+        ("split.csv", "split"),
+        ("history.csv", "history"),
+        ("predictions.csv", "predictions"),
+        ("recipe.toml", "recipe"),
+        ("model/model.json", "model"),
+        ("model/model.keras", "model_file"),
+    ],
+)
+def test_read_run__missing_file(run, name, attribute):
+    (run / name).unlink()
+    assert f"{run} has no {name}" in fault(lambda: getattr(read_run(run), attribute))
+
+
+def test_metrics__missing_key(run):
+    metrics = read_json(run / "metrics.json")
+    del metrics["test"]["accuracy"]
+    write_json(run / "metrics.json", metrics)
+    assert "metrics.json: it lacks test.accuracy" in fault(lambda: read_run(run).metrics)
+
+
+def test_split__changed(run):
+    damage(run / "split.csv", ",train,", ",test,")
+    assert "split.csv is not the file that was written" in fault(lambda: read_run(run).split)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("frozen,1,", "frozen,2,", "it has no epoch 1, of which metrics.json tells"),
+        ("frozen,1,", "frozen,,", "row 1 is no epoch of a phase"),
+        ("frozen,1,", "frozen,one,", "invalid literal for int()"),
+    ],
+)
+def test_history__damaged(run, old, new, said):
+    damage(run / "history.csv", old, new)
+    assert f"history.csv: {said}" in fault(lambda: read_run(run).history)
+
+
+def test_predictions__cut_short(run):
+    lines = (run / "predictions.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    (run / "predictions.csv").write_text("".join(lines[:-1]), encoding="utf-8")
+    told = fault(lambda: read_run(run).predictions)
+    assert "photos, and metrics.json is about" in told and "predictions.csv" in told
+    (run / "predictions.csv").write_text("".join(lines)[:-12], encoding="utf-8")
+    assert "a row has 8 cells in place of 9" in fault(lambda: read_run(run).predictions)
+
+
+def test_predictions__of_other_classes(run):
+    damage(run / "predictions.csv", "p:green", "p:grey")
+    assert "predictions.csv" in fault(lambda: read_run(run).predictions)
+
+
+def test_model_file__edited_after_saving(run):
+    with (run / "model" / "model.keras").open("ab") as file:
+        file.write(b"more")
+    assert "model.keras is not the file that was saved" in fault(lambda: read_run(run).model_file)
+
+
+def test_history__what_an_epoch_did_not_have_is_absent(run):
+    (row,) = read_run(run).history
+    (cells,) = read_csv(run / "history.csv")
+    assert row.keys() == {key for key, text in cells.items() if text} and "learning_rate" not in row
+
+
+def test_files__load_no_keras(run):
+    code = (
+        "import sys; from pathlib import Path; from budwood.runs.files import read_run\n"
+        "files = read_run(Path(sys.argv[1])); files.metrics; files.predictions; files.layers; files.model_file\n"
+        "assert not {'tensorflow', 'keras'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(run)], check=True)
+
+
+def test_schema__loads_neither_numpy_nor_keras():
+    code = "import sys, budwood.runs.schema; assert not {'numpy', 'keras'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
