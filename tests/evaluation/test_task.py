@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss
 
-from budwood.config.recipe import Loss
 from budwood.core.errors import DataError
 from budwood.evaluation.metrics import compute_metrics
 from budwood.evaluation.task import SINGLE_LABEL, TASKS, SingleLabel, Task
@@ -79,27 +78,19 @@ def test_task__the_figures_of_a_split_have_intervals(task, answers):
     assert task.metrics(targets, shares, CLASSES, resamples=200, seed=1) == found
 
 
-def test_task__is_trained_by_a_loss_from_logits(task):
-    keras = pytest.importorskip("keras")
-    loss = task.training_loss(Loss(), num_logits=3)
-    assert isinstance(loss, keras.losses.Loss)
-    assert [metric.name for metric in task.training_metrics(3, 3)] == ["accuracy"]
-
-
 def test_task__refuses_a_class_that_is_unknown(task):
     with pytest.raises(DataError, match="oak"):
         task.encode(["ash", "oak"], CLASSES)
 
 
-def test_single_label__is_what_scikit_learn_and_keras_say(answers):
+def test_single_label__is_what_scikit_learn_says(answers):
     labels, logits = answers
     targets = SINGLE_LABEL.encode(labels, CLASSES)
     assert targets.tolist() == [CLASSES.index(label) for label in labels]
     shares = SINGLE_LABEL.probabilities(logits)
-    assert SINGLE_LABEL.losses(shares, targets).mean() == pytest.approx(
-        log_loss(targets, shares, labels=[0, 1, 2])
-    )
-    trained = SINGLE_LABEL.training_loss(Loss(), num_logits=3)(np.eye(3)[targets], logits)
-    assert float(trained) == pytest.approx(SINGLE_LABEL.losses(shares, targets).mean(), rel=1e-5)
+    # To the last bit: the phase that is kept is chosen by it.
+    assert SINGLE_LABEL.losses(shares, targets).mean() == log_loss(targets, shares, labels=[0, 1, 2])
+    certain = np.eye(3)[targets]
+    assert SINGLE_LABEL.losses(certain, targets).mean() == log_loss(targets, certain, labels=[0, 1, 2])
     expected = compute_metrics(targets, shares, CLASSES, resamples=100, seed=0)
     assert SINGLE_LABEL.metrics(targets, shares, CLASSES, resamples=100, seed=0) == expected

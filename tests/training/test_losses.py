@@ -4,7 +4,9 @@ import pytest
 from scipy.special import expit, log_softmax, rel_entr, softmax
 
 from budwood.config.recipe import Distill, Loss
+from budwood.evaluation.task import TASKS
 from budwood.training.losses import (
+    TRAINING,
     Distillation,
     make_loss,
     make_metrics,
@@ -129,3 +131,15 @@ def test_make_metrics__the_teacher_has_no_part_in_them(num_logits, num_classes):
         alone.update_state(targets, logits)
         beside.update_state(np.hstack([targets, taught]), logits)
         assert float(alone.result()) == float(beside.result())
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.name)
+def test_training__every_task_has_a_loss_of_the_same_value_as_its_figures(task):
+    training, rng = TRAINING[task.name], np.random.default_rng(0)
+    targets = task.encode(["a", "c", "b", "a"], ["a", "b", "c"])
+    logits = rng.normal(size=(4, 3)).astype(np.float32)
+    shares = training.shares(targets, 3)
+    assert shares.shape == (4, 3) and shares.dtype == np.float32
+    trained = float(training.loss(Loss(), 3)(shares, logits))
+    assert trained == pytest.approx(task.losses(task.probabilities(logits), targets).mean(), rel=1e-5)
+    assert training.metrics(3, 3)[0].name == "accuracy"

@@ -1,10 +1,12 @@
 """The phases of a training by what they say of the photos that they did not learn from, and the better one of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
+
+from budwood.evaluation.task import SINGLE_LABEL, Task
 
 MEASURED = ("validation", "test")
 
@@ -17,19 +19,17 @@ class PhaseEvaluation:
     """By split: a row a photo."""
     temperature: float
     """By which the logits were divided for them."""
+    task: Task = field(default=SINGLE_LABEL, kw_only=True)
 
-    def correct(self, split: str, labels: Int[np.ndarray, "n"]) -> Bool[np.ndarray, "n"]:
-        return self.probabilities[split].argmax(axis=1) == labels
+    def correct(self, split: str, targets: np.ndarray) -> Bool[np.ndarray, "n"]:
+        """Return for each photo of a split whether the model is right."""
+        return self.task.correct(self.probabilities[split], targets)
 
-    def loss(self, split: str, labels: Int[np.ndarray, "n"]) -> float:
-        """Mean negative log-likelihood, as `compute_metrics` has it."""
-        from sklearn.metrics import log_loss
-
-        shares = self.probabilities[split].astype(np.float64)
-        shares /= shares.sum(axis=1, keepdims=True)
-        return float(log_loss(labels, shares, labels=np.arange(shares.shape[1])))
+    def loss(self, split: str, targets: np.ndarray) -> float:
+        """Return the mean negative log-likelihood of a split."""
+        return float(self.task.losses(self.probabilities[split], targets).mean())
 
 
-def better(measured: Mapping[str, PhaseEvaluation], labels: Mapping[str, Int[np.ndarray, "n"]]) -> str:
+def better(measured: Mapping[str, PhaseEvaluation], labels: Mapping[str, np.ndarray]) -> str:
     """The phase with the lower loss on the validation photos; the earlier one where they are equal."""
     return min(measured, key=lambda name: measured[name].loss("validation", labels["validation"]))

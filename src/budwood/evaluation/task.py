@@ -1,12 +1,13 @@
 """A task: what an answer is, and when it is right. One right class a photo is the only task so far.
 
 Everything that depends on it is asked of the `Task`: how labels become numbers, what makes probabilities of logits,
-what one photo costs, whether it is right, and the figures of a split. A second task is a second class here and one
-entry in `TASKS`; `tests/evaluation/test_task.py` says what it must do.
+what one photo costs, whether it is right, and the figures of a split. A second task is a second class here with one
+entry in `TASKS` and one in `training.losses.TRAINING`, which says how gradient steps learn it;
+`tests/evaluation/test_task.py` says what it must do.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -14,11 +15,6 @@ from jaxtyping import Bool, Float, Int
 from budwood.core.errors import DataError
 from budwood.evaluation.calibration import fit_temperature
 from budwood.evaluation.metrics import compute_metrics
-
-if TYPE_CHECKING:
-    import keras
-
-    from budwood.config.recipe import Loss
 
 
 @runtime_checkable
@@ -70,14 +66,6 @@ class Task(Protocol):
         """Return the figures of one split for metrics.json, each with its interval under `<name>_ci95`."""
         ...
 
-    def training_loss(self, loss: "Loss", num_logits: int) -> "keras.losses.Loss":
-        """Return the Keras loss, from logits, that gradient steps make smaller."""
-        ...
-
-    def training_metrics(self, num_logits: int, num_classes: int) -> "list[keras.metrics.Metric]":
-        """Return the Keras metrics of an epoch, from logits."""
-        ...
-
 
 class SingleLabel:
     """One right class a photo; targets are class numbers, int64 `(n,)`.
@@ -114,7 +102,7 @@ class SingleLabel:
     ) -> Float[np.ndarray, "n classes"]:
         from scipy.special import softmax
 
-        return softmax(logits.astype(np.float64) / temperature, axis=1)
+        return softmax((logits / temperature).astype(np.float64), axis=1)
 
     def fit_temperature(self, logits: Float[np.ndarray, "n classes"], targets: Int[np.ndarray, "n"]) -> float:
         return fit_temperature(logits.astype(np.float64), targets)
@@ -126,7 +114,8 @@ class SingleLabel:
         shares /= shares.sum(axis=1, keepdims=True)
         own = shares[np.arange(len(targets)), targets]
         # As scikit-learn's log_loss clips them.
-        return -np.log(np.clip(own, np.finfo(np.float64).eps, 1.0))
+        smallest = np.finfo(np.float64).eps
+        return -np.log(np.clip(own, smallest, 1 - smallest))
 
     def correct(
         self, probabilities: Float[np.ndarray, "n classes"], targets: Int[np.ndarray, "n"]
@@ -143,16 +132,6 @@ class SingleLabel:
         seed: int = 0,
     ) -> dict[str, Any]:
         return compute_metrics(targets, probabilities, classes, resamples=resamples, seed=seed)
-
-    def training_loss(self, loss: "Loss", num_logits: int) -> "keras.losses.Loss":
-        from budwood.training.losses import make_loss
-
-        return make_loss(loss, num_logits)
-
-    def training_metrics(self, num_logits: int, num_classes: int) -> "list[keras.metrics.Metric]":
-        from budwood.training.losses import make_metrics
-
-        return make_metrics(num_logits, num_classes)
 
 
 SINGLE_LABEL = SingleLabel()

@@ -7,7 +7,6 @@ from jaxtyping import Int
 
 from budwood.config.recipe import Recipe
 from budwood.evaluation.calibration import before_and_after
-from budwood.evaluation.metrics import compute_metrics
 from budwood.evaluation.phases import PhaseEvaluation
 from budwood.evaluation.verdict import compare_phases
 from budwood.runs.schema import (
@@ -47,7 +46,7 @@ def describe(
     kept = evaluations[chosen]
     settings = {"resamples": recipe.evaluate.resamples, "seed": recipe.seed}
     figures = {
-        split: SplitMetrics.model_validate(compute_metrics(labels[split], shares, classes, **settings))
+        split: SplitMetrics.model_validate(kept.task.metrics(labels[split], shares, classes, **settings))
         for split, shares in kept.probabilities.items()
     }
     calibrated = {

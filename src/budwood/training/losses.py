@@ -4,7 +4,8 @@ Targets are shares of every class, one-hot where nothing is mixed; so label smoo
 mixing work together, and for one logit as for one per class.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -13,6 +14,7 @@ from keras import ops
 
 from budwood.config.recipe import Distill, Loss
 from budwood.evaluation.calibration import SMALLEST
+from budwood.evaluation.task import SINGLE_LABEL
 
 TOP = 5
 """Top-5 accuracy is told where there are more classes than this."""
@@ -92,3 +94,19 @@ def _single_logit_accuracy(target, logit):
 def one_hot(labels: Int[np.ndarray, "n"], num_classes: int) -> Float32[np.ndarray, "n classes"]:
     """Shares of the classes that are 1 for the label and 0 elsewhere."""
     return np.eye(num_classes, dtype=np.float32)[labels]
+
+
+@dataclass(frozen=True)
+class TaskTraining:
+    """How gradient steps learn a task."""
+
+    loss: Callable[[Loss, int], keras.losses.Loss]
+    """From the recipe's [loss] and the number of logits: what is made smaller."""
+    metrics: Callable[[int, int], list[keras.metrics.Metric]]
+    """From the numbers of logits and classes: what an epoch is measured by."""
+    shares: Callable[[np.ndarray, int], Float32[np.ndarray, "n classes"]]
+    """From targets and the number of classes: what the loss and mixing take, a share for each class."""
+
+
+TRAINING: Mapping[str, TaskTraining] = {SINGLE_LABEL.name: TaskTraining(make_loss, make_metrics, one_hot)}
+"""By the name of the task; every one of `evaluation.task.TASKS` has its entry."""

@@ -11,11 +11,12 @@ from keras import ops
 
 from budwood.config.recipe import Finetune, Frozen, Recipe
 from budwood.evaluation.calibration import soften
+from budwood.evaluation.task import SINGLE_LABEL, Task
 from budwood.network.fold_batch_norm import fold_batch_norm
 from budwood.training.batches import Batches
 from budwood.training.checkpoints import Arrays
 from budwood.training.class_weights import class_weights
-from budwood.training.losses import Distillation, make_loss, make_metrics, one_hot
+from budwood.training.losses import TRAINING, Distillation
 from budwood.training.mixing import mix
 from budwood.training.optimizers import make_optimizer
 
@@ -30,6 +31,7 @@ class Trainer:
         recipe: its [loss], [distill] (whose teacher the batches have) and seed, and of [augment] mixup and cutmix.
         settings: its [frozen] or [finetune].
         rates: multiples of the learning rate, by layer.
+        task: what an answer is.
     """
 
     def __init__(
@@ -40,7 +42,9 @@ class Trainer:
         recipe: Recipe,
         settings: Frozen | Finetune,
         rates: Mapping[str, float] = {},
+        task: Task = SINGLE_LABEL,
     ):
+        self.training = TRAINING[task.name]
         self.model, self.batches = model, batches
         self.augment, self.seed, self.distill = recipe.augment, recipe.seed, recipe.distill
         self.epochs, self.batch_size, self.averages = settings.epochs, settings.batch_size, settings.ema > 0
@@ -49,7 +53,7 @@ class Trainer:
         self.weight_of_class = class_weights(recipe.loss, batches.labels, classes).astype(np.float32)
         self.best: list[np.ndarray] = []
         """The weights to keep, in the order of `model.weights`."""
-        to_labels = make_loss(recipe.loss, self.num_logits)
+        to_labels = self.training.loss(recipe.loss, self.num_logits)
         taught = Distillation(to_labels, self.num_logits, self.distill) if self.distill.run else to_labels
         optimizer = make_optimizer(settings, self.num_batches, model, rates)
         self.runner = fold_batch_norm(model)
@@ -59,7 +63,7 @@ class Trainer:
             compiled.compile(
                 optimizer=optimizer,
                 loss=taught,
-                metrics=make_metrics(self.num_logits, self.num_classes),
+                metrics=self.training.metrics(self.num_logits, self.num_classes),
                 # XLA compiles for longer than a head trains, and its steps on a CPU are slower.
                 jit_compile=False,
             )
@@ -83,7 +87,7 @@ class Trainer:
             for number, rows in enumerate(batches):
                 watchers.on_train_batch_begin(number)
                 chosen = order[number * size : (number + 1) * size]
-                targets = one_hot(labels[chosen], self.num_classes)
+                targets = self.training.shares(labels[chosen], self.num_classes)
                 if taught is not None:
                     # Side by side they are mixed alike.
                     targets = np.hstack([targets, soften(next(taught), self.distill.temperature)])
