@@ -8,6 +8,7 @@
 
 import importlib
 import os
+import sys
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ from budwood.display import register_hooks
 # TensorFlow takes oneDNN's kernels by itself on processors with AVX-512; on those with AVX2 alone they make a gradient
 # step 1.4 times as fast too. Read when TensorFlow is first imported.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+# TensorFlow's own chatter would bury ours; whoever sets the variable keeps it.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 # Loaded on first use: `import budwood` and `budwood --help` load no TensorFlow.
 _HOMES = {
@@ -67,7 +70,8 @@ def __getattr__(name: str):
 
     if in_notebook():
         expect_many_models()
-    with hushed() if in_notebook() else nullcontext():
+    # Once it is loaded it has said what it says.
+    with nullcontext() if "tensorflow" in sys.modules else hushed():
         value = getattr(importlib.import_module(_HOMES[name]), name)
     globals()[name] = value
     return value

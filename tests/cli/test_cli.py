@@ -506,7 +506,10 @@ def test_train__ctrl_c_keeps_what_was_computed(colours, tmp_path, own_cache):
     process.send_signal(signal.SIGINT)
     out, err = process.communicate()
     assert process.returncode == 130 and out == "", err
-    assert err.splitlines()[-1] == "budwood: error: interrupted; what was computed so far is kept"
+    assert err.splitlines()[-1] == (
+        "budwood: error: interrupted; what was computed so far is kept: "
+        "the same command with --resume goes on from there"
+    )
     assert "Traceback" not in err
     info = read_json(tmp_path / "run" / "run.json")
     assert (info["state"], info["error"]) == ("failed", "interrupted")

@@ -122,7 +122,7 @@ def test_fit_linear__twice_is_identical():
 def test_fit_linear__does_not_depend_on_the_number_of_cores(monkeypatch):
     x, y = photos()
     first = fit_linear(x, y, 4)
-    monkeypatch.setattr(linear.os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(linear, "num_cores", lambda: 1)
     np.testing.assert_array_equal(first.kernel, fit_linear(x, y, 4).kernel)
 
 

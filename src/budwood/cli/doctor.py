@@ -1,7 +1,6 @@
 """Whether this machine has what Budwood needs."""
 
 import importlib
-import os
 import platform
 import shutil
 import tempfile
@@ -10,6 +9,8 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from budwood.core.cache import cache_dir
+from budwood.core.system import num_cores
+from budwood.core.text import count
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ def examine() -> list[Finding]:
             (3, 11) <= _python() <= (3, 13),
             f"{platform.python_version()} (3.11 to 3.13 are supported)",
         ),
-        Finding("machine", True, f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"),
+        Finding("machine", True, f"{platform.system()} {platform.machine()}, {count(num_cores(), 'core')}"),
         _look("tensorflow", _tensorflow),
         _look("keras", _keras),
         _look("openvino", _openvino, needed=False),

@@ -4,6 +4,7 @@ import io
 import os
 import sys
 import traceback
+from typing import Any
 
 import typer
 
@@ -12,14 +13,15 @@ from budwood.core.text import shown
 
 
 def run_command(app: typer.Typer) -> None:
-    """Runs the command that `sys.argv` gives and exits with its status; `--debug` anywhere shows tracebacks."""
+    """Run the command that `sys.argv` gives and exit with its status; `--debug` anywhere shows tracebacks."""
     given = sys.argv[1:]
     arguments = [argument for argument in given if argument != "--debug"]
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A class name that the terminal cannot show is no reason to stop.
         sys.stdout.reconfigure(errors="backslashreplace")
+    command = typer.main.get_command(app)
     try:
-        status = _run(app, arguments or ["--help"])
+        status = _run(command, arguments or ["--help"])
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read the output has seen enough; Python would complain when it flushes at exit.
@@ -28,13 +30,12 @@ def run_command(app: typer.Typer) -> None:
     except (KeyboardInterrupt, Exception) as error:
         if len(arguments) < len(given):
             traceback.print_exception(error)
-        status = _complain(error)
+        status = _complain(error, resumes=_can_resume(command, arguments))
     sys.exit(status)
 
 
-def _run(app: typer.Typer, arguments: list[str]) -> int:
+def _run(command: Any, arguments: list[str]) -> int:
     # Not `app(...)`, which swallows Ctrl-C and prints usage errors in several lines.
-    command = typer.main.get_command(app)
     try:
         with command.make_context("budwood", arguments) as context:
             command.invoke(context)
@@ -45,11 +46,18 @@ def _run(app: typer.Typer, arguments: list[str]) -> int:
     return 0
 
 
-def _complain(error: BaseException) -> int:
-    """Prints one line; returns the exit status."""
+def _can_resume(command: Any, arguments: list[str]) -> bool:
+    """Return whether the command that was given has an option --resume."""
+    given = getattr(command, "commands", {}).get(next((word for word in arguments if word[:1] != "-"), ""))
+    return any("--resume" in option.opts for option in getattr(given, "params", ()))
+
+
+def _complain(error: BaseException, resumes: bool = False) -> int:
+    """Print one line; return the exit status."""
     status = 1
     if isinstance(error, KeyboardInterrupt):
         line, status = "interrupted; what was computed so far is kept", 130
+        line += ": the same command with --resume goes on from there" if resumes else ""
     elif isinstance(error, BudwoodError):
         line = str(error)
     elif hasattr(error, "format_message"):  # Typer's, which has changed its classes of error

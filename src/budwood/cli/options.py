@@ -1,7 +1,6 @@
 """What the commands share: the application, the options that several have, and how they print."""
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,9 +13,6 @@ from budwood.core.text import count, shown
 
 if TYPE_CHECKING:
     from budwood.core.progress.base import Progress
-
-# TensorFlow's own chatter would bury ours; whoever sets the variable keeps it.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 app = typer.Typer(
     name="budwood",

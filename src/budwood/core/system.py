@@ -1,30 +1,72 @@
 """What this machine offers: cores, versions of packages, whether a notebook shows the output."""
 
+import math
 import os
 import platform
 import sys
+from functools import cache
 from importlib import metadata
+from pathlib import Path
 
 from budwood._version import __version__
 
 
-def num_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def cores_here() -> list[int]:
-    """The cores that this process may use."""
+def usable_cores() -> list[int]:
+    """Return the numbers of the cores that this process may run on, to pin others to."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
+
+
+def num_cores() -> int:
+    """Return how many cores this process can keep busy: those it may run on, within a container's quota."""
+    quota = cpu_quota()
+    cores = len(usable_cores())
+    return cores if quota is None else max(1, min(cores, math.ceil(quota)))
+
+
+@cache
+def cpu_quota(
+    root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")
+) -> float | None:
+    """Return how many cores' time the control groups of this process allow; None where nothing limits it.
+
+    A container that may use two of 64 cores is held to that by a quota, which the affinity does not show.
+    """
+    try:
+        lines = [line.split(":", 2) for line in membership.read_text().splitlines()]
+    except (OSError, UnicodeDecodeError):
+        return None
+    quotas = []
+    for _, controllers, path in (line for line in lines if len(line) == 3):
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        top = root / controllers if controllers else root
+        folder = top / path.lstrip("/")
+        # A group is held to the quotas of those it lies in too; in a container the topmost is its own.
+        above = [folder, *(one for one in folder.parents if one == top or top in one.parents)]
+        quotas += [quota for one in above if (quota := _quota_of(one)) is not None]
+    return min(quotas, default=None)
+
+
+def _quota_of(group: Path) -> float | None:
+    try:
+        if (group / "cpu.max").is_file():
+            allowed, period = (group / "cpu.max").read_text().split()
+        else:
+            allowed = (group / "cpu.cfs_quota_us").read_text()
+            period = (group / "cpu.cfs_period_us").read_text()
+        return float(allowed) / float(period) if float(allowed) > 0 else None
+    # "max" stands for no limit.
+    except (OSError, ValueError, ZeroDivisionError):
+        return None
 
 
 PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "openvino", "numpy", "scikit-learn", "pillow")
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python, Budwood and the packages that decide the numbers."""
+    """Return the versions of Python, Budwood and the packages that decide the numbers."""
     found = {"python": platform.python_version(), "budwood": __version__}
     for package in PACKAGES:
         try:
@@ -35,7 +77,7 @@ def versions() -> dict[str, str]:
 
 
 def in_notebook() -> bool:
-    """Whether this runs in an IPython kernel, which has somebody to show HTML to; a terminal's IPython has not."""
+    """Return whether this runs in an IPython kernel, which shows HTML; a terminal's IPython does not."""
     get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", None)
     shell = get_ipython() if get_ipython is not None else None
     return getattr(shell, "kernel", None) is not None

@@ -11,8 +11,15 @@ from contextlib import contextmanager, suppress
 def hushed() -> Iterator[None]:
     """TensorFlow writes to the process's standard error while it is loaded, whatever its level of logging says: not to
     ours. What Python writes to `sys.stderr` in a notebook is not lost."""
-    sys.stderr.flush()
-    ours, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        ours = os.dup(2)
+    except OSError:
+        # A process without standard error, such as a service.
+        yield
+        return
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
         yield

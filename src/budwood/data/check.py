@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, replace
 
 from budwood.core.errors import DataError, ImageError
 from budwood.core.progress.base import SILENT, Progress
+from budwood.core.system import num_cores
 from budwood.data.decoded import Decoded
-from budwood.data.images import digest, measure
+from budwood.data.images import content_of, digest, measure
 from budwood.data.manifest import Manifest, Photo, Problem
 
 TINY = 32
@@ -115,7 +116,7 @@ def refusal(found: Check, max_bad: float = 0.2) -> str | None:
 
 def _inspect_all(photos: Sequence[Photo], progress: Progress) -> list[Photo | Problem]:
     results = []
-    pool = ThreadPoolExecutor(os.cpu_count() or 1)
+    pool = ThreadPoolExecutor(num_cores())
     with Decoded() as decoded, progress.stage("check", total=len(photos)) as stage:
         try:
             for result in pool.map(lambda photo: _inspect(photo, decoded), photos):
@@ -128,10 +129,12 @@ def _inspect_all(photos: Sequence[Photo], progress: Progress) -> list[Photo | Pr
 
 def _inspect(photo: Photo, decoded: Decoded) -> Photo | Problem:
     try:
-        sha256 = digest(photo.image)
+        # A file is read in pieces, and what Pillow needs of it again; anything else may come from afar: once.
+        image = photo.image if isinstance(photo.image, os.PathLike) else content_of(photo.image)
+        sha256 = digest(image)
         size = decoded.get(sha256)
         if size is None:
-            size = measure(photo.image)
+            size = measure(image)
             decoded.add(sha256, size)
     except ImageError as error:
         return Problem(photo.name, error.kind, error.fault)

@@ -22,8 +22,9 @@ from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 
 from budwood.core.errors import ImageError
+from budwood.data.image_ref import ImageRef
 
-ImageLike = str | os.PathLike | bytes | Image.Image | np.ndarray
+ImageLike = str | os.PathLike | bytes | Image.Image | np.ndarray | ImageRef
 
 MAX_PIXELS = 100_000_000
 """Largest picture that is decoded, in pixels."""
@@ -58,7 +59,8 @@ def decode(image: ImageLike, at_least: int | None = None) -> UInt8[np.ndarray, "
     """The picture as 8-bit RGB, upright.
 
     Args:
-        image: a path, a file's bytes, a Pillow image, or a uint8 array of shape (H, W) or (H, W, 1, 3 or 4).
+        image: a path, a file's bytes, an `ImageRef`, a Pillow image, or a uint8 array of shape (H, W) or
+            (H, W, 1, 3 or 4).
         at_least: where given, a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as long as both sides stay at
             or above this many pixels.
 
@@ -101,13 +103,15 @@ def thumbnail(image: ImageLike, size: int, resize: str = "crop") -> bytes:
 
 
 def digest(image: ImageLike) -> str:
-    """SHA-256 as 64 hex digits: of a file's bytes, or of the shape and pixels of an array or Pillow image."""
+    """Return SHA-256 as 64 hex digits: of encoded bytes, or of the shape and pixels of an array or Pillow image."""
     if isinstance(image, bytes):
         return hashlib.sha256(image).hexdigest()
     if isinstance(image, np.ndarray | Image.Image):
         pixels = image if isinstance(image, np.ndarray) else decode(image)
         header = f"{pixels.dtype} {pixels.shape} ".encode()
         return hashlib.sha256(header + np.ascontiguousarray(pixels).tobytes()).hexdigest()
+    if not isinstance(image, str | os.PathLike):
+        return hashlib.sha256(_content(image)).hexdigest()
     with _open_file(image) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -138,9 +142,35 @@ def _opened(image: ImageLike) -> Iterator[Image.Image]:
         with _open_file(image) as file, _read_header(file) as opened:
             yield opened
     else:
+        with _read_header(io.BytesIO(_content(image))) as opened:
+            yield opened
+
+
+def content_of(image: ImageLike) -> ImageLike:
+    """Return the bytes of a file or an `ImageRef`, so that it is read once only; anything else as it is.
+
+    Raises ImageError where it cannot be read.
+    """
+    if isinstance(image, bytes | np.ndarray | Image.Image):
+        return image
+    if isinstance(image, str | os.PathLike):
+        with _open_file(image) as file:
+            return file.read()
+    return _content(image)
+
+
+def _content(image: ImageRef) -> bytes:
+    # An open file looks like a reference, but reads nothing the second time.
+    if not isinstance(image, ImageRef) or isinstance(image, io.IOBase):
         raise ImageError(
             f"a {type(image).__name__} is not a picture. Give a path, bytes, a Pillow image or a uint8 array"
         )
+    try:
+        return image.read()
+    except PermissionError as error:
+        raise ImageError("no permission to read it", "permission", image.name or None) from error
+    except (OSError, ValueError) as error:
+        raise ImageError(getattr(error, "strerror", None) or str(error), path=image.name or None) from error
 
 
 @contextmanager

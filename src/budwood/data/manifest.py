@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from budwood.core.text import count
 from budwood.data.images import ImageLike
 
 
@@ -10,7 +11,7 @@ class Photo:
     """One labelled photo."""
 
     image: ImageLike = field(compare=False, repr=False)
-    """Usually an absolute path; the array or bytes of an in-memory source."""
+    """A picture that can be read later, usually a file; or the array or bytes of a picture in memory."""
     name: str
     """POSIX path below the source's root, unique in its manifest: how every file of a run names the photo."""
     label: str
@@ -44,3 +45,14 @@ class Manifest:
     photos: tuple[Photo, ...]
     classes: tuple[str, ...]
     problems: tuple[Problem, ...] = ()
+    name: str = "photos"
+    """Of the data set; a run that is given no directory is named after it."""
+
+    def __repr__(self) -> str:
+        """Return a short text, for it stands in the command of a run.
+
+        >>> Manifest((Photo(b"", "1", "cat"),), ("cat",), name="pets")
+        Manifest('pets', 1 photo, 1 class)
+        """
+        photos, classes = count(len(self.photos), "photo"), count(len(self.classes), "class", "classes")
+        return f"Manifest({self.name!r}, {photos}, {classes})"

@@ -17,6 +17,7 @@ from budwood.core.progress.base import SILENT, Progress
 from budwood.core.system import num_cores
 from budwood.data import images
 from budwood.data.augment import Renderer
+from budwood.data.image_ref import ImageRef
 from budwood.data.images import ImageLike
 from budwood.data.manifest import Photo
 from budwood.features.engines.engine import Engine
@@ -282,9 +283,9 @@ def _render(
     photo: Photo, content: str, views: Sequence[int], renderer: Renderer
 ) -> list[UInt8[np.ndarray, "size size 3"]]:
     image = photo.image
-    if isinstance(image, str | os.PathLike):
+    if isinstance(image, str | os.PathLike | ImageRef):
         try:
-            image = Path(image).read_bytes()
+            image = Path(image).read_bytes() if isinstance(image, str | os.PathLike) else image.read()
         except (OSError, ValueError) as error:
             raise ImageError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
         # The store outlives the run: nothing may enter it under another image's name.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from budwood.core.progress.base import Progress
-from budwood.core.system import cores_here
+from budwood.core.system import num_cores, usable_cores
 from budwood.runs.files import read_run
 from budwood.studies import linear_trial as light
 from budwood.studies.plan import Trial
@@ -52,7 +52,7 @@ class Pool:
 
     def __init__(self, data: str, study: Path, jobs: int | None, keep_models: bool, progress: Progress):
         self.data, self.study, self.keep_models, self.progress = data, study, keep_models, progress
-        self.cores = cores_here()
+        self.cores = usable_cores()
         self.jobs = jobs
         self.warm: set[str] = set()
         """Groups whose features have been computed once."""
@@ -62,8 +62,8 @@ class Pool:
         light_ones = [one for one in todo if one[1] == "light"]
         full_ones = [one for one in todo if one[1] == "full"]
         with Board([trial for trial, _ in todo], self.progress) as board:
-            self.follow(light_ones, board, self.jobs or len(self.cores))
-            self.follow(full_ones, board, self.jobs or max(1, len(self.cores) // 2))
+            self.follow(light_ones, board, self.jobs or num_cores())
+            self.follow(full_ones, board, self.jobs or max(1, num_cores() // 2))
 
     def follow(self, todo: Sequence[Todo], board: Board, jobs: int, after: After = lambda trial: []) -> None:
         """So many at a time, and what `after` says is to be done once a trial has ended."""

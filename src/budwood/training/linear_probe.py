@@ -8,7 +8,6 @@ Memory: about three times the features of the training split (float32: 4 bytes *
 array and 1.8 standardised copies, whatever the number of threads. flower_photos with 1280 features: 45 MB.
 """
 
-import os
 import time
 import warnings
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from jaxtyping import Float, Float32, Int
 from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError
 from budwood.core.progress.base import SILENT, Progress
+from budwood.core.system import num_cores
 from budwood.training.class_weights import class_weights
 
 MAX_BYTES = 2**30
@@ -132,7 +132,7 @@ def fit_linear(
 
     # A thread a fold with one BLAS thread each: several times faster than BLAS threads on such narrow products,
     # and the sums do not depend on the number of cores.
-    threads = min(len(problems), os.cpu_count() or 1) or 1
+    threads = min(len(problems), num_cores()) or 1
     with (
         progress.stage("head", unit="fits") as stage,
         threadpool_limits(1),

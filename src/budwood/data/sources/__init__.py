@@ -1,6 +1,8 @@
-"""Sources: where labelled photos come from. Each gives a `Manifest`."""
+"""Sources: where labelled photos come from. Each is a file here with a function that gives a `Manifest`."""
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from budwood.core.progress.base import SILENT, Progress
@@ -9,37 +11,56 @@ from budwood.data.sources.folder import read_folder
 from budwood.data.sources.memory import read_arrays
 from budwood.data.sources.tfds import read_tfds
 
-__all__ = ["read_arrays", "read_folder", "read_source", "read_tfds", "source_name"]
+__all__ = ["SCHEMES", "Source", "read_arrays", "read_folder", "read_source", "read_tfds", "source_name"]
 
-_TFDS = "tfds:"
+
+@dataclass(frozen=True)
+class Source:
+    """A kind of source: what to do with that which stands after its scheme."""
+
+    read: Callable[[str, Progress], Manifest]
+    """Lists the photos; decodes none. Raises DataError."""
+    name: Callable[[str], str]
+    """Gives the data set's name, for files."""
+
+
+FOLDER = Source(lambda path, progress: read_folder(path), lambda path: Path(path).resolve().name)
+"""What a text without a known scheme names."""
+
+SCHEMES: dict[str, Source] = {
+    "tfds": Source(
+        # On Windows a Path has turned the slash before a configuration.
+        lambda dataset, progress: read_tfds(dataset.replace("\\", "/"), progress=progress),
+        lambda dataset: dataset.replace("\\", "/").partition(":")[0].replace("/", "-"),
+    ),
+}
+"""The sources that are named `SCHEME:...`; every command takes them."""
 
 
 def read_source(source: str | os.PathLike | Manifest, *, progress: Progress = SILENT) -> Manifest:
-    """The manifest of a folder of photos, or of `tfds:NAME`; a manifest is passed on.
+    """Return the manifest of a folder of photos, or of `SCHEME:...`; a manifest is passed on.
 
     Raises DataError where there is nothing to list.
     """
     if isinstance(source, Manifest):
         return source
-    dataset = _tfds_name(source)
-    return read_folder(source) if dataset is None else read_tfds(dataset, progress=progress)
+    kind, rest = _kind(source)
+    return kind.read(rest, progress)
 
 
-def source_name(source: str | os.PathLike) -> str:
-    """What to call a training on this source: the folder's name, or the data set's.
+def source_name(source: str | os.PathLike | Manifest) -> str:
+    """Return what to call a training on this source: the folder's name, or the data set's.
 
     >>> source_name("photos/flowers/"), source_name("tfds:cifar10:3.0.2")
     ('flowers', 'cifar10')
     """
-    dataset = _tfds_name(source)
-    return (
-        Path(source).resolve().name or "run"
-        if dataset is None
-        else dataset.partition(":")[0].replace("/", "-")
-    )
+    if isinstance(source, Manifest):
+        return source.name or "run"
+    kind, rest = _kind(source)
+    return kind.name(rest) or "run"
 
 
-def _tfds_name(source: str | os.PathLike) -> str | None:
+def _kind(source: str | os.PathLike) -> tuple[Source, str]:
     text = os.fspath(source)
-    # On Windows a Path has turned the slash before a configuration.
-    return text.removeprefix(_TFDS).replace("\\", "/") if text.startswith(_TFDS) else None
+    scheme, colon, rest = text.partition(":")
+    return (SCHEMES[scheme], rest) if colon and scheme in SCHEMES else (FOLDER, text)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from budwood.core.errors import DataError
+from budwood.data.image_ref import ImageFile
 from budwood.data.images import IMAGE_SUFFIXES
 from budwood.data.manifest import Manifest, Photo, Problem
 
@@ -32,7 +33,7 @@ _LAYOUT = "Expected a folder for each class, such as DATA/cats/1.jpg and DATA/do
 
 
 def read_folder(root: str | os.PathLike) -> Manifest:
-    """The manifest of a folder; nothing is decoded.
+    """Return the manifest of a folder; nothing is decoded.
 
     Where `train` stands beside `validation` (or `valid`, `val`) or `test`, in any case, these are the splits given.
     A lone `train` that holds class folders is read as the whole data.
@@ -185,7 +186,9 @@ class _Listing:
             if is_folder:
                 self._walk(name, label, split, (*above, real))
             elif _is_photo(name):
-                self.photos.append(Photo(image=Path(self.path(name)), name=name, label=label, split=split))
+                self.photos.append(
+                    Photo(image=ImageFile(self.path(name)), name=name, label=label, split=split)
+                )
             else:
                 ending = os.path.splitext(name)[1]
                 self.ignore(name, f"{ending or 'no ending'} is none of the formats that are read")

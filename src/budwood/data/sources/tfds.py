@@ -23,6 +23,7 @@ from budwood.core.cache import DATA, cache_dir
 from budwood.core.errors import DataError, did_you_mean
 from budwood.core.files import read_json, write_text
 from budwood.core.progress.base import SILENT, Progress
+from budwood.data.image_ref import ImageFile
 from budwood.data.manifest import Manifest, Photo, Problem
 from budwood.data.sources.folder import SPLIT_NAMES
 
@@ -38,7 +39,7 @@ _INDEX = "index.json"
 def read_tfds(
     dataset: str, data_dir: str | os.PathLike | None = None, *, progress: Progress = SILENT
 ) -> Manifest:
-    """The manifest of a TFDS data set, which TFDS downloads and prepares where that has not been done.
+    """Return the manifest of a TFDS data set, which TFDS downloads and prepares where that has not been done.
 
     Splits and the order of the classes are its own; class names lose a WordNet number in front
     ("n02085620-chihuahua" becomes "chihuahua").
@@ -70,7 +71,7 @@ def read_tfds(
     index = read_json(place / _INDEX)
     classes = tuple(index["classes"])
     photos = [
-        Photo(image=place / name, name=name, label=classes[number], split=split)
+        Photo(image=ImageFile(place / name), name=name, label=classes[number], split=split)
         for name, number, split in index["photos"]
     ]
     return Manifest(tuple(photos), classes, tuple(Problem(*problem) for problem in index["problems"]))
