@@ -210,8 +210,8 @@ def test_write_report__two_phases(make_run, fit):
     )
     assert verdict["method"] in page.text
     _reliability, *charts = page.of_class("chart")
-    assert len(charts) == (5 if fit == "linear" else 3)
-    assert len(page.of_class("dots")) == 1
+    assert len(charts) == (4 if fit == "linear" else 2)
+    assert len(page.of_class("intervals")) == 1
     assert len(page.of_class("start")) == 2
     assert all("Fine-tuning starts with epoch" in chart["aria-label"] for chart in charts[-2:])
     sections_ = [a["id"] for a in page.all("section")]

@@ -3,6 +3,7 @@ import pytest
 
 from budwood.core import files
 from budwood.core.text import NO_BREAK
+from budwood.evaluation.statistics import wilson_interval
 from budwood.evaluation.verdict import compare_phases
 from budwood.report.phases import describe_phases
 from budwood.report.summary import read_contents
@@ -169,3 +170,23 @@ def test_describe_phases__without_a_phase_before(make_run):
     assert both["phases"]["titles"] == ["Fine-tuning"]
     assert both["difference"] is None
     assert "fine-tuning starts" not in both["charts"][0][1]
+
+
+def test_describe_phases__both_accuracies_with_wilson_intervals(make_run):
+    run = make_run(finetuned=True)
+    metrics = files.read_json(run.folder / "metrics.json")
+    n, phases = metrics["test"]["n"], metrics["phases"]
+    drawn = describe_phases(read_contents(run.folder))["accuracies"]
+    for phase in phases:
+        low, high = wilson_interval(round(phase["test_accuracy"] * n), n)
+        assert f"({100 * low:.1f} to {100 * high:.1f})" in drawn
+    assert [style in drawn for style in ('class="full"', 'class="hollow"')] == [True, True]
+    assert "on 20 test photos" in drawn and "5 min 42 s, kept" in drawn
+
+
+def test_describe_phases__one_phase_has_nothing_beside_it(make_run):
+    run = make_run(fit="gradient", finetuned=True)
+    metrics = files.read_json(run.folder / "metrics.json")
+    metrics["phases"] = metrics["phases"][1:]
+    files.write_json(run.folder / "metrics.json", metrics)
+    assert describe_phases(read_contents(run.folder))["accuracies"] is None

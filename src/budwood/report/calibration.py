@@ -5,6 +5,7 @@ from typing import Any
 
 from budwood.core import text as words
 from budwood.report.summary import Contents
+from budwood.report.svg.axes import Axis
 from budwood.report.svg.charts import Line, line_chart
 
 FEWEST = 5
@@ -23,14 +24,11 @@ def describe_calibration(contents: Contents) -> dict[str, Any] | None:
     lines = [_line("calibrated", after), _line("before", before, style="second")]
     chart = line_chart(
         [line for line in lines if line.x],
+        Axis.around("stated probability", (0.0, 1.0), words.whole_percent),
+        Axis.around("share of right answers", (0.0, 1.0), words.whole_percent),
         alt=f"Share of right answers against stated probability on the {contents.judged} photos. "
         f"The calibration error went {moved}. {PERFECT}",
-        x_label="stated probability",
-        y_label="share of right answers",
-        show=words.whole_percent,
-        show_x=words.whole_percent,
         diagonal=True,
-        whole=True,
     )
     low, high = (contents.metrics[contents.judged] or {}).get("ece_ci95") or (before["ece"], before["ece"])
     open_ = (

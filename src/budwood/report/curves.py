@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from budwood.core import text as words
+from budwood.report.svg.axes import Axis
 from budwood.report.svg.charts import Line, line_chart
 
 TRACKED: list[tuple[str, str, Callable[[float], str]]] = [
@@ -48,13 +49,12 @@ def learning_curves(
             Line("train", epochs, column(history, key), style="second", breaks=breaks),
         ]
         said = " ".join(f"{line.name}: {course(line, show)}" for line in lines)
+        within = (-math.inf, math.inf) if key == "loss" else (0.0, 1.0)
         chart = line_chart(
             lines,
+            Axis.around("epoch", epochs, "{:.0f}".format, whole=True),
+            Axis.around(title.lower(), [*lines[0].y, *lines[1].y], show, pad=0.06, within=within),
             alt=f"{title} against epoch. {said} {told}",
-            x_label="epoch",
-            y_label=title.lower(),
-            show=show,
-            shares=key != "loss",
             mark=mark if mark and mark[0] in epochs else None,
             start=start,
             gap=gap if key == "accuracy" else None,

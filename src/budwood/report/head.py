@@ -9,6 +9,7 @@ from budwood.report.curves import course, decimals, epoch_table, learning_curves
 from budwood.report.gap import Gap, describe_gap
 from budwood.report.layers import layer_table
 from budwood.report.summary import Contents
+from budwood.report.svg.axes import Axis
 from budwood.report.svg.charts import Line, line_chart
 
 
@@ -63,11 +64,11 @@ def _describe_path(contents: Contents) -> dict[str, Any]:
                 title,
                 line_chart(
                     [line],
+                    Axis.of_decades("L2 strength", line.x),
+                    Axis.around(
+                        key, [y + sign * s for _, y, s in line.points() for sign in (-1, 1)], show, pad=0.06
+                    ),
                     alt=f"{title} against L2 strength: {course(line, show)} {mark[1]}.",
-                    x_label="L2 strength",
-                    y_label=key,
-                    log_x=True,
-                    show=show,
                     mark=mark,
                 ),
             )

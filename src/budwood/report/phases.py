@@ -12,7 +12,8 @@ from budwood.report.curves import decimals, epoch_table, learning_curves, percen
 from budwood.report.gap import Gap, describe_gap
 from budwood.report.layers import layer_table
 from budwood.report.summary import START, Contents
-from budwood.report.svg.dots import Dot, dot_chart
+from budwood.report.svg.axes import Axis
+from budwood.report.svg.intervals import Row, interval_rows
 from budwood.runs.schema import EpochRow
 
 TITLES = {START: "Before", "frozen": "Frozen backbone", "finetune": "Fine-tuning"}
@@ -50,7 +51,7 @@ def describe_phases(contents: Contents) -> dict[str, Any] | None:
         "spikes": contents.loss_spikes,
         "made_up_for": _made_up_for(contents),
         "notes": [one for one in contents.warnings if one not in contents.loss_spikes],
-        "dots": _dots(contents),
+        "accuracies": _accuracies(contents),
     }
 
 
@@ -133,22 +134,25 @@ def _made_up_for(contents: Contents) -> str:
     )
 
 
-def _dots(contents: Contents) -> Markup | None:
+def _accuracies(contents: Contents) -> Markup | None:
     """The accuracy of each phase with its interval; None where there are not two of them."""
     split = contents.judged
     n = contents.metrics[split]["n"]
-    dots = []
+    rows = []
     for name, phase in contents.phases.items():
         if (accuracy := phase.accuracy(split)) is not None:
             low, high = wilson_interval(round(accuracy * n), n)
-            took = words.duration(phase.seconds)
-            note = f"took {took}" + (", kept" if name == contents.kept else "")
-            dots.append(Dot(TITLES.get(name, name), note, accuracy, low, high, name == contents.kept))
-    if len(dots) < 2:
+            is_kept = name == contents.kept
+            took = f"{words.duration(phase.seconds)}{', kept' if is_kept else ''}"
+            text = f"{words.percent(accuracy)} ({100 * low:.1f} to {100 * high:.1f})"
+            rows.append(
+                Row(TITLES.get(name, name), accuracy, low, high, text, remark=took, hollow=not is_kept)
+            )
+    if len(rows) < 2:
         return None
-    return dot_chart(
-        dots, x_label=f"accuracy on {words.count(n, f'{split} photo')}, 95{words.NO_BREAK}% interval"
-    )
+    held = [end for row in rows for end in (row.low, row.high)]
+    axis = Axis.of(f"on {words.count(n, f'{split} photo')}", held, words.whole_percent, within=(0.0, 1.0))
+    return interval_rows(rows, axis, show=words.percent)
 
 
 def _one_after_the_other(contents: Contents) -> list[str]:

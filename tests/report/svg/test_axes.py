@@ -71,3 +71,27 @@ def test_axis__values_that_are_not_finite_are_left_out():
 @pytest.mark.parametrize(("span", "step"), [(1.0, 0.2), (0.01, 0.002), (12.0, 5.0), (0.3, 0.1)])
 def test_round_step__is_1_2_or_5(span, step):
     assert round_step(span, 5) == pytest.approx(step)
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20))
+def test_axis__around_leaves_room_at_both_ends(values):
+    axis = Axis.around("", values, pad=0.1)
+    assert (axis.low < min(values) and max(values) < axis.high) or max(values) - min(values) < 1e-9
+    assert all(axis.low - 1e-9 <= tick <= axis.high + 1e-9 for tick, _ in axis.ticks)
+
+
+def test_axis__around_whole_numbers_and_ends_that_are_never_passed():
+    assert [text for _, text in Axis.around("", [1.0, 4.0], "{:.0f}".format, whole=True).ticks] == [
+        "1",
+        "2",
+        "3",
+        "4",
+    ]
+    axis = Axis.around("", [0.5, 1.0, math.nan], pad=0.06, within=(0.0, 1.0))
+    assert (axis.low, axis.high) == (pytest.approx(0.47), 1.0)
+
+
+def test_axis__of_decades_has_the_values_at_its_ends():
+    axis = Axis.of_decades("", [1e-4, 3.0])
+    assert [text for _, text in axis.ticks] == ["10⁻⁴", "10⁻³", "10⁻²", "10⁻¹", "10⁰"]
+    assert (axis.place(1e-4), axis.place(3.0)) == (pytest.approx(0.0), pytest.approx(1.0))

@@ -4,12 +4,17 @@ from xml.etree import ElementTree
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budwood.report.svg.charts import HEIGHT, TOP, WIDTH, Line, line_chart
+from budwood.report.svg.axes import Axis
+from budwood.report.svg.charts import Line, line_chart
+
+WIDTH, HEIGHT, TOP = 440, 260, 14
 
 
-def _draw(lines, **options):
-    svg = line_chart(lines, **{"alt": "words", "x_label": "x", "y_label": "loss", **options})
-    return ElementTree.fromstring(svg)
+def _draw(lines, *, log=False, within=(-math.inf, math.inf), **options):
+    xs, ys = ([one for line in lines for one in getattr(line, way)] for way in "xy")
+    x_axis = Axis.of_decades("x", xs) if log else Axis.around("x", xs, "{:g}".format, whole=max(xs) > 1)
+    y_axis = Axis.around("loss", ys, pad=0.06, within=within)
+    return ElementTree.fromstring(line_chart(lines, x_axis, y_axis, **{"alt": "words", **options}))
 
 
 def _texts(chart):
@@ -31,7 +36,7 @@ def test_line_chart__names_two_lines_and_marks_the_best():
 
 def test_line_chart__log_axis_has_decades_and_a_band():
     strengths = [1e-4, 1e-3, 1e-2]
-    chart = _draw([Line("loss", strengths, [0.3, 0.2, 0.4], spread=[0.01, 0.01, 0.01])], log_x=True)
+    chart = _draw([Line("loss", strengths, [0.3, 0.2, 0.4], spread=[0.01, 0.01, 0.01])], log=True)
     assert {"10⁻⁴", "10⁻³", "10⁻²"} <= set(_texts(chart))
     assert len(chart.findall("polygon")) == 1
     x = [float(circle.attrib["cx"]) for circle in chart.iter("circle")]
@@ -80,7 +85,7 @@ def test_line_chart__start_is_a_line_named_above_the_curves():
 
 
 def test_line_chart__diagonal_lies_where_y_is_x():
-    chart = _draw([Line("a", [0.5, 1.0], [0.2, 0.9])], diagonal=True, show_x="{:.1f}".format)
+    chart = _draw([Line("a", [0.5, 1.0], [0.2, 0.9])], diagonal=True)
     (line,) = [line for line in chart.iter("line") if line.attrib["class"] == "diagonal"]
     assert float(line.attrib["x1"]) < float(line.attrib["x2"])
     assert float(line.attrib["y1"]) > float(line.attrib["y2"])
@@ -95,18 +100,15 @@ def test_line_chart__without_a_start_has_no_such_line():
 
 
 def test_line_chart__an_axis_of_shares_ends_at_one():
-    def top_point(shares: bool) -> float:
-        lines = [Line("accuracy", [1.0, 2.0], [0.9, 1.0])]
-        chart = line_chart(lines, alt="", x_label="epoch", y_label="accuracy", shares=shares)
-        circles = [one for one in ElementTree.fromstring(chart).iter() if one.tag.endswith("circle")]
-        return min(float(circle.attrib["cy"]) for circle in circles)
+    def top_point(end: float) -> float:
+        chart = _draw([Line("accuracy", [1.0, 2.0], [0.9, 1.0])], within=(0.0, end))
+        return min(float(circle.attrib["cy"]) for circle in chart.iter("circle"))
 
     # With nothing above 1 the highest point lies at the upper end.
-    assert top_point(True) == TOP < top_point(False)
+    assert top_point(1.0) == TOP < top_point(2.0)
 
 
 def test_line_chart__is_interrupted_where_another_model_begins():
     line = Line("loss", [1.0, 2.0, 3.0, 4.0], [0.5, 0.4, 0.9, 0.8], breaks=[2.5])
-    chart = line_chart([line], alt="", x_label="epoch", y_label="loss")
-    courses = [one for one in ElementTree.fromstring(chart).iter() if one.tag.endswith("polyline")]
+    courses = list(_draw([line]).iter("polyline"))
     assert [len(one.attrib["points"].split()) for one in courses] == [2, 2]

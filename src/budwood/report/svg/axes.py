@@ -8,6 +8,7 @@ _SECONDS = (
     *(0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800),
     *(3600, 2 * 3600, 5 * 3600, 10 * 3600, 24 * 3600, 48 * 3600, 120 * 3600),
 )
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _WIDE = 8.0
 """Seconds and photos whose largest is so many times the smallest are drawn by their logarithm."""
 
@@ -21,6 +22,8 @@ class Axis:
     high: float
     ticks: tuple[tuple[float, str], ...]
     log: bool = False
+    show: Callable[[float], str] = "{:.3g}".format
+    """How a value between the ticks is written."""
 
     def place(self, value: float) -> float:
         """Where a value stands between the ends, from 0 to 1; a value beyond an end stands at it."""
@@ -57,9 +60,45 @@ class Axis:
         show = show or f"{{:.{max(0, -math.floor(math.log10(step)))}f}}".format
         low = max(math.floor(low / step + 1e-9) * step, within[0])
         high = min(math.ceil(high / step - 1e-9) * step, within[1])
-        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-        marks = [round(index * step, 12) for index in range(first, last + 1)]
-        return cls(label, low, high, tuple((mark, show(mark)) for mark in marks))
+        return cls(label, low, high, tuple((mark, show(mark)) for mark in _marks(low, high, step)), show=show)
+
+    @classmethod
+    def around(
+        cls,
+        label: str,
+        values: Iterable[float],
+        show: Callable[[float], str] = "{:.3g}".format,
+        *,
+        pad: float = 0.0,
+        within: tuple[float, float] = (-math.inf, math.inf),
+        whole: bool = False,
+    ) -> "Axis":
+        """Return an axis that ends a share `pad` of their span beyond the smallest and the largest value.
+
+        Args:
+            label: its name.
+            values: what it has to hold; those that are not finite do not count.
+            show: how a value is written.
+            pad: how much room there is at either end.
+            within: ends that it never passes.
+            whole: whether lines stand at whole numbers alone.
+        """
+        low, high = _padded(values, pad)
+        low, high = max(low, within[0]), min(high, within[1])
+        marks = _marks(low, high, round_step(high - low, 7 if whole else 5))
+        marks = [mark for mark in marks if not whole or mark == round(mark)]
+        return cls(label, low, high, tuple((mark, show(mark)) for mark in marks), show=show)
+
+    @classmethod
+    def of_decades(cls, label: str, values: Iterable[float]) -> "Axis":
+        """Return a logarithmic axis from the smallest to the largest value, with lines at powers of ten."""
+        low, high = _padded([math.log10(value) for value in values], 0.0)
+        powers = range(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1)
+        every = 1 + len(powers) // 8
+        marks = [
+            (10.0**power, "10" + str(power).translate(_SUPERSCRIPT)) for power in powers if not power % every
+        ]
+        return cls(label, 10.0**low, 10.0**high, tuple(marks), log=True)
 
     @classmethod
     def of_logarithms(cls, label: str, values: Iterable[float], show: Callable[[float], str]) -> "Axis":
@@ -102,3 +141,17 @@ def round_step(span: float, most: int) -> float:
     rough = span / most
     unit = 10.0 ** math.floor(math.log10(rough))
     return next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= rough * 0.999)
+
+
+def _marks(low: float, high: float, step: float) -> list[float]:
+    """The multiples of a step from one end to the other."""
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(index * step, 12) for index in range(first, last + 1)]
+
+
+def _padded(values: Iterable[float], share: float) -> tuple[float, float]:
+    """The smallest and the largest finite value, a share of their span further out."""
+    finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
+    low, high = min(finite), max(finite)
+    pad = share * (high - low) if high > low else max(abs(low) * 0.1, 0.05)
+    return low - pad, high + pad

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from budwood.report.svg.axes import Axis
+from budwood.report.svg.frame import Frame
 
-LEFT, TOP, BOTTOM, RIGHT = 58, 16, 46, 16
 _PLACES = ((12, -6), (12, 14), (-12, -6), (-12, 14), (0, -13), (0, 22), (14, 4), (-14, 4))
 """Where a label may stand beside its point, in pixels, the best first."""
 
@@ -59,36 +59,15 @@ def scatter(
     Returns:
         An `<svg>` element.
     """
-    width, height = size
-    floor, right = height - BOTTOM, width - RIGHT
-
-    def across(x: float) -> float:
-        return LEFT + x_axis.place(x) * (right - LEFT)
-
-    def down(y: float) -> float:
-        return floor - y_axis.place(y) * (floor - TOP)
-
-    parts = [
-        f'<svg class="chart scatter" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(alt)}">'
-    ]
-    for tick, text in y_axis.ticks:
-        y = down(tick)
-        parts.append(f'<line class="grid" x1="{LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(text)}</text>')
-    for tick, text in x_axis.ticks:
-        x = across(tick)
-        parts.append(f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{floor}" y2="{floor + 4}"/>')
-        parts.append(f'<text x="{x:.1f}" y="{floor + 18}" text-anchor="middle">{escape(text)}</text>')
-    parts.append(f'<line class="axis" x1="{LEFT}" x2="{right}" y1="{floor}" y2="{floor}"/>')
-    middle = (LEFT + right) / 2
-    parts.append(f'<text x="{middle}" y="{height - 6}" text-anchor="middle">{escape(x_axis.label)}</text>')
+    frame = Frame(x_axis, y_axis, *size, top=16, bottom=46, margin=16)
+    parts = []
     for course in courses:
         if len(course.points) > 1:
-            points = " ".join(f"{across(x):.1f},{down(y):.1f}" for x, y in course.points)
+            points = " ".join(frame.spot(x, y) for x, y in course.points)
             parts.append(f'<polyline class="{course.style}" points="{points}"/>')
-    spots = [(across(mark.x), down(mark.y)) for mark in marks]
+    spots = [(frame.across(mark.x), frame.down(mark.y)) for mark in marks]
     for mark in marks:
-        parts += _reach(mark, across(mark.x), down)
+        parts += _reach(mark, frame)
     for mark, (x, y) in zip(marks, spots, strict=True):
         title = f"<title>{escape(mark.title)}</title>"
         if mark.style == "cross":
@@ -99,24 +78,20 @@ def scatter(
             parts.append(
                 f'<circle class="{mark.style}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}">{title}</circle>'
             )
-    parts += _labels(marks, spots, (float(LEFT), float(TOP), float(right), float(floor)))
-    return Markup("".join([*parts, "</svg>"]))
+    return frame.draw([*parts, *_labels(marks, spots, frame)], alt=alt, style="scatter")
 
 
-def _reach(mark: Mark, x: float, down) -> list[str]:
+def _reach(mark: Mark, frame: Frame) -> list[str]:
     if mark.low is None or mark.high is None:
         return []
-    low, high = down(mark.low), down(mark.high)
+    x, low, high = frame.across(mark.x), frame.down(mark.low), frame.down(mark.high)
     strokes = f"M{x:.1f} {low:.1f}V{high:.1f}"
     strokes += "".join(f"M{x - 4:.1f} {end:.1f}h8" for end in (low, high))
     return [f'<path class="reach" d="{strokes}"/>']
 
 
-def _labels(
-    marks: Sequence[Mark], spots: Sequence[tuple[float, float]], room: tuple[float, float, float, float]
-) -> list[str]:
+def _labels(marks: Sequence[Mark], spots: Sequence[tuple[float, float]], frame: Frame) -> list[str]:
     """Each label beside its point where nothing stands yet."""
-    left, top, right, floor = room
     taken = [(x, y, 10.0) for mark, (x, y) in zip(marks, spots, strict=True) if mark.style != "one"]
     parts = []
     for mark, (x, y) in zip(marks, spots, strict=True):
@@ -126,7 +101,12 @@ def _labels(
         best, least = None, math.inf
         for dx, dy in _PLACES:
             at_x, at_y = x + dx + math.copysign(half - 4, dx) * (dx != 0), y + dy
-            outside = at_x - half < left or at_x + half > right or at_y - 9 < top - 12 or at_y > floor
+            outside = (
+                at_x - half < frame.left
+                or at_x + half > frame.right
+                or at_y - 9 < frame.top - 12
+                or at_y > frame.floor
+            )
             crowd = sum(
                 abs(at_x - other_x) < half + reach and abs(at_y - 4 - other_y) < 6 + reach
                 for other_x, other_y, reach in taken
