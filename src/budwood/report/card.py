@@ -34,7 +34,7 @@ def write_card(folder: Path) -> Path:
 
 
 def _render(contents: Contents, split_hash: str) -> str:
-    split, run, recipe = contents.judged, contents.run, contents.recipe
+    split, info, recipe = contents.judged, contents.info, contents.recipe
     scores = contents.metrics[split]
     counts = Counter((photo.label, photo.split) for photo in contents.photos)
     splits = [name for name in SPLITS if any(counts[label, name] for label in contents.classes)]
@@ -52,7 +52,7 @@ def _render(contents: Contents, split_hash: str) -> str:
         .get_template("card.md.jinja")
         .render(
             title=contents.folder.resolve().name,
-            data=run.get("data", {}).get("root_name", ""),
+            data=contents.source,
             split=split,
             scores=scores,
             verdict=terminal.verdict(scores, split),
@@ -65,8 +65,8 @@ def _render(contents: Contents, split_hash: str) -> str:
             size=recipe["data"]["size"],
             resize=recipe["data"]["resize"],
             total=len(contents.photos),
-            found=contents.check["found"],
-            left_out=contents.check["found"] - contents.check["kept"],
+            found=contents.check.found,
+            left_out=contents.check.unused,
             split_hash=split_hash,
             splits=splits,
             rows=[(label, [counts[label, name] for name in splits]) for label in contents.classes],
@@ -79,9 +79,9 @@ def _render(contents: Contents, split_hash: str) -> str:
                 for pair in terminal.confusions(scores["confusion"])[:3]
             ],
             ece=words.percent(scores["ece"]),
-            budwood=run.get("budwood", ""),
-            started=str(run.get("started", ""))[:10],
-            command=words.shown(run.get("command", "")),
+            budwood=info.budwood,
+            started=info.started[:10],
+            command=words.shown(info.command),
         )
     )
     return text.replace(words.NO_BREAK, " ")

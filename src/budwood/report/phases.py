@@ -68,7 +68,7 @@ def _lead(contents: Contents) -> str:
     frozen, finetune = (contents.recipe.get(name, {}) for name in ("frozen", "finetune"))
     fit = f"{words.count(len(contents.epochs('frozen')), 'epoch')} with {frozen.get('optimizer')}"
     if START in contents.phases:
-        first = f"This run went on from the model of the run {words.name(contents.run.get('from', '?'))}."
+        first = f"This run went on from the model of the run {words.name(contents.info.from_)}."
     elif "frozen" in contents.phases:
         first = (
             "The head was trained first, on features of the frozen backbone "

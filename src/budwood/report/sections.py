@@ -8,6 +8,7 @@ from budwood.core import text as words
 from budwood.evaluation.statistics import wilson_interval
 from budwood.report import terminal
 from budwood.report.summary import START, Contents
+from budwood.runs.schema import FeaturesInfo, ProblemRow
 
 SPLITS = ("train", "validation", "test")
 MOST_IN_SIGHT = 40
@@ -43,9 +44,9 @@ def summarize(contents: Contents) -> dict[str, Any]:
     compared = verdict.get("difference") is not None
     return {
         "run": contents.folder.resolve().name,
-        "data": contents.run.get("data", {}).get("root_name", ""),
-        "started": str(contents.run.get("started", ""))[:16].replace("T", " "),
-        "budwood": contents.run.get("budwood", ""),
+        "data": contents.source,
+        "started": contents.info.started[:16].replace("T", " "),
+        "budwood": contents.info.budwood,
         "split": split,
         "accuracy": scores["accuracy"],
         "interval": scores["accuracy_ci95"],
@@ -67,13 +68,11 @@ def _kept(contents: Contents) -> str:
 
 
 def _facts(contents: Contents) -> list[tuple[str, str, str]]:
-    run, recipe = contents.run, contents.recipe
+    info, recipe, features = contents.info, contents.recipe, contents.info.features
     splits = Counter(photo.split for photo in contents.photos)
     sizes = Counter(photo.label for photo in contents.photos)
     smallest, largest = min(sizes.values(), default=0), max(sizes.values(), default=0)
-    seconds = sum(stage["seconds"] for stage in run.get("stages", []))
-    longest = sorted(run.get("stages", []), key=lambda stage: -stage["seconds"])[:2]
-    features = run.get("features", {})
+    longest = sorted(info.stages, key=lambda stage: -stage.seconds)[:2]
     backbone, data = recipe.get("backbone", {}), recipe.get("data", {})
     return [
         (
@@ -88,9 +87,9 @@ def _facts(contents: Contents) -> list[tuple[str, str, str]]:
         ),
         (
             "Left out by the check",
-            words.count(contents.check["found"] - contents.check["kept"], "photo"),
-            f"of {contents.check['found']:,} found; "
-            f"{words.count(len(contents.check.get('problems', [])), 'problem')} listed below",
+            words.count(contents.check.unused, "photo"),
+            f"of {contents.check.found:,} found; "
+            f"{words.count(len(contents.check.problems), 'problem')} listed below",
         ),
         (
             "Backbone",
@@ -102,15 +101,22 @@ def _facts(contents: Contents) -> list[tuple[str, str, str]]:
         *_finetune_fact(contents),
         (
             "Time",
-            words.duration(seconds),
-            ", ".join(f"{stage['name']} {words.duration(stage['seconds'])}" for stage in longest),
+            words.duration(info.seconds),
+            ", ".join(f"{stage.name} {words.duration(stage.seconds)}" for stage in longest),
         ),
+        *_features_fact(features),
+    ]
+
+
+def _features_fact(features: FeaturesInfo | None) -> list[tuple[str, str, str]]:
+    if features is None:
+        return []
+    return [
         (
             "Features",
-            f"{features.get('computed', 0):,} computed",
-            f"{features.get('found', 0):,} found in the store"
-            + (f"; {features['engine']}" if features.get("engine") else ""),
-        ),
+            f"{features.computed:,} computed",
+            f"{features.found:,} found in the store" + (f"; {features.engine}" if features.engine else ""),
+        )
     ]
 
 
@@ -134,7 +140,7 @@ def _head_fact(contents: Contents) -> tuple[str, str]:
             + (f"chosen by {folds}-fold cross-validation" if contents.path else "as given"),
         )
     if START in contents.phases:
-        return "as it was", f"in the run {words.name(contents.run.get('from', '?'))}"
+        return "as it was", f"in the run {words.name(contents.info.from_)}"
     if list(contents.phases) == ["finetune"]:
         return "trained with the backbone", "not before"
     optimizer = contents.recipe.get("frozen", {}).get("optimizer", "gradient descent")
@@ -233,9 +239,9 @@ def _few(rows: Sequence[Mapping[str, Any]]) -> int:
 
 def group_problems(contents: Contents) -> list[dict[str, Any]]:
     """What the check found, by kind, most frequent first, the first few of each listed."""
-    kinds: dict[str, list[dict]] = {}
-    for problem in contents.check.get("problems", []):
-        kinds.setdefault(str(problem["kind"]), []).append(problem)
+    kinds: dict[str, list[ProblemRow]] = {}
+    for problem in contents.check.problems:
+        kinds.setdefault(problem.kind, []).append(problem)
     return [
         {"kind": kind.replace("_", " "), "count": len(found), "first": found[:LISTED]}
         for kind, found in sorted(kinds.items(), key=lambda item: (-len(item[1]), item[0]))
@@ -244,19 +250,19 @@ def group_problems(contents: Contents) -> list[dict[str, Any]]:
 
 def tell_making(contents: Contents) -> dict[str, Any]:
     """Recipe, stages, versions, notes and the commands that make the run again."""
-    run = contents.run
-    stages = run.get("stages", [])
-    total = sum(stage["seconds"] for stage in stages)
+    info = contents.info
+    total = info.seconds
     return {
-        "command": run.get("command", ""),
+        "command": info.command,
         "folder": str(contents.folder),
         "recipe": contents.recipe_text,
         "stages": [
-            (s["name"], words.duration(s["seconds"]), s["seconds"] / total if total else 0.0) for s in stages
+            (stage.name, words.duration(stage.seconds), stage.seconds / total if total else 0.0)
+            for stage in info.stages
         ],
         "total": words.duration(total),
-        "versions": sorted(run.get("versions", {}).items()),
+        "versions": sorted(info.versions.items()),
         # With fine-tuning they stand beside the curves that they explain.
         "notes": [] if "finetune" in contents.phases else contents.warnings,
-        "fingerprint": run.get("features", {}).get("fingerprint", ""),
+        "fingerprint": info.features.fingerprint if info.features else "",
     }

@@ -6,7 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from budwood.runs.files import RunFiles
-from budwood.runs.schema import EpochRow, LinearPoint, ListedLayer, Phase, PredictionRow, SplitRow
+from budwood.runs.schema import (
+    CheckReport,
+    EpochRow,
+    LinearPoint,
+    ListedLayer,
+    Phase,
+    PredictionRow,
+    RunInfo,
+    SplitRow,
+)
 
 START = "start"
 """The name of what a run went on from, among its phases."""
@@ -18,10 +27,10 @@ class Contents:
 
     files: RunFiles
     folder: Path
-    run: dict[str, Any]
+    info: RunInfo
     recipe: dict[str, Any]
     recipe_text: str
-    check: dict[str, Any]
+    check: CheckReport
     metrics: dict[str, Any]
     classes: list[str]
     photos: list[SplitRow]
@@ -33,6 +42,11 @@ class Contents:
     """The L2 strength that was chosen; None for a head trained by gradient steps."""
     layers: list[ListedLayer]
     """Every layer, bottom first; empty for a run that did not list them."""
+
+    @property
+    def source(self) -> str:
+        """The name of the folder that the photos came from."""
+        return self.info.data.root_name if self.info.data else ""
 
     @property
     def has_test(self) -> bool:
@@ -89,10 +103,10 @@ def read_contents(folder: Path) -> Contents:
     return Contents(
         files=files,
         folder=folder,
-        run=files.info.to_json(),
+        info=files.info,
         recipe=files.recipe.model_dump(mode="json", exclude_none=True),
         recipe_text=files.recipe_text,
-        check=files.check.to_json(),
+        check=files.check,
         metrics=files.metrics.to_json(),
         classes=list(files.classes),
         photos=files.split,

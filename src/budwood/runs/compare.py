@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 from jaxtyping import Bool
@@ -21,8 +21,40 @@ METHOD = (
 )
 
 
-def compare(folders: Sequence[str | os.PathLike], *, split: str = "test") -> dict[str, Any]:
-    """Compares complete runs on the photos of one split, photo by photo.
+class RunRow(TypedDict):
+    """One run of a comparison."""
+
+    run: str
+    backbone: str | list[str]
+    accuracy: float
+    interval: list[float]
+
+
+class Pair(TypedDict):
+    """Two runs of a comparison."""
+
+    a: str
+    b: str
+    difference: float
+    interval: list[float]
+    bootstrap: list[float]
+    p: float
+    p_adjusted: float
+    words: str
+
+
+class Comparison(TypedDict):
+    """What `compare` returns."""
+
+    split: str
+    n: int
+    method: str
+    runs: list[RunRow]
+    pairs: list[Pair]
+
+
+def compare(folders: Sequence[str | os.PathLike], *, split: str = "test") -> Comparison:
+    """Compare complete runs on the photos of one split, photo by photo.
 
     Args:
         folders: two run directories or more, of the same classes and with the same photos in the split.
@@ -47,23 +79,21 @@ def compare(folders: Sequence[str | os.PathLike], *, split: str = "test") -> dic
     runs = {name: read_run(path).require_complete() for name, path in zip(names, paths, strict=True)}
     correct = _on_the_same_photos(runs, split)
     order = sorted(names, key=lambda name: -correct[name].mean())
-    pairs: list[dict[str, Any]] = []
-    for a, b in combinations(order, 2):
-        found = paired_difference(correct[a], correct[b])
-        pairs.append(
-            {
-                "a": a,
-                "b": b,
-                "difference": found.difference,
-                "interval": [found.low, found.high],
-                "bootstrap": list(paired_bootstrap(correct[a], correct[b])),
-                "p": found.p,
-            }
+    found = {(a, b): paired_difference(correct[a], correct[b]) for a, b in combinations(order, 2)}
+    adjusted = holm([one.p for one in found.values()])
+    pairs = [
+        Pair(
+            a=a,
+            b=b,
+            difference=one.difference,
+            interval=[one.low, one.high],
+            bootstrap=list(paired_bootstrap(correct[a], correct[b])),
+            p=one.p,
+            p_adjusted=p,
+            words=compare_models(shown(a), shown(b), correct[a], correct[b], p=p, split=split),
         )
-    for pair, p in zip(pairs, holm([pair["p"] for pair in pairs]), strict=True):
-        a, b = pair["a"], pair["b"]
-        pair["p_adjusted"] = p
-        pair["words"] = compare_models(shown(a), shown(b), correct[a], correct[b], p=p, split=split)
+        for ((a, b), one), p in zip(found.items(), adjusted, strict=True)
+    ]
     return {
         "split": split,
         "n": len(correct[order[0]]),
@@ -73,8 +103,8 @@ def compare(folders: Sequence[str | os.PathLike], *, split: str = "test") -> dic
     }
 
 
-def as_text(comparison: dict[str, Any]) -> str:
-    """A comparison as a table and sentences."""
+def as_text(comparison: Comparison) -> str:
+    """Return a comparison as a table and sentences."""
     rows = [
         (
             shorten(shown(run["run"]), 40),
@@ -156,7 +186,7 @@ def _split_seed(run: RunFiles) -> int:
     return run.recipe.split_seed
 
 
-def _row(name: str, run: RunFiles, correct: Bool[np.ndarray, "n"]) -> dict[str, Any]:
+def _row(name: str, run: RunFiles, correct: Bool[np.ndarray, "n"]) -> RunRow:
     return {
         "run": name,
         "backbone": run.recipe.backbone.name,

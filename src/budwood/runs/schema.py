@@ -193,7 +193,7 @@ class CheckReport(_Part):
     unreadable: int
 
     @property
-    def left_out_photos(self) -> int:
+    def unused(self) -> int:
         """Return the number of photos that were found and not used."""
         return self.found - self.kept
 
