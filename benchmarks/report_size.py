@@ -18,11 +18,13 @@ import numpy as np
 
 from benchmarks.against_keras import FOLDER, find_material
 from budwood.config.recipe import Recipe
-from budwood.core import files
 from budwood.data.manifest import Photo
-from budwood.evaluation.phases import PhaseEvaluation, describe
+from budwood.evaluation.phases import PhaseEvaluation
 from budwood.report.page import write_report
-from budwood.runs.files import write_history, write_predictions, write_split
+from budwood.runs import files
+from budwood.runs.directory import now
+from budwood.runs.metrics import describe
+from budwood.runs.schema import CheckReport, DataInfo, LinearPath, RunInfo, Stage, TrainedPhase
 from tests.browser import opened, start_browser
 
 REPEATS = 3
@@ -98,25 +100,34 @@ def make_run(folder: Path, size: Size) -> list[str]:
     parts = {"validation": slice(0, size.held_out), "test": slice(size.held_out, None)}
     judged = PhaseEvaluation({name: probabilities[part] for name, part in parts.items()}, 1.0)
     labels = {name: truth[: len(logits)][part] for name, part in parts.items()}
-    phases = [{"name": "frozen", "seconds": 60.0, "epochs": 1, "best_epoch": 1, "trainable_parameters": 0}]
+    phase = TrainedPhase(
+        name="frozen", seconds=60.0, epochs=1, best_epoch=1, trainable_parameters=0, unfrozen_layers=()
+    )
+    metrics = describe(classes, labels, {"frozen": judged}, [phase], "frozen", recipe)
+    files.write_metrics(folder, metrics)
+    files.write_recipe(folder, recipe)
     write_records(folder, classes, photos, probabilities)
-    found = describe(classes, labels, {"frozen": judged}, phases, "frozen", recipe)
-    files.write_json(folder / "metrics.json", found)
-    files.write_text(folder / "recipe.toml", recipe.to_toml())
     return [photo.name for photo in photos]
 
 
 def write_records(
     folder: Path, classes: Sequence[str], photos: Sequence[Photo], probabilities: np.ndarray
 ) -> None:
-    write_split(folder, photos)
-    write_predictions(folder, classes, photos[: len(probabilities)], probabilities)
+    files.write_predictions(folder, classes, photos[: len(probabilities)], probabilities)
     row = {"phase": "frozen", "epoch": 1, "loss": 0.1, "accuracy": 0.99, "val_loss": 0.4, "val_accuracy": 0.9}
-    write_history(folder, [row])
-    files.write_json(folder / "linear_path.json", {"chosen": 0.01, "path": []})
-    files.write_json(folder / "check.json", {"problems": [], "found": len(photos), "kept": len(photos)})
-    stages = [{"name": "features", "seconds": 60.0}]
-    files.write_json(folder / "run.json", {"command": "made up", "stages": stages, "state": "complete"})
+    files.write_history(folder, [row])
+    files.write_linear_path(folder, LinearPath(chosen=0.01, path=()))
+    files.write_check(folder, CheckReport(problems=(), found=len(photos), kept=len(photos), unreadable=0))
+    info = RunInfo(
+        state="complete",
+        budwood="0",
+        command="made up",
+        started=now(),
+        stages=[Stage(name="features", seconds=60.0)],
+        split=files.write_split(folder, photos),
+        data=DataInfo(root_name="made up", photos=len(photos), classes=classes),
+    )
+    files.write_info(folder, info)
 
 
 if __name__ == "__main__":
