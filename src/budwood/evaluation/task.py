@@ -110,14 +110,12 @@ class SingleLabel:
     def losses(
         self, probabilities: Float[np.ndarray, "n classes"], targets: Int[np.ndarray, "n"]
     ) -> Float[np.ndarray, "n"]:
-        from scipy.special import xlogy
-
         shares = probabilities.astype(np.float64)
         shares /= shares.sum(axis=1, keepdims=True)
         own = shares[np.arange(len(targets)), targets]
         # Clipped and taken as scikit-learn's log_loss does, so that their mean is its value to the last bit.
         smallest = np.finfo(np.float64).eps
-        return -xlogy(1.0, np.clip(own, smallest, 1 - smallest))
+        return -np.log(np.clip(own, smallest, 1 - smallest))
 
     def correct(
         self, probabilities: Float[np.ndarray, "n classes"], targets: Int[np.ndarray, "n"]
