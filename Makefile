@@ -19,6 +19,8 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-v
 export BUDWOOD_TEST_DATA ?= $(abspath ../shared)
 # The tests' own processes share two cores better with one thread pool each.
 WORKERS ?= 2
+# A file stays in one process, which trains its runs once; tests/conftest.py puts the longest files first.
+SPREAD = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-slow contract docs notebooks check bench bench-finetune bench-study bench-accuracy bench-explain bench-report clean
 
@@ -44,10 +46,10 @@ demo: $(USER_READY)
 	@echo 'After `. $(BIN)/activate` the command is `budwood`.'
 
 test: $(DEV_READY)
-	$(BIN)/pytest -m "not slow" -n $(WORKERS)
+	$(BIN)/pytest -m "not slow" $(SPREAD)
 
 test-slow: $(DEV_READY)
-	$(BIN)/pytest -n $(WORKERS)
+	$(BIN)/pytest $(SPREAD)
 
 contract: $(DEV_READY)
 	-$(BIN)/pytest -q -n $(WORKERS) tests/backbones/test_backbone.py tests/backbones/test_applications.py --junitxml=contract.xml

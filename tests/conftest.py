@@ -17,13 +17,46 @@ from PIL import Image
 from scipy.special import log_softmax
 
 # A busy machine is no fault of the code.
-hypothesis.settings.register_profile(
-    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
-hypothesis.settings.load_profile("untimed")
+untimed = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+hypothesis.settings.register_profile("full", max_examples=100, **untimed)
+hypothesis.settings.register_profile("fast", max_examples=32, **untimed)
+
+# Seconds of processor time, about. They begin first, so that no worker is left with a long one at the end.
+LONGEST = {
+    "backbones/test_backbone.py": 200,
+    "studies/test_study.py": 150,
+    "pipeline/test_finetune.py": 100,
+    "pipeline/test_train.py": 60,
+    "pipeline/test_several_backbones.py": 60,
+    "cli/test_cli.py": 60,
+    "studies/test_search.py": 50,
+    "docs/test_blocks.py": 50,
+    "test_estimator.py": 50,
+    "backbones/test_applications.py": 45,
+    "pipeline/test_distill.py": 40,
+    "backbones/test_input_range.py": 40,
+    "integrations/test_mlflow.py": 40,
+    "inference/test_explain.py": 35,
+    "network/test_unfreeze.py": 30,
+    "training/test_loop.py": 30,
+}
 
 # Kept in a variable: the hook lasts as long as the object does.
 _shapes = install_import_hook("budwood", "beartype.beartype")
+
+
+def pytest_configure(config):
+    hypothesis.settings.load_profile("fast" if config.option.markexpr == "not slow" else "full")
+
+
+def pytest_collection_modifyitems(items):
+    tests = Path(__file__).parent
+    names = {
+        path: path.relative_to(tests).as_posix()
+        for path in {item.path for item in items}
+        if tests in path.parents
+    }
+    items.sort(key=lambda item: -LONGEST.get(names.get(item.path, ""), 0))
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,13 @@ import keras
 import pytest
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.get_closest_marker("copies") and item.callspec.params["built"] in item.module.LARGE_GRAPHS:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture
 def write_legacy() -> Callable[..., None]:
     """Writes a model's weights to a file of the `.h5` layout of Keras 2, in which Keras still keeps ImageNet's."""

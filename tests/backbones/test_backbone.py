@@ -104,6 +104,8 @@ SMALL_MEMBERS = {
     *("efficientnet_v2b0", "resnet50", "resnet50_v2", "convnext_tiny", "densenet121", "xception"),
     *("inception_v3", "nasnet_mobile", "vgg16"),
 }
+# Hundreds of layers, of which each copy takes seconds: what copies them (the mark `copies`) is for the slow tier.
+LARGE_GRAPHS = {"densenet121", "inception_v3", "nasnet_mobile"}
 NAMES = [name if name in SMALL_MEMBERS else pytest.param(name, marks=pytest.mark.slow) for name in BACKBONES]
 
 
@@ -210,6 +212,7 @@ def test_build__has_batch_norm_or_none(built):
     assert (built.backbone.family in WITHOUT_BATCH_NORM) == (not norms)
 
 
+@pytest.mark.copies
 def test_build__saved_and_loaded_in_safe_mode_gives_the_same(built, tmp_path):
     file = tmp_path / "model.keras"
     built.whole.save(file)
@@ -261,6 +264,7 @@ def test_build__a_boundary_inside_a_branch_is_none(built):
         assert branch not in cut_points(built.network)
 
 
+@pytest.mark.copies
 def test_build__grad_cam_is_what_a_linear_head_weighs(built):
     """The weights of the channels are known in closed form: the class's less the others', as probable as they are."""
     tf = pytest.importorskip("tensorflow")
@@ -290,6 +294,7 @@ def test_build__grad_cam_is_what_a_linear_head_weighs(built):
         np.testing.assert_allclose(found[number], np.maximum(image, 0), atol=2e-3 * np.abs(cells).max())
 
 
+@pytest.mark.copies
 def test_layers__are_the_networks_own(built, others):
     names = built.backbone.layers(built.whole)
     assert names[0] == "pixels"
@@ -315,6 +320,7 @@ def test_blocks__end_where_the_model_can_be_cut(built):
         assert set(ends) <= set(points)
 
 
+@pytest.mark.copies
 def test_build__random_weights_follow_the_seed_alone(built, others):
     same, different = (model.get_weights() for model in others)
     assert all(map(np.array_equal, same, built.unshaken))
@@ -325,6 +331,7 @@ def dropout(model: keras.Model) -> list[keras.layers.Dropout]:
     return [layer for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
 
 
+@pytest.mark.copies
 def test_build__dropout_follows_the_seed_alone(built, others):
     seeds, same, different = ([layer.seed for layer in dropout(model)] for model in (built.network, *others))
     assert seeds == same
@@ -332,6 +339,7 @@ def test_build__dropout_follows_the_seed_alone(built, others):
     assert len(set(seeds) | set(different)) == 2 * len(seeds)
 
 
+@pytest.mark.copies
 def test_build__stochastic_depth_as_asked(built, others):
     if built.backbone.drop_connect_rate is None:
         with pytest.raises(BackboneError, match=f"{built.backbone.name} has no stochastic depth"):
@@ -353,6 +361,7 @@ def test_build__refuses_rates_that_are_no_chance(built, rate):
         built.backbone.build(weights="random", drop_connect_rate=rate)
 
 
+@pytest.mark.copies
 def test_build__takes_sizes_other_than_its_own(built, others):
     for model in others:
         size = model.input_shape[1]
@@ -375,6 +384,7 @@ def test_build__missing_file_is_told(built, tmp_path):
         built.backbone.build(weights=tmp_path / "none.h5")
 
 
+@pytest.mark.copies
 def test_build__own_saved_weights_come_back(built, tmp_path):
     file = tmp_path / "own.weights.h5"
     built.network.save_weights(file)

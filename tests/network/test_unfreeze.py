@@ -93,7 +93,7 @@ def test_unfreeze__boundary_and_depth(backbone, model, asked, lowest, boundary, 
     assert list(found.depth.values()) == sorted(found.depth.values(), reverse=True)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=settings.default.max_examples // 4)
 @given(number=st.integers(3, 154), batch_norm=st.sampled_from(["frozen", "train"]))
 def test_unfreeze__any_number_of_layers(backbone, network, number, batch_norm):
     model = with_head(network)
