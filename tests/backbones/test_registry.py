@@ -21,7 +21,7 @@ def test_backbones__facts_are_plausible():
     for backbone in BACKBONES.values():
         assert backbone.min_size <= backbone.size
         assert 50 < backbone.imagenet_top1 < 100
-        assert backbone.sweet_spot and backbone.input_range
+        assert backbone.best_for and backbone.input_range
 
 
 def test_registry__every_backbone_is_on_the_page_with_its_size():

@@ -22,20 +22,20 @@ class Pretrained(Protocol):
     """Where a network's ImageNet weights come from."""
 
     def read(self) -> LayerWeights:
-        """The weights. Raises WeightsError when they are missing or damaged."""
+        """Return the weights. Raises WeightsError when they are missing or damaged."""
 
     def read_file(self, path: Path) -> LayerWeights:
-        """The weights in a file that the user gives. Raises WeightsError when it cannot be read."""
+        """Return the weights in a file that the user gives. Raises WeightsError when it cannot be read."""
 
     @property
     def file(self) -> str:
-        """Name of the file that holds them."""
+        """Return the name of the file that holds them."""
 
     def is_here(self) -> bool:
-        """Whether they can be had without a network."""
+        """Return whether they can be had without a network."""
 
     def where(self) -> str:
-        """In words, where they would come from and whether they are here."""
+        """Return in words where they would come from and whether they are here."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Backbone:
     """Published top-1 accuracy on ImageNet, in percent."""
     input_range: str
     """What the network itself sees, after the preprocessing."""
-    sweet_spot: str
+    best_for: str
     """What it is good for, in a few words."""
     preprocess: Callable[[Any], Any] = field(repr=False)
     """Adds to a Keras tensor of raw 0-255 pixels what brings them to `input_range`; the last layer is "preprocess"."""
@@ -88,7 +88,7 @@ class Backbone:
         drop_connect_rate: float | Literal["auto"] = "auto",
         pixels: int | None = None,
     ) -> "keras.Model":
-        """A flat functional model from raw pixels to the feature map.
+        """Return a flat functional model from raw pixels to the feature map.
 
         Args:
             size: side of the square input in pixels, from `min_size` up; None is the native size.
@@ -125,7 +125,7 @@ class Backbone:
         return model
 
     def layers(self, model: "keras.Model") -> list[str]:
-        """Names of the network's own layers in `model`, bottom first, its input layer included.
+        """Return the names of the network's own layers in `model`, bottom first, its input layer included.
 
         What preprocesses the pixels and what stands on top of the feature map is not the network's.
         """
@@ -134,7 +134,7 @@ class Backbone:
         return [name for name in own if not name.startswith(PREPROCESS)]
 
     def blocks(self, model: "keras.Model") -> list[list[str]]:
-        """The freeze units, bottom first: the stem, where there is one, then each block.
+        """Return the freeze units, bottom first: the stem, where there is one, then each block.
 
         What follows the last block belongs to it.
         """
@@ -153,7 +153,7 @@ class Backbone:
         return [names[start:end] for start, end in pairwise([*sorted(set(starts)), len(names)])]
 
     def where(self) -> str:
-        """In words, where the ImageNet weights come from and whether they are here."""
+        """Return in words where the ImageNet weights come from and whether they are here."""
         return self.pretrained.where()
 
     def refuse_impossible(self, size: int, drop_connect_rate: float | Literal["auto"] = "auto") -> None:
@@ -205,7 +205,7 @@ class Backbone:
 
 
 def resized(pixels: Any, size: int) -> Any:
-    """Adds to a Keras tensor of pixels what makes them smaller, bilinear; the last layer is "preprocess_resize"."""
+    """Add to a Keras tensor of pixels what makes them smaller, bilinear; the last layer is "preprocess_resize"."""
     import keras
 
     # Not the layer Resizing: with it in a model, a plain `model(pixels)` runs as in training, BatchNorm and all.
@@ -215,7 +215,7 @@ def resized(pixels: Any, size: int) -> Any:
 
 
 def _with_seed(model: "keras.Model", seed: int) -> "keras.Model":
-    """The same graph with new weights that `seed` alone decides, whatever ran before in this process."""
+    """Return the same graph with new weights that `seed` alone decides, whatever ran before in this process."""
     import keras
 
     config = model.get_config()

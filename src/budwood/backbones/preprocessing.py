@@ -31,7 +31,7 @@ def standardised(
     import keras
 
     scale = [1 / (255 * float(value)) for value in deviation]
-    offset = [-float(value) / float(spread) for value, spread in zip(mean, deviation, strict=True)]
+    offset = [-float(value) / float(width) for value, width in zip(mean, deviation, strict=True)]
     return keras.layers.Rescaling(scale, offset, name="preprocess")(pixels)
 
 

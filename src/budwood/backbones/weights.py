@@ -34,13 +34,13 @@ class LayerWeights:
 
     @property
     def parameters(self) -> int:
-        """How many numbers, without those that normalise pixels."""
+        """Return how many numbers there are, without those that normalise pixels."""
         trained = (arrays for name, arrays in self.arrays.items() if not name.startswith("normalization"))
         return sum(array.size for arrays in trained for array in arrays)
 
 
 def existing_file(path: Path) -> Path:
-    """`path` itself, if it is a file. Raises WeightsError otherwise."""
+    """Return `path` itself, if it is a file. Raises WeightsError otherwise."""
     if not path.is_file():
         raise WeightsError(f"no weights file {path}. Give an existing file, `imagenet` or `random`.")
     return path
@@ -52,7 +52,7 @@ def given_file(weights: str | Path) -> Path | None:
 
 
 def mirrored(file: str) -> Path | None:
-    """The file in the directory that the environment variable BUDWOOD_WEIGHTS names.
+    """Return the file in the directory that the environment variable BUDWOOD_WEIGHTS names.
 
     None where the variable is not set, or the directory does not have it.
 
@@ -73,7 +73,7 @@ def mirrored(file: str) -> Path | None:
 
 
 def digest(path: Path, like: str) -> str:
-    """The file's MD5 or SHA-256 in hexadecimal, whichever is as long as `like`. Raises WeightsError."""
+    """Return the file's MD5 or SHA-256 in hexadecimal, whichever is as long as `like`. Raises WeightsError."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(
@@ -84,7 +84,7 @@ def digest(path: Path, like: str) -> str:
 
 
 def refuse_unlike(path: Path, published: str | None, remedy: str) -> None:
-    """Raises WeightsError where the file's hash is not the published one; None as `published` accepts any file."""
+    """Raise WeightsError where the file's hash is not the published one; None as `published` accepts any file."""
     if published is not None and digest(path, published) != published:
         raise WeightsError(
             f"{path} is damaged, cut short ({path.stat().st_size:,} bytes) or another file: its {_kind(published)} is "
@@ -97,7 +97,7 @@ def _kind(hash: str) -> str:
 
 
 def read_h5(path: Path) -> LayerWeights:
-    """The weights in a Keras file, `.weights.h5` or the older `.h5`.
+    """Return the weights in a Keras file, `.weights.h5` or the older `.h5`.
 
     Raises:
         WeightsError: when the file is missing, cut short, or not such a file.
@@ -124,7 +124,7 @@ def read_h5(path: Path) -> LayerWeights:
 
 
 def _named_layers(root: Any) -> list[tuple[str, list[np.ndarray]]]:
-    """Layers at any depth, so that a network saved inside of another model is found too."""
+    """Return layers at any depth, so that a network saved inside of another model is found too."""
     layers = []
 
     def visit(path: str, item: Any) -> None:
@@ -196,7 +196,7 @@ Shapes = list[tuple[int, ...]]
 
 
 def _by_name(layers: "list[keras.layers.Layer]", arrays: Arrays) -> tuple[Arrays, Arrays]:
-    """What the file holds for each layer, and the rest."""
+    """Return what the file holds for each layer, and the rest."""
     if not all(layer.name in arrays for layer in layers):
         new_names: dict[str, str] = {}
         for prefix in filter(None, {automatic_prefix(layer) for layer in layers}):
@@ -208,7 +208,7 @@ def _by_name(layers: "list[keras.layers.Layer]", arrays: Arrays) -> tuple[Arrays
 
 
 def _in_place(expected: dict[str, Shapes], weights: LayerWeights) -> tuple[Arrays, Arrays] | None:
-    """The same by the order in the file, where its names are others and its shapes are those expected.
+    """Return the same by the order in the file, where its names are others and its shapes are those expected.
 
     A group of the file may hold the arrays of several layers: those of a model within the model.
     """
@@ -251,7 +251,10 @@ def _is_spatial(array: np.ndarray) -> bool:
 
 
 def _bare(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Without axes of length one: a factor for each channel may be kept as a vector or as a kernel of one pixel."""
+    """Return the shape without axes of length one.
+
+    A factor for each channel may be kept as a vector or as a kernel of one pixel.
+    """
     return tuple(length for length in shape if length != 1)
 
 

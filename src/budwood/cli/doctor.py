@@ -1,4 +1,4 @@
-"""Whether this machine has what Budwood needs."""
+"""Examine whether this machine has what Budwood needs."""
 
 import importlib
 import platform
@@ -23,7 +23,7 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Looks at Python, the packages, the processor, the disk and the embedded weights; changes nothing."""
+    """Look at Python, the packages, the processor, the disk and the embedded weights; change nothing."""
     return [
         Finding(
             "python",

@@ -42,7 +42,7 @@ def backbones(
             "imagenet_top1": entry.imagenet_top1,
             "weights": entry.where(),
             "weights_here": entry.pretrained.is_here(),
-            "sweet_spot": entry.sweet_spot,
+            "best_for": entry.best_for,
         }
         for entry in entries
     ]
@@ -58,7 +58,7 @@ def backbones(
             continue
         print(
             f"{entry.name:<20}{entry.parameters / 1e6:>9.1f} M{entry.size:>5} px{entry.imagenet_top1:>8} %"
-            f"{'here' if row['weights_here'] else '-':>9}{time}  {entry.sweet_spot}",
+            f"{'here' if row['weights_here'] else '-':>9}{time}  {entry.best_for}",
             flush=True,
         )
         if names:

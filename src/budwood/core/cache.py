@@ -1,4 +1,4 @@
-"""Where Budwood keeps what it can compute again: features, inference graphs, the list of decoded photos."""
+"""The cache of what can be computed again: features, inference graphs, the list of decoded photos."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from budwood.core.errors import StoreError
 
 
 def cache_dir() -> Path:
-    """The cache folder: `BUDWOOD_CACHE` where it is set, else the system's usual place; made on demand."""
+    """Return the cache folder: `BUDWOOD_CACHE` where it is set, else the system's usual place; made on demand."""
     chosen = os.environ.get("BUDWOOD_CACHE")
     folder = Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("budwood")
     try:
@@ -28,12 +28,12 @@ GRAPHS, DATA = "graphs", "tfds"
 
 
 def part_bytes(part: str) -> int:
-    """Bytes that a folder of the cache takes on disk."""
+    """Return the bytes that a folder of the cache takes on disk."""
     return sum(file.stat().st_size for file in (cache_dir() / part).rglob("*") if file.is_file())
 
 
 def clear_part(part: str) -> int:
-    """Removes a folder of the cache, whoever reads from it; returns the bytes freed."""
+    """Remove a folder of the cache, whoever reads from it; return the bytes freed."""
     freed = part_bytes(part)
     shutil.rmtree(cache_dir() / part, ignore_errors=True)
     return freed

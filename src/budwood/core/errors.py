@@ -1,4 +1,4 @@
-"""Budwood's own exceptions. Each message says what happened, what was expected and how to mend it."""
+"""Budwood's own exceptions. Each message says what happened, what was expected and how to fix it."""
 
 import difflib
 from collections.abc import Iterable
@@ -45,7 +45,7 @@ class RunError(BudwoodError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The nearest known word as a half sentence, or an empty string.
+    """Return the nearest known word as a half sentence, or an empty string.
 
     >>> did_you_mean("mobilnet_v2", ["mobilenet", "mobilenet_v2"])
     ' Did you mean mobilenet_v2?'
@@ -55,7 +55,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def refuse_bad_share(name: str, share: float, such_as: float) -> None:
-    """Raises RunError for what is no share above 0.
+    """Raise RunError for what is no share above 0.
 
     >>> refuse_bad_share("recall", 98.0, 0.98)
     Traceback (most recent call last):

@@ -9,8 +9,10 @@ from contextlib import contextmanager, suppress
 
 @contextmanager
 def hushed() -> Iterator[None]:
-    """TensorFlow writes to the process's standard error while it is loaded, whatever its level of logging says: not to
-    ours. What Python writes to `sys.stderr` in a notebook is not lost."""
+    """Silence what TensorFlow writes to the process's standard error while it is loaded, whatever its level of logging.
+
+    What Python writes to `sys.stderr` in a notebook is not lost.
+    """
     try:
         ours = os.dup(2)
     except OSError:
@@ -30,8 +32,10 @@ def hushed() -> Iterator[None]:
 
 
 def expect_many_models() -> None:
-    """TensorFlow warns, in a notebook on standard output, of Keras's functions that were traced several times: as they
-    are where one session trains one model after another. Other warnings of it stay."""
+    """Drop TensorFlow's warning that Keras's functions were traced several times; its other warnings stay.
+
+    In a notebook it stands on standard output, and one session trains one model after another.
+    """
     logger = logging.getLogger("tensorflow")
     if _is_no_retracing not in logger.filters:
         logger.addFilter(_is_no_retracing)
@@ -43,7 +47,7 @@ def _is_no_retracing(record: logging.LogRecord) -> bool:
 
 
 def load_keras() -> None:
-    """Loads Keras without what TensorFlow writes to the terminal meanwhile."""
+    """Load Keras without what TensorFlow writes to the terminal meanwhile."""
     # Whoever needs it says so, where it cannot be imported.
     with hushed(), suppress(ImportError):
         import keras  # noqa: F401

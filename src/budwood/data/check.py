@@ -21,7 +21,7 @@ _FEWEST = 3
 
 @dataclass(frozen=True)
 class Check:
-    """What the check found."""
+    """Result of the check."""
 
     photos: tuple[Photo, ...]
     """The photos that can be used, with sha256, width and height filled in."""
@@ -34,7 +34,7 @@ class Check:
 
     @property
     def left_out(self) -> list[str]:
-        """What a training does without, a line for each reason."""
+        """Return what a training does without, a line for each reason."""
         kinds = Counter(problem.kind for problem in self.problems)
         lines = []
         if self.num_bad:
@@ -49,7 +49,7 @@ class Check:
         return lines
 
     def to_json(self) -> dict:
-        """The content of check.json."""
+        """Return the content of check.json."""
         return {
             "problems": [asdict(problem) for problem in self.problems],
             "found": self.num_found,
@@ -61,7 +61,7 @@ class Check:
 def check(
     manifest: Manifest, *, max_bad: float = 0.2, for_training: bool = True, progress: Progress = SILENT
 ) -> Check:
-    """Decodes every photo, compares them by SHA-256, and gives what can be used and what is wrong.
+    """Decode every photo, compare them by SHA-256, and return what can be used and what is wrong.
 
     Photos that cannot be decoded are left out; so are all copies of a photo that stands under two labels, and the
     train (or else validation) copy of one that stands in two given splits. Exact duplicates under one label and
@@ -101,7 +101,7 @@ def check(
 
 
 def refusal(found: Check, max_bad: float = 0.2) -> str | None:
-    """Why nothing would be trained on the photos of a check made with `for_training=False`; None where it would."""
+    """Return why nothing would be trained on a check made with `for_training=False`; None where it would."""
     if found.num_bad > max_bad * found.num_found:
         return (
             f"{found.num_bad} of {found.num_found} photos cannot be decoded, more than {max_bad:.0%}. "
@@ -142,7 +142,7 @@ def _inspect(photo: Photo, decoded: Decoded) -> Photo | Problem:
 
 
 def _compare(photos: Sequence[Photo]) -> tuple[list[Photo], list[Problem]]:
-    """The photos to keep, and what is wrong among photos of the same content."""
+    """Return the photos to keep, and what is wrong among photos of the same content."""
     copies = defaultdict(list)
     for photo in photos:
         copies[photo.sha256].append(photo)

@@ -1,4 +1,7 @@
-"""Download one file of known SHA-256, going on where an earlier attempt stopped."""
+"""Download one file of known SHA-256, going on where an earlier attempt stopped.
+
+By hand because of that: neither pooch nor `keras.utils.get_file` resumes, and 229 MB over a poor line need it.
+"""
 
 import hashlib
 import http.client
@@ -19,7 +22,7 @@ class _CutShortError(Exception):
 
 
 def download(url: str, file: Path, *, sha256: str, progress: Progress = SILENT) -> None:
-    """Brings `url` to `file`, complete and verified; what has arrived so far waits in `file` + ".part".
+    """Bring `url` to `file`, complete and verified; what has arrived so far waits in `file` + ".part".
 
     Raises:
         DataError: the server cannot be reached, refuses, keeps cutting the connection, or sends something else.
@@ -56,7 +59,7 @@ def download(url: str, file: Path, *, sha256: str, progress: Progress = SILENT) 
 
 
 def sha256_of(file: Path) -> str:
-    """SHA-256 of a file as 64 hex digits."""
+    """Return SHA-256 of a file as 64 hex digits."""
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 

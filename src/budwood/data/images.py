@@ -56,7 +56,7 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 def decode(image: ImageLike, at_least: int | None = None) -> UInt8[np.ndarray, "height width 3"]:
-    """The picture as 8-bit RGB, upright.
+    """Return the picture as 8-bit RGB, upright.
 
     Args:
         image: a path, a file's bytes, an `ImageRef`, a Pillow image, or a uint8 array of shape (H, W) or
@@ -77,7 +77,7 @@ def decode(image: ImageLike, at_least: int | None = None) -> UInt8[np.ndarray, "
 def fit_square(
     pixels: UInt8[np.ndarray, "height width 3"], size: int, resize: str
 ) -> UInt8[np.ndarray, "size size 3"]:
-    """The picture as a square of `size` pixels, by antialiased bicubic interpolation.
+    """Return the picture as a square of `size` pixels, by antialiased bicubic interpolation.
 
     `resize` is "crop" (short side to `size`, then the middle square), "stretch" (both sides) or "pad" (long side
     to `size`, the rest mid grey, which is near zero after every preprocessing).
@@ -86,7 +86,7 @@ def fit_square(
 
 
 def view(image: ImageLike, size: int, resize: str = "crop") -> UInt8[np.ndarray, "size size 3"]:
-    """What a network sees of a picture: `decode`, then `fit_square`. Raises ImageError as `decode` does.
+    """Return what a network sees of a picture: `decode`, then `fit_square`. Raises ImageError as `decode` does.
 
     >>> view(np.zeros((8, 8), np.uint8), 224).shape
     (224, 224, 3)
@@ -96,7 +96,7 @@ def view(image: ImageLike, size: int, resize: str = "crop") -> UInt8[np.ndarray,
 
 
 def thumbnail(image: ImageLike, size: int, resize: str = "crop") -> bytes:
-    """A small square of a picture as the network sees it, as a JPEG's bytes. Raises ImageError as `decode` does."""
+    """Return a small square of a picture as the network sees it, as a JPEG. Raises ImageError as `decode` does."""
     file = io.BytesIO()
     Image.fromarray(view(image, size, resize)).save(file, "JPEG", quality=75, optimize=True)
     return file.getvalue()
@@ -117,7 +117,7 @@ def digest(image: ImageLike) -> str:
 
 
 def measure(image: ImageLike) -> tuple[int, int]:
-    """Width and height of the upright picture, after decoding all of it as cheaply as possible.
+    """Return width and height of the upright picture, after decoding all of it as cheaply as possible.
 
     Raises ImageError exactly where `decode` does, at about a third of the cost for a JPEG.
     """
@@ -129,7 +129,7 @@ def measure(image: ImageLike) -> tuple[int, int]:
 
 @contextmanager
 def _opened(image: ImageLike) -> Iterator[Image.Image]:
-    """The picture with its header read and its size checked, nothing decoded yet."""
+    """Yield the picture with its header read and its size checked, nothing decoded yet."""
     if isinstance(image, np.ndarray):
         yield _from_array(image)
     elif isinstance(image, Image.Image):
@@ -175,7 +175,7 @@ def _content(image: ImageRef) -> bytes:
 
 @contextmanager
 def _open_file(path: str | os.PathLike) -> Iterator[io.BufferedIOBase]:
-    """The open file; whatever goes wrong with it is an ImageError that names it."""
+    """Yield the open file; whatever goes wrong with it is an ImageError that names it."""
     try:
         # Opening a pipe would wait for its writer for ever.
         if not stat.S_ISREG(Path(path).stat().st_mode):
@@ -273,7 +273,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _to_8_bit(values: np.ndarray) -> UInt8[np.ndarray, "height width"]:
-    """Grey values of 16 or 32 bits, or floats, at 8 bits: from the smallest usual range that holds all of them."""
+    """Return grey values of 16 or 32 bits, or floats, at 8 bits: from the smallest usual range that holds all."""
     if values.dtype.itemsize == 2:
         top = 65535.0
     else:

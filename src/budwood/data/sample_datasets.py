@@ -29,7 +29,7 @@ _DIGIT_SIDE = 32
 def write_sample(
     name: str, folder: str | os.PathLike, *, archive: Path | None = None, progress: Progress = SILENT
 ) -> None:
-    """Writes the sample "digits" or "flowers" into a folder; `archive` is for flowers. Raises DataError."""
+    """Write the sample "digits" or "flowers" into a folder; `archive` is for flowers. Raises DataError."""
     if name == "flowers":
         fetch_flowers(folder, archive, progress)
     elif name == "digits":
@@ -41,7 +41,7 @@ def write_sample(
 
 
 def write_digits(folder: str | os.PathLike, progress: Progress = SILENT) -> None:
-    """Writes scikit-learn's 1,797 handwritten digits as `folder/0/0000.png` to `folder/9/...`.
+    """Write scikit-learn's 1,797 handwritten digits as `folder/0/0000.png` to `folder/9/...`.
 
     The 8 x 8 pictures with values 0 to 16 become 32 x 32 grey PNG files, enlarged by bicubic interpolation so
     that a person can see something.
@@ -64,7 +64,7 @@ def write_digits(folder: str | os.PathLike, progress: Progress = SILENT) -> None
 def fetch_flowers(
     folder: str | os.PathLike, archive: Path | None = None, progress: Progress = SILENT
 ) -> None:
-    """Writes the 3,670 photos of tf_flowers, in five class folders, into a folder.
+    """Write the 3,670 photos of tf_flowers, in five class folders, into a folder.
 
     Downloads 229 MB, going on where an earlier attempt stopped, or reads `archive`, a tar file of class folders.
 
@@ -118,7 +118,7 @@ def _new_folder(folder: Path) -> Iterator[Path]:
 
 
 def _extract(archive: Path, place: Path, progress: Progress) -> None:
-    """Unpacks class folders into `place`, without a folder that holds them all."""
+    """Unpack class folders into `place`, without a folder that holds them all."""
     try:
         with tarfile.open(archive) as tar, progress.stage("unpack", unit="files") as stage:
             for member in tar:

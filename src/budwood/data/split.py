@@ -1,4 +1,4 @@
-"""Who is in train, validation and test: stratified by class, copies and groups together, decided by a seed."""
+"""Assign photos to train, validation and test: stratified by class, copies and groups together, decided by a seed."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -14,8 +14,10 @@ SPLITS = ("train", "validation", "test")
 
 
 def divide(photos: Sequence[Photo], recipe: Recipe) -> tuple[Photo, ...]:
-    """The photos that a recipe trains and measures on, each with a split: `assign_splits` and `take_some` as its [data]
-    and `split_seed` ask."""
+    """Return the photos that a recipe trains and measures on, each with a split.
+
+    `assign_splits` and `take_some` as its [data] and `split_seed` ask.
+    """
     settings, test = recipe.data, recipe.evaluate.test
     fold = (settings.fold, settings.folds) if settings.folds else None
     photos = assign_splits(photos, shares=settings.split, seed=recipe.split_seed, test=test, fold=fold)
@@ -28,7 +30,7 @@ def divide(photos: Sequence[Photo], recipe: Recipe) -> tuple[Photo, ...]:
 
 
 def lacking(photos: Sequence[Photo], classes: Sequence[str]) -> list[str]:
-    """A line for each split that is measured on and lacks some of the classes."""
+    """Return a line for each split that is measured on and lacks some of the classes."""
     lines = []
     for split in ("validation", "test"):
         there = {photo.label for photo in photos if photo.split == split}
@@ -47,7 +49,7 @@ def assign_splits(
     test: bool = True,
     fold: tuple[int, int] | None = None,
 ) -> tuple[Photo, ...]:
-    """The photos, in the order given, each with a split.
+    """Return the photos, in the order given, each with a split.
 
     Each class is divided by `shares` as nearly as whole photos allow, with at least one photo in every split.
     Photos with the same sha256 or the same group stay together. Given splits are kept; a split that the source
@@ -84,7 +86,7 @@ def assign_splits(
 
 
 def take_some(photos: Sequence[Photo], number: int, *, seed: int = 0) -> tuple[Photo, ...]:
-    """The photos in the order given, with so many of the training photos: of each class its share, at least one.
+    """Return the photos in the order given, with so many of the training photos: of each class its share, at least one.
 
     With the same seed the photos of a smaller number are among those of a larger one, but for one a class where shares
     are rounded.

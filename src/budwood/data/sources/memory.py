@@ -8,7 +8,7 @@ from budwood.data.manifest import Manifest, Photo
 
 
 def read_arrays(images: Sequence[ImageLike], labels: Sequence[str]) -> Manifest:
-    """A manifest of pictures and their class names, named "00000", "00001", ... in the order given.
+    """Return a manifest of pictures and their class names, named "00000", "00001", ... in the order given.
 
     Raises DataError where the two differ in length.
 
