@@ -1,49 +1,39 @@
 """Run: what a training leaves behind, and what can be asked of it."""
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import threading
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 from jaxtyping import Float
 
-from budwood.backbones.registry import get_backbone
-from budwood.config.recipe import Head, Recipe
-from budwood.core.errors import DataError, ImageError, RunError, did_you_mean, refuse_bad_share
-from budwood.core.files import sha256_of
+from budwood.core.errors import ImageError, RunError, did_you_mean, refuse_bad_share
 from budwood.core.progress.base import SILENT, Progress
-from budwood.data.check import check
-from budwood.data.images import ImageLike, digest
-from budwood.data.manifest import Photo
-from budwood.data.sources import read_source
-from budwood.evaluation.metrics import compute_metrics
-from budwood.evaluation.ood import METHODS, RECALL, Reference, Told, tell
-from budwood.evaluation.selective import Answered, answer, choose_threshold
-from budwood.features.engines.engine import Engine
-from budwood.features.ensemble import EngineEnsemble, ExtractorEnsemble
-from budwood.features.extract import Runner, stream
-from budwood.inference.artifact import REFERENCE, Artifact, load_artifact, make_artifact, read_model, vectors
-from budwood.inference.explain import Explanation, explain
+from budwood.data.images import ImageLike
+from budwood.evaluation.ood import RECALL, Reference, Told
+from budwood.inference.artifact import REFERENCE, Artifact, load_artifact
+from budwood.inference.load import load_predictor
+from budwood.inference.own_photos import OwnPhotos, few_photos_warning, refuse_unknown_split
 from budwood.inference.prediction import Prediction
-from budwood.network.compose import compose, take_apart
-from budwood.network.heads import divide_logits, head_layers
-from budwood.report.notebook import show_run
-from budwood.report.page import write_report
-from budwood.report.terminal import verdict
+from budwood.inference.predictor import Predictor
 from budwood.runs.files import read_run
-from budwood.runs.schema import EpochRow, Phase
-from budwood.training.checkpoints import apply_weights, kept_epochs
 
-SPLITS = ("train", "validation", "test")
+if TYPE_CHECKING:
+    import keras
+
+    from budwood.config.recipe import Recipe
+    from budwood.evaluation.selective import Answered
+    from budwood.features.extract import Runner
+    from budwood.inference.explain import Explanation
+    from budwood.runs.schema import EpochRow, Phase
 
 
 def load(folder: str | os.PathLike) -> "Run":
-    """The complete run in a directory. Raises RunError when there is none.
+    """Return the complete run in a directory. Raises RunError when there is none.
 
     >>> load("runs/first").classes                                        # doctest: +SKIP
     ['daisy', 'dandelion', 'roses', 'sunflowers', 'tulips']
@@ -57,12 +47,16 @@ class Run:
     def __init__(self, folder: str | os.PathLike):
         self.folder = Path(folder)
         self.files = read_run(self.folder).require_complete()
+        self._predictor: Predictor | None = None
+        self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
 
     def _repr_html_(self) -> str:
-        """What a notebook shows of a run: `budwood.report.notebook`."""
+        """Return what a notebook shows of a run: `budwood.report.notebook`."""
+        from budwood.report.notebook import show_run
+
         return show_run(self.folder).html
 
     @property
@@ -76,7 +70,7 @@ class Run:
         return self.files.metrics.to_json()
 
     @cached_property
-    def recipe(self) -> Recipe:
+    def recipe(self) -> "Recipe":
         """The resolved recipe: run again on the same photos it gives the same result."""
         return self.files.recipe
 
@@ -86,7 +80,7 @@ class Run:
         return [{key: str(value) for key, value in asdict(row).items()} for row in self.files.split]
 
     @property
-    def history(self) -> list[EpochRow]:
+    def history(self) -> "list[EpochRow]":
         """The rows of history.csv, one for each epoch of every phase (a linear fit has one): phase, epoch, loss,
         accuracy, val_loss, val_accuracy and what else was tracked.
 
@@ -101,30 +95,40 @@ class Run:
         return list(self.files.classes)
 
     @property
-    def model(self) -> keras.Model:
+    def model(self) -> "keras.Model":
         """A plain Keras model: raw 0-255 RGB pixels `(None, S, S, 3)` in, probabilities `(None, K)` out."""
         return self._artifact.model
 
     @property
     def model_sha256(self) -> str:
-        """Of the file of the model, as it was saved."""
+        """SHA-256 of model.keras as it was saved."""
         return self.files.model.sha256
 
     @property
-    def kept_phase(self) -> Phase:
+    def kept_phase(self) -> "Phase":
         """The phase whose model the run kept."""
         return self.files.metrics.kept
 
     @property
     def temperature(self) -> float:
-        """By which the logits of the model were divided, for probabilities that fit its validation photos."""
-        return float(self._artifact.info["temperature"])
+        """The number that the model's logits were divided by, for probabilities that fit its validation photos."""
+        return float(self.files.model.temperature)
 
-    def raw_model(self) -> keras.Model:
-        """The model, read anew, with its logits as they were trained."""
+    def raw_model(self) -> "keras.Model":
+        """Return the model, read anew, with its logits as they were trained."""
+        from budwood.network.heads import divide_logits
+
         model = load_artifact(self.folder / "model").model
         divide_logits(model, 1 / self.temperature)
         return model
+
+    @property
+    def predictor(self) -> Predictor:
+        """What answers for pictures: safe in several threads, ready after the first answer, apart from this directory.
+
+        A process that serves many requests keeps this one object.
+        """
+        return self._load_predictor(SILENT)
 
     def predict(
         self,
@@ -132,62 +136,53 @@ class Run:
         *,
         names: Sequence[str] | None = None,
         precision: float | None = None,
-        recall: float | None = None,
+        acceptance: float | None = None,
         progress: Progress = SILENT,
     ) -> list[Prediction]:
-        """The classes of pictures, in their order. One that cannot be read has `error` and no label.
+        """Return the predictions of pictures, in their order. One that cannot be read has `error` and no label.
 
         Args:
             images: paths, encoded bytes, PIL images, uint8 arrays `(H, W)`, `(H, W, 3)` or `(H, W, 4)`, one or many.
                 A large JPEG is decoded at a fraction of its size, so that its path and its decoded pixels may
                 differ by about 0.01 in a probability.
             names: what to call them; by default the path, or "image N".
-            precision: share of right answers that is wanted; what is less probable than `abstention(precision)` says
-                is not `sure`.
-            recall: share of photos of the run's classes that are not to be taken for something else; of a picture
-                that is further from the training photos, `foreign` is true. By default 0.98; 1 for never.
+            precision: share of right answers that is wanted; what is less probable than `confidence_threshold` says is
+                not `confident`.
+            acceptance: share of photos of the run's classes that are to be accepted as such; a picture that is
+                further from the training photos is `out_of_distribution`. By default 0.98; 1 accepts every picture.
 
         Raises:
-            RunError: a share out of range, or a recall is asked of a run that was made before there was one.
+            RunError: a share out of range, or an acceptance rate is asked of a run that cannot tell.
 
         >>> run.predict(["a.jpg", "b.jpg"])[0].top(3)                     # doctest: +SKIP
         [('tulips', 0.93), ('roses', 0.06), ('daisy', 0.01)]
         """
         pictures = _many(images)
-        names = (
-            names if names is not None else [_name_of(image, index) for index, image in enumerate(pictures)]
+        threshold = 0.0 if precision is None else self.confidence_threshold(precision)[0]
+        predictor = self._load_predictor(progress)
+        if acceptance is not None:
+            self._need_reference(predictor)
+        return predictor.predict(
+            pictures,
+            names=_names(pictures) if names is None else names,
+            confidence_threshold=threshold,
+            acceptance=acceptance,
+            progress=progress,
         )
-        artifact = self._artifact
-        threshold = 0.0 if precision is None else self.abstention(precision)[0]
-        reference = self._reference
-        if recall is not None and reference is None:
-            raise RunError(self._no_reference)
-        far = reference.threshold(RECALL if recall is None else recall) if reference else np.inf
-        predictions = []
-        with progress.stage("predict", total=len(pictures)) as stage:
-            rows = stream(pictures, self._extractor_engine, size=artifact.size, resize=artifact.resize)
-            for name, row in zip(names, rows, strict=True):
-                if isinstance(row, ImageError):
-                    predictions.append(Prediction(name, None, None, {}, row.fault))
-                else:
-                    shares = artifact.probabilities(row[None])[0]
-                    distance = float(reference.distance(vectors(row[None]))[0]) if reference else None
-                    predictions.append(
-                        Prediction(
-                            name,
-                            artifact.classes[int(shares.argmax())],
-                            float(shares.max()),
-                            dict(zip(artifact.classes, shares.tolist(), strict=True)),
-                            sure=float(shares.max()) >= threshold,
-                            distance=distance,
-                            foreign=distance is not None and distance > far,
-                        )
-                    )
-                stage.advance()
-        return predictions
 
-    def abstention(self, precision: float) -> tuple[float, dict[str, Answered]]:
-        """From which probability on predictions are right as often as wanted, chosen on the validation photos.
+    def predict_proba(
+        self, images: ImageLike | Sequence[ImageLike], *, progress: Progress = SILENT
+    ) -> Float[np.ndarray, "n classes"]:
+        """Return class probabilities of pictures, float64. Raises ImageError at the first that cannot be read."""
+        predictions = self.predict(images, progress=progress)
+        for prediction in predictions:
+            if prediction.error is not None:
+                raise ImageError(f"{prediction.name}: {prediction.error}")
+        rows = [list(prediction.probabilities.values()) for prediction in predictions]
+        return np.array(rows, dtype=np.float64).reshape(len(rows), len(self.classes))
+
+    def confidence_threshold(self, precision: float) -> "tuple[float, dict[str, Answered]]":
+        """Return the probability from which predictions are right as often as wanted, chosen on the validation photos.
 
         Args:
             precision: wanted share of right answers, in (0, 1].
@@ -199,26 +194,21 @@ class Run:
         Raises:
             RunError: no probability does it.
 
-        >>> run.abstention(0.98)[1]["test"].coverage                      # doctest: +SKIP
+        >>> run.confidence_threshold(0.98)[1]["test"].coverage            # doctest: +SKIP
         0.91
         """
+        from budwood.inference.measure import confidence_threshold
+
         refuse_bad_share("precision", precision, 0.98)
-        found = self.files.predictions
+        rows = self.files.predictions
         by_split = {
             split: (
-                np.array([row.probability for row in found if row.split == split], np.float64),
-                np.array([row.predicted == row.true for row in found if row.split == split], bool),
+                np.array([row.probability for row in rows if row.split == split], np.float64),
+                np.array([row.predicted == row.true for row in rows if row.split == split], bool),
             )
-            for split in dict.fromkeys(row.split for row in found)
+            for split in dict.fromkeys(row.split for row in rows)
         }
-        confidence, correct = by_split["validation"]
-        threshold = choose_threshold(confidence, correct, precision)
-        if threshold is None:
-            raise RunError(
-                f"even the surest predictions on {len(correct):,} validation photos are right less often than "
-                f"{precision:.1%}. Give a lower precision, or train on more photos"
-            )
-        return threshold, {split: answer(*rows, threshold) for split, rows in by_split.items()}
+        return confidence_threshold(by_split, precision)
 
     def explain(
         self,
@@ -226,13 +216,13 @@ class Run:
         *,
         target: str | None = None,
         names: Sequence[str] | None = None,
-        recall: float | None = None,
+        acceptance: float | None = None,
         progress: Progress = SILENT,
-    ) -> list[Explanation]:
-        """Why the model says what it says of pictures: Grad-CAM, occlusion, and training photos that are like them.
+    ) -> "list[Explanation]":
+        """Return why the model says what it says of pictures: Grad-CAM, occlusion, and training photos like them.
 
         Args:
-            images, names, recall: as `predict` takes them.
+            images, names, acceptance: as `predict` takes them.
             target: the class whose evidence is looked for; by default the predicted one of each picture.
             progress: told of every picture that is done.
 
@@ -243,53 +233,25 @@ class Run:
         >>> run.explain("a.jpg")[0].similar[0].label                      # doctest: +SKIP
         'tulips'
         """
-        if target is not None and target not in self.classes:
-            raise RunError(
-                f"the run does not know the class {target}.{did_you_mean(target, self.classes)} "
-                f"It knows: {', '.join(self.classes[:10])}"
-            )
+        self.refuse_unknown_class(target)
+        from budwood.inference.explain import explain
+
         pictures = _many(images)
-        own = [self._rows_of(picture) for picture in pictures]
+        predictions = self.predict(pictures, names=names, acceptance=acceptance)
+        known = [self._own_photos.names_and_class(picture) for picture in pictures]
         return list(
             explain(
                 self._artifact,
-                self._hiding_part,
+                self._occlusion_runner,
                 pictures,
-                self.predict(pictures, names=names, recall=recall),
+                predictions,
                 [target] * len(pictures),
-                reference=self._reference,
-                names_of=[frozenset(row["name"] for row in rows) for rows in own],
-                true=[
-                    rows[0]["label"] if rows else self._folder_of(picture)
-                    for picture, rows in zip(pictures, own, strict=True)
-                ],
+                reference=self.predictor.ood.reference if self.predictor.ood else None,
+                names_of=[own for own, _ in known],
+                true=[label for _, label in known],
                 progress=progress,
             )
         )
-
-    def _rows_of(self, picture: ImageLike) -> list[dict[str, str]]:
-        """The rows of split.csv that are of a picture, by its content."""
-        try:
-            content = digest(picture)
-        except ImageError:
-            return []
-        return [row for row in self.splits if row["sha256"] == content]
-
-    def _folder_of(self, picture: ImageLike) -> str | None:
-        """The class in whose folder a picture lies, if it lies in one."""
-        folder = Path(picture).absolute().parent.name if isinstance(picture, str | os.PathLike) else None
-        return folder if folder in self.classes else None
-
-    def predict_proba(
-        self, images: ImageLike | Sequence[ImageLike], *, progress: Progress = SILENT
-    ) -> Float[np.ndarray, "n classes"]:
-        """Class probabilities of pictures, float64. Raises ImageError at the first that cannot be read."""
-        predictions = self.predict(images, progress=progress)
-        for prediction in predictions:
-            if prediction.error is not None:
-                raise ImageError(f"{prediction.name}: {prediction.error}")
-        rows = [list(prediction.probabilities.values()) for prediction in predictions]
-        return np.array(rows, dtype=np.float64).reshape(len(rows), len(self.classes))
 
     def evaluate(
         self,
@@ -299,7 +261,7 @@ class Run:
         checkpoint: int | None = None,
         progress: Progress = SILENT,
     ) -> dict[str, Any]:
-        """The metrics of the saved model on labelled photos: the keys of `metrics["test"]`.
+        """Return the metrics of the saved model on labelled photos: the keys of `metrics["test"]`.
 
         Args:
             data: a folder in any layout that `train` takes.
@@ -312,101 +274,65 @@ class Run:
             DataError: a class that the run does not know, or no photo left.
             RunError: the weights of that epoch were not kept.
         """
-        artifact = self._artifact if checkpoint is None else self._at(checkpoint)
-        with self._features_of(data, split, artifact, progress) as (photos, features):
-            probabilities = artifact.probabilities(features.rows(photos))
-        labels = np.array([artifact.classes.index(photo.label) for photo in photos])
-        resamples, seed = self.recipe.evaluate.resamples, self.recipe.seed
-        return compute_metrics(labels, probabilities, artifact.classes, resamples=resamples, seed=seed)
+        refuse_unknown_split(split)
+        from budwood.inference.measure import evaluate
 
-    def tell_strangers(
+        predictor = self._load_predictor(progress) if checkpoint is None else self._at_epoch(checkpoint)
+        resamples, seed = self.recipe.evaluate.resamples, self.recipe.seed
+        return evaluate(predictor, self._own_photos, data, split, progress, resamples=resamples, seed=seed)
+
+    def ood_scores(
         self,
         data: str | os.PathLike,
-        strangers: Sequence[ImageLike],
+        others: Sequence[ImageLike],
         *,
         split: str = "unseen",
-        recall: float = RECALL,
+        acceptance: float = RECALL,
         progress: Progress = SILENT,
     ) -> dict[str, Told]:
-        """How well pictures of none of the classes are told from photos of them, for each method there is.
+        """Return how well pictures of none of the classes are told from photos of them, for each method there is.
 
         Args:
             data: a folder of labelled photos, as `evaluate` takes it.
-            strangers: pictures of other things; those that cannot be read are left out.
+            others: pictures of other things; those that cannot be read are left out.
             split: which of the labelled photos.
-            recall: what the threshold is chosen for, on the validation photos; below 1.
+            acceptance: what the threshold is chosen for, on the validation photos; below 1.
             progress: told of the photos that have to be computed.
 
         Raises:
-            DataError: no photo on one of the sides, or one of the strangers is a photo of the run.
+            DataError: no photo on one of the sides, or one of the others is a photo of the run.
             RunError: the run is of a version that kept nothing to tell them by.
 
-        >>> run.tell_strangers("flowers", ["cat.jpg", "dog.jpg"])["knn"].auroc    # doctest: +SKIP
+        >>> run.ood_scores("flowers", ["cat.jpg", "dog.jpg"])["knn"].auroc    # doctest: +SKIP
         0.998
         """
-        reference = self._reference
-        if reference is None:
-            raise RunError(self._no_reference)
-        refuse_bad_share("recall", recall, RECALL)
-        if recall == 1:
-            raise RunError("at a recall of 1 no picture is a stranger. Give a share below 1, such as 0.98")
-        own = [path for path in strangers if isinstance(path, Path) and self._is_own(path)]
-        if own:
-            more = f", and {len(own) - 1:,} more are" if len(own) > 1 else ""
-            raise DataError(f"{own[0]} is a photo of this run{more}. Give pictures of none of its classes")
-        artifact = self._artifact
-        with self._features_of(data, split, artifact, progress) as (photos, features):
-            known = features.array(photos)
-        with progress.stage("strangers", total=len(strangers)) as stage:
-            found = []
-            for row in stream(strangers, self._extractor_engine, size=artifact.size, resize=artifact.resize):
-                if not isinstance(row, ImageError):
-                    found.append(row)
-                stage.advance()
-        if not found:
-            first = strangers[0] if strangers and isinstance(strangers[0], Path) else "no file"
-            raise DataError(f"no foreign picture can be read ({first}). Give files or a folder of photos")
-        return {
-            method: tell(
-                reference.distance(vectors(known), method),
-                reference.distance(vectors(np.stack(found)), method),
-                reference.threshold(recall, method),
-            )
-            for method in METHODS
-        }
+        refuse_unknown_split(split)
+        from budwood.inference.measure import ood_scores, refuse_bad_acceptance
 
-    def limit_note(self, recall: float | None = None) -> str:
-        """That there are too few validation photos to know what is none of the classes, if so; else nothing."""
-        asked = RECALL if recall is None else recall
-        lacking = self._reference.lacks(asked) if self._reference else 0
-        if not self._reference or not lacking:
-            return ""
-        held_out = len(self._reference.held_out)
-        return (
-            f"{held_out} validation photos are too few to say beyond which distance {1 - asked:.1%} of them lie, so it "
-            f"is estimated generously, and strangers may pass. {held_out + lacking} would do; or give a lower --recall"
-        )
+        refuse_bad_acceptance(acceptance)
+        predictor = self._load_predictor(progress)
+        reference = self._need_reference(predictor)
+        return ood_scores(predictor, reference, self._own_photos, data, others, split, acceptance, progress)
+
+    def ood_warning(self, acceptance: float | None = None) -> str:
+        """Return a sentence if too few validation photos say what is none of the classes, else nothing."""
+        reference = self.predictor.ood.reference if self.predictor.ood else None
+        return few_photos_warning(reference, RECALL if acceptance is None else acceptance)
 
     def write_report(self, data: str | os.PathLike | None = None) -> Path:
-        """Writes report.html again, with the pictures that `data` holds, recognised by name and content.
+        """Write report.html again, with the pictures that `data` holds, recognised by name and content.
 
         Of photos that are not there the thumbnails of the report that is there are kept. Raises DataError when `data`
         holds none of the run's photos.
         """
-        if data is None:
-            return write_report(self.folder)
-        known = {row["name"]: row["sha256"] for row in self.splits}
-        photos = {
-            photo.name: photo.image
-            for photo in check(read_source(data), for_training=False).photos
-            if known.get(photo.name) == photo.sha256
-        }
-        if not photos:
-            raise DataError(f"{data} holds none of the run's photos. Give the folder that it was trained on")
-        return write_report(self.folder, photos)
+        from budwood.report.page import write_report
+
+        return write_report(self.folder, None if data is None else self._own_photos.images(data))
 
     def summary(self) -> str:
-        """The result in a few lines."""
+        """Return the result in a few lines."""
+        from budwood.report.terminal import verdict
+
         split = "test" if self.metrics["test"] else "validation"
         caveat = (
             "These photos were also used for choices made during training, so the figure may be too high."
@@ -420,46 +346,37 @@ class Run:
             ]
         )
 
-    @contextmanager
-    def _features_of(
-        self, data: str | os.PathLike, split: str, artifact: Artifact, progress: Progress
-    ) -> Iterator[tuple[list[Photo], ExtractorEnsemble]]:
-        """The photos of a folder that belong to a split of this run, and the store that has their features."""
-        if split not in ("unseen", "all", *SPLITS):
-            raise DataError(f"no split `{split}`. Give unseen, train, validation, test or all")
-        checked = check(read_source(data, progress=progress), for_training=False, progress=progress)
-        self._refuse_unknown_classes(checked.classes)
-        photos = [photo for photo in checked.photos if self._belongs(photo, split)]
-        left_out = len(checked.photos) - len(photos)
-        if left_out and split == "unseen":
-            progress.say(f"{left_out:,} photos that the run learned from are left out")
-        with artifact.features(engine=self.recipe.backbone.engine, progress=progress) as features:
-            extraction = features.compute(photos)
-            photos = [photo for photo in photos if photo.name not in extraction.failed]
-            if not photos:
-                raise DataError(
-                    f"no photo of {data} belongs to `{split}`: of {len(checked.photos)} usable photos, all were left "
-                    "out. Give other photos, or --split all"
-                )
-            yield photos, features
+    def refuse_unknown_class(self, label: str | None) -> None:
+        """Raises RunError for the name of a class that the run does not know."""
+        if label is not None and label not in self.classes:
+            raise RunError(
+                f"the run does not know the class {label}.{did_you_mean(label, self.classes)} "
+                f"It knows: {', '.join(self.classes[:10])}"
+            )
 
-    def _is_own(self, path: Path) -> bool:
-        try:
-            return sha256_of(path) in self._split_of
-        except OSError:
-            return False
+    def _load_predictor(self, progress: Progress) -> Predictor:
+        with self._lock:
+            if self._predictor is None:
+                # Whoever keeps no model says so in a sentence of its own.
+                _ = self.files.model
+                engine = lambda: self.recipe.backbone.engine  # noqa: E731
+                self._predictor = load_predictor(self.folder / "model", engine, progress.say)
+            return self._predictor
 
-    @property
-    def _no_reference(self) -> str:
-        return (
-            f"{self.folder} cannot tell what is none of its classes: there is no {REFERENCE} beside its model, which "
-            "newer versions of Budwood write. Train again"
-        )
+    def _need_reference(self, predictor: Predictor) -> Reference:
+        if predictor.ood is None:
+            raise RunError(
+                f"{self.folder} cannot tell what is none of its classes: there is no {REFERENCE} beside its model, "
+                "which newer versions of Budwood write. Train again"
+            )
+        return predictor.ood.reference
 
-    @cached_property
-    def _reference(self) -> Reference | None:
-        file = self.folder / "model" / REFERENCE
-        return Reference.load(file) if file.exists() else None
+    def _at_epoch(self, epoch: int) -> Predictor:
+        from budwood.inference.keras_predictor import KerasPredictor
+        from budwood.runs.epochs import artifact_of_epoch
+
+        artifact = artifact_of_epoch(self.files, epoch)
+        return KerasPredictor(artifact, engine=self.recipe.backbone.engine)
 
     @cached_property
     def _artifact(self) -> Artifact:
@@ -467,79 +384,15 @@ class Run:
         _ = self.files.model
         return load_artifact(self.folder / "model")
 
-    def _at(self, epoch: int) -> Artifact:
-        """The model as one epoch left it. Raises RunError where its weights were not kept."""
-        # Where backbones were fine-tuned one after the other, an epoch is of one of them alone.
-        whole = {phase.best_epoch: phase.name for phase in self.files.metrics.phases if not phase.backbones}
-        parts = kept_epochs(self.folder / "checkpoints")
-        if epoch in whole:
-            return self._of_phase(whole[epoch])
-        if epoch not in parts:
-            kept = ", ".join(map(str, sorted({*whole, *parts})))
-            ours = [row["epoch"] for row in self.files.history]
-            mend = "Train with --set log.checkpoints=all to keep every epoch"
-            raise RunError(
-                f"the weights of epoch {epoch} were not kept: {self.folder} has those of {kept}. "
-                + (mend if epoch in ours else f"The training ended with epoch {max(ours)}")
-            )
-        # What an epoch left is the part that trains; what lies below it is in the model that the phases began with.
-        artifact = self._of_phase(self.files.info.base or self.files.metrics.chosen_phase)
-        backbone = next((row.get("backbone") for row in self.files.history if row["epoch"] == epoch), None)
-        if backbone is not None:
-            return self._alone(artifact, str(backbone), parts[epoch])
-        found = apply_weights(artifact.model, parts[epoch])
-        divide_logits(artifact.model, found["row"]["temperature"])
-        return artifact
+    @cached_property
+    def _occlusion_runner(self) -> "Runner":
+        from budwood.inference.explain import occlusion_runner
 
-    def _alone(self, artifact: Artifact, backbone: str, file: Path) -> Artifact:
-        """One of several backbones with the head of its own with which it was fine-tuned, as an epoch left both."""
-        recipe = self.recipe
-        networks, _ = take_apart(artifact.model, [get_backbone(name) for name in recipe.backbone.names])
-        network = next(network for network in networks if network.name == backbone)
-        head = head_layers(Head(logits=recipe.head.logits), len(self.classes))
-        model = compose([network], head)
-        found = apply_weights(model, file)
-        divide_logits(model, found["row"]["temperature"])
-        model = compose([network], head, mirror=recipe.evaluate.flip)
-        return make_artifact(model, self.classes, recipe.data.resize, backbone)
-
-    def _of_phase(self, phase: str) -> Artifact:
-        """The model that a phase ended with; that of the phase that was kept is the run's own."""
-        if phase == self.files.metrics.chosen_phase:
-            return load_artifact(self.folder / "model")
-        return read_model(self.folder / "checkpoints" / f"{phase}.keras", self._artifact.info)
+        return occlusion_runner(self._artifact, self.recipe.backbone.engine)
 
     @cached_property
-    def _extractor_engine(self) -> Runner:
-        return self._artifact.features(engine=self.recipe.backbone.engine).part
-
-    @cached_property
-    def _hiding_part(self) -> Runner:
-        """The same at half the precision, where the processor has it: what hangs on what needs no more."""
-        engine = self.recipe.backbone.engine
-        parts = [
-            Engine(part.model, engine=engine, precision="bf16", fingerprint=part.fingerprint)
-            for part in self._artifact.features(engine=engine).parts
-        ]
-        return parts[0] if len(parts) == 1 else EngineEnsemble(parts)
-
-    @cached_property
-    def _split_of(self) -> dict[str, str]:
-        return {row["sha256"]: row["split"] for row in self.splits}
-
-    def _belongs(self, photo: Photo, split: str) -> bool:
-        own = self._split_of.get(photo.sha256)
-        if split == "all":
-            return True
-        return own in (None, "test") if split == "unseen" else own == split
-
-    def _refuse_unknown_classes(self, classes: Sequence[str]) -> None:
-        unknown = [label for label in classes if label not in self.classes]
-        if unknown:
-            raise DataError(
-                f"the run does not know the class {', '.join(unknown[:3])}. It knows: {', '.join(self.classes[:10])}. "
-                "Rename the folders, or leave them out"
-            )
+    def _own_photos(self) -> OwnPhotos:
+        return OwnPhotos(self.splits, self.classes)
 
 
 def _many(images: Any) -> list[Any]:
@@ -552,5 +405,8 @@ def _many(images: Any) -> list[Any]:
     return list(images)
 
 
-def _name_of(image: Any, index: int) -> str:
-    return os.fspath(image) if isinstance(image, (str, os.PathLike)) else f"image {index}"
+def _names(images: Sequence[Any]) -> list[str]:
+    return [
+        os.fspath(image) if isinstance(image, (str, os.PathLike)) else f"image {index}"
+        for index, image in enumerate(images)
+    ]

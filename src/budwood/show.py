@@ -197,7 +197,7 @@ def _predicted(
         if said.error is not None:
             tiles.append(Tile(None, said.name, said.error))
             continue
-        right = None if true is None else said.label == true and not said.foreign
+        right = None if true is None else said.label == true and not said.out_of_distribution
         note = "" if true is None else "right" if right else f"truly {true}"
         tiles.append(Tile(thumbnail(picture, "pad"), said.in_words(), note, right))
     return show_pictures(tiles)

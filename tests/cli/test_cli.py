@@ -260,7 +260,7 @@ def test_predict__keeps_the_order_and_goes_on(call, session_run, session_colours
     good = session_colours / "red" / "red 01.jpg"
     status, out, err = call(
         *("predict", session_run, good, tmp_path / "bad.jpg", f"{session_colours}/blue/blue 0[01].jpg"),
-        *(tmp_path / "absent.jpg", "--top", 2, "--recall", 1, "--quiet"),
+        *(tmp_path / "absent.jpg", "--top", 2, "--acceptance", 1, "--quiet"),
     )
     assert status == 1
     lines = [line.split("\t") for line in out.splitlines()]

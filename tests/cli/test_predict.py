@@ -94,7 +94,7 @@ def test_predict__empty_loose_folder(predict, tmp_path):
 
 def test_predict__unsure_of_what_would_be_right_less_often(predict, loose, session_run):
     run = load(session_run)
-    threshold, found = run.abstention(0.9)
+    threshold, found = run.confidence_threshold(0.9)
     assert found["validation"].precision >= 0.9
     assert set(found) == {"validation", "test"}
     status, out, err = predict(loose, "--precision", "0.9")
@@ -108,7 +108,7 @@ def test_predict__unsure_of_what_would_be_right_less_often(predict, loose, sessi
         if name in shares:
             assert text.startswith("unsure: ") == (shares[name] < threshold)
     status, out, _ = predict(loose, "--precision", "0.9", "--json")
-    assert all(isinstance(one["sure"], bool) for one in json.loads(out))
+    assert all(isinstance(one["confident"], bool) for one in json.loads(out))
 
 
 @pytest.mark.parametrize("precision", ["98", "0", "-1"])
@@ -117,14 +117,14 @@ def test_predict__a_precision_that_is_no_share(predict, loose, precision):
     assert status == 1 and "is no share" in err and not out
 
 
-def test_abstention__impossible(session_run, tmp_path):
+def test_confidence_threshold__impossible(session_run, tmp_path):
     copied = shutil.copytree(session_run, tmp_path / "run")
     rows = read_csv(copied / "predictions.csv")
     for row in rows:
         row["predicted"] = "red" if row["true"] != "red" else "blue"
     write_csv(copied / "predictions.csv", list(rows[0]), [list(row.values()) for row in rows])
-    with pytest.raises(RunError, match="even the surest predictions on 4 validation photos"):
-        load(copied).abstention(0.5)
+    with pytest.raises(RunError, match="even the most confident predictions on 4 validation photos"):
+        load(copied).confidence_threshold(0.5)
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def test_predict__says_none_of_these(predict, stripes, loose, session_run, tmp_p
     assert status == 0 and all("\tnone of these (" in line for line in out.splitlines())
     assert "none of these" not in predict(loose / "1.jpg", "-q")[1]
     # Asked to know every picture, it names the most probable class.
-    assert "none of these" not in predict(stripes, "-q", "--recall", "1")[1]
+    assert "none of these" not in predict(stripes, "-q", "--acceptance", "1")[1]
     found = json.loads(predict(stripes, loose / "1.jpg", "--json")[1])
     assert [one["none_of_these"] for one in found] == [True] * 6 + [False]
     assert min(one["distance"] for one in found[:6]) > found[6]["distance"]
@@ -153,25 +153,25 @@ def test_predict__says_none_of_these(predict, stripes, loose, session_run, tmp_p
         "budwood.report.sheets.predictions.write_sheet", lambda items, path: drawn.extend(items)
     )
     predict(stripes, "-o", tmp_path / "sheet.png", "-q")
-    assert all(item.foreign for item in drawn)
+    assert all(item.out_of_distribution for item in drawn)
 
 
-@pytest.mark.parametrize("recall", ["98", "0", "-1"])
-def test_predict__a_recall_that_is_no_share(predict, loose, recall):
-    status, out, err = predict(loose, "--recall", recall, "-q")
+@pytest.mark.parametrize("acceptance", ["98", "0", "-1"])
+def test_predict__an_acceptance_that_is_no_share(predict, loose, acceptance):
+    status, out, err = predict(loose, "--acceptance", acceptance, "-q")
     assert (status, out) == (1, "") and "is no share" in err
 
 
-def test_predict__run_of_an_earlier_version_knows_no_strangers(session_run, stripes, tmp_path):
+def test_predict__run_of_an_earlier_version_cannot_tell_other_things(session_run, stripes, tmp_path):
     copied = shutil.copytree(session_run, tmp_path / "old")
     (copied / "model" / "reference.npz").unlink()
     run = load(copied)
     picture = stripes / "0.png"
-    assert run.predict(picture)[0].distance is None and not run.predict(picture)[0].foreign
+    assert run.predict(picture)[0].distance is None and not run.predict(picture)[0].out_of_distribution
     with pytest.raises(RunError, match="Train again"):
-        run.predict(picture, recall=0.9)
+        run.predict(picture, acceptance=0.9)
     with pytest.raises(RunError, match="Train again"):
-        run.tell_strangers(copied, [picture])
+        run.ood_scores(copied, [picture])
 
 
 def test_predict__damaged_reference(session_run, stripes, tmp_path):
@@ -181,8 +181,8 @@ def test_predict__damaged_reference(session_run, stripes, tmp_path):
         load(copied).predict(stripes / "0.png")
 
 
-def test_evaluate__foreign_pictures(call, session_run, session_colours, stripes):
-    options = [session_run, session_colours, "--split", "validation", "--foreign", stripes]
+def test_evaluate__pictures_of_other_things(call, session_run, session_colours, stripes):
+    options = [session_run, session_colours, "--split", "validation", "--ood", stripes]
     status, out, _ = call("evaluate", *options, "-q")
     assert status == 0 and "6 pictures of something else" in out and "AUROC 1.000" in out
     found = json.loads(call("evaluate", *options, "--json")[1])
@@ -190,24 +190,26 @@ def test_evaluate__foreign_pictures(call, session_run, session_colours, stripes)
     assert all(one["auroc"] > 0.95 and one["strangers_kept"] < 0.5 for one in found.values())
 
 
-def test_evaluate__foreign_pictures_that_are_none(call, session_run, session_colours, tmp_path):
+def test_evaluate__pictures_of_other_things_that_are_none(call, session_run, session_colours, tmp_path):
     (tmp_path / "text.jpg").write_text("text")
     (tmp_path / "empty").mkdir()
     known = session_colours / "red" / "red 00.jpg"
     for options, words in (
-        (["--foreign", tmp_path / "text.jpg"], "text.jpg"),
-        (["--foreign", tmp_path / "absent"], "there is no"),
-        (["--foreign", tmp_path / "empty"], "empty"),
-        (["--foreign", known], "is a photo of this run"),
-        (["--foreign", tmp_path, "--checkpoint", 1], "Leave out --checkpoint"),
-        (["--foreign", tmp_path, "--recall", 1], "below 1"),
-        (["--foreign", tmp_path, "--recall", 0], "is no share"),
-        (["--recall", 0.9], "goes with --foreign"),
+        (["--ood", tmp_path / "text.jpg"], "text.jpg"),
+        (["--ood", tmp_path / "absent"], "there is no"),
+        (["--ood", tmp_path / "empty"], "empty"),
+        (["--ood", known], "is a photo of this run"),
+        (["--ood", tmp_path, "--checkpoint", 1], "Leave out --checkpoint"),
+        (["--ood", tmp_path, "--acceptance", 1], "below 1"),
+        (["--ood", tmp_path, "--acceptance", 0], "is no share"),
+        (["--acceptance", 0.9], "goes with --ood"),
     ):
         status, _, err = call("evaluate", session_run, session_colours, *options, "-q")
         assert status == 1 and words in err, options
 
 
-def test_predict__few_validation_photos_are_told(predict, loose):
-    assert "4 validation photos are too few" in predict(loose)[2]
-    assert "too few" not in predict(loose, "--recall", "0.7")[2]
+def test_predict__few_validation_photos_are_told_where_none_of_these_is_answered(predict, loose, stripes):
+    assert "only 4 validation photos" in predict(stripes)[2]
+    assert "validation photos" not in predict(stripes, "--acceptance", "0.7")[2]
+    assert "validation photos" not in predict(loose / "1.jpg")[2]
+    assert "validation photos" not in predict(stripes, "-q")[2]

@@ -164,7 +164,7 @@ def test_explain__a_sheet_for_each_picture(session_run, session_colours, tmp_pat
         (["-o", "sheet.jpg"], "another ending. Give sheet.png"),
         (["-o", "nowhere/sheet.png"], "Give a file in a folder that exists"),
         (["-o", "sheet.png", "--class", "violets"], "the run does not know the class violets"),
-        (["-o", "sheet.png", "--recall", "2"], "a recall of 2 is no share"),
+        (["-o", "sheet.png", "--acceptance", "2"], "an acceptance of 2 is no share"),
     ],
 )
 def test_explain__what_cannot_be_done(

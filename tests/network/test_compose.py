@@ -120,7 +120,7 @@ def test_compose__openvino_runs_all_of_it(tmp_path):
     networks, layers = make(2, Head())
     model = compose(networks, layers, mirror=True)
     graph = OpenVinoGraph(model, precision="f32", folder=tmp_path / "graph")
-    found = np.stack(list(graph.run(PIXELS.astype(np.uint8))))
+    found = np.stack([outputs[0] for outputs in graph.run_all(PIXELS.astype(np.uint8))])
     np.testing.assert_allclose(found, numbers(model(PIXELS)), atol=1e-5)
 
 

@@ -57,7 +57,10 @@ def test_train__leaves_a_complete_run(session_run):
         assert metrics[split]["n"] >= 3
     assert set(metrics) == {"validation", "test", "phases", "chosen_phase", "verdict", "calibration"}
     assert {path.name for path in (session_run / "model").iterdir()} == {
-        *("model.keras", "model.json", "reference.npz", "README.md")
+        *("model.keras", "model.json", "reference.npz", "README.md", "openvino")
+    }
+    assert {path.name for path in (session_run / "model" / "openvino").iterdir()} == {
+        *("model.xml", "model.bin", "graph.json")
     }
     calibration = metrics["calibration"]
     assert calibration["temperature"] == pytest.approx(

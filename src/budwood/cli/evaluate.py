@@ -25,18 +25,18 @@ def evaluate(
         int | None,
         typer.Option(min=1, metavar="EPOCH", help="The model as that epoch of history.csv left it."),
     ] = None,
-    foreign: Annotated[
+    ood: Annotated[
         list[str] | None,
         typer.Option(
             metavar="PICTURES",
             help="Instead: how well these pictures, of none of the classes, are told from DATA.",
         ),
     ] = None,
-    recall: Annotated[
+    acceptance: Annotated[
         float | None,
         typer.Option(
             metavar="SHARE",
-            help="With --foreign: share of validation photos to be kept. [default: 0.98, as predict has it]",
+            help="With --ood: share of validation photos to be accepted. [default: 0.98, as predict has it]",
             show_default=False,
         ),
     ] = None,
@@ -46,33 +46,36 @@ def evaluate(
     """Measure a run on labelled photos."""
     from budwood.data.expand_paths import expand
     from budwood.evaluation.ood import DEFAULT, RECALL
-
-    if foreign and checkpoint is not None:
-        raise BudwoodError("--foreign is about the saved model alone. Leave out --checkpoint")
-    if recall is not None and not foreign:
-        raise BudwoodError("--recall goes with --foreign PICTURES. Give both, or neither")
-    recall = RECALL if recall is None else recall
-    refuse_bad_share("recall", recall, RECALL)
-    for named in foreign or []:
-        if not os.path.lexists(named) and not glob.has_magic(named):
-            raise BudwoodError(f"there is no {shown(named)}. Give --foreign a file or a folder of photos")
-    strangers = [picture for _, picture in expand(foreign, lambda: b"")] if foreign else []
-    load_keras()
-    from budwood.report.terminal import scores_as_text, strangers_as_text
     from budwood.run import load
 
-    progress = progress_of(quiet, as_json)
-    if foreign:
-        told = load(run).tell_strangers(data, strangers, split=split, recall=recall, progress=progress)
+    if ood and checkpoint is not None:
+        raise BudwoodError("--ood is about the saved model alone. Leave out --checkpoint")
+    if acceptance is not None and not ood:
+        raise BudwoodError("--acceptance goes with --ood PICTURES. Give both, or neither")
+    acceptance = RECALL if acceptance is None else acceptance
+    refuse_bad_share("acceptance", acceptance, RECALL)
+    for named in ood or []:
+        if not os.path.lexists(named) and not glob.has_magic(named):
+            raise BudwoodError(f"there is no {shown(named)}. Give --ood a file or a folder of photos")
+    others = [picture for _, picture in expand(ood, lambda: b"")] if ood else []
+    loaded, progress = load(run), progress_of(quiet, as_json)
+    if checkpoint is not None:
+        load_keras()
+    if ood:
+        told = loaded.ood_scores(data, others, split=split, acceptance=acceptance, progress=progress)
         if as_json:
             print_json({method: asdict(found) for method, found in told.items()})
         else:
-            print(strangers_as_text(told, recall, DEFAULT))
+            from budwood.report.terminal import strangers_as_text
+
+            print(strangers_as_text(told, acceptance, DEFAULT))
         return
-    metrics = load(run).evaluate(data, split=split, checkpoint=checkpoint, progress=progress)
+    metrics = loaded.evaluate(data, split=split, checkpoint=checkpoint, progress=progress)
     if as_json:
         print_json(metrics)
     else:
+        from budwood.report.terminal import scores_as_text
+
         print(scores_as_text(metrics, split))
 
 
@@ -111,7 +114,6 @@ def report(
             )
         print(shown(write_study_report(folder)))
         return
-    load_keras()
     from budwood.run import load
 
     print(shown(load(folder).write_report(data)))

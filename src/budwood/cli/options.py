@@ -38,12 +38,12 @@ Mlflow = Annotated[
         "--mlflow", metavar="URI", help="Log it to MLflow: a directory, sqlite:///FILE, http://HOST:PORT."
     ),
 ]
-Recall = Annotated[
+Acceptance = Annotated[
     float | None,
     typer.Option(
         metavar="SHARE",
-        help="Say `none of these` to what looks further from the training photos than this share of the "
-        "validation photos; 1 never says it. [default: 0.98]",
+        help="Share of photos of the run's classes to accept as such; what looks less like the training photos is "
+        "`none of these`, and 1 never says it. [default: 0.98]",
         show_default=False,
     ),
 ]

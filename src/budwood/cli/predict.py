@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from budwood.cli.options import (
+    Acceptance,
     AsJson,
     Quiet,
-    Recall,
     RunFolder,
     app,
     print_json,
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from budwood.data.images import ImageLike
     from budwood.inference.prediction import Prediction
     from budwood.report.sheets.predictions import SheetItem
+    from budwood.run import Run
 
 
 @app.command()
@@ -40,7 +41,7 @@ def predict(
             metavar="SHARE", help="Be unsure of what would be right less often than this, such as 0.98."
         ),
     ] = None,
-    recall: Recall = None,
+    acceptance: Acceptance = None,
     as_json: AsJson = False,
     sheet: Annotated[
         Path | None,
@@ -62,22 +63,24 @@ def predict(
 
     if sheet is not None:
         refuse_bad_sheet(sheet)
-    for name, share in (("precision", precision), ("recall", recall)):
+    for name, share in (("precision", precision), ("acceptance", acceptance)):
         if share is not None:
             refuse_bad_share(name, share, 0.98)
     inputs = expand(images, lambda: sys.stdin.buffer.read())
-    load_keras()
-    from budwood.report.terminal import abstention_as_text
     from budwood.run import load
 
     loaded = load(run)
     names, pictures = [name for name, _ in inputs], [picture for _, picture in inputs]
     if precision is not None and not (quiet or as_json):
-        print(abstention_as_text(precision, *loaded.abstention(precision)), file=sys.stderr)
-    if not (quiet or as_json) and (note := loaded.limit_note(recall)):
-        print(f"none of these: {note}", file=sys.stderr)
+        from budwood.report.terminal import abstention_as_text
+
+        print(abstention_as_text(precision, *loaded.confidence_threshold(precision)), file=sys.stderr)
     predictions = loaded.predict(
-        pictures, names=names, precision=precision, recall=recall, progress=progress_of(quiet, as_json)
+        pictures,
+        names=names,
+        precision=precision,
+        acceptance=acceptance,
+        progress=progress_of(quiet, as_json),
     )
     if as_json:
         print_json([prediction.to_json(top) for prediction in predictions])
@@ -86,6 +89,8 @@ def predict(
             print(shown(f"budwood: {prediction.name}: {prediction.error}"), file=sys.stderr)
         elif not as_json:
             print(f"{shown(prediction.name)}\t{prediction.in_words(top)}")
+    if not (quiet or as_json):
+        _warn_of_none_of_these(loaded, predictions, acceptance)
     if sheet is not None:
         from budwood.report.sheets.predictions import write_sheet
 
@@ -94,6 +99,13 @@ def predict(
             print(f"sheet   {shown(sheet)}", file=sys.stderr)
     if any(prediction.error is not None for prediction in predictions):
         raise typer.Exit(1)
+
+
+def _warn_of_none_of_these(run: "Run", predictions: "Sequence[Prediction]", acceptance: float | None) -> None:
+    """Say where "none of these" was answered what it rests on, if that is little."""
+    answered = any(prediction.out_of_distribution for prediction in predictions)
+    if answered and (warning := run.ood_warning(acceptance)):
+        print(f"none of these: {warning}", file=sys.stderr)
 
 
 def _sheet_items(
@@ -113,8 +125,8 @@ def _sheet_items(
                     prediction.label,
                     prediction.probability,
                     true,
-                    out_of_distribution=prediction.foreign,
-                    confident=prediction.sure,
+                    out_of_distribution=prediction.out_of_distribution,
+                    confident=prediction.confident,
                     name=prediction.name.replace("\\", "/").rpartition("/")[2],
                 )
             )
@@ -141,7 +153,7 @@ def explain(
         typer.Option("--class", metavar="CLASS", help="Explain this class, not the predicted one."),
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="With --json: how many classes to show.")] = 1,
-    recall: Recall = None,
+    acceptance: Acceptance = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -159,29 +171,31 @@ def explain(
         )
     if output is not None and not apart:
         refuse_bad_sheet(output)
-    if recall is not None:
-        refuse_bad_share("recall", recall, 0.98)
+    if acceptance is not None:
+        refuse_bad_share("acceptance", acceptance, 0.98)
     inputs = expand(images, lambda: sys.stdin.buffer.read())
     if output is not None and not apart and len(inputs) > MOST:
         raise BudwoodError(
             f"{len(inputs):,} pictures are more than the {MOST} of one sheet. Give fewer, or -o an existing directory "
             "for a sheet each"
         )
-    load_keras()
     from budwood.run import load
 
     loaded, progress = load(run), progress_of(quiet, as_json)
+    loaded.refuse_unknown_class(target)
+    load_keras()
     sheets: list[Path | None] = [output] * len(inputs)
     if output is not None and apart:
         sheets = list(name_sheets([name for name, _ in inputs], output))
     found, bad = [], 0
+    said_of_all: list[Prediction] = []
     for start in range(0, len(inputs), MOST):
         some = inputs[start : start + MOST]
         explained = loaded.explain(
             [picture for _, picture in some],
             target=target,
             names=[name for name, _ in some],
-            recall=recall,
+            acceptance=acceptance,
             progress=progress,
         )
         if output is not None and not apart and any(one.target is not None for one in explained):
@@ -189,6 +203,7 @@ def explain(
         for explanation, sheet in zip(explained, sheets[start : start + MOST], strict=True):
             said = explanation.prediction
             bad += said.error is not None
+            said_of_all.append(said)
             if apart and sheet is not None and explanation.target is not None:
                 write_explanations([explanation], sheet)
             if as_json:
@@ -201,8 +216,7 @@ def explain(
     if as_json:
         print_json(found)
     elif not quiet and bad < len(inputs):
-        if note := loaded.limit_note(recall):
-            print(f"none of these: {note}", file=sys.stderr)
+        _warn_of_none_of_these(loaded, said_of_all, acceptance)
         print(f"sheet   {shown(output)}", file=sys.stderr)
     if bad:
         raise typer.Exit(1)

@@ -57,9 +57,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def refuse_bad_share(name: str, share: float, such_as: float) -> None:
     """Raise RunError for what is no share above 0.
 
-    >>> refuse_bad_share("recall", 98.0, 0.98)
+    >>> refuse_bad_share("precision", 98.0, 0.98)
     Traceback (most recent call last):
-    budwood.core.errors.RunError: a recall of 98 is no share. Give one above 0 and up to 1, such as 0.98
+    budwood.core.errors.RunError: a precision of 98 is no share. Give one above 0 and up to 1, such as 0.98
     """
     if not 0 < share <= 1:
-        raise RunError(f"a {name} of {share:g} is no share. Give one above 0 and up to 1, such as {such_as}")
+        article = "an" if name[0] in "aeiou" else "a"
+        raise RunError(f"{article} {name} of {share:g} is no share. Give one above 0 and up to 1, such as {such_as}")

@@ -10,7 +10,7 @@ from jaxtyping import Float32, Shaped, UInt8
 
 from budwood.core.progress.base import Named, Progress
 from budwood.data.manifest import Photo
-from budwood.features.extract import Engine, Extraction, Views
+from budwood.features.extract import Engine, Extraction, NamedRunner, Views
 from budwood.features.extractor import FeatureExtractor, Pixels
 from budwood.features.store.table import Rows
 
@@ -42,7 +42,7 @@ class ExtractorEnsemble:
         return "+".join(part.fingerprint for part in self.parts)
 
     @property
-    def part(self) -> "Engine | Pixels | EngineEnsemble":
+    def part(self) -> "Engine | Pixels | NamedRunner | EngineEnsemble":
         """What runs all parts."""
         return (
             self.parts[0].part if len(self.parts) == 1 else EngineEnsemble([part.part for part in self.parts])
@@ -119,7 +119,7 @@ class JoinedRows(Rows):
 class EngineEnsemble:
     """Runs several frozen parts on the same pictures, read once."""
 
-    def __init__(self, parts: Sequence[Engine | Pixels]):
+    def __init__(self, parts: Sequence[Engine | Pixels | NamedRunner]):
         self._parts = list(parts)
         self.engine = " and ".join(dict.fromkeys(part.engine for part in parts))
         self.notes = list(dict.fromkeys(line for part in parts for line in part.notes))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Int, Shaped, UInt8
@@ -23,7 +23,18 @@ from budwood.data.manifest import Photo
 from budwood.features.engines.engine import Engine
 from budwood.features.store.table import FeatureTable
 
-__all__ = ["Engine", "Extraction", "Runner", "Views", "extract", "keys_of", "stream", "stream_views"]
+__all__ = [
+    "Engine",
+    "Extraction",
+    "NamedRunner",
+    "Runner",
+    "Views",
+    "extract",
+    "keys_of",
+    "stream",
+    "stream_through",
+    "stream_views",
+]
 
 LOOKAHEAD = 8
 """Views rendered ahead of the frozen part, per core."""
@@ -42,6 +53,13 @@ class Runner(Protocol):
     def run(
         self, views: Iterable[UInt8[np.ndarray, "size size 3"]]
     ) -> Iterator[Shaped[np.ndarray, "..."]]: ...
+
+
+class NamedRunner(Runner, Protocol):
+    """A runner that says which engine it is, and what a user should know of it."""
+
+    engine: str
+    notes: list[str]
 
 
 @dataclass
@@ -135,6 +153,20 @@ def stream(
     pictures: Sequence[ImageLike], frozen: Runner, *, size: int, resize: str
 ) -> Iterator[Float32[np.ndarray, "..."] | ImageError]:
     """The features of each picture in order, or the error of one that cannot be decoded; nothing is stored."""
+    return stream_through(pictures, frozen.run, size=size, resize=resize)
+
+
+T = TypeVar("T")
+
+
+def stream_through(
+    pictures: Sequence[ImageLike],
+    run: Callable[[Iterable[UInt8[np.ndarray, "size size 3"]]], Iterator[T]],
+    *,
+    size: int,
+    resize: str,
+) -> Iterator[T | ImageError]:
+    """What `run` gives for each picture in order, or the error of one that cannot be decoded."""
     errors: dict[int, ImageError] = {}
     sent: deque[int] = deque()
 
@@ -150,7 +182,7 @@ def stream(
 
     num_given = 0
     with _Decoder(lambda picture: images.view(picture, size, resize)) as decoder:
-        for row in frozen.run(views(decoder)):
+        for row in run(views(decoder)):
             index = sent.popleft()
             # A picture in error was passed over before the first good one after it was sent.
             while num_given < index:

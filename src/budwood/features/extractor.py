@@ -1,11 +1,12 @@
 """The features of photos under one frozen part: found in the store, or computed and kept there."""
 
 import math
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 from jaxtyping import Float32, Shaped, UInt8
 
@@ -13,10 +14,23 @@ from budwood.config.recipe import Augment
 from budwood.core.progress.base import SILENT, Progress
 from budwood.data.augment import PLAIN, Renderer
 from budwood.data.manifest import Photo
-from budwood.features.extract import Engine, Extraction, Views, extract, keys_of, stream_views
+from budwood.features.extract import Engine, Extraction, NamedRunner, Views, extract, keys_of, stream_views
 from budwood.features.store.store import FeatureStore, Rows
 from budwood.features.store.table import FeatureTable, Float16Overflow
-from budwood.network.graph import BOUNDARY, fingerprint
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class KnownModel:
+    """A frozen model of which all is known that its stored features need, so that nobody has to load it."""
+
+    fingerprint: str
+    shape: tuple[int, ...]
+    """Of one view's features."""
+    engine: "Callable[[], Engine | NamedRunner]"
+    """Makes what runs it, where the store lacks something."""
 
 
 class FeatureExtractor:
@@ -27,7 +41,7 @@ class FeatureExtractor:
 
     Args:
         model: raw 0-255 pixels `(None, size, size, 3)` in, features out. A model whose output is its input, such as
-            `cut` gives at the input layer, stores the views themselves, as uint8, and needs no engine.
+            `cut` gives at the input layer, stores the views themselves, as uint8, and needs no engine. Or a KnownModel.
         size, resize: how a photo becomes those pixels (`budwood.data.images.view`).
         precision: "f32" or "bf16".
         engine: "auto", "openvino" or "keras".
@@ -45,7 +59,7 @@ class FeatureExtractor:
 
     def __init__(
         self,
-        model: keras.Model,
+        model: "keras.Model | KnownModel",
         *,
         size: int,
         resize: str,
@@ -57,14 +71,15 @@ class FeatureExtractor:
         lower: "FeatureExtractor | None" = None,
         progress: Progress = SILENT,
     ):
-        self.model, self.lower = model, lower
+        self.model: Any = model
+        self.lower = lower
         self.progress = progress
         self.size, self.resize = size, resize
         self.renderer = Renderer(size, resize, augment, seed)
-        self.is_pixels = len(model.layers) == 1
+        self.is_pixels = not isinstance(model, KnownModel) and len(model.layers) == 1
         self.precision, self.engine = "f32" if self.is_pixels else precision, engine
         self.dtype = "uint8" if self.is_pixels else dtype
-        self.shape = tuple(model.output.shape[1:])
+        self.shape = model.shape if isinstance(model, KnownModel) else tuple(model.output.shape[1:])
 
     @property
     def row_bytes(self) -> int:
@@ -74,11 +89,17 @@ class FeatureExtractor:
     @cached_property
     def fingerprint(self) -> str:
         """Equal for two frozen parts exactly when their features may stand for one another."""
+        if isinstance(self.model, KnownModel):
+            return self.model.fingerprint
+        from budwood.network.graph import fingerprint
+
         return fingerprint(self.model, size=self.size, resize=self.resize, precision=self.precision)
 
     @cached_property
-    def part(self) -> "Engine | Pixels":
+    def part(self) -> "Engine | Pixels | NamedRunner":
         """The engine that runs the model; made on first use."""
+        if isinstance(self.model, KnownModel):
+            return self.model.engine()
         if self.is_pixels:
             return Pixels(self.shape)
         lower = self.lower
@@ -150,7 +171,7 @@ class FeatureExtractor:
         lines = [line for table in self._shelves for line in table.notes]
         if len(self._shelves) > 1:
             lines.append("features beyond the range of float16 were met: they are stored as float32")
-        return [*lines, *(self.part.notes if "part" in vars(self) else [])]
+        return [*lines, *(getattr(self.part, "notes", []) if "part" in vars(self) else [])]
 
     def rows(self, photos: Sequence[Photo], views: Views | None = None) -> Rows:
         """The features, `(n, *shape)`, read from disk as they are asked for. Compute them first."""
@@ -209,11 +230,15 @@ class Pixels:
         return iter(views)
 
 
-def with_pooling(backbone: keras.Model, pooling: str) -> keras.Model:
+def with_pooling(backbone: "keras.Model", pooling: str) -> "keras.Model":
     """The backbone down to one vector per photo, `(None, features)`, float32.
 
     Pooling has nothing to train, so it stands on the frozen side of the boundary: the store then keeps
     1,280 numbers per photo instead of 62,720.
     """
+    import keras
+
+    from budwood.network.graph import BOUNDARY
+
     layer = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}[pooling]
     return keras.Model(backbone.input, layer(name=BOUNDARY)(backbone.output), name=backbone.name)

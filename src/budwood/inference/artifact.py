@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 from jaxtyping import Float
 
@@ -13,10 +12,13 @@ from budwood.core.errors import RunError
 from budwood.core.files import read_json, sha256_of, whole_file, write_json
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.system import versions
+from budwood.evaluation.ood import Reference
 from budwood.features.ensemble import ExtractorEnsemble
 from budwood.features.extractor import FeatureExtractor
 from budwood.features.store.store import Rows
-from budwood.network.graph import BOUNDARY, branches, cut
+
+if TYPE_CHECKING:
+    import keras
 
 REFERENCE = "reference.npz"
 """Beside the model: the features of some photos, by which it is known what is none of the classes."""
@@ -26,9 +28,9 @@ REFERENCE = "reference.npz"
 class Artifact:
     """A model as it was read back from disk, cut where its frozen part ends."""
 
-    model: keras.Model
+    model: "keras.Model"
     """Raw 0-255 pixels `(None, S, S, 3)` in, probabilities `(None, K)` out."""
-    head: keras.Model
+    head: "keras.Model"
     """Features in, probabilities out."""
     info: dict[str, Any]
 
@@ -46,6 +48,8 @@ class Artifact:
 
     def features(self, *, engine: str = "auto", progress: Progress = SILENT) -> ExtractorEnsemble:
         """The features of the model's own frozen part, at full precision; those of each backbone by themselves."""
+        from budwood.network.graph import branches, cut
+
         frozen, _ = cut(self.model, self.info["boundary"])
         return ExtractorEnsemble(
             [
@@ -56,6 +60,8 @@ class Artifact:
 
     def probabilities(self, rows: Rows | np.ndarray, batch: int = 4096) -> Float[np.ndarray, "n classes"]:
         """Class probabilities, float32, from features of the model's own frozen part."""
+        import keras
+
         parts = [np.zeros((0, len(self.classes)), np.float32)]
         for start in range(0, len(rows), batch):
             chosen = np.arange(start, min(start + batch, len(rows)))
@@ -63,15 +69,12 @@ class Artifact:
         return np.concatenate(parts)
 
 
-def vectors(rows: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n features"]:
-    """One feature vector a picture; of a picture and its mirror image, `(n, 2, features)`, their mean."""
-    return rows.mean(axis=1) if rows.ndim == 3 else rows
-
-
 def make_artifact(
-    model: keras.Model, classes: Sequence[str], resize: str, backbone: str | list[str]
+    model: "keras.Model", classes: Sequence[str], resize: str, backbone: str | list[str]
 ) -> Artifact:
     """A flat model from pixels to probabilities with what `model.json` says of it, but for the hash of its file."""
+    from budwood.network.graph import BOUNDARY, cut
+
     size = model.input.shape[1]
     info = {
         "classes": list(classes),
@@ -87,7 +90,7 @@ def make_artifact(
     return artifact
 
 
-def save_model(model: keras.Model, file: Path) -> None:
+def save_model(model: "keras.Model", file: Path) -> None:
     """Writes a `.keras` file whole or not at all."""
     with whole_file(file) as aside:
         model.save(aside)
@@ -95,6 +98,10 @@ def save_model(model: keras.Model, file: Path) -> None:
 
 def read_model(file: Path, info: dict[str, Any]) -> Artifact:
     """Reads a `.keras` file back in Keras's safe mode."""
+    import keras
+
+    from budwood.network.graph import cut
+
     model = keras.models.load_model(file, compile=False, safe_mode=True)
     return Artifact(model, cut(model, info["boundary"])[1], info)
 
@@ -109,6 +116,15 @@ def save_artifact(folder: Path, file: Path, info: dict[str, Any]) -> None:
 
 def load_artifact(folder: Path) -> Artifact:
     """Reads the model back in Keras's safe mode. Raises RunError when a file is missing or damaged."""
+    return read_model(folder / "model.keras", read_info(folder))
+
+
+def read_info(folder: Path) -> dict[str, Any]:
+    """Read `model.json` of a model's folder and check `model.keras` against it.
+
+    Raises:
+        RunError: a file is missing or damaged, or `model.keras` was changed since it was saved.
+    """
     try:
         info = read_json(folder / "model.json")
         saved = info["fingerprints"]["model"]
@@ -119,6 +135,12 @@ def load_artifact(folder: Path) -> Artifact:
         ) from error
     if found != saved:
         raise RunError(
-            f"{folder / 'model.keras'} is not the file that was saved: it is damaged. Copy the run again"
+            f"{folder / 'model.keras'} is not the file that was saved: it is damaged or changed. Copy the run again"
         )
-    return read_model(folder / "model.keras", info)
+    return info
+
+
+def read_reference(folder: Path) -> Reference | None:
+    """Read what tells what is none of the classes; None for a model without."""
+    file = folder / REFERENCE
+    return Reference.load(file) if file.exists() else None

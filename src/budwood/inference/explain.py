@@ -13,11 +13,14 @@ from budwood.core.progress.base import SILENT, Progress
 from budwood.core.text import shown
 from budwood.data.images import ImageLike, view
 from budwood.evaluation.ood import Reference
+from budwood.features.engines.engine import Engine
+from budwood.features.ensemble import EngineEnsemble
 from budwood.features.extract import Runner
-from budwood.inference.artifact import Artifact, vectors
+from budwood.inference.artifact import Artifact
 from budwood.inference.grad_cam import GradCam
 from budwood.inference.occlusion import GRID, importance, occlude
 from budwood.inference.prediction import Prediction
+from budwood.inference.predictor import vectors
 from budwood.network.compose import logits_layer, pooling_layers
 
 SIMILAR = 6
@@ -111,6 +114,18 @@ def explain(
         while batch := list(islice(jobs, AT_A_TIME)):
             yield from _explain_some(artifact, part, cam, reference, batch)
             stage.advance(len(batch))
+
+
+def occlusion_runner(artifact: Artifact, engine: str) -> Runner:
+    """Return what runs the frozen part of a model at half the precision, where the processor has it.
+
+    What hangs on which part of a picture needs no more.
+    """
+    parts = [
+        Engine(part.model, engine=engine, precision="bf16", fingerprint=part.fingerprint)
+        for part in artifact.features(engine=engine).parts
+    ]
+    return parts[0] if len(parts) == 1 else EngineEnsemble(parts)
 
 
 def _explain_some(

@@ -18,11 +18,11 @@ class Prediction:
     """Of every class, in the order of `Run.classes`."""
     error: str | None = None
     """Why the picture cannot be read."""
-    sure: bool = True
+    confident: bool = True
     """Probable enough for the precision that was asked for."""
     distance: float | None = None
-    """From the training photos (`evaluation.out_of_distribution`); None for a run that does not know."""
-    foreign: bool = False
+    """From the training photos (`budwood.evaluation.ood`); None for a run that does not know."""
+    out_of_distribution: bool = False
     """Too far from them to be one of the classes: "none of these"."""
 
     def __repr__(self) -> str:
@@ -42,13 +42,13 @@ class Prediction:
 
         >>> Prediction("a.jpg", "tulips", 0.93, {"tulips": 0.93, "roses": 0.07}).in_words()
         'tulips 93.0%'
-        >>> Prediction("a.jpg", "tulips", 0.6, {"tulips": 0.6, "roses": 0.4}, foreign=True).in_words()
+        >>> Prediction("a.jpg", "tulips", 0.6, {"tulips": 0.6, "roses": 0.4}, out_of_distribution=True).in_words()
         'none of these (tulips 60.0%)'
         """
         shares = "  ".join(f"{shown(label)} {share:.1%}" for label, share in self.top(k))
-        if self.foreign:
+        if self.out_of_distribution:
             return f"none of these ({shares})"
-        return shares if self.sure else f"unsure: {shares}"
+        return shares if self.confident else f"unsure: {shares}"
 
     def to_json(self, k: int = 1) -> dict[str, Any]:
         """The prediction as plain values, with the k most probable classes."""
@@ -59,8 +59,8 @@ class Prediction:
             "name": self.name,
             "label": self.label,
             "probability": self.probability,
-            "sure": self.sure,
-            "none_of_these": self.foreign,
+            "confident": self.confident,
+            "none_of_these": self.out_of_distribution,
             "distance": self.distance,
             "top": top,
         }

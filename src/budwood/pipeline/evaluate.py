@@ -20,7 +20,8 @@ from budwood.data.split import take_some
 from budwood.evaluation.ood import Reference
 from budwood.evaluation.phases import MEASURED, PhaseEvaluation
 from budwood.features.ensemble import ExtractorEnsemble
-from budwood.inference.artifact import Artifact, read_model, vectors
+from budwood.inference.artifact import Artifact, read_model
+from budwood.inference.predictor import vectors
 
 LEARNED, PER_CLASS, HELD_OUT = 500, 10, 2_000
 """Photos by whose features strangers are told: training photos in all, or for each class if that is more; validation

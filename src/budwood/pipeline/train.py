@@ -28,6 +28,7 @@ from budwood.evaluation.phases import better
 from budwood.features.ensemble import ExtractorEnsemble
 from budwood.features.extract import Extraction
 from budwood.inference.artifact import REFERENCE, save_artifact
+from budwood.inference.converted import keep_in_run
 from budwood.network.compose import PooledBackbone, take_apart
 from budwood.pipeline.distill import refuse_unfit_teacher, teacher_features
 from budwood.pipeline.evaluate import make_reference, measure
@@ -192,6 +193,10 @@ def train(
             save_artifact(folder / "model", *work.saved[chosen])
             if reference is not None:
                 reference.save(folder / "model" / REFERENCE)
+            pictures = [photo.image for photo in work.parts["validation"]]
+            model, engine = measured[chosen].artifact, resolved.backbone.engine
+            if warning := keep_in_run(folder / "model", model, pictures, engine=engine):
+                directory.note(warning)
             work.tidy()
 
         with directory.stage("report"):

@@ -9,8 +9,8 @@ import pytest
 from budwood.core.errors import BackboneError, RecipeError
 from budwood.core.system import num_cores
 from budwood.features.engines import engine as engines
+from budwood.features.engines import openvino
 from budwood.features.engines.engine import BATCH_SIZE, Engine, choose_engine, milliseconds_per_picture
-from budwood.features.engines.openvino import OpenVinoGraph
 
 SIZE = 12
 
@@ -57,7 +57,7 @@ def test_frozen_part__auto_takes_keras_where_conversion_fails(model, monkeypatch
     def fail(*arguments):
         raise BackboneError("an unknown layer")
 
-    monkeypatch.setattr(OpenVinoGraph, "_convert", fail)
+    monkeypatch.setattr(openvino, "convert_model", fail)
     part = Engine(model, fingerprint="fp")
     assert part.engine == "keras"
     assert "an unknown layer" in part.notes[0]

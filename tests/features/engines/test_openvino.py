@@ -13,6 +13,7 @@ pytest.importorskip("openvino")
 
 from budwood.core.errors import BackboneError
 from budwood.data.images import view
+from budwood.features.engines import graphs
 from budwood.features.engines import openvino as openvino_graph
 from budwood.features.engines.openvino import OpenVinoGraph
 
@@ -33,6 +34,11 @@ def views(n: int, size: int = SIZE) -> list[np.ndarray]:
     return list(np.random.default_rng(1).integers(0, 256, (n, size, size, 3), dtype=np.uint8))
 
 
+def run(graph, pictures):
+    """The first output for each picture."""
+    return (outputs[0] for outputs in graph.run_all(pictures))
+
+
 def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
     return np.abs(found - expected).max() / np.abs(expected).max()
 
@@ -41,7 +47,7 @@ def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
 def test_run__agrees_with_keras_in_any_shape(tmp_path, pooled):
     model = tiny_model(pooled)
     pictures = views(21)
-    found = np.stack(list(OpenVinoGraph(model, precision="f32", folder=tmp_path / "fp").run(iter(pictures))))
+    found = np.stack(list(run(OpenVinoGraph(model, precision="f32", folder=tmp_path / "fp"), iter(pictures))))
     expected = model.predict_on_batch(np.stack(pictures).astype(np.float32))
     assert found.dtype == np.float32
     assert found.shape == expected.shape
@@ -55,7 +61,7 @@ def test_run__leaves_the_loose_ends_of_swish_behind(tmp_path):
     inside = keras.layers.Activation("swish")(keras.layers.Conv2D(5, 3)(x))
     for model in (keras.Model(pixels, inside), keras.Model(pixels, keras.layers.Conv2D(6, 3)(inside))):
         graph = OpenVinoGraph(model, precision="f32", folder=tmp_path / str(model.output.shape[-1]))
-        found = np.stack(list(graph.run(views(2))))
+        found = np.stack(list(run(graph, views(2))))
         expected = model.predict_on_batch(np.stack(views(2)).astype(np.float32))
         assert found.shape == expected.shape
         assert relative_error(found, expected) < 1e-4
@@ -64,9 +70,9 @@ def test_run__leaves_the_loose_ends_of_swish_behind(tmp_path):
 def test_run__depends_on_the_picture_alone(tmp_path):
     graph = OpenVinoGraph(tiny_model(), precision="f32", folder=tmp_path / "fp")
     pictures = views(23)
-    forward = np.stack(list(graph.run(pictures)))
-    backward = np.stack(list(graph.run(pictures[::-1])))[::-1]
-    alone = np.stack([next(graph.run([picture])) for picture in pictures])
+    forward = np.stack(list(run(graph, pictures)))
+    backward = np.stack(list(run(graph, pictures[::-1])))[::-1]
+    alone = np.stack([next(run(graph, [picture])) for picture in pictures])
     assert np.array_equal(forward, backward)
     assert np.array_equal(forward, alone)
 
@@ -80,14 +86,14 @@ def test_run__takes_no_more_pictures_than_it_can_work_on(tmp_path):
             taken.append(number)
             yield pixels
 
-    rows = graph.run(source())
+    rows = run(graph, source())
     next(rows)
     assert len(taken) <= 2 * openvino_graph.num_cores() + 1
     rows.close()
 
 
 def test_run__of_nothing_is_nothing(tmp_path):
-    assert list(OpenVinoGraph(tiny_model(), precision="f32", folder=tmp_path / "fp").run([])) == []
+    assert list(run(OpenVinoGraph(tiny_model(), precision="f32", folder=tmp_path / "fp"), [])) == []
 
 
 def test_run__passes_on_what_its_source_raises(tmp_path):
@@ -98,17 +104,17 @@ def test_run__passes_on_what_its_source_raises(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(graph.run(source()))
-    assert len(list(graph.run(views(3)))) == 3
+        list(run(graph, source()))
+    assert len(list(run(graph, views(3)))) == 3
 
 
 def test_graph__is_converted_once(tmp_path, monkeypatch):
     model, pictures = tiny_model(), views(3)
-    first = list(OpenVinoGraph(model, precision="f32", folder=tmp_path / "fp").run(pictures))
+    first = list(run(OpenVinoGraph(model, precision="f32", folder=tmp_path / "fp"), pictures))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fp"]
-    monkeypatch.setattr(OpenVinoGraph, "_convert", None)
+    monkeypatch.setattr(openvino_graph, "convert_model", None)
     again = OpenVinoGraph(model, precision="f32", folder=tmp_path / "fp")
-    assert np.array_equal(first, list(again.run(pictures)))
+    assert np.array_equal(first, list(run(again, pictures)))
     assert again.notes == []
 
 
@@ -116,7 +122,7 @@ def test_graph__is_converted_once(tmp_path, monkeypatch):
 @pytest.mark.parametrize("damage", ["flip", "cut", "lose"])
 def test_graph__damaged_on_disk_is_converted_again(tmp_path, name, damage):
     model, pictures = tiny_model(), views(3)
-    expected = list(OpenVinoGraph(model, precision="f32", folder=tmp_path / "fp").run(pictures))
+    expected = list(run(OpenVinoGraph(model, precision="f32", folder=tmp_path / "fp"), pictures))
     file = tmp_path / "fp" / name
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 64
@@ -125,7 +131,7 @@ def test_graph__damaged_on_disk_is_converted_again(tmp_path, name, damage):
     else:
         file.write_bytes(data if damage == "flip" else data[: len(data) // 2])
     again = OpenVinoGraph(model, precision="f32", folder=tmp_path / "fp")
-    assert np.array_equal(expected, list(again.run(pictures)))
+    assert np.array_equal(expected, list(run(again, pictures)))
     assert len(again.notes) == 1
     assert "damaged" in again.notes[0]
     assert OpenVinoGraph(model, precision="f32", folder=tmp_path / "fp").notes == []
@@ -136,18 +142,18 @@ def test_graph__that_computes_something_else_is_refused(tmp_path, monkeypatch):
     graph_of_another.layers[2].set_weights(
         [2 * weight for weight in graph_of_another.layers[2].get_weights()]
     )
-    core = openvino_graph.import_openvino().Core()
+    core = graphs.new_core()
     OpenVinoGraph(graph_of_another, precision="f32", folder=tmp_path / "other")
     other = core.read_model(tmp_path / "other" / "graph.xml")
-    real = OpenVinoGraph._compare
-    monkeypatch.setattr(OpenVinoGraph, "_compare", lambda self, graph, *rest: real(self, other, *rest))
+    real = graphs._compare
+    monkeypatch.setattr(graphs, "_compare", lambda graph, *rest: real(other, *rest))
     with pytest.raises(BackboneError, match=r'backbone\.engine = "keras"'):
         OpenVinoGraph(tiny_model(), precision="f32", folder=tmp_path / "fp")
     assert [path.name for path in tmp_path.iterdir()] == ["other"]
 
 
 def test_graph__only_the_last_used_are_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(openvino_graph, "MAX_GRAPHS", 2)
+    monkeypatch.setattr(graphs, "MAX_GRAPHS", 2)
     model = tiny_model()
     for age, name in enumerate(["a", "b", "c"]):
         OpenVinoGraph(model, precision="f32", folder=tmp_path / name)
@@ -160,7 +166,7 @@ def test_precision__bf16_is_near_f32_or_says_that_it_is_f32(tmp_path):
     model, pictures = tiny_model(), views(5)
     rough = OpenVinoGraph(model, precision="bf16", folder=tmp_path / "fp")
     exact = OpenVinoGraph(model, precision="f32", folder=tmp_path / "fp")
-    found, expected = np.stack(list(rough.run(pictures))), np.stack(list(exact.run(pictures)))
+    found, expected = np.stack(list(run(rough, pictures))), np.stack(list(run(exact, pictures)))
     if rough.notes:
         assert "bf16" in rough.notes[0] and "f32" in rough.notes[0]
         assert np.array_equal(found, expected)
@@ -233,5 +239,5 @@ def test_run__real_network_agrees_with_keras(test_data, tmp_path):
     expected = model.predict_on_batch(np.stack(pictures).astype(np.float32))
     for precision, limit in (("f32", 1e-4), ("bf16", 5e-2)):
         graph = OpenVinoGraph(model, precision=precision, folder=tmp_path / "fp")
-        assert relative_error(np.stack(list(graph.run(pictures))), expected) < limit
+        assert relative_error(np.stack(list(run(graph, pictures))), expected) < limit
     assert json.loads((tmp_path / "fp" / "graph.json").read_text()).keys() == {"graph.xml", "graph.bin"}

@@ -1,5 +1,6 @@
 """What runs a frozen part: OpenVINO on a CPU, Keras on an accelerator or where OpenVINO is absent."""
 
+import os
 import tempfile
 import time
 from collections import deque
@@ -12,18 +13,17 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from budwood.core.cache import GRAPHS, cache_dir
-from budwood.core.errors import RecipeError
+from budwood.core.errors import BackboneError, RecipeError
 from budwood.core.system import num_cores
-from budwood.features.engines.openvino import (
-    OpenVinoGraph,
-    import_openvino,
-)
+from budwood.features.engines.openvino import OpenVinoGraph, import_openvino
 
 if TYPE_CHECKING:
     import keras
 
 BATCH_SIZE = 32
 MEASURED_SECONDS = 2.0
+ACCELERATORS = ("/dev/nvidia0", "/dev/kfd", "/dev/accel0")
+"""Where one of these is, TensorFlow is asked what it can use."""
 
 
 class Engine:
@@ -82,6 +82,24 @@ class Engine:
         if precision != "f32":
             self.notes.append(f"{precision} needs OpenVINO: Keras runs the frozen part in f32")
         self._runner = _KerasBatches(model)
+
+    @classmethod
+    def kept(cls, fingerprint: str, shape: tuple[int, ...]) -> "Engine | None":
+        """Return the engine on a graph that was converted before, at full precision and without Keras.
+
+        None where none is kept, where OpenVINO is not installed, or where Keras may have an accelerator.
+        """
+        folder = cache_dir() / GRAPHS / fingerprint
+        if not folder.is_dir() or not openvino_is_preferred():
+            return None
+        try:
+            runner = OpenVinoGraph(None, precision="f32", folder=folder)
+        except (BackboneError, RuntimeError):
+            return None
+        engine = cls.__new__(cls)
+        engine.shape, engine.engine, engine.notes = shape, "openvino", []
+        engine._runner = runner
+        return engine
 
     def run(self, views: Iterable[UInt8[np.ndarray, "size size 3"]]) -> Iterator[Float32[np.ndarray, "..."]]:
         """The features of each picture as float32 of `shape`, in order, while later pictures are still being read."""
@@ -142,6 +160,17 @@ def choose_engine(engine: str, notes: list[str] | None = None) -> Literal["openv
             ) from error
         return "keras"
     return "openvino"
+
+
+def openvino_is_preferred() -> bool:
+    """Return whether "auto" stands for OpenVINO, as far as can be told without loading TensorFlow."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES") not in ("", "-1") and any(map(os.path.exists, ACCELERATORS)):
+        return choose_engine("auto") == "openvino"
+    try:
+        import_openvino()
+    except ImportError:
+        return False
+    return True
 
 
 def _sees_accelerator() -> bool:

@@ -1,19 +1,16 @@
-"""A frozen part as an OpenVINO graph: converted once, kept on disk, run one picture at a time on every core.
+"""Converted graphs run through OpenVINO on the CPU, one picture at a time on every core.
 
 Measured on two cores (MobileNetV2, 224 px): one picture per request and one thread per request is the fastest way,
 4.6 ms against 9 ms in batches of 8; and what comes out then depends on the picture alone, to the last bit.
 OpenVINO's own cache of compiled graphs is not used: it saves 0.06 s and loads damaged weights without a word.
 """
 
-import hashlib
-import json
+import ctypes
 import os
-import shutil
-import sys
-import uuid
+import threading
+import weakref
 from collections import deque
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,72 +19,53 @@ from jaxtyping import Float32, UInt8
 
 from budwood.core.errors import BackboneError
 from budwood.core.system import num_cores
+from budwood.features.engines.graphs import compile_graph, convert_model, import_openvino, new_core, read_kept
 
 if TYPE_CHECKING:
     import keras
 
-MAX_GRAPHS = 16
-"""Graphs kept on disk, tens of megabytes each; the one unused for longest goes first."""
 LARGEST_ERROR_OF_BF16 = 0.06
 """Of the norm of one picture's features; 0.01 to 0.04 is what its eight bits cost."""
-_FILES = ("graph.xml", "graph.bin")
+
+__all__ = ["Graph", "OpenVinoGraph", "import_openvino"]
 
 
-def import_openvino() -> Any:
-    """The module `openvino`, kept from calling home. Raises ImportError where it is not installed.
+class Graph:
+    """A converted graph that is compiled when it is first run, and again in a process that was forked since.
 
-    openvino-telemetry otherwise writes an identifier into the home folder and sends events when OpenVINO is imported
-    and when a model is converted.
-    """
-    # With None in its place the import fails, and OpenVINO takes the stub that it brings for that case.
-    if sys.modules.setdefault("openvino_telemetry", None) is not None:  # type: ignore[arg-type]
-        from openvino_telemetry.utils.sender import TelemetrySender
-
-        TelemetrySender.send = lambda *message, **options: None
-    import openvino
-
-    return openvino
-
-
-class OpenVinoGraph:
-    """Runs a frozen keras.Model of the TensorFlow backend through OpenVINO on the CPU.
+    Several threads may run it at once.
 
     Args:
-        model: 0-255 float32 pixels `(None, S, S, 3)` in, one tensor or several out.
+        read: returns the graph, an `openvino.Model`; called once in every process that runs it.
         precision: "f32" or "bf16".
-        folder: where the converted graph is kept, or is found.
-
-    Raises:
-        BackboneError: the converted graph does not compute what the model does.
+        graph: what `read` would return, where it was read already: compiled at once.
     """
 
-    def __init__(self, model: "keras.Model", *, precision: str, folder: Path):
-        self._core = import_openvino().Core()
-        # Windows renames no folder of which a file is mapped.
-        self._core.set_property({"ENABLE_MMAP": False})
-        self.notes: list[str] = []
-        if precision == "bf16" and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-            self.notes.append("this CPU has no bf16 arithmetic: the frozen part runs in f32")
-            precision = "f32"
-        graph = self._load(folder)
-        if graph is None:
-            graph = self._convert(model, folder)
-        self._compiled = self._compile(graph, precision)
-        if precision == "bf16":
-            self._refuse_rough_arithmetic(graph, tuple(model.input.shape[1:3]))
+    def __init__(self, read: Callable[[], Any], precision: str = "f32", *, graph: Any = None):
+        self._read, self.precision = read, precision
+        self._compiled: Any = None if graph is None else compile_graph(graph, precision)
+        self._lock = threading.Lock()
+        _graphs.add(self)
 
-    def run(self, views: Iterable[UInt8[np.ndarray, "size size 3"]]) -> Iterator[Float32[np.ndarray, "..."]]:
-        """The first output of the model for each picture, in order."""
-        return (outputs[0] for outputs in self.run_all(views))
+    @property
+    def compiled(self) -> Any:
+        """The compiled model of this process."""
+        with self._lock:
+            if self._compiled is None:
+                self._compiled = compile_graph(self._read(), self.precision)
+            return self._compiled
 
     def run_all(
         self, views: Iterable[UInt8[np.ndarray, "size size 3"]]
     ) -> Iterator[list[Float32[np.ndarray, "..."]]]:
-        """All outputs of the model for each picture, in order. Two requests per core are under way at a time."""
-        idle = [self._compiled.create_infer_request() for _ in range(2 * num_cores())]
+        """All outputs of the graph for each picture, in order. Two requests per core are under way at a time."""
+        compiled = self.compiled
+        idle: list[Any] = []
         busy: deque = deque()
         try:
             for view in views:
+                if not idle and len(busy) < 2 * num_cores():
+                    idle.append(compiled.create_infer_request())
                 if not idle:
                     idle.append(busy.popleft())
                     yield _finish(idle[-1])
@@ -99,128 +77,92 @@ class OpenVinoGraph:
             for request in busy:
                 request.wait()
 
-    def _refuse_rough_arithmetic(self, graph: Any, size: tuple[int, int]) -> None:
-        """Goes back to f32 where bf16 on this CPU is further from it than rounding explains."""
-        rough, exact = self._compiled, self._compile(graph, "f32")
+    def run_batch(self, rows: Float32[np.ndarray, "n ..."]) -> Float32[np.ndarray, "n ..."]:
+        """The first output of the graph for rows of one batch."""
+        return np.array(self.compiled.create_infer_request().infer({0: rows})[0], np.float32)
+
+    def after_fork(self) -> None:
+        """Forget what was compiled before this process was forked: its threads stayed behind."""
+        self._lock = threading.Lock()
+        if self._compiled is not None:
+            # Its destructor would wait for them.
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._compiled))
+            self._compiled = None
+
+
+_graphs: "weakref.WeakSet[Graph]" = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for graph in list(_graphs):
+        graph.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+class OpenVinoGraph:
+    """Runs a frozen keras.Model of the TensorFlow backend through OpenVINO on the CPU.
+
+    Args:
+        model: 0-255 float32 pixels `(None, S, S, 3)` in, one tensor or several out; None for a graph that is kept.
+        precision: "f32" or "bf16".
+        folder: where the converted graph is kept, or is found.
+
+    Raises:
+        BackboneError: the converted graph does not compute what the model does, or no graph is kept and no model given.
+    """
+
+    def __init__(self, model: "keras.Model | None", *, precision: str, folder: Path):
+        self.notes: list[str] = []
+        self._model, self._folder = model, folder
+        if precision == "bf16" and "BF16" not in new_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            self.notes.append("this CPU has no bf16 arithmetic: the frozen part runs in f32")
+            precision = "f32"
+        graph = self._read()
+        if precision == "bf16":
+            precision = self._refuse_rough_arithmetic(graph)
+        self._graph = Graph(self._read, precision, graph=graph)
+
+    def run_all(
+        self, views: Iterable[UInt8[np.ndarray, "size size 3"]]
+    ) -> Iterator[list[Float32[np.ndarray, "..."]]]:
+        """All outputs of the model for each picture, in order."""
+        return self._graph.run_all(views)
+
+    def _read(self) -> Any:
+        graph, fault = read_kept(self._folder)
+        self.notes += [fault] if fault else []
+        if graph is None and self._model is None:
+            raise BackboneError(f"no inference graph is kept in {self._folder}")
+        return graph if graph is not None else convert_model(self._model, self._folder)
+
+    def _refuse_rough_arithmetic(self, graph: Any) -> str:
+        """Return "f32" where bf16 on this CPU is further from it than rounding explains, else "bf16"."""
+        _, height, width, _ = graph.input(0).shape
+        rough, exact = compile_graph(graph, "bf16"), compile_graph(graph, "f32")
         # Smooth at several scales, as photos are.
         rng = np.random.default_rng(0)
         scales = [
-            np.kron(rng.random((side, side, 3)), np.ones((-(-size[0] // side), -(-size[1] // side), 1)))
+            np.kron(rng.random((side, side, 3)), np.ones((-(-height // side), -(-width // side), 1)))
             for side in (2, 8, 32)
         ]
-        picture = np.mean([scale[: size[0], : size[1]] for scale in scales], axis=0)
+        picture = np.mean([scale[:height, :width] for scale in scales], axis=0)
         pixels = (picture * 255).astype(np.uint8)[np.newaxis]
         pairs = zip(rough(pixels).to_tuple(), exact(pixels).to_tuple(), strict=True)
         error = max(
             float(np.linalg.norm(found - expected)) / (float(np.linalg.norm(expected)) or 1.0)
             for found, expected in pairs
         )
-        if not error <= LARGEST_ERROR_OF_BF16:
-            self.notes.append(
-                f"bf16 on this CPU is {error:.0%} off, more than rounding explains: the frozen part runs in f32"
-            )
-            self._compiled = exact
-
-    def _compile(self, graph: Any, precision: str) -> Any:
-        cores = num_cores()
-        settings = {
-            "INFERENCE_PRECISION_HINT": precision,
-            "EXECUTION_MODE_HINT": "ACCURACY" if precision == "f32" else "PERFORMANCE",
-            "NUM_STREAMS": cores,
-            "INFERENCE_NUM_THREADS": cores,
-            # The decoding threads want the cores too.
-            "ENABLE_CPU_PINNING": False,
-        }
-        return self._core.compile_model(graph, "CPU", settings)
-
-    def _load(self, folder: Path) -> Any:
-        """The graph kept in the folder, or None where there is none that is whole."""
-        if not folder.exists():
-            return None
-        with suppress(OSError):
-            os.utime(folder)
-        try:
-            if json.loads((folder / "graph.json").read_bytes()) != _checksums(folder):
-                raise ValueError("checksum")
-            return self._core.read_model(folder / _FILES[0])
-        except (OSError, ValueError, RuntimeError):
-            self.notes.append(f"the inference graph in {folder} was damaged and is converted again")
-            shutil.rmtree(folder, ignore_errors=True)
-            return None
-
-    def _convert(self, model: "keras.Model", folder: Path) -> Any:
-        """Converts the model, keeps the graph in the folder, and returns it as read back from there."""
-        import tensorflow as tf
-
-        openvino = import_openvino()
-        if sys.version_info >= (3, 13):
-            _mend_conversion(tf.__version__)
-        shape = (1, *model.input.shape[1:])
-        # A traced function converts three times as fast as a SavedModel.
-        traced = tf.function(
-            lambda pixels: model(pixels, training=False),
-            input_signature=[tf.TensorSpec(shape, tf.float32)],
-            autograph=False,
-        ).get_concrete_function()
-        converted = openvino.convert_model(traced)
-        # Swish brings a gradient of its own, whose loose ends become outputs beside the model's.
-        ends = [converted.output(output.name).get_node() for output in traced.outputs]
-        converted = openvino.Model(ends, converted.get_parameters())
-        steps = openvino.preprocess.PrePostProcessor(converted)
-        steps.input().tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
-
-        aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
-        aside.mkdir(parents=True)
-        try:
-            openvino.save_model(steps.build(), aside / _FILES[0], compress_to_fp16=False)
-            # Read back and compared: on a full disk OpenVINO may write half a file without an error.
-            graph = self._core.read_model(aside / _FILES[0])
-            self._compare(graph, traced, shape)
-            (aside / "graph.json").write_text(json.dumps(_checksums(aside)))
-            with suppress(OSError):  # another process has just put its own there
-                aside.rename(folder)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
-        _forget_oldest(folder.parent)
-        return graph
-
-    def _compare(self, graph: Any, traced: Any, shape: tuple[int, ...]) -> None:
-        pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-        found = self._compile(graph, "f32")(pixels)
-        errors = [
-            np.abs(found[number] - expected).max() / max(np.abs(expected).max(), 1e-6)
-            for number, expected in enumerate(map(np.asarray, _as_list(traced(pixels.astype(np.float32)))))
-        ]
-        error = max(errors)
-        if not error < 1e-3:
-            raise BackboneError(
-                f"OpenVINO's graph differs from the Keras model by {error:.1e} of the largest feature, expected below "
-                ' 1e-3. Say backbone.engine = "keras"'
-            )
-
-
-def _mend_conversion(tensorflow: str) -> None:
-    """Lets OpenVINO 2026.4 convert on Python 3.13, where it deletes a name that its `exec` no longer makes."""
-    from openvino.frontend.tensorflow import utils
-
-    utils.get_environment_setup = lambda framework: {"tensorflow": tensorflow, "sys_platform": sys.platform}
-
-
-def _as_list(outputs: Any) -> list[Any]:
-    return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
+        if error <= LARGEST_ERROR_OF_BF16:
+            return "bf16"
+        self.notes.append(
+            f"bf16 on this CPU is {error:.0%} off, more than rounding explains: the frozen part runs in f32"
+        )
+        return "f32"
 
 
 def _finish(request: Any) -> list[Float32[np.ndarray, "..."]]:
     request.wait()
     return [tensor.data[0].astype(np.float32) for tensor in request.output_tensors]
-
-
-def _checksums(folder: Path) -> dict[str, str]:
-    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in _FILES}
-
-
-def _forget_oldest(folder: Path) -> None:
-    with suppress(OSError):
-        graphs = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
-        for path in graphs[MAX_GRAPHS:]:
-            shutil.rmtree(path, ignore_errors=True)

@@ -128,7 +128,7 @@ def _truth(explanation: "Explanation") -> tuple[str, str]:
     said = explanation.prediction
     if explanation.true is None:
         return "", INK
-    if explanation.true == said.label and not said.foreign:
+    if explanation.true == said.label and not said.out_of_distribution:
         return "✓ right", RIGHT
     return f"✗ truly {explanation.true}", WRONG
 
@@ -146,7 +146,7 @@ def _draw_probabilities(sheet: Canvas, explanation: "Explanation", place: Place)
         y += 38
     y += 38 * (LISTED - len(shown))
     if explanation.farther_than is not None:
-        text, colour = ("✗ none of these?", WRONG) if said.foreign else ("none of these: no", QUIET)
+        text, colour = ("✗ none of these?", WRONG) if said.out_of_distribution else ("none of these: no", QUIET)
         sheet.write((x, y + 8), text, colour)
         farther = words.percent(explanation.farther_than, 0)
         sheet.write((x, y + 8 + LINE), f"more unusual than {farther}", QUIET, size=14)

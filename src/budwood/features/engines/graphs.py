@@ -1,0 +1,228 @@
+"""Graphs of OpenVINO: converted from Keras models, kept in folders with their checksums, joined and cut."""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from budwood.core.errors import BackboneError
+from budwood.core.system import num_cores
+
+if TYPE_CHECKING:
+    import keras
+
+MAX_GRAPHS = 16
+"""Graphs kept in the cache, tens of megabytes each; the one unused for longest goes first."""
+GRAPH = "graph"
+"""Name, without its ending, of the files of a graph in the cache."""
+
+
+def import_openvino() -> Any:
+    """The module `openvino`, kept from calling home. Raises ImportError where it is not installed.
+
+    openvino-telemetry otherwise writes an identifier into the home folder and sends events when OpenVINO is imported
+    and when a model is converted.
+    """
+    # With None in its place the import fails, and OpenVINO takes the stub that it brings for that case.
+    if sys.modules.setdefault("openvino_telemetry", None) is not None:  # type: ignore[arg-type]
+        from openvino_telemetry.utils.sender import TelemetrySender
+
+        TelemetrySender.send = lambda *message, **options: None
+    import openvino
+
+    return openvino
+
+
+def new_core() -> Any:
+    """An OpenVINO core that maps no files: Windows renames no folder of which a file is mapped."""
+    core = import_openvino().Core()
+    core.set_property({"ENABLE_MMAP": False})
+    return core
+
+
+def compile_graph(graph: Any, precision: str = "f32") -> Any:
+    """Compile a graph for this machine's CPU in "f32" or "bf16", which is never left to the plugin's default."""
+    cores = num_cores()
+    settings = {
+        "INFERENCE_PRECISION_HINT": precision,
+        "EXECUTION_MODE_HINT": "ACCURACY" if precision == "f32" else "PERFORMANCE",
+        "NUM_STREAMS": cores,
+        "INFERENCE_NUM_THREADS": cores,
+        # The decoding threads want the cores too.
+        "ENABLE_CPU_PINNING": False,
+    }
+    return new_core().compile_model(graph, "CPU", settings)
+
+
+def read_kept(folder: Path) -> tuple[Any, str]:
+    """The graph kept in a folder of the cache, or None; a damaged one is removed, and the second value says so."""
+    if not folder.exists():
+        return None, ""
+    with suppress(OSError):
+        os.utime(folder)
+    try:
+        if json.loads((folder / f"{GRAPH}.json").read_bytes()) != checksums(folder, GRAPH):
+            raise ValueError("checksum")
+        return new_core().read_model(folder / f"{GRAPH}.xml"), ""
+    except (OSError, ValueError, RuntimeError):
+        shutil.rmtree(folder, ignore_errors=True)
+        return None, f"the inference graph in {folder} was damaged and is converted again"
+
+
+def convert_model(model: "keras.Model", folder: Path) -> Any:
+    """Convert a model from 0-255 pixels, keep the graph in a folder of the cache, and return it as read from there.
+
+    Raises:
+        BackboneError: the converted graph does not compute what the model does.
+    """
+    import tensorflow as tf
+
+    openvino = import_openvino()
+    shape = (1, *model.input.shape[1:])
+    # A traced function converts three times as fast as a SavedModel.
+    traced = tf.function(
+        lambda pixels: model(pixels, training=False),
+        input_signature=[tf.TensorSpec(shape, tf.float32)],
+        autograph=False,
+    ).get_concrete_function()
+    steps = openvino.preprocess.PrePostProcessor(_convert(traced))
+    steps.input().tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
+
+    aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
+    aside.mkdir(parents=True)
+    try:
+        openvino.save_model(steps.build(), aside / f"{GRAPH}.xml", compress_to_fp16=False)
+        # Read back and compared: on a full disk OpenVINO may write half a file without an error.
+        graph = new_core().read_model(aside / f"{GRAPH}.xml")
+        _compare(graph, traced, shape)
+        (aside / f"{GRAPH}.json").write_text(json.dumps(checksums(aside, GRAPH)))
+        with suppress(OSError):  # another process has just put its own there
+            aside.rename(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    _forget_oldest(folder.parent)
+    return graph
+
+
+def convert_head(model: "keras.Model") -> Any:
+    """The graph of a model from float32 rows of features, any number at once."""
+    import tensorflow as tf
+
+    traced = tf.function(
+        lambda rows: model(rows, training=False),
+        input_signature=[tf.TensorSpec(model.input.shape, tf.float32)],
+        autograph=False,
+    ).get_concrete_function()
+    return _convert(traced)
+
+
+def _convert(traced: Any) -> Any:
+    import tensorflow as tf
+
+    openvino = import_openvino()
+    if sys.version_info >= (3, 13):
+        _mend_conversion(tf.__version__)
+    converted = openvino.convert_model(traced)
+    # Swish brings a gradient of its own, whose loose ends become outputs beside the model's.
+    ends = [converted.output(output.name).get_node() for output in traced.outputs]
+    return openvino.Model(ends, converted.get_parameters())
+
+
+def join(parts: Sequence[Any], head: Any) -> Any:
+    """One graph of feature extractors on the same pixels and the head that takes their features side by side.
+
+    Its outputs are the head's, then each part's; the graphs given are used up.
+    """
+    openvino = import_openvino()
+    pixels = parts[0].get_parameters()[0]
+    features = []
+    for part in parts:
+        own = part.get_parameters()[0]
+        if own is not pixels:
+            _redirect(own.output(0), pixels.output(0))
+        features.append(part.get_results()[0].input_value(0))
+    joined = features[0]
+    if len(features) > 1:
+        joined = openvino.opset13.concat([one.get_node() for one in features], -1).output(0)
+    _redirect(head.get_parameters()[0].output(0), joined)
+    results = [openvino.opset13.result(one) for one in (head.get_results()[0].input_value(0), *features)]
+    graph = openvino.Model(results, [pixels])
+    names = ["probabilities", *(f"features_{number}" for number in range(len(features)))]
+    for output, name in zip(graph.outputs, names, strict=True):
+        output.get_tensor().set_names({name})
+    graph.validate_nodes_and_infer_types()
+    return graph
+
+
+def only_output(graph: Any, number: int) -> Any:
+    """The part of a graph that one of its outputs needs."""
+    return import_openvino().Model([graph.get_results()[number]], graph.get_parameters())
+
+
+def above_features(graph: Any) -> Any:
+    """The head of a joined graph by itself: rows of features in, any number at once, probabilities out."""
+    openvino = import_openvino()
+    probabilities, *parts = graph.get_results()
+    joined = parts[0].input_value(0)
+    if len(parts) > 1:
+        takers = [one.get_node() for one in joined.get_target_inputs()]
+        joined = next(one for one in takers if one.get_type_name() == "Concat").output(0)
+    shape = openvino.PartialShape([-1, *joined.get_partial_shape().to_shape()[1:]])
+    rows = openvino.opset13.parameter(shape, openvino.Type.f32)
+    results = {id(one) for one in parts}
+    for taker in joined.get_target_inputs():
+        if id(taker.get_node()) not in results and taker.get_node().get_type_name() != "Result":
+            taker.replace_source_output(rows.output(0))
+    return openvino.Model([probabilities], [rows])
+
+
+def _redirect(source: Any, target: Any) -> None:
+    for taker in source.get_target_inputs():
+        taker.replace_source_output(target)
+
+
+def _compare(graph: Any, traced: Any, shape: tuple[int, ...]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    found = compile_graph(graph, "f32")(pixels)
+    errors = [
+        np.abs(found[number] - expected).max() / max(np.abs(expected).max(), 1e-6)
+        for number, expected in enumerate(map(np.asarray, _as_list(traced(pixels.astype(np.float32)))))
+    ]
+    error = max(errors)
+    if not error < 1e-3:
+        raise BackboneError(
+            f"OpenVINO's graph differs from the Keras model by {error:.1e} of the largest feature, expected below "
+            ' 1e-3. Say backbone.engine = "keras"'
+        )
+
+
+def _mend_conversion(tensorflow: str) -> None:
+    """Let OpenVINO 2026.4 convert on Python 3.13, where it deletes a name that its `exec` no longer makes."""
+    from openvino.frontend.tensorflow import utils
+
+    utils.get_environment_setup = lambda framework: {"tensorflow": tensorflow, "sys_platform": sys.platform}
+
+
+def _as_list(outputs: Any) -> list[Any]:
+    return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
+
+
+def checksums(folder: Path, stem: str) -> dict[str, str]:
+    """SHA-256 of the two files of a graph, by their names."""
+    names = f"{stem}.xml", f"{stem}.bin"
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
+
+
+def _forget_oldest(folder: Path) -> None:
+    with suppress(OSError):
+        graphs = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in graphs[MAX_GRAPHS:]:
+            shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,57 @@
+"""A predictor on `model.keras` itself: where OpenVINO is absent, cannot convert the model, or is not wanted."""
+
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from budwood.core.errors import RunError
+from budwood.core.progress.base import SILENT, Progress
+from budwood.features.ensemble import ExtractorEnsemble
+from budwood.features.extract import NamedRunner, Runner
+from budwood.features.store.table import Rows
+from budwood.inference.artifact import Artifact
+from budwood.inference.predictor import InputContract, OodDetector, Predictor, Scores, vectors
+
+
+class KerasPredictor(Predictor):
+    """Answers with the head in Keras, on features of whatever engine runs the backbones.
+
+    Args:
+        artifact: the model as it was read.
+        ood: as every predictor has it.
+        engine: of the backbones: "auto", "openvino" or "keras".
+    """
+
+    def __init__(self, artifact: Artifact, ood: OodDetector | None = None, *, engine: str = "auto"):
+        super().__init__(artifact.classes, InputContract(artifact.size, artifact.resize), ood)
+        self.artifact, self._engine = artifact, engine
+        self._pid, self._lock = os.getpid(), threading.Lock()
+
+    def scores(self, views: Iterable[UInt8[np.ndarray, "size size 3"]]) -> Iterator[Scores]:
+        self._refuse_fork()
+        with self._lock:
+            runner = self._runner
+        for row in runner.run(views):
+            yield Scores(self.artifact.probabilities(row[None])[0], vectors(row[None])[0])
+
+    def probabilities(self, rows: Rows | np.ndarray) -> Float32[np.ndarray, "n classes"]:
+        self._refuse_fork()
+        return self.artifact.probabilities(rows)
+
+    def extractor(self, progress: Progress = SILENT) -> ExtractorEnsemble:
+        return self.artifact.features(engine=self._engine, progress=progress)
+
+    @cached_property
+    def _runner(self) -> "Runner | NamedRunner":
+        return self.extractor().part
+
+    def _refuse_fork(self) -> None:
+        if os.getpid() != self._pid:
+            raise RunError(
+                "this predictor runs on TensorFlow, which does not outlive a fork. Load the run in each process, or "
+                "install openvino"
+            )

@@ -1,0 +1,89 @@
+"""A predictor on the converted graph of a whole model: no TensorFlow, no Keras."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from budwood.core.progress.base import SILENT, Progress
+from budwood.features.engines.graphs import above_features, new_core, only_output
+from budwood.features.engines.openvino import Graph
+from budwood.features.ensemble import ExtractorEnsemble
+from budwood.features.extractor import FeatureExtractor, KnownModel
+from budwood.features.store.table import Rows
+from budwood.inference.predictor import InputContract, OodDetector, Predictor, Scores, vectors
+
+BATCH_SIZE = 4096
+
+
+class OpenVinoPredictor(Predictor):
+    """Answers through OpenVINO on the CPU, at full precision (f32).
+
+    Args:
+        file: the graph, pixels in, probabilities and the features of each backbone out; read on first use.
+        parts: fingerprint and shape of the features of each backbone.
+        classes, input, ood: as every predictor has them.
+    """
+
+    def __init__(
+        self,
+        file: Path,
+        parts: Sequence[tuple[str, tuple[int, ...]]],
+        classes: Sequence[str],
+        input: InputContract,
+        ood: OodDetector | None = None,
+    ):
+        super().__init__(classes, input, ood)
+        self._file, self._parts = file, list(parts)
+        self._whole = Graph(self._read)
+        self._head = Graph(lambda: above_features(self._read()))
+        self._extractors = [_Part(Graph(self._reader_of(number))) for number in range(1, len(parts) + 1)]
+
+    def scores(self, views: Iterable[UInt8[np.ndarray, "size size 3"]]) -> Iterator[Scores]:
+        for probabilities, *parts in self._whole.run_all(views):
+            features = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+            yield Scores(probabilities, vectors(features[None])[0])
+
+    def probabilities(self, rows: Rows | np.ndarray) -> Float32[np.ndarray, "n classes"]:
+        found = [np.zeros((0, len(self.classes)), np.float32)]
+        for start in range(0, len(rows), BATCH_SIZE):
+            chosen = np.arange(start, min(start + BATCH_SIZE, len(rows)))
+            found.append(self._head.run_batch(np.asarray(rows[chosen], np.float32)))
+        return np.concatenate(found)
+
+    def extractor(self, progress: Progress = SILENT) -> ExtractorEnsemble:
+        return ExtractorEnsemble(
+            [
+                FeatureExtractor(
+                    KnownModel(fingerprint, shape, part.itself),
+                    size=self.input.size,
+                    resize=self.input.resize,
+                    progress=progress,
+                )
+                for (fingerprint, shape), part in zip(self._parts, self._extractors, strict=True)
+            ]
+        )
+
+    def _read(self) -> Any:
+        return new_core().read_model(self._file)
+
+    def _reader_of(self, output: int):
+        return lambda: only_output(self._read(), output)
+
+
+class _Part:
+    """One backbone of the graph."""
+
+    engine = "openvino"
+
+    def __init__(self, graph: Graph):
+        self._graph = graph
+        self.notes: list[str] = []
+
+    def itself(self) -> "_Part":
+        return self
+
+    def run(self, views: Iterable[UInt8[np.ndarray, "size size 3"]]) -> Iterator[Float32[np.ndarray, "..."]]:
+        return (outputs[0] for outputs in self._graph.run_all(views))

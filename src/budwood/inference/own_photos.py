@@ -1,0 +1,127 @@
+"""Whose photo a picture is: the photos of a run, known by their content."""
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from budwood.core.errors import DataError, ImageError
+from budwood.core.progress.base import SILENT, Progress
+from budwood.core.text import count
+from budwood.data.images import ImageLike, digest
+from budwood.data.manifest import Photo
+from budwood.evaluation.ood import Reference
+
+SPLITS = ("train", "validation", "test")
+UNSEEN, ALL = "unseen", "all"
+"""The photos that a run did not learn from or choose by; every photo."""
+
+
+class OwnPhotos:
+    """The photos of a run.
+
+    Args:
+        rows: of its split.csv.
+        classes: of its model.
+    """
+
+    def __init__(self, rows: Sequence[Mapping[str, str]], classes: Sequence[str]):
+        self._rows, self.classes = rows, classes
+
+    @cached_property
+    def _splits(self) -> dict[str, str]:
+        return {row["sha256"]: row["split"] for row in self._rows}
+
+    def names_and_class(self, picture: ImageLike) -> tuple[frozenset[str], str | None]:
+        """Return under which names a picture is a photo of the run, and its true class where that is known.
+
+        That of a picture which is none of them is the class in whose folder it lies, if it lies in one.
+        """
+        try:
+            content = digest(picture)
+        except ImageError:
+            content = ""
+        rows = [row for row in self._rows if row["sha256"] == content]
+        if rows:
+            return frozenset(row["name"] for row in rows), rows[0]["label"]
+        folder = Path(picture).absolute().parent.name if isinstance(picture, str | os.PathLike) else None
+        return frozenset(), folder if folder in self.classes else None
+
+    def refuse(self, pictures: Sequence[ImageLike]) -> None:
+        """Raises DataError where a file among pictures of other things is a photo of the run."""
+        own = [path for path in pictures if isinstance(path, Path) and self._has(path)]
+        if own:
+            more = f", and {len(own) - 1:,} more are" if len(own) > 1 else ""
+            raise DataError(f"{own[0]} is a photo of this run{more}. Give pictures of none of its classes")
+
+    def labelled(
+        self, data: str | os.PathLike, split: str, progress: Progress = SILENT
+    ) -> tuple[list[Photo], int]:
+        """Return the usable photos of a folder that belong to a split of this run, and how many do not.
+
+        Raises:
+            DataError: no such split, or a class that the run does not know.
+        """
+        from budwood.data.check import check
+        from budwood.data.sources import read_source
+
+        refuse_unknown_split(split)
+        found = read_source(data, progress=progress)
+        self._refuse_unknown_classes(sorted({photo.label for photo in found.photos}))
+        checked = check(found, for_training=False, progress=progress)
+        photos = [photo for photo in checked.photos if self._belongs(photo, split)]
+        return photos, len(checked.photos) - len(photos)
+
+    def images(self, data: str | os.PathLike) -> dict[str, ImageLike]:
+        """Return those photos of the run that a folder holds, by their names. Raises DataError where it holds none."""
+        from budwood.data.check import check
+        from budwood.data.sources import read_source
+
+        known = {row["name"]: row["sha256"] for row in self._rows}
+        photos = {
+            photo.name: photo.image
+            for photo in check(read_source(data), for_training=False).photos
+            if known.get(photo.name) == photo.sha256
+        }
+        if not photos:
+            raise DataError(f"{data} holds none of the run's photos. Give the folder that it was trained on")
+        return photos
+
+    def _has(self, path: Path) -> bool:
+        try:
+            return digest(path) in self._splits
+        except ImageError:
+            return False
+
+    def _belongs(self, photo: Photo, split: str) -> bool:
+        own = self._splits.get(photo.sha256)
+        if split == ALL:
+            return True
+        return own in (None, "test") if split == UNSEEN else own == split
+
+    def _refuse_unknown_classes(self, classes: Sequence[str]) -> None:
+        unknown = [label for label in classes if label not in self.classes]
+        if unknown:
+            raise DataError(
+                f"the run does not know the class {', '.join(unknown[:3])}. It knows: {', '.join(self.classes[:10])}. "
+                "Rename the folders, or leave them out"
+            )
+
+
+def refuse_unknown_split(split: str) -> None:
+    """Raises DataError for what is no split of a run."""
+    if split not in (UNSEEN, ALL, *SPLITS):
+        raise DataError(f"no split `{split}`. Give unseen, train, validation, test or all")
+
+
+def few_photos_warning(reference: Reference | None, acceptance: float) -> str:
+    """Return a sentence if too few validation photos say what is none of the classes, else nothing."""
+    lacking = reference.lacks(acceptance) if reference else 0
+    if reference is None or not lacking:
+        return ""
+    held_out = len(reference.held_out)
+    return (
+        f"only {count(held_out, 'validation photo')} could show how much photos of these classes differ from one "
+        'another, so "none of these" is said only of what is very different, and pictures of other things may pass '
+        f"as one of the classes. {held_out + lacking} validation photos would do"
+    )

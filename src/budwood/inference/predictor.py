@@ -1,0 +1,140 @@
+"""What answers: classes, input, engine and head, and what lies outside of the classes, apart from any run directory."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Float32, UInt8
+
+from budwood.core.errors import ImageError, RunError
+from budwood.core.progress.base import SILENT, Progress
+from budwood.data.images import ImageLike
+from budwood.evaluation.ood import RECALL, Reference
+from budwood.features.ensemble import ExtractorEnsemble
+from budwood.features.extract import stream_through
+from budwood.features.store.table import Rows
+from budwood.inference.prediction import Prediction
+
+
+@dataclass(frozen=True)
+class InputContract:
+    """How a picture becomes what a model sees: 8-bit RGB, a square of `size` pixels."""
+
+    size: int
+    resize: str
+    """"crop", "stretch" or "pad"."""
+
+
+class Scores(NamedTuple):
+    """What a model gives for one picture."""
+
+    probabilities: Float32[np.ndarray, "classes"]
+    features: Float32[np.ndarray, "features"]
+    """The pooled features of all backbones side by side; of a picture and its mirror image their mean."""
+
+
+@dataclass(frozen=True)
+class OodDetector:
+    """Tells what is none of the classes, by its distance from known photos."""
+
+    reference: Reference
+    thresholds: Mapping[float, float] = field(default_factory=dict)
+    """Distances by acceptance rate, where they were computed before."""
+
+    def threshold(self, acceptance: float) -> float:
+        """Return the distance beyond which a picture is none of the classes."""
+        known = self.thresholds.get(acceptance)
+        return self.reference.threshold(acceptance) if known is None else known
+
+    def distance(self, features: Float[np.ndarray, "features"]) -> float:
+        """Return how far a picture lies from the known photos."""
+        return float(self.reference.distance(features[None])[0])
+
+
+class Predictor(ABC):
+    """Answers for pictures, and stays ready for the next ones.
+
+    It knows no run directory. Several threads may use it at once; a process that was forked compiles an engine of its
+    own, or is told that it cannot.
+
+    Args:
+        classes: names in the order of the model's outputs.
+        input: how a picture becomes what the model sees.
+        ood: tells what is none of the classes; None for a model that cannot.
+    """
+
+    def __init__(self, classes: Sequence[str], input: InputContract, ood: OodDetector | None = None):
+        self.classes, self.input, self.ood = list(classes), input, ood
+
+    @abstractmethod
+    def scores(self, views: Iterable[UInt8[np.ndarray, "size size 3"]]) -> Iterator[Scores]:
+        """Return the scores of each view, in order, while later views are still being read."""
+
+    @abstractmethod
+    def probabilities(self, rows: Rows | np.ndarray) -> Float32[np.ndarray, "n classes"]:
+        """Return class probabilities from features as `extractor` stores them."""
+
+    @abstractmethod
+    def extractor(self, progress: Progress = SILENT) -> ExtractorEnsemble:
+        """Return the feature extractor of the model, before the store that remembers its features."""
+
+    def ask(self, images: Sequence[ImageLike]) -> Iterator[Scores | ImageError]:
+        """Return the scores of each image, in order, or the error of one that cannot be decoded."""
+        return stream_through(images, self.scores, size=self.input.size, resize=self.input.resize)
+
+    def predict(
+        self,
+        images: Sequence[ImageLike],
+        *,
+        names: Sequence[str] | None = None,
+        confidence_threshold: float = 0.0,
+        acceptance: float | None = None,
+        progress: Progress = SILENT,
+    ) -> list[Prediction]:
+        """Return the prediction of each image, in order; one that cannot be read has `error` and no label.
+
+        Args:
+            images: paths, encoded bytes, PIL images or uint8 arrays.
+            names: what to call them; by default "image N".
+            confidence_threshold: the probability below which a prediction is not `confident`.
+            acceptance: share of photos of the classes that are to be accepted as such; by default 0.98, 1 for all.
+            progress: told of every image.
+
+        Raises:
+            RunError: an acceptance rate is asked of a model that cannot tell what is none of its classes.
+        """
+        names = [f"image {number}" for number in range(len(images))] if names is None else names
+        if acceptance is not None and self.ood is None:
+            raise RunError(
+                "this model cannot tell what is none of its classes. Leave out the acceptance rate"
+            )
+        far = self.ood.threshold(RECALL if acceptance is None else acceptance) if self.ood else np.inf
+        predictions = []
+        with progress.stage("predict", total=len(images)) as stage:
+            for name, scores in zip(names, self.ask(images), strict=True):
+                if isinstance(scores, ImageError):
+                    predictions.append(Prediction(name, None, None, {}, scores.fault))
+                else:
+                    predictions.append(self._prediction(name, scores, confidence_threshold, far))
+                stage.advance()
+        return predictions
+
+    def _prediction(self, name: str, scores: Scores, confidence_threshold: float, far: float) -> Prediction:
+        shares = scores.probabilities
+        distance = self.ood.distance(scores.features) if self.ood else None
+        return Prediction(
+            name,
+            self.classes[int(shares.argmax())],
+            float(shares.max()),
+            dict(zip(self.classes, shares.tolist(), strict=True)),
+            confident=float(shares.max()) >= confidence_threshold,
+            distance=distance,
+            out_of_distribution=distance is not None and distance > far,
+        )
+
+
+def vectors(rows: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n features"]:
+    """Return one feature vector a picture; of a picture and its mirror image, `(n, 2, features)`, their mean."""
+    return rows.mean(axis=1) if rows.ndim == 3 else rows
