@@ -1,0 +1,209 @@
+"""The contract of a predictor, held by the one on OpenVINO, the one on Keras, and one in memory."""
+
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from budwood.core.errors import ImageError, RunError
+from budwood.core.progress.base import SILENT
+from budwood.data.images import view
+from budwood.data.manifest import Photo
+from budwood.evaluation.ood import Reference
+from budwood.features.ensemble import ExtractorEnsemble
+from budwood.features.extractor import FeatureExtractor, KnownModel
+from budwood.inference.artifact import load_artifact, read_reference
+from budwood.inference.keras_predictor import KerasPredictor
+from budwood.inference.load import load_predictor
+from budwood.inference.openvino_predictor import OpenVinoPredictor
+from budwood.inference.predictor import InputContract, OodDetector, Predictor, Scores
+
+pytest.importorskip("openvino")
+pytestmark = pytest.mark.usefixtures("shared_cache")
+
+
+class MeanColour(Predictor):
+    """Knows red, green and blue by the mean of a picture, in NumPy alone."""
+
+    def __init__(self):
+        known = np.eye(3, dtype=np.float32)
+        super().__init__(
+            ["blue", "green", "red"],
+            InputContract(16, "crop"),
+            OodDetector(Reference(known, np.array([2, 1, 0]), known[[0, 0, 1]] * 0.9)),
+        )
+
+    def scores(self, views: Iterable[np.ndarray]) -> Iterator[Scores]:
+        for pixels in views:
+            features = (pixels.mean(axis=(0, 1)) / 255).astype(np.float32)
+            yield Scores(self.probabilities(features[None])[0], features)
+
+    def probabilities(self, rows) -> np.ndarray:
+        rows = np.asarray(rows[np.arange(len(rows))], np.float32)[:, ::-1]
+        shares = np.exp(8 * rows)
+        return shares / shares.sum(axis=1, keepdims=True)
+
+    def extractor(self, progress=SILENT) -> ExtractorEnsemble:
+        known = KnownModel("0" * 32, (3,), lambda: _FeaturesOf(self))
+        return ExtractorEnsemble([FeatureExtractor(known, size=16, resize="crop", progress=progress)])
+
+
+class _FeaturesOf:
+    engine = "numpy"
+
+    def __init__(self, predictor):
+        self.predictor, self.notes = predictor, []
+
+    def run(self, views):
+        return (scores.features for scores in self.predictor.scores(views))
+
+
+def keras_predictor(run):
+    return KerasPredictor(load_artifact(run / "model"), OodDetector(read_reference(run / "model")))
+
+
+@pytest.fixture(scope="session")
+def made(session_run):
+    """Each kind is made once, and stays warm."""
+    return {}
+
+
+@pytest.fixture(params=["openvino", "keras", "memory"])
+def predictor(request, made, session_run) -> Predictor:
+    kinds = {
+        "openvino": lambda: load_predictor(session_run / "model"),
+        "keras": lambda: keras_predictor(session_run),
+        "memory": MeanColour,
+    }
+    return made.setdefault(request.param, kinds[request.param]())
+
+
+@pytest.fixture
+def photos(session_colours):
+    return [
+        session_colours / label / f"{label} 0{n}.jpg" for n in range(3) for label in ("red", "green", "blue")
+    ]
+
+
+def test_predict__names_the_class_in_order(predictor, photos):
+    found = predictor.predict(photos)
+    assert [one.label for one in found] == ["red", "green", "blue"] * 3
+    assert [one.name for one in found] == [f"image {number}" for number in range(9)]
+    for one in found:
+        assert list(one.probabilities) == predictor.classes
+        assert sum(one.probabilities.values()) == pytest.approx(1, abs=1e-5)
+        assert one.confident and one.distance is not None
+    assert not any(one.confident for one in predictor.predict(photos, confidence_threshold=1.1))
+    assert not any(one.out_of_distribution for one in predictor.predict(photos, acceptance=1.0))
+
+
+def test_predict__goes_on_past_what_cannot_be_read(predictor, photos, tmp_path):
+    bad = tmp_path / "bad.jpg"
+    bad.write_text("text")
+    found = predictor.predict([bad, photos[0], bad, photos[1], bad])
+    assert [one.label for one in found] == [None, "red", None, "green", None]
+    assert [isinstance(one, ImageError) for one in predictor.ask([photos[0], bad])] == [False, True]
+    assert predictor.predict([]) == []
+
+
+def test_scores__do_not_depend_on_the_others(predictor, photos):
+    together = [scores.probabilities for scores in predictor.ask(photos)]
+    alone = [next(predictor.ask([photo])).probabilities for photo in photos]
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+
+
+def test_extractor__stored_features_give_the_same_probabilities(predictor, photos):
+    some = [Photo(path, name=path.name, label="red") for path in photos]
+    with predictor.extractor() as features:
+        assert not features.compute(some).failed
+        found = predictor.probabilities(features.rows(some))
+        assert predictor.probabilities(features.rows([])).shape == (0, 3)
+    np.testing.assert_allclose(found, [one.probabilities for one in predictor.ask(photos)], atol=1e-6)
+
+
+def test_predict__an_acceptance_is_refused_by_one_that_cannot_tell(predictor, photos):
+    detector, predictor.ood = predictor.ood, None
+    try:
+        assert predictor.predict(photos[:1])[0].distance is None
+        with pytest.raises(RunError, match="cannot tell"):
+            predictor.predict(photos[:1], acceptance=0.9)
+    finally:
+        predictor.ood = detector
+
+
+def test_predict__several_threads_get_what_one_gets(predictor, photos):
+    expected = [one.probabilities for one in predictor.predict(photos)]
+    gate = threading.Barrier(4)
+
+    def ask(_):
+        gate.wait()
+        return [one.probabilities for one in predictor.predict(photos)]
+
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(ask, range(4)):
+            for one, other in zip(found, expected, strict=True):
+                assert one == pytest.approx(other, abs=1e-6)
+
+
+def in_child(work) -> str:
+    """Do something in a forked process; return what it says, or "hung"."""
+    out, into = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(into, str(work()).encode())
+        except BaseException as error:
+            os.write(into, f"{type(error).__name__}: {error}".encode())
+        finally:
+            os._exit(0)
+    os.close(into)
+    said: list[bytes] = []
+    reader = threading.Thread(target=lambda: said.append(os.read(out, 4096)), daemon=True)
+    reader.start()
+    reader.join(60)
+    if not said:
+        os.kill(child, 9)
+    os.waitpid(child, 0)
+    os.close(out)
+    return said[0].decode() if said else "hung"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_predict__after_a_fork_a_new_engine_or_a_sentence(predictor, photos):
+    expected = predictor.predict(photos[:3])
+    said = in_child(lambda: predictor.predict(photos[:3]) == expected)
+    if isinstance(predictor, KerasPredictor):
+        assert said.startswith("RunError: this predictor runs on TensorFlow")
+    else:
+        assert said == "True"
+    assert predictor.predict(photos[:3]) == expected
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_predict__loaded_before_a_fork_and_first_asked_in_each_child(session_run, photos):
+    """As under `gunicorn --preload`."""
+    predictor = load_predictor(session_run / "model")
+    assert [in_child(lambda: predictor.predict(photos[:1])[0].label) for _ in range(2)] == ["red", "red"]
+    assert predictor.predict(photos[:1])[0].label == "red"
+
+
+def test_openvino__gives_what_keras_gives(session_run, photos):
+    openvino, keras = load_predictor(session_run / "model"), keras_predictor(session_run)
+    assert isinstance(openvino, OpenVinoPredictor)
+    for one, other in zip(openvino.predict(photos), keras.predict(photos), strict=True):
+        assert one.label == other.label and one.out_of_distribution == other.out_of_distribution
+        assert list(one.probabilities.values()) == pytest.approx(list(other.probabilities.values()), abs=1e-5)
+        assert one.distance == pytest.approx(other.distance, abs=1e-5)
+    pixels = np.stack([view(photo, openvino.input.size, openvino.input.resize) for photo in photos])
+    whole = np.asarray(keras.artifact.model(pixels.astype(np.float32), training=False))
+    np.testing.assert_allclose(whole, [one.probabilities for one in openvino.ask(photos)], atol=1e-5)
+
+
+def test_openvino__computes_in_f32_whatever_the_processor_has(session_run):
+    predictor = load_predictor(session_run / "model")
+    assert predictor._whole.compiled.get_property("INFERENCE_PRECISION_HINT").to_string() == "f32"
