@@ -99,7 +99,7 @@ def test_log_to_mlflow__every_complete_trial_of_a_study(session_colours, store, 
 
 
 def test_log_run__what_cannot_be_logged(session_run, store, tmp_path, monkeypatch):
-    with pytest.raises(RunError, match="is no complete run"):
+    with pytest.raises(RunError, match="is not a run"):
         log_run(tmp_path, store)
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="cannot make the directory"):

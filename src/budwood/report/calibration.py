@@ -1,12 +1,13 @@
 """Whether stated probabilities can be believed: reliability before and after the temperature, and the figures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from budwood.core import text as words
 from budwood.report.summary import Contents
 from budwood.report.svg.axes import Axis
 from budwood.report.svg.charts import Line, line_chart
+from budwood.runs.schema import CalibrationSide, ReliabilityBin
 
 FEWEST = 5
 """Photos in a bin that is drawn."""
@@ -15,12 +16,12 @@ PERFECT = "The dashed diagonal is a model whose probabilities are exactly right.
 
 def describe_calibration(contents: Contents) -> dict[str, Any] | None:
     """A reliability diagram, a sentence, and the figures behind them; None for a run that has none."""
-    found = contents.metrics.get("calibration") or {}
-    measured = found.get(contents.judged)
-    if not measured:
+    found = contents.metrics.calibration
+    measured = found.of(contents.judged)
+    if measured is None:
         return None
-    before, after = measured["before"], measured["after"]
-    moved = f"from {words.percent(before['ece'])} to {words.percent(after['ece'])}"
+    before, after = measured.before, measured.after
+    moved = f"from {words.percent(before.ece)} to {words.percent(after.ece)}"
     lines = [_line("calibrated", after), _line("before", before, style="second")]
     chart = line_chart(
         [line for line in lines if line.x],
@@ -30,31 +31,28 @@ def describe_calibration(contents: Contents) -> dict[str, Any] | None:
         f"The calibration error went {moved}. {PERFECT}",
         diagonal=True,
     )
-    low, high = (contents.metrics[contents.judged] or {}).get("ece_ci95") or (before["ece"], before["ece"])
+    low, high = contents.scores.ece_ci95
     open_ = (
-        f"On {words.count(contents.metrics[contents.judged]['n'], 'photo')} the two errors cannot be told apart. "
-        if low <= before["ece"] <= high
+        f"On {words.count(contents.scores.n, 'photo')} the two errors cannot be told apart. "
+        if low <= before.ece <= high
         else ""
     )
     return {
-        "lead": f"The logits were divided by a temperature of {found['temperature']:.2f}, which suits the validation "
+        "lead": f"The logits were divided by a temperature of {found.temperature:.2f}, which suits the validation "
         f"photos (Guo et al. 2017). It changes no answer, only how sure the model says it is: the calibration error on "
-        f"the {contents.judged} photos went {moved}, the loss from {before['loss']:.3f} to {after['loss']:.3f}. "
+        f"the {contents.judged} photos went {moved}, the loss from {before.loss:.3f} to {after.loss:.3f}. "
         f"{open_}{PERFECT} Bins of fewer than {FEWEST} photos are in the table alone.",
         "charts": [("Reliability", chart)],
         "columns": ["model", "stated probability", "share of right answers", "photos"],
-        "rows": [*_rows("calibrated", after["reliability"]), *_rows("before", before["reliability"])],
+        "rows": [*_rows("calibrated", after.reliability), *_rows("before", before.reliability)],
     }
 
 
-def _line(name: str, measured: Mapping[str, Any], style: str = "first") -> Line:
+def _line(name: str, measured: CalibrationSide, style: str = "first") -> Line:
     # Of a handful of photos a share says next to nothing; the table has them all.
-    bins = [one for one in measured["reliability"] if one["n"] >= FEWEST]
-    return Line(name, [one["confidence"] for one in bins], [one["accuracy"] for one in bins], style=style)
+    bins = [one for one in measured.reliability if one.n >= FEWEST]
+    return Line(name, [one.confidence for one in bins], [one.accuracy for one in bins], style=style)
 
 
-def _rows(name: str, bins: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    return [
-        [name, words.percent(one["confidence"]), words.percent(one["accuracy"]), f"{one['n']:,}"]
-        for one in bins
-    ]
+def _rows(name: str, bins: Sequence[ReliabilityBin]) -> list[list[str]]:
+    return [[name, words.percent(one.confidence), words.percent(one.accuracy), f"{one.n:,}"] for one in bins]

@@ -35,18 +35,18 @@ def write_card(folder: Path) -> Path:
 
 def _render(contents: Contents, split_hash: str) -> str:
     split, info, recipe = contents.judged, contents.info, contents.recipe
-    scores = contents.metrics[split]
+    scores = contents.scores
     counts = Counter((photo.label, photo.split) for photo in contents.photos)
     splits = [name for name in SPLITS if any(counts[label, name] for label in contents.classes)]
     figures = []
     for key, title, _, is_share in FIGURES:
-        if scores.get(key) is not None:
+        figure, ends = scores.figure(key)
+        if figure is not None:
             show = words.percent if is_share else "{:.3f}".format
-            low, high = scores.get(f"{key}_ci95") or (None, None)
-            interval = "" if low is None or high is None else f"{show(low)} to {show(high)}"
-            figures.append((title, show(scores[key]), interval))
-    weakest = sorted(scores["per_class"], key=lambda one: (one["f1"], one["class"]))[:3]
-    weakest = [one for one in weakest if one["f1"] < 1]
+            interval = f"{show(ends[0])} to {show(ends[1])}" if ends else ""
+            figures.append((title, show(figure), interval))
+    weakest = sorted(scores.per_class, key=lambda one: (one.f1, one.label))[:3]
+    weakest = [one for one in weakest if one.f1 < 1]
     text = (
         _environment()
         .get_template("card.md.jinja")
@@ -55,8 +55,10 @@ def _render(contents: Contents, split_hash: str) -> str:
             data=contents.source,
             split=split,
             scores=scores,
-            verdict=terminal.verdict(scores, split),
-            remarks=terminal.remarks(scores, split, contents.classes)[: 1 if split == "validation" else 0],
+            verdict=terminal.verdict(scores.to_json(), split),
+            remarks=terminal.remarks(scores.to_json(), split, contents.classes)[
+                : 1 if split == "validation" else 0
+            ],
             classes=contents.classes,
             listed=words.listing([words.name(one) for one in contents.classes[:NAMED]]),
             more=max(0, len(contents.classes) - NAMED),
@@ -71,14 +73,12 @@ def _render(contents: Contents, split_hash: str) -> str:
             splits=splits,
             rows=[(label, [counts[label, name] for name in splits]) for label in contents.classes],
             figures=figures,
-            worst=words.listing(
-                [f"{words.name(one['class'])} {words.percent(one['f1'])}" for one in weakest]
-            ),
+            worst=words.listing([f"{words.name(one.label)} {words.percent(one.f1)}" for one in weakest]),
             confusions=[
                 terminal.confusion_words(pair, contents.classes)
-                for pair in terminal.confusions(scores["confusion"])[:3]
+                for pair in terminal.confusions(scores.confusion)[:3]
             ],
-            ece=words.percent(scores["ece"]),
+            ece=words.percent(scores.ece),
             budwood=info.budwood,
             started=info.started[:10],
             command=words.shown(info.command),

@@ -24,7 +24,7 @@ Anchors = Mapping[tuple[int, int], str]
 def count_confusions(contents: Contents, anchors: Anchors | None = None) -> dict[str, Any]:
     """The confusion matrix, and the most frequent confusions."""
     classes, split, anchors = contents.classes, contents.judged, anchors or {}
-    matrix = contents.metrics[split]["confusion"]
+    matrix = contents.scores.confusion
     pairs = terminal.confusions(matrix)
     counts = np.asarray(matrix, dtype=np.int64).reshape(len(classes), len(classes))
     as_table = len(classes) <= MOST_IN_TABLE

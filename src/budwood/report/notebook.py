@@ -45,7 +45,7 @@ def show_run(folder: Path) -> Shown:
     Raises RunError where one of the run's files is missing or damaged.
     """
     contents = read_contents(folder)
-    matrix = contents.metrics[contents.judged]["confusion"]
+    matrix = contents.scores.confusion
     both = describe_phases(contents)
     large = len(contents.classes) > MOST_IN_TABLE
     html = _render(
@@ -53,7 +53,7 @@ def show_run(folder: Path) -> Shown:
         folder=folder,
         report=folder / "report.html",
         summary=sections.summarize(contents),
-        warning=terminal.remarks(contents.metrics[contents.judged], contents.judged, contents.classes)[0]
+        warning=terminal.remarks(contents.scores.to_json(), contents.judged, contents.classes)[0]
         if not contents.has_test
         else "",
         phases=both and both["phases"],
@@ -63,7 +63,7 @@ def show_run(folder: Path) -> Shown:
         notes=contents.warnings[:NOTES],
         more_notes=max(0, len(contents.warnings) - NOTES),
     )
-    return Shown(html, terminal.verdict(contents.metrics[contents.judged], contents.judged))
+    return Shown(html, terminal.verdict(contents.scores.to_json(), contents.judged))
 
 
 def show_curves(folders: Sequence[Path]) -> Shown:

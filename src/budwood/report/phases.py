@@ -137,7 +137,7 @@ def _made_up_for(contents: Contents) -> str:
 def _accuracies(contents: Contents) -> Markup | None:
     """The accuracy of each phase with its interval; None where there are not two of them."""
     split = contents.judged
-    n = contents.metrics[split]["n"]
+    n = contents.scores.n
     rows = []
     for name, phase in contents.phases.items():
         if (accuracy := phase.accuracy(split)) is not None:
@@ -166,19 +166,20 @@ def _one_after_the_other(contents: Contents) -> list[str]:
 
 def _difference(contents: Contents) -> dict[str, Any] | None:
     """The verdict's interval as places on a scale around 0, in percent of its width."""
-    verdict = contents.metrics.get("verdict") or {}
-    if verdict.get("difference") is None:
+    verdict = contents.metrics.verdict
+    if verdict.difference is None or verdict.interval is None:
         return None
-    low, high = verdict["interval"]
+    low, high = verdict.interval
+    photos = words.count(verdict.n or 0, f"{contents.judged} photo")
     end = max(abs(low), abs(high), 0.01) * 1.2
-    left, value, right = (50 + 50 * share / end for share in (low, verdict["difference"], high))
+    left, value, right = (50 + 50 * share / end for share in (low, verdict.difference, high))
     return {
         "left": left,
         "width": right - left,
         "value": value,
         "end": f"{100 * end:.1f}",
-        "title": f"Accuracy after fine-tuning minus before, on {words.count(verdict['n'], f'{contents.judged} photo')}",
-        "method": verdict["method"],
+        "title": f"Accuracy after fine-tuning minus before, on {photos}",
+        "method": verdict.method,
     }
 
 

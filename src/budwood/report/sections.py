@@ -38,27 +38,27 @@ FIGURES = [
 def summarize(contents: Contents) -> dict[str, Any]:
     """The headline figure, its sentences and the key facts."""
     split = contents.judged
-    scores = contents.metrics[split]
-    support = [sum(row) for row in scores["confusion"]]
-    verdict = contents.metrics.get("verdict") or {}
-    compared = verdict.get("difference") is not None
+    scores = contents.scores
+    support = [sum(row) for row in scores.confusion]
+    verdict = contents.metrics.verdict
+    compared = verdict.difference is not None
     return {
         "run": contents.folder.resolve().name,
         "data": contents.source,
         "started": contents.info.started[:16].replace("T", " "),
         "budwood": contents.info.budwood,
         "split": split,
-        "accuracy": scores["accuracy"],
-        "interval": scores["accuracy_ci95"],
+        "accuracy": scores.accuracy,
+        "interval": scores.accuracy_ci95,
         "guess": max(support) / max(sum(support), 1),
         "guessed": "the most frequent class" if min(support) < max(support) else "one class",
-        "verdict": terminal.verdict(scores, split),
-        "phases": f"{verdict['words']} {_kept(contents)}" if compared else "",
-        "remarks": terminal.remarks(scores, split, contents.classes),
+        "verdict": terminal.verdict(scores.to_json(), split),
+        "phases": f"{verdict.words} {_kept(contents)}" if compared else "",
+        "remarks": terminal.remarks(scores.to_json(), split, contents.classes),
         "chosen_by_validation": "the phase, its epoch and the temperature" if compared else "the temperature",
         "facts": _facts(contents),
         "figures": _figures(contents),
-        "figure_splits": [name for name in ("test", "validation") if contents.metrics.get(name)],
+        "figure_splits": [name for name in ("test", "validation") if contents.metrics.of(name)],
     }
 
 
@@ -178,9 +178,9 @@ def _figures(contents: Contents) -> list[dict[str, Any]]:
         show = words.percent if is_share else "{:.3f}".format
         cells = []
         for split in ("test", "validation"):
-            scores = contents.metrics.get(split)
+            scores = contents.metrics.of(split)
             if scores:
-                value, interval = scores.get(key), scores.get(f"{key}_ci95")
+                value, interval = scores.figure(key)
                 cells.append(
                     (
                         "–" if value is None else show(value),
@@ -203,11 +203,11 @@ def score_classes(contents: Contents, anchors: Mapping[str, str] | None = None) 
     Those without a photo come last, for nothing is known of them. `anchors` are the places of the classes' photos in
     the page, by the class's name.
     """
-    scores = contents.metrics[contents.judged]
+    scores = contents.scores
     rows = []
     for index, name in enumerate(contents.classes):
-        score, total = scores["per_class"][index], sum(scores["confusion"][index])
-        right = scores["confusion"][index][index]
+        score, total = scores.per_class[index], sum(scores.confusion[index])
+        right = scores.confusion[index][index]
         low, high = wilson_interval(right, total)
         anchor = (anchors or {}).get(name)
         rows.append(
@@ -218,7 +218,7 @@ def score_classes(contents: Contents, anchors: Mapping[str, str] | None = None) 
                 "low": low,
                 "high": high,
                 "anchor": anchor,
-                **score,
+                **score.to_json(),
             }
         )
     rows.sort(key=lambda row: (not row["total"], row["f1"], row["name"]))

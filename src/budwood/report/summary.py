@@ -3,17 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from budwood.core.errors import RunError
 from budwood.runs.files import RunFiles
 from budwood.runs.schema import (
     CheckReport,
     EpochRow,
     LinearPoint,
     ListedLayer,
+    Metrics,
     Phase,
     PredictionRow,
     RunInfo,
+    SplitMetrics,
     SplitRow,
 )
 
@@ -31,7 +34,7 @@ class Contents:
     recipe: dict[str, Any]
     recipe_text: str
     check: CheckReport
-    metrics: dict[str, Any]
+    metrics: Metrics
     classes: list[str]
     photos: list[SplitRow]
     predictions: list[PredictionRow]
@@ -50,12 +53,20 @@ class Contents:
 
     @property
     def has_test(self) -> bool:
-        return self.files.metrics.test is not None
+        return self.metrics.test is not None
 
     @property
-    def judged(self) -> str:
+    def judged(self) -> Literal["test", "validation"]:
         """The split whose figures the report shows: "test", or "validation" where no test was asked for."""
-        return self.files.metrics.reported
+        return self.metrics.reported
+
+    @property
+    def scores(self) -> SplitMetrics:
+        """The figures of that split."""
+        found = self.metrics.of(self.judged)
+        if found is None:
+            raise RunError(f"{self.folder} has the figures of no split. Train it again")
+        return found
 
     @property
     def warnings(self) -> list[str]:
@@ -70,12 +81,12 @@ class Contents:
     @property
     def phases(self) -> dict[str, Phase]:
         """What `metrics.json` says of each phase, by its name, in their order."""
-        return {phase.name: phase for phase in self.files.metrics.phases}
+        return {phase.name: phase for phase in self.metrics.phases}
 
     @property
     def kept(self) -> str:
         """The phase whose model was kept."""
-        return self.files.metrics.chosen_phase
+        return self.metrics.chosen_phase
 
     def epochs(self, phase: str) -> list[EpochRow]:
         """The rows of `history.csv` that belong to a phase; to "start" those of the run that this one went on from."""
@@ -107,7 +118,7 @@ def read_contents(folder: Path) -> Contents:
         recipe=files.recipe.model_dump(mode="json", exclude_none=True),
         recipe_text=files.recipe_text,
         check=files.check,
-        metrics=files.metrics.to_json(),
+        metrics=files.metrics,
         classes=list(files.classes),
         photos=files.split,
         predictions=files.predictions,

@@ -319,6 +319,10 @@ class Calibration(_Part):
     validation: BeforeAfter | None = None
     test: BeforeAfter | None = None
 
+    def of(self, split: str) -> BeforeAfter | None:
+        """Return what it did on "validation" or "test"."""
+        return self.test if split == "test" else self.validation
+
 
 class Metrics(_Part):
     """The content of `metrics.json`."""
