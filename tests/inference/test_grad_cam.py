@@ -109,7 +109,7 @@ def test_grad_cam__of_networks_side_by_side_is_the_sum(lite):
 
 
 def test_grad_cam__of_a_mirrored_model_is_the_same_for_the_mirror_image(lite):
-    model = compose([lite], head(3, lite.features), mirror=True)
+    model = compose([lite], head(3, lite.features), flip=True)
     pictures, targets = pixels(2), np.array([0, 1])
     found = grad_cam(model).maps(pictures, targets)
     mirrored = grad_cam(model).maps(np.ascontiguousarray(pictures[:, :, ::-1]), targets)

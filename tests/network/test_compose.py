@@ -72,7 +72,7 @@ HEADS = [Head(), Head(hidden=[6], batch_norm=True, dropout=0.3), Head(logits="si
 def test_compose__computes_what_the_parts_do_and_comes_apart(num_trunks, mirror, head, tmp_path):
     networks, layers = make(num_trunks, head)
     expected = by_hand(networks, layers, mirror)
-    model = compose(networks, layers, mirror=mirror)
+    model = compose(networks, layers, flip=mirror)
     assert len({layer.name for layer in model.layers}) == len(model.layers)
     np.testing.assert_allclose(numbers(model(PIXELS)), expected, atol=1e-6)
 
@@ -118,7 +118,7 @@ def test_compose__copies_are_not_touched_by_what_the_parts_learn():
 
 def test_compose__openvino_runs_all_of_it(tmp_path):
     networks, layers = make(2, Head())
-    model = compose(networks, layers, mirror=True)
+    model = compose(networks, layers, flip=True)
     graph = OpenVinoGraph(model, precision="f32", folder=tmp_path / "graph")
     found = np.stack([outputs[0] for outputs in graph.run_all(PIXELS.astype(np.uint8))])
     np.testing.assert_allclose(found, numbers(model(PIXELS)), atol=1e-5)
@@ -138,3 +138,21 @@ def test_mean_layers__is_the_mean_of_the_logits_each_at_its_temperature(logits):
     )
     joint = head_model(to_logits(mean_layers(heads, (0.5, 2.0), head)), 10)
     np.testing.assert_allclose(numbers(joint(np.concatenate(vectors, axis=1))), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("num", "flip"), [(1, False), (1, True), (2, False)])
+def test_compose__at_a_temperature_leaves_the_layers_that_are_trained_alone(num, flip):
+    networks, layers = make(num, Head(dropout=0.5))
+    before = [layer.get_weights() for layer in layers]
+    raw = compose(networks, layers, flip=flip)
+    divided = compose(networks, layers, flip=flip, temperature=2.5)
+    kernel, bias = raw.get_layer(LOGITS).get_weights()
+    found = divided.get_layer(LOGITS).get_weights()
+    np.testing.assert_array_equal(found[0], kernel / np.float32(2.5))
+    np.testing.assert_array_equal(found[1], bias / np.float32(2.5))
+    for layer, weights in zip(layers, before, strict=True):
+        for old, new in zip(weights, layer.get_weights(), strict=True):
+            np.testing.assert_array_equal(old, new)
+    if (num, flip) == (1, False):
+        # Others have layers that Keras numbers.
+        assert divided.get_config() == raw.get_config()

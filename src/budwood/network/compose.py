@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import keras
+import numpy as np
 
 from budwood.backbones.backbone import Backbone
 from budwood.network.graph import BOUNDARY, cut
@@ -50,38 +51,45 @@ def _joined_name(prefix: str, own: str) -> str:
 
 
 def compose(
-    networks: Sequence[PooledBackbone], head: Sequence[keras.layers.Layer], *, mirror: bool = False
+    networks: Sequence[PooledBackbone],
+    head: Sequence[keras.layers.Layer],
+    *,
+    flip: bool = False,
+    temperature: float = 1.0,
 ) -> keras.Model:
-    """One flat model of all parts, cut at the layer "pooling" into its frozen part and its head.
+    """Return one flat model of all parts, cut at the layer "pooling" into its feature extractor and its head.
 
     Args:
         networks: one or more backbones, different ones, that see the same pixels.
         head: layers from the vectors of all networks, joined in this order, to probabilities.
-        mirror: average the logits of the picture and of its mirror image. What crosses the boundary are then two
+        flip: average the logits of the picture and of its mirror image. What crosses the boundary are then two
             vectors, `(None, 2, features)`.
+        temperature: by which the logits are divided: it is in the weights of their layer, which is then a copy.
 
     Returns:
-        Raw 0-255 pixels `(None, S, S, 3)` in, probabilities out. One backbone alone, not mirrored, shares its layers
-        with the model; everything else is copied, weights with it, and of several backbones every layer's name begins
-        with the backbone's and a dot.
+        Raw 0-255 pixels `(None, S, S, 3)` in, probabilities out. One backbone alone, not flipped, shares its layers
+        with the model, and so does its head at temperature 1; everything else is copied, weights with it, and of
+        several backbones every layer's name begins with the backbone's and a dot.
     """
     name = "_and_".join(network.name for network in networks)
     first = networks[0].model
-    if len(networks) == 1 and not mirror:
+    if len(networks) == 1 and not flip:
+        if temperature != 1.0:
+            head = _at_temperature(head, first.output.shape[-1], temperature)
         return keras.Model(first.input, apply(head, first.output), name=name)
     pixels = keras.Input(first.input.shape[1:], name="pixels", dtype="float32")
-    start = _both_ways(pixels) if mirror else pixels
+    start = _both_ways(pixels) if flip else pixels
     vectors = []
     for network in networks:
         prefix = layer_prefix(network, networks)
         vector = _copied(network.model, start, partial(_joined_name, prefix))
-        if mirror:
+        if flip:
             pair = keras.ops.reshape(vector, (-1, 2 * network.features))
             together = f"{prefix}{BOTH}" if prefix else BOUNDARY
             vector = keras.layers.Reshape((2, network.features), name=together)(pair)
         vectors.append(vector)
     joined = keras.layers.Concatenate(name=BOUNDARY)(vectors) if len(vectors) > 1 else vectors[0]
-    return keras.Model(pixels, _head_copied(head, joined, mirror), name=name)
+    return keras.Model(pixels, _head_copied(head, joined, flip, temperature), name=name)
 
 
 def take_apart(
@@ -111,7 +119,7 @@ def take_apart(
     _, above = cut(model, BOUNDARY)
     head = [layer for layer in above.layers[1:] if layer.name != MEAN]
     vector = keras.Input((sum(network.features for network in networks),))
-    alone = keras.Model(vector, _head_copied(head, vector, mirror=False))
+    alone = keras.Model(vector, _head_copied(head, vector))
     return networks, alone.layers[1:]
 
 
@@ -160,12 +168,37 @@ def _copied(model: keras.Model, tensor: keras.KerasTensor, rename: Callable[[str
 
 
 def _head_copied(
-    head: Sequence[keras.layers.Layer], tensor: keras.KerasTensor, mirror: bool
+    head: Sequence[keras.layers.Layer],
+    tensor: keras.KerasTensor,
+    flip: bool = False,
+    temperature: float = 1.0,
 ) -> keras.KerasTensor:
     for layer in head:
         copy = type(layer).from_config(layer.get_config())
         tensor = copy(tensor)
-        copy.set_weights(layer.get_weights())
-        if mirror and layer.name == LOGITS:
+        copy.set_weights(_divided(layer, temperature))
+        if flip and layer.name == LOGITS:
             tensor = keras.layers.GlobalAveragePooling1D(dtype="float32", name=MEAN)(tensor)
     return tensor
+
+
+def _at_temperature(
+    head: Sequence[keras.layers.Layer], features: int, temperature: float
+) -> list[keras.layers.Layer]:
+    """Return copies of the layers, of which the one that gives the logits gives them divided."""
+    copies = [type(layer).from_config(layer.get_config()) for layer in head]
+    apply(copies, keras.Input((features,)))
+    for layer, copy in zip(head, copies, strict=True):
+        # Not the weights alone: what dropout draws next is in a variable too.
+        for own, other in zip(copy.variables, layer.variables, strict=True):
+            own.assign(other)
+        copy.set_weights(_divided(layer, temperature))
+    return copies
+
+
+def _divided(layer: keras.layers.Layer, temperature: float) -> list[np.ndarray]:
+    """Return the weights of a layer of a head, those of the logits divided by the temperature."""
+    weights = layer.get_weights()
+    if layer.name != LOGITS or temperature == 1.0:
+        return weights
+    return [weight / np.float32(temperature) for weight in weights]

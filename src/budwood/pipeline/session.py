@@ -187,7 +187,7 @@ class Work:
         """Writes the model as the phase before left it. Later phases change the same layers."""
         phase = self.phases[-1].name if self.phases else START
         file = self.folder / "checkpoints" / f"{phase}.keras"
-        model = compose(networks, head, mirror=self.recipe.evaluate.flip)
+        model = compose(networks, head, flip=self.recipe.evaluate.flip)
         if not self.recipe.finetune.epochs:
             write_layers(self.folder, head_table(model))
         temperature = 1.0

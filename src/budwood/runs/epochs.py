@@ -52,7 +52,7 @@ def _of_one_backbone(artifact: Artifact, recipe: Recipe, backbone: str, file: Pa
     model = compose([network], head)
     found = apply_weights(model, file)
     divide_logits(model, found["row"]["temperature"])
-    model = compose([network], head, mirror=recipe.evaluate.flip)
+    model = compose([network], head, flip=recipe.evaluate.flip)
     return make_artifact(model, classes, recipe.data.resize, backbone)
 
 

@@ -1,0 +1,177 @@
+"""A training that is asked for: what can be refused before Keras is loaded and before a photo is read.
+
+The refusals come in the order of what they cost: the recipe alone, the directory of the new run, the runs that it builds
+on, and the list of the photos, which is made here once.
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from budwood.backbones.backbone import Backbone
+from budwood.backbones.registry import get_backbone
+from budwood.backbones.resolve import refuse_impossible, resolve
+from budwood.config.recipe import Recipe
+from budwood.core.errors import RecipeError, RunError
+from budwood.core.progress.base import SILENT, Progress
+from budwood.data.manifest import Manifest
+from budwood.data.sources import read_source, source_name
+from budwood.runs.directory import RunDirectory, next_free
+from budwood.runs.files import RunFiles, read_run
+from budwood.runs.schema import Request
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a run is to be written."""
+
+    folder: Path | None = None
+    """None is the next free `runs/NAME-N`."""
+    overwrite: bool = False
+    """Replace the run that the folder holds."""
+    resume: bool = False
+    """Go on with an interrupted run in the folder."""
+
+    @property
+    def goes_on(self) -> bool:
+        """Return whether an interrupted run is gone on with."""
+        return self.resume and not self.overwrite
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """A training against which nothing speaks as far as can be seen without reading a photo."""
+
+    manifest: Manifest
+    """The photos as they are listed."""
+    source: str
+    """What the photos are called in messages."""
+    recipe: Recipe
+    """As it was asked for, sizes resolved; initialised from a run, with the split, backbones and sizes of that run."""
+    backbones: tuple[Backbone, ...]
+    sizes: tuple[int, ...]
+    """Side of each backbone's own input in pixels."""
+    directory: RunDirectory
+    """Of the new run, untouched."""
+    output: Output
+    previous: RunFiles | None = None
+    """The run whose model is fine-tuned further."""
+    teacher: RunFiles | None = None
+    """The run whose model is learned from."""
+
+
+def read_recipe(
+    recipe: str | os.PathLike | Recipe, settings: Iterable[str] = (), *, start: bool = False
+) -> Recipe:
+    """Return a recipe by its name, from its file or as given, with settings laid over it.
+
+    With `start` it is initialised from a run, which decides the sizes; those of a shipped recipe or file are left out.
+    """
+    if not isinstance(recipe, Recipe):
+        recipe = Recipe.load(recipe).without_sizes() if start else Recipe.load(recipe)
+    return recipe.with_settings(settings)
+
+
+def ask_for_training(
+    data: str | os.PathLike | Manifest,
+    recipe: Recipe,
+    output: Output = Output(),  # noqa: B008
+    *,
+    start: str | os.PathLike | None = None,
+    command: str | None = None,
+    progress: Progress = SILENT,
+) -> TrainingRequest:
+    """Return the training that is asked for, its photos listed. Nothing on disk is changed, and no Keras is loaded.
+
+    Args:
+        data: a source that `budwood.data.sources.read_source` lists.
+        recipe: what is asked for.
+        output: where the run is to be written.
+        start: a complete run whose model is fine-tuned further.
+        command: how to repeat it.
+        progress: told of what a source fetches, and later of the training.
+
+    Raises:
+        RecipeError, BackboneError, WeightsError: the recipe cannot be followed on any photos.
+        RunError: the folder holds something, or `start` or `distill.run` is not a complete run.
+        DataError: there is nothing to list.
+    """
+    if start is None:
+        refuse_impossible(recipe)
+    source = "photos" if isinstance(data, Manifest) else os.fspath(data)
+    name = source if isinstance(data, Manifest) else source_name(data)
+    folder = Path(output.folder) if output.folder is not None else next_free(Path("runs"), name)
+    refuse_same_folder(folder, start, recipe.distill.run)
+    if not output.goes_on:
+        RunDirectory(folder, Request(), "").refuse_unless_free(overwrite=output.overwrite)
+    previous = read_run(Path(start)).require_complete() if start is not None else None
+    teacher = read_run(Path(recipe.distill.run)).require_complete() if recipe.distill.run else None
+    if previous:
+        refuse_other_network(recipe, previous)
+        recipe = like(previous.recipe, recipe)
+    requested = Request(
+        data=name,
+        recipe=recipe.model_dump(mode="json", exclude_none=True),
+        from_=previous.model.sha256 if previous else None,
+        teacher=teacher.model.sha256 if teacher else None,
+    )
+    directory = RunDirectory(folder, requested, command or f"budwood train {source} -o {folder}", progress)
+    directory.refuse_unless_free(overwrite=output.overwrite, resume=output.resume)
+    backbones = tuple(get_backbone(name) for name in recipe.backbone.names)
+    resolved, sizes = resolve(recipe, backbones)
+    return TrainingRequest(
+        read_source(data, progress=progress),
+        source,
+        resolved,
+        backbones,
+        tuple(sizes),
+        directory,
+        output,
+        previous,
+        teacher,
+    )
+
+
+def refuse_same_folder(
+    folder: Path, start: str | os.PathLike | None, teacher: str | os.PathLike | None
+) -> None:
+    """Raise RunError where the new run would take the place of one that it builds on."""
+    for run, what in ((start, "is the run to go on from"), (teacher, "is the run that teaches")):
+        if run is not None and folder.resolve() == Path(run).resolve():
+            raise RunError(f"{folder} {what}. Give another directory for the new one")
+
+
+def refuse_other_network(recipe: Recipe, previous: RunFiles) -> None:
+    """Raise RecipeError where a run is of another network than the recipe asks for, or is not to be fine-tuned."""
+    if not recipe.finetune.epochs:
+        raise RecipeError(
+            "--from goes on with phase 2, and the recipe has no phase 2. Give --set finetune.epochs=10, or a recipe "
+            "that fine-tunes"
+        )
+    ours, theirs = recipe.backbone, previous.recipe.backbone
+    sizes = [(own, other) for (_, own), (_, other) in zip(ours.sized, theirs.sized, strict=False)]
+    differs = ours.names != theirs.names or any(own not in (None, other) for own, other in sizes)
+    pairs = {"backbone.name": (ours.name, theirs.name, differs)}
+    for key in ("data.size", "data.resize", "head.pooling"):
+        section, name = key.split(".")
+        own, other = (getattr(getattr(one, section), name) for one in (recipe, previous.recipe))
+        pairs[key] = own, other, own not in ("auto", other)
+    for key, (own, other, differs) in pairs.items():
+        if differs:
+            raise RecipeError(
+                f"the run {previous.folder} was trained with {key} = {other!r}, and this recipe says {own!r}. "
+                f"Give --set {key}={json.dumps(other)}"
+            )
+
+
+def like(before: Recipe, recipe: Recipe) -> Recipe:
+    """Return a recipe that goes on from a run, with the split, the backbones and the sizes of that run."""
+    return recipe.model_copy(
+        update={
+            "split_seed": before.split_seed,
+            "backbone": recipe.backbone.model_copy(update={"name": before.backbone.name}),
+            "data": recipe.data.model_copy(update={"size": before.data.size}),
+        }
+    )
