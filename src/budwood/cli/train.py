@@ -59,10 +59,8 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a classifier on a folder of labelled photos, and measure it."""
-    from budwood.backbones.resolve import refuse_impossible
     from budwood.config.loading import value_text
-    from budwood.config.recipe import Recipe
-    from budwood.data.sources import read_source
+    from budwood.pipeline.request import Output, ask_for_training, read_recipe
 
     names = [name.strip() for given in backbone or [] for name in given.split(",")]
     short = {
@@ -75,32 +73,28 @@ def train(
     changes = [f"{key}={value_text(value)}" for key, value in short.items() if value is not None]
     changes += ["evaluate.test=false"] if no_test else []
     # What is wrong with the command is said here, before the seconds that TensorFlow takes to load.
-    loaded = Recipe.load(recipe) if start is None else Recipe.load(recipe).without_sizes()
-    asked = loaded.with_settings([*changes, *(settings or [])])
-    if start is None:
-        refuse_impossible(asked)
-    progress = progress_of(quiet)
-    read_source(data, progress=progress)
+    request = ask_for_training(
+        data,
+        read_recipe(recipe, [*changes, *(settings or [])], start=start is not None),
+        Output(output, overwrite, resume),
+        start=start,
+        command=shlex.join(["budwood", *sys.argv[1:]]),
+        progress=progress_of(quiet),
+    )
     if mlflow is not None and not dry_run:
         check_mlflow(mlflow)
     load_keras()
+    from budwood.pipeline.prepare import prepare
+
+    prepared = prepare(request)
     if dry_run:
-        from budwood.pipeline.dry_run import plan
+        from budwood.pipeline.dry_run import describe, estimate
 
-        print(plan(data, asked, start=start, progress=progress))
+        print(describe(prepared, estimate(prepared)))
         return
-    from budwood.pipeline.train import train as train_on
+    from budwood.pipeline.train import train_prepared
 
-    run = train_on(
-        data,
-        output,
-        recipe=asked,
-        start=start,
-        overwrite=overwrite,
-        resume=resume,
-        progress=progress,
-        command=shlex.join(["budwood", *sys.argv[1:]]),
-    )
+    run = train_prepared(prepared)
     if not quiet:
         print(run.summary())
     if mlflow is not None:

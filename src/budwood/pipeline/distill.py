@@ -11,11 +11,11 @@ from budwood.core.progress.base import SILENT, Progress
 from budwood.data.manifest import Photo
 from budwood.features.extractor import FeatureExtractor
 from budwood.inference.artifact import load_artifact
-from budwood.run import Run
+from budwood.runs.files import RunFiles
 
 
-def refuse_unfit_teacher(teacher: Run, classes: Sequence[str], photos: Sequence[Photo]) -> None:
-    """Raises DataError where a teacher does not know exactly these classes, or learned from photos that are to be
+def refuse_unfit_teacher(teacher: RunFiles, classes: Sequence[str], photos: Sequence[Photo]) -> None:
+    """Raise DataError where a teacher does not know exactly these classes, or learned from photos that are to be
     measured on: through it the student would know them too."""
     unknown = [label for label in classes if label not in teacher.classes]
     beyond = [label for label in teacher.classes if label not in classes]
@@ -26,7 +26,7 @@ def refuse_unfit_teacher(teacher: Run, classes: Sequence[str], photos: Sequence[
             f"a teacher must know exactly the classes of the photos, and the run {teacher.folder} "
             f"{' and '.join(which)}. Give photos of the teacher's classes, or a run that was trained on these"
         )
-    learned = {row["sha256"] for row in teacher.splits if row["split"] == "train"}
+    learned = {row.sha256 for row in teacher.split if row.split == "train"}
     for split in ("validation", "test"):
         seen = sum(photo.split == split and photo.sha256 in learned for photo in photos)
         if seen:
@@ -38,12 +38,12 @@ def refuse_unfit_teacher(teacher: Run, classes: Sequence[str], photos: Sequence[
 
 
 def teacher_features(
-    teacher: Run, recipe: Recipe, classes: Sequence[str], progress: Progress = SILENT
+    teacher: RunFiles, recipe: Recipe, classes: Sequence[str], progress: Progress = SILENT
 ) -> FeatureExtractor:
-    """The whole model of a run as one frozen part: what it yields for a view are its probabilities.
+    """Return the whole model of a run as one feature extractor: what it yields for a view are its probabilities.
 
-    Their logarithms are logits, calibrated as the saved model is and whatever its head looks like. Views are drawn as
-    the student's are, and rendered at the teacher's own size and way of resizing.
+    Their logarithms are logits, calibrated as the saved model is and whatever its head looks like. Views are augmented
+    as the student's are, and rendered at the teacher's own size and way of resizing.
 
     Args:
         teacher: its model is read.

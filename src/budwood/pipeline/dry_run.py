@@ -1,124 +1,186 @@
 """What a training would do, without doing it: `budwood train --dry-run`."""
 
-import os
+import json
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import keras
 import numpy as np
 
-from budwood.backbones.registry import get_backbone
-from budwood.backbones.resolve import resolve
-from budwood.config.lint import remarks
 from budwood.config.recipe import Head, Recipe
-from budwood.core.progress.base import SILENT, Progress
+from budwood.core.progress.base import SILENT
 from budwood.core.text import count, duration, shorten, shown
 from budwood.data.manifest import Photo
 from budwood.data.split import SPLITS
 from budwood.features.extract import stream
 from budwood.features.extractor import FeatureExtractor
-from budwood.network.compose import PooledBackbone, take_apart
+from budwood.network.compose import PooledBackbone
 from budwood.network.fold_batch_norm import fold_batch_norm
 from budwood.network.graph import cut
 from budwood.network.heads import apply, head_layers
 from budwood.network.unfreeze import Unfrozen, unfreeze
-from budwood.pipeline.distill import teacher_features
-from budwood.pipeline.features import build_backbones, open_features
-from budwood.pipeline.phases import refuse_bad_settings
-from budwood.pipeline.train import like, read_photos, refuse_empty_plan
-from budwood.run import Run, load
-from budwood.training.linear_probe import resolve_fit
+from budwood.pipeline.features import open_features
+from budwood.pipeline.prepare import Prepared
+from budwood.runs.directory import flat
 
 TRIED = 32
-"""Photos sent through the frozen part to see how fast this machine is."""
+"""Photos sent through a feature extractor to see how fast this machine is."""
 
 
-def plan(
-    data: str | os.PathLike,
-    recipe: Recipe,
-    *,
-    start: str | os.PathLike | None = None,
-    progress: Progress = SILENT,
-) -> str:
-    """The resolved recipe, the split, the layers, and the time and disk that the training would take, as text.
+@dataclass(frozen=True)
+class FineTuning:
+    """What phase 2 of one backbone would take."""
 
-    Reads and checks the photos and times the frozen part and the training step on a few of them; stores nothing.
-    """
-    previous = load(start) if start is not None else None
-    teacher = load(recipe.distill.run) if recipe.distill.run else None
-    refuse_empty_plan(recipe, previous)
-    if previous:
-        recipe = like(previous.recipe, recipe)
-    checked, photos = read_photos(data, recipe, progress, previous, teacher)
-    backbones = [get_backbone(name) for name in recipe.backbone.names]
-    recipe, sizes = resolve(recipe, backbones)
-    if previous:
-        networks, _ = take_apart(previous.raw_model(), backbones)
-    else:
-        networks = build_backbones(recipe, backbones, sizes)
-    counts = Counter(photo.split for photo in photos)
-    width = sum(network.features for network in networks)
-    refuse_bad_settings(recipe, counts["train"], width, checked.classes)
-    recipe, reason = resolve_fit(recipe, counts["train"], width, len(checked.classes))
-    with open_features(networks, recipe, SILENT) as (_, features):
+    name: str
+    layers: tuple[str, ...]
+    """Those of the backbone that train, bottom first."""
+    parameters: int
+    """That train, the head's among them."""
+    boundary: str
+    view: str
+    """Shape and type of one view's features."""
+    stored_views: int
+    stored_bytes: int
+    views_seconds: float
+    """To compute them where the store has none."""
+    drawn_views: int
+    """Drawn anew in every epoch."""
+    epoch_seconds: float
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """What it would take to ask the teacher."""
+
+    run: str
+    parameters: int
+    size: int
+    views: int
+    seconds: float
+    every_epoch: bool
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a training would take on this machine."""
+
+    missing: tuple[int, ...]
+    """Photos whose features the store lacks, by backbone."""
+    features_seconds: float
+    features_bytes: int
+    """That would be stored."""
+    run_bytes: float
+    finetuning: tuple[FineTuning, ...] = ()
+    teaching: Teaching | None = None
+
+
+def estimate(prepared: Prepared) -> Estimate:
+    """Return the time and the disk that a training would take; the steps are timed on a few photos, nothing is kept."""
+    recipe, photos, networks = prepared.recipe, prepared.photos, prepared.networks
+    with open_features(networks, recipe, SILENT) as features:
         # Each backbone by itself: a store that has the one may lack the other.
-        missing = [part.missing(photos) for part in features.parts]
+        parts = features.exact.parts
+        missing = [part.missing(photos) for part in parts]
         seconds = sum(
             seconds_per_photo(part, photos) * lacking
-            for part, lacking in zip(features.parts, missing, strict=True)
+            for part, lacking in zip(parts, missing, strict=True)
             if lacking
         )
-    stored = sum(lacking * network.features * 4 for lacking, network in zip(missing, networks, strict=True))
-    head = f", {(width + 1) * len(checked.classes):,} parameters" if not recipe.head.hidden else ""
-    lines = [
-        "# Recipe, resolved",
-        recipe.to_toml().rstrip(),
-        "",
-        "# Photos",
-        f"{checked.num_found:,} found, {len(photos):,} used, {count(len(checked.problems), 'problem')}"
-        + (" (budwood check lists them)" if checked.problems else ""),
-        *_split_table(checked.classes, photos),
-        "",
-        "# Layers",
-        *(
-            f"frozen      {network.name}, {network.backbone.parameters:,} parameters, "
-            f"{len(network.backbone.layers(network.model))} layers, "
-            f"{size} px in, {network.features:,} features out"
-            for network, size in zip(networks, sizes, strict=True)
-        ),
-        f"trained     {_head_in_words(recipe, len(checked.classes))}{head}",
-        *([reason] if reason else []),
-        "",
-        "# Cost",
-        f"features    {' and '.join(f'{lacking:,}' for lacking in missing)} of {count(len(photos), 'photo')} to compute"
-        + (f", about {duration(seconds)}; then the head" if any(missing) else ": the store has them all"),
-        f"disk        {stored / 1e6:.1f} MB in the store, "
-        f"about {4 * sum(network.model.count_params() for network in networks) / 1e6 + 5:.0f} MB for the run",
-        *(
-            line
-            for network in networks
-            if recipe.finetune.epochs and recipe.finetune.trains(network.name)
-            for line in _finetuning(recipe, network, len(networks) > 1, photos, len(checked.classes))
-        ),
-        *(_teaching(teacher, recipe, checked.classes, photos) if teacher else []),
-    ]
-    if found := remarks(recipe):
-        lines += ["", "# Remarks", *found]
-    return "\n".join(lines)
-
-
-def _finetuning(
-    recipe: Recipe, network: PooledBackbone, several: bool, photos: Sequence[Photo], num_classes: int
-) -> list[str]:
-    """Phase 2 of one backbone: what trains, from which boundary, what its views and its epochs cost."""
-    frozen = network.model
-    settings, augment = recipe.finetune, recipe.augment
-    train, validation = (sum(photo.split == split for photo in photos) for split in ("train", "validation"))
-    # Each of several is fine-tuned with a linear head of its own.
-    layers = head_layers(
-        Head(logits=recipe.head.logits) if several else recipe.head, num_classes, recipe.seed
+    tuned = [one for one in networks if recipe.finetune.epochs and recipe.finetune.trains(one.name)]
+    return Estimate(
+        tuple(missing),
+        seconds,
+        sum(lacking * network.features * 4 for lacking, network in zip(missing, networks, strict=True)),
+        4 * sum(network.model.count_params() for network in networks) + 5e6,
+        tuple(_finetuning(prepared, network) for network in tuned),
+        _teaching(prepared),
     )
+
+
+def describe(prepared: Prepared, found: Estimate) -> str:
+    """Return in words what a training would do: the photos and the time first, the recipe last."""
+    recipe, reason = prepared.resolved
+    checked, photos = prepared.check, prepared.photos
+    blocks = {
+        "Photos": [
+            f"{checked.num_found:,} found, {len(photos):,} used, {count(len(checked.problems), 'problem')}"
+            + (" (budwood check lists them)" if checked.problems else ""),
+            *_split_table(prepared.classes, photos),
+        ],
+        "Time and disk": _cost(prepared, found),
+        "Layers": _layers(prepared, recipe, reason),
+    }
+    for phase in found.finetuning:
+        title = f"Phase 2 of {phase.name}" if len(prepared.networks) > 1 else "Phase 2"
+        blocks[title] = _finetuning_in_words(phase)
+    if found.teaching:
+        blocks["Teacher"] = _teaching_in_words(found.teaching)
+    if prepared.warnings:
+        blocks["Warnings"] = [note.text for note in prepared.warnings]
+    blocks["Recipe"] = _recipe_in_words(recipe)
+    return "\n\n".join("\n".join([f"# {title}", *lines]) for title, lines in blocks.items())
+
+
+def _cost(prepared: Prepared, found: Estimate) -> list[str]:
+    several, epochs = len(prepared.networks) > 1, prepared.recipe.finetune.epochs
+    missing = " and ".join(f"{lacking:,}" for lacking in found.missing)
+    features = f"{missing} of {count(len(prepared.photos), 'photo')} to compute"
+    features += (
+        f", about {duration(found.features_seconds)}" if any(found.missing) else ": the store has them all"
+    )
+    lines, seconds = [f"features    {features}"], found.features_seconds
+    for phase in found.finetuning:
+        most = phase.views_seconds + epochs * phase.epoch_seconds
+        name = f"{phase.name}: " if several else ""
+        lines.append(f"phase 2     {name}about {duration(most)} for {count(epochs, 'epoch')} at most")
+        seconds += most
+    if found.teaching:
+        lines.append(f"teacher     about {duration(found.teaching.seconds)}")
+        seconds += found.teaching.seconds
+    stored, written = found.features_bytes / 1e6, found.run_bytes / 1e6
+    return [
+        *lines,
+        f"together    about {duration(seconds)} at most; then the head, the evaluation and the report",
+        f"disk        {stored:.1f} MB in the store, about {written:.0f} MB for the run",
+    ]
+
+
+def _layers(prepared: Prepared, recipe: Recipe, reason: str | None) -> list[str]:
+    sizes, num_classes = prepared.request.sizes, len(prepared.classes)
+    lines = [
+        f"frozen      {network.name}, {network.backbone.parameters:,} parameters, "
+        f"{len(network.backbone.layers(network.model))} layers, {size} px in, {network.features:,} features out"
+        for network, size in zip(prepared.networks, sizes, strict=True)
+    ]
+    parameters = (
+        f", {(prepared.num_features + 1) * num_classes:,} parameters" if not recipe.head.hidden else ""
+    )
+    lines.append(f"trained     {_head_in_words(recipe, num_classes)}{parameters}")
+    return [*lines, *([reason] if reason else [])]
+
+
+def _recipe_in_words(recipe: Recipe) -> list[str]:
+    """Return the settings that are not the default ones."""
+    default = flat(Recipe().model_dump(mode="json"))
+    own = {
+        key: value for key, value in flat(recipe.model_dump(mode="json")).items() if default.get(key) != value
+    }
+    lines = [
+        f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in own.items() if value is not None
+    ]
+    return [*lines, "all else is the default; the run's recipe.toml will hold the whole"]
+
+
+def _finetuning(prepared: Prepared, network: PooledBackbone) -> FineTuning:
+    """Return what phase 2 of one backbone would take."""
+    recipe, photos, num_classes = prepared.recipe, prepared.photos, len(prepared.classes)
+    frozen, settings, augment = network.model, recipe.finetune, recipe.augment
+    train, validation = prepared.num("train"), prepared.num("validation")
+    # Each of several is fine-tuned with a linear head of its own.
+    head = Head(logits=recipe.head.logits) if len(prepared.networks) > 1 else recipe.head
+    layers = head_layers(head, num_classes, recipe.seed)
     model = keras.Model(frozen.input, apply(layers, frozen.output))
     unfrozen = unfreeze(model, network.backbone, settings)
     features = FeatureExtractor(
@@ -133,45 +195,70 @@ def _finetuning(
     bank = train if augment.originals else 0
     if augment.views != "per-epoch":
         bank = max(1, augment.views) * train
-    # Phase 1 has the plain views come by.
+    # Phase 1 has the original views come by.
     on_the_way = 0 if features.is_pixels or (drawn_anew and not augment.originals) else train + validation
-    parameters = sum(row.parameters for row in unfrozen.table if row.trained)
-    step, batch = seconds_per_step(model, unfrozen, recipe, num_classes), settings.batch_size
+    step = seconds_per_step(model, unfrozen, recipe, num_classes)
     # A forward pass is about a third of a step.
-    seconds = step * (rows + validation / 3) / batch + (per_view * train if drawn_anew else 0.0)
+    seconds = step * (rows + validation / 3) / settings.batch_size + (per_view * train if drawn_anew else 0.0)
+    return FineTuning(
+        network.name,
+        unfrozen.layers,
+        sum(row.parameters for row in unfrozen.table if row.trained),
+        unfrozen.boundary,
+        f"{'x'.join(map(str, features.shape))} {features.dtype}",
+        bank + validation,
+        (bank + validation) * features.row_bytes,
+        per_view * (bank + validation - on_the_way),
+        train if drawn_anew else 0,
+        seconds,
+    )
+
+
+def _finetuning_in_words(phase: FineTuning) -> list[str]:
+    views = (
+        f"views       {count(phase.stored_views, 'view')} stored, {phase.stored_bytes / 1e6:,.0f} MB in the store, "
+        f"about {duration(phase.views_seconds)} to compute where it has none"
+    )
+    if phase.drawn_views:
+        views += f"; {count(phase.drawn_views, 'view')} drawn in every epoch"
     return [
-        "",
-        f"# Phase 2 of {network.name}" if several else "# Phase 2",
-        f"unfrozen    {count(len(unfrozen.layers), 'layer')} with weights of the backbone from "
-        f"{unfrozen.layers[0]} up, {parameters:,} parameters with the head's",
-        f"boundary    {unfrozen.boundary}, {'x'.join(map(str, features.shape))} {features.dtype} a view",
-        f"views       {count(bank + validation, 'view')} stored, "
-        f"{(bank + validation) * features.row_bytes / 1e6:,.0f} MB in the store, "
-        f"about {duration(per_view * (bank + validation - on_the_way))} to compute where it has none"
-        + (f"; {count(train, 'view')} drawn in every epoch" if drawn_anew else ""),
-        f"epochs      {settings.epochs} at most, about {duration(seconds)} each",
+        f"unfrozen    {count(len(phase.layers), 'layer')} with weights of the backbone from {phase.layers[0]} up, "
+        f"{phase.parameters:,} parameters with the head's",
+        f"boundary    {phase.boundary}, {phase.view} a view",
+        views,
+        f"epochs      about {duration(phase.epoch_seconds)} each",
     ]
 
 
-def _teaching(teacher: Run, recipe: Recipe, classes: Sequence[str], photos: Sequence[Photo]) -> list[str]:
-    """Whose model teaches, and what it costs to ask it."""
-    train = [photo for photo in photos if photo.split == "train"]
-    features = teacher_features(teacher, recipe, classes)
-    views, every = recipe.augment.views, ""
-    if views == "per-epoch":
-        views, every = 1 + recipe.augment.originals, ", anew in every epoch"
+def _teaching(prepared: Prepared) -> Teaching | None:
+    """Return whose model teaches, and what it would take to ask it."""
+    features, teacher, augment = prepared.teacher, prepared.request.teacher, prepared.recipe.augment
+    if features is None or teacher is None:
+        return None
+    train = [photo for photo in prepared.photos if photo.split == "train"]
+    every_epoch = augment.views == "per-epoch"
+    views = 1 + augment.originals if augment.views == "per-epoch" else augment.views
     num = max(1, views) * len(train)
+    return Teaching(
+        teacher.folder.name,
+        features.model.count_params(),
+        features.size,
+        num,
+        seconds_per_photo(features, train) * num,
+        every_epoch,
+    )
+
+
+def _teaching_in_words(found: Teaching) -> list[str]:
+    every = ", anew in every epoch" if found.every_epoch else ""
     return [
-        "",
-        "# Teacher",
-        f"model       of {teacher.folder.name}, {features.model.count_params():,} parameters, {features.size} px in",
-        f"views       {count(num, 'view')} to ask it about at most, "
-        f"about {duration(seconds_per_photo(features, train) * num)}{every}",
+        f"model       of {found.run}, {found.parameters:,} parameters, {found.size} px in",
+        f"views       {count(found.views, 'view')} to ask it about at most, about {duration(found.seconds)}{every}",
     ]
 
 
 def seconds_per_step(model: keras.Model, unfrozen: Unfrozen, recipe: Recipe, num_classes: int) -> float:
-    """One gradient step of phase 2, measured on random features once the graph is compiled."""
+    """Return the seconds of one gradient step of phase 2, measured on random features once the graph is compiled."""
     batch = recipe.finetune.batch_size
     trainable = fold_batch_norm(cut(model, unfrozen.boundary)[1])
     trainable.compile(optimizer="sgd", loss="sparse_categorical_crossentropy")
@@ -184,7 +271,7 @@ def seconds_per_step(model: keras.Model, unfrozen: Unfrozen, recipe: Recipe, num
 
 
 def seconds_per_photo(features: FeatureExtractor, photos: Sequence[Photo]) -> float:
-    """Decoding and the frozen part together, measured on a few photos once the engine is warm."""
+    """Return the seconds of decoding and feature extraction, measured on a few photos once the engine is warm."""
     sample = [photo.image for photo in photos[:: max(1, len(photos) // TRIED)][:TRIED]]
 
     def run(pictures: list) -> None:
@@ -213,7 +300,7 @@ def _split_table(classes: Sequence[str], photos: Sequence[Photo], at_most: int =
 
 def _head_in_words(recipe: Recipe, num_classes: int) -> str:
     if recipe.frozen.fit == "linear":
-        return f"logistic regression, {num_classes} classes, strength by {recipe.frozen.folds}-fold cross-validation"
+        return f"logistic regression, {num_classes} classes, L2 strength by {recipe.frozen.folds}-fold cross-validation"
     parts = [f"dense {width}" for width in recipe.head.hidden]
     parts += ["batch norm"] if recipe.head.batch_norm else []
     parts += [f"dropout {recipe.head.dropout:g}"] if recipe.head.dropout else []

@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from jaxtyping import Float
 
 from budwood.core.errors import ImageError, RunError
 from budwood.core.progress.base import SILENT, Progress
@@ -18,14 +19,18 @@ from budwood.data.images import thumbnail, view
 from budwood.data.manifest import Photo
 from budwood.data.split import take_some
 from budwood.evaluation.ood import Reference
-from budwood.evaluation.phases import MEASURED, PhaseEvaluation
+from budwood.evaluation.phases import MEASURED, PhaseEvaluation, better
 from budwood.features.ensemble import ExtractorEnsemble
 from budwood.inference.artifact import Artifact, read_model
 from budwood.inference.predictor import vectors
+from budwood.pipeline.outcome import PhaseOutcome
+from budwood.pipeline.session import Session
+from budwood.runs.metrics import describe
+from budwood.runs.schema import Metrics
 
 LEARNED, PER_CLASS, HELD_OUT = 500, 10, 2_000
-"""Photos by whose features strangers are told: training photos in all, or for each class if that is more; validation
-photos at most."""
+"""Photos by whose features others are known to be out of distribution: training photos in all, or for each class if
+that is more; validation photos at most."""
 THUMBNAIL = 96
 """Side in pixels of what is kept of the former, some 3 kB each."""
 
@@ -35,6 +40,56 @@ class Measured(PhaseEvaluation):
     """One phase's model, read back from disk, beside what it says of the photos that it did not learn from."""
 
     artifact: Artifact
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a training came to."""
+
+    outcome: PhaseOutcome
+    """Of the phase whose model is kept."""
+    artifact: Artifact
+    """That model, read back from disk."""
+    photos: Sequence[Photo]
+    """Those of validation and test."""
+    probabilities: Float[np.ndarray, "n classes"]
+    """The kept model's, a row for each of them."""
+    metrics: Metrics
+    reference: Reference | None
+    """What known photos look like, by which it is known what is none of the classes."""
+
+
+def evaluate(session: Session, outcomes: Sequence[PhaseOutcome], failure: str | None) -> Evaluation:
+    """Read every phase's model back from disk and measure it; keep the one with the lower loss on validation photos.
+
+    Args:
+        outcomes: of the phases in their order; one without a saved model is passed over.
+        failure: why a phase that was tried left no model.
+
+    Raises RunError as `measure` does.
+    """
+    engine, progress = session.recipe.backbone.engine, session.progress
+    saved = {one.name: (one.saved.file, one.saved.info) for one in outcomes if one.saved}
+    measured = measure(saved, session.parts, engine=engine, progress=progress)
+    chosen = better(measured, session.labels)
+    kept = measured[chosen].probabilities
+    metrics = describe(
+        session.classes,
+        session.labels,
+        measured,
+        [one.trained for one in outcomes if one.trained],
+        chosen,
+        outcomes[-1].recipe,
+        failure,
+    )
+    return Evaluation(
+        next(one for one in outcomes if one.name == chosen),
+        measured[chosen].artifact,
+        [photo for split in kept for photo in session.parts[split]],
+        np.concatenate(list(kept.values())),
+        metrics,
+        make_reference(measured[chosen].artifact, session.parts, engine=engine, progress=progress),
+    )
 
 
 def measure(

@@ -2,22 +2,59 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from budwood.backbones.backbone import Backbone
+from budwood.backbones.input_range import check_input_range
+from budwood.backbones.registry import get_backbone
+from budwood.backbones.resolve import resolve
 from budwood.config.recipe import Recipe
+from budwood.core.notes import Note
 from budwood.core.progress.base import Progress
+from budwood.data.check import Check
+from budwood.data.images import view
+from budwood.data.manifest import Photo, Problem
 from budwood.features.ensemble import ExtractorEnsemble
+from budwood.features.extract import Extraction
 from budwood.features.extractor import FeatureExtractor, with_pooling
 from budwood.network.compose import PooledBackbone
 from budwood.network.graph import cut
 from budwood.network.unfreeze import unfreeze
+from budwood.runs.schema import InputRangeInfo
+
+CHECKED_VIEWS = 64
+"""Photos on which the input range is checked."""
+
+
+@dataclass(frozen=True)
+class OpenFeatures:
+    """The open features of all backbones."""
+
+    training: ExtractorEnsemble
+    """At the recipe's precision: what is trained on."""
+    exact: ExtractorEnsemble
+    """At full precision: what is measured with; the same object where that is the recipe's."""
+
+    @property
+    def notes(self) -> list[str]:
+        """Return what a user should know of them."""
+        return list(dict.fromkeys([*self.training.notes, *self.exact.notes]))
+
+    def compute(self, photos: Sequence[Photo]) -> Extraction:
+        """Compute what the store does not hold."""
+        if self.training is self.exact:
+            return self.exact.compute(photos)
+        extraction = self.training.compute([photo for photo in photos if photo.split == "train"])
+        return extraction + self.exact.compute([photo for photo in photos if photo.split != "train"])
 
 
 def build_backbones(
     recipe: Recipe, backbones: Sequence[Backbone], sizes: Sequence[int]
 ) -> list[PooledBackbone]:
-    """The frozen backbones with their weights, down to one vector per photo."""
+    """Return the backbones with their weights, frozen, down to one vector a photo."""
     settings = recipe.backbone
     networks = []
     for backbone, size in zip(backbones, sizes, strict=True):
@@ -30,7 +67,7 @@ def build_backbones(
 
 
 def find_boundaries(recipe: Recipe, networks: Sequence[PooledBackbone]) -> dict[str, str]:
-    """Where each backbone that is to be fine-tuned will be cut in phase 2, by its name.
+    """Return where each backbone that is to be fine-tuned will be cut in phase 2, by its name.
 
     Raises RecipeError where `finetune.unfreeze` asks for what a backbone does not have.
     """
@@ -47,8 +84,8 @@ def open_features(
     recipe: Recipe,
     progress: Progress,
     boundaries: Mapping[str, str] = {},
-) -> Iterator[tuple[ExtractorEnsemble, ExtractorEnsemble]]:
-    """The features to train on and the features to measure with.
+) -> Iterator[OpenFeatures]:
+    """Open the features to train on and the features to measure with.
 
     What is measured is what is saved, so validation and test are computed at full precision always;
     `precision = "bf16"` holds for the training photos.
@@ -85,4 +122,52 @@ def open_features(
             opened.enter_context(ExtractorEnsemble([features_of(network, precision) for network in networks]))
             for precision in precisions
         ]
-        yield found[0], found[-1]
+        yield OpenFeatures(found[0], found[-1])
+
+
+@contextmanager
+def features_of_recipe(recipe: Recipe, progress: Progress) -> Iterator[OpenFeatures]:
+    """Open the features that a recipe stands on, whatever the photos; backbones are built with their weights.
+
+    Raises BackboneError, WeightsError and RecipeError.
+    """
+    backbones = [get_backbone(name) for name in recipe.backbone.names]
+    resolved, sizes = resolve(recipe, backbones)
+    with open_features(build_backbones(resolved, backbones, sizes), resolved, progress) as features:
+        yield features
+
+
+def move_failed(
+    checked: Check, photos: Sequence[Photo], extraction: Extraction
+) -> tuple[Check, tuple[Photo, ...]]:
+    """Return check and photos without the photos whose features could not be computed: they are problems now."""
+    failed = extraction.failed
+    problems = tuple(Problem(name, "unreadable", detail) for name, detail in failed.items())
+    checked = replace(
+        checked,
+        photos=tuple(photo for photo in checked.photos if photo.name not in failed),
+        problems=checked.problems + problems,
+        num_bad=checked.num_bad + len(problems),
+    )
+    return checked, tuple(photo for photo in photos if photo.name not in failed)
+
+
+def input_ranges(
+    networks: Sequence[PooledBackbone], recipe: Recipe, photos: Sequence[Photo]
+) -> tuple[dict[str, InputRangeInfo], list[Note]]:
+    """Return by backbone in which range some photos look as if they came to its first layers, and a note for each that
+    seems to get them in the wrong one. Random weights say nothing of it."""
+    pretrained = [one for one in networks if recipe.backbone.weights_of(one.name) != "random"]
+    if not pretrained:
+        return {}, []
+    size = networks[0].model.input.shape[1]
+    sample = photos[:: max(1, len(photos) // CHECKED_VIEWS)][:CHECKED_VIEWS]
+    views = np.stack([view(photo.image, size, recipe.data.resize) for photo in sample])
+    found, notes = {}, []
+    for network in pretrained:
+        checked = check_input_range(network.model, views)
+        found[network.name] = InputRangeInfo(likely=checked.likely, suspicious=checked.suspicious)
+        if checked.suspicious:
+            text = f"{network.name}: {checked.words}" if len(networks) > 1 else checked.words
+            notes.append(Note(text, "input_range"))
+    return found, notes

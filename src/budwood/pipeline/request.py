@@ -1,7 +1,7 @@
 """A training that is asked for: what can be refused before Keras is loaded and before a photo is read.
 
-The refusals come in the order of what they cost: the recipe alone, the directory of the new run, the runs that it builds
-on, and the list of the photos, which is made here once.
+The refusals come in the order of what they cost: the recipe alone, the directory of the new run, the runs that it
+builds on, and the list of the photos, which is made here once.
 """
 
 import json
@@ -48,6 +48,8 @@ class TrainingRequest:
     """The photos as they are listed."""
     source: str
     """What the photos are called in messages."""
+    name: str
+    """What they are called in run.json, which knows no paths."""
     recipe: Recipe
     """As it was asked for, sizes resolved; initialised from a run, with the split, backbones and sizes of that run."""
     backbones: tuple[Backbone, ...]
@@ -77,7 +79,7 @@ def read_recipe(
 def ask_for_training(
     data: str | os.PathLike | Manifest,
     recipe: Recipe,
-    output: Output = Output(),  # noqa: B008
+    output: Output = Output(),
     *,
     start: str | os.PathLike | None = None,
     command: str | None = None,
@@ -106,17 +108,18 @@ def ask_for_training(
     refuse_same_folder(folder, start, recipe.distill.run)
     if not output.goes_on:
         RunDirectory(folder, Request(), "").refuse_unless_free(overwrite=output.overwrite)
-    previous = read_run(Path(start)).require_complete() if start is not None else None
-    teacher = read_run(Path(recipe.distill.run)).require_complete() if recipe.distill.run else None
+    previous = _run_with_model(start) if start is not None else None
+    teacher = _run_with_model(recipe.distill.run) if recipe.distill.run else None
     if previous:
         refuse_other_network(recipe, previous)
         recipe = like(previous.recipe, recipe)
-    requested = Request(
-        data=name,
-        recipe=recipe.model_dump(mode="json", exclude_none=True),
-        from_=previous.model.sha256 if previous else None,
-        teacher=teacher.model.sha256 if teacher else None,
-    )
+    asked = {
+        "data": name,
+        "recipe": recipe.model_dump(mode="json", exclude_none=True),
+        "from": previous.model.sha256 if previous else None,
+        "teacher": teacher.model.sha256 if teacher else None,
+    }
+    requested = Request.model_validate(asked)
     directory = RunDirectory(folder, requested, command or f"budwood train {source} -o {folder}", progress)
     directory.refuse_unless_free(overwrite=output.overwrite, resume=output.resume)
     backbones = tuple(get_backbone(name) for name in recipe.backbone.names)
@@ -124,6 +127,7 @@ def ask_for_training(
     return TrainingRequest(
         read_source(data, progress=progress),
         source,
+        name,
         resolved,
         backbones,
         tuple(sizes),
@@ -132,6 +136,13 @@ def ask_for_training(
         previous,
         teacher,
     )
+
+
+def _run_with_model(folder: str | os.PathLike) -> RunFiles:
+    """Return a complete run whose model is there, undamaged."""
+    run = read_run(Path(folder)).require_complete()
+    _ = run.model_file
+    return run
 
 
 def refuse_same_folder(

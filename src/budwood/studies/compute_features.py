@@ -22,11 +22,9 @@ WANTED = "features-wanted.json"
 
 def compute(data: str, study: Path) -> None:
     """Puts into the store what is missing there, and writes down where it lies."""
-    from budwood.backbones.registry import get_backbone
-    from budwood.backbones.resolve import resolve
     from budwood.core.progress import choose_progress
     from budwood.data.sources import read_source
-    from budwood.pipeline.features import build_backbones, open_features
+    from budwood.pipeline.features import features_of_recipe
 
     images = {photo.name: photo.image for photo in read_source(data).photos}
     _, listed, _ = read_photos(study)
@@ -36,12 +34,8 @@ def compute(data: str, study: Path) -> None:
     found: dict[str, Any] = read_json(known) if known.is_file() else {}
     for values in read_json(study / WANTED):
         asked = Recipe.from_dict(values)
-        backbones = [get_backbone(name) for name in asked.backbone.names]
-        recipe, sizes = resolve(asked, backbones)
-        with open_features(build_backbones(recipe, backbones, sizes), recipe, choose_progress()) as (
-            _,
-            exact,
-        ):
+        with features_of_recipe(asked, choose_progress()) as features:
+            exact = features.exact
             extraction = exact.compute(photos)
             part = exact.parts[0]
             found[features_key(asked)] = {

@@ -1,0 +1,165 @@
+"""Phase 2: the upper layers of the backbones are trained too, one backbone after the other."""
+
+import math
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import keras
+
+from budwood.config.recipe import Augment, Recipe
+from budwood.core.cache import cache_dir
+from budwood.core.notes import TakesNotes
+from budwood.core.text import count
+from budwood.features.extractor import FeatureExtractor
+from budwood.features.store.eviction import default_limit
+from budwood.network.compose import PooledBackbone, layer_prefix
+from budwood.network.graph import cut
+from budwood.network.heads import apply, mean_layers
+from budwood.network.unfreeze import LayerRow, Unfrozen, frozen_table, unfreeze
+from budwood.pipeline.head import Start
+from budwood.pipeline.outcome import PhaseOutcome, of_results
+from budwood.pipeline.phases import PhaseResult, train_finetune_phase
+from budwood.pipeline.session import Session, refuse_failures
+from budwood.runs.files import write_layers
+from budwood.runs.schema import ViewsInfo
+from budwood.training.batch_norm import quicken_batch_norm
+from budwood.training.batches import TrainingData, make_batches
+from budwood.training.loop import Before, DivergedError
+
+
+def finetune(
+    session: Session, networks: Sequence[PooledBackbone], starts: Sequence[Start], before: PhaseOutcome
+) -> tuple[PhaseOutcome | None, str | None]:
+    """Train the upper layers of the backbones that the recipe names.
+
+    Each trains with a head of its own; of several, the model is then the mean of their logits, which is a linear head
+    on the joined features. One that is not fine-tuned takes part with the head that it has.
+
+    Returns:
+        What it came to; or None, and why no backbone could be fine-tuned.
+    """
+    recipe, several = before.recipe, len(networks) > 1
+    models = [
+        keras.Model(network.model.input, apply(start.layers, network.model.output), name=network.name)
+        for network, start in zip(networks, starts, strict=True)
+    ]
+    unfrozen = {
+        network.name: unfreeze(model, network.backbone, recipe.finetune)
+        for network, model in zip(networks, models, strict=True)
+        if recipe.finetune.trains(network.name)
+    }
+    write_layers(session.directory.folder, layer_table(networks, models, unfrozen))
+    temperatures = [start.temperature for start in starts]
+    results: list[tuple[str | None, PhaseResult, Sequence[str]]] = []
+    failure, epochs = None, before.epochs
+    for number, (network, model, start) in enumerate(zip(networks, models, starts, strict=True)):
+        if network.name not in unfrozen:
+            continue
+        backbone = network.name if several else None
+        try:
+            result = finetune_one(
+                session, recipe, model, unfrozen[network.name], Before(epochs, start.val_loss), backbone
+            )
+        except DivergedError as error:
+            if before.trained is None:
+                raise
+            failure = str(error)
+            left = (
+                f"{network.name} takes part as it was"
+                if several
+                else "There is no phase 2, the model of the phase before is kept"
+            )
+            session.directory.note(f"{failure}. {left}", "diverged")
+            continue
+        epochs += len(result.history)
+        temperatures[number] = result.temperature
+        prefix = layer_prefix(network, networks)
+        results.append((backbone, result, [f"{prefix}{name}" for name in unfrozen[network.name].layers]))
+    if not results:
+        return None, failure
+    heads = [start.layers for start in starts]
+    head = mean_layers(heads, temperatures, recipe.head) if several else heads[0]
+    return of_results("finetune", head, results, recipe), None
+
+
+def finetune_one(
+    session: Session,
+    recipe: Recipe,
+    model: keras.Model,
+    unfrozen: Unfrozen,
+    before: Before,
+    backbone: str | None,
+) -> PhaseResult:
+    """Train the upper layers of one backbone from features stored at a lower boundary; of several, say which one."""
+    train, validation = session.parts["train"], session.parts["validation"]
+    features = FeatureExtractor(
+        cut(model, unfrozen.boundary)[0],
+        size=session.size,
+        resize=recipe.data.resize,
+        precision=recipe.backbone.precision,
+        engine=recipe.backbone.engine,
+        dtype="float16",
+        augment=recipe.augment,
+        seed=recipe.seed,
+        progress=session.progress,
+    )
+    directory = session.directory
+    with features:
+        augment = affordable(recipe.augment, len(train) * features.row_bytes, directory.note)
+        batches = make_batches(
+            features, train, session.labels["train"], augment, recipe.seed, session.teacher
+        )
+        with directory.stage(f"views of {backbone}" if backbone else "views"):
+            extraction = batches.prepare() + features.compute(validation)
+            refuse_failures(extraction)
+            for line in features.notes:
+                directory.note(line, "features")
+            session.ask_teacher(batches)
+        views = ViewsInfo(
+            boundary=unfrozen.boundary,
+            computed=extraction.num_computed,
+            found=extraction.num_found,
+            bytes_per_view=features.row_bytes,
+        )
+        directory.record_views(views, backbone)
+        if recipe.backbone.weights_of(model.name) == "random":
+            quicken_batch_norm(model, math.ceil(len(batches.labels) / recipe.finetune.batch_size))
+        data = TrainingData(batches, features.rows(validation), session.labels["validation"], session.classes)
+        with directory.stage(f"finetune {backbone}" if backbone else "finetune"):
+            return train_finetune_phase(
+                recipe,
+                model,
+                unfrozen,
+                data,
+                before,
+                callbacks=session.hooks(recipe, "finetune", backbone),
+            )
+
+
+def layer_table(
+    networks: Sequence[PooledBackbone], models: Sequence[keras.Model], unfrozen: Mapping[str, Unfrozen]
+) -> list[LayerRow]:
+    """Return every layer of every backbone, each with the head with which it is fine-tuned."""
+    rows = []
+    for network, model in zip(networks, models, strict=True):
+        prefix = layer_prefix(network, networks)
+        found = unfrozen.get(network.name)
+        table = found.table if found else frozen_table(model)
+        rows += [replace(row, name=f"{prefix}{row.name}") for row in table]
+    return rows
+
+
+def affordable(augment: Augment, bytes_per_view: int, note: TakesNotes) -> Augment:
+    """Return the augmentation with a bank of no more views than the store may hold and the disk has room for."""
+    room = min(default_limit(), int(0.8 * shutil.disk_usage(cache_dir()).free))
+    most = max(1, room // max(1, bytes_per_view))
+    if augment.views == "per-epoch" or augment.views <= most:
+        return augment
+    note(
+        f"augment.views = {augment.views} would take {augment.views * bytes_per_view / 1e9:.1f} GB, more than the "
+        f"{room / 1e9:.1f} GB that the store may hold or the disk has room for: {count(most, 'view')} of each photo "
+        "instead. BUDWOOD_CACHE_LIMIT and BUDWOOD_CACHE make more room",
+        "features",
+    )
+    return augment.model_copy(update={"views": most})

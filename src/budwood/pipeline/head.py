@@ -1,0 +1,93 @@
+"""Phase 1: a head on the features of all backbones, and the heads with which each of several is fine-tuned."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import keras
+
+from budwood.config.recipe import Head, Recipe
+from budwood.features.ensemble import ExtractorEnsemble
+from budwood.network.compose import PooledBackbone
+from budwood.network.heads import head_layers
+from budwood.pipeline.features import OpenFeatures
+from budwood.pipeline.outcome import START, PhaseOutcome, of_results, untrained
+from budwood.pipeline.phases import PhaseResult, train_frozen_phase
+from budwood.pipeline.session import Session, refuse_failures
+from budwood.training.batches import TrainingData, make_batches
+from budwood.training.linear_probe import resolve_fit
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where the fine-tuning of one backbone starts: a head on its features alone."""
+
+    layers: Sequence[keras.layers.Layer]
+    val_loss: float
+    """With this head at `temperature`."""
+    temperature: float
+    """By which its logits are to be divided."""
+
+
+def train_head(session: Session, features: OpenFeatures) -> PhaseOutcome:
+    """Train a head on the joined features of all backbones; without epochs for it, return one that nobody trained."""
+    if not session.recipe.frozen.epochs:
+        return untrained(session, features.training.shape[0])
+    result = _fit_head(session, session.recipe, session.recipe, features, "frozen")
+    return of_results("frozen", result.layers, [(None, result, ())], session.recipe)
+
+
+def start_heads(
+    session: Session, networks: Sequence[PooledBackbone], before: PhaseOutcome, features: OpenFeatures
+) -> list[Start]:
+    """Return the head with which each backbone is fine-tuned: of one alone the head there is, of several one each."""
+    if len(networks) == 1:
+        return [Start(before.head, before.val_loss, 1.0)]
+    # As a rule the linear fit, whatever stands on the joined features.
+    settings = before.recipe.head
+    plain = Head(dropout=settings.dropout, l2=settings.l2, logits=settings.logits)
+    linear = before.recipe.frozen.model_copy(update={"fit": "linear"})
+    recipe = before.recipe.model_copy(update={"head": plain, "frozen": linear})
+    starts = []
+    for network, own, exact in zip(networks, features.training.parts, features.exact.parts, strict=True):
+        if not recipe.frozen.epochs:
+            layers = head_layers(plain, len(session.classes), recipe.seed)
+            starts.append(Start(layers, math.inf, 1.0))
+            continue
+        alone = OpenFeatures(ExtractorEnsemble([own]), ExtractorEnsemble([exact]))
+        result = _fit_head(session, recipe, before.recipe, alone, START, network.name)
+        starts.append(Start(result.layers, result.best_val_loss, result.temperature))
+    return starts
+
+
+def _fit_head(
+    session: Session,
+    recipe: Recipe,
+    asked: Recipe,
+    features: OpenFeatures,
+    phase: str,
+    backbone: str | None = None,
+) -> PhaseResult:
+    """Train a head as `recipe` says; checkpoints belong to a training of `asked`."""
+    train, validation = session.parts["train"], session.parts["validation"]
+    original = features.training.rows(train)
+    batches = make_batches(
+        features.training, train, session.labels["train"], recipe.augment, recipe.seed, session.teacher
+    )
+    num_photos, num_features = original.shape
+    resolved, _ = resolve_fit(recipe, num_photos, num_features, len(session.classes))
+    if resolved.frozen.fit == "gradient":
+        refuse_failures(batches.prepare())
+        session.ask_teacher(batches)
+    data = TrainingData(
+        batches, features.exact.rows(validation), session.labels["validation"], session.classes
+    )
+    return train_frozen_phase(
+        recipe,
+        data,
+        original,
+        session.labels["train"],
+        callbacks=session.hooks(asked, phase, backbone),
+        progress=session.progress,
+        note=session.directory.note,
+    )

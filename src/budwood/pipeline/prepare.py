@@ -1,0 +1,177 @@
+"""A training that has been thought through: what can be wrong with it has been refused, and nothing is written.
+
+The steps, each a function: the photos are checked, then divided into splits, then the backbones are built. The features
+of a backbone need no split, so they may be computed before the photos are divided.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import keras
+
+from budwood.config.lint import remarks
+from budwood.config.recipe import Recipe
+from budwood.core.errors import DataError
+from budwood.core.notes import Note
+from budwood.data.check import Check, check
+from budwood.data.manifest import Photo
+from budwood.data.split import divide, lacking
+from budwood.features.extractor import FeatureExtractor
+from budwood.network.compose import PooledBackbone, take_apart
+from budwood.pipeline.distill import refuse_unfit_teacher, teacher_features
+from budwood.pipeline.features import build_backbones, find_boundaries
+from budwood.pipeline.phases import refuse_bad_settings
+from budwood.pipeline.request import TrainingRequest
+from budwood.runs.files import refuse_other_photos
+from budwood.training.linear_probe import resolve_fit
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A training that can begin."""
+
+    request: TrainingRequest
+    check: Check
+    """What is usable of the photos, and what is wrong with the others."""
+    photos: tuple[Photo, ...]
+    """Those that are trained and measured on, each with its split."""
+    networks: tuple[PooledBackbone, ...]
+    """The backbones with their weights."""
+    head: tuple[keras.layers.Layer, ...]
+    """Of the run that is fine-tuned further; otherwise empty."""
+    boundaries: Mapping[str, str]
+    """Where each backbone that is fine-tuned will be cut, by its name."""
+    teacher: FeatureExtractor | None
+    """From pixels to the probabilities of the model that is learned from; not open."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """Return the recipe, sizes resolved."""
+        return self.request.recipe
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Return the names of the classes, in the order of the model's outputs."""
+        return self.check.classes
+
+    @property
+    def num_features(self) -> int:
+        """Return the length of a photo's joined features."""
+        return sum(network.features for network in self.networks)
+
+    def num(self, split: str) -> int:
+        """Return the number of photos of a split."""
+        return sum(photo.split == split for photo in self.photos)
+
+    @cached_property
+    def resolved(self) -> tuple[Recipe, str | None]:
+        """Return the recipe with `frozen.fit` decided too, and why where that could surprise."""
+        return resolve_fit(self.recipe, self.num("train"), self.num_features, len(self.classes))
+
+    @cached_property
+    def warnings(self) -> tuple[Note, ...]:
+        """Return what a user should know before it begins."""
+        settings = [Note(line, "settings") for line in remarks(self.resolved[0])]
+        data = [Note(f"{line} (check.json says which)", "data") for line in self.check.left_out]
+        split = [Note(line, "split") for line in lacking(self.photos, self.classes)]
+        return (*settings, *data, *split, *_kept_splits(self.request, self.photos))
+
+
+def prepare(request: TrainingRequest) -> Prepared:
+    """Check and divide the photos and build the backbones. Nothing is written.
+
+    Raises:
+        DataError: the photos cannot be trained on, or do not suit the runs that the training builds on.
+        RecipeError, BackboneError, WeightsError: settings do not go together, or weights are missing or damaged.
+        RunError: the interrupted run was begun with other photos.
+    """
+    directory = request.directory
+    fetch_weights(request)
+    with directory.stage("check"):
+        checked = check_photos(request)
+        photos = split_photos(request, checked)
+        if request.output.goes_on:
+            refuse_other_photos(directory.folder, photos)
+    with directory.stage("backbone"):
+        networks, head = build_networks(request)
+        num_train = sum(photo.split == "train" for photo in photos)
+        num_features = sum(network.features for network in networks)
+        refuse_bad_settings(request.recipe, num_train, num_features, checked.classes)
+        boundaries = find_boundaries(request.recipe, networks) if request.recipe.finetune.epochs else {}
+        teacher = None
+        if request.teacher:
+            teacher = teacher_features(request.teacher, request.recipe, checked.classes, directory.progress)
+    return Prepared(request, checked, photos, networks, head, boundaries, teacher)
+
+
+def fetch_weights(request: TrainingRequest) -> None:
+    """Fetch what is not here of the ImageNet weights, before any photo is read. Raises WeightsError."""
+    if request.previous:
+        return
+    for backbone in request.backbones:
+        imagenet = request.recipe.backbone.weights_of(backbone.name) == "imagenet"
+        if imagenet and not backbone.pretrained.is_here():
+            backbone.pretrained.read()
+
+
+def check_photos(request: TrainingRequest) -> Check:
+    """Return what is usable of the photos. Raises DataError where too little is."""
+    checked = check(
+        request.manifest,
+        max_bad=request.recipe.data.max_unreadable,
+        progress=request.directory.progress,
+    )
+    previous = request.previous
+    if previous is not None and checked.classes != previous.classes:
+        raise DataError(
+            f"{request.source} has the classes {', '.join(checked.classes[:10])}, and the run {previous.folder} knows "
+            f"{', '.join(previous.classes[:10])}. Give photos of the same classes, or train without --from"
+        )
+    return checked
+
+
+def split_photos(request: TrainingRequest, checked: Check) -> tuple[Photo, ...]:
+    """Return the photos with a split each.
+
+    A photo that the run gone on from or the teacher knows is in the split that it was in there. Raises DataError.
+    """
+    runs = [run for run in (request.teacher, request.previous) if run]
+    known = {row.sha256: row.split for run in runs for row in run.split}
+    photos = tuple(replace(photo, split=known.get(photo.sha256, photo.split)) for photo in checked.photos)
+    photos = divide(photos, request.recipe)
+    if request.teacher is not None:
+        refuse_unfit_teacher(request.teacher, checked.classes, photos)
+    return photos
+
+
+def build_networks(
+    request: TrainingRequest,
+) -> tuple[tuple[PooledBackbone, ...], tuple[keras.layers.Layer, ...]]:
+    """Return the backbones, and the head that stands on them where both come from a run."""
+    if request.previous is None:
+        return tuple(build_backbones(request.recipe, request.backbones, request.sizes)), ()
+    # Here, for a run is a façade over all that this package needs.
+    from budwood.run import Run
+
+    networks, head = take_apart(Run(request.previous.folder).raw_model(), request.backbones)
+    return tuple(networks), tuple(head)
+
+
+def _kept_splits(request: TrainingRequest, photos: tuple[Photo, ...]) -> list[Note]:
+    """Return what follows for the split from the runs that the training builds on."""
+    notes = []
+    previous, teacher = request.previous, request.teacher
+    if teacher and {photo.sha256 for photo in photos} & {row.sha256 for row in teacher.split}:
+        text = (
+            f"photos that the teacher {teacher.folder.name} knows stay in the split that they had there, so that "
+            "none is measured on that it learned from"
+        )
+        notes.append(Note(text, "split"))
+    if previous:
+        text = (
+            f"photos that the run {previous.folder.name} knows stay in the split that they had there; others are "
+            "trained on"
+        )
+        notes.append(Note(text, "split"))
+    return notes
