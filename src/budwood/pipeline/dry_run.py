@@ -117,8 +117,10 @@ def describe(prepared: Prepared, found: Estimate) -> str:
         blocks[title] = _finetuning_in_words(phase)
     if found.teaching:
         blocks["Teacher"] = _teaching_in_words(found.teaching)
-    if prepared.warnings:
-        blocks["Warnings"] = [note.text for note in prepared.warnings]
+    # There is no check.json to say which, as the warnings of a training do.
+    warnings = [note.text for note in prepared.warnings if note.kind != "data"]
+    if checked.left_out or warnings:
+        blocks["Warnings"] = [*checked.left_out, *warnings]
     blocks["Recipe"] = _recipe_in_words(recipe)
     return "\n\n".join("\n".join([f"# {title}", *lines]) for title, lines in blocks.items())
 
