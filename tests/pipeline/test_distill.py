@@ -17,7 +17,9 @@ from budwood.data.augment import Renderer
 from budwood.data.images import digest, view
 from budwood.data.manifest import Photo
 from budwood.pipeline.distill import refuse_unfit_teacher, teacher_features
-from budwood.pipeline.dry_run import plan
+from budwood.pipeline.dry_run import describe, estimate
+from budwood.pipeline.prepare import prepare
+from budwood.pipeline.request import Output, ask_for_training
 from budwood.pipeline.train import train
 from budwood.run import load
 
@@ -155,19 +157,19 @@ def test_refuse_unfit_teacher__that_learned_from_what_is_measured_on(teacher):
         Photo(row["name"], row["name"], row["label"], sha256=row["sha256"], split=row["split"])
         for row in teacher.splits
     ]
-    refuse_unfit_teacher(teacher, ["red", "green", "blue"], photos)
+    refuse_unfit_teacher(teacher.files, ["red", "green", "blue"], photos)
     for split, mend in (("validation", "kept for validation too$"), ("test", "--no-test$")):
         moved = [replace(photo, split=split) for photo in photos]
         learned = sum(photo.split == "train" for photo in photos)
         with pytest.raises(DataError, match=rf"trained on {learned} of the {split} photos.*{mend}"):
-            refuse_unfit_teacher(teacher, teacher.classes, moved)
+            refuse_unfit_teacher(teacher.files, teacher.classes, moved)
 
 
 def test_teacher_features__are_the_saved_models_probabilities_by_name(teacher, session_colours):
     classes = ["red", "blue", "green"]
     files = sorted(session_colours.rglob("*.jpg"))[::9]
     photos = [Photo(file, file.name, "red", sha256=digest(file)) for file in files]
-    with teacher_features(teacher, Recipe(), classes) as features:
+    with teacher_features(teacher.files, Recipe(), classes) as features:
         features.compute(photos)
         found = features.array(photos)
     pixels = np.stack([view(file, 64) for file in files]).astype(np.float32)
@@ -184,7 +186,7 @@ def test_teacher_features__show_the_view_that_the_student_sees(teacher, tmp_path
     sha256 = digest(tmp_path / "photo.png")
     augment = Augment(views=9, horizontal_flip=True, rotation=0.2, zoom=0.2, crop=0.4, brightness=20)
     recipe = Recipe(augment=augment, seed=3)
-    teachers = teacher_features(teacher, recipe, teacher.classes).renderer
+    teachers = teacher_features(teacher.files, recipe, teacher.classes).renderer
     students = Renderer(32, "crop", augment, seed=3)
     assert teachers.size == 64
     for number in range(9):
@@ -194,8 +196,9 @@ def test_teacher_features__show_the_view_that_the_student_sees(teacher, tmp_path
         assert abs(small - seen).mean() < 3
 
 
-def test_plan__says_what_the_teacher_costs(teacher, session_colours):
+def test_describe__says_what_the_teacher_costs(teacher, session_colours, tmp_path):
     recipe = Recipe().with_settings([*SETTINGS, f"distill.run={json.dumps(str(teacher.folder))}"])
-    text = plan(session_colours, recipe)
+    prepared = prepare(ask_for_training(session_colours, recipe, Output(tmp_path / "run")))
+    text = describe(prepared, estimate(prepared))
     assert "# Teacher" in text and "3,416,867 parameters, 64 px in" in text
     assert f"{2 * sum(row['split'] == 'train' for row in teacher.splits)} views to ask it about" in text

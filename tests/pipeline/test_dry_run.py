@@ -5,18 +5,26 @@ import pytest
 from budwood.config.recipe import Recipe
 from budwood.core.errors import BackboneError, DataError
 from budwood.features.store.store import FeatureStore
-from budwood.pipeline.dry_run import plan
+from budwood.pipeline.dry_run import describe, estimate
+from budwood.pipeline.prepare import prepare
+from budwood.pipeline.request import Output, ask_for_training
 
 SMALL = ["data.size=64"]
 
 
 def planned(data, *settings):
-    return plan(data, Recipe().with_settings([*SMALL, *settings]))
+    recipe = Recipe().with_settings([*SMALL, *settings])
+    prepared = prepare(ask_for_training(data, recipe, Output(data.parent / "run")))
+    return describe(prepared, estimate(prepared))
 
 
-def test_plan__tells_everything_and_stores_nothing(session_colours, own_cache):
+def test_describe__tells_everything_and_stores_nothing(session_colours, own_cache):
     text = planned(session_colours)
-    assert "size = 64" in text and 'fit = "linear"' in text
+    titles = [line for line in text.splitlines() if line.startswith("#")]
+    assert titles == ["# Photos", "# Time and disk", "# Layers", "# Recipe"]
+    assert "data.size = 64" in text and 'frozen.fit = "linear"' in text
+    # What is as it is by default is not listed.
+    assert "optimizer" not in text and len(text.splitlines()) < 25
     assert "42 found, 42 used, 0 problems\n" in text
     rows = {line.split()[0]: line.split()[1:] for line in text.splitlines() if line}
     assert rows["class"] == ["train", "validation", "test"]
@@ -31,13 +39,13 @@ def test_plan__tells_everything_and_stores_nothing(session_colours, own_cache):
 
 
 @pytest.mark.usefixtures("shared_cache", "session_run")
-def test_plan__all_in_the_store(session_colours):
+def test_describe__all_in_the_store(session_colours):
     text = planned(session_colours)
     assert "0 of 42 photos to compute: the store has them all" in text and "0.0 MB in the store" in text
 
 
 @pytest.mark.usefixtures("shared_cache", "session_run")
-def test_plan__gradient_head_without_test(session_colours):
+def test_describe__gradient_head_without_test(session_colours):
     text = planned(
         session_colours, "head.hidden=[16]", "head.dropout=0.2", "head.batch_norm=true", "evaluate.test=false"
     )
@@ -46,7 +54,7 @@ def test_plan__gradient_head_without_test(session_colours):
 
 
 @pytest.mark.usefixtures("shared_cache")
-def test_plan__many_classes(session_colours, tmp_path):
+def test_describe__many_classes(session_colours, tmp_path):
     file = next(session_colours.rglob("*.jpg"))
     for number in range(25):
         folder = tmp_path / "many" / f"class {number:02}"
@@ -59,7 +67,7 @@ def test_plan__many_classes(session_colours, tmp_path):
     assert "and 6 classes more" in text
 
 
-def test_plan__refuses_what_train_refuses(colours):
+def test_describe__refuses_what_train_refuses(colours):
     with pytest.raises(BackboneError, match="mobilenet_v2"):
         planned(colours, "backbone.name=mobilnet_v2")
     for label in ("blue", "green"):

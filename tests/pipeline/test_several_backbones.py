@@ -9,7 +9,9 @@ from budwood.core.errors import BackboneError, RecipeError
 from budwood.core.files import read_csv
 from budwood.core.progress.base import SILENT
 from budwood.data.images import view
-from budwood.pipeline.dry_run import plan
+from budwood.pipeline.dry_run import describe, estimate
+from budwood.pipeline.prepare import prepare
+from budwood.pipeline.request import Output, ask_for_training
 from budwood.pipeline.train import train
 
 NAMES = 'backbone.name=["efficientnet_lite0@64", "mobilenet@32"]'
@@ -169,8 +171,10 @@ def test_train__one_backbone_mirrored(session_colours, tmp_path):
     assert "stem_conv" in {layer.name for layer in plain.model.layers}
 
 
-def test_plan__every_backbone_by_itself(run, session_colours):
-    text = plan(session_colours, Recipe().with_settings(SETTINGS))
+def test_describe__every_backbone_by_itself(run, session_colours, tmp_path):
+    recipe = Recipe().with_settings(SETTINGS)
+    prepared = prepare(ask_for_training(session_colours, recipe, Output(tmp_path / "run")))
+    text = describe(prepared, estimate(prepared))
     assert "efficientnet_lite0, 3,413,024 parameters" in text and "32 px in, 1,024 features out" in text
     assert "0 and 0 of 42 photos to compute: the store has them all" in text
     assert "# Phase 2 of efficientnet_lite0" in text and "# Phase 2 of mobilenet" in text

@@ -189,7 +189,7 @@ def test_train__too_many_bad_photos_stop_before_any_compute(colours, tmp_path, m
     for number in range(12):
         (colours / "red" / f"bad {number}.jpg").write_text("not a picture")
     monkeypatch.setattr(
-        "budwood.pipeline.train.build_backbones", lambda *arguments: pytest.fail("the backbone was built")
+        "budwood.pipeline.prepare.build_backbones", lambda *arguments: pytest.fail("the backbone was built")
     )
     with pytest.raises(DataError, match=r"data\.max_unreadable"):
         small_train(colours, tmp_path / "run")
@@ -217,7 +217,7 @@ def test_train__photo_that_fails_after_the_check_is_left_out(colours, tmp_path, 
 
 
 def test_train__interrupted_run_is_failed_and_resumes(colours, tmp_path, monkeypatch):
-    import budwood.pipeline.session as work
+    import budwood.pipeline.head as work
 
     def interrupt(*arguments, **options):
         raise KeyboardInterrupt

@@ -91,7 +91,7 @@ def estimate(prepared: Prepared) -> Estimate:
     tuned = [one for one in networks if recipe.finetune.epochs and recipe.finetune.trains(one.name)]
     return Estimate(
         tuple(missing),
-        seconds,
+        float(seconds),
         sum(lacking * network.features * 4 for lacking, network in zip(missing, networks, strict=True)),
         4 * sum(network.model.count_params() for network in networks) + 5e6,
         tuple(_finetuning(prepared, network) for network in tuned),
@@ -172,7 +172,7 @@ def _recipe_in_words(recipe: Recipe) -> list[str]:
     lines = [
         f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in own.items() if value is not None
     ]
-    return [*lines, "all else is the default; the run's recipe.toml will hold the whole"]
+    return [*lines, "everything else is the default; the run's recipe.toml will hold the whole"]
 
 
 def _finetuning(prepared: Prepared, network: PooledBackbone) -> FineTuning:

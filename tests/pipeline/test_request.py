@@ -1,0 +1,154 @@
+"""What is refused before Keras is loaded, each by itself and in the order of what it costs."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from budwood.config.recipe import Recipe
+from budwood.core.errors import BackboneError, DataError, RecipeError, RunError, WeightsError
+from budwood.pipeline.request import Output, ask_for_training, like, read_recipe
+
+NOTHING = Path("no photos")
+
+
+def ask(data, folder, *settings, recipe="frozen-linear", start=None, **output):
+    asked = read_recipe(recipe, settings, start=start is not None)
+    return ask_for_training(data, asked, Output(folder, **output), start=start)
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "words"),
+    [
+        (["backbone.name=mobilnet_v2"], BackboneError, "Did you mean mobilenet_v2"),
+        (["backbone.weights=absent.h5"], WeightsError, "no weights file absent.h5"),
+        (["backbone.name=efficientnet_lite0@8"], RecipeError, "from 32 to 1024 px"),
+        (["data.size=64", "backbone.name=efficientnet_lite0@96"], RecipeError, "sees 96 px"),
+        (["frozen.epochs=0"], RecipeError, "no phase 2"),
+    ],
+)
+def test_ask_for_training__a_recipe_that_cannot_be_comes_before_all_else(tmp_path, settings, error, words):
+    (tmp_path / "run").write_text("in the way")
+    with pytest.raises(error, match=words):
+        ask(NOTHING, tmp_path / "run", *settings)
+
+
+def test_ask_for_training__a_directory_in_the_way_comes_before_runs_and_photos(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    with pytest.raises(RunError, match="is not empty"):
+        ask(NOTHING, tmp_path / "run", start=tmp_path / "no run")
+    with pytest.raises(RunError, match=r"not a run of Budwood \(it holds notes.txt\)"):
+        ask(NOTHING, tmp_path / "run", overwrite=True)
+
+
+@pytest.mark.parametrize("key", ["start", "distill.run"])
+def test_ask_for_training__what_is_no_complete_run_comes_before_photos(tmp_path, key):
+    def asked(run):
+        if key == "start":
+            return ask(NOTHING, tmp_path / "run", "finetune.epochs=1", start=run)
+        return ask(NOTHING, tmp_path / "run", f"distill.run={json.dumps(str(run))}")
+
+    (tmp_path / "other").mkdir()
+    with pytest.raises(RunError, match="is not a run"):
+        asked(tmp_path / "other")
+    with pytest.raises(RunError, match="is the run"):
+        asked(tmp_path / "run")
+
+
+def test_ask_for_training__photos_that_are_not_there_leave_nothing_behind(tmp_path):
+    with pytest.raises(DataError, match="does not exist"):
+        ask(tmp_path / "nothing", tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda run: (run / "model" / "model.keras").write_bytes(b"cut"), None], ids=["model", "phase"]
+)
+def test_ask_for_training__a_run_to_go_on_from(session_run, session_colours, tmp_path, damage):
+    import shutil
+
+    run = shutil.copytree(session_run, tmp_path / "first")
+    if damage:
+        damage(run)
+        with pytest.raises(RunError, match="damaged"):
+            ask(session_colours, tmp_path / "run", "finetune.epochs=1", start=run)
+        return
+    with pytest.raises(RecipeError, match="--from goes on with phase 2"):
+        ask(session_colours, tmp_path / "run", start=run)
+    with pytest.raises(RecipeError, match="Give --set backbone.name="):
+        ask(session_colours, tmp_path / "run", "finetune.epochs=1", "backbone.name=mobilenet_v2", start=run)
+    request = ask(session_colours, tmp_path / "run", "finetune.epochs=1", start=run)
+    # The sizes are those of the run, not of the backbone.
+    assert request.recipe.data.size == 64 and request.sizes == (64,)
+    assert request.directory.info.requested.from_ == request.previous.model.sha256
+
+
+def test_ask_for_training__lists_the_photos_once(colours, tmp_path, monkeypatch):
+    from budwood.pipeline import request as module
+
+    listed = []
+    real = module.read_source
+    monkeypatch.setattr(
+        module, "read_source", lambda *given, **options: listed.append(1) or real(*given, **options)
+    )
+    request = ask(colours, tmp_path / "run")
+    assert len(request.manifest.photos) == 42 and listed == [1]
+    # A manifest is taken as it is.
+    again = ask_for_training(request.manifest, request.recipe, Output(tmp_path / "run"))
+    assert again.manifest is request.manifest and again.name == "photos"
+    assert not (tmp_path / "run").exists()
+
+
+def test_ask_for_training__asked_again_with_another_recipe(colours, tmp_path):
+    request = ask(colours, tmp_path / "run")
+    with pytest.raises(KeyboardInterrupt), request.directory.running():
+        raise KeyboardInterrupt
+    with pytest.raises(RunError, match="seed was 0 and is now 1"):
+        ask(colours, tmp_path / "run", "seed=1", resume=True)
+    assert ask(colours, tmp_path / "run", resume=True).output.goes_on
+
+
+def test_like__keeps_split_backbones_and_sizes_of_the_run():
+    before = Recipe().with_settings(["split_seed=3", "backbone.name=mobilenet_v2", "data.size=96"])
+    found = like(before, Recipe().with_settings(["seed=5", "finetune.epochs=2"]))
+    assert (found.split_seed, found.backbone.name, found.data.size) == (3, "mobilenet_v2", 96)
+    assert (found.seed, found.finetune.epochs) == (5, 2)
+
+
+def test_read_recipe__sizes_of_a_recipe_by_name_give_way_to_those_of_the_run():
+    assert read_recipe("best").backbone.sized[0][1] is not None
+    assert read_recipe("best", start=True).backbone.sized[0][1] is None
+    asked = Recipe().with_settings(["data.size=96"])
+    assert read_recipe(asked, start=True).data.size == 96
+
+
+def test_ask_for_training__needs_no_keras(session_run, session_colours, tmp_path):
+    code = f"""
+import sys
+from pathlib import Path
+from budwood.core.errors import BudwoodError
+from budwood.pipeline.request import Output, ask_for_training, read_recipe
+
+def refused(data, folder, *settings, start=None):
+    try:
+        recipe = read_recipe("frozen-linear", settings, start=start is not None)
+        ask_for_training(data, recipe, Output(Path(folder)), start=start)
+    except BudwoodError:
+        return True
+    return False
+
+data, run, new = {str(session_colours)!r}, {str(session_run)!r}, {str(tmp_path / "new")!r}
+assert refused(data, new, "backbone.name=mobilnet")
+assert refused(data, new, "backbone.weights=absent.h5")
+assert refused(data, run)
+assert refused(data, new, "finetune.epochs=1", start=data)
+assert refused("nothing", new)
+assert not refused(data, new, "finetune.epochs=1", start=run)
+assert not {{"keras", "tensorflow", "openvino", "sklearn"}} & set(sys.modules), "something heavy was loaded"
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ))
+    assert done.returncode == 0, done.stderr
