@@ -1,6 +1,8 @@
 import io
 import os
 import pickle
+import subprocess
+import sys
 
 import joblib
 import numpy as np
@@ -14,13 +16,14 @@ from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from budwood import estimator
 from budwood.core.errors import BackboneError, ImageError, RecipeError
 from budwood.estimator import TransferClassifier
 from budwood.features import extractor as frozen
 
 pytestmark = pytest.mark.usefixtures("shared_cache")
 
-SMALL = {"size": 64, "strength": 0.01, "folds": 2}
+SMALL = {"size": 64, "l2_strength": 0.01, "folds": 2}
 
 
 class OfTables(TransferClassifier):
@@ -146,14 +149,14 @@ def test_predict__gives_the_labels_of_fit(photos, labels):
 
 def test_fit__chooses_the_strength(photos):
     model = TransferClassifier(size=64, folds=3).fit(*photos)
-    assert model.strength_ > 0 and model.score(*photos) == 1
+    assert model.l2_strength_ > 0 and model.score(*photos) == 1
 
 
-def test_grid_search__over_strength_and_pooling(photos, computed):
-    grid = {"strength": [1e-3, 1.0], "pooling": ["avg", "max"]}
+def test_grid_search__over_l2_strength_and_pooling(photos, computed):
+    grid = {"l2_strength": [1e-3, 1.0], "pooling": ["avg", "max"]}
     search = GridSearchCV(TransferClassifier(size=64, folds=2), grid, cv=2, error_score="raise")
     search.fit(*photos)
-    assert set(search.best_params_) == {"strength", "pooling"} and search.best_score_ > 0.8
+    assert set(search.best_params_) == {"l2_strength", "pooling"} and search.best_score_ > 0.8
     assert sum(computed) <= 2 * 42  # each picture once for each pooling
 
 
@@ -233,8 +236,8 @@ def test_fit__wrong_backbone(photos):
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"strength": 0},
-        {"strength": float("nan")},
+        {"l2_strength": 0},
+        {"l2_strength": float("nan")},
         {"pooling": "sum"},
         {"folds": 1},
         {"precision": "f8"},
@@ -245,3 +248,50 @@ def test_fit__parameter_out_of_range(wrong):
     pixels = np.zeros((4, 8, 8, 3), np.uint8)
     with pytest.raises(RecipeError):
         TransferClassifier(size=64).set_params(**wrong).fit(pixels, [0, 0, 1, 1])
+
+
+UNPICKLED = """
+import pickle, sys
+from pathlib import Path
+model = pickle.loads(Path(sys.argv[1]).read_bytes())
+print(model.predict([sys.argv[2]])[0], sorted({"tensorflow", "keras"} & set(sys.modules)))
+"""
+
+
+def test_predict__a_fitted_one_needs_no_tensorflow_in_another_process(photos, tmp_path):
+    """Neither where the features are kept nor, of a new picture, where the converted graph is."""
+    paths, labels = photos
+    first = paths[0]
+    model = TransferClassifier(**SMALL).fit(paths, labels)
+    (tmp_path / "fitted.pickle").write_bytes(pickle.dumps(model))
+    expected = model.predict([first])[0]
+    new = tmp_path / "new.png"
+    Image.open(first).rotate(180).save(new)
+    for picture in (first, new):
+        done = subprocess.run(
+            [sys.executable, "-c", UNPICKLED, tmp_path / "fitted.pickle", picture],
+            capture_output=True,
+            text=True,
+        )
+        assert done.stdout.strip() == f"{expected} []", done.stderr
+
+
+def test_predict__where_the_graph_is_gone_the_network_is_built_again(photos, shared_cache, monkeypatch):
+    paths, labels = photos
+    model = pickle.loads(pickle.dumps(TransferClassifier(**SMALL).fit(paths, labels)))
+    expected = model.predict_proba(paths[:2])
+    monkeypatch.setattr(estimator, "_built", set())
+    monkeypatch.setattr(estimator.Engine, "kept", lambda *known: None)
+    estimator._known_features.cache_clear()
+    with Image.open(paths[0]) as image:
+        found = model.predict_proba([paths[0], image.convert("RGB")])
+    np.testing.assert_allclose(found[0], expected[0], atol=1e-6)
+    np.testing.assert_allclose(found[1], expected[0], atol=1e-2)
+
+
+def test_predict__of_other_parameters_is_by_another_network(photos):
+    paths, labels = photos
+    model = TransferClassifier(**SMALL).fit(paths, labels)
+    remembered = model._known.fingerprint
+    model.set_params(pooling="max")
+    assert model._frozen().fingerprint != remembered

@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.special
@@ -15,12 +15,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from budwood.backbones.registry import get_backbone
 from budwood.config.recipe import Recipe
 from budwood.core.errors import ImageError, RecipeError
 from budwood.data.images import ImageLike, digest
 from budwood.data.manifest import Photo
-from budwood.features.extractor import FeatureExtractor, with_pooling
+from budwood.features.engines.engine import Engine
+from budwood.features.extractor import FeatureExtractor, KnownModel, with_pooling
 from budwood.training.linear_probe import fit_linear
 
 
@@ -33,7 +33,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         size: side of the square that the backbone sees, in pixels; None is its own size.
         resize: "crop", "stretch" or "pad".
         pooling: "avg" or "max".
-        strength: L2 strength in units of the mean loss per photo; "auto" chooses it by cross-validation on
+        l2_strength: L2 strength in units of the mean loss per photo; "auto" chooses it by cross-validation on
             the photos given to `fit`.
         folds: folds of that cross-validation.
         precision: "f32" or "bf16".
@@ -42,7 +42,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
     Attributes:
         classes_: the labels found by `fit`, sorted.
         coef_: float32 `(features, classes)`; intercept_: float32 `(classes,)`.
-        strength_: the strength used.
+        l2_strength_: the strength used.
 
     >>> from sklearn.model_selection import cross_val_score
     >>> cross_val_score(TransferClassifier(), paths, labels)               # doctest: +SKIP
@@ -57,7 +57,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         size: int | None = None,
         resize: str = "crop",
         pooling: str = "avg",
-        strength: float | str = "auto",
+        l2_strength: float | str = "auto",
         folds: int = 5,
         precision: str = "f32",
         seed: int = 0,
@@ -67,7 +67,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         self.size = size
         self.resize = resize
         self.pooling = pooling
-        self.strength = strength
+        self.l2_strength = l2_strength
         self.folds = folds
         self.precision = precision
         self.seed = seed
@@ -86,6 +86,8 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
             )
         check_classification_targets(labels)
         self._refuse_bad_parameters()
+        # What belonged to an earlier fit says nothing of this one.
+        self._known = None
         self.classes_, places = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
@@ -95,11 +97,12 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
             self._features(pictures),
             places,
             len(self.classes_),
-            strengths="auto" if self.strength == "auto" else [float(self.strength)],
+            strengths="auto" if self.l2_strength == "auto" else [float(self.l2_strength)],
             folds=self.folds,
             seed=self.seed,
         )
-        self.coef_, self.intercept_, self.strength_ = fit.kernel, fit.bias, fit.strength
+        self._known = self._remember()
+        self.coef_, self.intercept_, self.l2_strength_ = fit.kernel, fit.bias, fit.strength
         return self
 
     def decision_function(self, X: Iterable[ImageLike] | np.ndarray) -> Float[np.ndarray, "n *classes"]:  # noqa: N803
@@ -130,7 +133,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
                 f"backbone = {self.backbone!r} is not the name of one backbone. Give one; several side by side are "
                 "for budwood.train"
             )
-        strengths = "auto" if self.strength == "auto" else [float(self.strength)]
+        strengths = "auto" if self.l2_strength == "auto" else [float(self.l2_strength)]
         Recipe.from_dict(
             {
                 "data": {"size": "auto" if self.size is None else self.size, "resize": self.resize},
@@ -161,42 +164,84 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
             return features.array(photos)
 
     def _frozen(self) -> FeatureExtractor:
+        network, known = self._network(), getattr(self, "_known", None)
+        if known is None or known.network != network or network in _built or self.precision != "f32":
+            return _frozen_features(network)
+        return _known_features(known)
+
+    def _network(self) -> "_Network":
         file = None if self.weights in ("imagenet", "random") else Path(self.weights).expanduser()
-        changed = file.stat().st_mtime_ns if file is not None and file.is_file() else 0
-        seed = self.seed if self.weights == "random" else 0
-        return _frozen_features(
+        return _Network(
             self.backbone,
             str(self.weights),
-            changed,
-            seed,
+            file.stat().st_mtime_ns if file is not None and file.is_file() else 0,
+            self.seed if self.weights == "random" else 0,
             self.size,
             self.resize,
             self.pooling,
             self.precision,
         )
 
+    def _remember(self) -> "_Known":
+        """Return what predicting needs to know of the network where its features or its graph are kept."""
+        features = self._frozen()
+        return _Known(self._network(), features.fingerprint, features.shape, features.size)
+
+
+class _Network(NamedTuple):
+    """What decides the features of a picture."""
+
+    backbone: str
+    weights: str
+    changed: int
+    """Tells versions of a weights file apart."""
+    seed: int
+    size: int | None
+    resize: str
+    pooling: str
+    precision: str
+
+
+class _Known(NamedTuple):
+    """A network that was built once, so that a new process need not build it."""
+
+    network: _Network
+    fingerprint: str
+    shape: tuple[int, ...]
+    size: int
+
 
 _one_at_a_time = threading.Lock()
 
 
+_built: set[_Network] = set()
+"""Networks that this process has at hand, or had."""
+
+
 @functools.lru_cache(maxsize=2)
-def _frozen_features(
-    backbone: str,
-    weights: str,
-    changed: int,
-    seed: int,
-    size: int | None,
-    resize: str,
-    pooling: str,
-    precision: str,
-) -> FeatureExtractor:
-    """Kept from call to call, since building takes seconds; `changed` tells versions of a weights file apart."""
-    network = get_backbone(backbone)
-    size = network.size if size is None else size
+def _frozen_features(network: _Network) -> FeatureExtractor:
+    """Kept from call to call, since building takes seconds."""
+    from budwood.backbones.registry import get_backbone
+
+    backbone, weights = get_backbone(network.backbone), network.weights
+    size = backbone.size if network.size is None else network.size
     model = with_pooling(
-        network.build(size, weights if weights in ("imagenet", "random") else Path(weights), seed), pooling
+        backbone.build(size, weights if weights in ("imagenet", "random") else Path(weights), network.seed),
+        network.pooling,
     )
-    return FeatureExtractor(model, size=size, resize=resize, precision=precision)
+    _built.add(network)
+    return FeatureExtractor(model, size=size, resize=network.resize, precision=network.precision)
+
+
+@functools.lru_cache(maxsize=2)
+def _known_features(known: _Known) -> FeatureExtractor:
+    """Likewise, without Keras where the features or the converted graph are in the cache."""
+
+    def engine() -> Any:
+        return Engine.kept(known.fingerprint, known.shape) or _frozen_features(known.network).part
+
+    model = KnownModel(known.fingerprint, known.shape, engine)
+    return FeatureExtractor(model, size=known.size, resize=known.network.resize)
 
 
 def _pictures(X: Iterable[ImageLike] | np.ndarray) -> list[ImageLike]:  # noqa: N803
