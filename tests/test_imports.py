@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 
 def test_import__loads_no_tensorflow():
@@ -22,3 +24,10 @@ def test_public_names__load_tensorflow_without_a_word_of_it():
 def test_public_names__load_without_standard_error():
     code = "import os; os.close(2); import budwood; budwood.train"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_layers__have_no_exceptions():
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))
+    contracts = project["tool"]["importlinter"]["contracts"]
+    assert {contract["type"] for contract in contracts} == {"layers", "acyclic_siblings"}
+    assert not any("ignore_imports" in contract for contract in contracts)
