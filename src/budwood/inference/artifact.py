@@ -1,14 +1,15 @@
 """The artifact: `model.keras`, one flat Keras model, and `model.json`, which says what goes in and what comes out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
 
 from budwood.core.errors import RunError
+from budwood.core.faults import fault
 from budwood.core.files import read_json, sha256_of, whole_file, write_json
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.system import versions
@@ -16,6 +17,7 @@ from budwood.evaluation.ood import Reference
 from budwood.features.ensemble import ExtractorEnsemble
 from budwood.features.extractor import FeatureExtractor
 from budwood.features.store.store import Rows
+from budwood.inference.model_info import ModelInfo, ModelInput
 
 if TYPE_CHECKING:
     import keras
@@ -32,25 +34,25 @@ class Artifact:
     """Raw 0-255 pixels `(None, S, S, 3)` in, probabilities `(None, K)` out."""
     head: "keras.Model"
     """Features in, probabilities out."""
-    info: dict[str, Any]
+    info: ModelInfo
 
     @property
     def classes(self) -> list[str]:
-        return self.info["classes"]
+        return list(self.info.classes)
 
     @property
     def size(self) -> int:
-        return self.info["input"]["size"]
+        return self.info.input.size
 
     @property
     def resize(self) -> str:
-        return self.info["input"]["resize"]
+        return self.info.input.resize
 
     def features(self, *, engine: str = "auto", progress: Progress = SILENT) -> ExtractorEnsemble:
         """The features of the model's own frozen part, at full precision; those of each backbone by themselves."""
         from budwood.network.graph import branches, cut
 
-        frozen, _ = cut(self.model, self.info["boundary"])
+        frozen, _ = cut(self.model, self.info.boundary)
         return ExtractorEnsemble(
             [
                 FeatureExtractor(part, size=self.size, resize=self.resize, engine=engine, progress=progress)
@@ -76,18 +78,18 @@ def make_artifact(
     from budwood.network.graph import BOUNDARY, cut
 
     size = model.input.shape[1]
-    info = {
-        "classes": list(classes),
-        "input": {"size": size, "resize": resize, "channels": "RGB", "dtype": "float32", "range": [0, 255]},
-        "output": "probabilities",
-        "backbone": backbone,
-        "boundary": BOUNDARY,
-        "temperature": 1.0,
-        "versions": versions(),
-    }
+    info = ModelInfo(
+        classes=tuple(classes),
+        input=ModelInput(size=size, resize=resize),
+        backbone=backbone if isinstance(backbone, str) else tuple(backbone),
+        boundary=BOUNDARY,
+        temperature=1.0,
+        versions=versions(),
+        fingerprints={},
+    )
     artifact = Artifact(model, cut(model, BOUNDARY)[1], info)
-    info["fingerprints"] = {"frozen": artifact.features().fingerprint}
-    return artifact
+    own = {"frozen": artifact.features().fingerprint}
+    return replace(artifact, info=info.model_copy(update={"fingerprints": own}))
 
 
 def save_model(model: "keras.Model", file: Path) -> None:
@@ -96,22 +98,23 @@ def save_model(model: "keras.Model", file: Path) -> None:
         model.save(aside)
 
 
-def read_model(file: Path, info: dict[str, Any]) -> Artifact:
+def read_model(file: Path, info: ModelInfo) -> Artifact:
     """Reads a `.keras` file back in Keras's safe mode."""
     import keras
 
     from budwood.network.graph import cut
 
     model = keras.models.load_model(file, compile=False, safe_mode=True)
-    return Artifact(model, cut(model, info["boundary"])[1], info)
+    return Artifact(model, cut(model, info.boundary)[1], info)
 
 
-def save_artifact(folder: Path, file: Path, info: dict[str, Any]) -> None:
+def save_artifact(folder: Path, file: Path, info: ModelInfo) -> None:
     """Makes a `.keras` file the artifact: it becomes `model.keras` in the folder, beside `model.json`."""
     folder.mkdir(parents=True, exist_ok=True)
     file.replace(folder / "model.keras")
-    fingerprints = {**info["fingerprints"], "model": sha256_of(folder / "model.keras")}
-    write_json(folder / "model.json", {**info, "fingerprints": fingerprints})
+    fingerprints = {**info.fingerprints, "model": sha256_of(folder / "model.keras")}
+    saved = info.model_copy(update={"fingerprints": fingerprints})
+    write_json(folder / "model.json", saved.model_dump(mode="json"))
 
 
 def load_artifact(folder: Path) -> Artifact:
@@ -119,19 +122,19 @@ def load_artifact(folder: Path) -> Artifact:
     return read_model(folder / "model.keras", read_info(folder))
 
 
-def read_info(folder: Path) -> dict[str, Any]:
+def read_info(folder: Path) -> ModelInfo:
     """Read `model.json` of a model's folder and check `model.keras` against it.
 
     Raises:
         RunError: a file is missing or damaged, or `model.keras` was changed since it was saved.
     """
     try:
-        info = read_json(folder / "model.json")
-        saved = info["fingerprints"]["model"]
+        info = ModelInfo.model_validate(read_json(folder / "model.json"))
+        saved = info.sha256
         found = sha256_of(folder / "model.keras")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(
-            f"cannot read the model in {folder}: {error}. Train again, or copy the run again"
+            f"cannot read the model in {folder}: {fault(error)}. Train again, or copy the run again"
         ) from error
     if found != saved:
         raise RunError(

@@ -28,7 +28,7 @@ def load_predictor(
         RunError: the model is missing, damaged or changed.
     """
     info = read_info(folder)
-    model = info["fingerprints"]["model"]
+    model = info.sha256
     reference = read_reference(folder)
     graph = converted.find(folder, model) if openvino_is_preferred() else None
     if graph is None:
@@ -52,8 +52,8 @@ def load_predictor(
     return OpenVinoPredictor(
         graph.file,
         graph.parts,
-        info["classes"],
-        InputContract(info["input"]["size"], info["input"]["resize"]),
+        info.classes,
+        InputContract(info.input.size, info.input.resize),
         _detector(reference, graph),
     )
 

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -22,6 +21,7 @@ from budwood.evaluation.ood import Reference
 from budwood.evaluation.phases import MEASURED, PhaseEvaluation, better
 from budwood.features.ensemble import ExtractorEnsemble
 from budwood.inference.artifact import Artifact, read_model
+from budwood.inference.model_info import ModelInfo
 from budwood.inference.predictor import vectors
 from budwood.pipeline.outcome import PhaseOutcome
 from budwood.pipeline.session import Session
@@ -93,7 +93,7 @@ def evaluate(session: Session, outcomes: Sequence[PhaseOutcome], failure: str | 
 
 
 def measure(
-    saved: Mapping[str, tuple[Path, dict[str, Any]]],
+    saved: Mapping[str, tuple[Path, ModelInfo]],
     parts: Mapping[str, Sequence[Photo]],
     *,
     engine: str = "auto",
@@ -160,7 +160,7 @@ def _measure(
 ) -> Measured:
     shown = [photo for split in MEASURED for photo in parts[split]]
     with artifact.features(engine=engine, progress=progress) as features:
-        if features.fingerprint != artifact.info["fingerprints"]["frozen"]:
+        if features.fingerprint != artifact.info.fingerprints["frozen"]:
             raise RunError(
                 "the model read back from disk is not the one that was saved. Please report this as a bug"
             )
@@ -170,7 +170,7 @@ def _measure(
         probabilities = {
             split: artifact.probabilities(features.rows(parts[split])) for split in MEASURED if parts[split]
         }
-        return Measured(probabilities, artifact.info["temperature"], artifact)
+        return Measured(probabilities, artifact.info.temperature, artifact)
 
 
 def _refuse_disagreement(artifact: Artifact, features: ExtractorEnsemble, photos: Sequence[Photo]) -> None:

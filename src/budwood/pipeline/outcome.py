@@ -4,12 +4,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import keras
 
 from budwood.config.recipe import Recipe
 from budwood.inference.artifact import Artifact, make_artifact, save_model
+from budwood.inference.model_info import ModelInfo
 from budwood.network.compose import PooledBackbone, compose, logits_of
 from budwood.network.heads import head_layers, head_model
 from budwood.network.unfreeze import head_table
@@ -34,7 +35,7 @@ class SavedPhase:
     """The model of a phase on disk."""
 
     file: Path
-    info: dict[str, Any]
+    info: ModelInfo
     """What `model.json` will say of it, but for the hash of the file."""
 
 
@@ -134,7 +135,7 @@ def save(session: Session, networks: Sequence[PooledBackbone], outcome: PhaseOut
         artifact = make_artifact(model, session.classes, recipe.data.resize, recipe.backbone.name)
         temperature = _temperature(session, artifact)
         model = compose(networks, outcome.head, flip=recipe.evaluate.flip, temperature=temperature)
-        saved = SavedPhase(file, {**artifact.info, "temperature": temperature})
+        saved = SavedPhase(file, artifact.info.model_copy(update={"temperature": temperature}))
     save_model(model, file)
     session.directory.record_base(outcome.name)
     return replace(outcome, saved=saved)

@@ -5,7 +5,6 @@ format.
 """
 
 import csv
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,10 +14,11 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from budwood.config.recipe import Recipe
 from budwood.core.errors import RecipeError, RunError
+from budwood.core.faults import fault
 from budwood.core.files import read_csv, read_json, sha256_of, write_csv, write_json, write_text
 from budwood.data.check import Check
 from budwood.data.manifest import Photo
@@ -237,7 +237,7 @@ class RunFiles:
         except FileNotFoundError as error:
             raise RunError(f"{self.folder} has no {name}, which every complete run has. {AGAIN}") from error
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RunError(f"cannot read {file}: {_fault(error)}. {AGAIN}") from error
+            raise RunError(f"cannot read {file}: {fault(error)}. {AGAIN}") from error
 
 
 def read_info(folder: Path) -> RunInfo:
@@ -257,7 +257,7 @@ def read_info(folder: Path) -> RunInfo:
         _refuse_other_format(folder, found.get("format"))
         return RunInfo.model_validate(found)
     except (OSError, ValueError) as error:
-        raise RunError(f"cannot read {file}: {_fault(error)}. {AGAIN}") from error
+        raise RunError(f"cannot read {file}: {fault(error)}. {AGAIN}") from error
 
 
 def _refuse_other_format(folder: Path, number: object) -> None:
@@ -273,23 +273,6 @@ def _refuse_other_format(folder: Path, number: object) -> None:
         f"the run in {folder} has {known}, and this Budwood reads format {FORMAT}. Train it again, or use the "
         "Budwood that wrote it"
     )
-
-
-def _fault(error: Exception) -> str:
-    """Say in a few words what is wrong with the content of a file."""
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "it"
-        if first["type"] == "missing":
-            return f"it lacks {where}"
-        if first["type"] == "extra_forbidden":
-            return f"it has the unknown key {where}"
-        return f"{where}: {first['msg'][:1].lower()}{first['msg'][1:]}"
-    if isinstance(error, KeyError):
-        return f"it lacks {error.args[0]}"
-    if isinstance(error, json.JSONDecodeError):
-        return f"it is no JSON ({error})"
-    return str(error.strerror if isinstance(error, OSError) else error)
 
 
 def read_history(file: Path) -> list[EpochRow]:
