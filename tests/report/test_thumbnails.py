@@ -58,3 +58,17 @@ def test_read_pictures__gives_back_what_was_shown(tmp_path):
     again.develop()
     assert again and again.lost == 0 and kept[names[1]] in again.show(names[1], "words")
     assert read_pictures(tmp_path / "none.html") == {}
+
+
+def test_read_pictures__takes_no_words_of_the_page_for_a_picture(tmp_path):
+    uri = "data:image/jpeg;base64,/9j"
+    page = [
+        f"<p>data-photo=&quot;a.jpg&quot; src=&quot;{uri}&quot;</p>",
+        f'<img src="{uri}" alt="no photo of the data">',
+        '<img data-photo="b.jpg" src="https://example.com/b.jpg">',
+        f"<IMG class='thumb' src='{uri}' data-photo='c.jpg'>",
+        f'<svg><image data-photo="d.jpg" id="photo-0" href="{uri}"/></svg>',
+    ]
+    report = tmp_path / "report.html"
+    report.write_text("\n".join(page), encoding="utf-8")
+    assert read_pictures(report) == {"c.jpg": uri, "d.jpg": uri}

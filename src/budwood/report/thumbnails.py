@@ -1,10 +1,9 @@
 """The photos that a report shows: each decoded once, on all cores, and embedded once."""
 
-import html
-import re
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from html.parser import HTMLParser
 from pathlib import Path
 from types import MappingProxyType
 
@@ -15,7 +14,6 @@ from budwood.core.system import num_cores
 from budwood.data.images import ImageLike
 from budwood.report.pictures import thumbnail
 
-_PICTURE = re.compile(r'data-photo="([^"]*)"[^<>]*? (?:src|href)="(data:image/jpeg;base64,[\w+/=]+)"')
 LARGE, SMALL = 160, 104
 """Sides of the thumbnails in pixels: where a photo is looked at, and in a gallery of many."""
 
@@ -109,13 +107,32 @@ def picture(uri: str, alt: str, side: int, name: str = "") -> Markup:
     ).format(told, uri, words.shown(alt), side, side)
 
 
+class _Pictures(HTMLParser):
+    """The embedded photos of a page, by the name in `data-photo` of their `<img>` or `<image>`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: dict[str, str] = {}
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = dict(attrs)
+        name, uri = attributes.get("data-photo"), attributes.get("src") or attributes.get("href")
+        if tag in ("img", "image") and name and uri and uri.startswith("data:image/jpeg;base64,"):
+            self.found[name] = uri
+
+
 def read_pictures(report: Path) -> dict[str, str]:
-    """The thumbnails in a report that was written before, by the photo's name; none where there is no report."""
+    """The thumbnails in a report that was written before, by the photo's name; none where there is no report.
+
+    The page is their one home: a file of their own would double what a run takes on disk, for they are most of it.
+    """
     try:
         text = report.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return {}
-    return {html.unescape(name): uri for name, uri in _PICTURE.findall(text)}
+    parser = _Pictures()
+    parser.feed(text)
+    return parser.found
 
 
 def gone(name: str) -> Markup:
