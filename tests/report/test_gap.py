@@ -27,7 +27,9 @@ def test_describe_gap__train_above_validation_is_overfitting(make_run):
 
 def test_describe_gap__harder_pictures_make_the_true_gap_wider(make_run):
     words = gap_of(make_run(per_class=400), 0.991, 0.85, **VARIED).words
-    assert words.endswith("measured on harder pictures (drawn views and dropout), so the true gap is wider.")
+    assert words.endswith(
+        "measured on harder pictures (augmented views and dropout), so the true gap is wider."
+    )
 
 
 def test_describe_gap__what_chance_explains_is_no_overfitting(make_run):

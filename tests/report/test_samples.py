@@ -78,5 +78,5 @@ def test_show_views__without_photos_or_with_broken_ones(make_run):
 def test_show_views__those_of_an_earlier_report_are_kept(make_run):
     run = make_run(fit="gradient", finetuned=True)
     first = write_report(run.folder, run.photos).read_text(encoding="utf-8")
-    assert "What training saw of them" in first
+    assert "<h3>Augmentation</h3>" in first
     assert write_report(run.folder).read_text(encoding="utf-8") == first

@@ -20,7 +20,7 @@ PIXELS = {
     "contrast": (0.1, "contrast changed by up to 10 %"),
     "noise": (5.0, "noise of standard deviation 5 of 255"),
     "downsample": (0.5, "less than 50 %"),
-    "rand_augment": (2, "2 operations of RandAugment of strength 5"),
+    "rand_augment": (2, "2 operations of RandAugment of magnitude 5"),
 }
 
 
@@ -47,9 +47,9 @@ def test_augmentation__plain_photos_are_no_augmentation(asked):
 
 
 def test_augmentation__how_many_views():
-    assert "one of 8 views" in told(views=8, zoom=0.1)
-    assert "a new view" in told(views="per-epoch", zoom=0.1)
-    assert "beside the plain one" in told(views="per-epoch", originals=True, zoom=0.1)
+    assert "one of 8 augmented views" in told(views=8, zoom=0.1)
+    assert "a new augmented view" in told(views="per-epoch", zoom=0.1)
+    assert "beside the original" in told(views="per-epoch", originals=True, zoom=0.1)
     assert "no change was asked for" in told(views=4)
 
 

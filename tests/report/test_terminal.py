@@ -73,6 +73,6 @@ def test_remarks__of_classes_with_few_photos_the_whole_is_to_be_read():
 
 def test_remarks__classes_of_one_size_have_no_most_frequent_one():
     lines = " ".join(terminal.remarks(_scores([[9, 1], [2, 8]], [0.64, 0.95]), "test", ["a", "b"]))
-    assert "Always answering one class would be right for 50.0" in lines
+    assert "Always answering the same class would be right for 50.0" in lines
     lines = " ".join(terminal.remarks(_scores([[9, 1], [2, 9]], [0.64, 0.95]), "test", ["a", "b"]))
     assert "Always answering “b”, the most frequent class" in lines

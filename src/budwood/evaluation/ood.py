@@ -24,6 +24,15 @@ RECALL = 0.98
 NEIGHBOURS = 2
 
 
+def fewest_held_out(recall: float = RECALL) -> int:
+    """Return how many held-out photos it takes for a threshold that need not be estimated.
+
+    >>> fewest_held_out(), fewest_held_out(0.9), fewest_held_out(1.0)
+    (49, 9, 0)
+    """
+    return 0 if recall == 1 else math.ceil(recall / (1 - recall) - 1e-9)
+
+
 @dataclass(frozen=True)
 class Reference:
     """What is known of known photos: features of some that were learned from, and of some that were not."""
@@ -119,7 +128,7 @@ class Reference:
         >>> Reference(np.eye(3, dtype=np.float32), np.arange(3), np.eye(3, dtype=np.float32)).lacks(0.9)
         6
         """
-        return 0 if recall == 1 else max(0, math.ceil(recall / (1 - recall) - 1e-9) - len(self.held_out))
+        return max(0, fewest_held_out(recall) - len(self.held_out))
 
     def save(self, file: Path) -> None:
         """Writes it as float16: more precision would change no distance that matters."""

@@ -14,7 +14,7 @@ import jinja2
 from budwood.core import files
 from budwood.core import text as words
 from budwood.report import terminal
-from budwood.report.sections import FIGURES, SPLITS
+from budwood.report.sections import FIGURES, SPLITS, none_of_these
 from budwood.report.summary import Contents, read_contents
 
 CARD = "README.md"
@@ -60,6 +60,7 @@ def _render(contents: Contents, split_hash: str) -> str:
                 : 1 if split == "validation" else 0
             ],
             classes=contents.classes,
+            unreliable=none_of_these(contents),
             listed=words.listing([words.name(one) for one in contents.classes[:NAMED]]),
             more=max(0, len(contents.classes) - NAMED),
             backbone=words.listing([words.shown(one) for one in _names(recipe)]),

@@ -39,6 +39,7 @@ def count_confusions(contents: Contents, anchors: Anchors | None = None) -> dict
         "wrong": sum(times for _, _, times, _ in pairs),
         "total": int(counts.sum()),
         "kinds": len(pairs),
+        "repeated": bool(pairs) and pairs[0][2] > 1,
         "sentences": [
             (terminal.confusion_words(pair, classes), anchors.get((pair[0], pair[1]))) for pair in pairs[:10]
         ],

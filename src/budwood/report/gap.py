@@ -75,7 +75,7 @@ def _harder(contents: Contents) -> list[str]:
     augment, head = contents.recipe.get("augment", {}), contents.recipe.get("head", {})
     views = augment.get("views", 0)
     parts = [
-        ("drawn views", views == "per-epoch" or views > 1),
+        ("augmented views", views == "per-epoch" or views > 1),
         ("mixed photos", augment.get("mixup") or augment.get("cutmix")),
         ("dropout", head.get("dropout")),
     ]

@@ -74,7 +74,7 @@ def _describe_path(contents: Contents) -> dict[str, Any]:
             )
             for title, line, key, show in charts
         ],
-        "columns": ["strength", "loss", "standard error", "accuracy"],
+        "columns": ["L2 strength", "loss", "standard error", "accuracy"],
         "rows": [
             [
                 words.strength(point.strength) + (" (chosen)" if point is at else ""),

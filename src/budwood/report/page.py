@@ -3,6 +3,7 @@
 import base64
 import functools
 import hashlib
+import shlex
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -100,7 +101,7 @@ def _tell_lost(contents: Contents, album: Album) -> str:
     return (
         f"{album.lost:,} of {words.count(album.wanted, 'photo')} that this page would show could not be read: moved, "
         "deleted or damaged since the training. All figures stand. To have the pictures, say where the photos are: "
-        f"budwood report {words.shown(contents.folder.resolve().name)} --data DATA"
+        f"budwood report {words.shown(shlex.quote(str(contents.folder)))} --data DATA"
     )
 
 

@@ -91,17 +91,17 @@ def _reading(contents: Contents) -> list[str]:
     """What one should know to read the learning curves."""
     varied = settings.augmentation(contents.recipe.get("augment", {}))
     if not varied:
-        varied = "The training photos were not varied: there is no augmentation."
+        varied = "There was no augmentation: the training photos were shown as they are."
     elif contents.chosen is not None:
-        varied += " The logistic regression saw the plain photos alone."
+        varied += " The logistic regression saw the original photos alone."
     best = contents.best_epochs(contents.kept)
     seen = "of the training photos, as the steps of that epoch met them (augmented views, dropout, moving weights)"
     if contents.kept == "frozen" and contents.chosen is not None:
-        seen = "of the plain training photos"
+        seen = "of the original training photos"
     said = {row["epoch"]: gap.words for row, gap in _gaps(contents)}
     gap = [
         f"At epoch {row['epoch']}, {which}, {percent(row.get('accuracy'))} {seen} and "
-        f"{percent(row.get('val_accuracy'))} of the plain validation photos were classified correctly. "
+        f"{percent(row.get('val_accuracy'))} of the validation photos were classified correctly. "
         + said.get(row["epoch"], "")
         for row in contents.history
         if row["epoch"] in best

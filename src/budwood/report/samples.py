@@ -16,7 +16,8 @@ from budwood.report.summary import Contents
 from budwood.report.thumbnails import LARGE, Album
 from budwood.runs.schema import SplitRow
 
-MOST_STRIPS = 20
+MOST_STRIPS, SOME_STRIPS = 20, 8
+"""Classes up to which each shows some of its photos, and how many do where there are more."""
 SAMPLES = 6
 VARIED, VIEWS = 3, 4
 """Photos whose drawn views are shown, and how many of each."""
@@ -34,7 +35,7 @@ def show_samples(contents: Contents, album: Album) -> dict[str, Any]:
     chance = random.Random(contents.recipe.get("seed", 0))
     picked = contents.classes
     if len(picked) > MOST_STRIPS:
-        picked = [picked[i] for i in sorted(chance.sample(range(len(picked)), MOST_STRIPS))]
+        picked = [picked[i] for i in sorted(chance.sample(range(len(picked)), SOME_STRIPS))]
     strips = []
     for name in picked if album else []:
         names = chance.sample(sorted(training[name]), min(SAMPLES, len(training[name])))

@@ -1,5 +1,6 @@
 """What each section of the report says, as plain values for the template."""
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -51,15 +52,21 @@ def summarize(contents: Contents) -> dict[str, Any]:
         "accuracy": scores.accuracy,
         "interval": scores.accuracy_ci95,
         "guess": max(support) / max(sum(support), 1),
-        "guessed": "the most frequent class" if min(support) < max(support) else "one class",
+        "guessed": "the most frequent class" if min(support) < max(support) else "the same class",
         "verdict": terminal.verdict(scores.to_json(), split),
         "phases": f"{verdict.words} {_kept(contents)}" if compared else "",
-        "remarks": terminal.remarks(scores.to_json(), split, contents.classes),
+        "remarks": [*terminal.remarks(scores.to_json(), split, contents.classes), *none_of_these(contents)],
         "chosen_by_validation": "the phase, its epoch and the temperature" if compared else "the temperature",
         "facts": _facts(contents),
         "figures": _figures(contents),
         "figure_splits": [name for name in ("test", "validation") if contents.metrics.of(name)],
     }
+
+
+def none_of_these(contents: Contents) -> list[str]:
+    """Return the sentence on "none of these" where it cannot be relied on; a linear trial has no model that says it."""
+    held_out = sum(photo.split == "validation" for photo in contents.photos)
+    return [line for line in [terminal.none_of_these(held_out)] if line and contents.info.saved]
 
 
 def _kept(contents: Contents) -> str:
@@ -74,6 +81,7 @@ def _facts(contents: Contents) -> list[tuple[str, str, str]]:
     smallest, largest = min(sizes.values(), default=0), max(sizes.values(), default=0)
     longest = sorted(info.stages, key=lambda stage: -stage.seconds)[:2]
     backbone, data = recipe.get("backbone", {}), recipe.get("data", {})
+    unused, problems = contents.check.unused, len(contents.check.problems)
     return [
         (
             "Photos",
@@ -87,9 +95,9 @@ def _facts(contents: Contents) -> list[tuple[str, str, str]]:
         ),
         (
             "Left out by the check",
-            words.count(contents.check.unused, "photo"),
-            f"of {contents.check.found:,} found; "
-            f"{words.count(len(contents.check.problems), 'problem')} listed below",
+            words.count(unused, "photo") if unused else "none",
+            f"of {contents.check.found:,} found"
+            + (f"; {words.count(problems, 'problem')} listed below" if problems else ""),
         ),
         (
             "Backbone",
@@ -115,7 +123,7 @@ def _features_fact(features: FeaturesInfo | None) -> list[tuple[str, str, str]]:
         (
             "Features",
             f"{features.computed:,} computed",
-            f"{features.found:,} found in the store" + (f"; {features.engine}" if features.engine else ""),
+            f"{features.found:,} found in the cache" + (f"; {features.engine}" if features.engine else ""),
         )
     ]
 
@@ -136,7 +144,7 @@ def _head_fact(contents: Contents) -> tuple[str, str]:
         folds = contents.recipe.get("frozen", {}).get("folds", "")
         return (
             "logistic regression",
-            f"strength {words.strength(contents.chosen)}, "
+            f"L2 strength {words.strength(contents.chosen)}, "
             + (f"chosen by {folds}-fold cross-validation" if contents.path else "as given"),
         )
     if START in contents.phases:
@@ -227,6 +235,7 @@ def score_classes(contents: Contents, anchors: Mapping[str, str] | None = None) 
         "rows": rows,
         "tall": len(rows) > MOST_IN_SIGHT,
         "few": _few(rows),
+        "few_of_a_class": terminal.FEW_OF_A_CLASS,
         "unseen": sum(not row["total"] for row in rows),
     }
 
@@ -254,7 +263,7 @@ def tell_making(contents: Contents) -> dict[str, Any]:
     total = info.seconds
     return {
         "command": info.command,
-        "folder": str(contents.folder),
+        "recipe_path": shlex.quote(str(contents.folder / "recipe.toml")),
         "recipe": contents.recipe_text,
         "stages": [
             (stage.name, words.duration(stage.seconds), stage.seconds / total if total else 0.0)

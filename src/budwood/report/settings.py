@@ -24,17 +24,17 @@ CHANGES: list[tuple[str, float, str]] = [
 def augmentation(augment: Mapping[str, Any]) -> str:
     """How the training photos were varied, from the recipe's section `augment`; "" where they were not.
 
-    >>> augmentation({"views": "per-epoch", "horizontal_flip": True, "rotation": 0.1})
-    'Every epoch showed a new view of each training photo: mirrored left to right or not, turned by up to 36 degrees.'
+    >>> augmentation({"views": 2, "rotation": 0.1})
+    'Every epoch showed one of 2 augmented views of each training photo: turned by up to 36 degrees.'
     """
     sentences, views = [], augment.get("views", 0)
     if views == "per-epoch" or views > 1:
-        shown = "a new view" if views == "per-epoch" else f"one of {views:,} views"
-        beside = ", beside the plain one" if augment.get("originals") else ""
+        shown = "a new augmented view" if views == "per-epoch" else f"one of {views:,} augmented views"
+        beside = ", beside the original" if augment.get("originals") else ""
         changes = _changes(augment)
         sentences.append(
             f"Every epoch showed {shown} of each training photo{beside}: "
-            f"{', '.join(changes) if changes else 'always the plain one, for no change was asked for'}."
+            f"{', '.join(changes) if changes else 'always the original, for no change was asked for'}."
         )
     mixes = [f"{name} (alpha {augment[name]:g})" for name in ("mixup", "cutmix") if augment.get(name)]
     if mixes:
@@ -49,7 +49,7 @@ def _changes(augment: Mapping[str, Any]) -> list[str]:
     changes += [text.format(augment[key] * unit) for key, unit, text in CHANGES if augment.get(key)]
     if operations := augment.get("rand_augment"):
         changes.append(
-            f"{words.count(operations, 'operation')} of RandAugment of strength {augment.get('rand_magnitude', 0):g}"
+            f"{words.count(operations, 'operation')} of RandAugment of magnitude {augment.get('rand_magnitude', 0):g}"
         )
     return [change.replace(" %", f"{words.NO_BREAK}%") for change in changes]
 

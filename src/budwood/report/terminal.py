@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from budwood.core.text import NO_BREAK, count, name, percent, shorten, shown, whole_percent
+from budwood.evaluation.ood import fewest_held_out
 
 if TYPE_CHECKING:
     from budwood.evaluation.ood import Told
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
 FEW_OF_A_CLASS = 3
 """Photos of a class up to which its own figures say next to nothing."""
+_METHODS = {"knn": "nearest photos", "mahalanobis": "class means"}
+"""Ways to measure how unlike the known photos a picture is, as a person reads them."""
 _SCORES = {
     "accuracy": "accuracy",
     "top5_accuracy": "top-5 accuracy",
@@ -82,12 +85,16 @@ def remarks(scores: dict, split: str, classes: Sequence[str]) -> list[str]:
     typical = sorted(support)[len(support) // 2]
     if typical <= FEW_OF_A_CLASS:
         lines.append(
-            f"There are about {count(typical, f'{split} photo')} a class: read the figure of the whole. Of one class "
-            "so few photos say next to nothing."
+            f"There {'is' if typical == 1 else 'are'} about {count(typical, f'{split} photo')} a class: read the "
+            "figure of the whole. Of one class so few photos say next to nothing."
         )
     most = max(range(len(classes)), key=support.__getitem__)
     guess = support[most] / max(sum(support), 1)
-    which = f"{name(classes[most])}, the most frequent class," if min(support) < max(support) else "one class"
+    which = (
+        f"{name(classes[most])}, the most frequent class,"
+        if min(support) < max(support)
+        else "the same class"
+    )
     lines.append(
         f"Always answering {which} would be right for {percent(guess)}."
         + (
@@ -104,6 +111,22 @@ def remarks(scores: dict, split: str, classes: Sequence[str]) -> list[str]:
     else:
         lines.append(f"No {split} photo is misclassified.")
     return lines
+
+
+def none_of_these(held_out: int) -> str:
+    """Return a sentence where the limit of "none of these" was learned from too few photos, else an empty string.
+
+    >>> none_of_these(24)[-32:], none_of_these(49)
+    ('one of the classes; it takes 49.', '')
+    """
+    needed = fewest_held_out()
+    if held_out >= needed:
+        return ""
+    return (
+        "Shown a picture of something else, `budwood predict` says “none of these”. Do not rely on that yet: how "
+        f"unlike the known classes a picture has to be was learned from {count(held_out, 'validation photo')}, so "
+        f"pictures of other things may pass as one of the classes; it takes {needed}."
+    )
 
 
 def confusions(matrix: Sequence[Sequence[int]]) -> list[tuple[int, int, int, int]]:
@@ -135,7 +158,7 @@ def strangers_as_text(told: "Mapping[str, Told]", recall: float, default: str) -
     >>> from budwood.evaluation.ood import Told
     >>> print(strangers_as_text({"knn": Told(0.998, 300, 400, 0.95, 0.02)}, 0.95, "knn"))
     300 known photos, 400 pictures of something else; at the distance that 95 % of the validation photos do not exceed:
-      knn (predict) AUROC 0.998, 95.0 % of the known photos kept, 2.0 % of the others taken for one of the classes
+      nearest photos (predict) AUROC 0.998, 95.0 % of the known photos kept, 2.0 % of the others taken for a class
     """
     first = next(iter(told.values()))
     lines = [
@@ -143,10 +166,10 @@ def strangers_as_text(told: "Mapping[str, Told]", recall: float, default: str) -
         f"that {whole_percent(recall)} of the validation photos do not exceed:"
     ]
     for method, found in told.items():
-        name_here = f"{method} (predict)" if method == default else method
+        name_here = f"{_METHODS.get(method, method)}{' (predict)' if method == default else ''}"
         lines.append(
-            f"  {name_here:<13} AUROC {found.auroc:.3f}, {percent(found.known_kept)} of the known photos kept, "
-            f"{percent(found.strangers_kept)} of the others taken for one of the classes"
+            f"  {name_here:<24} AUROC {found.auroc:.3f}, {percent(found.known_kept)} of the known photos kept, "
+            f"{percent(found.strangers_kept)} of the others taken for a class"
         )
     return "\n".join(lines).replace(NO_BREAK, " ")
 

@@ -211,7 +211,7 @@ def making(results: Results, info: Mapping[str, Any]) -> dict[str, Any]:
         ("all trials, added up", _seconds(sum(trial.seconds or 0.0 for trial in results.trials))),
         ("differs between trials", results.replicate_kind),
         ("judged on", f"{results.split} photos"),
-        ("looks at test photos", f"{results.test_evaluations:,}"),
+        ("test-set evaluations", f"{results.test_evaluations:,}"),
     ]
     return {
         "command": command,
