@@ -112,6 +112,30 @@ def test_ask_for_training__asked_again_with_another_recipe(colours, tmp_path):
     assert ask(colours, tmp_path / "run", resume=True).output.goes_on
 
 
+@pytest.mark.parametrize(
+    ("settings", "phase"),
+    [
+        ([], []),
+        (["finetune.epochs=1"], ["views", "finetune"]),
+        (
+            [
+                'backbone.name=["mobilenet", "efficientnet_lite0"]',
+                "finetune.epochs=1",
+                'finetune.backbones=["mobilenet"]',
+            ],
+            ["views of mobilenet", "finetune mobilenet"],
+        ),
+    ],
+)
+def test_steps__are_the_stages_to_come(colours, tmp_path, settings, phase):
+    request = ask(colours, tmp_path / "run", *settings)
+    assert request.steps == [
+        *("check", "backbone", "features", "head"),
+        *phase,
+        *("evaluate", "save", "report"),
+    ]
+
+
 def test_like__keeps_split_backbones_and_sizes_of_the_run():
     before = Recipe().with_settings(["split_seed=3", "backbone.name=mobilenet_v2", "data.size=96"])
     found = like(before, Recipe().with_settings(["seed=5", "finetune.epochs=2"]))

@@ -48,6 +48,7 @@ def test_train__leaves_a_complete_run(session_run):
     assert {path.name for path in session_run.iterdir()} == FILES
     info = read_json(session_run / "run.json")
     assert info["state"] == "complete"
+    # Those that were announced: `TrainingRequest.steps`.
     assert [stage["name"] for stage in info["stages"]] == [
         *["check", "backbone", "features", "head", "evaluate", "save", "report"]
     ]

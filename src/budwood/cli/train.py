@@ -84,17 +84,16 @@ def train(
     if mlflow is not None and not dry_run:
         check_mlflow(mlflow)
     load_keras()
-    from budwood.pipeline.prepare import prepare
-
-    prepared = prepare(request)
     if dry_run:
         from budwood.pipeline.dry_run import describe, estimate
+        from budwood.pipeline.prepare import prepare
 
+        prepared = prepare(request)
         print(describe(prepared, estimate(prepared)))
         return
-    from budwood.pipeline.train import train_prepared
+    from budwood.pipeline.train import train_request
 
-    run = train_prepared(prepared)
+    run = train_request(request)
     if not quiet:
         print(run.summary())
     if mlflow is not None:

@@ -63,6 +63,17 @@ class TrainingRequest:
     teacher: RunFiles | None = None
     """The run whose model is learned from."""
 
+    @property
+    def steps(self) -> list[str]:
+        """Return the stages that the training will consist of, by their names in run.json."""
+        settings, names = self.recipe.finetune, [backbone.name for backbone in self.backbones]
+        tuned = [name for name in names if settings.epochs and settings.trains(name)]
+        if len(names) > 1:
+            phase = [step for name in tuned for step in (f"views of {name}", f"finetune {name}")]
+        else:
+            phase = ["views", "finetune"] if tuned else []
+        return ["check", "backbone", "features", "head", *phase, "evaluate", "save", "report"]
+
 
 def read_recipe(
     recipe: str | os.PathLike | Recipe, settings: Iterable[str] = (), *, start: bool = False

@@ -10,7 +10,7 @@ import keras
 from budwood.config.recipe import Recipe
 from budwood.core.errors import RecipeError
 from budwood.core.progress import choose_progress
-from budwood.core.progress.base import Progress
+from budwood.core.progress.base import Progress, announce
 from budwood.data.manifest import Manifest
 from budwood.features.extract import Extraction
 from budwood.inference.artifact import REFERENCE, save_artifact
@@ -21,7 +21,7 @@ from budwood.pipeline.finetune import finetune
 from budwood.pipeline.head import start_heads, train_head
 from budwood.pipeline.outcome import from_run, record, save, tidy
 from budwood.pipeline.prepare import Prepared, prepare
-from budwood.pipeline.request import Output, ask_for_training, read_recipe
+from budwood.pipeline.request import Output, TrainingRequest, ask_for_training, read_recipe
 from budwood.pipeline.session import Session, divide_by_split
 from budwood.report.card import write_card
 from budwood.report.page import write_report
@@ -75,6 +75,12 @@ def train(
         command=command,
         progress=progress or choose_progress(),
     )
+    return train_request(request, callbacks)
+
+
+def train_request(request: TrainingRequest, callbacks: Sequence[keras.callbacks.Callback] = ()) -> Run:
+    """Prepare what is asked for, and train it."""
+    announce(request.directory.progress, request.steps)
     return train_prepared(prepare(request), callbacks)
 
 
