@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -213,3 +214,40 @@ def test_predict__few_validation_photos_are_told_where_none_of_these_is_answered
     assert "validation photos" not in predict(stripes, "--acceptance", "0.7")[2]
     assert "validation photos" not in predict(loose / "1.jpg")[2]
     assert "validation photos" not in predict(stripes, "-q")[2]
+
+
+COMMANDS = """
+import sys
+from budwood import cli
+heavy = {"tensorflow", "keras"}
+for number, command in enumerate(sys.argv[1:]):
+    sys.argv = ["budwood", *command.split("|")]
+    try:
+        cli.main()
+    except SystemExit as stop:
+        print(number, stop.code, sorted(heavy & set(sys.modules)))
+    # What is refused needs no engine either.
+    heavy |= {"scipy", "sklearn", "matplotlib"}
+"""
+
+
+def test_main__answers_and_refuses_before_anything_slow_is_loaded(session_run, session_colours, tmp_path):
+    photo = session_colours / "red" / "red 00.jpg"
+    (tmp_path / "photos" / "violet").mkdir(parents=True)
+    shutil.copy(photo, tmp_path / "photos" / "violet")
+    commands = [
+        ["predict", session_run, photo, "-q"],
+        ["predict", tmp_path, photo],
+        ["explain", tmp_path, photo, "-o", tmp_path / "why.png"],
+        ["explain", session_run, photo, "-o", tmp_path / "why.png", "--class", "rde"],
+        ["evaluate", tmp_path, session_colours],
+        ["evaluate", session_run, session_colours, "--split", "tset"],
+        ["evaluate", session_run, tmp_path / "photos"],
+        ["report", tmp_path],
+    ]
+    joined = ["|".join(map(str, command)) for command in commands]
+    done = subprocess.run([sys.executable, "-c", COMMANDS, *joined], capture_output=True, text=True)
+    lines = [line for line in done.stdout.splitlines() if line.endswith("]")]
+    assert lines == ["0 0 []", *(f"{number} 1 []" for number in range(1, len(commands)))], done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("budwood: error: ")]
+    assert len(errors) == len(commands) - 1
