@@ -2,7 +2,7 @@
 
 import pytest
 
-from budwood.config.recipe import shipped_recipes
+from budwood.config.loading import shipped_recipes
 from tests.docs.blocks import ROOT
 from tools.docs.figures import MARK, figures, filled, quoting_pages
 

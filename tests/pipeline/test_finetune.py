@@ -32,7 +32,18 @@ SETTINGS = [
     ],
 ]
 
-pytestmark = pytest.mark.usefixtures("shared_cache")
+pytestmark = pytest.mark.usefixtures("one_cache")
+
+
+@pytest.fixture(scope="module")
+def module_cache(tmp_path_factory):
+    """A cache that nothing was computed into before the run of both phases."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def one_cache(module_cache, run, own_cache, monkeypatch):
+    monkeypatch.setenv("BUDWOOD_CACHE", str(module_cache))
 
 
 def two_phases(data, folder, *settings, **options):
@@ -40,9 +51,9 @@ def two_phases(data, folder, *settings, **options):
 
 
 @pytest.fixture(scope="module")
-def run(session_cache, session_colours, tmp_path_factory):
+def run(module_cache, session_colours, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BUDWOOD_CACHE", str(session_cache))
+        patch.setenv("BUDWOOD_CACHE", str(module_cache))
         folder = tmp_path_factory.mktemp("runs") / "two"
         return two_phases(session_colours, folder, "log.checkpoints=all")
 
@@ -75,6 +86,12 @@ def test_train__two_phases_leave_both_measured(run, session_colours):
     assert "fine-tuning" in (run.folder / "report.html").read_text(encoding="utf-8").lower()
 
 
+def test_train__plain_views_of_phase_2_come_by_in_phase_1(run):
+    parts, views = Counter(row["split"] for row in run.splits), run.info["views"]
+    # Of each training photo the one drawn view is left.
+    assert (views["computed"], views["found"]) == (parts["train"], parts["train"] + parts["validation"])
+
+
 def test_evaluate__any_kept_epoch(run, session_colours):
     by_epoch = {
         epoch: run.evaluate(session_colours, split="validation", checkpoint=epoch) for epoch in (1, 2, 3)
@@ -97,14 +114,6 @@ def test_train__batch_norm_and_frozen_layers_stay_to_the_bit(run):
         if not all(np.array_equal(one, other) for one, other in pairs):
             changed.add(layer.name)
     assert changed == unfrozen | {"head_logits"}
-
-
-def test_train__plain_views_of_phase_2_come_by_in_phase_1(session_colours, tmp_path, monkeypatch):
-    monkeypatch.setenv("BUDWOOD_CACHE", str(tmp_path / "cache"))
-    run = two_phases(session_colours, tmp_path / "run", "finetune.epochs=1")
-    parts, views = Counter(row["split"] for row in run.splits), run.info["views"]
-    # Of each training photo the one drawn view is left.
-    assert (views["computed"], views["found"]) == (parts["train"], parts["train"] + parts["validation"])
 
 
 def _of_phase(run, phase):
@@ -135,14 +144,38 @@ class Interrupt(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-def test_train__resumed_gives_what_an_unbroken_training_gives(run, session_colours, tmp_path):
+def test_train__resumed_as_begun_gives_what_an_unbroken_training_gives(run, colours, tmp_path):
     folder = tmp_path / "broken"
+
+    def resume(*settings):
+        return two_phases(colours, folder, "log.checkpoints=all", *settings, resume=True)
+
+    def content():
+        return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    def refused(words, *settings):
+        before = content()
+        with pytest.raises(RunError, match=words):
+            resume(*settings)
+        assert content() == before
+
     with pytest.raises(KeyboardInterrupt):
-        two_phases(session_colours, folder, "log.checkpoints=all", callbacks=[Interrupt(epoch=2)])
+        two_phases(colours, folder, "log.checkpoints=all", callbacks=[Interrupt(epoch=2)])
     assert read_json(folder / "run.json")["state"] == "failed"
-    with pytest.raises(RunError, match=r"finetune.learning_rate was 0.001 and is now 0.5"):
-        two_phases(session_colours, folder, "log.checkpoints=all", "finetune.learning_rate=0.5", resume=True)
-    again = two_phases(session_colours, folder, "log.checkpoints=all", resume=True)
+    refused(r"finetune.learning_rate was 0.001 and is now 0.5", "finetune.learning_rate=0.5")
+    others = "begun with other photos: "
+    photo, new = sorted((colours / "red").iterdir())[0], colours / "red" / "zz.png"
+    whole = photo.read_bytes()
+    photo.unlink()
+    refused(rf"{others}red/{photo.name} is gone\. Put that back")
+    photo.write_bytes(whole + b"one byte more")
+    refused(f"{others}red/{photo.name} is another picture")
+    photo.write_bytes(whole)
+    Image.new("RGB", (64, 64), (200, 10, 30)).save(new)
+    refused(f"{others}red/{new.name} is new")
+    new.unlink()
+    again = resume()
+    assert again.info["state"] == "complete"
     assert (again.folder / "history.csv").read_bytes() == (run.folder / "history.csv").read_bytes()
     for phase in ("frozen", "finetune"):
         ours, theirs = (keras.models.load_model(_of_phase(one, phase)).get_weights() for one in (again, run))
@@ -150,35 +183,18 @@ def test_train__resumed_gives_what_an_unbroken_training_gives(run, session_colou
     assert again.metrics["test"] == run.metrics["test"]
 
 
-def test_train__resumed_with_other_photos_says_which_and_touches_nothing(colours, tmp_path):
-    folder = tmp_path / "run"
-    with pytest.raises(KeyboardInterrupt):
-        two_phases(colours, folder, callbacks=[Interrupt(epoch=2)])
-
-    def content():
-        return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-    def refused(words):
-        before = content()
-        with pytest.raises(RunError, match=f"begun with other photos: {words}"):
-            two_phases(colours, folder, resume=True)
-        assert content() == before
-
-    photo, new = sorted((colours / "red").iterdir())[0], colours / "red" / "zz.png"
-    whole = photo.read_bytes()
-    photo.unlink()
-    refused(rf"red/{photo.name} is gone\. Put that back")
-    photo.write_bytes(whole + b"one byte more")
-    refused(f"red/{photo.name} is another picture")
-    photo.write_bytes(whole)
-    Image.new("RGB", (64, 64), (200, 10, 30)).save(new)
-    refused(f"red/{new.name} is new")
-    new.unlink()
-    assert two_phases(colours, folder, resume=True).info["state"] == "complete"
-
-
 def test_train__from_a_run_goes_on_with_its_model(run, session_colours, tmp_path):
-    more = two_phases(session_colours, tmp_path / "more", "finetune.epochs=1", start=run.folder)
+    with pytest.raises(RunError, match=r"is the run to go on from"):
+        two_phases(session_colours, run.folder, start=run.folder, overwrite=True)
+
+    def go_on(**options):
+        return two_phases(session_colours, tmp_path / "more", "finetune.epochs=1", **options)
+
+    with pytest.raises(KeyboardInterrupt):
+        go_on(start=run.folder, callbacks=Interrupt(epoch=run.kept_phase.best_epoch))
+    with pytest.raises(RunError, match=r"from was '.*' and is now None"):
+        go_on(resume=True)
+    more = go_on(start=run.folder, resume=True)
     assert [phase["name"] for phase in more.metrics["phases"]] == ["start", "finetune"]
     assert more.metrics["phases"][0]["test_accuracy"] == run.metrics["test"]["accuracy"]
     # The model is of the epoch that the run kept: what came after it is not part of its history.
@@ -191,16 +207,6 @@ def test_train__from_a_run_goes_on_with_its_model(run, session_colours, tmp_path
     ours = {row["sha256"]: row["split"] for row in read_csv(more.folder / "split.csv")}
     assert ours == {row["sha256"]: row["split"] for row in read_csv(run.folder / "split.csv")}
     assert more.info["from"] == run.folder.name
-
-
-def test_train__from_a_run_is_part_of_what_is_resumed(run, session_colours, tmp_path):
-    with pytest.raises(RunError, match=r"is the run to go on from"):
-        two_phases(session_colours, run.folder, start=run.folder, overwrite=True)
-    broken = Interrupt(epoch=run.kept_phase.best_epoch)
-    with pytest.raises(KeyboardInterrupt):
-        two_phases(session_colours, tmp_path / "more", start=run.folder, callbacks=broken)
-    with pytest.raises(RunError, match=r"from was '.*' and is now None"):
-        two_phases(session_colours, tmp_path / "more", resume=True)
 
 
 def test_train__phase_2_that_bursts_at_once_leaves_phase_1(run, session_colours, tmp_path):
@@ -264,28 +270,26 @@ def test_train__freezing_line_outside_is_said_before_any_work(session_colours, t
     assert not (tmp_path / "run").exists()
 
 
-def test_train__users_callbacks_hear_both_phases(session_colours, tmp_path):
+def test_train__two_classes_from_one_number_and_users_callbacks_hear_both_phases(session_colours, tmp_path):
     heard = []
 
     class Listen(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             heard.append((epoch, sorted(logs)))
 
-    two_phases(
-        session_colours,
-        tmp_path / "run",
-        *["frozen.fit=gradient", "frozen.epochs=2", "finetune.epochs=1", "augment.views=3"],
-        callbacks=[Listen()],
-    )
-    assert [epoch for epoch, _ in heard] == [0, 1, 2]
-    assert {"loss", "accuracy", "val_loss", "val_accuracy"} <= set(heard[0][1])
-
-
-def test_train__two_classes_from_one_number(session_colours, tmp_path):
     for label in ("blue", "red"):
         (tmp_path / "two").mkdir(exist_ok=True)
         (tmp_path / "two" / label).symlink_to(session_colours / label)
-    run = two_phases(tmp_path / "two", tmp_path / "run", "head.logits=single", "frozen.fit=auto")
+    run = two_phases(
+        tmp_path / "two",
+        tmp_path / "run",
+        *["head.logits=single", "frozen.fit=auto", "finetune.epochs=1"],
+        callbacks=[Listen()],
+    )
+    epochs = [phase["epochs"] for phase in run.metrics["phases"]]
+    assert len(epochs) == 2 and epochs[0] > 1
+    assert [epoch for epoch, _ in heard] == [*range(sum(epochs))]
+    assert {"loss", "accuracy", "val_loss", "val_accuracy"} <= set(heard[0][1])
     assert run.model.output.shape == (None, 2)
     assert run.model.get_layer("head_logits").units == 1
     assert run.predict(session_colours / "red" / "red 00.jpg")[0].label == "red"

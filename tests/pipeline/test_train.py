@@ -121,10 +121,11 @@ def test_train__resolved_recipe_runs_again_to_the_same_result(session_run, sessi
     assert again.recipe == run.recipe
 
 
-def test_train__gradient_fit(session_colours, tmp_path):
-    run = small_train(
-        session_colours, tmp_path / "run", "frozen.fit=gradient", "frozen.epochs=3", "head.hidden=[16]"
-    )
+def test_train__gradient_fit_without_test_split(session_colours, tmp_path):
+    gradient = ["frozen.fit=gradient", "frozen.epochs=3", "head.hidden=[16]"]
+    run = small_train(session_colours, tmp_path / "run", *gradient, "evaluate.test=false")
+    assert run.metrics["test"] is None and run.metrics["validation"]["n"] >= 3
+    assert {row["split"] for row in run.splits} == {"train", "validation"}
     history = read_csv(run.folder / "history.csv")
     assert 1 <= len(history) <= 3 and float(history[0]["val_loss"]) > 0
     assert not (run.folder / "linear_path.json").exists()
@@ -138,12 +139,6 @@ def test_train__bf16_measures_what_is_saved(session_colours, tmp_path):
     pixels = np.stack([view(session_colours / row["name"], 64) for row in rows]).astype(np.float32)
     found = np.array([[float(row[f"p:{label}"]) for label in run.classes] for row in rows])
     np.testing.assert_allclose(found, np.asarray(run.model(pixels, training=False)), atol=1e-4)
-
-
-def test_train__no_test_split(session_colours, tmp_path):
-    run = small_train(session_colours, tmp_path / "run", "evaluate.test=false")
-    assert run.metrics["test"] is None and run.metrics["validation"]["n"] >= 3
-    assert {row["split"] for row in run.splits} == {"train", "validation"}
 
 
 def test_train__given_splits(session_colours, tmp_path):
@@ -160,22 +155,20 @@ def test_train__given_splits(session_colours, tmp_path):
     assert splits.count("train") + splits.count("test") == 16
 
 
-def test_train__one_bad_photo_is_listed_and_left_out(colours, tmp_path):
+def test_train__tells_what_it_does_without(colours, tmp_path):
     whole = (colours / "red" / "red 00.jpg").read_bytes()
     (colours / "red" / "cut.jpg").write_bytes(whole[: len(whole) // 2])
-    run = small_train(colours, tmp_path / "run")
-    problems = read_json(run.folder / "check.json")["problems"]
-    assert [(problem["path"], problem["kind"]) for problem in problems] == [("red/cut.jpg", "truncated")]
-    assert "red/cut.jpg" not in {row["name"] for row in run.splits}
-
-
-def test_train__tells_what_it_does_without(colours, tmp_path):
     (colours / "empty").mkdir()
     (colours / "empty" / "0.png").write_bytes(b"no picture")
-    first = sorted((colours / "red").iterdir())[0]
-    shutil.copy(first, colours / "blue" / "the_same.png")
-    notes = " | ".join(small_train(colours, tmp_path / "run").files.info.warnings_of())
-    assert "cannot be read and left out: 1 of" in notes
+    shutil.copy(colours / "red" / "red 00.jpg", colours / "blue" / "the_same.png")
+    run = small_train(colours, tmp_path / "run", "data.max_unreadable=0.1")
+    problems = {
+        problem["path"]: problem["kind"] for problem in read_json(run.folder / "check.json")["problems"]
+    }
+    assert problems["red/cut.jpg"] == "truncated" and problems["empty/0.png"] == "not_an_image"
+    assert "red/cut.jpg" not in {row["name"] for row in run.splits}
+    notes = " | ".join(run.files.info.warnings_of())
+    assert "cannot be read and left out: 2 of" in notes
     assert "the same picture stands under another label or in another split: 2" in notes
     assert "so the class is left out: empty" in notes
 
@@ -279,9 +272,16 @@ def test_train__the_impossible_is_refused_before_photos_are_looked_for(
     assert not list(tmp_path.iterdir())
 
 
-def test_train__corrupt_shard_is_computed_again(colours, tmp_path, own_cache, monkeypatch):
+def test_train__opens_no_connection_and_a_corrupt_shard_is_computed_again(
+    colours, tmp_path, own_cache, monkeypatch
+):
+    def refuse(self, address):
+        raise AssertionError(f"a connection to {address} was opened")
+
     monkeypatch.setenv("BUDWOOD_CACHE", str(own_cache))
+    monkeypatch.setattr(socket.socket, "connect", refuse)
     first = small_train(colours, tmp_path / "first")
+    assert first.info["features"]["computed"] == 42
     shard = next(own_cache.rglob("features/*/*.npy"))
     content = bytearray(shard.read_bytes())
     content[-100] ^= 1
@@ -289,15 +289,6 @@ def test_train__corrupt_shard_is_computed_again(colours, tmp_path, own_cache, mo
     second = small_train(colours, tmp_path / "second")
     assert second.info["features"]["computed"] == 42
     assert second.metrics["test"] == first.metrics["test"]
-
-
-def test_train__opens_no_connection(colours, tmp_path, own_cache, monkeypatch):
-    def refuse(self, address):
-        raise AssertionError(f"a connection to {address} was opened")
-
-    monkeypatch.setenv("BUDWOOD_CACHE", str(own_cache))
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    assert small_train(colours, tmp_path / "run").info["features"]["computed"] == 42
 
 
 def test_run__moved_and_unzipped_elsewhere_gives_the_same_figures(session_run, session_colours, tmp_path):
