@@ -61,14 +61,14 @@ def cut_short(file, target):
 def test_read__from_where_keras_keeps_it(download, genuine, kept):
     shutil.copy(genuine, kept)
     assert list(download.read().arrays) == ["top"]
-    assert download.is_here() and download.where() == f"{kept}, downloaded"
+    assert download.is_here() and str(download.where()) == f"{kept}, downloaded"
 
 
 def test_read__from_the_mirror_first(download, genuine, kept, mirror):
     kept.write_text("never looked at")
     shutil.copy(genuine, mirror / kept.name)
     assert list(download.read().arrays) == ["top"]
-    assert download.is_here() and download.where() == f"{mirror / kept.name}, in the mirror"
+    assert download.is_here() and str(download.where()) == f"{mirror / kept.name}, in the mirror"
 
 
 def test_read__a_mirror_without_the_file_is_passed_over(download, genuine, kept, mirror):
@@ -117,7 +117,7 @@ def test_read__without_a_network_says_what_is_wanted_and_how_to_bring_it(downloa
     message = str(error.value)
     assert message.startswith("the ImageNet weights small_notop.h5 are not here and could not be downloaded")
     assert all(part in message for part in (ADDRESS, str(kept.parent), "BUDWOOD_WEIGHTS", "--weights FILE"))
-    assert not download.is_here() and download.where() == (
+    assert not download.is_here() and str(download.where()) == (
         "small_notop.h5, not downloaded: Keras fetches it on first use"
     )
     # Results go to standard output.
@@ -160,6 +160,6 @@ def test_build__a_mirror_serves_what_is_not_installed(mirror, monkeypatch):
     expected = backbone.build(32).get_weights()
     shutil.copy(installed, mirror / backbone.pretrained.file)
     monkeypatch.setattr(type(backbone.pretrained), "_installed", lambda self: None)
-    assert backbone.where() == f"{mirror / installed.name}, in the mirror"
+    assert str(backbone.where()) == f"{mirror / installed.name}, in the mirror"
     for one, other in zip(backbone.build(32).get_weights(), expected, strict=True):
         np.testing.assert_array_equal(one, other)

@@ -9,10 +9,24 @@ from budwood.evaluation.phases import PhaseEvaluation
 from budwood.runs import files
 from budwood.runs.metrics import describe
 from budwood.runs.schema import DataInfo, RunInfo, TrainedPhase
-from budwood.studies.plan import folder_name
-from budwood.studies.trial import Place
+from budwood.studies.grid import folder_name
+from budwood.studies.records import Configuration, StudyFolder, StudyRecord, TrialRecord
 
 TRAIN, TEST = 160, 100
+
+
+def configuration(name, photos=None):
+    """The configuration of a name such as "quick, mobilenet_v2, head.pooling=avg"."""
+    parts = []
+    for part in name.removesuffix(f", {photos} photos").split(", "):
+        if parts and parts[-1].count("[") > parts[-1].count("]"):
+            parts[-1] += f", {part}"
+        else:
+            parts.append(part)
+    recipe, *others = parts
+    backbones = [part for part in others if "=" not in part]
+    settings = dict(part.split("=", 1) for part in others if "=" in part)
+    return Configuration(recipe=recipe, backbone=", ".join(backbones), settings=settings, photos=photos)
 
 
 class Made:
@@ -26,7 +40,7 @@ class Made:
 
     def add(
         self,
-        configuration,
+        name,
         replicate,
         right,
         *,
@@ -38,67 +52,70 @@ class Made:
         recipe=None,
         seconds=1.5,
     ):
-        name = folder_name(f"{configuration} {replicate}")
-        name += f"-{len(self.trials)}" if name in self.trials else ""
-        place = Place(self.folder, name)
-        self.trials.append(name)
-        if {"name": configuration, "photos": size} not in self.configurations:
-            self.configurations.append({"name": configuration, "photos": size})
-        state = "failed" if error else "complete"
-        write_json(
-            place.spec,
-            {
-                "configuration": configuration,
-                "replicate": replicate,
-                "state": state,
-                "error": error,
-                "seconds": seconds,
-            }
-            | ({"recipe": recipe} if recipe else {}),
+        given = configuration(name, size)
+        assert given.name == name
+        file = folder_name(f"{name} {replicate}")
+        file += f"-{len(self.trials)}" if file in self.trials else ""
+        trial = StudyFolder(self.folder).trial(file)
+        self.trials.append(file)
+        if given not in self.configurations:
+            self.configurations.append(given)
+        trial.write(
+            TrialRecord(
+                configuration=name,
+                replicate=replicate,
+                recipe=recipe or Recipe(),
+                state="failed" if error else "complete",
+                error=error,
+                seconds=seconds,
+            )
         )
         if error is None:
-            self._write_run(place, replicate, np.asarray(right, bool), photos, train, loss)
+            right = np.asarray(right, bool)
+            write_run(
+                trial.run, replicate, right, photos=photos, train=train, loss=loss, has_test=self.has_test
+            )
         self.save()
 
     def save(self):
-        given = {
-            "replicate_kind": self.replicate_kind,
-            "trials": self.trials,
-            "configurations": self.configurations,
-        }
-        write_json(self.folder / "study.json", given | self.info)
-
-    def _write_run(self, place, replicate, right, photos, train, loss):
-        place.run.mkdir()
-        names = photos or [f"{replicate}/{number}" for number in range(len(right))]
-        splits = ["validation"] + (["test"] if self.has_test else [])
-        measured = [Photo(b"", f"{name}-{split}", "a", split) for split in splits for name in names]
-        learned = [Photo(b"", str(number), "ab"[number % 2], "train") for number in range(train)]
-        shares = np.where(right[:, None], [[0.9, 0.1]], [[0.1, 0.9]])
-        labels = {split: np.zeros(len(right), int) for split in splits}
-        recipe = Recipe.from_dict({"evaluate": {"test": self.has_test, "resamples": 100}})
-        phase = TrainedPhase(
-            name="frozen", seconds=1.0, epochs=1, best_epoch=1, trainable_parameters=3, unfrozen_layers=()
+        record = StudyRecord(
+            replicate_kind=self.replicate_kind, trials=self.trials, configurations=self.configurations
         )
-        evaluations = {"frozen": PhaseEvaluation(dict.fromkeys(splits, shares), 1.0)}
-        metrics = describe(["a", "b"], labels, evaluations, [phase], "frozen", recipe)
-        told = {split: metrics.of(split).model_copy(update={"loss": loss}) for split in splits}
-        files.write_metrics(place.run, metrics.model_copy(update=told))
-        files.write_predictions(place.run, ["a", "b"], measured, np.concatenate([shares] * len(splits)))
-        files.write_recipe(place.run, recipe)
-        photos = [*learned, *measured]
-        info = RunInfo(
-            state="complete",
-            saved=False,
-            budwood="0.1.0",
-            command="budwood train photos",
-            started="2026-11-22T07:40:12+00:00",
-            split=files.write_split(place.run, photos),
-            data=DataInfo(root_name="photos", photos=len(photos), classes=("a", "b")),
-        )
-        files.write_info(place.run, info)
+        StudyFolder(self.folder).write(record.model_copy(update=self.info))
 
     has_test = True
+
+
+def write_run(folder, replicate, right, *, photos=None, train=TRAIN, loss=0.3, has_test=True):
+    """Write the run directory of a trial that was right on photos as told."""
+    folder.mkdir()
+    names = photos or [f"{replicate}/{number}" for number in range(len(right))]
+    splits = ["validation"] + (["test"] if has_test else [])
+    measured = [Photo(b"", f"{name}-{split}", "a", split) for split in splits for name in names]
+    learned = [Photo(b"", str(number), "ab"[number % 2], "train") for number in range(train)]
+    shares = np.where(right[:, None], [[0.9, 0.1]], [[0.1, 0.9]])
+    labels = {split: np.zeros(len(right), int) for split in splits}
+    recipe = Recipe.from_dict({"evaluate": {"test": has_test, "resamples": 100}})
+    phase = TrainedPhase(
+        name="frozen", seconds=1.0, epochs=1, best_epoch=1, trainable_parameters=3, unfrozen_layers=()
+    )
+    evaluations = {"frozen": PhaseEvaluation(dict.fromkeys(splits, shares), 1.0)}
+    metrics = describe(["a", "b"], labels, evaluations, [phase], "frozen", recipe)
+    told = {split: metrics.of(split).model_copy(update={"loss": loss}) for split in splits}
+    files.write_metrics(folder, metrics.model_copy(update=told))
+    files.write_predictions(folder, ["a", "b"], measured, np.concatenate([shares] * len(splits)))
+    files.write_recipe(folder, recipe)
+    photos = [*learned, *measured]
+    info = RunInfo(
+        state="complete",
+        saved=False,
+        budwood="0.1.0",
+        command="budwood train photos",
+        started="2026-11-22T07:40:12+00:00",
+        split=files.write_split(folder, photos),
+        data=DataInfo(root_name="photos", photos=len(photos), classes=("a", "b")),
+    )
+    files.write_info(folder, info)
 
 
 def rights(share, rng, n=TEST):
@@ -134,8 +151,14 @@ def fill_search(made, number=12):
             {"number": at, "name": name, "point": point, "state": state, "losses": losses, "why": why}
         )
     importance = {"finetune.learning_rate": 0.9, "backbone": 0.1}
-    asked = {"importance": importance, "replicates": 3, "fresh_seed": 3, "configurations": tried}
-    write_json(made.folder / "search.json", asked)
+    record = {
+        "asked": {},
+        "importance": importance,
+        "replicates": 3,
+        "fresh_seed": 3,
+        "configurations": tried,
+    }
+    write_json(made.folder / "search.json", record)
     (made.folder / "best.toml").write_text("# the best\nsplit_seed = 3\n")
     made.info |= {"search": number, "source": "photos", "test_is_given": False}
     made.save()

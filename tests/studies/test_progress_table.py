@@ -5,29 +5,36 @@ import pytest
 from budwood.config.recipe import Recipe
 from budwood.core.progress.bars import Bars
 from budwood.core.progress.plain import Plain
-from budwood.studies.plan import Trial
-from budwood.studies.progress_table import LARGEST, Board
+from budwood.studies import progress_table
+from budwood.studies.grid import Trial
+from budwood.studies.progress_table import LARGEST, ProgressTable
+from budwood.studies.records import Configuration
+from budwood.studies.trial import Figures, TrialResult
 
 TRIALS = [
-    Trial(f"{name}-{number}", name, f"split {number}", Recipe())
+    Trial(f"{name}-{number}", Configuration(recipe=name), f"split {number}", Recipe())
     for number in range(3)
     for name in ("quick", "auto")
 ]
 
 
-def play(board):
-    board.start(TRIALS[0])
-    board.complete(TRIALS[0], 367, 0.935, 58.0)
-    board.start(TRIALS[2])
-    board.fail(TRIALS[2], "no space left")
+def complete(trial, accuracy, seconds=58.0):
+    return TrialResult(trial.name, seconds, validation=Figures(367, accuracy, 0.2))
 
 
-def test_board__lines_where_there_is_no_terminal():
+def play(table):
+    table.start(TRIALS[0])
+    table.end(TRIALS[0], complete(TRIALS[0], 0.935))
+    table.start(TRIALS[2])
+    table.end(TRIALS[2], TrialResult(TRIALS[2].name, error="no space left"))
+
+
+def test_progress_table__lines_where_there_is_no_terminal():
     stream = io.StringIO()
-    with Board(TRIALS, Plain(stream)) as board:
-        play(board)
+    with ProgressTable(TRIALS, Plain(stream)) as table:
+        play(table)
     assert stream.getvalue().splitlines() == [
-        "1 of 6: quick, split 0: 93.5 % of 367 validation photos, 58 s",
+        "1 of 6: quick, split 0: 93.5 % of 367 validation photos, 58 s; about 5 min left",
         "2 of 6: quick, split 1: failed: no space left",
     ]
 
@@ -41,38 +48,58 @@ def bars():
     return bars
 
 
-def test_board__a_table_in_a_terminal(bars):
-    with Board(TRIALS, bars) as board:
-        play(board)
-        bars.console.print(board.table())
+def test_progress_table__in_a_terminal(bars):
+    with ProgressTable(TRIALS, bars) as table:
+        play(table)
+        table.refresh()
+        bars.console.print(table.table())
     text = bars.console.file.getvalue()
-    assert "2 of 6 trials" in text
+    assert "2 of 6 trials, about 4 min left" in text
     assert "✓✗·" in text and "···" in text and "93.5" in text
     assert "no space left" in text
 
 
-def test_board__of_many_configurations_those_at_work_are_shown(bars):
-    many = [Trial(str(number), f"number {number}", "split 0", Recipe()) for number in range(LARGEST + 5)]
-    with Board(many, bars) as board:
-        board.start(many[-1])
-        table = board.table()
-    assert table.row_count == LARGEST
-    bars.console.print(table)
+def test_progress_table__of_many_configurations_those_at_work_are_shown(bars):
+    many = [
+        Trial(str(number), Configuration(recipe=f"number {number}"), "split 0", Recipe())
+        for number in range(LARGEST + 5)
+    ]
+    with ProgressTable(many, bars) as table:
+        table.start(many[-1])
+        shown = table.table()
+    assert shown.row_count == LARGEST
+    bars.console.print(shown)
     assert f"number {LARGEST + 4}" in bars.console.file.getvalue()
 
 
-def test_board__of_a_search():
+def test_progress_table__of_a_search():
     stream = io.StringIO()
-    with Board([], Plain(stream), total=6) as board:
-        board.add([trial for trial in TRIALS if trial.configuration == "quick"])
-        board.found(TRIALS[0])
-        board.start(TRIALS[2])
-        board.complete(TRIALS[2], 367, 0.5, 58.0)
-        board.stop("quick", "it lags behind")
-        board.add([trial for trial in TRIALS if trial.configuration == "auto"])
-        board.start(TRIALS[1])
+    with ProgressTable([], Plain(stream), total=6) as table:
+        table.add([trial for trial in TRIALS if trial.configuration.name == "quick"])
+        table.found(TRIALS[0])
+        table.start(TRIALS[2])
+        table.end(TRIALS[2], complete(TRIALS[2], 0.5))
+        table.prune("quick", "it lags behind")
+        table.add([trial for trial in TRIALS if trial.configuration.name == "auto"])
+        table.start(TRIALS[1])
     assert stream.getvalue().splitlines() == [
-        "2 of 6: quick, split 1: 50.0 % of 367 validation photos, 58 s",
+        "2 of 6: quick, split 1: 50.0 % of 367 validation photos, 58 s; about 4 min left",
         "3 of 6: quick: pruned: it lags behind",
     ]
-    assert "✓✓-" in "".join(board.table().columns[1].cells)
+    assert "✓✓-" in "".join(table.table().columns[1].cells)
+
+
+def test_seconds_left__as_each_configuration_took_and_by_jobs(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(progress_table.time, "monotonic", lambda: clock[0])
+    table = ProgressTable(TRIALS, Plain(io.StringIO()), jobs=2)
+    assert table.seconds_left() is None
+    table.end(TRIALS[0], complete(TRIALS[0], 0.9, seconds=10.0))
+    table.end(TRIALS[1], complete(TRIALS[1], 0.9, seconds=100.0))
+    assert table.seconds_left() == pytest.approx((2 * 10 + 2 * 100) / 2)
+    table.start(TRIALS[3])
+    clock[0] = 40.0
+    assert table.seconds_left() == pytest.approx((2 * 10 + 60 + 100) / 2)
+    for trial in TRIALS[2:]:
+        table.end(trial, complete(trial, 0.9))
+    assert table.seconds_left() is None

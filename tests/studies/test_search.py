@@ -1,5 +1,6 @@
 import json
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,11 +9,13 @@ from budwood.config.recipe import Recipe
 from budwood.core.errors import RecipeError, RunError
 from budwood.core.files import read_csv, read_json
 from budwood.core.progress.base import SILENT
-from budwood.studies import executor as pool
 from budwood.studies import search as module
+from budwood.studies.executor import LocalExecutor
+from budwood.studies.grid import read_grid
+from budwood.studies.progress_table import ProgressTable
 from budwood.studies.search import Search
-from budwood.studies.space import read_space
 from budwood.studies.study import study
+from tests.studies.executors import die_on_four_folds
 
 pytest.importorskip("optuna")
 pytestmark = pytest.mark.usefixtures("shared_cache")
@@ -37,47 +40,47 @@ def points(folder):
     return [one["point"] for one in read_json(folder / "search.json")["configurations"]]
 
 
-def rate_space():
-    return read_space(["quick"], grid=["finetune.learning_rate=1e-5..1e-1", "frozen.folds=3..8"])
+def rate_grid():
+    return read_grid(["quick"], grid=["finetune.learning_rate=1e-5..1e-1", "frozen.folds=3..8"])
 
 
 def play(search, number):
     """Configurations whose loss is the distance of their rate from 1e-3, worse on every further split."""
     for _ in range(number):
         one = search.propose()
-        while one["state"] == "running":
-            distance = abs(np.log10(one["point"]["finetune.learning_rate"]) + 3)
-            search.report(one, float(distance + 0.01 * len(one["losses"])), 1.0)
+        while one.state == "running":
+            distance = abs(np.log10(one.point["finetune.learning_rate"]) + 3)
+            search.report(one, float(distance + 0.01 * len(one.losses)), 1.0)
     return search
 
 
 def test_search__is_seeded_and_goes_on_as_if_it_had_not_stopped(tmp_path):
-    at_once = play(Search(tmp_path, rate_space(), seeds=[0, 1, 2]), 14)
-    stopped = play(Search(tmp_path, rate_space(), seeds=[0, 1, 2]), 6)
-    again = Search(tmp_path, rate_space(), seeds=[0, 1, 2])
+    at_once = play(Search(tmp_path, rate_grid(), seeds=[0, 1, 2]), 14)
+    stopped = play(Search(tmp_path, rate_grid(), seeds=[0, 1, 2]), 6)
+    again = Search(tmp_path, rate_grid(), seeds=[0, 1, 2])
     again.go_on()
     assert again.configurations == stopped.configurations
     assert play(again, 8).configurations == at_once.configurations
-    assert len({json.dumps(one["point"]) for one in at_once.configurations}) == 14
+    assert len({json.dumps(one.point) for one in at_once.configurations}) == 14
 
 
 def test_search__learns_and_prunes(tmp_path):
-    search = play(Search(tmp_path, rate_space(), seeds=[0, 1, 2]), 25)
-    states = [one["state"] for one in search.configurations]
+    search = play(Search(tmp_path, rate_grid(), seeds=[0, 1, 2]), 25)
+    states = [one.state for one in search.configurations]
     assert states[:5] == ["complete"] * 5 and 0 < states.count("pruned") < 20
-    pruned = next(one for one in search.configurations if one["state"] == "pruned")
-    assert len(pruned["losses"]) < 3 and "three quarters of" in pruned["why"]
-    assert search.best["losses"][0] < 0.3
+    pruned = next(one for one in search.configurations if one.state == "pruned")
+    assert len(pruned.losses) < 3 and "three quarters of" in pruned.why
+    assert search.best.losses[0] < 0.3
     search.finish()
     assert max(search.importance, key=search.importance.get) == "finetune.learning_rate"
     assert sum(search.importance.values()) == pytest.approx(1, abs=0.01)
 
 
 def test_search__asks_for_each_configuration_once(tmp_path):
-    search = Search(tmp_path, read_space(["quick"], grid=["frozen.folds=3..8"]), seeds=[0])
+    search = Search(tmp_path, read_grid(["quick"], grid=["frozen.folds=3..8"]), seeds=[0])
     while (one := search.propose()) is not None:
         search.report(one, 1.0, 1.0)
-    assert sorted(one["point"]["frozen.folds"] for one in search.configurations) == [3, 4, 5, 6, 7, 8]
+    assert sorted(one.point["frozen.folds"] for one in search.configurations) == [3, 4, 5, 6, 7, 8]
 
 
 def test_study__search(session_colours, tmp_path, monkeypatch):
@@ -133,16 +136,16 @@ def test_study__search_on_folds(session_colours, tmp_path):
 
 def test_study__search_that_was_killed_goes_on(session_colours, tmp_path, monkeypatch):
     small_search(session_colours, tmp_path / "whole", number=3)
-    tell, ended = pool.Pool._tell, []
+    end, ended = ProgressTable.end, []
 
-    def killed(self, one, board):
-        tell(self, one, board)
-        ended.append(one.trial.name)
+    def killed(self, trial, result):
+        end(self, trial, result)
+        ended.append(trial.name)
         if len(ended) == 3:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(pool.Pool, "_tell", killed)
+        patch.setattr(ProgressTable, "end", killed)
         with pytest.raises(KeyboardInterrupt):
             small_search(session_colours, tmp_path / "s", number=2)
     folder = tmp_path / "s"
@@ -161,25 +164,13 @@ def test_study__search_that_was_killed_goes_on(session_colours, tmp_path, monkey
     assert len(points(folder)) == 1
 
 
-def test_study__search_survives_a_configuration_that_fails(session_colours, tmp_path, monkeypatch):
-    start = pool.Pool._start_light
-
-    class Killed:
-        def poll(self):
-            return -9
-
-        terminate = wait = poll
-
-    def sometimes(self, trial, cores):
-        return Killed() if trial.recipe.frozen.folds == 4 else start(self, trial, cores)
-
-    monkeypatch.setattr(pool.Pool, "_start_light", sometimes)
+def test_study__search_survives_a_configuration_that_fails(session_colours, tmp_path):
     options = {"grid": ["frozen.folds=3..5"], "seeds": [0]}
-    found = small_search(session_colours, tmp_path / "s", **options)
+    dying = partial(LocalExecutor, linear=die_on_four_folds)
+    found = small_search(session_colours, tmp_path / "s", executor=dying, **options)
     assert found.failures == {"frozen-linear, frozen.folds=4": "split 0: its process ended with signal 9"}
     assert [one.complete for one in found.summaries] == [1, 1, 0]
     # Tried again.
-    monkeypatch.setattr(pool.Pool, "_start_light", start)
     found = small_search(session_colours, tmp_path / "s", resume=True, **options)
     assert not found.failures and [one.complete for one in found.summaries] == [1, 1, 1]
 

@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 
 from budwood.core.errors import DataError, RunError, WeightsError
@@ -6,9 +8,10 @@ from budwood.core.locks import lock
 from budwood.core.progress.base import SILENT
 from budwood.pipeline.train import train
 from budwood.run import load
-from budwood.studies import executor as pool
+from budwood.studies.executor import LocalExecutor
+from budwood.studies.records import StudyFolder
 from budwood.studies.study import study
-from budwood.studies.trial import Place
+from tests.studies.executors import InMemoryExecutor, die_on_odd_splits
 
 SMALL = ["data.size=64", "evaluate.resamples=200"]
 STRENGTHS = "frozen.l2_strengths=[[0.1], [0.01]]"
@@ -82,7 +85,7 @@ def test_study__resumed_does_what_is_missing(session_colours, tmp_path):
     small_study(session_colours, folder)
     trials = folder / "trials"
     names = read_json(folder / "study.json")["trials"]
-    Place(folder, names[0]).update(state="planned")
+    StudyFolder(folder).trial(names[0]).update(state="planned")
     untouched = contents(trials / names[1])
     with pytest.raises(RunError, match="--resume to go on with it"):
         small_study(session_colours, folder)
@@ -91,7 +94,7 @@ def test_study__resumed_does_what_is_missing(session_colours, tmp_path):
     page = folder / "report.html"
     assert "3 of 3 trials complete" in page.read_text(encoding="utf-8")
     assert contents(trials / names[1]) == untouched
-    assert Place(folder, names[0]).read()["state"] == "complete"
+    assert StudyFolder(folder).trial(names[0]).read().state == "complete"
     # What is not asked for again stays a part of it.
     again = small_study(
         session_colours,
@@ -131,21 +134,9 @@ def test_study__other_photos_do_not_go_on(colours, tmp_path):
         small_study(colours, tmp_path / "s", seeds=[0], resume=True)
 
 
-def test_study__a_trial_that_dies_or_fails_costs_that_one(session_colours, tmp_path, monkeypatch):
-    start = pool.Pool._start_light
-
-    class Killed:
-        def poll(self):
-            return -9
-
-        terminate = wait = poll
-
-    monkeypatch.setattr(
-        pool.Pool,
-        "_start_light",
-        lambda self, trial, cores: Killed() if trial.recipe.split_seed % 2 else start(self, trial, cores),
-    )
-    found = small_study(session_colours, tmp_path / "s", seeds=[0, 1, 2, 3])
+def test_study__a_trial_that_dies_costs_that_one(session_colours, tmp_path):
+    dying = partial(LocalExecutor, linear=die_on_odd_splits)
+    found = small_study(session_colours, tmp_path / "s", seeds=[0, 1, 2, 3], executor=dying)
     assert found.failures == {
         f"frozen-linear, split {seed}": "its process ended with signal 9" for seed in (1, 3)
     }
@@ -153,7 +144,7 @@ def test_study__a_trial_that_dies_or_fails_costs_that_one(session_colours, tmp_p
     assert "its process ended with signal 9" in (tmp_path / "s" / "report.html").read_text(encoding="utf-8")
 
 
-def test_study__full_trials_in_their_own_processes(session_colours, tmp_path):
+def test_study__trainings_in_their_own_processes(session_colours, tmp_path):
     one_epoch = {"recipes": ["frozen-gradient"], "seeds": [0], "settings": ["frozen.epochs=1"]}
     found = small_study(
         session_colours,
@@ -170,10 +161,10 @@ def test_study__full_trials_in_their_own_processes(session_colours, tmp_path):
     assert not (trial / "model").exists()
     assert (trial / "report.html").exists()
     # Killed after the training, before its outcome was written down: it is not trained again, nor does it fail.
-    Place(tmp_path / "s", trial.name).update(state="planned")
+    StudyFolder(tmp_path / "s").trial(trial.name).update(state="planned")
     untouched = contents(trial)
     small_study(session_colours, tmp_path / "s", resume=True, **one_epoch)
-    assert Place(tmp_path / "s", trial.name).read()["state"] == "complete"
+    assert StudyFolder(tmp_path / "s").trial(trial.name).read().state == "complete"
     assert contents(trial) == untouched
 
 
@@ -215,3 +206,12 @@ def test_study__wrong_requests_leave_no_trace(session_colours, tmp_path):
     with pytest.raises(WeightsError, match="no weights file nowhere.h5"):
         small_study(session_colours, tmp_path / "s", weights=["nowhere.h5"])
     assert not (tmp_path / "s").exists()
+
+
+def test_study__by_another_executor_gives_the_same(session_colours, tmp_path):
+    options = {"grid": [STRENGTHS], "jobs": 2}
+    here = small_study(session_colours, tmp_path / "here", **options)
+    there = small_study(session_colours, tmp_path / "there", executor=InMemoryExecutor, **options)
+    assert [one.complete for one in there.summaries] == [2, 2]
+    for one, other in zip(here.summaries, there.summaries, strict=True):
+        assert (one.name, one.validation_loss, one.test) == (other.name, other.validation_loss, other.test)

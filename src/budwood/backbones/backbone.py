@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from budwood.backbones.naming import PREPROCESS, RESIZE
 from budwood.backbones.seeds import derive_seed
-from budwood.backbones.weights import LayerWeights, assign, given_file
+from budwood.backbones.weights import LayerWeights, WeightsLocation, assign, given_file
 from budwood.core.errors import BackboneError, MissingWeightsError
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ class Pretrained(Protocol):
     def is_here(self) -> bool:
         """Return whether they can be had without a network."""
 
-    def where(self) -> str:
-        """Return in words where they would come from and whether they are here."""
+    def where(self) -> WeightsLocation:
+        """Return where they would come from and whether they are here."""
 
 
 @dataclass(frozen=True)
@@ -152,8 +152,8 @@ class Backbone:
                     starts.append(place)
         return [names[start:end] for start, end in pairwise([*sorted(set(starts)), len(names)])]
 
-    def where(self) -> str:
-        """Return in words where the ImageNet weights come from and whether they are here."""
+    def where(self) -> WeightsLocation:
+        """Return where the ImageNet weights come from and whether they are here."""
         return self.pretrained.where()
 
     def refuse_impossible(self, size: int, drop_connect_rate: float | Literal["auto"] = "auto") -> None:

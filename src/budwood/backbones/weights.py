@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -18,6 +18,27 @@ if TYPE_CHECKING:
 
 MIRROR = "BUDWOOD_WEIGHTS"
 """Environment variable: a directory with files of weights under their published names."""
+
+
+@dataclass(frozen=True)
+class WeightsLocation:
+    """Where a network's ImageNet weights come from, and whether they are here.
+
+    >>> str(WeightsLocation("downloaded", Path("weights.h5")))
+    'weights.h5, downloaded'
+    """
+
+    state: Literal["in the mirror", "downloaded", "not downloaded", "installed", "not installed"]
+    path: Path | None = None
+    """The file; None where it is not here, or in a package."""
+    name: str = ""
+    """Of what holds or would hold them: a file, or a package with its version."""
+    remedy: str = ""
+    """How to get them where they are not here."""
+
+    def __str__(self) -> str:
+        """Return the location in words."""
+        return f"{self.path or self.name}, {self.state}" + (f": {self.remedy}" if self.remedy else "")
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def backbones(
             "parameters": entry.parameters,
             "size": entry.size,
             "imagenet_top1": entry.imagenet_top1,
-            "weights": entry.where(),
+            "weights": str(entry.where()),
             "weights_here": entry.pretrained.is_here(),
             "best_for": entry.best_for,
         }

@@ -158,7 +158,7 @@ def study(
     Every combination of recipe, backbone, grid value, number of photos and seed is trained in a process of its own;
     or, with --search N, the best of N is looked for, and DIR/best.toml is its recipe. Exit status 1 where one failed.
     """
-    from budwood.studies.plan import parse_seeds, parse_sizes
+    from budwood.studies.grid import parse_seeds, parse_sizes
     from budwood.studies.study import study as run_study
 
     if mlflow is not None:

@@ -22,10 +22,11 @@ import numpy as np
 
 from budwood.config.recipe import Recipe
 from budwood.core.errors import BudwoodError, RunError
-from budwood.core.files import read_json, sha256_of
+from budwood.core.files import sha256_of
 from budwood.core.tensorflow import load_keras
 from budwood.core.text import shown
 from budwood.runs.files import RunFiles, read_run
+from budwood.studies.records import StudyFolder
 
 DATABASE, ARTIFACTS = "mlflow.db", "mlartifacts"
 IDENTITY = "budwood.run"
@@ -118,12 +119,13 @@ def log_to_mlflow(folder: str | os.PathLike, uri: str | os.PathLike, experiment:
         log_run(folder, uri, experiment)
         return 1
     done = 0
-    for name in read_json(folder / "study.json")["trials"]:
-        spec = folder / "trials" / f"{name}.json"
-        trial = read_json(spec) if spec.is_file() else {}
-        if trial.get("state") == "complete":
-            tags = {"budwood.configuration": trial["configuration"], "budwood.replicate": trial["replicate"]}
-            log_run(folder / "trials" / name, uri, experiment or folder.resolve().name, tags=tags)
+    study = StudyFolder(folder)
+    for name in study.read().trials:
+        trial = study.trial(name)
+        record = trial.read()
+        if record is not None and record.state == "complete":
+            tags = {"budwood.configuration": record.configuration, "budwood.replicate": record.replicate}
+            log_run(trial.run, uri, experiment or folder.resolve().name, tags=tags)
             done += 1
     return done
 

@@ -1,24 +1,44 @@
-"""Runs trials side by side, each in a process of its own on cores of its own."""
+"""Where trials run: the contract of an executor, and the one of processes on this machine."""
 
 import multiprocessing
 import os
+import pickle
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from budwood.core.progress.base import Progress
-from budwood.core.system import num_cores, usable_cores
-from budwood.runs.files import read_run
-from budwood.studies import linear_trial as light
-from budwood.studies.plan import Trial
-from budwood.studies.progress_table import Board
-from budwood.studies.trial import Place, environment
+from budwood.config.recipe import Recipe
+from budwood.core.system import usable_cores
+from budwood.studies.processes import die_with_parent, environment, stay_on
+from budwood.studies.trial import TrialResult, TrialSpec, execute, read_result
 
 POLL_SECONDS = 0.05
+PRELOADED = ["budwood.studies.linear_trial", "sklearn.linear_model", "sklearn.metrics"]
+"""Modules of the server of which every linear trial is a copy: Keras is none of them."""
+
+
+@runtime_checkable
+class Executor(Protocol):
+    """Runs trials, several at a time, begun in the order in which they were submitted.
+
+    A trial that fails, or whose process dies, is a `TrialResult` with an error, and never an exception: a future raises
+    nothing but `CancelledError`. What came of a trial lies in its files before its future is done. At the end of the
+    `with` block all trials are waited for; where an exception leaves it, they are cancelled.
+    """
+
+    def submit(self, spec: TrialSpec) -> "Future[TrialResult]":
+        """Run a trial as soon as there is room. Raises RuntimeError once the executor is closed or cancelled."""
+
+    def cancel(self) -> None:
+        """Begin no other trial and stop those that run; returns when none runs. Their files say "planned" still."""
+
+    def __enter__(self) -> "Executor": ...
+
+    def __exit__(self, kind: Any, value: Any, trace: Any) -> None: ...
 
 
 @runtime_checkable
@@ -30,125 +50,188 @@ class _Process(Protocol):
     def wait(self) -> int | None: ...
 
 
-Todo = tuple[Trial, str]
-"""A trial, and whether it is "light" or "full"."""
-After = Callable[[Trial], Sequence[Todo]]
+@dataclass(frozen=True)
+class _Job:
+    spec: TrialSpec
+    future: "Future[TrialResult]"
+    group: str
+    """Trials of one group share features; "" where nobody need wait for them."""
 
 
 @dataclass(frozen=True)
 class _Running:
-    trial: Trial
+    job: _Job
     process: _Process
     slot: int
-    group: str
 
 
-class Pool:
-    """Trials at a time, as many as `jobs`, the cores shared out between them.
+class LocalExecutor:
+    """Processes on this machine, as many as `jobs`, the cores shared out between them.
 
-    Trials that share a frozen part: one goes ahead and computes its features, the others wait for it, and find them.
-    Linear trials, whose features are there, use one core each and wait for nobody.
+    Of trainings that share features one goes ahead and computes them, the others wait for it, and find them. Linear
+    trials, whose features are there, wait for nobody: each is a copy of a process that has its modules loaded.
+
+    Args:
+        jobs: trials at a time.
+        linear: does a linear trial in its process; a function of a module, for it is found there by its name.
     """
 
-    def __init__(self, data: str, study: Path, jobs: int | None, keep_models: bool, progress: Progress):
-        self.data, self.study, self.keep_models, self.progress = data, study, keep_models, progress
-        self.cores = usable_cores()
-        self.jobs = jobs
-        self.warm: set[str] = set()
+    def __init__(self, jobs: int, linear: Callable[[TrialSpec], object] = execute):
+        cores = usable_cores()
+        self._linear = linear
+        self._slots = [cores[number::jobs] for number in range(jobs)]
+        self._waiting: list[_Job] = []
+        self._running: list[_Running] = []
+        self._warm: set[str] = set()
         """Groups whose features have been computed once."""
+        self._closed = self._cancelled = False
+        self._changed = threading.Condition()
+        # One thread for all, which outlives them: a process ends with the thread that started it.
+        self._thread = threading.Thread(target=self._follow, name="trials", daemon=True)
 
-    def run(self, todo: Sequence[Todo]) -> None:
-        """All of them; what came of each lies in its file."""
-        light_ones = [one for one in todo if one[1] == "light"]
-        full_ones = [one for one in todo if one[1] == "full"]
-        with Board([trial for trial, _ in todo], self.progress) as board:
-            self.follow(light_ones, board, self.jobs or num_cores())
-            self.follow(full_ones, board, self.jobs or max(1, num_cores() // 2))
+    def __enter__(self) -> "LocalExecutor":
+        self._thread.start()
+        return self
 
-    def follow(self, todo: Sequence[Todo], board: Board, jobs: int, after: After = lambda trial: []) -> None:
-        """So many at a time, and what `after` says is to be done once a trial has ended."""
-        waiting = list(todo)
-        running: list[_Running] = []
-        slots = [self.cores[number::jobs] for number in range(jobs)]
+    def __exit__(self, kind: Any, value: Any, trace: Any) -> None:
+        if kind is not None:
+            self.cancel()
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def submit(self, spec: TrialSpec) -> "Future[TrialResult]":
+        job = _Job(spec, Future(), _group(spec.recipe) if spec.kind == "training" else "")
+        with self._changed:
+            if self._closed or self._cancelled:
+                raise RuntimeError("the executor is closed")
+            self._waiting.append(job)
+            self._changed.notify()
+        return job.future
+
+    def cancel(self) -> None:
+        with self._changed:
+            self._cancelled = True
+            self._changed.notify()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _follow(self) -> None:
+        """Start and end trials until the executor is closed and nothing is left, or it is cancelled."""
         try:
-            while waiting or running:
-                for slot in sorted(set(range(jobs)) - {one.slot for one in running}):
-                    found = next((one for one in waiting if self._may_start(one[0], running)), None)
-                    if found is None:
+            while True:
+                with self._changed:
+                    if not (self._waiting or self._running or self._closed or self._cancelled):
+                        self._changed.wait()
+                    elif self._running:
+                        self._changed.wait(POLL_SECONDS)
+                    if self._cancelled or (self._closed and not (self._waiting or self._running)):
                         break
-                    waiting.remove(found)
-                    trial, kind = found
-                    start = self._start_light if kind == "light" else self._start_full
-                    group = "" if kind == "light" else _group(trial)
-                    running.append(_Running(trial, start(trial, slots[slot]), slot, group))
-                    board.start(trial)
-                done = [one for one in running if one.process.poll() is not None]
-                for one in done:
-                    running.remove(one)
-                    self.warm.add(one.group)
-                    self._tell(one, board)
-                    waiting += after(one.trial)
-                if not done:
-                    time.sleep(POLL_SECONDS)
-        except BaseException:
-            for one in running:
-                one.process.terminate()
-            for one in running:
-                one.process.wait()
-            raise
+                    started = self._take_startable()
+                for job, slot in started:
+                    self._start(job, slot)
+                for one in [one for one in self._running if one.process.poll() is not None]:
+                    self._end(one)
+        finally:
+            self._stop()
 
-    def _may_start(self, trial: Trial, running: list[_Running]) -> bool:
-        group = _group(trial)
-        return group in self.warm or all(one.group != group for one in running)
-
-    def _start_full(self, trial: Trial, cores: list[int]) -> _Process:
-        place = Place(self.study, trial.name)
-        log = place.spec.with_suffix(".log").open("wb")
-        arguments = [self.data, os.fspath(self.study), trial.name, ",".join(map(str, cores))]
-        arguments.append("keep" if self.keep_models else "tidy")
-        with log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "budwood.studies.trial", *arguments],
-                env=environment(os.environ),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+    def _take_startable(self) -> list[tuple[_Job, int]]:
+        found = []
+        groups = {one.job.group for one in self._running}
+        free = sorted(set(range(len(self._slots))) - {one.slot for one in self._running})
+        for slot in free:
+            job = next(
+                (one for one in self._waiting if one.group in self._warm or one.group not in groups - {""}),
+                None,
             )
+            if job is None:
+                break
+            self._waiting.remove(job)
+            groups.add(job.group)
+            found.append((job, slot))
+        return found
 
-    def _start_light(self, trial: Trial, cores: list[int]) -> _Process:
-        # A server without Keras, of which every trial is a copy: it has NumPy and scikit-learn loaded.
+    def _start(self, job: _Job, slot: int) -> None:
+        if not job.future.set_running_or_notify_cancel():
+            return
+        start = self._start_linear if job.spec.kind == "linear" else _start_training
+        try:
+            process = start(job.spec, self._slots[slot])
+        except Exception as error:
+            words = f"its process could not be started: {error}"
+            job.spec.folder.update(state="failed", error=words)
+            job.future.set_result(TrialResult(job.spec.name, error=words))
+        else:
+            self._running.append(_Running(job, process, slot))
+
+    def _start_linear(self, spec: TrialSpec, cores: list[int]) -> _Process:
         context: Any = multiprocessing.get_context("forkserver" if sys.platform != "win32" else "spawn")
         if sys.platform != "win32":
-            context.set_forkserver_preload(
-                ["budwood.studies.linear_trial", "sklearn.linear_model", "sklearn.metrics"]
-            )
+            context.set_forkserver_preload(PRELOADED)
         settings = {key: value for key, value in os.environ.items() if key.startswith("BUDWOOD_")}
-        process = context.Process(target=light.run, args=(os.fspath(self.study), trial.name, cores, settings))
+        process = context.Process(target=_in_child, args=(self._linear, spec, cores, settings))
         process.start()
         return _Child(process)
 
-    def _tell(self, one: _Running, board: Board) -> None:
-        place = Place(self.study, one.trial.name)
-        if place.read().get("state") == "planned":
+    def _end(self, one: _Running) -> None:
+        self._running.remove(one)
+        self._warm.add(one.job.group)
+        folder = one.job.spec.folder
+        record = folder.read()
+        if record is None or record.state == "planned":
             # It had no chance to say so itself.
             status = one.process.poll() or 0
-            place.update(
-                state="failed",
-                error=f"its process ended with {'signal' if status < 0 else 'status'} {abs(status)}",
-            )
-        found = place.read()
-        if found.get("state") == "complete":
-            measured = read_run(place.run).metrics.validation
-            assert measured is not None, "every trial is chosen by its validation photos"
-            board.complete(one.trial, measured.n, measured.accuracy, found["seconds"])
+            words = f"its process ended with {'signal' if status < 0 else 'status'} {abs(status)}"
+            folder.update(state="failed", error=words)
+            one.job.future.set_result(TrialResult(folder.name, error=words))
         else:
-            board.fail(one.trial, str(found.get("error")))
+            one.job.future.set_result(read_result(folder))
+
+    def _stop(self) -> None:
+        """End what still runs and cancel what waits."""
+        with self._changed:
+            self._cancelled = True
+            waiting, self._waiting = self._waiting, []
+        for one in self._running:
+            one.process.terminate()
+        for one in self._running:
+            one.process.wait()
+            one.job.future.set_exception(CancelledError())
+        for job in waiting:
+            job.future.cancel()
+        self._running = []
+
+
+def _start_training(spec: TrialSpec, cores: list[int]) -> _Process:
+    with spec.folder.log.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "budwood.studies.trial"],
+            env=environment(os.environ),
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+        )
+    assert process.stdin is not None
+    with process.stdin as pipe:
+        pipe.write(pickle.dumps((spec, cores)))
+    return process
+
+
+def _in_child(
+    work: Callable[[TrialSpec], object], spec: TrialSpec, cores: list[int], settings: dict[str, str]
+) -> None:
+    """Do a linear trial in this process, a copy of one that knew other environment variables."""
+    die_with_parent()
+    stay_on(cores)
+    os.environ.update(settings)
+    work(spec)
 
 
 class _Child:
     """A process of `multiprocessing` with the face of `subprocess.Popen`."""
 
-    def __init__(self, process):
+    def __init__(self, process: Any):
         self.process = process
 
     def poll(self) -> int | None:
@@ -162,8 +245,7 @@ class _Child:
         return self.process.exitcode
 
 
-def _group(trial: Trial) -> str:
-    """Equal for trials that share features."""
-    recipe = trial.recipe
+def _group(recipe: Recipe) -> str:
+    """Return a key that is equal for trainings that share features."""
     finetune = (recipe.finetune.unfreeze, recipe.augment, recipe.seed) if recipe.finetune.epochs else None
     return repr((recipe.backbone, recipe.data.size, recipe.data.resize, recipe.head.pooling, finetune))

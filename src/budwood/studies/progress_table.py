@@ -1,5 +1,6 @@
 """What a study shows while it runs: a table of configurations in a terminal, a line a trial elsewhere."""
 
+import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -8,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 from budwood.core.progress.bars import Bars
 from budwood.core.progress.base import Progress
 from budwood.core.text import duration, percent, shown
-from budwood.studies.plan import Trial
+from budwood.studies.estimate import roughly
+from budwood.studies.grid import Trial
+from budwood.studies.trial import TrialResult
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-MARKS = {"waiting": "·", "running": "▸", "complete": "✓", "failed": "✗", "stopped": "-"}
+MARKS = {"waiting": "·", "running": "▸", "complete": "✓", "failed": "✗", "pruned": "-"}
 LARGEST = 30
 """Rows that a terminal has room for; of more configurations those at work are shown."""
 
@@ -24,18 +27,26 @@ class _Row:
     """State of each trial, by replicate."""
     accuracies: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    started: dict[str, float] = field(default_factory=dict)
+    """When each trial that runs began, by replicate."""
 
 
-class Board:
+class ProgressTable:
     """Told of every trial that starts and ends.
 
+    Args:
+        trials: what is to be done.
+        progress: where it is shown.
+        total: trials in the end, where more may come; by default those that are given.
+        jobs: trials at a time, for the time left.
+
     >>> from budwood.core.progress.base import SILENT
-    >>> with Board([], SILENT) as board:
+    >>> with ProgressTable([], SILENT) as table:
     ...     pass
     """
 
-    def __init__(self, trials: Sequence[Trial], progress: Progress, total: int | None = None):
-        self.progress = progress
+    def __init__(self, trials: Sequence[Trial], progress: Progress, total: int | None = None, jobs: int = 1):
+        self.progress, self.jobs = progress, jobs
         self.rows: dict[str, _Row] = {}
         self._total, self._done = total or len(trials), 0
         self._shown: Any = None
@@ -46,64 +57,92 @@ class Board:
 
             self._live = Live(self.table(), console=progress.console, refresh_per_second=4)
 
-    def __enter__(self) -> "Board":
+    def __enter__(self) -> "ProgressTable":
         self._shown = self._live.__enter__()
         return self
 
     def __exit__(self, *failure: Any) -> None:
         self._live.__exit__(*failure)
 
-    def add(self, trials: Sequence[Trial]) -> None:
-        """More that are to be done."""
-        for trial in trials:
-            self.rows.setdefault(trial.configuration, _Row()).marks[trial.replicate] = "waiting"
-
-    def start(self, trial: Trial) -> None:
-        self._mark(trial, "running")
-
-    def complete(self, trial: Trial, photos: int, accuracy: float, seconds: float) -> None:
-        """Photos and accuracy are of validation."""
-        row = self.rows[trial.configuration]
-        row.accuracies.append(accuracy)
-        row.seconds.append(seconds)
-        self._end(trial, "complete")
-        if self._shown is None:
-            figure = percent(accuracy).replace("\u00a0", " ")
-            self._say(trial, f"{figure} of {photos:,} validation photos, {duration(seconds)}")
-
-    def fail(self, trial: Trial, why: str) -> None:
-        self._end(trial, "failed")
-        self._say(trial, f"failed: {shown(why)}")
-
-    def found(self, trial: Trial) -> None:
-        """It was complete already."""
-        self._end(trial, "complete")
-
-    def stop(self, configuration: str, why: str | None) -> None:
-        """What is left of a configuration is not done; `why` is None where that has been said."""
-        marks = self.rows[configuration].marks
-        left = [replicate for replicate, state in marks.items() if state == "waiting"]
-        self._done += len(left)
-        marks |= dict.fromkeys(left, "stopped")
-        if why is not None:
-            self.progress.say(f"{self._done} of {self._total}: {shown(configuration)}: pruned: {shown(why)}")
+    def refresh(self) -> None:
+        """Show how things stand; called now and then while trials run."""
         if self._shown is not None:
             self._shown.update(self.table())
 
+    def add(self, trials: Sequence[Trial]) -> None:
+        """Take in more that are to be done."""
+        for trial in trials:
+            self.rows.setdefault(trial.configuration.name, _Row()).marks[trial.replicate] = "waiting"
+
+    def start(self, trial: Trial) -> None:
+        row = self._row(trial)
+        if trial.replicate not in row.started:
+            row.started[trial.replicate] = time.monotonic()
+            row.marks[trial.replicate] = "running"
+
+    def end(self, trial: Trial, result: TrialResult) -> None:
+        row = self._row(trial)
+        row.started.pop(trial.replicate, None)
+        self._done += 1
+        if result.validation is None:
+            row.marks[trial.replicate] = "failed"
+            self._say(trial, f"failed: {shown(result.error or '')}")
+            return
+        row.marks[trial.replicate] = "complete"
+        row.accuracies.append(result.validation.accuracy)
+        row.seconds.append(result.seconds or 0.0)
+        if self._shown is None:
+            figure = percent(result.validation.accuracy).replace("\u00a0", " ")
+            left = self.seconds_left()
+            self._say(
+                trial,
+                f"{figure} of {result.validation.photos:,} validation photos, {duration(row.seconds[-1])}"
+                + (f"; about {roughly(left)} left" if left else ""),
+            )
+
+    def found(self, trial: Trial) -> None:
+        """Take in that it was complete already."""
+        self._row(trial).marks[trial.replicate] = "complete"
+        self._done += 1
+
+    def prune(self, configuration: str, why: str | None) -> None:
+        """Take in that the rest of a configuration is not done; `why` is None where that has been said."""
+        marks = self.rows[configuration].marks
+        left = [replicate for replicate, state in marks.items() if state == "waiting"]
+        self._done += len(left)
+        marks |= dict.fromkeys(left, "pruned")
+        if why is not None:
+            self.progress.say(f"{self._done} of {self._total}: {shown(configuration)}: pruned: {shown(why)}")
+
+    def seconds_left(self) -> float | None:
+        """Return about how long the rest will take, as those that are done took; None before the first of them."""
+        known = [one for row in self.rows.values() for one in row.seconds]
+        if not known or self._done >= self._total:
+            return None
+        usual = sum(known) / len(known)
+        now, listed, left = time.monotonic(), 0, 0.0
+        for row in self.rows.values():
+            each = sum(row.seconds) / len(row.seconds) if row.seconds else usual
+            waiting = sum(state == "waiting" for state in row.marks.values())
+            left += each * waiting + sum(max(0.0, each - (now - began)) for began in row.started.values())
+            listed += waiting + len(row.started)
+        to_come = max(0, self._total - self._done - listed)
+        return (left + usual * to_come) / max(1, min(self.jobs, listed + to_come))
+
     def table(self) -> "Table":
-        """A row for each configuration, a mark for each trial."""
+        """Return a row for each configuration, a mark for each trial."""
         from rich.table import Table
 
-        table = Table(
-            box=None, pad_edge=False, title=f"{self._done} of {self._total} trials", title_justify="left"
-        )
+        left = self.seconds_left()
+        title = f"{self._done} of {self._total} trials" + (f", about {roughly(left)} left" if left else "")
+        table = Table(box=None, pad_edge=False, title=title, title_justify="left")
         for column in ("configuration", "trials", "validation", "a trial"):
             table.add_column(column, overflow="fold")
         for name, row in self._shown_rows():
             marks = "".join(MARKS[state] for state in row.marks.values())
             mean = percent(sum(row.accuracies) / len(row.accuracies)) if row.accuracies else "-"
-            time = duration(sum(row.seconds) / len(row.seconds)) if row.seconds else "-"
-            table.add_row(shown(name), marks, mean, time)
+            seconds = duration(sum(row.seconds) / len(row.seconds)) if row.seconds else "-"
+            table.add_row(shown(name), marks, mean, seconds)
         return table
 
     def _shown_rows(self) -> list[tuple[str, _Row]]:
@@ -112,16 +151,10 @@ class Board:
             rows.sort(key=lambda pair: "running" not in pair[1].marks.values())
         return rows[:LARGEST]
 
-    def _mark(self, trial: Trial, state: str) -> None:
-        self.rows[trial.configuration].marks[trial.replicate] = state
-        if self._shown is not None:
-            self._shown.update(self.table())
-
-    def _end(self, trial: Trial, state: str) -> None:
-        self._done += 1
-        self._mark(trial, state)
+    def _row(self, trial: Trial) -> _Row:
+        return self.rows[trial.configuration.name]
 
     def _say(self, trial: Trial, words: str) -> None:
         self.progress.say(
-            f"{self._done} of {self._total}: {shown(trial.configuration)}, {trial.replicate}: {words}"
+            f"{self._done} of {self._total}: {shown(trial.configuration.name)}, {trial.replicate}: {words}"
         )

@@ -1,132 +1,169 @@
-"""A search: which configuration of a space comes next, what each one came to, and which are given up early.
+"""A search: which configuration of a grid comes next, what each one came to, and which are pruned.
 
 Optuna proposes and prunes. Its study is built anew from `search.json` for every question, and its sampler is seeded by
 the number of the configuration: one at a time, a search that was killed and goes on asks for what it would have asked.
 
-STUDY/search.json    the space, and of every configuration its point, the validation loss of each training, its state
+STUDY/search.json    the grid, and of every configuration its point, the validation loss of each training, its state
 STUDY/best.toml      the recipe of the best one
 """
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from budwood.config.recipe import Recipe
 from budwood.core.errors import BudwoodError, RunError
 from budwood.core.files import read_json, write_json, write_text
 from budwood.core.text import shown
-from budwood.data.check import Check
 from budwood.data.split import divide
 from budwood.runs.directory import differences
-from budwood.runs.files import read_run
-from budwood.studies import linear_trial as light
-from budwood.studies.executor import Pool, Todo
-from budwood.studies.plan import Trial, folder_name, plan
-from budwood.studies.prepare import compute_features, prepare
-from budwood.studies.progress_table import Board
-from budwood.studies.space import Range, Space
-from budwood.studies.trial import Place
+from budwood.studies.grid import Grid, Range, Trial, folder_name, plan_trials
+from budwood.studies.progress_table import ProgressTable
+from budwood.studies.records import FORMAT, Configuration, StudyRecord, TrialKind
+from budwood.studies.runner import Runner, Todo, kind_of
+from budwood.studies.trial import TrialResult, read_result
 
 SEARCH, BEST = "search.json", "best.toml"
 STARTUP = 5
-"""Complete configurations before one is given up early."""
+"""Complete configurations before one is pruned."""
 WORST = 75
-"""Percentile of the complete configurations, on the same splits, above whose loss one is given up. On few validation
-photos the median was too strict: it gave up a configuration that had lost on the first split alone."""
+"""Percentile of the complete configurations, on the same splits, above whose loss one is pruned. On few validation
+photos the median was too strict: it pruned a configuration that had lost on the first split alone."""
 PROPOSALS = 20
 """How often Optuna may propose what is known already, before one of the others is drawn."""
 ENOUGH_FOR_IMPORTANCE = 10
 """Complete configurations before anything is said of what mattered."""
 
 
+@dataclass
+class Tried:
+    """A configuration of a search."""
+
+    number: int
+    name: str
+    point: dict[str, Any]
+    """Of each dimension the value."""
+    state: Literal["running", "complete", "pruned", "failed"] = "running"
+    losses: list[float] = field(default_factory=list)
+    """Validation log loss of each training, in the order of the replicates."""
+    seconds: float = 0.0
+    """Of all of them."""
+    why: str | None = None
+    """Of one that was pruned or failed."""
+
+    @property
+    def loss(self) -> float:
+        """Return the mean loss."""
+        return float(np.mean(self.losses))
+
+
+@dataclass(frozen=True)
+class SearchRecord:
+    """The content of search.json."""
+
+    asked: dict[str, Any]
+    """The grid, seeds and folds."""
+    replicates: int
+    """Trainings of one configuration."""
+    fresh_seed: int
+    """A split that the search does not have."""
+    importance: dict[str, float]
+    configurations: list[Tried]
+
+
+def read_search(folder: Path) -> SearchRecord:
+    """Return the content of search.json. Raises RunError where it cannot be read."""
+    try:
+        values = read_json(folder / SEARCH)
+        values.pop("format", None)
+        tried = [Tried(**one) for one in values.pop("configurations")]
+        return SearchRecord(**values, configurations=tried)
+    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+        raise RunError(
+            f"{folder / SEARCH} cannot be read ({type(error).__name__}: {error}). Copy the study again, or give "
+            "--overwrite to start anew"
+        ) from error
+
+
 class Search:
     """The configurations of a search, in the order in which they were asked for.
 
-    A configuration is a dict with `number`, `name`, `point`, `state` ("running", "complete", "pruned" or "failed"),
-    `losses` (validation log loss of each training, in the order of the replicates), `seconds` of all of them and `why`.
-
     Args:
         folder: of the study.
-        space: what is chosen from.
-        seeds, folds: see `studies.plan.plan`: a configuration is trained once for each seed, or for each of its folds.
+        grid: what is chosen from.
+        seeds, folds: see `studies.grid.plan_trials`: a configuration is trained once for each seed, or for each of its
+            folds.
     """
 
-    def __init__(self, folder: Path, space: Space, *, seeds: Sequence[int] = range(5), folds: int = 0):
-        self.folder, self.space = folder, space
+    def __init__(self, folder: Path, grid: Grid, *, seeds: Sequence[int] = range(5), folds: int = 0):
+        self.folder, self.grid = folder, grid
         self.replicates = len(seeds) * (folds or 1)
         self.fresh_seed = max(seeds) + 1
-        self.asked = {**space.to_json(), "seeds": list(seeds), "folds": folds}
-        self.configurations: list[dict[str, Any]] = []
+        self.asked = {**grid.to_json(), "seeds": list(seeds), "folds": folds}
+        self.configurations: list[Tried] = []
         self.importance: dict[str, float] = {}
         """Of each dimension its share of the variance between complete configurations, once the search is over."""
 
     def go_on(self) -> None:
-        """Takes what `search.json` knows; failed configurations are tried again.
+        """Take in what `search.json` knows; failed configurations are tried again.
 
-        Raises RunError where it was begun with another space.
+        Raises RunError where it was begun with another grid.
         """
         if not (self.folder / SEARCH).is_file():
             return
-        before = read_json(self.folder / SEARCH)
-        if changes := differences(before["asked"], self.asked):
+        before = read_search(self.folder)
+        if changes := differences(before.asked, self.asked):
             raise RunError(
                 f"the search in {self.folder} was begun with something else: {'; '.join(changes[:3])}. Give the same "
                 "command as before with --resume, or --overwrite to start anew"
             )
-        self.configurations = before["configurations"]
-        for one in self.configurations:
-            if one["state"] in ("running", "failed"):
-                # What of it is complete lies in its trials.
-                one.update(state="running", losses=[], seconds=0.0, why=None)
+        for one in before.configurations:
+            # What is complete of one that was under way lies in its trials.
+            again = one.state in ("running", "failed")
+            self.configurations.append(Tried(one.number, one.name, one.point) if again else one)
 
-    def propose(self) -> dict[str, Any] | None:
-        """The next configuration, under way from now on; None where there is no other one."""
+    def propose(self) -> Tried | None:
+        """Return the next configuration, under way from now on; None where there is no other one."""
         point = self._new_point()
         if point is None:
             return None
-        found = {"number": len(self.configurations), "name": _words(point), "point": point}
-        found |= {"state": "running", "losses": [], "seconds": 0.0, "why": None}
+        # A name for a point whose values may not go together.
+        name = ", ".join(f"{key}={value}" for key, value in point.items())
+        found = Tried(len(self.configurations), name, point)
         self.configurations.append(found)
         return found
 
-    def report(self, one: dict[str, Any], loss: float, seconds: float) -> None:
-        """A training of a configuration is complete: takes its validation loss, and says how the whole stands."""
-        one["losses"].append(loss)
-        one["seconds"] = round(one["seconds"] + seconds, 3)
-        if len(one["losses"]) == self.replicates:
-            one["state"] = "complete"
+    def report(self, one: Tried, loss: float, seconds: float) -> None:
+        """Take in the validation loss of a training of a configuration, and say how the whole stands."""
+        one.losses.append(loss)
+        one.seconds = round(one.seconds + seconds, 3)
+        done, others = len(one.losses), self._running_means(len(one.losses))
+        if done == self.replicates:
+            one.state = "complete"
         elif self._should_prune(one):
-            done, others = len(one["losses"]), self._running_means(len(one["losses"]))
-            one.update(
-                state="pruned",
-                why=f"validation loss {np.mean(one['losses']):.3f} after {done} of {self.replicates} trainings; three "
-                f"quarters of {len(others)} others had {np.percentile(others, WORST):.3f} there, or less",
+            one.state = "pruned"
+            one.why = (
+                f"validation loss {one.loss:.3f} after {done} of {self.replicates} trainings; three quarters of "
+                f"{len(others)} others had {np.percentile(others, WORST):.3f} there, or less"
             )
         self.save()
 
-    def fail(self, one: dict[str, Any], why: str) -> None:
-        one.update(state="failed", why=why)
+    def fail(self, one: Tried, why: str) -> None:
+        one.state, one.why = "failed", why
         self.save()
 
     def save(self) -> None:
-        write_json(
-            self.folder / SEARCH,
-            {
-                "asked": self.asked,
-                "replicates": self.replicates,
-                "fresh_seed": self.fresh_seed,
-                "importance": self.importance,
-                "configurations": self.configurations,
-            },
+        record = SearchRecord(
+            self.asked, self.replicates, self.fresh_seed, self.importance, self.configurations
         )
+        write_json(self.folder / SEARCH, {"format": FORMAT, **asdict(record)})
 
     def finish(self) -> None:
-        """Nothing more is asked for now: writes down what mattered, and the recipe of the best configuration."""
+        """Write down, when nothing more is asked for, what mattered, and the recipe of the best configuration."""
         self.importance = self._importance()
         self.save()
         (self.folder / BEST).unlink(missing_ok=True)
@@ -134,18 +171,23 @@ class Search:
             write_text(self.folder / BEST, self._best_recipe(self.best))
 
     @property
-    def best(self) -> dict[str, Any] | None:
-        """The complete configuration with the lowest mean validation loss."""
-        complete = [one for one in self.configurations if one["state"] == "complete"]
-        return min(complete, key=lambda one: (np.mean(one["losses"]), one["name"]), default=None)
+    def best(self) -> Tried | None:
+        """Return the complete configuration with the lowest mean validation loss."""
+        return min(self._complete, key=lambda one: (one.loss, one.name), default=None)
+
+    @property
+    def _complete(self) -> list[Tried]:
+        return [one for one in self.configurations if one.state == "complete"]
 
     def _importance(self) -> dict[str, float]:
-        """Of each dimension its share of the variance between complete configurations (fANOVA, Hutter et al. 2014).
+        """Return for each dimension its share of the variance between complete configurations.
+
+        By fANOVA (Hutter et al. 2014).
 
         Empty where there are fewer than ten of them.
         """
-        complete = [one for one in self.configurations if one["state"] == "complete"]
-        if len(complete) < ENOUGH_FOR_IMPORTANCE or len({np.mean(one["losses"]) for one in complete}) == 1:
+        complete = self._complete
+        if len(complete) < ENOUGH_FOR_IMPORTANCE or len({one.loss for one in complete}) == 1:
             return {}
         optuna = import_optuna()
         with _quiet(optuna):
@@ -153,22 +195,21 @@ class Search:
             found = optuna.importance.get_param_importances(self._study(optuna), evaluator=evaluator)
         return {name: round(float(share), 3) for name, share in found.items()}
 
-    def _best_recipe(self, best: Mapping[str, Any]) -> str:
-        complete = sum(one["state"] == "complete" for one in self.configurations)
-        recipe = self.space.configuration(best["point"]).recipe
+    def _best_recipe(self, best: Tried) -> str:
+        recipe = self.grid.at(best.point).recipe
         settings = ["evaluate.test=true", "data.folds=0", "data.fold=0", f"split_seed={self.fresh_seed}"]
         return (
-            f"# The best of {complete} complete configurations of a search, by validation loss: "
-            f"{np.mean(best['losses']):.3f}.\n"
-            f"# {' '.join(best['name'].split())}\n"
+            f"# The best of {len(self._complete)} complete configurations of a search, by validation loss: "
+            f"{best.loss:.3f}.\n"
+            f"# {' '.join(best.name.split())}\n"
             f"# split_seed is none of those of the search.\n{recipe.with_settings(settings).to_toml()}"
         )
 
     def _new_point(self) -> dict[str, Any] | None:
         optuna = import_optuna()
-        known = [one["point"] for one in self.configurations]
+        known = [one.point for one in self.configurations]
         number = len(known)
-        if number >= self.space.size:
+        if number >= self.grid.size:
             return None
         with _quiet(optuna):
             study = self._study(optuna, seed=number)
@@ -178,29 +219,25 @@ class Search:
                 if point not in known:
                     return point
                 study.tell(trial, state=optuna.trial.TrialState.FAIL)
-        if self.space.size == float("inf"):
+        if self.grid.size == float("inf"):
             return None
-        return random.Random(number).choice([point for point in self.space.points() if point not in known])
+        return random.Random(number).choice([point for point in self.grid.points() if point not in known])
 
     def _rounded(self, name: str, value: Any) -> Any:
-        return self.space.ranges[name].rounded(value) if name in self.space.ranges else value
+        return self.grid.ranges[name].rounded(value) if name in self.grid.ranges else value
 
-    def _should_prune(self, one: dict[str, Any]) -> bool:
+    def _should_prune(self, one: Tried) -> bool:
         optuna = import_optuna()
         with _quiet(optuna):
             study = self._study(optuna)
             return bool(study.pruner.prune(study, self._trial(optuna, one)))
 
     def _running_means(self, trainings: int) -> list[float]:
-        """Of every complete configuration, over its first trainings."""
-        return [
-            float(np.mean(one["losses"][:trainings]))
-            for one in self.configurations
-            if one["state"] == "complete"
-        ]
+        """Return the loss of every complete configuration, over its first trainings."""
+        return [float(np.mean(one.losses[:trainings])) for one in self._complete]
 
     def _study(self, optuna: Any, seed: int = 0) -> Any:
-        """Optuna's study, in memory, of all that is known."""
+        """Return Optuna's study, in memory, of all that is known."""
         study = optuna.create_study(
             sampler=optuna.samplers.TPESampler(seed=seed, constant_liar=True),
             pruner=optuna.pruners.PercentilePruner(WORST, n_startup_trials=STARTUP),
@@ -208,25 +245,25 @@ class Search:
         study.add_trials([self._trial(optuna, one) for one in self.configurations])
         return study
 
-    def _trial(self, optuna: Any, one: Mapping[str, Any]) -> Any:
-        """One configuration as Optuna knows it."""
-        states, losses = optuna.trial.TrialState, one["losses"]
+    def _trial(self, optuna: Any, one: Tried) -> Any:
+        """Return one configuration as Optuna knows it."""
+        states, losses = optuna.trial.TrialState, one.losses
         state = {
             "running": states.RUNNING,
             "complete": states.COMPLETE,
             "pruned": states.PRUNED,
             "failed": states.FAIL,
-        }[one["state"]]
+        }[one.state]
         return optuna.trial.create_trial(
             state=state,
-            params=one["point"],
+            params=one.point,
             distributions=self._distributions(optuna),
             value=float(np.mean(losses)) if state == states.COMPLETE else None,
             intermediate_values={done: float(np.mean(losses[: done + 1])) for done in range(len(losses))},
         )
 
     def _distributions(self, optuna: Any) -> dict[str, Any]:
-        return {name: _distribution(optuna, one) for name, one in self.space.dimensions.items()}
+        return {name: _distribution(optuna, one) for name, one in self.grid.dimensions.items()}
 
 
 def _distribution(optuna: Any, one: Sequence[str] | Range) -> Any:
@@ -236,13 +273,8 @@ def _distribution(optuna: Any, one: Sequence[str] | Range) -> Any:
     return kind(one.low, one.high, log=one.log)
 
 
-def _words(point: Mapping[str, Any]) -> str:
-    """A name for a point whose values may not go together."""
-    return ", ".join(f"{name}={value}" for name, value in point.items())
-
-
 def import_optuna() -> Any:
-    """The module `optuna`. Raises RunError where it is not installed."""
+    """Return the module `optuna`. Raises RunError where it is not installed."""
     try:
         import optuna
     except ImportError as error:
@@ -264,112 +296,109 @@ def _quiet(optuna: Any):
 
 
 class Searching:
-    """Trains the configurations of a search, each on one split or fold after another, several at a time."""
+    """Trains the configurations of a search, each on one split or fold after another, several at a time.
 
-    def __init__(self, search: Search, number: int, checked: Check, info: dict[str, Any], pool: Pool):
-        self.search, self.number, self.checked, self.info, self.pool = search, number, checked, info, pool
-        self.known: dict[str, tuple[dict[str, Any], list[Trial]]] = {}
+    Args:
+        search: what is asked.
+        number: configurations at most.
+        record: of the study, which names what it consists of.
+        runner: runs the trials.
+    """
+
+    def __init__(self, search: Search, number: int, record: StudyRecord, runner: Runner):
+        self.search, self.number, self.record, self.runner = search, number, record, runner
+        self.known: dict[str, tuple[Tried, list[Trial]]] = {}
         """Of every trial its configuration, and all trials of that."""
-        self.waiting = [one for one in search.configurations if one["state"] == "running"]
-        left = min(number, search.space.size) - len(search.configurations) + len(self.waiting)
-        self.board = Board([], pool.progress, total=max(0, int(left)) * search.replicates)
+        self.waiting = [one for one in search.configurations if one.state == "running"]
+        self.jobs = runner.jobs_for(kind_of_search(search.grid, runner))
+        left = min(number, search.grid.size) - len(search.configurations) + len(self.waiting)
+        total = max(0, int(left)) * search.replicates
+        self.table = ProgressTable([], runner.progress, total=total, jobs=self.jobs)
 
-    def run(self) -> None:
-        """Until so many configurations have come to an end."""
-        light_ones = all(self._kind(one.recipe) == "light" for one in self.search.space.check())
-        jobs = self.pool.jobs or max(1, len(self.pool.cores) // (1 if light_ones else 2))
-        if self.search.space.size < self.number:
-            self.pool.progress.say(
-                f"there are {self.search.space.size} configurations: each of them is tried"
+    def run(self) -> StudyRecord:
+        """Go on until so many configurations have come to an end; return what the study consists of."""
+        if self.search.grid.size < self.number:
+            self.runner.progress.say(
+                f"there are {self.search.grid.size} configurations: each of them is tried"
             )
-        with self.board:
-            first = [todo for _ in range(jobs) for todo in self._begin()]
-            self.pool.follow(first, self.board, jobs, self._after)
+        with self.table as table, self.runner.executor(self.jobs) as executor:
+            first = [todo for _ in range(self.jobs) for todo in self._begin()]
+            self.runner.follow(executor, first, table, self._after)
+        return self.record
 
-    def _after(self, trial: Trial) -> list[Todo]:
-        """What comes after a training: the next of its configuration, or the first of another one."""
+    def _after(self, trial: Trial, result: TrialResult) -> list[Todo]:
+        """Return what comes after a training: the next of its configuration, or the first of another one."""
         one, trials = self.known[trial.name]
-        self._take(one, trial)
+        self._take(one, trial, result)
         return self._next(one, trials) or self._begin()
 
     def _begin(self) -> list[Todo]:
-        """The first training of the next configuration; nothing where all have been asked for."""
+        """Return the first training of the next configuration; nothing where all have been asked for."""
         while (one := self._next_configuration()) is not None:
             trials = self._trials(one)
             if trials and (todo := self._next(one, trials)):
                 return todo
         return []
 
-    def _next_configuration(self) -> dict[str, Any] | None:
+    def _next_configuration(self) -> Tried | None:
         if self.waiting:
             return self.waiting.pop(0)
         return self.search.propose() if len(self.search.configurations) < self.number else None
 
-    def _trials(self, one: dict[str, Any]) -> list[Trial]:
-        """The trials of a configuration; none where its values do not go together."""
+    def _trials(self, one: Tried) -> list[Trial]:
+        """Return the trials of a configuration; none where its values do not go together."""
         try:
-            configuration = self.search.space.configuration(one["point"])
-            one["name"] = configuration.name
-            asked = self.search.asked
-            found, _ = plan([configuration], self.checked.photos, seeds=asked["seeds"], folds=asked["folds"])
-            divide(self.checked.photos, found[0].recipe)
+            combination = self.search.grid.at(one.point)
+            one.name = combination.configuration.name
+            asked, photos = self.search.asked, self.runner.checked.photos
+            found, _ = plan_trials([combination], photos, seeds=asked["seeds"], folds=asked["folds"])
+            divide(photos, found[0].recipe)
         except BudwoodError as error:
             self.search.fail(one, str(error))
-            self.pool.progress.say(f"{shown(one['name'])}: failed: {shown(str(error))}")
+            self.runner.progress.say(f"{shown(one.name)}: failed: {shown(str(error))}")
             return []
-        trials = [
-            replace(trial, name=f"{one['number']:03}-{folder_name(trial.replicate)}") for trial in found
-        ]
+        trials = [replace(trial, name=f"{one.number:03}-{folder_name(trial.replicate)}") for trial in found]
         self.known |= {trial.name: (one, trials) for trial in trials}
-        self.board.add(trials)
+        self.table.add(trials)
         self.search.save()
-        self._list(one, trials)
+        self._list(combination.configuration, trials)
         return trials
 
-    def _next(self, one: dict[str, Any], trials: Sequence[Trial]) -> list[Todo]:
-        """The next training of a configuration; what is complete on disk is taken as it is."""
-        while one["state"] == "running":
-            trial = trials[len(one["losses"])]
-            kind = prepare(self.search.folder, trial, self.checked)
-            if kind == "light" and (
-                why := compute_features(self.pool.data, self.search.folder, [trial.recipe])
-            ):
-                Place(self.search.folder, trial.name).update(state="failed", error=why)
-                self.board.fail(trial, why)
-            elif kind is not None:
-                return [(trial, kind)]
+    def _next(self, one: Tried, trials: Sequence[Trial]) -> list[Todo]:
+        """Return the next training of a configuration; what is complete on disk is taken as it is."""
+        while one.state == "running":
+            trial = trials[len(one.losses)]
+            spec = self.runner.prepare(trial)
+            if spec is None:
+                self.table.found(trial)
+                result = read_result(self.runner.study.trial(trial.name))
+            elif spec.kind == "linear" and (why := self.runner.provide_features([trial.recipe])):
+                spec.folder.update(state="failed", error=why)
+                result = TrialResult(trial.name, error=why)
+                self.table.end(trial, result)
             else:
-                self.board.found(trial)
-            self._take(one, trial)
+                return [(trial, spec)]
+            self._take(one, trial, result)
         return []
 
-    def _take(self, one: dict[str, Any], trial: Trial) -> None:
-        """What a training came to, into its configuration."""
-        place = Place(self.search.folder, trial.name)
-        found = place.read()
-        if found.get("state") == "complete":
-            loss = _validation_loss(place.run)
-            self.search.report(one, loss, found["seconds"])
+    def _take(self, one: Tried, trial: Trial, result: TrialResult) -> None:
+        """Take what a training came to into its configuration."""
+        if result.validation is not None:
+            self.search.report(one, result.validation.loss, result.seconds or 0.0)
         else:
-            self.search.fail(one, f"{trial.replicate}: {found.get('error')}")
-        if one["state"] in ("pruned", "failed"):
-            self.board.stop(trial.configuration, one["why"] if one["state"] == "pruned" else None)
+            self.search.fail(one, f"{trial.replicate}: {result.error}")
+        if one.state in ("pruned", "failed"):
+            self.table.prune(trial.configuration.name, one.why if one.state == "pruned" else None)
 
-    def _list(self, one: dict[str, Any], trials: Sequence[Trial]) -> None:
-        """Into study.json, which names what the study consists of."""
-        entry = {"name": one["name"], "photos": None}
-        if entry not in self.info["configurations"]:
-            self.info["configurations"].append(entry)
-            self.info["trials"] += [trial.name for trial in trials]
-            write_json(self.search.folder / "study.json", self.info)
-
-    def _kind(self, recipe: Recipe) -> str:
-        number = len(self.checked.photos)
-        return "light" if light.is_light(recipe, number, len(self.checked.classes)) else "full"
+    def _list(self, configuration: Configuration, trials: Sequence[Trial]) -> None:
+        """Write into study.json what the study consists of."""
+        record = self.record.adding([configuration], [trial.name for trial in trials])
+        if record != self.record:
+            self.record = record
+            self.runner.study.write(record)
 
 
-def _validation_loss(run: Path) -> float:
-    found = read_run(run).metrics.validation
-    if found is None:
-        raise RunError(f"{run} has no validation photos to choose by. Train it again")
-    return found.loss
+def kind_of_search(grid: Grid, runner: Runner) -> TrialKind:
+    """Return "linear" where no trial of a search needs Keras."""
+    kinds = {kind_of(one.recipe, runner.checked) for one in grid.check()}
+    return "training" if "training" in kinds else "linear"

@@ -1,10 +1,6 @@
 """Many trainings compared: every trial in a process of its own, all of them on one feature store.
 
-STUDY/study.json      state, what was asked, what varies
-STUDY/photos.json     the photos as the check found them
-STUDY/trials/         a run directory and a .json for each trial
-STUDY/results.json    what it came to; for a search, see `studies.search`
-STUDY/report.html     the same as a page
+STUDY/report.html         what it came to, as a page; for all other files, see `studies.records`
 """
 
 import hashlib
@@ -12,16 +8,16 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 from budwood._version import __version__
-from budwood.backbones.registry import get_backbone
+from budwood.backbones.resolve import refuse_impossible
 from budwood.config.recipe import Recipe
-from budwood.core.errors import RecipeError, RunError, WeightsError
-from budwood.core.files import read_json, write_json
+from budwood.core.errors import RecipeError, RunError
+from budwood.core.files import write_json
 from budwood.core.locks import lock
 from budwood.core.progress import choose_progress
 from budwood.core.progress.base import Progress
@@ -32,21 +28,35 @@ from budwood.data.sources import read_source, source_name
 from budwood.data.split import divide, lacking
 from budwood.runs.directory import now
 from budwood.runs.schema import CheckReport
-from budwood.studies import compute_features as features
-from budwood.studies import linear_trial as light
-from budwood.studies.executor import Pool
-from budwood.studies.plan import Trial, configurations, plan
-from budwood.studies.prepare import compute_features, prepare
+from budwood.studies.executor import Executor, LocalExecutor
+from budwood.studies.features import FAILURE, WANTED
+from budwood.studies.grid import Grid, Sizes, Trial, plan_trials, read_grid
+from budwood.studies.records import PhotoTable, ReplicateKind, StudyFolder, StudyRecord
 from budwood.studies.report.page import REPORT, write_study_report
 from budwood.studies.results import Results, read_results
+from budwood.studies.runner import Runner
 from budwood.studies.search import BEST, SEARCH, Search, Searching, import_optuna
-from budwood.studies.space import read_space
-from budwood.studies.trial import Place
 
 OUR_FILES = {
-    *("study.json", light.PHOTOS, light.FEATURES, features.WANTED),
+    *("study.json", "photos.json", "features.json", WANTED, FAILURE),
     *("trials", "results.json", REPORT, "features.log", SEARCH, BEST),
 }
+
+
+@dataclass(frozen=True)
+class StudyPlan:
+    """A study that has been thought through, and of which nothing has been computed."""
+
+    data: str | os.PathLike
+    grid: Grid
+    seeds: Sequence[int]
+    folds: int
+    search: int | None
+    """Configurations of a search at most; None for every combination."""
+    checked: Check
+    trials: list[Trial]
+    """Of a search those that begin with what was tried of the grid, for nobody knows yet what it will ask for."""
+    replicate_kind: ReplicateKind
 
 
 def study(
@@ -56,7 +66,7 @@ def study(
     recipes: Sequence[str | Recipe],
     backbones: Sequence[str] = (),
     grid: Iterable[str] = (),
-    sizes: Sequence[int | Literal["all"]] = (),
+    sizes: Sizes = (),
     seeds: Sequence[int] = range(5),
     folds: int = 0,
     search: int | None = None,
@@ -69,20 +79,22 @@ def study(
     resume: bool = False,
     progress: Progress | None = None,
     command: str | None = None,
+    executor: Callable[[int], Executor] = LocalExecutor,
 ) -> Results:
-    """Trains every combination of recipe, backbone, grid value, number of photos and seed, and compares them.
+    """Train every combination of recipe, backbone, grid value, number of photos and seed, and compare them.
 
-    Each trial is what `budwood train` does, in a process of its own; those of a linear fit alone need no Keras. A
+    Each trial is what `budwood train` does, in a process of its own; those of a linear probe alone need no Keras. A
     trial that fails is listed with its error, and the others go on.
 
     Args:
         data: a folder of labelled photos, or `tfds:NAME`.
         output: the study's directory.
-        recipes, backbones, grid, sizes, settings, weights: see `studies.plan.configurations`.
+        recipes, backbones, grid, settings, weights: see `studies.grid.read_grid`.
+        sizes: numbers of training photos, "all" for as many as there are.
         seeds: a random split for each; where the data bring train, validation and test, a seed of the training.
         folds: k-fold instead of random splits.
         search: so many configurations at most, which Optuna chooses, in place of every combination; a `grid` may then
-            hold ranges, see `studies.space.read_space`. No test split is opened. `best.toml` is the recipe of the best.
+            hold ranges. No test split is opened. `best.toml` is the recipe of the best.
         test: measure on test photos too; without, nothing but validation is looked at.
         jobs: trials at a time, the cores shared out; by default one for every two cores.
         keep_models: keep every trial's model, tens of megabytes each.
@@ -91,6 +103,7 @@ def study(
             recipes, seeds or values may have been added.
         progress: told of every trial as it ends.
         command: how to reproduce it.
+        executor: makes what runs so many trials at a time; by default processes on this machine.
 
     Returns:
         What it came to, which also lies in `results.json`, and as a page in `report.html`.
@@ -101,102 +114,119 @@ def study(
     >>> results = study("photos", "studies/first", recipes=["frozen-linear", "quick"])       # doctest: +SKIP
     """
     progress = progress or choose_progress()
-    folder = Path(output)
-    settings = [*settings, *([] if test and search is None else ["evaluate.test=false"])]
-    space = None
-    if search is None:
-        given = configurations(
-            recipes, backbones=backbones, grid=grid, sizes=sizes, settings=settings, weights=weights
+    folder = StudyFolder(Path(output))
+    plan = plan_study(
+        data,
+        output,
+        recipes=recipes,
+        backbones=backbones,
+        grid=grid,
+        sizes=sizes,
+        seeds=seeds,
+        folds=folds,
+        search=search,
+        settings=settings,
+        weights=weights,
+        test=test,
+        overwrite=overwrite,
+        resume=resume,
+        progress=progress,
+    )
+    began = time.perf_counter()
+    with _own(folder.path, overwrite=overwrite):
+        record = _new_record(plan, command or f"budwood study {data} -o {folder.path}")
+        searched = None if search is None else Search(folder.path, plan.grid, seeds=seeds, folds=folds)
+        if resume and not overwrite:
+            record = _go_on_from(folder, record)
+            if searched is not None:
+                searched.go_on()
+        folder.write(record)
+        checked = plan.checked
+        known = tuple(photo for photo in checked.photos if search is None or photo.split != "test")
+        folder.write_photos(
+            PhotoTable(tuple(checked.classes), known, CheckReport.model_validate(checked.to_json()))
         )
+        runner = Runner(folder, os.fspath(data), checked, executor, jobs, keep_models, progress)
+        if searched is None or search is None:
+            runner.run_all(plan.trials)
+        else:
+            record = Searching(searched, search, record, runner).run()
+            searched.finish()
+        seconds = round(time.perf_counter() - began, 3)
+        folder.write(record.model_copy(update={"state": "complete", "finished": now(), "seconds": seconds}))
+        results = read_results(folder.path)
+        write_json(folder.path / "results.json", results.to_json())
+        write_study_report(folder.path, results)
+    return results
+
+
+def plan_study(
+    data: str | os.PathLike,
+    output: str | os.PathLike,
+    *,
+    recipes: Sequence[str | Recipe],
+    backbones: Sequence[str] = (),
+    grid: Iterable[str] = (),
+    sizes: Sizes = (),
+    seeds: Sequence[int] = range(5),
+    folds: int = 0,
+    search: int | None = None,
+    settings: Sequence[str] = (),
+    weights: Sequence[str] = (),
+    test: bool = True,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> StudyPlan:
+    """Return what a study would do, its photos checked and every split tried, and do nothing.
+
+    For the arguments and what is raised, see `study`. What is wrong with the request is said before a photo is read.
+    """
+    progress = progress or choose_progress()
+    settings = [*settings, *([] if test and search is None else ["evaluate.test=false"])]
+    found = read_grid(recipes, backbones=backbones, grid=grid, settings=settings, weights=weights)
+    if search is None:
+        given = found.combinations(sizes)
     else:
         _refuse_bad_search(search, sizes)
-        space = read_space(recipes, backbones=backbones, grid=grid, settings=settings, weights=weights)
-        given = space.check()
-    _refuse_unless_free(folder, overwrite=overwrite, resume=resume)
+        given = found.check()
+    for one in given:
+        refuse_impossible(one.recipe)
+    _refuse_unless_free(Path(output), overwrite=overwrite, resume=resume)
     checked = check(
         read_source(data, progress=progress),
         max_bad=max(one.recipe.data.max_unreadable for one in given),
         progress=progress,
     )
-    trials, replicate_kind = plan(given, checked.photos, seeds=list(seeds), folds=folds)
+    trials, kind = plan_trials(given, checked.photos, seeds=list(seeds), folds=folds)
     for trial in trials:
         # Said before the first training, not after the last.
         divide(checked.photos, trial.recipe)
-        _refuse_bad_backbones(trial.recipe)
     for line in lacking(divide(checked.photos, trials[0].recipe), checked.classes):
         progress.say(line)
-    began = time.perf_counter()
-    with _own(folder, overwrite=overwrite):
-        info: dict[str, Any] = {
-            "state": "running",
-            "budwood": __version__,
-            "command": command or f"budwood study {data} -o {folder}",
-            "earlier_commands": [],
-            "started": now(),
-            "finished": None,
-            "seconds": None,
-            "versions": versions(),
-            "data": source_name(data),
-            "source": os.fspath(data),
-            "test_is_given": any(photo.split == "test" for photo in checked.photos),
-            "photos": _identity(checked.photos),
-            "replicate_kind": replicate_kind,
-            "search": search,
-            "configurations": [],
-            "trials": [],
-        }
-        if space is None:
-            pairs = dict.fromkeys((t.configuration, _photos_of(t)) for t in trials)
-            info["configurations"] = [{"name": name, "photos": number} for name, number in pairs]
-            info["trials"] = [trial.name for trial in trials]
-        searched = None if space is None else Search(folder, space, seeds=seeds, folds=folds)
-        if resume and not overwrite:
-            _go_on_from(folder, info)
-            if searched is not None:
-                searched.go_on()
-        write_json(folder / "study.json", info)
-        known = [photo for photo in checked.photos if space is None or photo.split != "test"]
-        light.write_photos(folder, known, checked.classes, CheckReport.model_validate(checked.to_json()))
-        pool = Pool(os.fspath(data), folder, jobs, keep_models, progress)
-        if searched is None or search is None:
-            _run_all(pool, trials, checked)
-        else:
-            Searching(searched, search, checked, info, pool).run()
-            searched.finish()
-        info |= {"finished": now(), "seconds": round(time.perf_counter() - began, 3)}
-        write_json(folder / "study.json", {**info, "state": "complete"})
-        results = read_results(folder)
-        write_json(folder / "results.json", results.to_json())
-        write_study_report(folder, results)
-    return results
+    return StudyPlan(data, found, list(seeds), folds, search, checked, trials, kind)
 
 
-def _run_all(pool: Pool, trials: Sequence[Trial], checked: Check) -> None:
-    """Trains what is not complete yet."""
-    data, folder, progress = pool.data, pool.study, pool.progress
-    todo = []
-    for trial in trials:
-        kind = prepare(folder, trial, checked)
-        if kind is not None:
-            todo.append((trial, kind))
-    if not todo:
-        progress.say("every trial that is asked for is complete: there is nothing to compute")
-        return
-    if len(todo) < len(trials):
-        progress.say(f"{len(trials) - len(todo)} of {len(trials)} trials are complete already")
-    wanted = [trial.recipe for trial, kind in todo if kind == "light"]
-    failure = compute_features(data, folder, wanted) if wanted else None
-    if failure:
-        for trial, kind in todo:
-            if kind == "light":
-                Place(folder, trial.name).update(state="failed", error=failure)
-        todo = [(trial, kind) for trial, kind in todo if kind != "light"]
-    pool.run(todo)
-
-
-def _photos_of(trial: Trial) -> int | None:
-    number = trial.recipe.data.train_photos
-    return None if number == "all" else number
+def _new_record(plan: StudyPlan, command: str) -> StudyRecord:
+    photos = plan.checked.photos
+    record = StudyRecord(
+        budwood=__version__,
+        command=command,
+        started=now(),
+        versions=versions(),
+        data=source_name(plan.data),
+        source=os.fspath(plan.data),
+        test_is_given=any(photo.split == "test" for photo in photos),
+        photos=_identity(photos),
+        replicate_kind=plan.replicate_kind,
+        search=plan.search,
+        configurations=[],
+        trials=[],
+    )
+    if plan.search is not None:
+        return record
+    configurations = {trial.configuration.name: trial.configuration for trial in plan.trials}
+    return record.adding(list(configurations.values()), [trial.name for trial in plan.trials])
 
 
 def _identity(photos: Sequence[Photo]) -> str:
@@ -222,7 +252,7 @@ def _refuse_unless_free(folder: Path, *, overwrite: bool, resume: bool) -> None:
         )
 
 
-def _refuse_bad_search(number: int, sizes: Sequence[int | str]) -> None:
+def _refuse_bad_search(number: int, sizes: Sizes) -> None:
     if number < 1:
         raise RecipeError(
             f"--search {number}: give how many configurations are tried at most, such as --search 30"
@@ -235,53 +265,42 @@ def _refuse_bad_search(number: int, sizes: Sequence[int | str]) -> None:
     import_optuna()
 
 
-def _refuse_bad_backbones(recipe: Recipe) -> None:
-    for name in recipe.backbone.names:
-        get_backbone(name)
-        weights = recipe.backbone.weights_of(name)
-        if weights not in ("imagenet", "random") and not Path(weights).is_file():
-            raise WeightsError(f"there is no weights file {weights} for {name}. Give the path of one")
-
-
-def _go_on_from(folder: Path, info: dict[str, Any]) -> None:
-    """Takes the configurations and trials that the study knows already into `info`.
+def _go_on_from(folder: StudyFolder, record: StudyRecord) -> StudyRecord:
+    """Return the record with the configurations and trials that the study knows already.
 
     Raises RunError where it was begun with other photos, or with replicates of another kind.
     """
-    try:
-        before = read_json(folder / "study.json")
-        photos, replicate_kind = before["photos"], before["replicate_kind"]
-        configurations, trials = before["configurations"], before["trials"]
-        searched = before.get("search") is not None
-    except (OSError, ValueError, KeyError, TypeError):
-        return
-    if photos != info["photos"]:
+    if not folder.file.is_file():
+        return record
+    before = folder.read()
+    if before.photos != record.photos:
         raise RunError(
-            f"the study in {folder} was begun with other photos, so its trials cannot stand beside new ones. "
+            f"the study in {folder.path} was begun with other photos, so its trials cannot stand beside new ones. "
             "Put the photos back, or give --overwrite or another directory"
         )
-    if replicate_kind != info["replicate_kind"]:
+    if before.replicate_kind != record.replicate_kind:
         raise RunError(
-            f"the study in {folder} has a {replicate_kind} for each trial, and this one would have a "
-            f"{info['replicate_kind']}. Ask for the same, or give --overwrite or another directory"
+            f"the study in {folder.path} has a {before.replicate_kind} for each trial, and this one would have a "
+            f"{record.replicate_kind}. Ask for the same, or give --overwrite or another directory"
         )
-    if searched != (info["search"] is not None):
+    searched = before.search is not None
+    if searched != (record.search is not None):
         raise RunError(
-            f"{folder} holds a study {'with' if searched else 'without'} --search, and this one is "
+            f"{folder.path} holds a study {'with' if searched else 'without'} --search, and this one is "
             f"{'without' if searched else 'with'}. Ask for the same, or give another directory"
         )
-    commands = [*before.get("earlier_commands", []), before.get("command")]
-    info["earlier_commands"] = [one for one in commands if one and one != info["command"]]
-    info["started"] = before.get("started", info["started"])
-    info["configurations"] = [
-        *configurations,
-        *(one for one in info["configurations"] if one not in configurations),
-    ]
-    info["trials"] = [*trials, *(one for one in info["trials"] if one not in trials)]
+    commands = [*before.earlier_commands, before.command]
+    update = {
+        "earlier_commands": [one for one in commands if one and one != record.command],
+        "started": before.started or record.started,
+        "configurations": before.configurations,
+        "trials": before.trials,
+    }
+    return record.model_copy(update=update).adding(record.configurations, record.trials)
 
 
 @contextmanager
-def _own(folder: Path, *, overwrite: bool):
+def _own(folder: Path, *, overwrite: bool) -> Iterator[None]:
     with lock(folder, "study"):
         if overwrite and folder.exists():
             for name in OUR_FILES:

@@ -1,140 +1,131 @@
-"""One trial on disk: what is to be done, what came of it, and the process that does it.
+"""One trial: what is asked for, what came of it, and the doing of it in this process.
 
-trials/NAME.json   configuration, replicate, recipe, state ("planned", "complete", "failed"), seconds, error
-trials/NAME/       the run directory
+python -m budwood.studies.trial     for a pickled `TrialSpec` and the cores to keep to, on standard input
 """
 
-import os
+import pickle
 import shutil
-import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from budwood.config.recipe import Recipe
 from budwood.core.errors import BudwoodError
-from budwood.core.files import read_json, write_json
 from budwood.core.progress.base import SILENT
 from budwood.core.tensorflow import load_keras
-from budwood.studies.plan import Trial
+from budwood.runs.files import mark_unsaved, read_info, read_run
+from budwood.studies.processes import die_with_parent, stay_on
+from budwood.studies.records import TrialFolder, TrialKind
 
 MODELS = ("model", "checkpoints", "logs")
 """What of a run directory a study keeps only where it is asked to."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a trial lies."""
+class TrialSpec:
+    """What a trial needs to know, wherever it runs: plain values that can be pickled."""
 
     study: Path
+    """The study's directory, with photos.json, features.json and, for what is planned, trials/NAME.json."""
+    data: str
+    """The source of the photos."""
     name: str
+    kind: TrialKind
+    recipe: Recipe
+    keep_model: bool = False
 
     @property
-    def spec(self) -> Path:
-        return self.study / "trials" / f"{self.name}.json"
-
-    @property
-    def run(self) -> Path:
-        return self.study / "trials" / self.name
-
-    def write(self, trial: Trial, kind: str) -> None:
-        """What is to be done."""
-        write_json(
-            self.spec,
-            {
-                "configuration": trial.configuration,
-                "replicate": trial.replicate,
-                "kind": kind,
-                "recipe": trial.recipe.model_dump(mode="json", exclude_none=True),
-                "state": "planned",
-                "seconds": None,
-                "error": None,
-            },
-        )
-
-    def read(self) -> dict[str, Any]:
-        """What was to be done, and what came of it; empty where nothing can be read."""
-        try:
-            found = read_json(self.spec)
-            return found if isinstance(found, dict) else {}
-        except (OSError, ValueError):
-            return {}
-
-    def update(self, **changes: Any) -> None:
-        write_json(self.spec, {**self.read(), **changes})
+    def folder(self) -> TrialFolder:
+        return TrialFolder(self.study, self.name)
 
 
-@contextmanager
-def outcome(place: Place) -> Iterator[None]:
-    """Writes down whether what is done in the block came to an end, and in how many seconds."""
+@dataclass(frozen=True)
+class Figures:
+    """What was measured on validation photos."""
+
+    photos: int
+    accuracy: float
+    loss: float
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """What came of a trial."""
+
+    name: str
+    seconds: float | None = None
+    error: str | None = None
+    """None of one that is complete."""
+    validation: Figures | None = None
+    """None of one that failed."""
+
+
+def execute(spec: TrialSpec) -> TrialResult:
+    """Do a trial in this process, and write down what came of it: an error is a result, not an exception."""
     started = time.perf_counter()
     try:
-        yield
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            raise
-        known = isinstance(error, BudwoodError)
-        words = str(error) if known else f"unexpected {type(error).__name__}: {error}"
-        if not known:
+        if spec.kind == "linear":
+            # Here, for a training has no use for it, nor this one for Keras.
+            from budwood.studies.linear_trial import fit_and_evaluate
+
+            fit_and_evaluate(spec)
+        else:
+            train(spec)
+    except Exception as error:
+        words = str(error)
+        if not isinstance(error, BudwoodError):
+            words = f"unexpected {type(error).__name__}: {error}"
             traceback.print_exc()
-        place.update(state="failed", error=words, seconds=round(time.perf_counter() - started, 3))
+        spec.folder.update(state="failed", error=words, seconds=round(time.perf_counter() - started, 3))
     else:
-        place.update(state="complete", error=None, seconds=round(time.perf_counter() - started, 3))
+        spec.folder.update(state="complete", error=None, seconds=round(time.perf_counter() - started, 3))
+    return read_result(spec.folder)
 
 
-def die_with_parent() -> None:
-    """A study that is killed must not leave trainings behind: they would still hold their directories."""
-    if sys.platform == "linux":
-        import ctypes
-
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(1, signal.SIGTERM)
-
-
-def stay_on(cores: list[int]) -> None:
-    """Keeps this process, and every thread that it will start, on some of the cores, where the system can."""
-    if cores and hasattr(os, "sched_setaffinity"):
-        with suppress(OSError):
-            os.sched_setaffinity(0, cores)
-
-
-def train_fully(data: str, place: Place, *, keep_models: bool) -> None:
-    """The trial as `budwood train` does it."""
+def train(spec: TrialSpec) -> None:
+    """Do the trial as `budwood train` does it."""
     load_keras()
     # Here, for linear trials know this module too and load no Keras.
-    from budwood.pipeline.train import train
-    from budwood.runs.files import mark_unsaved, read_info
+    from budwood.pipeline.train import train as train_on
 
-    recipe = Recipe.from_dict(place.read()["recipe"])
-    state = read_info(place.run).state if (place.run / "run.json").is_file() else None
+    run = spec.folder.run
+    state = read_info(run).state if (run / "run.json").is_file() else None
     # A study may have been killed after the training and before its outcome was written down.
     if state != "complete":
-        command = f"budwood train DATA --recipe {place.run / 'recipe.toml'}"
-        train(data, place.run, recipe=recipe, resume=state is not None, progress=SILENT, command=command)
-    if not keep_models:
+        command = f"budwood train DATA --recipe {run / 'recipe.toml'}"
+        train_on(
+            spec.data, run, recipe=spec.recipe, resume=state is not None, progress=SILENT, command=command
+        )
+    if not spec.keep_model:
         for name in MODELS:
-            shutil.rmtree(place.run / name, ignore_errors=True)
-        mark_unsaved(place.run)
+            shutil.rmtree(run / name, ignore_errors=True)
+        mark_unsaved(run)
 
 
-def environment(base: Mapping[str, str]) -> dict[str, str]:
-    """For a process of a trial: none of TensorFlow's chatter."""
-    return {**base, "TF_CPP_MIN_LOG_LEVEL": base.get("TF_CPP_MIN_LOG_LEVEL", "3")}
+def read_result(folder: TrialFolder) -> TrialResult:
+    """Return what the files of a trial say of it; an error where they say nothing."""
+    record = folder.read()
+    if record is None or record.state == "planned":
+        return TrialResult(folder.name, error="it has not come to its end")
+    if record.state == "failed":
+        return TrialResult(folder.name, record.seconds, error=record.error or "it failed")
+    try:
+        found = read_run(folder.run).metrics.validation
+    except BudwoodError as error:
+        return TrialResult(folder.name, record.seconds, error=str(error))
+    if found is None:
+        return TrialResult(folder.name, record.seconds, error="it has no validation photos to choose by")
+    return TrialResult(folder.name, record.seconds, validation=Figures(found.n, found.accuracy, found.loss))
 
 
 def main() -> None:
-    """`python -m budwood.studies.trial DATA STUDY NAME CORES KEEP`: one trial, in this process."""
-    data, study, name, cores, keep = sys.argv[1:]
+    """Do one trial in this process."""
+    spec, cores = pickle.load(sys.stdin.buffer)
     die_with_parent()
-    stay_on([int(core) for core in cores.split(",") if core])
-    place = Place(Path(study), name)
-    with outcome(place):
-        train_fully(data, place, keep_models=keep == "keep")
+    stay_on(cores)
+    execute(spec)
 
 
 if __name__ == "__main__":

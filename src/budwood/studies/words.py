@@ -1,13 +1,14 @@
 """What a study came to, for a terminal: a table and sentences."""
 
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from budwood.core.text import count, duration, percent, shown
 from budwood.studies.search import BEST
 
 if TYPE_CHECKING:
-    from budwood.studies.results import Estimate, Results
+    from budwood.studies.comparison import Estimate
+    from budwood.studies.results import Results, SearchResults
 
 
 def as_text(results: "Results") -> str:
@@ -103,16 +104,14 @@ def look_sentences(results: "Results") -> list[str]:
     return []
 
 
-def search_sentences(results: "Results", search: dict[str, Any]) -> list[str]:
+def search_sentences(results: "Results", search: "SearchResults") -> list[str]:
     """What a search came to, and how to go on from its best."""
     lines = [state_sentence(search)]
     best = results.summaries[0] if results.best is not None else None
     if best is None or best.validation is None:
         return lines
-    if search["importance"]:
-        shares = [
-            f"{shown(name)} {100 * share:.0f} %" for name, share in search["importance"].items() if share
-        ]
+    if search.importance:
+        shares = [f"{shown(name)} {100 * share:.0f} %" for name, share in search.importance.items() if share]
         lines.append(f"What the loss depended on (fANOVA, of the variance): {', '.join(shares)}.")
     accuracy = percent(best.validation.mean).replace("\u00a0", " ")
     train, several = commands_for_best(results, search)
@@ -121,31 +120,31 @@ def search_sentences(results: "Results", search: dict[str, Any]) -> list[str]:
         "chose it among the others, which flatters it there.",
         f"Train it: {train}",
     ]
-    if search["test_is_given"]:
+    if search.test_is_given:
         return [
             *lines,
             "Your test photos stayed closed: that training measures on them, and its figure is honest.",
         ]
     return [
         *lines,
-        f"That training has a test split of its own (split_seed {search['fresh_seed']}, new to the search); several: "
+        f"That training has a test split of its own (split_seed {search.fresh_seed}, new to the search); several: "
         f"{several}.",
         "The search knew those photos too, in other splits. Stricter are photos that were kept out of it: "
         "budwood evaluate RUN OTHER_PHOTOS.",
     ]
 
 
-def state_sentence(search: dict[str, Any]) -> str:
+def state_sentence(search: "SearchResults") -> str:
     """How many configurations a search tried, and what became of them."""
-    states = [one["state"] for one in search["configurations"]]
+    states = [one.state for one in search.configurations]
     counts = [f"{states.count(state)} {state}" for state in ("complete", "pruned", "failed")]
     return f"{count(len(states), 'configuration')}: {', '.join(counts)}."
 
 
-def commands_for_best(results: "Results", search: dict[str, Any]) -> tuple[str, str]:
+def commands_for_best(results: "Results", search: "SearchResults") -> tuple[str, str]:
     """How to train the best of a search once, and on several splits that the search had not."""
-    recipe, source = shlex.quote(str(results.folder / BEST)), shlex.quote(search["source"])
-    fresh = search["fresh_seed"]
+    recipe, source = shlex.quote(str(results.folder / BEST)), shlex.quote(search.source)
+    fresh = search.fresh_seed
     return (
         f"budwood train {source} --recipe {recipe}",
         f"budwood study {source} --recipes {recipe} --seeds {fresh}-{fresh + 4} -o DIR",

@@ -6,11 +6,12 @@ import sys
 import numpy as np
 import pytest
 
+from budwood.config.recipe import Recipe
 from budwood.core.errors import RunError
-from budwood.core.files import write_json
+from budwood.studies.records import TrialFolder, TrialRecord
 from budwood.studies.report.page import write_study_report
 from budwood.studies.results import read_results
-from tests.studies.made import fill, fill_search, rights
+from tests.studies.made import configuration, fill, fill_search, rights
 
 NASTY = [
     "<script>alert(1)</script>",
@@ -101,10 +102,8 @@ def test_write_study_report__what_failed_and_what_is_missing(made):
     made.add("b", "split 3", [], error="no space left")
     made.add("never", "split 0", [], error="always fails")
     made.trials.append("b-split-4")
-    write_json(
-        made.folder / "trials" / "b-split-4.json",
-        {"configuration": "b", "replicate": "split 4", "state": "planned", "seconds": None, "error": None},
-    )
+    record = TrialRecord(configuration="b", replicate="split 4", recipe=Recipe())
+    TrialFolder(made.folder, "b-split-4").write(record)
     made.save()
     page = page_of(made)
     assert "2 trials failed and are in none of the figures" in page.text
@@ -187,7 +186,7 @@ def test_write_study_report__nothing_complete(made):
 
 def test_write_study_report__nothing_begun(made):
     made.trials = ["a-split-0"]
-    made.configurations = [{"name": "a", "photos": None}]
+    made.configurations = [configuration("a")]
     made.save()
     page = page_of(made)
     assert "No trial is complete" in page.text and "1 trial is not done yet" in page.text

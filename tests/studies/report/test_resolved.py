@@ -13,7 +13,7 @@ def test_resolve_recipes__what_is_alike_and_what_differs(made):
     for name, rate in (("a", "1e-3"), ("b", "1e-4")):
         for seed in (3, 4):
             given = recipe(f"finetune.learning_rate={rate}", f"split_seed={seed}")
-            made.add(name, f"split {seed}", [True, False], recipe=given)
+            made.add(name, f"split {seed}", [True, False], recipe=Recipe.from_dict(given))
     found = resolve_recipes(read_results(made.folder))
     assert dict(found.own) == {
         "a": ["finetune.learning_rate = 0.001"],
@@ -32,4 +32,5 @@ def test_resolve_recipes__what_is_alike_and_what_differs(made):
 
 def test_resolve_recipes__nothing_known(made):
     made.add("a", "split 0", [True])
+    (made.folder / "trials" / "a-split-0.json").write_text("{")
     assert resolve_recipes(read_results(made.folder)) is None

@@ -1,7 +1,6 @@
 """The charts of a study's page: what was measured of the configurations, as rows, points and axes."""
 
 import math
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,9 +11,10 @@ from budwood.evaluation.verdict import LEVEL
 from budwood.report.svg.axes import Axis
 from budwood.report.svg.intervals import Row, interval_rows
 from budwood.report.svg.scatter import Course, Mark, scatter
+from budwood.studies.comparison import Estimate, Pair
 from budwood.studies.learning_curve import Curve
 from budwood.studies.report.names import numbers, readable, short_names
-from budwood.studies.results import Estimate, Listed, Pair, Results, Summary
+from budwood.studies.results import ListedTrial, Results, Summary
 
 MOST = 20
 """Configurations in a chart of them: more are a wall, not a picture."""
@@ -28,7 +28,7 @@ def judged(one: Summary, results: Results) -> Estimate | None:
     return one.test if results.split == "test" else one.validation
 
 
-def trial_figure(trial: Listed, results: Results) -> float | None:
+def trial_figure(trial: ListedTrial, results: Results) -> float | None:
     return trial.test if results.split == "test" else trial.validation
 
 
@@ -263,11 +263,11 @@ def _learning_curve(
 
 
 def _dots(curve: Curve, results: Results) -> list[tuple[int, float]]:
-    ours = re.compile(re.escape(curve.name) + r"(, \d+ photos)?")
+    ours = {name for name, one in results.configurations.items() if one.base == curve.name}
     return [
         (trial.train_photos, figure)
         for trial in results.trials
-        if ours.fullmatch(trial.configuration)
+        if trial.configuration in ours
         and trial.train_photos is not None
         and (figure := trial_figure(trial, results)) is not None
     ]

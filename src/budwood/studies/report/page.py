@@ -1,11 +1,11 @@
 """report.html of a study: what is best, how sure that is, and what it stands on, in one file without a network."""
 
 from pathlib import Path
-from typing import Any
 
 from budwood.core import files
 from budwood.core.errors import RunError
 from budwood.report.page import environment
+from budwood.studies.records import StudyFolder, StudyRecord
 from budwood.studies.report import figures, names, search_figures, sections
 from budwood.studies.report.resolved import resolve_recipes
 from budwood.studies.results import Results, read_results
@@ -29,7 +29,7 @@ def write_study_report(folder: Path, results: Results | None = None) -> Path:
     folder = Path(folder)
     try:
         results = results or read_results(folder)
-        html = render(results, files.read_json(folder / "study.json"))
+        html = render(results, StudyFolder(folder).read())
     except (OSError, LookupError, TypeError, ValueError, AttributeError) as error:
         raise RunError(
             f"the files in {folder} do not fit together ({type(error).__name__}: {error}). Copy the study again, or go "
@@ -41,12 +41,12 @@ def write_study_report(folder: Path, results: Results | None = None) -> Path:
     return path
 
 
-def render(results: Results, info: dict[str, Any]) -> str:
+def render(results: Results, record: StudyRecord) -> str:
     """The page as text.
 
     Args:
         results: what the study came to.
-        info: the content of study.json.
+        record: the content of study.json.
     """
     measured = sum(1 for one in results.summaries if one.complete)
     search = results.search
@@ -55,12 +55,12 @@ def render(results: Results, info: dict[str, Any]) -> str:
         .get_template("study.html.jinja")
         .render(
             study=results.folder.resolve().name,
-            data=str(info.get("data") or ""),
-            begun=str(info.get("started") or "")[:10],
-            budwood=info.get("budwood", ""),
+            data=record.data,
+            begun=(record.started or "")[:10],
+            budwood=record.budwood,
             results=results,
             verdict=sections.verdict(results),
-            facts=sections.facts(results, info),
+            facts=sections.facts(results, record),
             measured=measured,
             incomplete=any(0 < one.complete < one.planned for one in results.summaries[: figures.MOST]),
             most=figures.MOST,
@@ -78,11 +78,9 @@ def render(results: Results, info: dict[str, Any]) -> str:
             best_recipe=sections.best_recipe(results),
             recipes=resolve_recipes(results),
             in_all=names.common_words(results),
-            trials=[one for one in results.trials if one.configuration != "?" or not search][
-                : sections.TRIALS
-            ],
+            trials=[one for one in results.trials if one.configuration or not search][: sections.TRIALS],
             rank=names.numbers(results),
-            made=sections.making(results, info),
+            made=sections.making(results, record),
             points=figures.points,
             chance=sections.chance,
             brief=sections.shortener(results),

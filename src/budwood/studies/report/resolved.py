@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from budwood.config.loading import value_text
+from budwood.studies.records import TrialFolder
 from budwood.studies.results import Results
-from budwood.studies.trial import Place
 
 VARIED = {"split_seed", "seed", "data.fold", "data.folds"}
 """Keys that may differ between the trials of one configuration."""
@@ -25,13 +26,14 @@ def resolve_recipes(results: Results) -> Resolved | None:
     """Recipes from the first trial of every configuration; None where none can be read."""
     first: dict[str, str] = {}
     for trial in results.trials:
-        first.setdefault(trial.configuration, trial.name)
+        if trial.configuration is not None:
+            first.setdefault(trial.configuration, trial.name)
     recipes: dict[str, dict[str, Any]] = {}
     for summary in results.summaries:
         name = first.get(summary.name)
-        recipe = Place(results.folder, name).read().get("recipe") if name is not None else None
-        if isinstance(recipe, Mapping):
-            recipes[summary.name] = _flat(recipe)
+        record = TrialFolder(results.folder, name).read() if name is not None else None
+        if record is not None:
+            recipes[summary.name] = _flat(record.recipe.model_dump(mode="json", exclude_none=True))
     if not recipes:
         return None
     alike = _alike(list(recipes.values()))
@@ -62,16 +64,7 @@ def _alike(recipes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _line(key: str, value: Any) -> str:
-    return f"{key} = {_value(value)}"
-
-
-def _value(value: Any) -> str:
-    """TOML on one line."""
-    import tomli_w
-
-    if isinstance(value, list):
-        return f"[{', '.join(map(_value, value))}]"
-    return tomli_w.dumps({"x": value}).removeprefix("x = ").strip()
+    return f"{key} = {value_text(value)}"
 
 
 def _toml(flat: Mapping[str, Any]) -> str:

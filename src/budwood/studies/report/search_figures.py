@@ -1,10 +1,9 @@
 """The charts of a search: its course, what the loss depended on, and the loss by each value."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from markupsafe import Markup
 
 from budwood.core import text as words
@@ -12,29 +11,31 @@ from budwood.report.svg.axes import Axis
 from budwood.report.svg.intervals import share_rows
 from budwood.report.svg.scatter import Course, Mark, scatter
 from budwood.studies.report.names import readable
+from budwood.studies.results import SearchResults
+from budwood.studies.search import Tried
 
 _CATEGORIES = 8
 """Values of a dimension that have a place each."""
 
 
-def course(search: Mapping[str, Any]) -> Markup:
+def course(search: SearchResults) -> Markup:
     """The validation loss of every configuration in the order of the search, and the best so far."""
     marks, best, points, lowest = [], 0.0, [], math.inf
-    tried = [one for one in search["configurations"] if one["losses"]]
-    complete = [one for one in tried if one["state"] == "complete"]
+    tried = [one for one in search.configurations if one.losses]
+    complete = [one for one in tried if one.state == "complete"]
     if not complete:
         return Markup("")
-    winner = min(complete, key=lambda one: (np.mean(one["losses"]), one["name"]))
+    winner = min(complete, key=lambda one: (one.loss, one.name))
     for one in tried:
-        loss, at = float(np.mean(one["losses"])), float(one["number"] + 1)
-        title = f"{at:.0f}: {readable(one['name'])}: {loss:.3f}, {one['state']}"
-        style = "full" if one["state"] == "complete" else "cross"
+        loss, at = one.loss, float(one.number + 1)
+        title = f"{at:.0f}: {readable(one.name)}: {loss:.3f}, {one.state}"
+        style = "full" if one.state == "complete" else "cross"
         marks.append(Mark(at, loss, title, label=f"{loss:.3f}" if one is winner else "", style=style))
-        if one["state"] == "complete" and loss < lowest:
+        if one.state == "complete" and loss < lowest:
             points += [(at, lowest if math.isfinite(lowest) else loss), (at, loss)]
             lowest, best = loss, at
-    points.append((float(search["configurations"][-1]["number"] + 1), lowest))
-    most = max(2, search["configurations"][-1]["number"] + 1)
+    points.append((float(search.configurations[-1].number + 1), lowest))
+    most = max(2, search.configurations[-1].number + 1)
     return scatter(
         marks,
         _places(most),
@@ -46,9 +47,9 @@ def course(search: Mapping[str, Any]) -> Markup:
     )
 
 
-def importance(search: Mapping[str, Any]) -> Markup:
+def importance(search: SearchResults) -> Markup:
     """Of each dimension its share of the variance of the loss."""
-    shares = search.get("importance") or {}
+    shares = search.importance
     return (
         share_rows([(name, share, words.percent(share, 0)) for name, share in shares.items()])
         if shares
@@ -56,21 +57,21 @@ def importance(search: Mapping[str, Any]) -> Markup:
     )
 
 
-def slices(search: Mapping[str, Any], most: int = 8) -> list[tuple[str, Markup]]:
+def slices(search: SearchResults, most: int = 8) -> list[tuple[str, Markup]]:
     """Of each dimension the loss by its value: over all configurations that were tried, whatever else they had."""
-    tried = [one for one in search["configurations"] if one["losses"]]
-    names = list(dict.fromkeys(name for one in tried for name in one["point"]))
-    shares = search.get("importance") or {}
+    tried = [one for one in search.configurations if one.losses]
+    names = list(dict.fromkeys(name for one in tried for name in one.point))
+    shares = search.importance
     names.sort(key=lambda name: -shares.get(name, 0.0))
     charts = []
     for name in names[:most]:
-        values = [one["point"].get(name) for one in tried]
+        values = [one.point.get(name) for one in tried]
         if len(set(map(str, values))) > 1:
             charts.append((name, _slice(name, tried, values)))
     return charts
 
 
-def _slice(name: str, tried: Sequence[Mapping[str, Any]], values: Sequence[Any]) -> Markup:
+def _slice(name: str, tried: Sequence[Tried], values: Sequence[Any]) -> Markup:
     kinds = sorted(set(map(str, values)))
     numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
     if numeric and len(kinds) > _CATEGORIES:
@@ -85,13 +86,13 @@ def _slice(name: str, tried: Sequence[Mapping[str, Any]], values: Sequence[Any])
         every = 1 + len(kinds) // (_CATEGORIES + 1)
         x_axis = Axis("", -0.5, len(kinds) - 0.5, tuple(ticks[::every]))
         places = [float(kinds.index(str(value))) for value in values]
-    losses = [float(np.mean(one["losses"])) for one in tried]
+    losses = [one.loss for one in tried]
     marks = [
         Mark(
             place,
             loss,
-            f"{readable(str(value))}: {loss:.3f}, {one['state']}",
-            style="full" if one["state"] == "complete" else "cross",
+            f"{readable(str(value))}: {loss:.3f}, {one.state}",
+            style="full" if one.state == "complete" else "cross",
         )
         for place, loss, value, one in zip(places, losses, values, tried, strict=True)
     ]

@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from budwood.core import text as words
-from budwood.core.files import read_json
-from budwood.studies.linear_trial import PHOTOS
+from budwood.studies.comparison import Pair
+from budwood.studies.records import StudyFolder, StudyRecord
 from budwood.studies.report.figures import is_told, judged, ordered_pairs
 from budwood.studies.report.names import common_words, numbers, short_names
-from budwood.studies.results import Pair, Results, Summary
+from budwood.studies.results import Results, Summary
 from budwood.studies.search import BEST
 from budwood.studies.words import commands_for_best, look_sentences, pair_sentences, state_sentence
 
@@ -31,9 +31,9 @@ def verdict(results: Results) -> dict[str, Any]:
         remarks += pairs[:SENTENCES]
         if len(pairs) > SENTENCES:
             remarks.append(f"These are {SENTENCES} of {len(pairs):,}; all are under Pairs.")
-    elif best is not None:
+    elif best is not None and results.search is not None:
         remarks += [
-            state_sentence(results.search or {}),
+            state_sentence(results.search),
             "Validation photos chose it among the others, which flatters it there. No pair is tested, for that would "
             "be flattered too.",
         ]
@@ -66,7 +66,7 @@ def _title(results: Results, best: Summary | None) -> str:
     if results.search is not None or len(name) > LONG // 2:
         name = words.shown(short_names(results)[best.name])
     if results.search is not None:
-        tried = words.count(len(results.search["configurations"]), "configuration")
+        tried = words.count(len(results.search.configurations), "configuration")
         tried += f" of {words.shown(common)}" if (common := common_words(results)) else ""
         return f"{name} is the best of {tried} by validation loss: {figure}."
     if len(results.summaries) == 1:
@@ -96,13 +96,13 @@ def _standing(results: Results) -> str:
     return f"; {words.listing(parts)}"
 
 
-def facts(results: Results, info: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+def facts(results: Results, record: StudyRecord) -> list[tuple[str, str, str]]:
     """Name, value and a remark for the boxes below the verdict."""
     done = sum(one.complete for one in results.summaries)
     planned = sum(one.planned for one in results.summaries)
     seconds = [trial.seconds for trial in results.trials if trial.seconds is not None]
     photos, classes = _data(results)
-    kinds = len({trial.replicate for trial in results.trials if trial.replicate != "?"})
+    kinds = len({trial.replicate for trial in results.trials if trial.replicate})
     trials = f"{done:,} of {words.count(planned, 'trial')} complete"
     if results.search is not None:
         # What was left out of those that were pruned is not missing.
@@ -119,7 +119,7 @@ def facts(results: Results, info: Mapping[str, Any]) -> list[tuple[str, str, str
             (
                 "Photos",
                 f"{photos:,}",
-                f"{words.count(classes, 'class', 'classes')}; {words.shorten(words.shown(info.get('data', '?')))}",
+                f"{words.count(classes, 'class', 'classes')}; {words.shorten(words.shown(record.data))}",
             )
         )
     rows.append(
@@ -147,7 +147,7 @@ def facts(results: Results, info: Mapping[str, Any]) -> list[tuple[str, str, str
 def table(results: Results) -> list[dict[str, Any]]:
     """One row for each configuration."""
     rank, short = numbers(results), short_names(results)
-    states = {one["name"]: one["state"] for one in (results.search or {}).get("configurations", [])}
+    states = {one.name: one.state for one in (results.search.configurations if results.search else [])}
     return [
         {
             "rank": rank.get(one.name, ""),
@@ -185,29 +185,29 @@ def best_recipe(results: Results) -> dict[str, str] | None:
     if results.search is None or not (results.folder / BEST).is_file():
         return None
     train, several = commands_for_best(results, results.search)
-    if results.search["test_is_given"]:
+    if results.search.test_is_given:
         advice = "Your test photos stayed closed: that training measures on them, and its figure is honest."
     else:
         advice = (
-            f"That training has a test split of its own (split_seed {results.search['fresh_seed']}, new to the "
+            f"That training has a test split of its own (split_seed {results.search.fresh_seed}, new to the "
             "search); the second command trains it on several. The search knew those photos too, in other splits. "
             "Stricter are photos that were kept out of it: budwood evaluate RUN OTHER_PHOTOS."
         )
     return {
         "text": (results.folder / BEST).read_text(encoding="utf-8"),
-        "commands": train if results.search["test_is_given"] else f"{train}\n{several}",
+        "commands": train if results.search.test_is_given else f"{train}\n{several}",
         "advice": advice,
     }
 
 
-def making(results: Results, info: Mapping[str, Any]) -> dict[str, Any]:
+def making(results: Results, record: StudyRecord) -> dict[str, Any]:
     """What was asked, how to go on, and with what it was made."""
-    command = str(info.get("command") or "")
+    command = record.command
     facts = [
-        ("state", "complete" if info.get("state") == "complete" else "has not come to its end"),
-        ("begun", _day(info.get("started"))),
-        ("last finished", _day(info.get("finished"))),
-        ("the last command, by the clock", _seconds(info.get("seconds"))),
+        ("state", "complete" if record.state == "complete" else "has not come to its end"),
+        ("begun", _day(record.started)),
+        ("last finished", _day(record.finished)),
+        ("the last command, by the clock", _seconds(record.seconds)),
         ("all trials, added up", _seconds(sum(trial.seconds or 0.0 for trial in results.trials))),
         ("differs between trials", results.replicate_kind),
         ("judged on", f"{results.split} photos"),
@@ -215,11 +215,11 @@ def making(results: Results, info: Mapping[str, Any]) -> dict[str, Any]:
     ]
     return {
         "command": command,
-        "earlier": [str(one) for one in info.get("earlier_commands", [])],
+        "earlier": record.earlier_commands,
         "folder": shlex.quote(str(results.folder)),
         "go_on": resume_command(command),
         "facts": [(what, value) for what, value in facts if value],
-        "versions": list(info.get("versions", {"budwood": info.get("budwood", "?")}).items()),
+        "versions": list((record.versions or {"budwood": record.budwood}).items()),
     }
 
 
@@ -284,8 +284,8 @@ def _left(results: Results) -> list[str]:
 def _data(results: Results) -> tuple[int, int]:
     """Photos and classes, 0 where nothing is known of them."""
     try:
-        found = read_json(results.folder / PHOTOS)
-        return len(found["photos"]), len(found["classes"])
+        found = StudyFolder(results.folder).read_photos()
+        return len(found.photos), len(found.classes)
     except (OSError, ValueError, LookupError, TypeError):
         return 0, 0
 

@@ -1,0 +1,181 @@
+"""Configurations compared: the mean of each with its interval, every pair with its test."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from budwood.core.errors import RunError
+from budwood.core.text import count, shown
+from budwood.evaluation.statistics import (
+    corrected_resampled_t,
+    holm,
+    paired_bootstrap,
+    paired_difference,
+    paired_permutation,
+    photos_needed,
+    wilson_interval,
+)
+from budwood.evaluation.verdict import compare_means
+from budwood.runs.schema import Metrics, SplitMetrics
+from budwood.studies.records import ReplicateKind
+
+METHODS = {
+    "split": "corrected resampled t-test over random splits (Nadeau and Bengio 2003)",
+    "fold": "corrected resampled t-test over folds (Nadeau and Bengio 2003)",
+    "shared": "exchange within photos (Fisher 1935) and percentile bootstrap over photos (Efron 1979)",
+    "one": "McNemar's exact test (1947); score interval of Tango (1998)",
+}
+
+
+@dataclass(frozen=True)
+class CompleteTrial:
+    """A trial that is complete."""
+
+    replicate: str
+    metrics: Metrics
+    seconds: float
+    train_photos: int
+    correct: dict[str, dict[str, bool]]
+    """By split, of each photo whether it was classified correctly."""
+
+    @property
+    def test(self) -> SplitMetrics | None:
+        return self.metrics.test
+
+    def of(self, split: str) -> SplitMetrics:
+        """Return the figures of a split, which must have photos."""
+        found = self.metrics.of(split)
+        if found is None:
+            raise RunError(f"a trial has no {split} photos: its metrics.json is damaged. Train it again")
+        return found
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An accuracy over the trials of a configuration, in [0, 1]."""
+
+    mean: float
+    standard_deviation: float | None
+    """Standard deviation between trials."""
+    low: float
+    high: float
+    photos: int
+    """Measured on in one trial."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two configurations on what both were measured on."""
+
+    a: str
+    b: str
+    difference: float
+    """Mean accuracy of a minus that of b, in [-1, 1]."""
+    low: float
+    high: float
+    p: float
+    p_adjusted: float
+    """For the number of pairs (Holm 1979)."""
+    trials: int
+    method: str
+    words: str
+
+
+def estimate_mean(trials: Sequence[CompleteTrial], split: str) -> Estimate:
+    """Return the mean by Student's t over the trials, corrected for the overlap as the pairs are."""
+    values = [one.of(split).accuracy for one in trials]
+    n = trials[0].of(split).n
+    mean = float(np.mean(values))
+    standard_deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    if not standard_deviation or len({frozenset(one.correct[split]) for one in trials}) == 1:
+        # The same photos every time, or the same figure on others: what is not known of them does not grow less with
+        # the trainings.
+        low, high = wilson_interval(round(mean * n), n)
+    else:
+        train = float(np.mean([one.train_photos for one in trials]))
+        _, low, high, _ = corrected_resampled_t(values, round(train), n)
+    return Estimate(mean, standard_deviation, max(0.0, low), min(1.0, high), n)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What the comparison of two configurations gave, before the number of pairs is known."""
+
+    difference: float
+    low: float
+    high: float
+    p: float
+    method: str
+    where: str
+    trials: int
+    needed: int | None
+
+
+def compare_all(
+    order: Sequence[str],
+    trials: Mapping[str, Sequence[CompleteTrial]],
+    replicate_kind: ReplicateKind,
+    split: str,
+) -> list[Pair]:
+    found: dict[tuple[str, str], _Found] = {}
+    for a, b in combinations(order, 2):
+        ones, others = ({one.replicate: one for one in trials[name]} for name in (a, b))
+        both = [(one, others[replicate]) for replicate, one in ones.items() if replicate in others]
+        # Of two that were divided in other ways nothing can be said.
+        if both and all(one.correct[split].keys() == other.correct[split].keys() for one, other in both):
+            found[a, b] = _compare(both, replicate_kind, split)
+    adjusted = holm([one.p for one in found.values()]) if found else []
+    pairs = []
+    for ((a, b), one), p in zip(found.items(), adjusted, strict=True):
+        words = compare_means(
+            shown(a),
+            shown(b),
+            one.difference,
+            (one.low, one.high),
+            p,
+            where=one.where,
+            photos=split,
+            needed=one.needed,
+            adjusted=len(found) > 1,
+        )
+        method = METHODS[one.method]
+        pairs.append(Pair(a, b, one.difference, one.low, one.high, one.p, p, one.trials, method, words))
+    return pairs
+
+
+def _compare(
+    both: Sequence[tuple[CompleteTrial, CompleteTrial]], replicate_kind: ReplicateKind, split: str
+) -> _Found:
+    photos = [sorted(one.correct[split]) for one, _ in both]
+    rights = [
+        (
+            np.array([one.correct[split][name] for name in names], bool),
+            np.array([other.correct[split][name] for name in names], bool),
+        )
+        for (one, other), names in zip(both, photos, strict=True)
+    ]
+    only_a = float(np.mean([(a & ~b).mean() for a, b in rights]))
+    only_b = float(np.mean([(b & ~a).mean() for a, b in rights]))
+    needed = photos_needed(only_a, only_b)
+    differences = [float(a.mean() - b.mean()) for a, b in rights]
+    shared = all(names == photos[0] for names in photos)
+    where, number = count(len(both), replicate_kind), len(both)
+    # Equal differences say nothing of how they vary, and photos of which none differs nothing of others: then the
+    # photos of one trial do.
+    if number == 1 or not (any((a != b).any() for a, b in rights) if shared else np.ptp(differences)):
+        pair = paired_difference(*rights[0])
+        if number > 1:
+            where = f"{both[0][0].replicate} alone, for the difference is the same in all {number}"
+        return _Found(pair.difference, pair.low, pair.high, pair.p, "one", where, 1, needed)
+    if shared:
+        share_a, share_b = (np.mean([right[side] for right in rights], axis=0) for side in (0, 1))
+        low, high = paired_bootstrap(share_a, share_b)
+        p = paired_permutation(share_a, share_b)
+        return _Found(float((share_a - share_b).mean()), low, high, p, "shared", where, number, needed)
+    num_train = round(float(np.mean([one.train_photos for one, _ in both])))
+    num_test = round(float(np.mean([len(names) for names in photos])))
+    mean, low, high, p = corrected_resampled_t(differences, num_train, num_test)
+    # Student's t knows nothing of what a difference of shares can be.
+    return _Found(mean, max(-1.0, low), min(1.0, high), p, replicate_kind, where, number, needed)

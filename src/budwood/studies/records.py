@@ -1,0 +1,273 @@
+"""The files of a study as typed values: one reader and one writer. It needs neither NumPy nor Keras.
+
+STUDY/study.json          `StudyRecord`: what was asked, and which trials there are
+STUDY/photos.json         `PhotoTable`: the photos as the check found them
+STUDY/features.json       `StoredFeatures` of each backbone that linear trials stand on
+STUDY/trials/NAME.json    `TrialRecord`: what is to be done, and what came of it
+STUDY/trials/NAME/        the run directory of the trial
+STUDY/results.json        what it came to
+STUDY/search.json         the configurations of a search, see `studies.search`
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+
+from budwood.config.recipe import Recipe
+from budwood.core.errors import BudwoodError, RunError
+from budwood.core.files import read_json, write_json
+from budwood.data.manifest import Photo
+from budwood.runs.schema import CheckReport
+
+FORMAT = 1
+"""Rises when a file of a study changes so that an older version would misread it."""
+
+ReplicateKind = Literal["split", "fold", "seed"]
+"""What is different between the trials of one configuration: who is in which split, which fold is held out, or, where
+the data bring all three splits, the seed of the training."""
+TrialKind = Literal["linear", "training"]
+"""A linear probe on stored features, which needs no Keras, or a training as `budwood train` does it."""
+TrialState = Literal["planned", "complete", "failed"]
+
+
+class _Record(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as it stands in its file."""
+        return self.model_dump()
+
+
+class Configuration(_Record):
+    """One of the things that a study compares: a recipe and what was laid over it.
+
+    >>> Configuration(recipe="quick", settings={"finetune.epochs": "2"}, photos=50).name
+    'quick, finetune.epochs=2, 50 photos'
+    """
+
+    recipe: str
+    backbone: str | None = None
+    """Named only where there are several."""
+    settings: dict[str, str] = {}
+    """Of each key of the grid the value, as a short text."""
+    photos: int | None = None
+    """Training photos that it learns from, where the study asks for several numbers of them."""
+
+    @property
+    def parts(self) -> list[str]:
+        """Return the name in parts, without the number of photos."""
+        words = [self.recipe, *([self.backbone] if self.backbone else [])]
+        return [*words, *(f"{key}={value}" for key, value in self.settings.items())]
+
+    @property
+    def base(self) -> str:
+        """Return the name without the number of photos."""
+        return ", ".join(self.parts)
+
+    @property
+    def name(self) -> str:
+        return self.base + (f", {self.photos} photos" if self.photos else "")
+
+
+class StudyRecord(_Record):
+    """The content of study.json."""
+
+    format: int = FORMAT
+    state: Literal["running", "complete"] = "running"
+    budwood: str = ""
+    command: str = ""
+    earlier_commands: list[str] = []
+    started: str | None = None
+    finished: str | None = None
+    seconds: float | None = None
+    """Of the last command."""
+    versions: dict[str, str] = {}
+    data: str = ""
+    """Name of the source."""
+    source: str = ""
+    """Where the source lies, as it was given."""
+    test_is_given: bool = False
+    photos: str = ""
+    """SHA-256 of names, labels, splits and contents."""
+    replicate_kind: ReplicateKind
+    search: int | None = None
+    """Configurations of a search at most; None for a study of every combination."""
+    configurations: list[Configuration]
+    trials: list[str]
+
+    def adding(self, configurations: list[Configuration], trials: list[str]) -> "StudyRecord":
+        """Return the record with configurations and trials that it may or may not have."""
+        return self.model_copy(
+            update={
+                "configurations": [
+                    *self.configurations,
+                    *(one for one in configurations if one not in self.configurations),
+                ],
+                "trials": list(dict.fromkeys([*self.trials, *trials])),
+            }
+        )
+
+
+class TrialRecord(_Record):
+    """The content of trials/NAME.json."""
+
+    format: int = FORMAT
+    configuration: str
+    """Its name."""
+    replicate: str
+    """"split 3", "fold 2 of 5" or "seed 0": trials of one replicate learn from and are measured on the same photos."""
+    kind: TrialKind = "training"
+    recipe: Recipe
+    """Complete: `budwood train` with it does what the trial does."""
+    state: TrialState = "planned"
+    seconds: float | None = None
+    error: str | None = None
+
+    @pydantic.field_serializer("recipe")
+    def _recipe_to_json(self, recipe: Recipe) -> dict[str, Any]:
+        return recipe.model_dump(mode="json", exclude_none=True)
+
+
+class StoredFeatures(_Record):
+    """Where the features of one backbone lie in the feature store."""
+
+    fingerprint: str
+    features: int
+    """Numbers for each photo."""
+    size: int
+    """Side of the network's input, in pixels."""
+    computed: int = 0
+    failed: dict[str, str] = {}
+    """Of each photo that could not be read, why."""
+
+
+@dataclass(frozen=True)
+class PhotoTable:
+    """What the trials of a study know of the photos: everything but their pixels."""
+
+    classes: tuple[str, ...]
+    photos: tuple[Photo, ...]
+    check: CheckReport
+    """What the check found, as in a run's check.json."""
+
+
+@dataclass(frozen=True)
+class TrialFolder:
+    """The files of one trial."""
+
+    study: Path
+    name: str
+
+    @property
+    def file(self) -> Path:
+        return self.study / "trials" / f"{self.name}.json"
+
+    @property
+    def log(self) -> Path:
+        return self.study / "trials" / f"{self.name}.log"
+
+    @property
+    def run(self) -> Path:
+        return self.study / "trials" / self.name
+
+    def write(self, record: TrialRecord) -> None:
+        write_json(self.file, record.to_json())
+
+    def read(self) -> TrialRecord | None:
+        """Return what was to be done, and what came of it; None where nothing can be read."""
+        try:
+            return TrialRecord.model_validate(read_json(self.file))
+        except (OSError, ValueError, BudwoodError):
+            return None
+
+    def update(self, **changes: Any) -> None:
+        """Change fields of the record, where there is one."""
+        if (record := self.read()) is not None:
+            self.write(record.model_copy(update=changes))
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """The files of a study."""
+
+    path: Path
+
+    @property
+    def file(self) -> Path:
+        return self.path / "study.json"
+
+    @property
+    def photo_file(self) -> Path:
+        return self.path / "photos.json"
+
+    @property
+    def features_file(self) -> Path:
+        return self.path / "features.json"
+
+    def trial(self, name: str) -> TrialFolder:
+        return TrialFolder(self.path, name)
+
+    def read(self) -> StudyRecord:
+        """Return study.json. Raises RunError where the folder holds no study, or one of another format."""
+        again = "Give the directory that `budwood study -o` wrote"
+        try:
+            values = read_json(self.file)
+            if isinstance(values, dict) and values.get("format", FORMAT) != FORMAT:
+                raise RunError(
+                    f"{self.path} holds a study of format {values['format']}, and this version reads format {FORMAT}. "
+                    "Take the version of Budwood that wrote it, or run the study again in another directory"
+                )
+            return StudyRecord.model_validate(values)
+        except pydantic.ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "the whole"
+            raise RunError(
+                f"{self.path} is no study: {where} of study.json: {first['msg']}. {again}"
+            ) from error
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.path} is no study: {error}. {again}") from error
+
+    def write(self, record: StudyRecord) -> None:
+        write_json(self.file, record.to_json())
+
+    def read_photos(self) -> PhotoTable:
+        found = read_json(self.photo_file)
+        photos = tuple(
+            Photo(b"", name, label, split, sha256, width, height, group)
+            for name, label, split, sha256, width, height, group in found["photos"]
+        )
+        return PhotoTable(tuple(found["classes"]), photos, CheckReport.model_validate(found["check"]))
+
+    def write_photos(self, table: PhotoTable) -> None:
+        rows = [[p.name, p.label, p.split, p.sha256, p.width, p.height, p.group] for p in table.photos]
+        write_json(
+            self.photo_file, {"classes": list(table.classes), "check": table.check.to_json(), "photos": rows}
+        )
+
+    def read_features(self) -> dict[str, StoredFeatures]:
+        """Return what is known of the features, by `features_key`; empty where nothing can be read."""
+        try:
+            found = read_json(self.features_file)
+            return {key: StoredFeatures.model_validate(one) for key, one in found.items()}
+        except (OSError, ValueError, AttributeError):
+            return {}
+
+    def write_features(self, known: Mapping[str, StoredFeatures]) -> None:
+        write_json(self.features_file, {key: one.to_json() for key, one in known.items()})
+
+
+def features_key(recipe: Recipe) -> str:
+    """Return a key that is equal for trials whose linear probes stand on the same features."""
+    parts = (
+        recipe.backbone.model_dump(),
+        recipe.data.size,
+        recipe.data.resize,
+        recipe.head.pooling,
+        recipe.seed,
+    )
+    # The seed matters to random weights alone.
+    return json.dumps(parts if recipe.backbone.weights == "random" else parts[:-1], sort_keys=True)
