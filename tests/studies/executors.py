@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from budwood.core.errors import DataError
-from budwood.studies.trial import TrialResult, execute, read_result
+from budwood.studies.spec import TrialResult, read_result
+from budwood.studies.trial import execute
 from tests.studies.made import write_run
 
 

@@ -13,7 +13,7 @@ from budwood.config.recipe import Recipe
 from budwood.studies import executor as module
 from budwood.studies.executor import Executor, LocalExecutor
 from budwood.studies.records import TrialRecord
-from budwood.studies.trial import Figures, TrialResult, TrialSpec
+from budwood.studies.spec import Figures, TrialResult, TrialSpec
 from tests.studies.executors import InMemoryExecutor, act
 
 

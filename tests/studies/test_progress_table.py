@@ -9,7 +9,7 @@ from budwood.studies import progress_table
 from budwood.studies.grid import Trial
 from budwood.studies.progress_table import LARGEST, ProgressTable
 from budwood.studies.records import Configuration
-from budwood.studies.trial import Figures, TrialResult
+from budwood.studies.spec import Figures, TrialResult
 
 TRIALS = [
     Trial(f"{name}-{number}", Configuration(recipe=name), f"split {number}", Recipe())

@@ -14,7 +14,8 @@ from typing import Any, Protocol, runtime_checkable
 from budwood.config.recipe import Recipe
 from budwood.core.system import usable_cores
 from budwood.studies.processes import die_with_parent, environment, stay_on
-from budwood.studies.trial import TrialResult, TrialSpec, execute, read_result
+from budwood.studies.spec import TrialResult, TrialSpec, read_result
+from budwood.studies.trial import execute
 
 POLL_SECONDS = 0.05
 PRELOADED = ["budwood.studies.linear_trial", "sklearn.linear_model", "sklearn.metrics"]

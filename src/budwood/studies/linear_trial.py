@@ -37,7 +37,7 @@ from budwood.runs.schema import (
     TrainedPhase,
 )
 from budwood.studies.records import StoredFeatures, StudyFolder, features_key
-from budwood.studies.trial import TrialSpec
+from budwood.studies.spec import TrialSpec
 from budwood.training.linear_probe import LinearFit, fit_as_asked, resolve_fit
 
 

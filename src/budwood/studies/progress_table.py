@@ -11,7 +11,7 @@ from budwood.core.progress.base import Progress
 from budwood.core.text import duration, percent, shown
 from budwood.studies.estimate import roughly
 from budwood.studies.grid import Trial
-from budwood.studies.trial import TrialResult
+from budwood.studies.spec import TrialResult
 
 if TYPE_CHECKING:
     from rich.table import Table

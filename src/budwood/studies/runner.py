@@ -16,7 +16,7 @@ from budwood.studies.grid import Trial
 from budwood.studies.linear_trial import is_linear
 from budwood.studies.progress_table import ProgressTable
 from budwood.studies.records import StudyFolder, TrialKind, TrialRecord
-from budwood.studies.trial import TrialResult, TrialSpec
+from budwood.studies.spec import TrialResult, TrialSpec
 
 REFRESH_SECONDS = 0.25
 Todo = tuple[Trial, TrialSpec]

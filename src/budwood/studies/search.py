@@ -25,7 +25,7 @@ from budwood.studies.grid import Grid, Range, Trial, folder_name, plan_trials
 from budwood.studies.progress_table import ProgressTable
 from budwood.studies.records import FORMAT, Configuration, StudyRecord, TrialKind
 from budwood.studies.runner import Runner, Todo, kind_of
-from budwood.studies.trial import TrialResult, read_result
+from budwood.studies.spec import TrialResult, read_result
 
 SEARCH, BEST = "search.json", "best.toml"
 STARTUP = 5
