@@ -46,7 +46,7 @@ def kinds(found) -> dict[str, str]:
 def test_check__sound_photos(folder):
     found = check(read_folder(folder))
     assert found.problems == ()
-    assert (found.num_found, found.num_bad, len(found.photos)) == (20, 0, 20)
+    assert (found.num_found, found.num_unreadable, len(found.photos)) == (20, 0, 20)
     assert found.classes == ("cats", "dogs")
     assert {(photo.width, photo.height) for photo in found.photos} == {(40, 36)}
     assert len({photo.sha256 for photo in found.photos}) == 20
@@ -59,14 +59,14 @@ def test_check__bad_photos_are_listed_and_left_out(folder):
     whole = (cats / "0.jpg").read_bytes()
     (cats / "cut.jpg").write_bytes(whole[: len(whole) // 2])
     Image.new("1", (20_000, 20_000)).save(cats / "bomb.png")
-    found = check(read_folder(folder), max_bad=0.5)
+    found = check(read_folder(folder), max_unreadable=0.5)
     assert kinds(found) == {
         "cats/text.jpg": "not_an_image",
         "cats/empty.jpg": "empty",
         "cats/cut.jpg": "truncated",
         "cats/bomb.png": "too_large",
     }
-    assert (found.num_found, found.num_bad, len(found.photos)) == (24, 4, 20)
+    assert (found.num_found, found.num_unreadable, len(found.photos)) == (24, 4, 20)
     assert not any(str(folder) in problem.detail for problem in found.problems)
 
 
@@ -107,7 +107,7 @@ def test_check__no_permission(folder, monkeypatch):
     monkeypatch.setattr(Path, "open", refuse)
     found = check(read_folder(folder))
     assert kinds(found) == {"cats/3.jpg": "permission"}
-    assert found.num_bad == 1
+    assert found.num_unreadable == 1
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
@@ -138,7 +138,7 @@ def test_check__too_many_bad_photos(folder):
         DataError, match=r"6 of 26 photos \(23%\).*bad0.jpg' \(not_an_image\).*`data.max_unreadable`.*0\.2"
     ):
         check(read_folder(folder))
-    assert check(read_folder(folder), max_bad=0.25).num_bad == 6
+    assert check(read_folder(folder), max_unreadable=0.25).num_unreadable == 6
 
 
 def test_check__duplicates_are_kept(folder):
@@ -167,7 +167,7 @@ def test_check__leaks_leave_the_earlier_split(split_folder):
         ["train/cats/from_test.png", "val/cats/from_test.png", "train/cats/from_val.png"], "leak"
     )
     assert len(found.photos) == 24
-    assert found.num_bad == 0
+    assert found.num_unreadable == 0
 
 
 def test_check__conflict_across_splits(split_folder):
@@ -184,7 +184,7 @@ def test_check__one_class_left(folder):
     for path in (folder / "dogs").iterdir():
         path.write_text("no")
     with pytest.raises(DataError, match=r"photos of 1 class can be used \('cats'\); two are needed"):
-        check(read_folder(folder), max_bad=0.6)
+        check(read_folder(folder), max_unreadable=0.6)
 
 
 def test_check__class_without_usable_photos_is_dropped(folder):
@@ -261,7 +261,7 @@ def test_to_json__problems_with_path_kind_detail(folder):
 
 def test_check__real_flowers(test_data):
     found = check(read_folder(test_data / "datasets" / "flower_photos"))
-    assert found.num_found == 3670 and found.num_bad == 0
+    assert found.num_found == 3670 and found.num_unreadable == 0
     assert Counter(problem.kind for problem in found.problems) == {
         "conflict": 2,
         "duplicate": 2,

@@ -40,7 +40,7 @@ def test_write_digits__writes_a_folder_to_train_on(tmp_path):
     samples.write_sample("digits", tmp_path / "new" / "digits")
     found = check(read_folder(tmp_path / "new" / "digits"))
     assert found.classes == tuple("0123456789")
-    assert (len(found.photos), found.num_bad) == (1797, 0)
+    assert (len(found.photos), found.num_unreadable) == (1797, 0)
     assert not [problem for problem in found.problems if problem.kind != "duplicate"]
     first = np.asarray(Image.open(tmp_path / "new" / "digits" / "0" / "0000.png"))
     assert first.shape == (32, 32) and first.max() > 200 and first.min() == 0

@@ -176,3 +176,9 @@ assert not {{"keras", "tensorflow", "openvino", "sklearn"}} & set(sys.modules), 
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ))
     assert done.returncode == 0, done.stderr
+
+
+def test_steps__are_the_stages_that_a_run_records(session_run, session_colours, tmp_path):
+    recorded = json.loads((session_run / "run.json").read_text("utf-8"))["stages"]
+    request = ask(session_colours, tmp_path / "run", "data.size=64")
+    assert request.steps == [stage["name"] for stage in recorded]

@@ -1,9 +1,11 @@
 """The main job, end to end, on small data."""
 
 import json
+import re
 import shutil
 import socket
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -15,7 +17,10 @@ import budwood
 from budwood.core.errors import BackboneError, DataError, RecipeError, RunError, WeightsError
 from budwood.core.files import read_csv, read_json
 from budwood.core.progress.base import SILENT
+from budwood.data.image_ref import ImageBytes
 from budwood.data.images import view
+from budwood.data.manifest import Manifest
+from budwood.data.sources import read_source
 from budwood.pipeline.train import refuse_bad_callbacks, train
 from budwood.run import load
 
@@ -111,6 +116,21 @@ def test_train__second_training_computes_nothing_and_one_photo_more_computes_one
     Image.fromarray(np.full((50, 50, 3), 77, np.uint8)).save(colours / "red" / "new.png")
     third = small_train(colours, tmp_path / "third")
     assert (third.info["features"]["computed"], third.info["features"]["found"]) == (1, 42)
+
+
+def test_train__of_a_manifest_in_memory_gives_what_its_folder_gives(session_run, session_colours, tmp_path):
+    listed = read_source(session_colours)
+    photos = [
+        replace(photo, image=ImageBytes(photo.image.read(), photo.name.rpartition("/")[2]))
+        for photo in listed.photos
+    ]
+    manifest = Manifest(tuple(photos), listed.classes)
+    run = train(manifest, tmp_path / "run", recipe="frozen-linear", settings=SMALL, progress=SILENT)
+    for file in ("split.csv", "predictions.csv", "metrics.json", "check.json"):
+        one, other = ((folder / file).read_text("utf-8") for folder in (run.folder, session_run))
+        if file == "metrics.json":
+            one, other = (re.sub(r'"seconds": [0-9.]+', "", text) for text in (one, other))
+        assert one == other
 
 
 def test_train__resolved_recipe_runs_again_to_the_same_result(session_run, session_colours, tmp_path):

@@ -184,8 +184,10 @@ class Backbone:
         if weights == "random":
             return None
         file = given_file(weights)
-        if file is not None:
-            return self.pretrained.read_file(file)
+        return self.imagenet_weights() if file is None else self.pretrained.read_file(file)
+
+    def imagenet_weights(self) -> LayerWeights:
+        """Return the ImageNet weights, fetched where they are not here. Raises WeightsError."""
         try:
             return self.pretrained.read()
         except MissingWeightsError as error:

@@ -29,7 +29,7 @@ class Check:
     """Class names that still have photos, in the order of the source."""
     problems: tuple[Problem, ...]
     num_found: int
-    num_bad: int
+    num_unreadable: int
     """Photos that cannot be decoded."""
 
     @property
@@ -37,8 +37,8 @@ class Check:
         """Return what a training does without, a line for each reason."""
         kinds = Counter(problem.kind for problem in self.problems)
         lines = []
-        if self.num_bad:
-            lines.append(f"cannot be read and left out: {self.num_bad:,} of {self.num_found:,} photos")
+        if self.num_unreadable:
+            lines.append(f"cannot be read and left out: {self.num_unreadable:,} of {self.num_found:,} photos")
         if twice := kinds["conflict"] + kinds["leak"]:
             lines.append(
                 f"left out, for the same picture stands under another label or in another split: {twice:,}"
@@ -54,12 +54,12 @@ class Check:
             "problems": [asdict(problem) for problem in self.problems],
             "found": self.num_found,
             "kept": len(self.photos),
-            "unreadable": self.num_bad,
+            "unreadable": self.num_unreadable,
         }
 
 
 def check(
-    manifest: Manifest, *, max_bad: float = 0.2, for_training: bool = True, progress: Progress = SILENT
+    manifest: Manifest, *, max_unreadable: float = 0.2, for_training: bool = True, progress: Progress = SILENT
 ) -> Check:
     """Decode every photo, compare them by SHA-256, and return what can be used and what is wrong.
 
@@ -69,18 +69,18 @@ def check(
 
     Args:
         manifest: what to check.
-        max_bad: share, in [0, 1], of photos that may be impossible to decode.
+        max_unreadable: share, in [0, 1], of photos that may be impossible to decode.
         for_training: refuse data from which nothing can be learned; otherwise anything goes.
 
     Raises:
-        DataError: more than `max_bad` cannot be decoded, fewer than two classes are left, a class has fewer than
+        DataError: more than `max_unreadable` cannot be decoded, fewer than two classes are left, a class has fewer than
             3 different photos to be split, or none in a given train split.
     """
     inspected = _inspect_all(manifest.photos, progress)
     readable = [photo for photo in inspected if isinstance(photo, Photo)]
     bad = [problem for problem in inspected if isinstance(problem, Problem)]
     if for_training:
-        _refuse_too_many_bad(bad, len(inspected), max_bad)
+        _refuse_too_many_unreadable(bad, len(inspected), max_unreadable)
     kept, same = _compare(readable)
     tiny = [
         Problem(photo.name, "tiny", f"only {photo.width} x {photo.height} pixels")
@@ -97,14 +97,14 @@ def check(
     if for_training:
         _refuse_too_few(kept, classes)
     problems = (*manifest.problems, *bad, *same, *tiny, *lost)
-    return Check(tuple(kept), classes, problems, num_found=len(inspected), num_bad=len(bad))
+    return Check(tuple(kept), classes, problems, num_found=len(inspected), num_unreadable=len(bad))
 
 
-def refusal(found: Check, max_bad: float = 0.2) -> str | None:
+def refusal(found: Check, max_unreadable: float = 0.2) -> str | None:
     """Return why nothing would be trained on a check made with `for_training=False`; None where it would."""
-    if found.num_bad > max_bad * found.num_found:
+    if found.num_unreadable > max_unreadable * found.num_found:
         return (
-            f"{found.num_bad} of {found.num_found} photos cannot be decoded, more than {max_bad:.0%}. "
+            f"{found.num_unreadable} of {found.num_found} photos cannot be decoded, more than {max_unreadable:.0%}. "
             "Mend or remove them"
         )
     try:
@@ -171,14 +171,14 @@ def _compare(photos: Sequence[Photo]) -> tuple[list[Photo], list[Problem]]:
     return [photo for photo in photos if photo.name not in dropped], problems
 
 
-def _refuse_too_many_bad(bad: Sequence[Problem], num_found: int, max_bad: float) -> None:
+def _refuse_too_many_unreadable(bad: Sequence[Problem], num_found: int, max_unreadable: float) -> None:
     if num_found == 0:
         raise DataError("there are no photos. Expected at least 3 of each of two classes")
-    if len(bad) > max_bad * num_found:
+    if len(bad) > max_unreadable * num_found:
         some = _names(f"{problem.path!r} ({problem.kind})" for problem in bad)
         raise DataError(
             f"{len(bad)} of {num_found} photos ({len(bad) / num_found:.0%}) cannot be decoded: {some}. "
-            f"Mend or remove them, or raise `data.max_unreadable`, which is {max_bad:g}"
+            f"Mend or remove them, or raise `data.max_unreadable`, which is {max_unreadable:g}"
         )
 
 

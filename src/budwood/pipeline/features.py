@@ -147,7 +147,7 @@ def move_failed(
         checked,
         photos=tuple(photo for photo in checked.photos if photo.name not in failed),
         problems=checked.problems + problems,
-        num_bad=checked.num_bad + len(problems),
+        num_unreadable=checked.num_unreadable + len(problems),
     )
     return checked, tuple(photo for photo in photos if photo.name not in failed)
 

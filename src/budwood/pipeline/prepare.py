@@ -112,14 +112,14 @@ def fetch_weights(request: TrainingRequest) -> None:
     for backbone in request.backbones:
         imagenet = request.recipe.backbone.weights_of(backbone.name) == "imagenet"
         if imagenet and not backbone.pretrained.is_here():
-            backbone.pretrained.read()
+            backbone.imagenet_weights()
 
 
 def check_photos(request: TrainingRequest) -> Check:
     """Return what is usable of the photos. Raises DataError where too little is."""
     checked = check(
         request.manifest,
-        max_bad=request.recipe.data.max_unreadable,
+        max_unreadable=request.recipe.data.max_unreadable,
         progress=request.directory.progress,
     )
     previous = request.previous

@@ -195,7 +195,7 @@ def plan_study(
     _refuse_unless_free(Path(output), overwrite=overwrite, resume=resume)
     checked = check(
         read_source(data, progress=progress),
-        max_bad=max(one.recipe.data.max_unreadable for one in given),
+        max_unreadable=max(one.recipe.data.max_unreadable for one in given),
         progress=progress,
     )
     trials, kind = plan_trials(given, checked.photos, seeds=list(seeds), folds=folds)
