@@ -396,8 +396,10 @@ def write_predictions(
 
 
 def mark_unsaved(folder: Path) -> None:
-    """Note in `run.json` that the run keeps no model."""
-    write_info(folder, read_info(folder).model_copy(update={"saved": False}))
+    """Note in `run.json` that the run keeps no model, unless it says so already."""
+    info = read_info(folder)
+    if info.saved:
+        write_info(folder, info.model_copy(update={"saved": False}))
 
 
 def refuse_other_photos(folder: Path, photos: Sequence[Photo]) -> None:
