@@ -138,7 +138,7 @@ def test_train__the_impossible_is_refused_before_anything_is_read(
     def slow(*arguments, **named):
         raise AssertionError("too early")
 
-    monkeypatch.setattr("budwood.data.sources.read_source", slow)
+    monkeypatch.setattr("budwood.pipeline.request.read_source", slow)
     monkeypatch.setattr("budwood.cli.train.load_keras", slow)
     status, out, err = call("train", tmp_path, *arguments, *more)
     assert (status, out) == (1, "") and one_line(err) and words in err
@@ -205,8 +205,21 @@ def test_train__backbone_and_weights(call, session_colours, tmp_path):
 def test_train__dry_run(call, session_colours, tmp_path, session_run, monkeypatch):
     monkeypatch.chdir(tmp_path)
     status, out, err = call("train", session_colours, *SMALL, "--dry-run", "-q")
-    assert status == 0 and not err and "# Cost" in out
+    assert status == 0 and not err and "# Time and disk" in out
+    assert out.index("# Photos") < out.index("# Time and disk") < out.index("# Recipe")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_train__a_directory_in_the_way_is_refused_before_keras_is_loaded(
+    call, session_colours, session_run, monkeypatch, more
+):
+    def slow():
+        raise AssertionError("too early")
+
+    monkeypatch.setattr("budwood.cli.train.load_keras", slow)
+    status, out, err = call("train", session_colours, "-o", session_run, *more)
+    assert (status, out) == (1, "") and one_line(err) and "is not empty" in err
 
 
 def test_augment__writes_a_sheet(call, session_colours, tmp_path):
@@ -233,7 +246,7 @@ def test_train__dry_run_of_two_phases(call, session_colours, session_run, tmp_pa
     status, out, err = call("train", session_colours, *two, "--dry-run", "-q")
     assert status == 0 and not err
     assert "boundary    block5c_add, 4x4x112 float16 a view" in out
-    assert "10 at most, about" in out and not list(tmp_path.iterdir())
+    assert "for 10 epochs at most" in out and not list(tmp_path.iterdir())
 
 
 def test_check__exit_status_and_json(call, colours, tmp_path):

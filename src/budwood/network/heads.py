@@ -110,12 +110,10 @@ def to_logits(layers: Sequence[keras.layers.Layer]) -> list[keras.layers.Layer]:
     return list(layers[: [layer.name for layer in layers].index(LOGITS) + 1])
 
 
-def divide_logits(model: keras.Model, temperature: float) -> list[np.ndarray]:
-    """Puts a temperature into the weights of the layer `head_logits`; returns them as they were."""
+def divide_logits(model: keras.Model, temperature: float) -> None:
+    """Put a temperature into the weights of the layer `head_logits` of a model that nothing else uses."""
     layer = model.get_layer(LOGITS)
-    raw = layer.get_weights()
-    layer.set_weights([weight / np.float32(temperature) for weight in raw])
-    return raw
+    layer.set_weights([weight / np.float32(temperature) for weight in layer.get_weights()])
 
 
 def refuse_bad_head(head: Head, num_classes: int) -> None:
