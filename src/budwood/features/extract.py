@@ -1,7 +1,6 @@
 """Extracting features: views that the store does not know are rendered and sent through the frozen part, once."""
 
 import os
-import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -72,14 +71,12 @@ class Extraction:
     """Views whose features the store had."""
     failed: dict[str, str] = field(default_factory=dict)
     """Names of the photos that have no features now, and why."""
-    seconds: float = 0.0
 
     def __add__(self, other: "Extraction") -> "Extraction":
         return Extraction(
             self.num_computed + other.num_computed,
             self.num_found + other.num_found,
             self.failed | other.failed,
-            self.seconds + other.seconds,
         )
 
 
@@ -127,7 +124,6 @@ def extract(
     Raises:
         StoreError: the disk is full. What was computed before is kept, as it is on Ctrl-C.
     """
-    started = time.monotonic()
     result = Extraction()
     wanted: dict[str, _Wanted] = {}
     for photo, view in zip(photos, _all(views, photos), strict=True):
@@ -145,7 +141,6 @@ def extract(
             _compute(missing, frozen, table, renderer, keep_lower, progress, result)
         finally:
             table.flush()
-    result.seconds = time.monotonic() - started
     return result
 
 
