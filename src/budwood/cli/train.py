@@ -3,7 +3,7 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -149,6 +149,9 @@ def study(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the study in the directory.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the trials and what they would take, and stop.")
+    ] = False,
     mlflow: Mlflow = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -159,30 +162,35 @@ def study(
     or, with --search N, the best of N is looked for, and DIR/best.toml is its recipe. Exit status 1 where one failed.
     """
     from budwood.studies.grid import parse_seeds, parse_sizes
+    from budwood.studies.plan import describe, workload
+    from budwood.studies.records import StudyFolder
+    from budwood.studies.study import plan_study
     from budwood.studies.study import study as run_study
 
-    if mlflow is not None:
+    if mlflow is not None and not dry_run:
         check_mlflow(mlflow)
-    results = run_study(
-        data,
-        output,
-        recipes=[name.strip() for name in recipes.split(",") if name.strip()],
-        backbones=[name.strip() for name in (backbones or "").split(",") if name.strip()],
-        grid=grid or [],
-        sizes=parse_sizes(sizes) if sizes is not None else [],
-        seeds=parse_seeds(seeds),
-        folds=folds,
-        search=search,
-        settings=settings or [],
-        weights=weights or [],
-        test=not no_test,
-        jobs=jobs,
-        keep_models=keep_models,
-        overwrite=overwrite,
-        resume=resume,
-        progress=progress_of(quiet, as_json),
-        command=shlex.join(["budwood", *sys.argv[1:]]),
-    )
+    asked: Any = {
+        "recipes": [name.strip() for name in recipes.split(",") if name.strip()],
+        "backbones": [name.strip() for name in (backbones or "").split(",") if name.strip()],
+        "grid": grid or [],
+        "sizes": parse_sizes(sizes) if sizes is not None else [],
+        "seeds": parse_seeds(seeds),
+        "folds": folds,
+        "search": search,
+        "settings": settings or [],
+        "weights": weights or [],
+        "test": not no_test,
+        "keep_models": keep_models,
+        "overwrite": overwrite,
+        "resume": resume,
+        "progress": progress_of(quiet, as_json),
+    }
+    if dry_run:
+        plan = plan_study(data, output, **asked)
+        known = StudyFolder(output if resume else output / "nothing")
+        print(describe(plan, workload(plan, known, jobs)))
+        return
+    results = run_study(data, output, **asked, jobs=jobs, command=shlex.join(["budwood", *sys.argv[1:]]))
     if as_json:
         print_json(results.to_json())
     else:

@@ -38,7 +38,7 @@ class Runner:
 
     def jobs_for(self, kind: TrialKind) -> int:
         """Return how many trials run at a time: a linear one takes one core, a training two."""
-        return self.jobs or max(1, num_cores() // (1 if kind == "linear" else 2))
+        return jobs_for(kind, self.jobs)
 
     def run_all(self, trials: Sequence[Trial]) -> None:
         """Run what is not complete yet, the linear trials first; what came of each lies in its file."""
@@ -107,6 +107,11 @@ class Runner:
                 table.end(trial, result)
                 queue += after(trial, result)
             table.refresh()
+
+
+def jobs_for(kind: TrialKind, jobs: int | None) -> int:
+    """Return how many trials run at a time where nobody says."""
+    return jobs or max(1, num_cores() // (1 if kind == "linear" else 2))
 
 
 def kind_of(recipe: Recipe, checked: Check) -> TrialKind:

@@ -10,7 +10,6 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from budwood._version import __version__
@@ -22,7 +21,7 @@ from budwood.core.locks import lock
 from budwood.core.progress import choose_progress
 from budwood.core.progress.base import Progress
 from budwood.core.system import versions
-from budwood.data.check import Check, check
+from budwood.data.check import check
 from budwood.data.manifest import Photo
 from budwood.data.sources import read_source, source_name
 from budwood.data.split import divide, lacking
@@ -30,8 +29,9 @@ from budwood.runs.directory import now
 from budwood.runs.schema import CheckReport
 from budwood.studies.executor import Executor, LocalExecutor
 from budwood.studies.features import FAILURE, WANTED
-from budwood.studies.grid import Grid, Sizes, Trial, plan_trials, read_grid
-from budwood.studies.records import PhotoTable, ReplicateKind, StudyFolder, StudyRecord
+from budwood.studies.grid import Sizes, plan_trials, read_grid
+from budwood.studies.plan import StudyPlan, summary, workload
+from budwood.studies.records import PhotoTable, StudyFolder, StudyRecord
 from budwood.studies.report.page import REPORT, write_study_report
 from budwood.studies.results import Results, read_results
 from budwood.studies.runner import Runner
@@ -41,22 +41,6 @@ OUR_FILES = {
     *("study.json", "photos.json", "features.json", WANTED, FAILURE),
     *("trials", "results.json", REPORT, "features.log", SEARCH, BEST),
 }
-
-
-@dataclass(frozen=True)
-class StudyPlan:
-    """A study that has been thought through, and of which nothing has been computed."""
-
-    data: str | os.PathLike
-    grid: Grid
-    seeds: Sequence[int]
-    folds: int
-    search: int | None
-    """Configurations of a search at most; None for every combination."""
-    checked: Check
-    trials: list[Trial]
-    """Of a search those that begin with what was tried of the grid, for nobody knows yet what it will ask for."""
-    replicate_kind: ReplicateKind
 
 
 def study(
@@ -130,8 +114,12 @@ def study(
         test=test,
         overwrite=overwrite,
         resume=resume,
+        keep_models=keep_models,
         progress=progress,
     )
+    # Of a study that is replaced nothing is known any more.
+    known = folder if resume and not overwrite else StudyFolder(folder.path / "nothing")
+    progress.say(summary(plan, workload(plan, known, jobs)))
     began = time.perf_counter()
     with _own(folder.path, overwrite=overwrite):
         record = _new_record(plan, command or f"budwood study {data} -o {folder.path}")
@@ -142,9 +130,9 @@ def study(
                 searched.go_on()
         folder.write(record)
         checked = plan.checked
-        known = tuple(photo for photo in checked.photos if search is None or photo.split != "test")
+        listed = tuple(photo for photo in checked.photos if search is None or photo.split != "test")
         folder.write_photos(
-            PhotoTable(tuple(checked.classes), known, CheckReport.model_validate(checked.to_json()))
+            PhotoTable(tuple(checked.classes), listed, CheckReport.model_validate(checked.to_json()))
         )
         runner = Runner(folder, os.fspath(data), checked, executor, jobs, keep_models, progress)
         if searched is None or search is None:
@@ -174,6 +162,7 @@ def plan_study(
     settings: Sequence[str] = (),
     weights: Sequence[str] = (),
     test: bool = True,
+    keep_models: bool = False,
     overwrite: bool = False,
     resume: bool = False,
     progress: Progress | None = None,
@@ -204,7 +193,7 @@ def plan_study(
         divide(checked.photos, trial.recipe)
     for line in lacking(divide(checked.photos, trials[0].recipe), checked.classes):
         progress.say(line)
-    return StudyPlan(data, found, list(seeds), folds, search, checked, trials, kind)
+    return StudyPlan(data, found, list(seeds), folds, search, checked, trials, kind, keep_models)
 
 
 def _new_record(plan: StudyPlan, command: str) -> StudyRecord:
