@@ -44,7 +44,7 @@ def asked(folder, photo):
 def test_load__a_graph_that_is_whole_is_used_without_a_word(model, photo):
     predictor, _, said = asked(model, photo)
     assert isinstance(predictor, OpenVinoPredictor) and said == []
-    graph = converted.find(model, read_info(model)["fingerprints"]["model"])
+    graph = converted.find(model, read_info(model).sha256)
     assert graph.difference < 1e-5 and graph.megabytes > 1 and graph.seconds > 0
 
 
