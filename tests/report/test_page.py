@@ -97,8 +97,6 @@ def test_write_report__opens_with_the_verdict(make_run):
         f"correctly (95 % interval {100 * low:.1f} % to {100 * high:.1f} %)."
     ) in page.text
     assert "No test was asked for" not in page.text
-    for fact in ("200", "160 train, 20 validation, 20 test", "efficientnet_lite0", "200 computed", "38 s"):
-        assert fact in page.text
 
 
 def test_write_report__without_test_says_so(make_run):
@@ -180,9 +178,6 @@ def test_write_report__without_photos_has_no_pictures(make_run, photos):
 
 def test_write_report__gradient_fit_shows_curves(make_run):
     page = Page(write_report(make_run(fit="gradient").folder))
-    assert "trained by gradient descent for 14 epochs" in page.text
-    assert "best of 14 epochs: 9" in page.text
-    assert "logistic regression" not in page.text
     _reliability, loss, accuracy = page.of_class("chart")
     assert "Best epoch: 9" in loss["aria-label"] and "Accuracy" in accuracy["aria-label"]
 
@@ -208,7 +203,6 @@ def test_write_report__two_phases(make_run, fit):
         f"{verdict['words']} The fine-tuned model was kept: its validation loss is the lower one."
         in page.text
     )
-    assert verdict["method"] in page.text
     _reliability, *charts = page.of_class("chart")
     assert len(charts) == (4 if fit == "linear" else 2)
     assert len(page.of_class("intervals")) == 1
@@ -220,7 +214,6 @@ def test_write_report__two_phases(make_run, fit):
     # One of the phases, in the table's head and its seven figures.
     assert len(page.of_class("kept")) == 8
     assert len(page.of_class("boundary")) == 1
-    assert "1 photo left out: truncated" in page.text
 
 
 def test_write_report__two_phases_without_test(make_run):

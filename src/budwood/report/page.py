@@ -4,9 +4,10 @@ import base64
 import functools
 import hashlib
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import markupsafe
@@ -20,6 +21,7 @@ from budwood.report.calibration import describe_calibration
 from budwood.report.cells import gather_cells
 from budwood.report.confusion import count_confusions
 from budwood.report.head import describe_head
+from budwood.report.headline import Headline, Remark
 from budwood.report.mistakes import show_mistakes, show_suspects, suspect_labels
 from budwood.report.phases import describe_phases
 from budwood.report.samples import show_samples, show_views
@@ -30,6 +32,18 @@ NO_PICTURES = (
     "The photos were not at hand when this report was written, so there are no pictures: "
     "budwood report RUN --data DATA adds them."
 )
+
+SECTIONS = (
+    ("confusion", "Confusions"),
+    ("classes", "Classes"),
+    ("samples", "Photos"),
+    ("mistakes", "Worst mistakes"),
+    ("labels", "Likely wrong labels"),
+    ("problems", "Problems in the data"),
+    ("making", "How it was made"),
+    ("cells", "Photos by answer"),
+)
+"""Anchors and titles of the sections that every report has, below those of the figures and the training."""
 
 
 def write_report(folder: Path, photos: Mapping[str, ImageLike] | None = None) -> Path:
@@ -69,14 +83,31 @@ def _render(contents: Contents, photos: Mapping[str, ImageLike]) -> str:
     suspects = show_suspects(contents, album, wrong_labels, mistakes)
     cells = gather_cells(contents, album)
     album.develop()
+    summary = sections.summarize(contents)
+    head, both, calibration = (
+        describe_head(contents),
+        describe_phases(contents),
+        describe_calibration(contents),
+    )
+    titles = [
+        ("figures", "All figures"),
+        *([("calibration", "Calibration")] if calibration else []),
+        *([("head", "Head")] if head else []),
+        *([("phases", "Phases")] if both else []),
+        *SECTIONS,
+    ]
+    made = sections.tell_making(contents)
     return (
         environment()
         .get_template("page.html.jinja")
         .render(
-            summary=sections.summarize(contents),
-            head=describe_head(contents),
-            both=describe_phases(contents),
-            calibration=describe_calibration(contents),
+            headline=_headline(contents, summary, album, titles),
+            budwood=contents.info.budwood,
+            fingerprint=made["fingerprint"],
+            summary=summary,
+            head=head,
+            both=both,
+            calibration=calibration,
             confusion=count_confusions(contents, cells.anchors()),
             per_class=sections.score_classes(contents, cells.class_anchors()),
             samples=samples,
@@ -85,12 +116,38 @@ def _render(contents: Contents, photos: Mapping[str, ImageLike]) -> str:
             suspects=suspects,
             cells=cells,
             problems=sections.group_problems(contents),
-            made=sections.tell_making(contents),
+            made=made,
             album=album,
-            lost=_tell_lost(contents, album),
             no_pictures=NO_PICTURES,
             resize=album.resize,
         )
+    )
+
+
+def _headline(
+    contents: Contents, summary: dict[str, Any], album: Album, titles: Sequence[tuple[str, str]]
+) -> Headline:
+    lost = _tell_lost(contents, album)
+    return Headline(
+        kind="report",
+        name=summary["run"],
+        about=[*([f"trained on {summary['data']}"] if summary["data"] else []), summary["started"]],
+        sentence=summary["verdict"],
+        accuracy=summary["accuracy"],
+        interval=summary["interval"],
+        caption=f"Solid: measured, with its interval. Dashed: always answering {summary['guessed']}.",
+        remarks=[
+            *([Remark(words.shown(summary["phases"]))] if summary["phases"] else []),
+            # Without a test the first one says what the figure is worth.
+            *(
+                Remark(line, is_warning=not contents.has_test and not place)
+                for place, line in enumerate(summary["remarks"])
+            ),
+            *([Remark(lost, is_warning=True)] if lost else []),
+        ],
+        facts=summary["facts"],
+        sections=titles,
+        guess=summary["guess"],
     )
 
 

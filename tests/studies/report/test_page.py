@@ -65,7 +65,6 @@ def test_write_study_report__says_first_what_is_best_and_how_sure(made):
     assert title.endswith("it is better than 1 of the 2 others and cannot be told from 1.")
     for pair in results.pairs:
         assert pair.words in page.text
-    assert "looked at 18 times" in page.text
     assert "budwood study photos -o s --resume" in page.text and "9.9" in page.text
     # Nothing is asked of a network, and no other script can run.
     assert not [value for _, all_ in page.tags for key, value in all_.items() if key == "src"]

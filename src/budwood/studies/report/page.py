@@ -1,9 +1,11 @@
 """report.html of a study: what is best, how sure that is, and what it stands on, in one file without a network."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from budwood.core import files
 from budwood.core.errors import RunError
+from budwood.report.headline import Headline, Remark
 from budwood.report.page import environment
 from budwood.studies.records import StudyFolder, StudyRecord
 from budwood.studies.report import figures, names, search_figures, sections
@@ -50,29 +52,42 @@ def render(results: Results, record: StudyRecord) -> str:
     """
     measured = sum(1 for one in results.summaries if one.complete)
     search = results.search
+    pairs, time = sections.pairs(results), figures.accuracy_by_time(results)
+    models, curves = figures.models(results), figures.learning_curves(results)
+    course = search_figures.course(search) if search else ""
+    lost = [*(["Failed"] if results.failures else []), *(["Pruned"] if results.pruned else [])]
+    parts = [
+        ("models", "Comparison", models),
+        ("configurations", "All figures", True),
+        ("search", "Search", course),
+        ("pairs", "Pairs", pairs["rows"]),
+        ("time", "Accuracy and time", time),
+        ("photos", "Would more photos help?", curves),
+        ("failures", " and ".join(lost).capitalize(), lost),
+        ("trials", "Trials", True),
+        ("making", "How it was made", True),
+    ]
+    titles = [(anchor, title) for anchor, title, is_there in parts if is_there]
     return (
         environment(Path(__file__).parent / "templates")
         .get_template("study.html.jinja")
         .render(
-            study=results.folder.resolve().name,
-            data=record.data,
-            begun=(record.started or "")[:10],
+            headline=_headline(results, record, titles),
+            fingerprint="",
             budwood=record.budwood,
             results=results,
-            verdict=sections.verdict(results),
-            facts=sections.facts(results, record),
             measured=measured,
             incomplete=any(0 < one.complete < one.planned for one in results.summaries[: figures.MOST]),
             most=figures.MOST,
-            models=figures.models(results),
+            models=models,
             beginning=figures.beginning(results) if measured else "",
             rows=sections.table(results),
             some_photos=len({one.train_photos for one in results.summaries if one.complete}) > 1,
-            pairs=sections.pairs(results),
+            pairs=pairs,
             differences=figures.differences(results),
-            time=figures.accuracy_by_time(results),
-            curves=figures.learning_curves(results),
-            course=search_figures.course(search) if search else "",
+            time=time,
+            curves=curves,
+            course=course,
             importance=search_figures.importance(search) if search else "",
             slices=search_figures.slices(search) if search else [],
             best_recipe=sections.best_recipe(results),
@@ -86,4 +101,24 @@ def render(results: Results, record: StudyRecord) -> str:
             brief=sections.shortener(results),
             short=names.short_names(results),
         )
+    )
+
+
+def _headline(results: Results, record: StudyRecord, titles: Sequence[tuple[str, str]]) -> Headline:
+    verdict = sections.verdict(results)
+    data, begun = record.data, (record.started or "")[:10]
+    return Headline(
+        kind="study",
+        name=results.folder.resolve().name,
+        about=[*([f"of {data}"] if data else []), *([begun] if begun else [])],
+        sentence=verdict["title"],
+        accuracy=verdict["accuracy"],
+        interval=verdict["interval"],
+        caption=f"The best by validation loss, on {results.split} photos: mean of its trials, with its interval.",
+        remarks=[
+            *(Remark(line, is_warning=True) for line in verdict["warnings"]),
+            *(Remark(line) for line in verdict["remarks"]),
+        ],
+        facts=sections.facts(results, record),
+        sections=titles,
     )
