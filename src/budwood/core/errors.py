@@ -63,4 +63,6 @@ def refuse_bad_share(name: str, share: float, such_as: float) -> None:
     """
     if not 0 < share <= 1:
         article = "an" if name[0] in "aeiou" else "a"
-        raise RunError(f"{article} {name} of {share:g} is no share. Give one above 0 and up to 1, such as {such_as}")
+        raise RunError(
+            f"{article} {name} of {share:g} is no share. Give one above 0 and up to 1, such as {such_as}"
+        )

@@ -146,7 +146,9 @@ def _draw_probabilities(sheet: Canvas, explanation: "Explanation", place: Place)
         y += 38
     y += 38 * (LISTED - len(shown))
     if explanation.farther_than is not None:
-        text, colour = ("✗ none of these?", WRONG) if said.out_of_distribution else ("none of these: no", QUIET)
+        text, colour = (
+            ("✗ none of these?", WRONG) if said.out_of_distribution else ("none of these: no", QUIET)
+        )
         sheet.write((x, y + 8), text, colour)
         farther = words.percent(explanation.farther_than, 0)
         sheet.write((x, y + 8 + LINE), f"more unusual than {farther}", QUIET, size=14)
