@@ -18,7 +18,7 @@ from budwood.core.files import whole_file
 Method = Literal["knn", "mahalanobis"]
 METHODS: tuple[Method, ...] = get_args(Method)
 DEFAULT: Method = "knn"
-"""The better one where strangers are near, and as good as the other where they are far (docs/log.md)."""
+"""The better one where strangers are near, and as good as the other where they are far (docs/experiments/log.md)."""
 RECALL = 0.98
 """Share of photos of the known classes that are not to be taken for strangers, unless something else is asked for."""
 NEIGHBOURS = 2

@@ -1,7 +1,8 @@
 """Which part of a picture an answer hangs on, without gradients: parts are covered, and the model is asked again.
 
 Occlusion sensitivity (Zeiler and Fergus 2014), with windows that overlap by half, in the mean colour of the picture. A
-planted patch of colour was found so; under a blur it shone through, and coloured what lay around it (docs/log.md).
+planted patch of colour was found so; under a blur it shone through, and coloured what lay around it
+(docs/experiments/log.md).
 """
 
 from collections.abc import Iterator

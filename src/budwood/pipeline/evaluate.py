@@ -126,7 +126,8 @@ def make_reference(
     """What the features of known photos look like under the model that is kept, with small pictures of those learned
     from; None where no photo can be read.
 
-    Of the training photos some do, of each class its share: 500 tell strangers as well as 3,000 (docs/log.md).
+    Of the training photos some do, of each class its share: 500 tell strangers as well as 3,000
+    (docs/experiments/log.md).
     """
     number = max(LEARNED, PER_CLASS * len(artifact.classes))
     learned: Sequence[Photo] = take_some(parts["train"], min(number, len(parts["train"])))
