@@ -31,6 +31,8 @@ class KnownModel:
     """Of one view's features."""
     engine: "Callable[[], Engine | NamedRunner]"
     """Makes what runs it, where the store lacks something."""
+    name: str = "network"
+    """By which progress tells it from others."""
 
 
 class FeatureExtractor:

@@ -57,12 +57,14 @@ class OpenVinoPredictor(Predictor):
         return ExtractorEnsemble(
             [
                 FeatureExtractor(
-                    KnownModel(fingerprint, shape, part.itself),
+                    KnownModel(fingerprint, shape, part.itself, f"network {number}"),
                     size=self.input.size,
                     resize=self.input.resize,
                     progress=progress,
                 )
-                for (fingerprint, shape), part in zip(self._parts, self._extractors, strict=True)
+                for number, ((fingerprint, shape), part) in enumerate(
+                    zip(self._parts, self._extractors, strict=True), start=1
+                )
             ]
         )
 
