@@ -7,6 +7,7 @@ from PIL import Image
 
 from budwood.core.errors import DataError, ImageError, RunError
 from budwood.run import Run, load
+from tests.metrics import assert_same_metrics
 
 pytestmark = pytest.mark.usefixtures("shared_cache")
 
@@ -65,20 +66,6 @@ def test_predict__nothing(run):
 def test_top__most_probable_first(run, session_colours):
     top = run.predict(session_colours / "red" / "red 00.jpg")[0].top(2)
     assert len(top) == 2 and top[0][1] >= top[1][1]
-
-
-def assert_same_metrics(found, expected):
-    """Counts are the same; what is made of probabilities is so up to another order of summing."""
-    if isinstance(expected, dict):
-        assert list(found) == list(expected)
-        for key in expected:
-            assert_same_metrics(found[key], expected[key])
-    elif isinstance(expected, list):
-        assert len(found) == len(expected)
-        for one, other in zip(found, expected, strict=True):
-            assert_same_metrics(one, other)
-    else:
-        assert found == (pytest.approx(expected, abs=1e-5) if isinstance(expected, float) else expected)
 
 
 def test_evaluate__unseen_leaves_out_what_was_learned_from(run, session_colours):
