@@ -10,7 +10,7 @@ from budwood.data.images import digest
 from budwood.data.manifest import Photo
 from budwood.features.ensemble import ExtractorEnsemble
 from budwood.features.extractor import FeatureExtractor
-from budwood.training.batches import StreamedFeed
+from budwood.training.batches import StreamedBatches
 
 SIZE = 24
 DRAWN = Augment(views=3, horizontal_flip=True)
@@ -72,7 +72,7 @@ def test_compute__a_photo_that_fails_is_named_once(photos):
 
 def test_stream__feeds_an_epoch_and_ends_early(photos):
     with ExtractorEnsemble([part(3), part(4)]) as features:
-        batches = StreamedFeed(features, photos, np.zeros(5, np.int64), Augment(views="per-epoch"), 0)
+        batches = StreamedBatches(features, photos, np.zeros(5, np.int64), Augment(views="per-epoch"), 0)
         batches = batches.epoch(1, np.arange(5), 2)
         assert next(iter(batches)).shape == (2, 7)
         batches.close()

@@ -11,7 +11,7 @@ from PIL import Image
 
 from budwood.config.recipe import Augment, Recipe
 from budwood.core.errors import DataError, RecipeError, RunError
-from budwood.core.files import read_csv, read_json
+from budwood.core.files import read_csv, read_json, sha256_of
 from budwood.core.progress.base import SILENT
 from budwood.data.augment import Renderer
 from budwood.data.images import digest, view
@@ -93,10 +93,12 @@ def test_train__resumed_learns_the_same_from_the_teacher(student, teacher, sessi
     with pytest.raises(KeyboardInterrupt):
         distilled(session_colours, folder, teacher.folder, "split_seed=7", callbacks=Interrupt(epoch=4))
     shutil.copytree(teacher.folder, another)
+    model = another / "model" / "model.keras"
+    model.write_bytes(model.read_bytes() + b"another")
     info = read_json(another / "model" / "model.json")
-    info["fingerprints"]["model"] = "0" * 64
+    info["fingerprints"]["model"] = sha256_of(model)
     (another / "model" / "model.json").write_text(json.dumps(info))
-    with pytest.raises(RunError, match=r"teacher was '.*' and is now '0000"):
+    with pytest.raises(RunError, match=rf"teacher was '.*' and is now '{sha256_of(model)}"):
         distilled(session_colours, folder, another, "split_seed=7", resume=True)
     again = distilled(session_colours, folder, teacher.folder, "split_seed=7", resume=True)
     assert (again.folder / "history.csv").read_bytes() == (student.folder / "history.csv").read_bytes()

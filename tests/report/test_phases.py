@@ -110,20 +110,20 @@ def test_describe_phases__layers(make_run):
 def test_describe_phases__augmentation_and_loss_in_words(make_run):
     lines = describe(make_run(finetuned=True))["curves"]
     assert "turned by up to 36 degrees" in lines[1]
-    assert "The logistic regression saw the plain photos alone." in lines[1]
+    assert "The logistic regression saw the original photos alone." in lines[1]
     assert "label smoothing" in lines[2]
 
 
 def test_describe_phases__gradient_fit_saw_the_views_too(make_run):
     line = describe(make_run(fit="gradient", finetuned=True))["curves"][1]
-    assert line.startswith("Every epoch showed a new view") and "logistic" not in line
+    assert line.startswith("Every epoch showed a new augmented view") and "logistic" not in line
 
 
 def test_describe_phases__no_augmentation_is_said(make_run):
     run = make_run(fit="gradient", finetuned=True)
     recipe = (run.folder / "recipe.toml").read_text(encoding="utf-8")
     files.write_text(run.folder / "recipe.toml", recipe.replace('views = "per-epoch"', "views = 0"))
-    assert "there is no augmentation" in describe(run)["curves"][1]
+    assert "There was no augmentation" in describe(run)["curves"][1]
 
 
 def go_on(run):

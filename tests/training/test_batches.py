@@ -21,7 +21,7 @@ from budwood.training.batches import (
     ArrayBatches,
     Batches,
     StoredBatches,
-    StreamedFeed,
+    StreamedBatches,
     make_batches,
     prefetch,
 )
@@ -79,7 +79,7 @@ def test_batches__are_the_features_of_the_epochs_views(model, photos, at, augmen
         batches = make_batches(features, photos, LABELS, augment, seed=5)
         assert isinstance(batches, Batches)
         assert isinstance(
-            batches, StreamedFeed if augment.views == "per-epoch" and not row_bytes else StoredBatches
+            batches, StreamedBatches if augment.views == "per-epoch" and not row_bytes else StoredBatches
         )
         assert batches.shape == features.shape
         num_rows = 2 * NUM if augment.originals else NUM
@@ -94,10 +94,10 @@ def test_batches__are_the_features_of_the_epochs_views(model, photos, at, augmen
             }[augment.views]
             views = np.concatenate([np.zeros(num_rows - NUM, int), drawn])
             expected = expected_rows(model, at, (photos * 2)[:num_rows], views, augment)
-            batches = list(batches.epoch(epoch, order, 4))
-            assert [len(batch) for batch in batches] == [4] * (num_rows // 4) + [num_rows % 4]
-            assert {batch.dtype for batch in batches} == {np.dtype("uint8" if at == "pixels" else "float32")}
-            np.testing.assert_allclose(np.concatenate(batches), expected[order], rtol=1e-4, atol=1e-3)
+            given = list(batches.epoch(epoch, order, 4))
+            assert [len(batch) for batch in given] == [4] * (num_rows // 4) + [num_rows % 4]
+            assert {batch.dtype for batch in given} == {np.dtype("uint8" if at == "pixels" else "float32")}
+            np.testing.assert_allclose(np.concatenate(given), expected[order], rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize("augment", [PER_EPOCH, BESIDE], ids=["per-epoch", "beside"])
@@ -122,7 +122,7 @@ def test_prepare__computes_what_can_be_known(model, photos):
             assert extraction.num_found == (NUM if augment in (BANK, BESIDE) else 0)
 
 
-def test_stored_feed__a_repeated_training_finds_the_views_of_every_epoch(model, photos):
+def test_stored_batches__a_repeated_training_finds_the_views_of_every_epoch(model, photos):
     with boundary(model, "pooling", PER_EPOCH) as features:
         batches = make_batches(features, photos, LABELS, PER_EPOCH, seed=5)
         first = [np.concatenate(list(batches.epoch(epoch, np.arange(NUM), 4))) for epoch in (1, 2)]
@@ -139,7 +139,7 @@ def test_stored_feed__a_repeated_training_finds_the_views_of_every_epoch(model, 
 def test_streamed_feed__stores_no_drawn_view(model, photos):
     with boundary(model, "pixels", BESIDE) as features:
         # 40 x 40 pixels are few; those of a network are not.
-        batches = StreamedFeed(features, photos, LABELS, BESIDE, 5)
+        batches = StreamedBatches(features, photos, LABELS, BESIDE, 5)
         batches.prepare()
         list(batches.epoch(1, np.arange(2 * NUM), 8))
         assert features.missing(photos, [1] * NUM) == NUM
@@ -152,13 +152,13 @@ def test_make_feed__streams_what_is_large(photos):
         keras.Model(pixels, keras.layers.Dense(width)(keras.layers.GlobalAveragePooling2D()(pixels)))
         for width in (4097, 4096)
     )
-    for model, kind in ((wide, StreamedFeed), (narrow, StoredBatches)):
+    for model, kind in ((wide, StreamedBatches), (narrow, StoredBatches)):
         features = FeatureExtractor(model, size=SIZE, resize="crop", augment=PER_EPOCH)
         assert type(make_batches(features, photos, LABELS, PER_EPOCH, 0)) is kind
         assert type(make_batches(features, photos, LABELS, BANK, 0)) is StoredBatches
 
 
-@pytest.mark.parametrize("kind", [StoredBatches, StreamedFeed])
+@pytest.mark.parametrize("kind", [StoredBatches, StreamedBatches])
 def test_batches__a_photo_that_changed_meanwhile_is_named(model, photos, kind):
     Image.new("RGB", (44, 50)).save(photos[7].image)
     before = threading.active_count()
@@ -169,14 +169,14 @@ def test_batches__a_photo_that_changed_meanwhile_is_named(model, photos, kind):
         assert threading.active_count() == before
 
 
-@pytest.mark.parametrize("kind", [StoredBatches, StreamedFeed])
+@pytest.mark.parametrize("kind", [StoredBatches, StreamedBatches])
 def test_batches__closed_midway_leave_no_thread(model, photos, kind):
     with boundary(model, "pooling", PER_EPOCH) as features:
         batches = kind(features, photos * 20, np.tile(LABELS, 20), PER_EPOCH, 5)
         before = threading.active_count()
-        batches = batches.epoch(1, np.arange(20 * NUM), 4)
-        next(batches)
-        batches.close()
+        given = batches.epoch(1, np.arange(20 * NUM), 4)
+        next(given)
+        given.close()
         assert threading.active_count() == before
         # The next epoch begins afresh.
         assert len(list(batches.epoch(2, np.arange(20 * NUM), 44))) == 5
@@ -189,16 +189,16 @@ def test_batches__read_one_batch_at_a_time(model, photos, monkeypatch):
     with boundary(model, "conv", BANK) as features:
         batches = make_batches(features, photos, LABELS, BANK, seed=5)
         batches.prepare()
-        batches = batches.epoch(1, np.arange(NUM), 3)
-        next(batches)
-        batches.close()
+        given = batches.epoch(1, np.arange(NUM), 3)
+        next(given)
+        given.close()
     # One in hand, two read ahead.
     assert 1 <= len(asked) <= 3
     assert set(asked) == {3}
 
 
 @pytest.mark.parametrize("stored", [False, True])
-def test_array_feed__gives_rows_in_the_order_asked(model, photos, stored):
+def test_array_batches__gives_rows_in_the_order_asked(model, photos, stored):
     with boundary(model, "pooling", Augment()) as features:
         features.compute(photos)
         array = features.array(photos)
@@ -206,9 +206,9 @@ def test_array_feed__gives_rows_in_the_order_asked(model, photos, stored):
         assert isinstance(batches, Batches)
         assert (batches.shape, batches.prepare().num_computed) == ((8,), 0)
         order = np.random.default_rng(2).permutation(NUM)
-        batches = list(batches.epoch(1, order, 4))
-        assert [len(batch) for batch in batches] == [4, 4, 3]
-        assert np.array_equal(np.concatenate(batches), array[order])
+        given = list(batches.epoch(1, order, 4))
+        assert [len(batch) for batch in given] == [4, 4, 3]
+        assert np.array_equal(np.concatenate(given), array[order])
 
 
 def test_prefetch__keeps_the_order_and_works_ahead_of_the_caller():

@@ -105,10 +105,10 @@ def make_batches(
     """
     row_bytes = math.prod(features.shape) * np.dtype(features.dtype).itemsize
     streams = augment.views == "per-epoch" and row_bytes > STORED_ROW_BYTES
-    return (StreamedFeed if streams else StoredBatches)(features, photos, labels, augment, seed, teacher)
+    return (StreamedBatches if streams else StoredBatches)(features, photos, labels, augment, seed, teacher)
 
 
-class _ViewFeed:
+class _ViewBatches:
     def __init__(
         self,
         features: Features,
@@ -171,7 +171,7 @@ class _ViewFeed:
         return self.features.rows(self.photos[: self.num_photos])
 
 
-class StoredBatches(_ViewFeed):
+class StoredBatches(_ViewBatches):
     """Every row of an epoch is in the store before its first batch."""
 
     def prepare(self) -> Extraction:
@@ -185,7 +185,7 @@ class StoredBatches(_ViewFeed):
         return _read(self._rows(self.features, epoch), order, batch_size)
 
 
-class StreamedFeed(_ViewFeed):
+class StreamedBatches(_ViewBatches):
     """Drawn views go from the file through the frozen part into the batch; plain ones come from the store."""
 
     def prepare(self) -> Extraction:
