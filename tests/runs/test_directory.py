@@ -70,6 +70,13 @@ def test_refuse__a_file(tmp_path):
         directory(tmp_path / "run").refuse_unless_free()
 
 
+def test_refuse__a_directory_below_a_file(tmp_path):
+    (tmp_path / "photo.jpg").write_text("")
+    with pytest.raises(RunError, match="photo.jpg is a file"):
+        directory(tmp_path / "photo.jpg" / "deep" / "run").refuse_unless_free()
+    directory(tmp_path / "new" / "deep" / "run").refuse_unless_free()
+
+
 def test_overwrite__replaces_a_run(tmp_path):
     with directory(tmp_path / "run").running():
         (tmp_path / "run" / "metrics.json").write_text("{}")

@@ -166,6 +166,14 @@ def test_model_file__edited_after_saving(run):
     assert "model.keras is not the file that was saved" in fault(lambda: read_run(run).model_file)
 
 
+def test_model__of_other_classes_than_the_run(run):
+    file = run / "model" / "model.json"
+    found = read_json(file)
+    write_json(file, {**found, "classes": found["classes"][::-1]})
+    with pytest.raises(RunError, match="names other classes than run.json, or in another order"):
+        _ = read_run(run).model
+
+
 def test_history__what_an_epoch_did_not_have_is_absent(run):
     (row,) = read_run(run).history
     (cells,) = read_csv(run / "history.csv")

@@ -229,6 +229,11 @@ def _mend_disk_errors(folder: Path) -> Iterator[None]:
 def _refuse_unless_free(folder: Path, requested: Request, *, overwrite: bool, resume: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder} is a file. Give a directory that does not exist yet")
+    above = next((parent for parent in folder.absolute().parents if parent.exists()), None)
+    if above is not None and not above.is_dir():
+        raise RunError(
+            f"{folder} cannot be made: {above} is a file. Give a directory in a folder that exists"
+        )
     try:
         content = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
     except OSError as error:

@@ -212,7 +212,14 @@ class RunFiles:
                 f"the run in {self.folder} keeps no model: it is a trial of a study. Make it with "
                 f"`budwood train DATA -o RUN --recipe {self.folder / 'recipe.toml'}`"
             )
-        return self._json("model/model.json", ModelInfo)
+        found = self._json("model/model.json", ModelInfo)
+        # Another order of the classes would give every photo a wrong name, and nothing would look odd.
+        if self.info.data is not None and found.classes != self.info.data.classes:
+            raise RunError(
+                f"{self.folder / 'model' / 'model.json'} names other classes than run.json, or in another order: "
+                f"one of them is damaged or changed. {AGAIN}"
+            )
+        return found
 
     @property
     def model_file(self) -> Path:
