@@ -110,6 +110,8 @@ NAMES = [name if name in SMALL_MEMBERS else pytest.param(name, marks=pytest.mark
 
 
 def of(table: dict, backbone: Backbone):
+    known = backbone.name in table or backbone.family in table
+    assert known, f"add {backbone.name} or {backbone.family} to the tables at the head of this file"
     return table[backbone.name] if backbone.name in table else table[backbone.family]
 
 

@@ -20,7 +20,7 @@ def test_get_backbone__unknown_name_gets_the_nearest():
 def test_backbones__facts_are_plausible():
     for backbone in BACKBONES.values():
         assert backbone.min_size <= backbone.size
-        assert 50 < backbone.imagenet_top1 < 100
+        assert backbone.imagenet_top1 is None or 50 < backbone.imagenet_top1 < 100
         assert backbone.best_for and backbone.input_range
 
 

@@ -56,8 +56,9 @@ def backbones(
             time = f"{row['ms_per_image']:>7.1f} ms"
         if as_json:
             continue
+        top1 = "-" if entry.imagenet_top1 is None else f"{entry.imagenet_top1} %"
         print(
-            f"{entry.name:<20}{entry.parameters / 1e6:>9.1f} M{entry.size:>5} px{entry.imagenet_top1:>8} %"
+            f"{entry.name:<20}{entry.parameters / 1e6:>9.1f} M{entry.size:>5} px{top1:>10}"
             f"{'here' if row['weights_here'] else '-':>9}{time}  {entry.best_for}",
             flush=True,
         )
