@@ -189,7 +189,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
 
 
 class _Network(NamedTuple):
-    """What decides the features of a picture."""
+    """The settings that decide the features of a picture."""
 
     backbone: str
     weights: str

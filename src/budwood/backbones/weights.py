@@ -22,7 +22,7 @@ MIRROR = "BUDWOOD_WEIGHTS"
 
 @dataclass(frozen=True)
 class WeightsLocation:
-    """Where a network's ImageNet weights come from, and whether they are here.
+    """The place of a network's ImageNet weights, and whether they are here.
 
     >>> str(WeightsLocation("downloaded", Path("weights.h5")))
     'weights.h5, downloaded'
@@ -32,9 +32,9 @@ class WeightsLocation:
     path: Path | None = None
     """The file; None where it is not here, or in a package."""
     name: str = ""
-    """Of what holds or would hold them: a file, or a package with its version."""
+    """The name of what holds or would hold the weights: a file, or a package with its version."""
     remedy: str = ""
-    """How to get them where they are not here."""
+    """The way to get the weights where they are not here."""
 
     def __str__(self) -> str:
         """Return the location in words."""

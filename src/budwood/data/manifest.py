@@ -46,7 +46,7 @@ class Manifest:
     classes: tuple[str, ...]
     problems: tuple[Problem, ...] = ()
     name: str = "photos"
-    """Of the data set; a run that is given no directory is named after it."""
+    """The name of the data set; a run that is given no directory is named after it."""
 
     def __repr__(self) -> str:
         """Return a short text, for it stands in the command of a run.
