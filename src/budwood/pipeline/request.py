@@ -136,7 +136,7 @@ def ask_for_training(
     backbones = tuple(get_backbone(name) for name in recipe.backbone.names)
     resolved, sizes = resolve(recipe, backbones)
     return TrainingRequest(
-        read_source(data, progress=progress),
+        read_source(data, resolved.data, progress=progress),
         source,
         name,
         resolved,

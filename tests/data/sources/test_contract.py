@@ -90,7 +90,9 @@ SOURCES: dict[str, Callable[[Path], object]] = {
 
 @pytest.fixture(params=SOURCES.values(), ids=SOURCES.keys())
 def source(request, tmp_path, monkeypatch, own_cache):
-    monkeypatch.setitem(SCHEMES, "shelf", Source(lambda name, progress: in_memory(), lambda name: name))
+    monkeypatch.setitem(
+        SCHEMES, "shelf", Source(lambda name, settings, progress: in_memory(), lambda name: name)
+    )
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     return request.param(tmp_path)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from budwood.config.recipe import Data
 from budwood.core.progress.base import SILENT, Progress
 from budwood.data.manifest import Manifest
 from budwood.data.sources.folder import read_folder
@@ -18,34 +19,41 @@ __all__ = ["SCHEMES", "Source", "read_arrays", "read_folder", "read_source", "re
 class Source:
     """A kind of source: what to do with that which stands after its scheme."""
 
-    read: Callable[[str, Progress], Manifest]
-    """Lists the photos; decodes none. Raises DataError."""
+    read: Callable[[str, Data, Progress], Manifest]
+    """Lists the photos as the recipe's [data] asks; decodes none. Raises DataError."""
     name: Callable[[str], str]
     """Gives the data set's name, for files."""
 
 
-FOLDER = Source(lambda path, progress: read_folder(path), lambda path: Path(path).resolve().name)
+FOLDER = Source(lambda path, settings, progress: read_folder(path), lambda path: Path(path).resolve().name)
 """What a text without a known scheme names."""
 
 SCHEMES: dict[str, Source] = {
     "tfds": Source(
         # On Windows a Path has turned the slash before a configuration.
-        lambda dataset, progress: read_tfds(dataset.replace("\\", "/"), progress=progress),
+        lambda dataset, settings, progress: read_tfds(dataset.replace("\\", "/"), progress=progress),
         lambda dataset: dataset.replace("\\", "/").partition(":")[0].replace("/", "-"),
     ),
 }
 """The sources that are named `SCHEME:...`; every command takes them."""
 
 
-def read_source(source: str | os.PathLike | Manifest, *, progress: Progress = SILENT) -> Manifest:
+def read_source(
+    source: str | os.PathLike | Manifest, settings: Data | None = None, *, progress: Progress = SILENT
+) -> Manifest:
     """Return the manifest of a folder of photos, or of `SCHEME:...`; a manifest is passed on.
 
-    Raises DataError where there is nothing to list.
+    Args:
+        source: what holds the photos.
+        settings: the recipe's [data], which says how to read where that is not certain; None are the defaults.
+        progress: what to tell meanwhile.
+
+    Raises DataError where there is nothing to list, or more than one way to read it.
     """
     if isinstance(source, Manifest):
         return source
     kind, rest = _kind(source)
-    return kind.read(rest, progress)
+    return kind.read(rest, settings or Data(), progress)
 
 
 def source_name(source: str | os.PathLike | Manifest) -> str:
