@@ -45,6 +45,12 @@ class Data(Section):
     one. Validation and test stay as they are."""
     max_unreadable: Annotated[float, Field(ge=0.0, le=1.0)] = 0.2
     """Share of unreadable photos above which nothing is trained."""
+    layout: Literal["auto", "classes", "splits", "nested", "flat"] = "auto"
+    """What the folders of a folder are. "classes": each a class; "splits": train, validation and test, with the classes
+    inside; "nested": neither, such as cameras or sites, the classes lie inside; "flat": of no matter, the class is in
+    the file's name (cat.1.jpg). "auto" takes the only one that is possible, and asks where several are."""
+    split_folders: dict[Literal["train", "validation", "test"], str | list[str]] = {}
+    """Which folders are which split, as {train = "Training", test = ["Testing", "extra"]}; no other folder is read."""
 
     @pydantic.field_validator("split")
     @classmethod
@@ -54,6 +60,23 @@ class Data(Section):
                 "give three shares of train, validation and test that sum to 1, such as [0.8, 0.1, 0.1]"
             )
         return split
+
+    @pydantic.field_validator("split_folders")
+    @classmethod
+    def _with_train(cls, folders: dict[str, str | list[str]]) -> dict[str, str | list[str]]:
+        if folders and "train" not in folders:
+            raise ValueError(
+                'one of the folders has to be train, such as {train = "Training", test = "Testing"}'
+            )
+        return folders
+
+    @pydantic.model_validator(mode="after")
+    def _folders_are_splits(self) -> "Data":
+        if self.split_folders and self.layout == "classes":
+            raise ValueError(
+                'layout = "classes" knows no split folders. Leave split_folders out, or give layout = "splits"'
+            )
+        return self
 
     @pydantic.model_validator(mode="after")
     def _fold_of_folds(self) -> "Data":

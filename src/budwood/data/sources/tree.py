@@ -27,6 +27,8 @@ class Entry:
     """Links are what they lead to; "other" is neither a file nor a folder, such as a socket."""
     fault: str = ""
     """Why it is "unreadable"."""
+    size: int = 0
+    """Bytes of a file."""
 
     @property
     def base(self) -> str:
@@ -100,13 +102,15 @@ class DiskTree:
 
     def _entry(self, name: str) -> Entry:
         try:
-            mode = os.stat(self.path(name)).st_mode
+            status = os.stat(self.path(name))
         except OSError as error:
             if error.errno == errno.ELOOP:
                 return Entry(name, "link_loop")
             if error.errno == errno.ENOENT:
                 return Entry(name, "broken_link")
             return Entry(name, "unreadable", error.strerror or str(error))
-        if stat.S_ISDIR(mode):
+        if stat.S_ISDIR(status.st_mode):
             return Entry(name, "folder")
-        return Entry(name, "file" if stat.S_ISREG(mode) else "other")
+        if stat.S_ISREG(status.st_mode):
+            return Entry(name, "file", size=status.st_size)
+        return Entry(name, "other")
