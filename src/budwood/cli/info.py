@@ -159,7 +159,9 @@ def cache_info(as_json: AsJson = False) -> None:
     )
     print(f"graphs  {info['graphs'] / 1e6:,.1f} MB")
     if info["data"]:
-        print(f"data    {info['data'] / 1e6:,.1f} MB of pictures unpacked for tfds:NAME (cache clear --data)")
+        print(
+            f"data    {info['data'] / 1e6:,.1f} MB of pictures unpacked from data sets and files (cache clear --data)"
+        )
     for part in info["fingerprints"]:
         size = f"{part['rows']:>8,} rows  {part['bytes'] / 1e6:>10,.1f} MB"
         print(f"{part['fingerprint']}  {size}  last used {part['last_used']}{'  in use' * part['in_use']}")
@@ -170,7 +172,8 @@ def cache_clear(
     data: Annotated[
         bool,
         typer.Option(
-            "--data", help="Pictures unpacked for tfds:NAME too; let no training read them meanwhile."
+            "--data",
+            help="Pictures unpacked from data sets and files too; let no training read them meanwhile.",
         ),
     ] = False,
 ) -> None:

@@ -51,6 +51,10 @@ class Data(Section):
     the file's name (cat.1.jpg). "auto" takes the only one that is possible, and asks where several are."""
     split_folders: dict[Literal["train", "validation", "test"], str | list[str]] = {}
     """Which folders are which split, as {train = "Training", test = ["Testing", "extra"]}; no other folder is read."""
+    columns: dict[Literal["path", "label", "split", "group", "weight"], str] = {}
+    """Of a table, which column gives what, as {path = "Datei", label = "Art"}, where its name does not say so."""
+    root: str = ""
+    """Of a table, the folder below which its paths lie, where that is not its own."""
 
     @pydantic.field_validator("split")
     @classmethod

@@ -23,8 +23,9 @@ def cache_dir() -> Path:
     return folder
 
 
-GRAPHS, DATA = "graphs", "tfds"
-"""The folders beside the feature store: converted inference graphs, and unpacked pictures of TensorFlow Datasets."""
+GRAPHS, DATA = "graphs", "data"
+"""The folders beside the feature store: converted inference graphs, and pictures unpacked from what cannot be read in
+place: TensorFlow Datasets, compressed archives and tables."""
 
 
 def part_bytes(part: str) -> int:

@@ -53,3 +53,28 @@ class ImageBytes:
 
     def read(self) -> bytes:
         return self.content
+
+
+@dataclass(frozen=True)
+class ImageSlice:
+    """An encoded picture that is a stretch of a larger file, such as one of an archive that is not compressed.
+
+    The file is opened at every reading, so it can be read by several threads, by a process that was forked, and by
+    another that was sent it.
+
+    >>> ImageSlice("photos.tar", 512, 3000, "1.jpg").name
+    '1.jpg'
+    """
+
+    file: str
+    offset: int
+    size: int
+    name: str = ""
+
+    def read(self) -> bytes:
+        with open(self.file, "rb") as opened:
+            opened.seek(self.offset)
+            content = opened.read(self.size)
+        if len(content) < self.size:
+            raise OSError(f"{self.file} is shorter than when it was listed")
+        return content

@@ -1,6 +1,5 @@
 """What every source must do; a further one is one entry of `SOURCES`."""
 
-import io
 import pickle
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -17,33 +16,13 @@ from budwood.data.images import decode, digest
 from budwood.data.manifest import Manifest, Photo
 from budwood.data.sources import SCHEMES, Source, read_arrays, read_source, source_name
 from budwood.data.split import SPLITS
-
-COLOURS = {"red": (200, 30, 30), "blue": (30, 30, 200)}
-NUMBER = 4
-"""Photos of each class."""
-
-
-def encoded(label: str, number: int) -> bytes:
-    file = io.BytesIO()
-    Image.new("RGB", (40, 40 + number), COLOURS[label]).save(file, "PNG")
-    return file.getvalue()
-
-
-def each():
-    return ((label, number) for label in COLOURS for number in range(NUMBER))
-
-
-def make_folder(folder: Path) -> Path:
-    for label, number in each():
-        (folder / label).mkdir(exist_ok=True)
-        (folder / label / f"{number}.png").write_bytes(encoded(label, number))
-    return folder
+from tests.data.sources.forms import COLOURS, FORMS, NUMBER, each, encoded, put_pictures
 
 
 def make_splits(folder: Path) -> Path:
     for split in ("train", "test"):
         (folder / split).mkdir()
-        make_folder(folder / split)
+        put_pictures(folder / split)
     for file in (folder / "test").rglob("*.png"):
         Image.new("RGB", (50, 40 + int(file.stem)), COLOURS[file.parent.name]).save(file)
     return folder
@@ -79,12 +58,13 @@ def make_arrays(folder: Path) -> Manifest:
 
 
 SOURCES: dict[str, Callable[[Path], object]] = {
-    "folder": make_folder,
+    "folder": put_pictures,
     "folder with splits": make_splits,
     "tfds": make_tfds,
     "arrays": make_arrays,
     "manifest in memory": lambda folder: in_memory(),
     "a scheme of its own": lambda folder: "shelf:colours",
+    **FORMS,
 }
 
 
@@ -105,7 +85,7 @@ def test_source__lists_the_same_photos_each_time(source):
 
 def test_source__names_are_unique_and_lie_below_the_source(source):
     names = [photo.name for photo in read_source(source).photos]
-    assert len(set(names)) == len(names) >= len(COLOURS) * NUMBER
+    assert len(set(names)) == len(names) >= len(COLOURS) * (NUMBER - 1)
     assert all(not PurePosixPath(name).is_absolute() and "\\" not in name for name in names)
 
 
@@ -143,7 +123,7 @@ def test_source__has_a_name_for_files(source):
 def test_read_source__what_has_no_known_scheme_is_a_folder(tmp_path):
     place = tmp_path / "odd:name"
     place.mkdir()
-    make_folder(place)
+    put_pictures(place)
     assert len(read_source(str(place)).photos) == len(COLOURS) * NUMBER
     assert source_name(place) == "odd:name"
 

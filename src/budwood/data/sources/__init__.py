@@ -1,23 +1,48 @@
-"""Sources: where labelled photos come from. Each is a file here with a function that gives a `Manifest`."""
+"""Sources: where labelled photos come from. Each is a file here with a function that gives a `Manifest`.
+
+`SCHEMES` are named `SCHEME:...`; `FILES` are known by their endings; `FOLDERS` by what lies in them, on disk as in an
+archive. A further source is one entry of these.
+"""
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from budwood.config.recipe import Data
+from budwood.core.errors import DataError
 from budwood.core.progress.base import SILENT, Progress
 from budwood.data.manifest import Manifest
-from budwood.data.sources.folder import read_folder
-from budwood.data.sources.memory import read_arrays
+from budwood.data.sources.annotations import is_annotations, items_of, read_cvat, read_json_annotations
+from budwood.data.sources.archive import ENDINGS, is_archive, open_archive
+from budwood.data.sources.columnar import read_parquet
+from budwood.data.sources.delimited import TEXT_ENDINGS, read_json, read_text_table, title_of
+from budwood.data.sources.folder import SPLIT_NAMES, read_folder
+from budwood.data.sources.hub import is_saved, read_hub, read_saved
+from budwood.data.sources.memory import read_arrays, read_python
 from budwood.data.sources.tfds import read_tfds
+from budwood.data.sources.tree import DiskTree, Tree
+from budwood.data.sources.webdataset import SHARD_ENDINGS, is_webdataset, read_shards
 
-__all__ = ["SCHEMES", "Source", "read_arrays", "read_folder", "read_source", "read_tfds", "source_name"]
+__all__ = [
+    "FILES",
+    "FOLDERS",
+    "SCHEMES",
+    "FileKind",
+    "FolderKind",
+    "Source",
+    "read_arrays",
+    "read_folder",
+    "read_source",
+    "read_tfds",
+    "source_name",
+]
 
 
 @dataclass(frozen=True)
 class Source:
-    """A kind of source: what to do with that which stands after its scheme."""
+    """A kind of source that is named `SCHEME:...`."""
 
     read: Callable[[str, Data, Progress], Manifest]
     """Lists the photos as the recipe's [data] asks; decodes none. Raises DataError."""
@@ -25,8 +50,25 @@ class Source:
     """Gives the data set's name, for files."""
 
 
-FOLDER = Source(lambda path, settings, progress: read_folder(path), lambda path: Path(path).resolve().name)
-"""What a text without a known scheme names."""
+@dataclass(frozen=True)
+class FileKind:
+    """A kind of file that names photos, or holds them."""
+
+    endings: tuple[str, ...]
+    read: Callable[[Tree, str, Data, Progress], Manifest]
+    """Lists the photos of a file, by its name in a tree. Raises DataError."""
+
+
+@dataclass(frozen=True)
+class FolderKind:
+    """A kind of folder that is known by what lies in it."""
+
+    name: str
+    find: Callable[[Tree], Sequence[str]]
+    """Gives the names of the files by which it is known; none where it is another kind."""
+    read: Callable[[Tree, Sequence[str], Data, Progress], Manifest]
+    """Lists the photos. Raises DataError."""
+
 
 SCHEMES: dict[str, Source] = {
     "tfds": Source(
@@ -34,41 +76,239 @@ SCHEMES: dict[str, Source] = {
         lambda dataset, settings, progress: read_tfds(dataset.replace("\\", "/"), progress=progress),
         lambda dataset: dataset.replace("\\", "/").partition(":")[0].replace("/", "-"),
     ),
+    "hf": Source(
+        lambda name, settings, progress: read_hub(name.replace("\\", "/"), settings, progress),
+        lambda name: name.replace("\\", "/").partition(":")[0].partition("@")[0].replace("/", "-"),
+    ),
 }
 """The sources that are named `SCHEME:...`; every command takes them."""
 
+FILES: tuple[FileKind, ...] = (
+    FileKind(
+        tuple(TEXT_ENDINGS),
+        lambda tree, name, settings, progress: read_text_table(
+            tree, name, settings, TEXT_ENDINGS[os.path.splitext(name)[1].lower()]
+        ),
+    ),
+    FileKind(
+        (".json",), lambda tree, name, settings, progress: read_json_annotations(tree, [name], settings)
+    ),
+    FileKind((".xml",), lambda tree, name, settings, progress: read_cvat(tree, name, settings)),
+    FileKind(
+        (".parquet",),
+        lambda tree, name, settings, progress: read_parquet(
+            [_path(tree, name)], title_of(tree, name), settings, progress
+        ),
+    ),
+)
+"""The files that name photos; every command takes them."""
 
-def read_source(
-    source: str | os.PathLike | Manifest, settings: Data | None = None, *, progress: Progress = SILENT
-) -> Manifest:
-    """Return the manifest of a folder of photos, or of `SCHEME:...`; a manifest is passed on.
+FOLDERS: tuple[FolderKind, ...] = (
+    FolderKind(
+        "a data set that Hugging Face saved",
+        lambda tree: ["."] if isinstance(tree, DiskTree) and is_saved(tree.root) else [],
+        lambda tree, names, settings, progress: read_saved(tree.title, settings, progress),
+    ),
+    FolderKind(
+        "Parquet files",
+        lambda tree: _only(tree, (".parquet",)),
+        lambda tree, names, settings, progress: read_parquet(
+            [_path(tree, name) for name in names], tree.title, settings, progress
+        ),
+    ),
+    FolderKind(
+        "shards of WebDataset",
+        lambda tree: _only(tree, SHARD_ENDINGS),
+        lambda tree, names, settings, progress: read_shards(
+            [_path(tree, name) for name in names], tree.title, settings, progress
+        ),
+    ),
+    FolderKind(
+        "metadata of an imagefolder",
+        lambda tree: _files_at(tree, "metadata.jsonl") or _files_at(tree, "metadata.csv"),
+        lambda tree, names, settings, progress: _read_metadata(tree, names, settings),
+    ),
+    FolderKind(
+        "annotations of CVAT",
+        lambda tree: _files_at(tree, "annotations.xml"),
+        lambda tree, names, settings, progress: read_cvat(tree, names[0], settings),
+    ),
+    FolderKind(
+        "annotations of COCO or Datumaro",
+        lambda tree: _annotations(tree),
+        lambda tree, names, settings, progress: read_json_annotations(tree, names, settings),
+    ),
+)
+"""The folders that are more than folders of classes, in the order in which they are looked for."""
+
+_TABLES = tuple(ending for kind in FILES for ending in kind.endings)
+
+
+def read_source(source: Any, settings: Data | None = None, *, progress: Progress = SILENT) -> Manifest:
+    """Return the manifest of what holds labelled photos.
 
     Args:
-        source: what holds the photos.
+        source: a folder, a table, an archive, an export of annotations or `SCHEME:...`; or photos from Python, see
+            `budwood.data.sources.memory.read_python`. A manifest is passed on.
         settings: the recipe's [data], which says how to read where that is not certain; None are the defaults.
         progress: what to tell meanwhile.
 
     Raises DataError where there is nothing to list, or more than one way to read it.
     """
+    settings = settings or Data()
     if isinstance(source, Manifest):
         return source
-    kind, rest = _kind(source)
-    return kind.read(rest, settings or Data(), progress)
+    if not isinstance(source, str | os.PathLike):
+        return read_python(source, settings)
+    text = os.fspath(source)
+    scheme, colon, rest = text.partition(":")
+    if colon and scheme in SCHEMES:
+        return SCHEMES[scheme].read(rest, settings, progress)
+    if os.path.isfile(text):
+        return _read_file(text, settings, progress)
+    if os.path.isdir(text):
+        return _read_tree(DiskTree(text), settings, progress)
+    return read_folder(text)
 
 
-def source_name(source: str | os.PathLike | Manifest) -> str:
-    """Return what to call a training on this source: the folder's name, or the data set's.
+def source_name(source: Any) -> str:
+    """Return what to call a training on this source: the name of the folder, the file or the data set.
 
-    >>> source_name("photos/flowers/"), source_name("tfds:cifar10:3.0.2")
-    ('flowers', 'cifar10')
+    >>> source_name("photos/flowers/"), source_name("tfds:cifar10:3.0.2"), source_name("flowers.tar.gz")
+    ('flowers', 'cifar10', 'flowers')
     """
     if isinstance(source, Manifest):
         return source.name or "run"
-    kind, rest = _kind(source)
-    return kind.name(rest) or "run"
-
-
-def _kind(source: str | os.PathLike) -> tuple[Source, str]:
+    if not isinstance(source, str | os.PathLike):
+        return "photos"
     text = os.fspath(source)
     scheme, colon, rest = text.partition(":")
-    return (SCHEMES[scheme], rest) if colon and scheme in SCHEMES else (FOLDER, text)
+    if colon and scheme in SCHEMES:
+        return SCHEMES[scheme].name(rest) or "run"
+    name = Path(text).resolve().name
+    ending = next(
+        (one for one in sorted((*ENDINGS, *_TABLES), key=len, reverse=True) if name.lower().endswith(one)), ""
+    )
+    return name[: len(name) - len(ending)] or "run"
+
+
+def _read_file(path: str, settings: Data, progress: Progress) -> Manifest:
+    kind = _kind_of_file(path)
+    if kind is not None:
+        folder, name = os.path.split(path)
+        return kind.read(DiskTree(folder or "."), name, settings, progress)
+    if is_archive(path):
+        tree = open_archive(path, progress)
+        if path.lower().endswith(SHARD_ENDINGS) and is_webdataset(tree):
+            return read_shards([path], path, settings, progress)
+        return _read_tree(tree, settings, progress)
+    raise DataError(
+        f"{path} is a file of a kind that is not read. Expected a folder of class folders, a table "
+        f"({', '.join(_TABLES)}) or an archive ({', '.join(ENDINGS)})"
+    )
+
+
+def _read_tree(tree: Tree, settings: Data, progress: Progress) -> Manifest:
+    """Return the manifest of a folder, or of an archive, by what lies in it."""
+    asked = settings.layout != "auto"
+    for kind in FOLDERS if not asked else ():
+        if names := list(kind.find(tree)):
+            found = kind.read(tree, names, settings, progress)
+            _refuse_other_reading(tree, kind, names, found, settings)
+            return found
+    try:
+        return read_tree(tree, settings)
+    except DataError as error:
+        if tables := [name for name in _names_at(tree, "") if name.lower().endswith(_TABLES)]:
+            raise DataError(
+                f"{error}. There is {tables[0]!r} in it: give {title_of(tree, tables[0])} to read the labels from that"
+            ) from error
+        raise
+
+
+def _refuse_other_reading(
+    tree: Tree, kind: FolderKind, names: Sequence[str], found: Manifest, settings: Data
+) -> None:
+    """Raise DataError where the folders of the photos say other classes than the file that was read."""
+    if names == ["."] or all(name.lower().endswith((".parquet", *SHARD_ENDINGS)) for name in names):
+        return
+    try:
+        other = read_tree(tree, settings)
+    except DataError:
+        return
+    labels = {photo.name: photo.label for photo in other.photos}
+    for photo in found.photos:
+        if labels.get(photo.name, photo.label) != photo.label:
+            raise DataError(
+                f"{tree.title} can be read in two ways: {names[0]} says that {photo.name!r} is {photo.label!r}, and "
+                f"its folder says {labels[photo.name]!r}. Give --layout {other.reading.layout or 'classes'} for the "
+                f"folders, or {title_of(tree, names[0])} for the file"
+            )
+
+
+def read_tree(tree: Tree, settings: Data) -> Manifest:
+    if isinstance(tree, DiskTree):
+        return read_folder(tree.title)
+    raise DataError(f"{tree.title}: archives of class folders come next")
+
+
+def _kind_of_file(name: str) -> FileKind | None:
+    return next((kind for kind in FILES if name.lower().endswith(kind.endings)), None)
+
+
+def _read_metadata(tree: Tree, names: Sequence[str], settings: Data) -> Manifest:
+    """Return the manifest of an imagefolder: one table, or one in the folder of each split."""
+    ending = os.path.splitext(names[0])[1]
+    parts = [read_text_table(tree, name, settings, TEXT_ENDINGS[ending]) for name in names]
+    if len(parts) == 1:
+        return replace(parts[0], reading=replace(parts[0].reading, layout="imagefolder"))
+    photos = []
+    for name, part in zip(names, parts, strict=True):
+        split = SPLIT_NAMES.get(name.partition("/")[0].lower())
+        photos += [replace(photo, split=photo.split or split) for photo in part.photos]
+    classes = tuple(sorted({photo.label for photo in photos}))
+    reading = replace(parts[0].reading, layout="imagefolder")
+    return Manifest(tuple(photos), classes, reading=reading)
+
+
+def _annotations(tree: Tree) -> list[str]:
+    names = list(items_of(tree, "annotations"))
+    return names if names and all(is_annotations(read_json(tree, name)) for name in names) else []
+
+
+def _only(tree: Tree, endings: tuple[str, ...]) -> list[str]:
+    """Return the files of these endings, where a folder on disk holds nothing else that could be photos."""
+    if not isinstance(tree, DiskTree):
+        return []
+    names = _names_at(tree, "")
+    found = [name for name in names if name.lower().endswith(endings)]
+    folders = [
+        entry.name for entry in tree.entries("") if entry.kind == "folder" and not entry.base.startswith(".")
+    ]
+    if found and not folders:
+        return found
+    below = [name for folder in folders for name in _names_at(tree, folder)]
+    inside = [name for name in below if name.lower().endswith(endings)]
+    return inside if inside and len(inside) == len(below) and not found else []
+
+
+def _files_at(tree: Tree, base: str) -> list[str]:
+    """Return the file of that name at the root, or those in the folders there."""
+    if base in _names_at(tree, ""):
+        return [base]
+    folders = [entry.name for entry in tree.entries("") if entry.kind == "folder"]
+    return [f"{folder}/{base}" for folder in folders if f"{folder}/{base}" in _names_at(tree, folder)]
+
+
+def _names_at(tree: Tree, folder: str) -> list[str]:
+    try:
+        entries = tree.entries(folder)
+    except OSError:
+        return []
+    return [entry.name for entry in entries if entry.kind == "file" and not entry.base.startswith(".")]
+
+
+def _path(tree: Tree, name: str) -> str:
+    if not isinstance(tree, DiskTree):
+        raise DataError(f"{title_of(tree, name)} lies in an archive. Unpack it, and give the file")
+    return os.path.join(os.path.dirname(tree.path(name)), os.path.basename(name))

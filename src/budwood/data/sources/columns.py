@@ -1,0 +1,131 @@
+"""Which column of a table says what: by the names in use, or as `data.columns` says."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from budwood.core.errors import DataError, did_you_mean
+from budwood.core.text import listing
+
+ROLES: dict[str, tuple[str, ...]] = {
+    "path": (
+        *("path", "paths", "file", "files", "filename", "filenames", "file_name", "filepath", "filepaths"),
+        *(
+            "file_path",
+            "image",
+            "images",
+            "image_path",
+            "image_file",
+            "image_name",
+            "imagepath",
+            "img",
+            "img_path",
+        ),
+        *("picture", "photo"),
+    ),
+    "label": (
+        *("label", "labels", "class", "classes", "class_name", "label_name", "classname", "category"),
+        *("category_name", "target", "choice"),
+    ),
+    "split": ("split", "subset", "partition", "set", "data_set"),
+    "group": ("group", "group_id"),
+    "weight": ("weight", "sample_weight"),
+}
+"""What a column can be for, and the names in use for it; case does not count, and blanks and hyphens are as "_"."""
+NEEDED = ("path", "label")
+NAME = "name"
+"""The column in which a manifest that Budwood wrote keeps the names of photos that are not their paths."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which column of a table gives what."""
+
+    chosen: Mapping[str, str]
+    """Column by role."""
+    others: tuple[str, ...]
+    """Those that are kept as metadata."""
+
+    def get(self, role: str) -> str | None:
+        """Return the column of a role, None where there is none."""
+        return self.chosen.get(role)
+
+
+def choose_columns(
+    header: Sequence[str], asked: Mapping[Any, str], title: str, needed: Sequence[str] = NEEDED
+) -> Columns:
+    """Return which column is which.
+
+    Args:
+        header: the names of the columns.
+        asked: columns by role, as `data.columns` has them.
+        title: what messages call the table.
+        needed: the roles without which it cannot be read.
+
+    Raises DataError where a needed column is missing, or where two could be meant.
+
+    >>> choose_columns(["File Name", "species", "age"], {"label": "species"}, "photos.csv").chosen
+    {'path': 'File Name', 'label': 'species'}
+    """
+    for role, column in asked.items():
+        if column not in header:
+            raise DataError(
+                f"{title} has no column {column!r}, which was named for the {role}.{did_you_mean(column, header)} "
+                f"{_there_are(header)}"
+            )
+    free = [name for name in header if name not in asked.values()]
+    chosen = dict(asked)
+    for role, names in ROLES.items():
+        fitting = [name for name in free if _plain(name) in names]
+        if role in asked or not fitting:
+            continue
+        if len(fitting) > 1:
+            raise DataError(
+                f"{title}: the columns {listing([repr(name) for name in fitting])} could each be the {role}. Say "
+                f"which one is: --columns {role}={fitting[0]}. {_there_are(header)}"
+            )
+        chosen[role] = fitting[0]
+    if missing := [role for role in needed if role not in chosen]:
+        raise DataError(_missing(header, missing, title))
+    ordered = {role: chosen[role] for role in ROLES if role in chosen}
+    return Columns(ordered, tuple(name for name in header if name not in ordered.values()))
+
+
+def fits(header: Sequence[str], asked: Mapping[Any, str]) -> bool:
+    """Return whether a header names what a table needs.
+
+    >>> fits(["path", "label"], {}), fits(["path;label"], {})
+    (True, False)
+    """
+    try:
+        choose_columns(header, asked, "")
+    except DataError:
+        # Two that could be meant are columns too.
+        return all(any(_plain(name) in ROLES[role] for name in header) or role in asked for role in NEEDED)
+    return True
+
+
+def _missing(header: Sequence[str], missing: Sequence[str], title: str) -> str:
+    words = {"path": "the path of the picture", "label": "the label"}
+    wanted = ", ".join(f"{role}=COLUMN" for role in missing)
+    if any(re.search(r"\.(jpe?g|png|tiff?|webp|bmp|gif)$", name, re.IGNORECASE) for name in header):
+        return (
+            f"{title} begins with {', '.join(header)[:80]!r}, which are values and no names of columns. Expected a "
+            "first row that names the columns, such as path,label"
+        )
+    return (
+        f"{title} has no column for {listing([words[role] for role in missing])}. {_there_are(header)} Say which one "
+        f"is: --columns {wanted}, or name them path and label"
+    )
+
+
+def _there_are(header: Sequence[str], most: int = 12) -> str:
+    more = f" and {len(header) - most} more" if len(header) > most else ""
+    return (
+        f"Its columns: {', '.join(name[:40] for name in header[:most])}{more}." if header else "It has none."
+    )
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s-]+", "_", name.strip().lower())
