@@ -127,6 +127,15 @@ def measure(image: ImageLike) -> tuple[int, int]:
         return (height, width) if _orientation(opened) >= 5 else (width, height)
 
 
+def begins_like_a_picture(start: bytes) -> bool:
+    """Return whether a file with these first 16 bytes is a picture, whatever its name ends in.
+
+    >>> begins_like_a_picture(b"GIF89a"), begins_like_a_picture(b"a,b,c")
+    (True, False)
+    """
+    return _SIGNATURES.match(start) is not None
+
+
 @contextmanager
 def _opened(image: ImageLike) -> Iterator[Image.Image]:
     """Yield the picture with its header read and its size checked, nothing decoded yet."""

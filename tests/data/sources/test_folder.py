@@ -2,6 +2,7 @@ import os
 
 import pytest
 
+from budwood.config.recipe import Data
 from budwood.core.errors import DataError
 from budwood.data.sources import read_source
 from budwood.data.sources.folder import read_folder
@@ -88,7 +89,7 @@ def test_read_folder__unlabelled_test_photos_are_ignored(tmp_path):
     put(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "test/1.jpg")
     manifest = read_folder(tmp_path)
     assert {photo.split for photo in manifest.photos} == {None}
-    assert ("test/1.jpg", "ignored") in kinds(manifest)
+    assert kinds(manifest) == {("test", "ignored")}
 
 
 def test_read_folder__splits_without_train(tmp_path):
@@ -219,3 +220,144 @@ def test_read_source__passes_a_manifest_on(tmp_path):
     put(tmp_path, "a/1.jpg", "b/1.jpg")
     manifest = read_folder(tmp_path)
     assert read_source(manifest) is manifest
+
+
+def passed_over(manifest):
+    return {(one.kind, one.place, one.ending): one.count for one in manifest.passed_over}
+
+
+def test_read_folder__counts_what_it_does_not_read_by_kind_and_class(tmp_path):
+    put(tmp_path, *(f"train/{label}/{number}.jpg" for label in "ab" for number in range(2)))
+    put(
+        tmp_path,
+        *(f"train/b/{number}.HEIC" for number in range(3)),
+        "train/b/deep/raw.NEF",
+        "train/a/x.jpg.part",
+    )
+    put(tmp_path, "test/1.jpg", "notes/read.txt", "train/loose.jpg", "train/a/.hidden.jpg")
+    (tmp_path / "train" / "a" / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    manifest = read_folder(tmp_path)
+    assert passed_over(manifest) == {
+        ("format", "b", ".heic"): 3,
+        ("format", "b", ".nef"): 1,
+        ("partial", "a", ""): 1,
+        ("unlabelled", "test", ""): 1,
+        ("beside", "train", ""): 1,
+        ("litter", "a", ""): 1,
+        ("broken_link", "a", ""): 1,
+    }
+    assert next(one.example for one in manifest.passed_over if one.ending == ".heic") == "train/b/0.HEIC"
+    assert ("train/b/0.HEIC", "ignored") in kinds(manifest)
+
+
+def test_read_folder__pictures_are_known_by_their_content(tmp_path):
+    put(tmp_path, "a/1.jpg", "b/1.jpg", "b/cut.jpg.crdownload", "b/words", "b/list.txt")
+    for name in ("b/none", "b/c.jpg_large", "b/d.jpg?w=3", "b/list.csv"):
+        (tmp_path / name).write_bytes(b"\xff\xd8\xff\xe0 a JPEG")
+    manifest = read_folder(tmp_path)
+    assert names(manifest) == ["a/1.jpg", "b/1.jpg", "b/c.jpg_large", "b/d.jpg?w=3", "b/none"]
+    assert passed_over(manifest) == {
+        ("partial", "b", ""): 1,
+        ("format", "b", ""): 1,
+        ("format", "b", ".txt"): 1,
+        ("format", "b", ".csv"): 1,
+    }
+
+
+LITTER = [
+    *(
+        "@eaDir/a/1.jpg/SYNOFILE_THUMB_M.jpg",
+        "#recycle/a/9.jpg",
+        "$RECYCLE.BIN/x/9.jpg",
+        ".Trash-1000/files/9.jpg",
+    ),
+    *("a/.AppleDouble/1.jpg", "a/._1.jpg", "a/.picasa.ini", "a/.picasaoriginals/1.jpg", "a/desktop.ini"),
+    *("Lightroom Catalog Previews.lrdata/0/1.jpg", "System Volume Information/x.jpg", "__MACOSX/a/._1.jpg"),
+]
+
+
+def test_read_folder__litter_is_passed_over_by_its_name(tmp_path):
+    put(tmp_path, "a/1.jpg", "trash/1.jpg")
+    clean = read_folder(tmp_path)
+    put(tmp_path, *LITTER)
+    manifest = read_folder(tmp_path)
+    assert manifest.photos == clean.photos
+    assert manifest.problems == ()
+    assert {one.kind for one in manifest.passed_over} == {"litter"}
+    assert sum(one.count for one in manifest.passed_over) == len(LITTER)
+
+
+def test_read_folder__a_copy_inside_itself(tmp_path):
+    put(tmp_path, *(f"{label}/{number}.jpg" for label in "ab" for number in range(3)))
+    for label in "ab":
+        for number in range(3):
+            put(tmp_path, f"x/{label}/{number}.jpg")
+            (tmp_path / f"x/{label}/{number}.jpg").write_bytes(
+                (tmp_path / f"{label}/{number}.jpg").read_bytes()
+            )
+    manifest = read_folder(tmp_path)
+    assert manifest.classes == ("a", "b")
+    assert passed_over(manifest) == {("copy", "x", ""): 6}
+    assert kinds(manifest) == {("x", "ignored")}
+    # Of the same name and size, but another photo.
+    (tmp_path / "x/a/1.jpg").write_bytes(b"a/2.jpg")
+    with pytest.raises(DataError, match="'x' in .* holds folders of the same names"):
+        read_folder(tmp_path)
+
+
+def test_read_folder__previews_beside_their_photos(tmp_path):
+    put(tmp_path, "a/1.jpg", "a/2.jpg", "b/1.jpg", "b/thumbs/9.jpg")
+    for number in (1, 2):
+        put(tmp_path, f"a/thumbs/{number}.png")
+        (tmp_path / f"a/thumbs/{number}.png").write_bytes(b"small")
+    manifest = read_folder(tmp_path)
+    assert names(manifest) == ["a/1.jpg", "a/2.jpg", "b/1.jpg", "b/thumbs/9.jpg"]
+    assert passed_over(manifest) == {("preview", "a/thumbs", ""): 2}
+
+
+COMPOSED, DECOMPOSED = "Caf\u00e9", "Cafe\u0301"
+
+
+def test_read_folder__one_class_in_two_unicode_forms(tmp_path):
+    put(tmp_path, f"train/{DECOMPOSED}/1.jpg", "train/b/1.jpg", f"test/{COMPOSED}/2.jpg", "test/b/2.jpg")
+    manifest = read_folder(tmp_path)
+    assert manifest.classes == (COMPOSED, "b")
+    assert manifest.reading.joined == {COMPOSED: (COMPOSED,)}
+    put(tmp_path, f"{COMPOSED}/1.jpg", f"{DECOMPOSED}/2.jpg", "b/3.jpg")
+    assert read_folder(tmp_path, Data(layout="classes")).classes == (COMPOSED, "b", "test", "train")
+
+
+@pytest.mark.parametrize(("train", "test"), [("Cats", "cats"), ("cat", "cat "), ("big cat", "Big  Cat")])
+def test_read_folder__one_class_by_case_and_blanks(tmp_path, train, test):
+    put(tmp_path, f"train/{train}/1.jpg", "train/b/1.jpg", f"test/{test}/2.jpg", "test/b/2.jpg")
+    manifest = read_folder(tmp_path)
+    assert set(manifest.classes) == {train, "b"}
+    assert manifest.reading.joined == {train: (test,)}
+
+
+def test_read_folder__two_classes_that_differ_by_case_are_asked_about(tmp_path):
+    put(tmp_path, "a/1.jpg", "A/2.jpg", "b/1.jpg")
+    with pytest.raises(DataError, match="'A' and 'a' in .* one class.*--layout classes"):
+        read_folder(tmp_path)
+    assert read_folder(tmp_path, Data(layout="classes")).classes == ("A", "a", "b")
+
+
+def test_read_folder__says_how_it_was_read(tmp_path):
+    put(
+        tmp_path,
+        *(
+            f"{site}/{split}/{label}/1.jpg"
+            for site in ("n", "s")
+            for split in ("Training", "Testing")
+            for label in "ab"
+        ),
+    )
+    manifest = read_folder(tmp_path, Data(layout="nested"))
+    assert manifest.reading.layout == "nested"
+    assert manifest.reading.asked
+    assert manifest.reading.above == ("n", "s")
+    assert manifest.reading.splits == {
+        "train": ("n/Training", "s/Training"),
+        "test": ("n/Testing", "s/Testing"),
+    }
+    assert {photo.metadata["domain"] for photo in manifest.photos} == {"n", "s"}

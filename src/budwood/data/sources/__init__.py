@@ -50,6 +50,7 @@ class Source:
     """Gives the data set's name, for files."""
 
 
+<<<<<<< HEAD
 @dataclass(frozen=True)
 class FileKind:
     """A kind of file that names photos, or holds them."""
@@ -69,6 +70,12 @@ class FolderKind:
     read: Callable[[Tree, Sequence[str], Data, Progress], Manifest]
     """Lists the photos. Raises DataError."""
 
+=======
+FOLDER = Source(
+    lambda path, settings, progress: read_folder(path, settings), lambda path: Path(path).resolve().name
+)
+"""What a text without a known scheme names."""
+>>>>>>> 9e4225e (Read split folders under any usual name, domains, nested and flat layouts; stop where two readings are possible)
 
 SCHEMES: dict[str, Source] = {
     "tfds": Source(

@@ -25,7 +25,7 @@ from budwood.core.files import read_json, write_text
 from budwood.core.progress.base import SILENT, Progress
 from budwood.data.image_ref import ImageFile
 from budwood.data.manifest import Manifest, Photo, Problem
-from budwood.data.sources.folder import SPLIT_NAMES
+from budwood.data.sources.names import SPLIT_NAMES
 
 _DATASET = re.compile(r"(\w+)(/[^:/]+)?(:\d+\.\d+\.\d+)?")
 _FORM = (

@@ -1,0 +1,118 @@
+"""What a reading of a folder leaves: told as problems, and counted by kind and place."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from budwood.core.text import count
+from budwood.data.manifest import PassedOver, Problem
+from budwood.data.sources.listing import Folder, Placed, WhyPassedOver
+from budwood.data.sources.walk import Unread
+
+_WHY: dict[WhyPassedOver, str] = {
+    "beside": "not in the folder of a class",
+    "unlabelled": "nothing says what its photos show",
+    "annotations": "what was drawn on the photos beside it",
+    "copy": "the photos beside it once more",
+    "preview": "small copies of the photos beside it",
+    "no_label": "its name does not begin with a class and a number",
+}
+_EMPTY_CLASS = "no photos in it; the class is left out unless another split has some"
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """A folder or a single photo that is not read."""
+
+    name: str
+    why: WhyPassedOver
+    num_photos: int
+    example: str
+    is_file: bool = False
+
+
+def tell_left(
+    top: Folder,
+    unread: Sequence[Unread],
+    placed: Sequence[Placed],
+    class_folders: Sequence[str],
+    reasons: Mapping[str, WhyPassedOver],
+) -> tuple[list[Problem], tuple[PassedOver, ...]]:
+    """Return the problems, and what was passed over by kind and place.
+
+    Args:
+        top: all photos.
+        unread: all that is no photo.
+        placed: the photos that are read.
+        class_folders: the folders of the classes.
+        reasons: why folders and photos are passed over, where it is not that they lie beside the classes.
+    """
+    read = {photo.name for photo in placed}
+    classes = set(class_folders)
+    left = list(_left_of(top, read, classes, reasons, "beside"))
+    lost = {one.name for one in left if not one.is_file}
+    loose = [one for one in unread if lost.isdisjoint(_parents(one.name))]
+    problems = [Problem(one.name, "ignored", f"ignored: {_in_words(one)}") for one in left]
+    problems += [Problem(one.name, "ignored", f"ignored: {one.detail}") for one in loose if one.detail]
+    told = lost | {parent for name in read for parent in _parents(name)}
+    problems += [Problem(name, "empty_class", _EMPTY_CLASS) for name in class_folders if name not in told]
+    counts: dict[tuple[str, str, str], list[str]] = {}
+    for one in left:
+        place = (_class_of(one.name, classes) or _above(one.name)) if one.is_file else one.name
+        if one.num_photos:
+            counts.setdefault((one.why, place, ""), []).extend([one.example] * one.num_photos)
+    for file in loose:
+        place = _class_of(file.name, classes) or _above(file.name)
+        ending = file.ending if file.kind == "format" else ""
+        counts.setdefault((file.kind, place, ending), []).append(file.name)
+    passed_over = [
+        PassedOver(kind, place, len(names), names[0], ending)
+        for (kind, place, ending), names in counts.items()
+    ]
+    problems.sort(key=lambda problem: problem.path.split("/"))
+    return problems, tuple(sorted(passed_over, key=lambda one: (-one.count, one.place, one.kind, one.ending)))
+
+
+def _left_of(
+    folder: Folder,
+    read: set[str],
+    classes: set[str],
+    reasons: Mapping[str, WhyPassedOver],
+    why: WhyPassedOver,
+) -> Iterator[_Left]:
+    """Yield the largest folders of which nothing is read, and the single photos beside what is."""
+    for file in folder.files:
+        if file.name not in read:
+            yield _Left(file.name, reasons.get(file.name, why), 1, file.name, is_file=True)
+    for child in folder.folders:
+        reason = reasons.get(child.name, why)
+        names = [file.name for file in child.every()]
+        if any(name in read for name in names):
+            yield from _left_of(child, read, classes, reasons, reason)
+        elif names or not (child.name in classes or classes.intersection(_parents(child.name))):
+            yield _Left(child.name, reason, len(names), next(iter(names), ""))
+
+
+def _in_words(left: _Left) -> str:
+    if left.is_file:
+        return _WHY[left.why]
+    return f"{count(left.num_photos, 'photo') if left.num_photos else 'no photos'}; {_WHY[left.why]}"
+
+
+def _class_of(name: str, classes: set[str]) -> str:
+    """Return the name of the class in whose folder a file lies, else an empty string."""
+    return next((parent.rpartition("/")[2] for parent in _parents(name) if parent in classes), "")
+
+
+def _above(name: str) -> str:
+    return name.rpartition("/")[0] or "."
+
+
+def _parents(name: str) -> Iterator[str]:
+    """Yield the folders that a file or folder lies in, the nearest first.
+
+    >>> list(_parents("train/cats/1.jpg"))
+    ['train/cats', 'train']
+    """
+    while "/" in name:
+        name = name.rpartition("/")[0]
+        yield name
