@@ -18,8 +18,9 @@ from budwood.data.sources.annotations import is_annotations, items_of, read_cvat
 from budwood.data.sources.archive import ENDINGS, is_archive, open_archive
 from budwood.data.sources.columnar import read_parquet
 from budwood.data.sources.delimited import TEXT_ENDINGS, read_json, read_text_table, title_of
-from budwood.data.sources.folder import SPLIT_NAMES, read_folder
+from budwood.data.sources.folder import SPLIT_NAMES, read_folder, read_tree
 from budwood.data.sources.hub import is_saved, read_hub, read_saved
+from budwood.data.sources.layout import is_asked
 from budwood.data.sources.memory import read_arrays, read_python
 from budwood.data.sources.tfds import read_tfds
 from budwood.data.sources.tree import DiskTree, Tree
@@ -50,7 +51,6 @@ class Source:
     """Gives the data set's name, for files."""
 
 
-<<<<<<< HEAD
 @dataclass(frozen=True)
 class FileKind:
     """A kind of file that names photos, or holds them."""
@@ -70,12 +70,6 @@ class FolderKind:
     read: Callable[[Tree, Sequence[str], Data, Progress], Manifest]
     """Lists the photos. Raises DataError."""
 
-=======
-FOLDER = Source(
-    lambda path, settings, progress: read_folder(path, settings), lambda path: Path(path).resolve().name
-)
-"""What a text without a known scheme names."""
->>>>>>> 9e4225e (Read split folders under any usual name, domains, nested and flat layouts; stop where two readings are possible)
 
 SCHEMES: dict[str, Source] = {
     "tfds": Source(
@@ -175,7 +169,7 @@ def read_source(source: Any, settings: Data | None = None, *, progress: Progress
         return _read_file(text, settings, progress)
     if os.path.isdir(text):
         return _read_tree(DiskTree(text), settings, progress)
-    return read_folder(text)
+    return read_folder(text, settings)
 
 
 def source_name(source: Any) -> str:
@@ -217,8 +211,7 @@ def _read_file(path: str, settings: Data, progress: Progress) -> Manifest:
 
 def _read_tree(tree: Tree, settings: Data, progress: Progress) -> Manifest:
     """Return the manifest of a folder, or of an archive, by what lies in it."""
-    asked = settings.layout != "auto"
-    for kind in FOLDERS if not asked else ():
+    for kind in () if is_asked(settings) else FOLDERS:
         if names := list(kind.find(tree)):
             found = kind.read(tree, names, settings, progress)
             _refuse_other_reading(tree, kind, names, found, settings)
@@ -251,12 +244,6 @@ def _refuse_other_reading(
                 f"its folder says {labels[photo.name]!r}. Give --layout {other.reading.layout or 'classes'} for the "
                 f"folders, or {title_of(tree, names[0])} for the file"
             )
-
-
-def read_tree(tree: Tree, settings: Data) -> Manifest:
-    if isinstance(tree, DiskTree):
-        return read_folder(tree.title)
-    raise DataError(f"{tree.title}: archives of class folders come next")
 
 
 def _kind_of_file(name: str) -> FileKind | None:
