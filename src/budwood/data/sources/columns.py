@@ -34,6 +34,8 @@ ROLES: dict[str, tuple[str, ...]] = {
 }
 """What a column can be for, and the names in use for it; case does not count, and blanks and hyphens are as "_"."""
 NEEDED = ("path", "label")
+WRITTEN = (["path", "label"], ["file_name", "label"])
+"""How a manifest that Budwood wrote begins; nothing in it is unclear."""
 NAME = "name"
 """The column in which a manifest that Budwood wrote keeps the names of photos that are not their paths."""
 
@@ -76,8 +78,11 @@ def choose_columns(
             )
     free = [name for name in header if name not in asked.values()]
     chosen = dict(asked)
+    written = list(header[:2]) in WRITTEN
     for role, names in ROLES.items():
         fitting = [name for name in free if _plain(name) in names]
+        if written and len(fitting) > 1:
+            fitting = [name for name in fitting if name in (role, header[0])][:1]
         if role in asked or not fitting:
             continue
         if len(fitting) > 1:
