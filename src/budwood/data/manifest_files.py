@@ -1,4 +1,4 @@
-"""Write down what was understood of a source, to be corrected by hand and read again: a table, or what other tools read."""
+"""Write down what was understood of a source, to be corrected by hand and read again, as a table or for other tools."""
 
 import io
 import json
@@ -114,8 +114,8 @@ def _paths(
     found = []
     for photo in manifest.photos:
         image = photo.image
-        if isinstance(image, str | os.PathLike):
-            path = os.path.abspath(os.fspath(image))
+        if isinstance(image, str | os.PathLike):  # noqa: SIM108  # the type is not known to be one in a ternary
+            path = os.path.abspath(image)
         else:
             path = _in_archive(photo, source)
         if any("\ud800" <= char <= "\udfff" for char in path):
@@ -129,9 +129,10 @@ def _in_archive(photo: Photo, source: str) -> str:
     place = os.path.abspath(os.path.join(source, photo.name))
     for part in Path(place).parents:
         if part.is_file() and is_archive(part):
-            inside = Path(place).relative_to(part).as_posix()
-            if inside in _archive(str(part)):
-                return place
+            tree, inside = _archive(str(part)), Path(place).relative_to(part).as_posix()
+            for name in (inside, f"{tree.wrapper}/{inside}"):
+                if name in tree:
+                    return f"{part}/{name}"
     raise DataError(
         f"{shown(photo.name)} lies in no file of its own that a manifest could name. Give --pictures FOLDER, and the "
         "pictures are written there"
@@ -234,9 +235,7 @@ def _objects(written: Sequence[Written], path: str) -> Iterator[dict[str, str]]:
 
 
 def _write_lines(file: Path, written: Sequence[Written], path: str = "path") -> None:
-    write_text(
-        file, "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in _objects(written, path))
-    )
+    write_text(file, "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in _objects(written, path)))
 
 
 def _write_parquet(file: Path, written: Sequence[Written]) -> None:
@@ -244,7 +243,9 @@ def _write_parquet(file: Path, written: Sequence[Written]) -> None:
         import pyarrow as pa
         import pyarrow.parquet as parquet
     except ImportError as error:
-        raise DataError(f"{file} needs pyarrow, which is not installed: pip install 'budwood[parquet]'") from error
+        raise DataError(
+            f"{file} needs pyarrow, which is not installed: pip install 'budwood[parquet]'"
+        ) from error
     columns = ["path", "label", *_columns(written)]
     rows = list(_objects(written, "path"))
     table = pa.table({key: pa.array([row.get(key) for row in rows], pa.string()) for key in columns})
@@ -298,7 +299,13 @@ def _write_datumaro(folder: Path, written: Sequence[Written]) -> None:
             {
                 "id": posixpath.splitext(one.path)[0],
                 "annotations": [
-                    {"id": 0, "type": "label", "attributes": {}, "group": 0, "label_id": numbers[one.photo.label]}
+                    {
+                        "id": 0,
+                        "type": "label",
+                        "attributes": {},
+                        "group": 0,
+                        "label_id": numbers[one.photo.label],
+                    }
                 ],
                 "attr": {key: value for key, value in one.values.items() if key != "split"},
                 "image": {"path": one.path},
@@ -307,7 +314,11 @@ def _write_datumaro(folder: Path, written: Sequence[Written]) -> None:
             if one.photo.split == split
         ]
         if items:
-            value = {"info": {}, "categories": {"label": {"labels": labels, "attributes": []}}, "items": items}
+            value = {
+                "info": {},
+                "categories": {"label": {"labels": labels, "attributes": []}},
+                "items": items,
+            }
             write_text(folder / f"{subset}.json", json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 

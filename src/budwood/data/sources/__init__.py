@@ -13,15 +13,16 @@ from typing import Any
 from budwood.config.recipe import Data
 from budwood.core.errors import DataError
 from budwood.core.progress.base import SILENT, Progress
-from budwood.data.manifest import Manifest
+from budwood.data.manifest import Manifest, Photo
 from budwood.data.sources.annotations import is_annotations, items_of, read_cvat, read_json_annotations
 from budwood.data.sources.archive import ENDINGS, is_archive, open_archive
 from budwood.data.sources.columnar import read_parquet
 from budwood.data.sources.delimited import TEXT_ENDINGS, read_json, read_text_table, title_of
-from budwood.data.sources.folder import SPLIT_NAMES, read_folder, read_tree
+from budwood.data.sources.folder import read_folder, read_tree
 from budwood.data.sources.hub import is_saved, read_hub, read_saved
 from budwood.data.sources.layout import is_asked
 from budwood.data.sources.memory import read_arrays, read_python
+from budwood.data.sources.table import split_names, split_words
 from budwood.data.sources.tfds import read_tfds
 from budwood.data.sources.tree import DiskTree, Tree
 from budwood.data.sources.webdataset import SHARD_ENDINGS, is_webdataset, read_shards
@@ -69,6 +70,8 @@ class FolderKind:
     """Gives the names of the files by which it is known; none where it is another kind."""
     read: Callable[[Tree, Sequence[str], Data, Progress], Manifest]
     """Lists the photos. Raises DataError."""
+    holds_pictures: bool = False
+    """Whether the pictures are inside of those files: the folders around them say nothing then."""
 
 
 SCHEMES: dict[str, Source] = {
@@ -109,6 +112,7 @@ FOLDERS: tuple[FolderKind, ...] = (
         "a data set that Hugging Face saved",
         lambda tree: ["."] if isinstance(tree, DiskTree) and is_saved(tree.root) else [],
         lambda tree, names, settings, progress: read_saved(tree.title, settings, progress),
+        holds_pictures=True,
     ),
     FolderKind(
         "Parquet files",
@@ -116,6 +120,7 @@ FOLDERS: tuple[FolderKind, ...] = (
         lambda tree, names, settings, progress: read_parquet(
             [_path(tree, name) for name in names], tree.title, settings, progress
         ),
+        holds_pictures=True,
     ),
     FolderKind(
         "shards of WebDataset",
@@ -123,6 +128,7 @@ FOLDERS: tuple[FolderKind, ...] = (
         lambda tree, names, settings, progress: read_shards(
             [_path(tree, name) for name in names], tree.title, settings, progress
         ),
+        holds_pictures=True,
     ),
     FolderKind(
         "metadata of an imagefolder",
@@ -202,7 +208,7 @@ def _read_file(path: str, settings: Data, progress: Progress) -> Manifest:
         tree = open_archive(path, progress)
         if path.lower().endswith(SHARD_ENDINGS) and is_webdataset(tree):
             return read_shards([path], path, settings, progress)
-        return _read_tree(tree, settings, progress)
+        return _read_tree(tree.unwrapped(), settings, progress)
     raise DataError(
         f"{path} is a file of a kind that is not read. Expected a folder of class folders, a table "
         f"({', '.join(_TABLES)}) or an archive ({', '.join(ENDINGS)})"
@@ -211,7 +217,10 @@ def _read_file(path: str, settings: Data, progress: Progress) -> Manifest:
 
 def _read_tree(tree: Tree, settings: Data, progress: Progress) -> Manifest:
     """Return the manifest of a folder, or of an archive, by what lies in it."""
-    for kind in () if is_asked(settings) else FOLDERS:
+    for kind in FOLDERS:
+        # A reading of folders that is asked for leaves no other.
+        if is_asked(settings) and (settings.layout != "auto" or not kind.holds_pictures):
+            continue
         if names := list(kind.find(tree)):
             found = kind.read(tree, names, settings, progress)
             _refuse_other_reading(tree, kind, names, found, settings)
@@ -230,7 +239,7 @@ def _refuse_other_reading(
     tree: Tree, kind: FolderKind, names: Sequence[str], found: Manifest, settings: Data
 ) -> None:
     """Raise DataError where the folders of the photos say other classes than the file that was read."""
-    if names == ["."] or all(name.lower().endswith((".parquet", *SHARD_ENDINGS)) for name in names):
+    if kind.holds_pictures:
         return
     try:
         other = read_tree(tree, settings)
@@ -256,9 +265,10 @@ def _read_metadata(tree: Tree, names: Sequence[str], settings: Data) -> Manifest
     parts = [read_text_table(tree, name, settings, TEXT_ENDINGS[ending]) for name in names]
     if len(parts) == 1:
         return replace(parts[0], reading=replace(parts[0].reading, layout="imagefolder"))
-    photos = []
+    splits = split_words((name.partition("/")[0] for name in names), split_names(settings.split_folders))
+    photos: list[Photo] = []
     for name, part in zip(names, parts, strict=True):
-        split = SPLIT_NAMES.get(name.partition("/")[0].lower())
+        split = splits.get(name.partition("/")[0])
         photos += [replace(photo, split=photo.split or split) for photo in part.photos]
     classes = tuple(sorted({photo.label for photo in photos}))
     reading = replace(parts[0].reading, layout="imagefolder")

@@ -18,8 +18,7 @@ from budwood.core.text import shown
 from budwood.data.manifest import Manifest, Problem
 from budwood.data.sources.columns import Columns
 from budwood.data.sources.delimited import finder_of, open_file, read_json, read_json_table, title_of
-from budwood.data.sources.folder import SPLIT_NAMES
-from budwood.data.sources.table import Row, Table, read_table, split_names
+from budwood.data.sources.table import Row, Table, read_table, split_names, split_words
 from budwood.data.sources.tree import Tree
 
 _ROLES = {"path": "path", "label": "label"}
@@ -310,8 +309,8 @@ def _split_in(name: str, *, alone: bool, title: str, settings: Data) -> str | No
     asked = split_names(settings.split_folders)
     if asked:
         return stem if stem in asked else None
-    known = [word for word in _WORDS.findall(stem) if word.lower() in SPLIT_NAMES]
-    return known[0].lower() if len(known) == 1 and not alone else None
+    known = list(split_words(_WORDS.findall(stem), {}))
+    return known[0] if len(known) == 1 and not alone else None
 
 
 def _known_split(subset: str, settings: Data) -> str:

@@ -25,12 +25,11 @@ from budwood.data.manifest import Manifest
 from budwood.data.sources.columns import Columns, choose_columns
 from budwood.data.sources.delimited import finder_of
 from budwood.data.sources.find import Finder
-from budwood.data.sources.folder import SPLIT_NAMES
-from budwood.data.sources.table import Row, Table, read_table, split_names
+from budwood.data.sources.table import Row, Table, read_table, split_names, split_words
 from budwood.data.sources.tree import DiskTree
 from budwood.data.sources.unpacked import unpacked_file
 
-_SHARD = re.compile(r"(?P<split>.+?)[-_.]?\d+(-of-\d+)?(-[0-9a-f]+)?$")
+_SHARD = re.compile(r"(?P<split>[^\d].*?)([-_.]?\d+(-of-\d+)?(-[0-9a-f]+)?)?$")
 _SPLIT = "split"
 
 
@@ -40,7 +39,7 @@ class Shard:
 
     path: str
     split: str | None
-    """As its name, or that of its folder, has it."""
+    """What its name, or that of its folder, begins with."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +144,8 @@ def _manifest(
     taken = [
         name for name in header if name in columns.chosen.values() or _can_be_kept(schema.field(name).type)
     ]
-    splits = any(shard.split for shard in shards) and "split" not in columns.chosen
+    known = split_words((shard.split for shard in shards if shard.split), split_names(settings.split_folders))
+    splits = bool(known) and "split" not in columns.chosen
     if splits:
         chosen = {**columns.chosen, "split": _SPLIT}
         columns = Columns(chosen, columns.others)
@@ -368,8 +368,7 @@ def _split_of(path: str) -> str | None:
     """
     stem = os.path.splitext(os.path.basename(path))[0]
     match = _SHARD.fullmatch(stem)
-    name = (match["split"] if match else stem).lower()
-    return name if name in SPLIT_NAMES else None
+    return match["split"] if match else None
 
 
 def _pyarrow(title: str, module: str) -> Any:

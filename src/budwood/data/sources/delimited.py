@@ -7,7 +7,6 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import IO
 
 from budwood.config.recipe import Data
 from budwood.core.errors import DataError
@@ -84,7 +83,7 @@ def title_of(tree: Tree, name: str) -> str:
     return os.path.join(tree.title, name) if isinstance(tree, DiskTree) else f"{tree.title}/{name}"
 
 
-def open_file(tree: Tree, name: str, title: str, most: int = _LARGEST_IN_ARCHIVE) -> IO[bytes]:
+def open_file(tree: Tree, name: str, title: str, most: int = _LARGEST_IN_ARCHIVE) -> io.BufferedIOBase:
     """Open a file of a tree. Raises DataError where it cannot be read, or lies in an archive and is beyond measure."""
     try:
         if isinstance(tree, DiskTree):
@@ -99,7 +98,7 @@ def open_file(tree: Tree, name: str, title: str, most: int = _LARGEST_IN_ARCHIVE
         raise DataError(f"cannot read {title} ({error.strerror or error})") from error
 
 
-def decoded(file: IO[bytes], title: str) -> Iterator[str]:
+def decoded(file: io.BufferedIOBase, title: str) -> Iterator[str]:
     """Yield the lines of a file as text. Raises DataError where it is not UTF-8."""
     number = offset = 0
     for number, line in enumerate(file, 1):
@@ -235,7 +234,7 @@ def _split(line: str, delimiter: str) -> list[str]:
         return []
 
 
-def _json_lines(file: IO[bytes], title: str) -> tuple[list[str], Iterator[Row]]:
+def _json_lines(file: io.BufferedIOBase, title: str) -> tuple[list[str], Iterator[Row]]:
     def records() -> Iterator[tuple[str, object]]:
         file.seek(0)
         for number, line in enumerate(decoded(file, title), 1):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from budwood.core.errors import DataError
 from budwood.core.text import shown
+from budwood.data.sources.names import class_key
 
 _SEPARATORS = re.compile(r"[;|,]")
 _LONGEST = 500
@@ -57,7 +58,8 @@ class Labels:
                 f"{self.title}: the label {label!r} is a number in {where if kind is int else first} and text in "
                 f"{first if kind is int else where}. Write every label in the same way"
             )
-        return label
+        # Two forms of the same letters are one name.
+        return unicodedata.normalize("NFC", label)
 
     def judge(self) -> None:
         """Look at all labels together. Raises DataError where some are several in one, or the same but for spelling."""
@@ -80,11 +82,11 @@ class Labels:
                 )
         seen: dict[str, str] = {}
         for label in self._first:
-            other = seen.setdefault(alike(label), label)
+            other = seen.setdefault(class_key(label), label)
             if other != label:
                 raise DataError(
                     f"{self.title}: the labels {other!r} ({self._first[other][0]}) and {label!r} "
-                    f"({self._first[label][0]}) differ by case, blanks or Unicode form alone. Write them alike, or "
+                    f"({self._first[label][0]}) differ by case or blanks alone. Write them alike, or "
                     "give them names that differ"
                 )
 
@@ -107,15 +109,6 @@ class Labels:
                 f"{self.title}, {where}: the label is {value}, and the classes are numbered 0 to {len(self.names) - 1}"
             )
         return self.names[value]
-
-
-def alike(label: str) -> str:
-    """Return what two spellings of a class name have in common.
-
-    >>> alike(" Tiger  cat") == alike("tiger cat")
-    True
-    """
-    return " ".join(unicodedata.normalize("NFC", label).lower().split())
 
 
 def _without_array(value: object) -> object:

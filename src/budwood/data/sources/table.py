@@ -16,8 +16,8 @@ from budwood.data.images import ImageLike
 from budwood.data.manifest import Manifest, PassedOver, Photo, Problem, Reading
 from budwood.data.sources.columns import NAME, Columns
 from budwood.data.sources.find import Finder
-from budwood.data.sources.folder import SPLIT_NAMES
 from budwood.data.sources.labels import Labels
+from budwood.data.sources.names import settle_held_out, split_roles
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +72,23 @@ def read_table(table: Table) -> Manifest:
         rows[photo.name] = row.where
         photos.append(photo)
     labels.judge()
-    photos = _named_as_before(photos)
     where = list(rows.values())
+    words = {photo.split for photo in photos if photo.split}
+    photos = _with_splits(table, _named_as_before(photos), where)
     _refuse_bad_groups(table, photos, where)
     classes = tuple(sorted({photo.label for photo in photos}))
     if not photos:
         raise DataError(f"{table.title} holds no labelled photo. Expected one row for each photo")
     if len(classes) == 1:
         raise DataError(f"{table.title} has photos of one class only, {classes[0]!r}; two are needed")
-    if {photo.split for photo in photos} == {"train"}:
-        photos = [replace(photo, split=None) for photo in photos]
     passed = list(table.passed_over)
     if unlabelled:
         passed.append(PassedOver("unlabelled", ".", len(unlabelled), unlabelled[0]))
-    reading = Reading(layout=table.kind, splits=_splits(table, photos), columns=dict(table.columns.chosen))
+    reading = Reading(
+        layout=table.kind,
+        splits=_splits(words, table.split_names, photos),
+        columns=dict(table.columns.chosen),
+    )
     return Manifest(tuple(photos), classes, table.problems, passed_over=tuple(passed), reading=reading)
 
 
@@ -115,26 +118,39 @@ def _read_row(table: Table, row: Row, labels: Labels, unlabelled: list[str]) -> 
         image=image,
         name=name,
         label=labels.read(label, row.where),
-        split=_split(table, row),
+        split=_text(values.get(columns.get("split") or "")).strip() or None,
         group=_text(values.get(columns.get("group") or "")) or None,
         weight=_weight(table, row),
         metadata={other: text for other, text in others.items() if text},
     )
 
 
-def _split(table: Table, row: Row) -> str | None:
-    column = table.columns.get("split")
-    text = _text(row.values.get(column)).strip() if column else ""
-    if not text:
-        return None
-    known = table.split_names or SPLIT_NAMES
-    split = known.get(text) or known.get(text.lower())
-    if split is None:
-        raise DataError(
-            f"{table.title}, {row.where}: the split {shown(text[:60])!r} is none that is known. Expected train, "
-            "validation or test, or nothing; or say which is which: --split-folders train=NAME,test=NAME"
-        )
-    return split
+def split_words(words: Iterable[str], asked: Mapping[str, str]) -> dict[str, str]:
+    """Return the split of each word that names one: by `data.split_folders`, or as folders are called.
+
+    >>> split_words(["Training", "dev", "p3"], {})
+    {'Training': 'train', 'dev': 'validation'}
+    """
+    words = list(dict.fromkeys(words))
+    if asked:
+        return {word: asked[word] for word in words if word in asked}
+    roles = settle_held_out(split_roles(words))
+    return {word: role for word, role in roles.items() if role != "held_out"}
+
+
+def _with_splits(table: Table, photos: Sequence[Photo], rows: Sequence[str]) -> list[Photo]:
+    """Return the photos with our names of their splits, in place of the table's."""
+    known = split_words((photo.split for photo in photos if photo.split), table.split_names)
+    for photo, where in zip(photos, rows, strict=True):
+        if photo.split and photo.split not in known:
+            raise DataError(
+                f"{table.title}, {where}: the split {shown(photo.split[:60])!r} is none that is known. Expected train, "
+                "validation or test, or nothing; or say which is which: --split-folders train=NAME,test=NAME"
+            )
+    if set(known.values()) <= {"train"}:
+        # All to learn from: these are the photos that are still to be divided.
+        return [replace(photo, split=None) for photo in photos]
+    return [replace(photo, split=known[photo.split] if photo.split else None) for photo in photos]
 
 
 def _weight(table: Table, row: Row) -> float:
@@ -217,7 +233,13 @@ def _is_name_of(name: str, photo: Photo) -> bool:
     return bool(below) and path.name in (own.name, own.stem)
 
 
-def _splits(table: Table, photos: Sequence[Photo]) -> dict[str, tuple[str, ...]]:
-    column = table.columns.get("split")
-    given = sorted({photo.split for photo in photos if photo.split})
-    return dict.fromkeys(given, (column,)) if column else {}
+def _splits(
+    words: Iterable[str], asked: Mapping[str, str], photos: Sequence[Photo]
+) -> dict[str, tuple[str, ...]]:
+    """Return what the table calls each split that it brings."""
+    if not any(photo.split for photo in photos):
+        return {}
+    called: dict[str, tuple[str, ...]] = {}
+    for word, split in sorted(split_words(words, asked).items()):
+        called[split] = (*called.get(split, ()), word)
+    return called

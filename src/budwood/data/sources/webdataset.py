@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from budwood.config.recipe import Data
@@ -14,8 +14,7 @@ from budwood.data.manifest import Manifest
 from budwood.data.sources.archive import ArchiveTree, open_archive
 from budwood.data.sources.columns import Columns, choose_columns
 from budwood.data.sources.delimited import parse_json
-from budwood.data.sources.folder import SPLIT_NAMES
-from budwood.data.sources.table import Row, Table, read_table, split_names
+from budwood.data.sources.table import Row, Table, read_table, split_names, split_words
 from budwood.data.sources.tree import DiskTree
 
 SHARD_ENDINGS = (".tar", ".tar.gz", ".tgz")
@@ -63,7 +62,8 @@ def read_shards(paths: Sequence[str], title: str, settings: Data, progress: Prog
     Raises DataError where a shard is damaged, or a picture has no class.
     """
     trees = {path: open_archive(path, progress) for path in sorted(paths)}
-    parts = {path: _split_of(path) for path in trees}
+    asked = split_names(settings.split_folders)
+    parts = {path: _split_of(path, asked) for path in trees}
     if len(set(parts.values())) > 1 and None in parts.values():
         unnamed = next(path for path, split in parts.items() if split is None)
         raise DataError(
@@ -99,7 +99,7 @@ def read_shards(paths: Sequence[str], title: str, settings: Data, progress: Prog
             columns,
             rows(),
             class_names=_class_names(os.path.dirname(next(iter(trees)))),
-            split_names=split_names(settings.split_folders),
+            split_names=asked,
         )
     )
 
@@ -168,9 +168,10 @@ def _class_names(folder: str) -> list[str] | None:
     return None
 
 
-def _split_of(path: str) -> str | None:
+def _split_of(path: str, asked: Mapping[str, str]) -> str | None:
+    """Return what the name of a shard, or of its folder, begins with, where that names a split."""
     for part in (os.path.basename(path), os.path.basename(os.path.dirname(path))):
         match = _SHARD.match(part)
-        if match and match["split"].lower() in SPLIT_NAMES:
-            return match["split"].lower()
+        if match and split_words([match["split"]], asked):
+            return match["split"]
     return None
