@@ -1,13 +1,25 @@
 """Commands about photos before any training: what is wrong with them, how they would be varied, samples."""
 
 import shlex
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from budwood.cli.options import AsJson, Data, Quiet, Settings, app, print_json, progress_of, refuse_bad_sheet
+from budwood.cli.options import (
+    AsJson,
+    Columns,
+    Data,
+    Quiet,
+    Settings,
+    app,
+    columns_setting,
+    print_json,
+    progress_of,
+    refuse_bad_sheet,
+)
 from budwood.core.text import count, shown
 
 
@@ -34,6 +46,58 @@ def check(data: Data, as_json: AsJson = False, quiet: Quiet = False) -> None:
         )
     if found.problems:
         raise typer.Exit(1)
+
+
+@app.command()
+def manifest(
+    data: Data,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Table to write: .csv, .tsv, .jsonl or .parquet; a folder for --format hf and datumaro.",
+        ),
+    ],
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="FORMAT", help="csv, tsv, jsonl, parquet, hf, label-studio or datumaro."
+        ),
+    ] = None,
+    pictures: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write the pictures there too.")
+    ] = None,
+    columns: Columns = None,
+    settings: Settings = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write down what was understood of the data, to be corrected by hand and trained on."""
+    from budwood.config.recipe import Recipe
+    from budwood.data.manifest_files import write_manifest
+    from budwood.data.sources import read_source
+
+    progress = progress_of(quiet)
+    asked = Recipe().with_settings([*columns_setting(columns), *(settings or [])])
+    found = read_source(data, asked.data, progress=progress)
+    written = write_manifest(
+        found,
+        output,
+        source=str(data),
+        format=form,
+        pictures=pictures,
+        overwrite=overwrite,
+        progress=progress,
+    )
+    print(shown(written))
+    if not quiet:
+        print(
+            f"{count(len(found.photos), 'photo')}, {count(len(found.classes), 'class', 'classes')}. "
+            f"Train on it: budwood train {shlex.quote(str(written))}",
+            file=sys.stderr,
+        )
 
 
 @app.command()

@@ -47,6 +47,14 @@ Acceptance = Annotated[
         show_default=False,
     ),
 ]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        "--columns",
+        metavar="path=COLUMN,label=COLUMN",
+        help="Of a table, which column gives what: path, label, split, group, weight.",
+    ),
+]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change a recipe key.")
 ]
@@ -67,6 +75,18 @@ def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; on any command.")] = False,
 ) -> None:
     pass
+
+
+def columns_setting(text: str | None) -> list[str]:
+    """Return `--columns` as a setting of the recipe."""
+    from budwood.config.loading import value_text
+
+    if text is None:
+        return []
+    pairs = [part.partition("=") for part in text.split(",")]
+    if wrong := next((key for key, equals, name in pairs if not (equals and name.strip())), None):
+        raise BudwoodError(f"--columns has {wrong!r} without a column. Write path=COLUMN,label=COLUMN")
+    return [f"data.columns={value_text({key.strip(): name.strip() for key, _, name in pairs})}"]
 
 
 def progress_of(quiet: bool, as_json: bool = False) -> "Progress":

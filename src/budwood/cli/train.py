@@ -9,12 +9,14 @@ import typer
 
 from budwood.cli.options import (
     AsJson,
+    Columns,
     Data,
     Mlflow,
     Quiet,
     Settings,
     app,
     check_mlflow,
+    columns_setting,
     log,
     print_json,
     progress_of,
@@ -42,6 +44,7 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Everything random except the split.")] = None,
     split_seed: Annotated[int | None, typer.Option(help="Who is in which split.")] = None,
     settings: Settings = None,
+    columns: Columns = None,
     start: Annotated[
         Path | None, typer.Option("--from", metavar="RUN", help="Fine-tune the model of a run further.")
     ] = None,
@@ -72,6 +75,7 @@ def train(
     }
     changes = [f"{key}={value_text(value)}" for key, value in short.items() if value is not None]
     changes += ["evaluate.test=false"] if no_test else []
+    changes += columns_setting(columns)
     # What is wrong with the command is said here, before the seconds that TensorFlow takes to load.
     request = ask_for_training(
         data,

@@ -80,6 +80,8 @@ def finder_of(tree: Tree, base: str, title: str, settings: Data, beside: tuple[s
 
 def title_of(tree: Tree, name: str) -> str:
     """Return what messages call a file of a tree."""
+    if tree.title == ".":
+        return name
     return os.path.join(tree.title, name) if isinstance(tree, DiskTree) else f"{tree.title}/{name}"
 
 

@@ -51,6 +51,8 @@ class Labels:
                 f"{self.title}, {where}: the label has {len(label):,} characters, which is no class name: "
                 f"{shown(label[:40])!r} ..."
             )
+        # Two forms of the same letters are one name.
+        label = unicodedata.normalize("NFC", label)
         kind = int if isinstance(value, int) else str
         first, kind_of_first = self._first.setdefault(label, (where, kind))
         if kind is not kind_of_first:
@@ -58,8 +60,7 @@ class Labels:
                 f"{self.title}: the label {label!r} is a number in {where if kind is int else first} and text in "
                 f"{first if kind is int else where}. Write every label in the same way"
             )
-        # Two forms of the same letters are one name.
-        return unicodedata.normalize("NFC", label)
+        return label
 
     def judge(self) -> None:
         """Look at all labels together. Raises DataError where some are several in one, or the same but for spelling."""

@@ -80,7 +80,7 @@ class DiskTree:
 
     def path(self, name: str) -> str:
         """Return where a file or folder lies on disk."""
-        return f"{self.root}/{name}" if name else self.root
+        return f"{self.root.rstrip('/')}/{name}" if name else self.root
 
     def entries(self, folder: str) -> tuple[Entry, ...]:
         if folder not in self._listed:
