@@ -1,15 +1,28 @@
 """What `metrics.json` says of one split: scores of the predictions, each with its 95 % interval."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from budwood.evaluation.calibration import ECE_BINS, bin_of, ece
+from budwood.evaluation.groups import (
+    Grouping,
+    cautious_range,
+    drawn_to_worst,
+    grouped_interval,
+    rare_groups,
+    score_interval,
+    widening,
+)
 from budwood.evaluation.statistics import bootstrap_interval, resampled_sums, wilson_interval
 
 TOP = 5
+UNBOUNDED = ("loss", "ece")
+"""Scores that are no mean of shares."""
+FEWEST_RARE = 5
+"""In fewer groups of equal size with the rarer outcome the bootstrap says too little of the loss."""
 
 
 def compute_metrics(
@@ -19,12 +32,14 @@ def compute_metrics(
     *,
     resamples: int = 10_000,
     seed: int = 0,
+    groups: Grouping | None = None,
 ) -> dict[str, Any]:
     """The scores of one split as plain numbers, from scikit-learn where it has them.
 
     A class that is neither among the labels nor predicted counts in no mean; one without a photo counts in no
     balanced accuracy; a precision or recall of nothing is 0. Intervals, under `<name>_ci95`, are Wilson's for the
     shares of photos and bootstrap ones for the others: these have no width where every prediction is right.
+    With groups of several photos they are those of `budwood.evaluation.groups`; None where there are too few groups.
 
     Args:
         labels: true class numbers, one photo or more.
@@ -32,11 +47,14 @@ def compute_metrics(
         classes: names in the order of the columns.
         resamples: bootstrap resamples behind the intervals.
         seed: decides them.
+        groups: which photos belong together; by default none do.
 
     Returns:
-        n, loss (mean negative log-likelihood), accuracy, top5_accuracy (None up to five classes),
-        balanced_accuracy, macro_f1, weighted_precision, weighted_recall, weighted_f1, ece (15 bins of equal width,
-        Guo et al. 2017), per_class (class, precision, recall, f1, support), confusion (rows true).
+        n, groups (num, effective, largest, and accuracy_range, which has no confidence level, where there are too few
+        for intervals; None where no photos belong together), loss (mean negative log-likelihood), accuracy,
+        top5_accuracy (None up to five classes), balanced_accuracy, macro_f1, weighted_precision, weighted_recall,
+        weighted_f1, ece (15 bins of equal width, Guo et al. 2017), per_class (class, precision, recall, f1, support),
+        confusion (rows true).
     """
     from sklearn import metrics
 
@@ -64,22 +82,21 @@ def compute_metrics(
         "weighted_f1": weighted_f1,
         "ece": ece(confidence, correct),
     }
-    resampled = _resample(labels, probabilities, resamples, seed)
-
-    found: dict[str, Any] = {"n": n}
-    shares = {"accuracy": int(correct.sum()), "top5_accuracy": None}
+    if groups is not None and groups.single:
+        groups = None
+    found: dict[str, Any] = {"n": n, "groups": describe_groups(correct, groups) if groups else None}
+    top = None
     if len(classes) > TOP:
-        shares["top5_accuracy"] = int(
-            metrics.top_k_accuracy_score(labels, probabilities, k=TOP, labels=numbers, normalize=False)
-        )
-    for name, successes in shares.items():
-        found[name] = None if successes is None else successes / n
-        found[f"{name}_ci95"] = None if successes is None else list(wilson_interval(successes, n))
+        # As scikit-learn's top_k_accuracy_score breaks ties.
+        best = np.argsort(probabilities, axis=1, kind="mergesort")[:, ::-1][:, :TOP]
+        top = (best == labels[:, None]).any(axis=1)
+    for name, right in {"accuracy": correct, "top5_accuracy": top}.items():
+        found[name] = None if right is None else int(right.sum()) / n
+        found[f"{name}_ci95"] = None if right is None else _share_interval(right, groups)
+    intervals = _score_intervals(scores, labels, probabilities, resamples, seed, groups)
     for name, score in scores.items():
         found[name] = float(score)
-        low, high = bootstrap_interval(float(score), resampled[name], basic=name == "ece")
-        # Reflected ends may lie outside of what the score can be.
-        found[f"{name}_ci95"] = [max(0.0, low), high if name == "loss" else min(1.0, high)]
+        found[f"{name}_ci95"] = intervals[name]
     found["per_class"] = [
         {"class": name, "precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
         for name, p, r, f, s in zip(classes, precision, recall, f1, support, strict=True)
@@ -88,8 +105,73 @@ def compute_metrics(
     return found
 
 
-def _resample(labels, probabilities, resamples: int, seed: int) -> dict[str, Float[np.ndarray, "resamples"]]:
-    """Every bootstrapped score, by name, on the same resamples of the photos."""
+def describe_groups(correct: Bool[np.ndarray, "n"], groups: Grouping) -> dict[str, Any]:
+    """Return how many groups there are, and a range for the accuracy where they are too few for an interval."""
+    return {
+        "num": groups.num,
+        "effective": groups.effective,
+        "largest": int(groups.sizes.max()),
+        "accuracy_range": None if groups.enough else list(cautious_range(correct, groups)),
+    }
+
+
+def _share_interval(right: Bool[np.ndarray, "n"], groups: Grouping | None) -> list[float] | None:
+    if groups is None:
+        return list(wilson_interval(int(right.sum()), len(right)))
+    return list(grouped_interval(right, groups)) if groups.enough else None
+
+
+def _score_intervals(
+    scores: Mapping[str, float], labels, probabilities, resamples: int, seed: int, groups: Grouping | None
+) -> dict[str, list[float] | None]:
+    if groups is not None and not groups.enough:
+        return dict.fromkeys(scores)
+    photos = _resample(labels, probabilities, resamples, seed)
+    if groups is None:
+        return {name: _bootstrapped(name, float(score), photos[name]) for name, score in scores.items()}
+    drawn = _resample(labels, probabilities, resamples, seed, groups)
+    rare = rare_groups(probabilities.argmax(axis=1) == labels, groups)
+    return {
+        name: _grouped(name, float(score), photos[name], drawn[name], groups, rare)
+        for name, score in scores.items()
+    }
+
+
+def _bootstrapped(
+    name: str, score: float, resampled: Float[np.ndarray, "resamples"], widening: float = 1.0
+) -> list[float]:
+    low, high = bootstrap_interval(score, resampled, basic=name == "ece")
+    if widening > 1:
+        low, high = score - widening * (score - low), score + widening * (high - score)
+    # Reflected ends may lie outside of what the score can be.
+    return [max(0.0, low), high if name == "loss" else min(1.0, high)]
+
+
+def _grouped(
+    name: str,
+    score: float,
+    photos: Float[np.ndarray, "resamples"],
+    drawn: Float[np.ndarray, "resamples"],
+    groups: Grouping,
+    rare: float,
+) -> list[float] | None:
+    """The interval of a score that resamples of photos and of whole groups were taken of.
+
+    Means of shares get an interval of Wilson's kind, which has a width where every prediction is right too.
+    """
+    variance = float(photos.var())
+    effect = drawn_to_worst(float(drawn.var()) / variance if variance else np.inf, groups, rare)
+    if name in UNBOUNDED:
+        few = name == "loss" and rare < FEWEST_RARE
+        return None if few else _bootstrapped(name, score, photos, widening(effect, groups))
+    independent = score * (1 - score) / (variance * effect) if variance and 0 < score < 1 else 0.0
+    return list(score_interval(score, min(max(independent, groups.effective), len(groups.numbers)), groups))
+
+
+def _resample(
+    labels, probabilities, resamples: int, seed: int, groups: Grouping | None = None
+) -> dict[str, Float[np.ndarray, "resamples"]]:
+    """Every bootstrapped score, by name, on the same resamples of the photos or of whole groups."""
     from scipy.sparse import coo_array, hstack
 
     n, num_classes = probabilities.shape
@@ -109,16 +191,24 @@ def _resample(labels, probabilities, resamples: int, seed: int) -> dict[str, Flo
         spread(correct.astype(float), predicted, num_classes),
     ]
     ends = np.cumsum([part.shape[1] for part in columns])[:-1]
+    rows = hstack(columns, format="csr")
+    if groups is not None:
+        rows = groups.sums(rows)
     chunks = [
-        _scores_of_sums(np.split(sums, ends, axis=1), n)
-        for sums in resampled_sums(hstack(columns, format="csr"), resamples, seed)
+        _scores_of_sums(np.split(sums, ends, axis=1), n if groups is None else None)
+        for sums in resampled_sums(rows, resamples, seed)
     ]
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
 
 
-def _scores_of_sums(parts: list[np.ndarray], n: int) -> dict[str, Float[np.ndarray, "some"]]:
-    """The scores of some resamples, from how often each class is true, predicted and hit."""
+def _scores_of_sums(
+    parts: list[np.ndarray], n: int | Float[np.ndarray, "some"] | None
+) -> dict[str, Float[np.ndarray, "some"]]:
+    """The scores of some resamples, from how often each class is true, predicted and hit; without n, of as many photos
+    as the drawn groups have."""
     losses, gaps, true, predicted, hits = parts
+    if n is None:
+        n = true.sum(axis=1)
     recall = hits / np.maximum(true, 1)
     precision = hits / np.maximum(predicted, 1)
     f1 = 2 * hits / np.maximum(true + predicted, 1)

@@ -25,6 +25,18 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[f
     return float(interval.low), float(interval.high)
 
 
+def wilson_score(share: float, n: int | float, quantile: float) -> tuple[float, float]:
+    """Wilson's score interval (1927) of a share of n photos, which need be no whole number, within [0, 1].
+
+    >>> [round(end, 3) for end in wilson_score(0.9, 10, 1.96)]
+    [0.596, 0.982]
+    """
+    square = quantile**2 / n
+    middle = (share + square / 2) / (1 + square)
+    half = np.sqrt(square * (share * (1 - share) + square / 4)) / (1 + square)
+    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
+
+
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float, float]:
     """Mean, lower and upper end of Student's t interval, such as of the accuracies of five split seeds.
 
@@ -69,13 +81,22 @@ def paired_difference(
     return PairedDifference((only_a - only_b) / n, *tango_interval(only_a, only_b, n, confidence), p, n)
 
 
-def tango_interval(only_a: int, only_b: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+def tango_interval(
+    only_a: int | float,
+    only_b: int | float,
+    n: int | float,
+    confidence: float = 0.95,
+    *,
+    quantile: float | None = None,
+) -> tuple[float, float]:
     """Tango's score interval (1998) of the difference of two shares of the same n photos, within [-1, 1].
 
     The differences that a score test, with the nuisance share at its restricted maximum of likelihood, does not refuse.
 
     Args:
-        only_a, only_b: how many photos a alone and b alone has right.
+        only_a, only_b: how many photos a alone and b alone has right; with n, they need be no whole numbers.
+        confidence: of the interval.
+        quantile: in place of the normal one.
 
     >>> [round(end, 3) for end in tango_interval(12, 4, 100)]
     [0.002, 0.166]
@@ -83,7 +104,7 @@ def tango_interval(only_a: int, only_b: int, n: int, confidence: float = 0.95) -
     from scipy.optimize import brentq
     from scipy.stats import norm
 
-    z = norm.ppf((1 + confidence) / 2)
+    z = norm.ppf((1 + confidence) / 2) if quantile is None else quantile
     found = (only_a - only_b) / n
 
     def score(difference: float) -> float:
