@@ -2,6 +2,8 @@
 
 import io
 import pickle
+import tarfile
+import zipfile
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +13,9 @@ from PIL import Image
 from budwood.core.errors import ImageError
 from budwood.data.image_ref import ImageBytes, ImageFile, ImageRef
 from budwood.data.images import content_of, decode, digest, measure, view
+from budwood.data.sources.archive import open_archive
+from budwood.data.sources.columnar import ArrowPicture
+from budwood.data.sources.memory import DatasetPicture
 
 
 def encoded() -> bytes:
@@ -40,9 +45,39 @@ def in_a_file(folder):
     return ImageFile(folder / "1.jpg")
 
 
+def in_an_archive(folder, kind):
+    if kind == "zip":
+        with zipfile.ZipFile(folder / "photos.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("a/1.jpg", CONTENT)
+        return open_archive(folder / "photos.zip").image("a/1.jpg")
+    (folder / "1.jpg").write_bytes(CONTENT)
+    with tarfile.open(folder / "photos.tar", "w") as archive:
+        archive.add(folder / "1.jpg", "a/1.jpg")
+    return open_archive(folder / "photos.tar").image("a/1.jpg")
+
+
+def in_arrow(folder):
+    pa = pytest.importorskip("pyarrow")
+    table = pa.table({"image": [b"", CONTENT]})
+    with pa.ipc.new_stream(str(folder / "data.arrow"), table.schema) as stream:
+        stream.write_table(table, max_chunksize=1)
+    return ArrowPicture(str(folder / "data.arrow"), 1, 0, "image", "1.jpg")
+
+
+class Items:
+    """A dataset as PyTorch has it, of encoded pictures."""
+
+    def __getitem__(self, index):
+        return CONTENT, "cat"
+
+
 REFS = {
     "file": in_a_file,
     "bytes": lambda folder: ImageBytes(CONTENT, "1.jpg"),
+    "in a zip": lambda folder: in_an_archive(folder, "zip"),
+    "in a tar": lambda folder: in_an_archive(folder, "tar"),
+    "in an Arrow file": in_arrow,
+    "of a dataset": lambda folder: DatasetPicture(Items(), 0, "1.jpg"),
     "from afar": lambda folder: FromAfar("1.jpg"),
 }
 
