@@ -275,11 +275,8 @@ def _answer(annotation: object, question: str | None) -> tuple[str, ...]:
 
 
 def _image_field(data: Mapping[str, object], title: str, where: str) -> str:
-    fields = [
-        key
-        for key in data
-        if key.lower() in ("image", "img", "photo", "picture", "image_path", "path", "file")
-    ]
+    names = ("img", "photo", "picture", "image_path", "path", "file")
+    fields = ["image"] if "image" in data else [key for key in data if key.lower() in names]
     if len(fields) != 1:
         raise DataError(
             f"{title}, {where}: which of its fields is the image? They are {', '.join(map(str, data))[:200]}. Say so: "
