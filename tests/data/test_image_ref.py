@@ -14,7 +14,6 @@ from budwood.core.errors import ImageError
 from budwood.data.image_ref import ImageBytes, ImageFile, ImageRef
 from budwood.data.images import content_of, decode, digest, measure, view
 from budwood.data.sources.archive import open_archive
-from budwood.data.sources.columnar import ArrowPicture
 from budwood.data.sources.memory import DatasetPicture
 
 
@@ -56,14 +55,6 @@ def in_an_archive(folder, kind):
     return open_archive(folder / "photos.tar").image("a/1.jpg")
 
 
-def in_arrow(folder):
-    pa = pytest.importorskip("pyarrow")
-    table = pa.table({"image": [b"", CONTENT]})
-    with pa.ipc.new_stream(str(folder / "data.arrow"), table.schema) as stream:
-        stream.write_table(table, max_chunksize=1)
-    return ArrowPicture(str(folder / "data.arrow"), 1, 0, "image", "1.jpg")
-
-
 class Items:
     """A dataset as PyTorch has it, of encoded pictures."""
 
@@ -76,7 +67,6 @@ REFS = {
     "bytes": lambda folder: ImageBytes(CONTENT, "1.jpg"),
     "in a zip": lambda folder: in_an_archive(folder, "zip"),
     "in a tar": lambda folder: in_an_archive(folder, "tar"),
-    "in an Arrow file": in_arrow,
     "of a dataset": lambda folder: DatasetPicture(Items(), 0, "1.jpg"),
     "from afar": lambda folder: FromAfar("1.jpg"),
 }

@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -40,24 +39,6 @@ class Shard:
     path: str
     split: str | None
     """What its name, or that of its folder, begins with."""
-
-
-@dataclass(frozen=True)
-class ArrowPicture:
-    """A picture in an Arrow file, which is mapped into memory when it is first read, in every process anew."""
-
-    file: str
-    batch: int
-    row: int
-    column: str
-    name: str = ""
-
-    def read(self) -> bytes:
-        values = _batches(self.file)[self.batch].column(self.column)
-        content = _bytes_of(values[self.row].as_py())
-        if content is None:
-            raise OSError(f"{self.file} holds no picture there")
-        return content
 
 
 def read_parquet(paths: Sequence[str], title: str, settings: Data, progress: Progress = SILENT) -> Manifest:
@@ -91,35 +72,94 @@ def read_parquet(paths: Sequence[str], title: str, settings: Data, progress: Pro
 
 
 def read_arrow(
-    shards: Sequence[Shard], title: str, settings: Data, features: Mapping[str, Any] | None = None
+    shards: Sequence[Shard],
+    title: str,
+    settings: Data,
+    features: Mapping[str, Any] | None = None,
+    progress: Progress = SILENT,
 ) -> Manifest:
     """Return the manifest of a Hugging Face data set on disk, by its Arrow files.
 
     Raises DataError as `read_parquet` does.
     """
     _pyarrow(title, "pyarrow.ipc")
+    files = {}
+    for shard in shards:
+        with _readable(shard.path):
+            files[shard.path] = ArrowFile(shard.path)
+    first = files[shards[0].path]
+    for shard in shards[1:]:
+        _refuse_other_schema(first.schema, files[shard.path].schema, shards[0].path, shard.path)
 
     def rows_of(shard: Shard, picture: str | None, columns: Sequence[str]) -> Iterator[tuple[dict, Any]]:
         others = [one for one in columns if one != picture]
+        file = files[shard.path]
         with _readable(shard.path):
-            for number, batch in enumerate(_batches(shard.path)):
-                values = batch.select(others).to_pylist() if others else [{}] * batch.num_rows
-                paths = _paths_of(batch.column(picture)) if picture is not None else []
-                for row in range(batch.num_rows):
-                    inside = None
-                    if picture is not None:
-                        path, there = paths[row]
-                        inside = ArrowPicture(shard.path, number, row, picture) if there else path
-                    yield values[row], inside
+            pictures = iter(file.pictures(picture, progress) if picture is not None else ())
+            for batch in file.batches:
+                for row in batch.select(others).to_pylist() if others else [{}] * batch.num_rows:
+                    yield row, next(pictures, None)
 
-    with _readable(title):
-        schema = _batches(shards[0].path)[0].schema if _batches(shards[0].path) else None
-        if schema is None:
-            raise DataError(f"{title} holds no photo")
-        for shard in shards[1:]:
-            for batch in _batches(shard.path)[:1]:
-                _refuse_other_schema(schema, batch.schema, shards[0].path, shard.path)
-    return _manifest(title, "hf", shards, schema, rows_of, settings, features or _features(schema))
+    return _manifest(
+        title, "hf", shards, first.schema, rows_of, settings, features or _features(first.schema)
+    )
+
+
+class ArrowFile:
+    """An Arrow file, mapped into memory and looked over."""
+
+    def __init__(self, path: str):
+        import pyarrow as pa
+
+        self.path = path
+        self._content = pa.memory_map(path).read_buffer()
+        in_file_form = self._content.slice(0, 6).to_pybytes() == b"ARROW1"
+        opened = pa.ipc.open_file(self._content) if in_file_form else pa.ipc.open_stream(self._content)
+        self.schema = opened.schema
+        numbers = range(opened.num_record_batches) if in_file_form else ()
+        self.batches = [opened.get_batch(one) for one in numbers] if in_file_form else list(opened)
+        for batch in self.batches:
+            batch.validate(full=True)
+
+    def pictures(self, column: str, progress: Progress) -> Iterator[ImageRef | str | None]:
+        """Yield the pictures of a column: stretches of the file, or the paths that stand in their place."""
+        for batch in self.batches:
+            pictures = batch.column(column)
+            if not len(pictures):
+                continue
+            paths: Sequence[str | None] = [None] * len(pictures)
+            there = pictures.is_valid().to_numpy(zero_copy_only=False)
+            if _is_struct(pictures.type):
+                names = [pictures.type.field(index).name for index in range(pictures.type.num_fields)]
+                paths = pictures.field("path").to_pylist() if "path" in names else paths
+                pictures = pictures.field("bytes")
+                there &= pictures.is_valid().to_numpy(zero_copy_only=False)
+            places = self._places(pictures)
+            if places is None:
+                # Compressed, as Hugging Face does not have it: in memory it is not in the file.
+                raise DataError(f"{self.path} is compressed. Save it without compression, or as Parquet")
+            for path, is_there, offset, end in zip(paths, there, places[:-1], places[1:], strict=True):
+                yield (
+                    ImageSlice(self.path, int(offset), int(end - offset))
+                    if is_there and end > offset
+                    else path
+                )
+
+    def _places(self, pictures: Any) -> np.ndarray | None:
+        """Return where each picture begins in the file, and where the last one ends; None where they are not in it."""
+        import pyarrow as pa
+
+        wide = pa.types.is_large_binary(pictures.type)
+        if not (wide or pa.types.is_binary(pictures.type)):
+            return None
+        _, offsets, data = pictures.buffers()
+        if data is None:
+            return np.zeros(len(pictures) + 1, np.int64)
+        start = data.address - self._content.address
+        if not 0 <= start <= start + data.size <= self._content.size:
+            return None
+        numbers = np.frombuffer(offsets, np.int64 if wide else np.int32)
+        return numbers[pictures.offset : pictures.offset + len(pictures) + 1].astype(np.int64) + start
 
 
 def _manifest(
@@ -247,40 +287,6 @@ def _bytes_of(value: Any) -> bytes | None:
     if isinstance(value, dict):
         value = value.get("bytes")
     return value if isinstance(value, bytes) and value else None
-
-
-def _paths_of(column: Any) -> list[tuple[str | None, bool]]:
-    """Return of every picture of a column the path beside it, and whether its bytes are there."""
-    if not _is_struct(column.type):
-        return [(None, length is not None and length > 0) for length in _lengths(column)]
-    lengths = _lengths(column.field("bytes"))
-    names = [column.type.field(index).name for index in range(column.type.num_fields)]
-    paths = column.field("path").to_pylist() if "path" in names else [None] * len(column)
-    return [(path, bool(length)) for path, length in zip(paths, lengths, strict=True)]
-
-
-def _lengths(column: Any) -> list[int | None]:
-    import pyarrow.compute
-
-    return pyarrow.compute.binary_length(column).to_pylist()
-
-
-@lru_cache(maxsize=64)
-def _batches(path: str) -> list[Any]:
-    """Return the parts of an Arrow file, mapped into memory and looked over once."""
-    import pyarrow as pa
-
-    with open(path, "rb") as file:
-        in_file_form = file.read(6) == b"ARROW1"
-    source = pa.memory_map(path)
-    if in_file_form:
-        opened = pa.ipc.open_file(source)
-        batches = [opened.get_batch(index) for index in range(opened.num_record_batches)]
-    else:
-        batches = list(pa.ipc.open_stream(source))
-    for batch in batches:
-        batch.validate(full=True)
-    return batches
 
 
 def _features(schema: Any) -> dict[str, Any]:

@@ -35,7 +35,9 @@ def read_saved(folder: str | os.PathLike, settings: Data, progress: Progress = S
     if not shards:
         raise DataError(f"{place} names no data files. {_SAVE}")
     features = _json(next(iter(parts.values())) / _INFO).get("features")
-    return read_arrow(shards, os.fspath(folder), settings, features if isinstance(features, dict) else None)
+    return read_arrow(
+        shards, os.fspath(folder), settings, features if isinstance(features, dict) else None, progress
+    )
 
 
 def read_hub(name: str, settings: Data, progress: Progress = SILENT) -> Manifest:
@@ -71,7 +73,7 @@ def read_hub(name: str, settings: Data, progress: Progress = SILENT) -> Manifest
         Shard(file["filename"], split or None) for split, part in parts.items() for file in part.cache_files
     ]
     features = next(iter(parts.values())).features.to_dict()
-    return read_arrow(shards, f"hf:{name}", settings, features)
+    return read_arrow(shards, f"hf:{name}", settings, features, progress)
 
 
 def image_columns(dataset: Any) -> list[str]:
