@@ -173,7 +173,15 @@ def make_saved(folder: Path) -> Path:
     with pa.ipc.new_stream(str(folder / "data-00000-of-00001.arrow"), table.schema) as stream:
         stream.write_table(table, max_chunksize=3)
     features = json.loads(table.schema.metadata[b"huggingface"])["info"]["features"]
-    state = {"_data_files": [{"filename": "data-00000-of-00001.arrow"}], "_split": None}
+    state = {
+        "_data_files": [{"filename": "data-00000-of-00001.arrow"}],
+        "_fingerprint": "0",
+        "_format_columns": None,
+        "_format_kwargs": {},
+        "_format_type": None,
+        "_output_all_columns": False,
+        "_split": None,
+    }
     (folder / "state.json").write_text(json.dumps(state))
     (folder / "dataset_info.json").write_text(json.dumps({"features": features}))
     return folder

@@ -233,7 +233,7 @@ def _label_studio(value: Any, images: Images, prefix: str, split: str | None, se
             )
             detail = f"its annotators do not agree ({said}); it is left out"
             images.problems.append(Problem(shown(str(path)), "conflict", detail))
-            answers = []
+            continue
         images.add(where, path, answers[0] if answers else (), {**_of_split(split), **more})
 
 

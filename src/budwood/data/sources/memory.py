@@ -65,7 +65,12 @@ def read_python(source: Any, settings: Data) -> Manifest:
     if hasattr(source, "columns") and hasattr(source, "__getitem__"):
         return _of_frame(source, settings)
     if isinstance(source, tuple) and len(source) == 2 and all(map(_is_many, source)):
-        return _of_two(*source, settings)
+        if all(isinstance(pair, tuple) and len(pair) == 2 for pair in source):
+            raise DataError(
+                "two tuples of two can be (images, labels) or two times (image, label). Give (list of images, list of "
+                "labels), or a list of (image, label)"
+            )
+        return _of_two(list(source[0]), list(source[1]), settings)
     if isinstance(source, list | tuple):
         return _of_pairs(source, settings)
     if (
@@ -117,11 +122,6 @@ def _rows_of(images: Sequence[Any], labels: Sequence[Any]) -> Iterator[Row]:
 def _of_two(images: Sequence[Any], labels: Sequence[Any], settings: Data) -> Manifest:
     if len(images) != len(labels):
         raise DataError(f"{len(images):,} images but {len(labels):,} labels. Give one label for each image")
-    if len(images) == 2 and all(isinstance(pair, tuple) and len(pair) == 2 for pair in (images, labels)):
-        raise DataError(
-            "two tuples of two can be (images, labels) or two times (image, label). Give (list of images, list of "
-            "labels), or a list of (image, label)"
-        )
     return _table("photos", "arrays", _rows_of(images, labels), _PAIR, settings)
 
 

@@ -61,7 +61,7 @@ def read_shards(paths: Sequence[str], title: str, settings: Data, progress: Prog
 
     Raises DataError where a shard is damaged, or a picture has no class.
     """
-    trees = {path: open_archive(path, progress) for path in sorted(paths)}
+    trees = {path: open_archive(path, progress) for path in sorted(map(os.path.abspath, paths))}
     asked = split_names(settings.split_folders)
     parts = {path: _split_of(path, asked) for path in trees}
     if len(set(parts.values())) > 1 and None in parts.values():
@@ -82,9 +82,11 @@ def read_shards(paths: Sequence[str], title: str, settings: Data, progress: Prog
     if any(parts.values()):
         columns = Columns({**columns.chosen, "split": "split"}, columns.others)
 
+    top = os.path.commonpath([os.path.dirname(path) for path in trees])
+
     def rows() -> Iterator[Row]:
         for path, key, files in samples:
-            tree, shard = trees[path], os.path.basename(path)
+            tree, shard = trees[path], os.path.relpath(path, top).replace(os.sep, "/")
             picture = _picture(files)
             name = f"{shard}/{picture}" if len(trees) > 1 else str(picture)
             values = _said(tree, files, f"{title}, {shard}: {shown(key)!r}")
