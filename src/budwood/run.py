@@ -14,6 +14,7 @@ from jaxtyping import Float
 from budwood.core.errors import ImageError, RunError, did_you_mean, refuse_bad_share
 from budwood.core.progress.base import SILENT, Progress
 from budwood.data.images import ImageLike
+from budwood.data.manifest import Manifest
 from budwood.evaluation.ood import RECALL, Reference, Told
 from budwood.inference.artifact import REFERENCE, Artifact, load_artifact
 from budwood.inference.load import load_predictor
@@ -255,7 +256,7 @@ class Run:
 
     def evaluate(
         self,
-        data: str | os.PathLike,
+        data: str | os.PathLike | Manifest,
         *,
         split: str = "unseen",
         checkpoint: int | None = None,
@@ -283,7 +284,7 @@ class Run:
 
     def ood_scores(
         self,
-        data: str | os.PathLike,
+        data: str | os.PathLike | Manifest,
         others: Sequence[ImageLike],
         *,
         split: str = "unseen",
@@ -392,7 +393,7 @@ class Run:
 
     @cached_property
     def _own_photos(self) -> OwnPhotos:
-        return OwnPhotos(self.splits, self.classes)
+        return OwnPhotos(self.splits, self.classes, self.recipe.data)
 
 
 def _many(images: Any) -> list[Any]:

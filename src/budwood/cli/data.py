@@ -12,32 +12,48 @@ from budwood.cli.options import (
     AsJson,
     Columns,
     Data,
+    Layout,
     Quiet,
     Settings,
+    SplitFolders,
     app,
     columns_setting,
+    data_settings,
     print_json,
     progress_of,
+    reading_options,
     refuse_bad_sheet,
 )
 from budwood.core.text import count, shown
 
 
 @app.command()
-def check(data: Data, as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """Say what is wrong with a folder of photos; exit status 1 where something is."""
+def check(
+    data: Data,
+    layout: Layout = None,
+    split_folders: SplitFolders = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Say how photos are read, and what is wrong with them; exit status 1 where something is."""
     from budwood.data.check import check as check_photos
     from budwood.data.check import refusal
     from budwood.data.manifest import Problem
     from budwood.data.sources import read_source
+    from budwood.report.reading import understood_as_lines
 
     progress = progress_of(quiet, as_json)
-    found = check_photos(read_source(data, progress=progress), for_training=False, progress=progress)
+    settings = data_settings(layout, split_folders)
+    found = check_photos(
+        read_source(data, settings, progress=progress), for_training=False, progress=progress
+    )
     if reason := refusal(found):
         found = replace(found, problems=(*found.problems, Problem(".", "refused", reason)))
     if as_json:
         print_json(found.to_json())
     else:
+        for line in understood_as_lines(found.understood):
+            print(line)
         for problem in found.problems:
             print(shown(f"{problem.kind}: {problem.path}: {problem.detail}"))
         print(
@@ -106,6 +122,8 @@ def augment(
     sheet: Annotated[Path, typer.Option("--output", "-o", metavar="PNG", help="Where to write the sheet.")],
     recipe: Annotated[str, typer.Option(help="Shipped recipe or TOML file.")] = "auto",
     seed: Annotated[int | None, typer.Option(help="Other views.")] = None,
+    layout: Layout = None,
+    split_folders: SplitFolders = None,
     settings: Settings = None,
 ) -> None:
     """Show what a recipe's augmentation does: nine views of one photo, and originals beside their views."""
@@ -115,7 +133,7 @@ def augment(
     from budwood.data.sources import read_source
     from budwood.report.sheets.views import write_views_sheet
 
-    changes = [] if seed is None else [f"seed={seed}"]
+    changes = [*([] if seed is None else [f"seed={seed}"]), *reading_options(layout, split_folders)]
     asked = Recipe.load(recipe).with_settings([*changes, *(settings or [])])
     if not asked.augment.views:
         raise RecipeError(
@@ -123,7 +141,7 @@ def augment(
             "or --set augment.views=per-epoch --set augment.horizontal_flip=true"
         )
     refuse_bad_sheet(sheet)
-    photos = read_source(data).photos
+    photos = read_source(data, asked.data).photos
     size = 224 if asked.data.size == "auto" else asked.data.size
     # One photo of every class before a second of any, as far as they are sorted by class.
     write_views_sheet(

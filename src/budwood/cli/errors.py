@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from budwood.core.errors import BudwoodError
+from budwood.core.errors import BudwoodError, DataError
 from budwood.core.text import shown
 
 
@@ -70,5 +70,7 @@ def _complain(error: BaseException, resumes: bool = False) -> int:
     else:
         first = (str(error).strip().splitlines() or [""])[0]
         line = f"unexpected {type(error).__name__}: {first}; run with --debug to see where"
-    print(f"budwood: error: {shown(line)}", file=sys.stderr)
+    # Several ways to read a folder stand in lines of their own.
+    lines = line.splitlines() if isinstance(error, DataError) else [line]
+    print("\n".join(shown(one) for one in [f"budwood: error: {lines[0]}", *lines[1:]]), file=sys.stderr)
     return status

@@ -8,7 +8,19 @@ from typing import Annotated
 
 import typer
 
-from budwood.cli.options import AsJson, Data, Quiet, RunFolder, app, log, print_json, progress_of
+from budwood.cli.options import (
+    AsJson,
+    Data,
+    Layout,
+    Quiet,
+    RunFolder,
+    SplitFolders,
+    app,
+    data_settings,
+    log,
+    print_json,
+    progress_of,
+)
 from budwood.core.errors import BudwoodError, RunError, refuse_bad_share
 from budwood.core.tensorflow import load_keras
 from budwood.core.text import shown
@@ -40,12 +52,17 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    layout: Layout = None,
+    split_folders: SplitFolders = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Measure a run on labelled photos."""
     from budwood.data.expand_paths import expand
+    from budwood.data.sources import read_source
+    from budwood.data.understood import understand
     from budwood.evaluation.ood import DEFAULT, RECALL
+    from budwood.report.reading import passed_over_as_lines, reading_as_lines
     from budwood.run import load
 
     if ood and checkpoint is not None:
@@ -59,10 +76,15 @@ def evaluate(
             raise BudwoodError(f"there is no {shown(named)}. Give --ood a file or a folder of photos")
     others = [picture for _, picture in expand(ood, lambda: b"")] if ood else []
     loaded, progress = load(run), progress_of(quiet, as_json)
+    asked = data_settings(layout, split_folders) if layout or split_folders else loaded.recipe.data
+    photos = read_source(data, asked, progress=progress)
+    understood = understand(photos)
+    for line in [*reading_as_lines(understood), *passed_over_as_lines(understood.passed_over)]:
+        progress.say(line)
     if checkpoint is not None:
         load_keras()
     if ood:
-        told = loaded.ood_scores(data, others, split=split, acceptance=acceptance, progress=progress)
+        told = loaded.ood_scores(photos, others, split=split, acceptance=acceptance, progress=progress)
         if as_json:
             print_json({method: asdict(found) for method, found in told.items()})
         else:
@@ -70,7 +92,7 @@ def evaluate(
 
             print(strangers_as_text(told, acceptance, DEFAULT))
         return
-    metrics = loaded.evaluate(data, split=split, checkpoint=checkpoint, progress=progress)
+    metrics = loaded.evaluate(photos, split=split, checkpoint=checkpoint, progress=progress)
     if as_json:
         print_json(metrics)
     else:

@@ -12,6 +12,7 @@ from budwood.core.errors import BudwoodError
 from budwood.core.text import count, shown
 
 if TYPE_CHECKING:
+    from budwood.config.recipe import Data as DataSettings
     from budwood.core.progress.base import Progress
 
 app = typer.Typer(
@@ -58,6 +59,53 @@ Columns = Annotated[
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change a recipe key.")
 ]
+Layout = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|classes|splits|nested|flat",
+        help="What the folders are: classes; splits with classes inside; neither, and classes lie inside; or of no "
+        "matter, the class is in the file's name. Short for --set data.layout=...",
+        show_default=False,
+    ),
+]
+SplitFolders = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--split-folders",
+        metavar="train=A,test=B",
+        help="Which folder is which split; may be given again. Short for --set data.split_folders=...",
+    ),
+]
+
+
+def reading_options(layout: str | None, split_folders: list[str] | None) -> list[str]:
+    """Return what --layout and --split-folders ask for, as settings of a recipe.
+
+    >>> reading_options("splits", ["train=a,train=b", "test=c"])
+    ['data.layout="splits"', 'data.split_folders={train = ["a", "b"], test = "c"}']
+    """
+    from budwood.config.loading import value_text
+
+    folders: dict[str, list[str]] = {}
+    for pair in (pair for given in split_folders or [] for pair in given.split(",")):
+        split, equals, name = pair.partition("=")
+        if not (equals and name.strip()):
+            raise BudwoodError(
+                f"--split-folders takes train=Training,test=Testing, and {pair!r} has no folder"
+            )
+        folders.setdefault(split.strip(), []).append(name)
+    changes = [] if layout is None else [f"data.layout={value_text(layout)}"]
+    if folders:
+        value = {split: names[0] if len(names) == 1 else names for split, names in folders.items()}
+        changes.append(f"data.split_folders={value_text(value)}")
+    return changes
+
+
+def data_settings(layout: str | None, split_folders: list[str] | None) -> "DataSettings":
+    """Return the [data] of a recipe with what the options ask for."""
+    from budwood.config.recipe import Recipe
+
+    return Recipe().with_settings(reading_options(layout, split_folders)).data
 
 
 def _print_version(asked: bool) -> bool:

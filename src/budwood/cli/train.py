@@ -11,15 +11,18 @@ from budwood.cli.options import (
     AsJson,
     Columns,
     Data,
+    Layout,
     Mlflow,
     Quiet,
     Settings,
+    SplitFolders,
     app,
     check_mlflow,
     columns_setting,
     log,
     print_json,
     progress_of,
+    reading_options,
 )
 from budwood.core.tensorflow import load_keras
 from budwood.core.text import shown
@@ -54,6 +57,8 @@ def train(
             metavar="RUN", help="Learn from the model of a run too. Short for --set distill.run=RUN."
         ),
     ] = None,
+    layout: Layout = None,
+    split_folders: SplitFolders = None,
     no_test: Annotated[bool, typer.Option("--no-test", help="Carve and open no test split.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in the directory.")] = False,
@@ -76,6 +81,7 @@ def train(
     changes = [f"{key}={value_text(value)}" for key, value in short.items() if value is not None]
     changes += ["evaluate.test=false"] if no_test else []
     changes += columns_setting(columns)
+    changes += reading_options(layout, split_folders)
     # What is wrong with the command is said here, before the seconds that TensorFlow takes to load.
     request = ask_for_training(
         data,
@@ -137,6 +143,8 @@ def study(
     weights: Annotated[
         list[str] | None, typer.Option(metavar="[BACKBONE=]FILE", help="Weights files of the backbones.")
     ] = None,
+    layout: Layout = None,
+    split_folders: SplitFolders = None,
     settings: Settings = None,
     no_test: Annotated[
         bool, typer.Option("--no-test", help="Open no test split: compare on validation photos.")
@@ -181,7 +189,7 @@ def study(
         "seeds": parse_seeds(seeds),
         "folds": folds,
         "search": search,
-        "settings": settings or [],
+        "settings": [*reading_options(layout, split_folders), *(settings or [])],
         "weights": weights or [],
         "test": not no_test,
         "keep_models": keep_models,

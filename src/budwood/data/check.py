@@ -4,7 +4,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from budwood.core.errors import DataError, ImageError
 from budwood.core.progress.base import SILENT, Progress
@@ -12,6 +12,7 @@ from budwood.core.system import num_cores
 from budwood.data.decoded import Decoded
 from budwood.data.images import content_of, digest, measure
 from budwood.data.manifest import Manifest, Photo, Problem
+from budwood.data.understood import Understood, understand
 
 TINY = 32
 """Pixels of a side below which a photo is pointed out."""
@@ -31,6 +32,8 @@ class Check:
     num_found: int
     num_unreadable: int
     """Photos that cannot be decoded."""
+    understood: Understood = field(default_factory=Understood)
+    """How the source was read, before any photo of it was."""
 
     @property
     def left_out(self) -> list[str]:
@@ -55,6 +58,7 @@ class Check:
             "found": self.num_found,
             "kept": len(self.photos),
             "unreadable": self.num_unreadable,
+            "understood": asdict(self.understood),
         }
 
 
@@ -97,7 +101,14 @@ def check(
     if for_training:
         _refuse_too_few(kept, classes)
     problems = (*manifest.problems, *bad, *same, *tiny, *lost)
-    return Check(tuple(kept), classes, problems, num_found=len(inspected), num_unreadable=len(bad))
+    return Check(
+        tuple(kept),
+        classes,
+        problems,
+        num_found=len(inspected),
+        num_unreadable=len(bad),
+        understood=understand(manifest),
+    )
 
 
 def refusal(found: Check, max_unreadable: float = 0.2) -> str | None:

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from budwood.core.errors import DataError, ImageError, RunError, refuse_bad_share
 from budwood.core.progress.base import Progress
 from budwood.data.images import ImageLike
-from budwood.data.manifest import Photo
+from budwood.data.manifest import Manifest, Photo
 from budwood.evaluation.metrics import compute_metrics
 from budwood.evaluation.ood import METHODS, RECALL, Reference, Told, tell
 from budwood.evaluation.selective import Answered, answer, choose_threshold
@@ -24,7 +24,7 @@ from budwood.inference.predictor import Predictor, vectors
 def evaluate(
     predictor: Predictor,
     own: OwnPhotos,
-    data: str | os.PathLike,
+    data: str | os.PathLike | Manifest,
     split: str,
     progress: Progress,
     *,
@@ -42,7 +42,7 @@ def ood_scores(
     predictor: Predictor,
     reference: Reference,
     own: OwnPhotos,
-    data: str | os.PathLike,
+    data: str | os.PathLike | Manifest,
     others: Sequence[ImageLike],
     split: str,
     acceptance: float,
@@ -105,7 +105,7 @@ def confidence_threshold(
 
 @contextmanager
 def _features_of(
-    predictor: Predictor, own: OwnPhotos, data: str | os.PathLike, split: str, progress: Progress
+    predictor: Predictor, own: OwnPhotos, data: str | os.PathLike | Manifest, split: str, progress: Progress
 ) -> Iterator[tuple[list[Photo], ExtractorEnsemble]]:
     """The photos of a folder that belong to a split of a run, and the store that has their features."""
     photos, left_out = own.labelled(data, split, progress)

@@ -2,14 +2,17 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+from budwood.config.recipe import Data
 from budwood.core.errors import DataError, ImageError
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.text import count
 from budwood.data.images import ImageLike, digest
-from budwood.data.manifest import Photo
+from budwood.data.manifest import Manifest, Photo
+from budwood.data.sources.names import class_key
 from budwood.evaluation.ood import Reference
 
 SPLITS = ("train", "validation", "test")
@@ -23,10 +26,13 @@ class OwnPhotos:
     Args:
         rows: of its split.csv.
         classes: of its model.
+        settings: the [data] of its recipe, by which its photos are listed; by default "auto".
     """
 
-    def __init__(self, rows: Sequence[Mapping[str, str]], classes: Sequence[str]):
-        self._rows, self.classes = rows, classes
+    def __init__(
+        self, rows: Sequence[Mapping[str, str]], classes: Sequence[str], settings: Data | None = None
+    ):
+        self._rows, self.classes, self._settings = rows, classes, settings
 
     @cached_property
     def _splits(self) -> dict[str, str]:
@@ -44,8 +50,9 @@ class OwnPhotos:
         rows = [row for row in self._rows if row["sha256"] == content]
         if rows:
             return frozenset(row["name"] for row in rows), rows[0]["label"]
-        folder = Path(picture).absolute().parent.name if isinstance(picture, str | os.PathLike) else None
-        return frozenset(), folder if folder in self.classes else None
+        if not isinstance(picture, str | os.PathLike):
+            return frozenset(), None
+        return frozenset(), self._known(Path(picture).absolute().parent.name)
 
     def refuse(self, pictures: Sequence[ImageLike]) -> None:
         """Raises DataError where a file among pictures of other things is a photo of the run."""
@@ -55,9 +62,11 @@ class OwnPhotos:
             raise DataError(f"{own[0]} is a photo of this run{more}. Give pictures of none of its classes")
 
     def labelled(
-        self, data: str | os.PathLike, split: str, progress: Progress = SILENT
+        self, data: str | os.PathLike | Manifest, split: str, progress: Progress = SILENT
     ) -> tuple[list[Photo], int]:
         """Return the usable photos of a folder that belong to a split of this run, and how many do not.
+
+        A class whose name differs by Unicode form, case or blanks alone from one of the run is that class.
 
         Raises:
             DataError: no such split, or a class that the run does not know.
@@ -66,7 +75,7 @@ class OwnPhotos:
         from budwood.data.sources import read_source
 
         refuse_unknown_split(split)
-        found = read_source(data, progress=progress)
+        found = self._in_own_names(read_source(data, self._settings, progress=progress), progress)
         self._refuse_unknown_classes(sorted({photo.label for photo in found.photos}))
         checked = check(found, for_training=False, progress=progress)
         photos = [photo for photo in checked.photos if self._belongs(photo, split)]
@@ -80,12 +89,27 @@ class OwnPhotos:
         known = {row["name"]: row["sha256"] for row in self._rows}
         photos = {
             photo.name: photo.image
-            for photo in check(read_source(data), for_training=False).photos
+            for photo in check(read_source(data, self._settings), for_training=False).photos
             if known.get(photo.name) == photo.sha256
         }
         if not photos:
             raise DataError(f"{data} holds none of the run's photos. Give the folder that it was trained on")
         return photos
+
+    def _in_own_names(self, found: Manifest, progress: Progress) -> Manifest:
+        others = {label: own for label in found.classes if (own := self._known(label)) not in (None, label)}
+        for label, own in others.items():
+            progress.say(f"{label!r} is taken for the class {own!r} of the run")
+        photos = tuple(replace(photo, label=others.get(photo.label) or photo.label) for photo in found.photos)
+        classes = tuple(dict.fromkeys(others.get(label) or label for label in found.classes))
+        return replace(found, photos=photos, classes=classes)
+
+    def _known(self, label: str) -> str | None:
+        """Return the class of the run that has this name, or as the only one a name that looks the same."""
+        if label in self.classes:
+            return label
+        alike = [own for own in self.classes if class_key(own) == class_key(label)]
+        return alike[0] if len(alike) == 1 else None
 
     def _has(self, path: Path) -> bool:
         try:

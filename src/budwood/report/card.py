@@ -14,6 +14,7 @@ import jinja2
 from budwood.core import files
 from budwood.core import text as words
 from budwood.report import terminal
+from budwood.report.reading import passed_over_as_lines
 from budwood.report.sections import FIGURES, SPLITS, none_of_these
 from budwood.report.summary import Contents, read_contents
 
@@ -70,6 +71,7 @@ def _render(contents: Contents, split_hash: str) -> str:
             total=len(contents.photos),
             found=contents.check.found,
             left_out=contents.check.unused,
+            passed_over=passed_over_as_lines(contents.check.understood.passed_over),
             split_hash=split_hash,
             splits=splits,
             rows=[(label, [counts[label, name] for name in splits]) for label in contents.classes],

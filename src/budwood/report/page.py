@@ -39,6 +39,7 @@ SECTIONS = (
     ("samples", "Photos"),
     ("mistakes", "Worst mistakes"),
     ("labels", "Likely wrong labels"),
+    ("read", "What was read"),
     ("problems", "Problems in the data"),
     ("making", "How it was made"),
     ("cells", "Photos by answer"),
@@ -84,6 +85,7 @@ def _render(contents: Contents, photos: Mapping[str, ImageLike]) -> str:
     cells = gather_cells(contents, album)
     album.develop()
     summary = sections.summarize(contents)
+    read = sections.tell_reading(contents)
     head, both, calibration = (
         describe_head(contents),
         describe_phases(contents),
@@ -94,7 +96,7 @@ def _render(contents: Contents, photos: Mapping[str, ImageLike]) -> str:
         *([("calibration", "Calibration")] if calibration else []),
         *([("head", "Head")] if head else []),
         *([("phases", "Phases")] if both else []),
-        *SECTIONS,
+        *(section for section in SECTIONS if read or section[0] != "read"),
     ]
     made = sections.tell_making(contents)
     return (
@@ -115,6 +117,7 @@ def _render(contents: Contents, photos: Mapping[str, ImageLike]) -> str:
             mistakes=mistakes,
             suspects=suspects,
             cells=cells,
+            read=read,
             problems=sections.group_problems(contents),
             made=made,
             album=album,

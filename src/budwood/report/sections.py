@@ -8,6 +8,7 @@ from typing import Any
 from budwood.core import text as words
 from budwood.evaluation.statistics import wilson_interval
 from budwood.report import terminal
+from budwood.report.reading import passed_over_as_lines, reading_as_lines
 from budwood.report.summary import START, Contents
 from budwood.runs.schema import FeaturesInfo, ProblemRow
 
@@ -244,6 +245,12 @@ def _few(rows: Sequence[Mapping[str, Any]]) -> int:
     """Return the median number of photos of a class where it is too small for figures of a class, else 0."""
     typical = sorted(row["total"] for row in rows)[len(rows) // 2]
     return typical if typical <= terminal.FEW_OF_A_CLASS else 0
+
+
+def tell_reading(contents: Contents) -> list[str]:
+    """Return how the photos were understood; nothing for a run that kept nothing of it."""
+    understood = contents.check.understood
+    return [*reading_as_lines(understood), *passed_over_as_lines(understood.passed_over)]
 
 
 def group_problems(contents: Contents) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ from typing import Any, ClassVar, Literal, TypedDict
 from pydantic import BaseModel, ConfigDict, Field, model_serializer
 
 from budwood.core.notes import NoteKind
+from budwood.data.understood import Understood
 from budwood.inference.model_info import ModelInfo
 
 __all__ = ["FORMAT", "ModelInfo", "RunInfo"]
@@ -191,6 +192,8 @@ class CheckReport(_Part):
     found: int
     kept: int
     unreadable: int
+    understood: Understood = Understood()
+    """How the source was read."""
 
     @property
     def unused(self) -> int:

@@ -72,12 +72,12 @@ def compute(data: str, study: StudyFolder) -> None:
     from budwood.data.sources import read_source
     from budwood.pipeline.features import features_of_recipe
 
-    images = {photo.name: photo.image for photo in read_source(data).photos}
+    wanted = [Recipe.from_dict(values) for values in read_json(study.path / WANTED)]
+    images = {photo.name: photo.image for photo in read_source(data, wanted[0].data).photos}
     photos = [replace(photo, image=images[photo.name]) for photo in study.read_photos().photos]
     # What was computed for other trials stays known: those of a search are asked for one after another.
     found = study.read_features()
-    for values in read_json(study.path / WANTED):
-        asked = Recipe.from_dict(values)
+    for asked in wanted:
         with features_of_recipe(asked, choose_progress()) as features:
             extraction = features.exact.compute(photos)
             part = features.exact.parts[0]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from budwood._version import __version__
 from budwood.backbones.resolve import refuse_impossible
-from budwood.config.recipe import Recipe
+from budwood.config.recipe import Data, Recipe
 from budwood.core.errors import RecipeError, RunError
 from budwood.core.files import write_json
 from budwood.core.locks import lock
@@ -25,6 +25,8 @@ from budwood.data.check import check
 from budwood.data.manifest import Photo
 from budwood.data.sources import read_source, source_name
 from budwood.data.split import divide, lacking
+from budwood.data.understood import understand
+from budwood.report.reading import understood_as_lines
 from budwood.runs.directory import now
 from budwood.runs.schema import CheckReport
 from budwood.studies.executor import Executor, LocalExecutor
@@ -182,8 +184,11 @@ def plan_study(
     for one in given:
         refuse_impossible(one.recipe)
     _refuse_unless_free(Path(output), overwrite=overwrite, resume=resume)
+    manifest = read_source(data, _read_alike([one.recipe for one in given]), progress=progress)
+    for line in understood_as_lines(understand(manifest)):
+        progress.say(line)
     checked = check(
-        read_source(data, progress=progress),
+        manifest,
         max_unreadable=max(one.recipe.data.max_unreadable for one in given),
         progress=progress,
     )
@@ -194,6 +199,17 @@ def plan_study(
     for line in lacking(divide(checked.photos, trials[0].recipe), checked.classes):
         progress.say(line)
     return StudyPlan(data, found, list(seeds), folds, search, checked, trials, kind, keep_models)
+
+
+def _read_alike(recipes: Sequence[Recipe]) -> Data:
+    """Return the [data] by which the photos are listed, once for all trials. Raise RecipeError where recipes differ."""
+    first = recipes[0].data
+    for key in ("layout", "split_folders", "columns", "root"):
+        if any(getattr(one.data, key) != getattr(first, key) for one in recipes):
+            raise RecipeError(
+                f"recipes of one study read the photos alike, and data.{key} differs. Give it once"
+            )
+    return first
 
 
 def _new_record(plan: StudyPlan, command: str) -> StudyRecord:
