@@ -305,12 +305,3 @@ def test_choose_reading__renaming_the_splits_changes_nothing(train, validation, 
 
     assert read(["train", "validation", "test"]) == read([train, validation, test])
     assert read(["train", "test"]) == read([train, test])
-
-
-def test_choose_reading__what_an_archive_wraps():
-    top = listed(in_each("photos/2024/Learn/a", "photos/2024/Learn/b", "photos/2024/Try/a"))
-    settings = Data(split_folders={"train": "Learn", "test": "Try"})
-    reading = choose_reading(top, settings, "photos.zip", may_be_wrapped=True)
-    assert {photo.split for photo in reading.photos} == {"train", "test"}
-    top = listed(in_each("photos/a", "photos/b"))
-    assert choose_reading(top, Data(), "photos.zip", may_be_wrapped=True).counts == {"a": 3, "b": 3}

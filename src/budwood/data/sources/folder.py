@@ -55,9 +55,7 @@ def read_tree(tree: Tree, settings: Data) -> Manifest:
         why = f"cannot be used: {walk.problems[0].detail}" if walk.problems else "is empty"
         raise DataError(f"{tree.title} {why}. {EXPECTED}")
     copies = _copies(tree, top)
-    reading = choose_reading(
-        without(top, copies), settings, tree.title, may_be_wrapped=not isinstance(tree, DiskTree)
-    )
+    reading = choose_reading(without(top, copies), settings, tree.title)
     asked = is_asked(settings)
     placed, joined = join_spellings(reading.photos, asked=asked, title=tree.title)
     placed.sort(key=lambda photo: photo.name.split("/"))

@@ -36,20 +36,17 @@ from budwood.data.sources.readings import (
 )
 
 
-def choose_reading(top: Folder, settings: Data, title: str, *, may_be_wrapped: bool = False) -> Candidate:
+def choose_reading(top: Folder, settings: Data, title: str) -> Candidate:
     """Return the reading that is asked for, or the only one that is possible.
 
     Args:
         top: the listing.
         settings: the recipe's [data], whose `layout` and `split_folders` say what is asked for.
         title: what messages call the root.
-        may_be_wrapped: whether a lone folder is taken for the root, as in an archive, where nobody can name it.
 
     Raises:
         DataError: there is no such reading, or there are several.
     """
-    while may_be_wrapped and not top.files and len(top.children) == 1 and not has_train(top):
-        top = top.children[0]
     found = [_asked_for(top, settings, title)] if is_asked(settings) else possible_readings(top)
     if len(found) > 1:
         raise DataError(ambiguity(title, found))
@@ -219,7 +216,7 @@ def _given_folders(
     for split, names in split_folders.items():
         for name in [names] if isinstance(names, str) else names:
             path = name.replace("\\", "/").strip("/")
-            folder = top.find(f"{top.name}/{path}" if top.name else path) or top.find(path)
+            folder = top.find(path)
             if folder is None or folder is top:
                 raise DataError(no_such_folder(top, title, name))
             other = next((one for one, _ in found if _overlap(one.name, folder.name)), None)
