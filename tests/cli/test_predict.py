@@ -90,7 +90,7 @@ def test_predict__damaged_picture_in_a_loose_folder(predict, loose):
 def test_predict__empty_loose_folder(predict, tmp_path):
     (tmp_path / "empty").mkdir()
     status, out, err = predict(tmp_path / "empty")
-    assert status == 1 and out == "" and "not a file" in err
+    assert status == 1 and out == "" and "a folder without a picture that is read" in err
 
 
 def test_predict__unsure_of_what_would_be_right_less_often(predict, loose, session_run):

@@ -105,3 +105,23 @@ def test_expand__standard_input_is_a_picture(content):
 def test_expand__nothing():
     with pytest.raises(DataError, match="no picture was named"):
         expand(["-"], lambda: b"\n")
+
+
+def test_expand__counts_what_is_not_read(photos):
+    for name in ("sub/1.HEIC", "sub/2.heic", "raw.NEF"):
+        (photos / name).write_bytes(b"")
+    (photos / "sub" / "odd").write_bytes(encoded())
+    found = expand(["photos"], NOTHING)
+    assert [name for name, _ in found] == [
+        "photos/a.PNG",
+        "photos/b.jpg",
+        "photos/sub/c.webp",
+        "photos/sub/odd",
+    ]
+    assert {(one.kind, one.place, one.ending): one.count for one in found.passed_over} == {
+        ("format", "photos/sub", ".heic"): 2,
+        ("format", "photos/sub", ".txt"): 1,
+        ("format", "photos", ".nef"): 1,
+        ("litter", "photos", ""): 1,
+    }
+    assert expand(["photos/b.jpg"], NOTHING).passed_over == ()

@@ -52,7 +52,7 @@ def check(
     if as_json:
         print_json(found.to_json())
     else:
-        for line in understood_as_lines(found.understood):
+        for line in () if quiet else understood_as_lines(found.understood):
             print(line)
         for problem in found.problems:
             print(shown(f"{problem.kind}: {problem.path}: {problem.detail}"))

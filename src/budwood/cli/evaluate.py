@@ -60,7 +60,6 @@ def evaluate(
     """Measure a run on labelled photos."""
     from budwood.data.expand_paths import expand
     from budwood.data.sources import read_source
-    from budwood.data.understood import understand
     from budwood.evaluation.ood import DEFAULT, RECALL
     from budwood.report.reading import passed_over_as_lines, reading_as_lines
     from budwood.run import load
@@ -78,7 +77,7 @@ def evaluate(
     loaded, progress = load(run), progress_of(quiet, as_json)
     asked = data_settings(layout, split_folders) if layout or split_folders else loaded.recipe.data
     photos = read_source(data, asked, progress=progress)
-    understood = understand(photos)
+    understood = photos.understood()
     for line in [*reading_as_lines(understood), *passed_over_as_lines(understood.passed_over)]:
         progress.say(line)
     if checkpoint is not None:

@@ -22,6 +22,7 @@ from budwood.core.tensorflow import load_keras
 from budwood.core.text import shown
 
 if TYPE_CHECKING:
+    from budwood.data.expand_paths import Expanded
     from budwood.data.images import ImageLike
     from budwood.inference.prediction import Prediction
     from budwood.report.sheets.predictions import SheetItem
@@ -67,6 +68,8 @@ def predict(
         if share is not None:
             refuse_bad_share(name, share, 0.98)
     inputs = expand(images, lambda: sys.stdin.buffer.read())
+    if not quiet:
+        _tell_passed_over(inputs)
     from budwood.run import load
 
     loaded = load(run)
@@ -99,6 +102,14 @@ def predict(
             print(f"sheet   {shown(sheet)}", file=sys.stderr)
     if any(prediction.error is not None for prediction in predictions):
         raise typer.Exit(1)
+
+
+def _tell_passed_over(inputs: "Expanded") -> None:
+    """Say which files of the folders are not read."""
+    from budwood.report.reading import passed_over_as_lines
+
+    for line in passed_over_as_lines(inputs.passed_over):
+        print(shown(line), file=sys.stderr)
 
 
 def _warn_of_none_of_these(run: "Run", predictions: "Sequence[Prediction]", acceptance: float | None) -> None:
@@ -181,6 +192,8 @@ def explain(
         )
     from budwood.run import load
 
+    if not quiet:
+        _tell_passed_over(inputs)
     loaded, progress = load(run), progress_of(quiet, as_json)
     loaded.refuse_unknown_class(target)
     load_keras()

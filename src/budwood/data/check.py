@@ -12,7 +12,7 @@ from budwood.core.system import num_cores
 from budwood.data.decoded import Decoded
 from budwood.data.images import content_of, digest, measure
 from budwood.data.manifest import Manifest, Photo, Problem
-from budwood.data.understood import Understood, understand
+from budwood.data.understood import Understood
 
 TINY = 32
 """Pixels of a side below which a photo is pointed out."""
@@ -107,7 +107,7 @@ def check(
         problems,
         num_found=len(inspected),
         num_unreadable=len(bad),
-        understood=understand(manifest),
+        understood=manifest.understood(),
     )
 
 

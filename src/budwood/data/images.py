@@ -188,7 +188,10 @@ def _open_file(path: str | os.PathLike) -> Iterator[io.BufferedIOBase]:
     try:
         # Opening a pipe would wait for its writer for ever.
         if not stat.S_ISREG(Path(path).stat().st_mode):
-            raise ImageError("not a file", "not_an_image")
+            folder = os.path.isdir(path)
+            raise ImageError(
+                "a folder without a picture that is read" if folder else "not a file", "not_an_image"
+            )
         with Path(path).open("rb") as file:
             yield file
     except ImageError as error:

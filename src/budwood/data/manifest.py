@@ -1,10 +1,14 @@
 """Manifest: which photos there are, what each shows, how their source was understood, and what was odd in it."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from budwood.core.text import count
 from budwood.data.images import ImageLike
+from budwood.data.understood import PassedOver, Reading, Understood
+
+__all__ = ["Manifest", "PassedOver", "Photo", "Problem", "Reading"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,39 +46,6 @@ class Problem:
     """A sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class PassedOver:
-    """Files of one kind in one place that were not read."""
-
-    kind: str
-    """Why, in one word, such as "format", "litter", "run", "broken_link" or "beside" (outside of every class)."""
-    place: str
-    """The class where they lie in the folder of one, otherwise the folder; "." is the source itself."""
-    count: int
-    example: str
-    """Name of one of them."""
-    ending: str = ""
-    """In lower case, with its dot, where all have the same."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How a source was understood: what its folders, file names or columns were taken for."""
-
-    layout: str = ""
-    """"classes", "splits" or "flat" of a folder; elsewhere the kind of source, such as "csv"."""
-    splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
-    """What the source calls each split that it brings, such as {"train": ("Training",)}."""
-    above: tuple[str, ...] = ()
-    """Folders above the classes that are neither a class nor a split: "images", or the domains "amazon", "dslr"."""
-    joined: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
-    """By class, the other spellings of its name that were taken for it."""
-    columns: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """Of a table, the column that gives each of "path", "label", "split", "group" and "weight"."""
-    asked: bool = False
-    """Whether an option chose this reading; otherwise it was the only one."""
-
-
 @dataclass(frozen=True)
 class Manifest:
     """What a source brings: its photos in a stable order, its class names (a folder's are sorted), and problems of
@@ -87,7 +58,7 @@ class Manifest:
     """The name of the data set; a run that is given no directory is named after it."""
     passed_over: tuple[PassedOver, ...] = ()
     """What the source holds and was not read, by kind and place."""
-    reading: Reading = Reading()
+    reading: Reading = field(default_factory=Reading)
     """How the source was understood."""
 
     def __repr__(self) -> str:
@@ -98,3 +69,20 @@ class Manifest:
         """
         photos, classes = count(len(self.photos), "photo"), count(len(self.classes), "class", "classes")
         return f"Manifest({self.name!r}, {photos}, {classes})"
+
+    def understood(self) -> Understood:
+        """Return what was understood of the source, without a photo.
+
+        >>> Manifest((Photo(b"", "1", "cat", "train"),), ("cat",)).understood().classes
+        {'cat': {'train': 1}}
+        """
+        counts: dict[str, Counter[str]] = {label: Counter() for label in self.classes}
+        for photo in self.photos:
+            counts[photo.label][photo.split or ""] += 1
+        groups = {photo.group for photo in self.photos if photo.group is not None}
+        return Understood(
+            self.reading,
+            {label: dict(by_split) for label, by_split in counts.items()},
+            self.passed_over,
+            len(groups),
+        )

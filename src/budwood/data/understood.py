@@ -1,11 +1,41 @@
 """What was understood of a source before a photo is decoded: classes, splits and groups with their photos, and what is
 not read."""
 
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from budwood.data.manifest import Manifest, PassedOver, Reading
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """Files of one kind in one place that were not read."""
+
+    kind: str
+    """Why, in one word, such as "format", "litter", "run", "broken_link" or "beside" (outside of every class)."""
+    place: str
+    """The class where they lie in the folder of one, otherwise the folder; "." is the source itself."""
+    count: int
+    example: str
+    """Name of one of them."""
+    ending: str = ""
+    """In lower case, with its dot, where all have the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a source was understood: what its folders, file names or columns were taken for."""
+
+    layout: str = ""
+    """"classes", "splits" or "flat" of a folder; elsewhere the kind of source, such as "csv"."""
+    splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    """What the source calls each split that it brings, such as {"train": ("Training",)}."""
+    above: tuple[str, ...] = ()
+    """Folders above the classes that are neither a class nor a split: "images", or the domains "amazon", "dslr"."""
+    joined: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    """By class, the other spellings of its name that were taken for it."""
+    columns: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Of a table, the column that gives each of "path", "label", "split", "group" and "weight"."""
+    asked: bool = False
+    """Whether an option chose this reading; otherwise it was the only one."""
 
 
 @dataclass(frozen=True)
@@ -33,22 +63,3 @@ class Understood:
             for split in self.splits
             if split and any(not counts.get(split) for counts in self.classes.values())
         }
-
-
-def understand(manifest: Manifest) -> Understood:
-    """Return what a manifest says, without a photo.
-
-    >>> from budwood.data.manifest import Photo
-    >>> understand(Manifest((Photo(b"", "1", "cat", "train"),), ("cat",))).classes
-    {'cat': {'train': 1}}
-    """
-    counts: dict[str, dict[str, int]] = {label: defaultdict(int) for label in manifest.classes}
-    for photo in manifest.photos:
-        counts[photo.label][photo.split or ""] += 1
-    groups = {photo.group for photo in manifest.photos if photo.group is not None}
-    return Understood(
-        manifest.reading,
-        {label: dict(by_split) for label, by_split in counts.items()},
-        manifest.passed_over,
-        len(groups),
-    )

@@ -18,7 +18,6 @@ from budwood.core.errors import RecipeError, RunError
 from budwood.core.progress.base import SILENT, Progress
 from budwood.data.manifest import Manifest
 from budwood.data.sources import read_source, source_name
-from budwood.data.understood import understand
 from budwood.report.reading import understood_as_lines
 from budwood.runs.directory import RunDirectory, next_free
 from budwood.runs.files import RunFiles, read_run
@@ -138,7 +137,7 @@ def ask_for_training(
     backbones = tuple(get_backbone(name) for name in recipe.backbone.names)
     resolved, sizes = resolve(recipe, backbones)
     manifest = read_source(data, resolved.data, progress=progress)
-    for line in understood_as_lines(understand(manifest)):
+    for line in understood_as_lines(manifest.understood()):
         progress.say(line)
     return TrainingRequest(
         manifest,

@@ -25,7 +25,6 @@ from budwood.data.check import check
 from budwood.data.manifest import Photo
 from budwood.data.sources import read_source, source_name
 from budwood.data.split import divide, lacking
-from budwood.data.understood import understand
 from budwood.report.reading import understood_as_lines
 from budwood.runs.directory import now
 from budwood.runs.schema import CheckReport
@@ -185,7 +184,7 @@ def plan_study(
         refuse_impossible(one.recipe)
     _refuse_unless_free(Path(output), overwrite=overwrite, resume=resume)
     manifest = read_source(data, _read_alike([one.recipe for one in given]), progress=progress)
-    for line in understood_as_lines(understand(manifest)):
+    for line in understood_as_lines(manifest.understood()):
         progress.say(line)
     checked = check(
         manifest,

@@ -1,6 +1,7 @@
 """What a reading of a folder leaves: told as problems, and counted by kind and place."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from budwood.core.text import count
@@ -16,6 +17,8 @@ _WHY: dict[WhyPassedOver, str] = {
     "preview": "small copies of the photos beside it",
     "no_label": "its name does not begin with a class and a number",
 }
+Counts = dict[tuple[str, str, str], list[str]]
+"""By kind, place and ending, the names."""
 _EMPTY_CLASS = "no photos in it; the class is left out unless another split has some"
 
 
@@ -55,21 +58,35 @@ def tell_left(
     problems += [Problem(one.name, "ignored", f"ignored: {one.detail}") for one in loose if one.detail]
     told = lost | {parent for name in read for parent in _parents(name)}
     problems += [Problem(name, "empty_class", _EMPTY_CLASS) for name in class_folders if name not in told]
-    counts: dict[tuple[str, str, str], list[str]] = {}
+    problems.sort(key=lambda problem: problem.path.split("/"))
+    counts: Counts = {}
     for one in left:
         place = (_class_of(one.name, classes) or _above(one.name)) if one.is_file else one.name
         if one.num_photos:
             counts.setdefault((one.why, place, ""), []).extend([one.example] * one.num_photos)
-    for file in loose:
+    return problems, tuple(count_unread(loose, classes, counts))
+
+
+def count_unread(
+    unread: Sequence[Unread], classes: AbstractSet[str] = frozenset(), counts: Counts | None = None
+) -> list[PassedOver]:
+    """Return how many files of which kind are not read, by class or folder, most first.
+
+    Args:
+        unread: the files.
+        classes: the folders of the classes.
+        counts: what else is passed over.
+    """
+    counts = dict(counts or {})
+    for file in unread:
         place = _class_of(file.name, classes) or _above(file.name)
         ending = file.ending if file.kind == "format" else ""
         counts.setdefault((file.kind, place, ending), []).append(file.name)
-    passed_over = [
+    found = [
         PassedOver(kind, place, len(names), names[0], ending)
         for (kind, place, ending), names in counts.items()
     ]
-    problems.sort(key=lambda problem: problem.path.split("/"))
-    return problems, tuple(sorted(passed_over, key=lambda one: (-one.count, one.place, one.kind, one.ending)))
+    return sorted(found, key=lambda one: (-one.count, one.place, one.kind, one.ending))
 
 
 def _left_of(
@@ -98,7 +115,7 @@ def _in_words(left: _Left) -> str:
     return f"{count(left.num_photos, 'photo') if left.num_photos else 'no photos'}; {_WHY[left.why]}"
 
 
-def _class_of(name: str, classes: set[str]) -> str:
+def _class_of(name: str, classes: AbstractSet[str]) -> str:
     """Return the name of the class in whose folder a file lies, else an empty string."""
     return next((parent.rpartition("/")[2] for parent in _parents(name) if parent in classes), "")
 
