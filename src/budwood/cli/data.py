@@ -17,7 +17,6 @@ from budwood.cli.options import (
     Settings,
     SplitFolders,
     app,
-    columns_setting,
     data_settings,
     print_json,
     progress_of,
@@ -32,6 +31,7 @@ def check(
     data: Data,
     layout: Layout = None,
     split_folders: SplitFolders = None,
+    columns: Columns = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -43,7 +43,7 @@ def check(
     from budwood.report.reading import understood_as_lines
 
     progress = progress_of(quiet, as_json)
-    settings = data_settings(layout, split_folders)
+    settings = data_settings(*reading_options(layout, split_folders, columns))
     found = check_photos(
         read_source(data, settings, progress=progress), for_training=False, progress=progress
     )
@@ -85,19 +85,20 @@ def manifest(
     pictures: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write the pictures there too.")
     ] = None,
+    layout: Layout = None,
+    split_folders: SplitFolders = None,
     columns: Columns = None,
     settings: Settings = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Write down what was understood of the data, to be corrected by hand and trained on."""
-    from budwood.config.recipe import Recipe
     from budwood.data.manifest_files import write_manifest
     from budwood.data.sources import read_source
 
     progress = progress_of(quiet)
-    asked = Recipe().with_settings([*columns_setting(columns), *(settings or [])])
-    found = read_source(data, asked.data, progress=progress)
+    asked = data_settings(*reading_options(layout, split_folders, columns), *(settings or []))
+    found = read_source(data, asked, progress=progress)
     written = write_manifest(
         found,
         output,
@@ -124,6 +125,7 @@ def augment(
     seed: Annotated[int | None, typer.Option(help="Other views.")] = None,
     layout: Layout = None,
     split_folders: SplitFolders = None,
+    columns: Columns = None,
     settings: Settings = None,
 ) -> None:
     """Show what a recipe's augmentation does: nine views of one photo, and originals beside their views."""
@@ -133,7 +135,8 @@ def augment(
     from budwood.data.sources import read_source
     from budwood.report.sheets.views import write_views_sheet
 
-    changes = [*([] if seed is None else [f"seed={seed}"]), *reading_options(layout, split_folders)]
+    changes = [] if seed is None else [f"seed={seed}"]
+    changes += reading_options(layout, split_folders, columns)
     asked = Recipe.load(recipe).with_settings([*changes, *(settings or [])])
     if not asked.augment.views:
         raise RecipeError(

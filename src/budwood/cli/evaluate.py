@@ -10,6 +10,7 @@ import typer
 
 from budwood.cli.options import (
     AsJson,
+    Columns,
     Data,
     Layout,
     Quiet,
@@ -20,6 +21,7 @@ from budwood.cli.options import (
     log,
     print_json,
     progress_of,
+    reading_options,
 )
 from budwood.core.errors import BudwoodError, RunError, refuse_bad_share
 from budwood.core.tensorflow import load_keras
@@ -54,6 +56,7 @@ def evaluate(
     ] = None,
     layout: Layout = None,
     split_folders: SplitFolders = None,
+    columns: Columns = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -75,8 +78,8 @@ def evaluate(
             raise BudwoodError(f"there is no {shown(named)}. Give --ood a file or a folder of photos")
     others = [picture for _, picture in expand(ood, lambda: b"")] if ood else []
     loaded, progress = load(run), progress_of(quiet, as_json)
-    asked = data_settings(layout, split_folders) if layout or split_folders else loaded.recipe.data
-    photos = read_source(data, asked, progress=progress)
+    changes = reading_options(layout, split_folders, columns)
+    photos = read_source(data, data_settings(*changes) if changes else loaded.recipe.data, progress=progress)
     understood = photos.understood()
     for line in [*reading_as_lines(understood), *passed_over_as_lines(understood.passed_over)]:
         progress.say(line)

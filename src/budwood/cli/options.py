@@ -78,34 +78,42 @@ SplitFolders = Annotated[
 ]
 
 
-def reading_options(layout: str | None, split_folders: list[str] | None) -> list[str]:
-    """Return what --layout and --split-folders ask for, as settings of a recipe.
+def reading_options(
+    layout: str | None = None, split_folders: list[str] | None = None, columns: str | None = None
+) -> list[str]:
+    """Return what --layout, --split-folders and --columns ask for, as settings of a recipe.
 
     >>> reading_options("splits", ["train=a,train=b", "test=c"])
     ['data.layout="splits"', 'data.split_folders={train = ["a", "b"], test = "c"}']
     """
     from budwood.config.loading import value_text
 
-    folders: dict[str, list[str]] = {}
-    for pair in (pair for given in split_folders or [] for pair in given.split(",")):
-        split, equals, name = pair.partition("=")
-        if not (equals and name.strip()):
-            raise BudwoodError(
-                f"--split-folders takes train=Training,test=Testing, and {pair!r} has no folder"
-            )
-        folders.setdefault(split.strip(), []).append(name)
     changes = [] if layout is None else [f"data.layout={value_text(layout)}"]
+    folders: dict[str, list[str]] = {}
+    for split, name in _pairs("--split-folders", ",".join(split_folders or []), "train=FOLDER,test=FOLDER"):
+        folders.setdefault(split, []).append(name)
     if folders:
         value = {split: names[0] if len(names) == 1 else names for split, names in folders.items()}
         changes.append(f"data.split_folders={value_text(value)}")
+    if columns is not None:
+        named = dict(_pairs("--columns", columns, "path=COLUMN,label=COLUMN"))
+        changes.append(f"data.columns={value_text(named)}")
     return changes
 
 
-def data_settings(layout: str | None, split_folders: list[str] | None) -> "DataSettings":
-    """Return the [data] of a recipe with what the options ask for."""
+def _pairs(option: str, text: str, form: str) -> list[tuple[str, str]]:
+    """Return the keys and names of an option that takes key=NAME, with commas between."""
+    pairs = [part.partition("=") for part in text.split(",")] if text else []
+    if wrong := next((key for key, equals, name in pairs if not (equals and name.strip())), None):
+        raise BudwoodError(f"{option} has {wrong!r} without a name. Write {form}")
+    return [(key.strip(), name.strip()) for key, _, name in pairs]
+
+
+def data_settings(*changes: str) -> "DataSettings":
+    """Return the [data] of a recipe with some settings."""
     from budwood.config.recipe import Recipe
 
-    return Recipe().with_settings(reading_options(layout, split_folders)).data
+    return Recipe().with_settings(changes).data
 
 
 def _print_version(asked: bool) -> bool:
@@ -123,18 +131,6 @@ def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; on any command.")] = False,
 ) -> None:
     pass
-
-
-def columns_setting(text: str | None) -> list[str]:
-    """Return `--columns` as a setting of the recipe."""
-    from budwood.config.loading import value_text
-
-    if text is None:
-        return []
-    pairs = [part.partition("=") for part in text.split(",")]
-    if wrong := next((key for key, equals, name in pairs if not (equals and name.strip())), None):
-        raise BudwoodError(f"--columns has {wrong!r} without a column. Write path=COLUMN,label=COLUMN")
-    return [f"data.columns={value_text({key.strip(): name.strip() for key, _, name in pairs})}"]
 
 
 def progress_of(quiet: bool, as_json: bool = False) -> "Progress":

@@ -18,7 +18,6 @@ from budwood.cli.options import (
     SplitFolders,
     app,
     check_mlflow,
-    columns_setting,
     log,
     print_json,
     progress_of,
@@ -80,8 +79,7 @@ def train(
     }
     changes = [f"{key}={value_text(value)}" for key, value in short.items() if value is not None]
     changes += ["evaluate.test=false"] if no_test else []
-    changes += columns_setting(columns)
-    changes += reading_options(layout, split_folders)
+    changes += reading_options(layout, split_folders, columns)
     # What is wrong with the command is said here, before the seconds that TensorFlow takes to load.
     request = ask_for_training(
         data,
@@ -145,6 +143,7 @@ def study(
     ] = None,
     layout: Layout = None,
     split_folders: SplitFolders = None,
+    columns: Columns = None,
     settings: Settings = None,
     no_test: Annotated[
         bool, typer.Option("--no-test", help="Open no test split: compare on validation photos.")
@@ -189,7 +188,7 @@ def study(
         "seeds": parse_seeds(seeds),
         "folds": folds,
         "search": search,
-        "settings": [*reading_options(layout, split_folders), *(settings or [])],
+        "settings": [*reading_options(layout, split_folders, columns), *(settings or [])],
         "weights": weights or [],
         "test": not no_test,
         "keep_models": keep_models,
