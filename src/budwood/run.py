@@ -77,7 +77,7 @@ class Run:
 
     @cached_property
     def splits(self) -> list[dict[str, str]]:
-        """The rows of split.csv: name, label, split, sha256, width, height."""
+        """The rows of split.csv: name, label, split, sha256, width, height, group."""
         return [{key: str(value) for key, value in asdict(row).items()} for row in self.files.split]
 
     @property

@@ -8,8 +8,9 @@ import sys
 import pytest
 
 from budwood.core.errors import RunError
-from budwood.core.files import read_csv, read_json, write_json
-from budwood.runs.files import read_run
+from budwood.core.files import read_csv, read_json, sha256_of, write_json
+from budwood.data.manifest import Photo
+from budwood.runs.files import read_run, write_split
 from budwood.runs.schema import FORMAT, Metrics, RunInfo
 
 
@@ -192,3 +193,21 @@ def test_files__load_no_keras(run):
 def test_schema__loads_neither_numpy_nor_keras():
     code = "import sys, budwood.runs.schema; assert not {'numpy', 'keras'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_split__names_the_group(tmp_path):
+    photos = [
+        Photo(b"", "a/1.jpg", "a", "train", "0" * 64, 4, 3, group="person 1"),
+        Photo(b"", "a/2.jpg", "a", "test", "1" * 64, 4, 3),
+    ]
+    write_split(tmp_path, photos)
+    assert [row["group"] for row in read_csv(tmp_path / "split.csv")] == ["person 1", ""]
+
+
+def test_split__of_a_version_without_groups(run):
+    file = run / "split.csv"
+    rows = [line.rpartition(",")[0] for line in file.read_text().splitlines()]
+    file.write_text("\n".join(rows) + "\n")
+    info = read_json(run / "run.json")
+    write_json(run / "run.json", {**info, "split": {"sha256": sha256_of(file)}})
+    assert {row.group for row in read_run(run).split} == {""}

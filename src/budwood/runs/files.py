@@ -37,7 +37,7 @@ from budwood.runs.schema import (
 )
 
 SHOWN_CHANGES = 3
-SPLIT = ["name", "label", "split", "sha256", "width", "height"]
+SPLIT = ["name", "label", "split", "sha256", "width", "height", "group"]
 HISTORY = [
     *["phase", "backbone", "epoch", "loss", "accuracy", "top5_accuracy"],
     *["val_loss", "val_accuracy", "val_top5_accuracy", "temperature", "learning_rate"],
@@ -147,6 +147,7 @@ class RunFiles:
                     row["sha256"],
                     int(row["width"]),
                     int(row["height"]),
+                    row.get("group") or "",
                 )
                 for row in read_csv(file)
             ]
@@ -352,7 +353,7 @@ def write_split(folder: Path, photos: Sequence[Photo]) -> SplitInfo:
     write_csv(
         file,
         SPLIT,
-        [[photo.name, photo.label, photo.split, photo.sha256, photo.width, photo.height] for photo in photos],
+        [[p.name, p.label, p.split, p.sha256, p.width, p.height, p.group or ""] for p in photos],
     )
     return SplitInfo(sha256=sha256_of(file))
 

@@ -387,6 +387,8 @@ class SplitRow:
     """Of its content, hexadecimal."""
     width: int = 0
     height: int = 0
+    group: str = ""
+    """What photos that belong together share; empty for a photo that stands alone, and in a run of an older version."""
 
 
 class EpochRow(TypedDict, total=False):
