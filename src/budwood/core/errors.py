@@ -24,6 +24,10 @@ class ImageError(BudwoodError):
         self.fault, self.kind = fault, kind
 
 
+class MachineError(BudwoodError):
+    """Memory, a disk or the network failed while a picture was read; the picture may be in order."""
+
+
 class BackboneError(BudwoodError):
     """An unknown backbone, or a size that it cannot take."""
 

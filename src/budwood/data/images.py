@@ -1,19 +1,19 @@
 """The one decoder: from a file, bytes, a Pillow image or an array to the square of pixels that a network sees.
 
-EXIF orientation is applied, transparency is laid on white, everything ends as 8-bit RGB; colour profiles are not
-applied. Animations give their first frame. Files above `MAX_PIXELS` are refused from the header alone.
+EXIF orientation is applied, colour profiles are, transparency is laid on white, everything ends as 8-bit RGB in sRGB;
+samples of more than 8 bits are brought there by a range of values that the data decide once
+(`budwood.data.decoder.levels`). Animations and TIFFs of several pages give their first. What is too large is refused
+from the header alone, or decoded at a reduced scale where it is a JPEG.
 """
 
-import functools
 import hashlib
 import io
 import os
-import re
 import stat
 import threading
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
@@ -22,22 +22,51 @@ from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 
 from budwood.core.errors import ImageError
+from budwood.data.decoder import colour, samples
+from budwood.data.decoder.formats import (
+    IMAGE_SUFFIXES,
+    MAX_PIXELS,
+    START,
+    begins_like_a_picture,
+    check_size,
+    format_of,
+    lacking,
+    max_pixels,
+    open_header,
+    sniff,
+)
+from budwood.data.decoder.levels import Samples, ValueRange, describe, to_8_bit, usual_range
+from budwood.data.decoder.machine import is_machine_fault, tried_again
+from budwood.data.decoder.resize import to_square
+from budwood.data.decoder.samples import ScientificTiff
 from budwood.data.image_ref import ImageRef
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "MAX_PIXELS",
+    "START",
+    "ImageLike",
+    "Inspection",
+    "Samples",
+    "ValueRange",
+    "begins_like_a_picture",
+    "content_of",
+    "decode",
+    "digest",
+    "fit_square",
+    "format_of",
+    "inspect",
+    "lacking",
+    "measure",
+    "sniff",
+    "thumbnail",
+    "view",
+]
 
 ImageLike = str | os.PathLike | bytes | Image.Image | np.ndarray | ImageRef
 
-MAX_PIXELS = 100_000_000
-"""Largest picture that is decoded, in pixels."""
-
-IMAGE_SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".gif", ".webp", ".avif", ".bmp", ".dib"),
-    *(".tif", ".tiff", ".pbm", ".pgm", ".ppm", ".pnm", ".jp2", ".j2k"),
-)
-"""Endings, in lower case, of the files that a folder source takes for photos."""
-
-# Only what people use for photos: Pillow's other readers are rarely tried on hostile files, one starts Ghostscript.
-_FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000")
-_SIGNATURES = re.compile(rb"\xff\xd8\xff|\x89PNG|GIF8|II\*\0|MM\0\*|RIFF....WEBP|....ftypavi", re.DOTALL)
+_LARGE = 25_000_000
+"""Pixels from which on one picture at a time is decoded, whatever the number of cores."""
 _ORIENTATION = 0x0112
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -48,30 +77,45 @@ _TRANSPOSE = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_PAD_GREY = (127, 127, 127)
-_header_lock = threading.Lock()
-
-# Pillow warns of oddities in a photo's metadata ("Corrupt EXIF data"), which are common and change no pixel.
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+_one_large = threading.Lock()
 
 
-def decode(image: ImageLike, at_least: int | None = None) -> UInt8[np.ndarray, "height width 3"]:
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What decoding a picture showed."""
+
+    width: int
+    """Pixels, as a viewer shows it."""
+    height: int
+    samples: Samples | None = None
+    """What its samples are where they have more than 8 bits, and the file does not say which are in use."""
+    pages: int = 1
+    """Of a TIFF, how many pictures it holds; the first is read."""
+
+
+@tried_again
+def decode(
+    image: ImageLike, at_least: int | None = None, levels: ValueRange | None = None
+) -> UInt8[np.ndarray, "height width 3"]:
     """Return the picture as 8-bit RGB, upright.
 
     Args:
         image: a path, a file's bytes, an `ImageRef`, a Pillow image, or a uint8 array of shape (H, W) or
             (H, W, 1, 3 or 4).
         at_least: where given, a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as long as both sides stay at
-            or above this many pixels.
+            or above this many pixels. One of more pixels than are held in memory always is.
+        levels: the values that become black and white where samples have more than 8 bits; by default the range of
+            their type.
 
     Raises:
         ImageError: the picture cannot be decoded; its `kind` is "empty", "not_an_image", "truncated", "too_large",
-            "permission" or "unreadable".
+            "permission", "unsupported", "channels" or "unreadable".
+        MachineError: memory, the disk or the network failed, three times.
 
     >>> decode(np.zeros((2, 3), np.uint8)).shape
     (2, 3, 3)
     """
-    return np.asarray(_decode(image, at_least))
+    return np.asarray(_decode(image, at_least, levels))
 
 
 def fit_square(
@@ -82,26 +126,30 @@ def fit_square(
     `resize` is "crop" (short side to `size`, then the middle square), "stretch" (both sides) or "pad" (long side
     to `size`, the rest mid grey, which is near zero after every preprocessing).
     """
-    return np.asarray(_fit(Image.fromarray(pixels), size, resize))
+    return np.asarray(to_square(Image.fromarray(pixels), size, resize))
 
 
-def view(image: ImageLike, size: int, resize: str = "crop") -> UInt8[np.ndarray, "size size 3"]:
-    """Return what a network sees of a picture: `decode`, then `fit_square`. Raises ImageError as `decode` does.
+@tried_again
+def view(
+    image: ImageLike, size: int, resize: str = "crop", levels: ValueRange | None = None
+) -> UInt8[np.ndarray, "size size 3"]:
+    """Return what a network sees of a picture: `decode`, then `fit_square`. Raises as `decode` does.
 
     >>> view(np.zeros((8, 8), np.uint8), 224).shape
     (224, 224, 3)
     """
     # Twice the size keeps JPEG's coarse scaling out of the result.
-    return np.asarray(_fit(_decode(image, 2 * size), size, resize))
+    return np.asarray(to_square(_decode(image, 2 * size, levels), size, resize))
 
 
-def thumbnail(image: ImageLike, size: int, resize: str = "crop") -> bytes:
-    """Return a small square of a picture as the network sees it, as a JPEG. Raises ImageError as `decode` does."""
+def thumbnail(image: ImageLike, size: int, resize: str = "crop", levels: ValueRange | None = None) -> bytes:
+    """Return a small square of a picture as the network sees it, as a JPEG. Raises as `decode` does."""
     file = io.BytesIO()
-    Image.fromarray(view(image, size, resize)).save(file, "JPEG", quality=75, optimize=True)
+    Image.fromarray(view(image, size, resize, levels)).save(file, "JPEG", quality=75, optimize=True)
     return file.getvalue()
 
 
+@tried_again
 def digest(image: ImageLike) -> str:
     """Return SHA-256 as 64 hex digits: of encoded bytes, or of the shape and pixels of an array or Pillow image."""
     if isinstance(image, bytes):
@@ -116,49 +164,42 @@ def digest(image: ImageLike) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def measure(image: ImageLike) -> tuple[int, int]:
-    """Return width and height of the upright picture, after decoding all of it as cheaply as possible.
+@tried_again
+def inspect(image: ImageLike) -> Inspection:
+    """Return size, samples and pages of a picture, after decoding all of it as cheaply as possible.
 
-    Raises ImageError exactly where `decode` does, at about a third of the cost for a JPEG.
+    Raises as `decode` does, at about a third of the cost for a JPEG.
     """
     with _opened(image) as opened:
         width, height = opened.size
-        _load(opened, None if opened is image else 1)
-        return (height, width) if _orientation(opened) >= 5 else (width, height)
+        if isinstance(opened, ScientificTiff) or samples.is_deep(opened):
+            declared = not isinstance(opened, ScientificTiff) and opened.format in samples.DECLARED
+            with _room(width * height):
+                values = _samples(opened)
+                found = None if declared else describe(values)
+        else:
+            _reduce(opened, None if opened is image else 1)
+            found = None
+            with _room(opened.width * opened.height):
+                _load(opened)
+        # The EXIF block of a PNG may stand behind the pixels.
+        if _orientation(opened) >= 5:
+            width, height = height, width
+        pages = 1 if isinstance(opened, ScientificTiff) else samples.num_pages(opened)
+        return Inspection(width, height, found, pages)
 
 
-def begins_like_a_picture(start: bytes) -> bool:
-    """Return whether a file with these first 16 bytes is a picture, whatever its name ends in.
-
-    >>> begins_like_a_picture(b"GIF89a"), begins_like_a_picture(b"a,b,c")
-    (True, False)
-    """
-    return _SIGNATURES.match(start) is not None
+def measure(image: ImageLike) -> tuple[int, int]:
+    """Return width and height of the upright picture, after decoding all of it. Raises as `decode` does."""
+    found = inspect(image)
+    return found.width, found.height
 
 
-@contextmanager
-def _opened(image: ImageLike) -> Iterator[Image.Image]:
-    """Yield the picture with its header read and its size checked, nothing decoded yet."""
-    if isinstance(image, np.ndarray):
-        yield _from_array(image)
-    elif isinstance(image, Image.Image):
-        _check_size(image)
-        yield image
-    elif isinstance(image, bytes):
-        with _read_header(io.BytesIO(image)) as opened:
-            yield opened
-    elif isinstance(image, str | os.PathLike):
-        with _open_file(image) as file, _read_header(file) as opened:
-            yield opened
-    else:
-        with _read_header(io.BytesIO(_content(image))) as opened:
-            yield opened
-
-
+@tried_again
 def content_of(image: ImageLike) -> ImageLike:
     """Return the bytes of a file or an `ImageRef`, so that it is read once only; anything else as it is.
 
-    Raises ImageError where it cannot be read.
+    Raises as `decode` does where it cannot be read.
     """
     if isinstance(image, bytes | np.ndarray | Image.Image):
         return image
@@ -166,6 +207,41 @@ def content_of(image: ImageLike) -> ImageLike:
         with _open_file(image) as file:
             return file.read()
     return _content(image)
+
+
+@contextmanager
+def _opened(image: ImageLike) -> Iterator[Image.Image | ScientificTiff]:
+    """Yield the picture with its header read and its size checked, nothing decoded yet."""
+    if isinstance(image, np.ndarray):
+        yield _from_array(image)
+    elif isinstance(image, Image.Image):
+        check_size(image)
+        yield image
+    elif isinstance(image, str | os.PathLike):
+        with _open_file(image) as file, _header(file) as opened:
+            yield opened
+    else:
+        content = image if isinstance(image, bytes) else _content(image)
+        with _header(io.BytesIO(content)) as opened:
+            yield opened
+
+
+@contextmanager
+def _header(file: io.BufferedIOBase) -> Iterator[Image.Image | ScientificTiff]:
+    try:
+        try:
+            opened = open_header(cast(IO[bytes], file))
+        except UnidentifiedImageError:
+            yield samples.open_tiff(cast(IO[bytes], file))
+            return
+        with opened:
+            yield opened
+    except ImageError:
+        # A decoder that reads for itself takes a failing disk for a picture that was cut short.
+        file.seek(0)
+        while file.read(1 << 20):
+            pass
+        raise
 
 
 def _content(image: ImageRef) -> bytes:
@@ -179,6 +255,8 @@ def _content(image: ImageRef) -> bytes:
     except PermissionError as error:
         raise ImageError("no permission to read it", "permission", image.name or None) from error
     except (OSError, ValueError) as error:
+        if is_machine_fault(error):
+            raise
         raise ImageError(getattr(error, "strerror", None) or str(error), path=image.name or None) from error
 
 
@@ -199,101 +277,82 @@ def _open_file(path: str | os.PathLike) -> Iterator[io.BufferedIOBase]:
     except PermissionError as error:
         raise ImageError("no permission to read it", "permission", path) from error
     except (OSError, ValueError) as error:
+        if is_machine_fault(error):
+            raise
         raise ImageError(getattr(error, "strerror", None) or str(error), path=path) from error
 
 
-@functools.cache
-def _formats() -> list[str]:
-    Image.init()
-    return [name for name in _FORMATS if name in Image.OPEN]
-
-
-def _read_header(file: io.BufferedIOBase) -> Image.Image:
-    start = file.read(16)
-    file.seek(0)
-    if not start:
-        raise ImageError("the file is empty", "empty")
-    try:
-        # Pillow's own limit warns on standard error, at another size; ours is checked below, before any decoding.
-        with _header_lock:
-            limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-            try:
-                opened = Image.open(cast(IO[bytes], file), formats=_formats())
-            finally:
-                Image.MAX_IMAGE_PIXELS = limit
-    except Exception as error:  # damaged headers make Pillow raise nearly anything
-        if _SIGNATURES.match(start):
-            raise ImageError("begins like a picture, but is cut short or damaged", "truncated") from error
-        if isinstance(error, UnidentifiedImageError):
-            raise ImageError(
-                "not a picture that can be read (JPEG, PNG, WebP, ...)", "not_an_image"
-            ) from error
-        raise ImageError(f"damaged header ({error})") from error
-    _check_size(opened)
-    return opened
-
-
-def _check_size(image: Image.Image) -> None:
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise ImageError(
-            f"{width} x {height} pixels are more than the {MAX_PIXELS:,} that are decoded; scale it down",
-            "too_large",
-        )
-    if width * height == 0:
-        raise ImageError(f"{width} x {height} pixels: there is nothing in it", "empty")
-
-
-def _load(image: Image.Image, at_least: int | None) -> None:
+def _reduce(image: Image.Image, at_least: int | None) -> None:
+    """Have a JPEG decoded at a part of its size, where that is asked for or all of it would be too much."""
+    if image.format not in ("JPEG", "MPO"):
+        return
+    scale = next((scale for scale in (1, 2, 4) if image.width * image.height <= max_pixels() * scale**2), 8)
     if at_least is not None:
-        image.draft(image.mode, (at_least, at_least))
+        scale = max(scale, min(image.size) // at_least)
+    if scale > 1:
+        image.draft(image.mode, (max(1, image.width // scale), max(1, image.height // scale)))
+
+
+def _load(image: Image.Image) -> None:
     try:
         image.load()
     except Exception as error:  # damaged data make Pillow raise nearly anything
+        if is_machine_fault(error):
+            raise
         words = str(error) or type(error).__name__
         if isinstance(error, EOFError) or "truncat" in words.lower():
             raise ImageError(f"cut short ({words})", "truncated") from error
         raise ImageError(f"damaged ({words})") from error
 
 
-def _orientation(image: Image.Image) -> int:
+def _room(pixels: int) -> AbstractContextManager[object]:
+    return _one_large if pixels > _LARGE else nullcontext()
+
+
+def _orientation(image: Image.Image | ScientificTiff) -> int:
+    if isinstance(image, ScientificTiff):
+        return image.orientation
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # a damaged EXIF block says nothing about the pixels
         return 1
 
 
-def _decode(image: ImageLike, at_least: int | None) -> Image.Image:
+def _decode(image: ImageLike, at_least: int | None, levels: ValueRange | None) -> Image.Image:
     with _opened(image) as opened:
         # Pillow's draft mode would change the caller's own object.
-        _load(opened, None if opened is image else at_least)
-        rgb = _to_rgb(opened)
-        transpose = _TRANSPOSE.get(_orientation(opened))
-    return rgb if transpose is None else rgb.transpose(transpose)
+        if isinstance(opened, Image.Image) and opened is not image:
+            _reduce(opened, at_least)
+        with _room(opened.size[0] * opened.size[1]):
+            if isinstance(opened, ScientificTiff) or samples.is_deep(opened):
+                rgb = _deep_to_rgb(opened, levels)
+            else:
+                _load(opened)
+                rgb = colour.to_rgb(opened)
+            transpose = _TRANSPOSE.get(_orientation(opened))
+            return rgb if transpose is None else rgb.transpose(transpose)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith(("I", "F")):
-        return Image.fromarray(_to_8_bit(np.asarray(image))).convert("RGB")
-    try:
-        if image.has_transparency_data:
-            white = Image.new("RGBA", image.size, "white")
-            return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
-        return image.convert("RGB")
-    except ValueError as error:
-        raise ImageError(f"colour mode {image.mode} has no RGB form here; save it as RGB") from error
+def _samples(opened: Image.Image | ScientificTiff) -> np.ndarray:
+    if isinstance(opened, ScientificTiff):
+        return opened.read()
+    return samples.deep_samples(opened, _load)
 
 
-def _to_8_bit(values: np.ndarray) -> UInt8[np.ndarray, "height width"]:
-    """Return grey values of 16 or 32 bits, or floats, at 8 bits: from the smallest usual range that holds all."""
-    if values.dtype.itemsize == 2:
-        top = 65535.0
+def _deep_to_rgb(opened: Image.Image | ScientificTiff, levels: ValueRange | None) -> Image.Image:
+    values = _samples(opened)
+    if isinstance(opened, ScientificTiff):
+        inverted = opened.is_inverted
     else:
-        usual = (1.0, 255.0, 65535.0) if values.dtype.kind == "f" else (65535.0,)
-        values = np.nan_to_num(values)
-        top = next((limit for limit in usual if values.max() <= limit), float(values.max()))
-    scaled = values.astype(np.float32) * (255.0 / top)
-    return np.clip(scaled + 0.5, 0, 255).astype(np.uint8)
+        inverted = samples.is_inverted(opened)
+        levels = None if opened.format in samples.DECLARED else levels
+    if values.ndim == 3 and values.shape[2] in (2, 4):
+        alpha = to_8_bit(values[..., -1:], ValueRange(0, 65535))
+        grey_or_colour = to_8_bit(values[..., :-1], levels or usual_range(describe(values[..., :-1])))
+        pixels = np.concatenate([grey_or_colour, alpha], axis=2)
+    else:
+        pixels = to_8_bit(values, levels or usual_range(describe(values)))
+    return colour.to_rgb(Image.fromarray(255 - pixels if inverted else pixels))
 
 
 def _from_array(pixels: np.ndarray) -> Image.Image:
@@ -309,30 +368,5 @@ def _from_array(pixels: np.ndarray) -> Image.Image:
     if 0 in pixels.shape:
         raise ImageError(f"an array of shape {pixels.shape} has no pixels", "empty")
     image = Image.fromarray(pixels)
-    _check_size(image)
+    check_size(image)
     return image
-
-
-Box = tuple[float, float, float | int, float | int]
-
-
-def _fit(image: Image.Image, size: int, resize: str) -> Image.Image:
-    width, height = image.size
-    if resize == "crop":
-        side = min(width, height)
-        left, top = (width - side) / 2, (height - side) / 2
-        return _scale(image, (size, size), (left, top, left + side, top + side))
-    if resize == "stretch":
-        return _scale(image, (size, size), (0.0, 0.0, width, height))
-    if resize == "pad":
-        scale = size / max(width, height)
-        fitted = (max(1, round(width * scale)), max(1, round(height * scale)))
-        square = Image.new("RGB", (size, size), _PAD_GREY)
-        corner = ((size - fitted[0]) // 2, (size - fitted[1]) // 2)
-        square.paste(_scale(image, fitted, (0.0, 0.0, width, height)), corner)
-        return square
-    raise ValueError(f'resize = "{resize}" is unknown. Give "crop", "stretch" or "pad"')
-
-
-def _scale(image: Image.Image, size: tuple[int, int], box: Box) -> Image.Image:
-    return image.resize(size, Image.Resampling.BICUBIC, box=box, reducing_gap=2.0)

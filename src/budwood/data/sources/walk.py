@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 
 from budwood.core.faults import fault
-from budwood.data.images import IMAGE_SUFFIXES, begins_like_a_picture
+from budwood.data.images import IMAGE_SUFFIXES, START, begins_like_a_picture
 from budwood.data.manifest import Problem
 from budwood.data.sources.listing import File, Folder
 from budwood.data.sources.names import is_litter
@@ -122,7 +122,7 @@ class Walk:
 
     def _begins_like_a_picture(self, entry: Entry) -> bool:
         try:
-            return begins_like_a_picture(self.tree.start(entry.name, 16))
+            return begins_like_a_picture(self.tree.start(entry.name, START))
         except OSError:
             return False
 

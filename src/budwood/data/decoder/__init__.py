@@ -1,0 +1,1 @@
+"""The parts of the one decoder; everything outside uses `budwood.data.images`."""
