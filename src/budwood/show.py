@@ -19,6 +19,7 @@ from budwood.core.progress import choose_progress
 from budwood.core.text import count
 from budwood.data.augment import Renderer
 from budwood.data.check import check as check_photos
+from budwood.data.decoder.levels import as_range
 from budwood.data.expand_paths import expand
 from budwood.data.images import ImageLike, digest
 from budwood.data.manifest import Photo
@@ -102,7 +103,7 @@ def views(
             '["augment.views=per-epoch", "augment.horizontal_flip=true"]'
         )
     photo = _draw(_photos(data), 1, seed)[0]
-    renderer = Renderer(LARGE, asked.data.resize, asked.augment, asked.seed)
+    renderer = Renderer(LARGE, asked.data.resize, asked.augment, asked.seed, as_range(asked.data.levels))
     tiles = []
     for view in range(number + 1):
         try:

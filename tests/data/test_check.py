@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from budwood.core.errors import DataError
+from budwood.core.errors import DataError, MachineError
 from budwood.data import check as check_module
 from budwood.data.check import check
 from budwood.data.images import decode
@@ -127,7 +127,10 @@ def test_check__failing_disk(folder, monkeypatch):
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr("hashlib.file_digest", fail)
-    with pytest.raises(DataError, match=r"20 of 20 photos \(100%\)"):
+    monkeypatch.setattr("budwood.data.decoder.machine.WAITS", (0.0, 0.0))
+    with pytest.raises(
+        MachineError, match=r"cats/0.jpg cannot be read: Input/output error. It was tried 3 times"
+    ):
         check(read_folder(folder))
 
 
@@ -227,15 +230,15 @@ def test_check__second_time_decodes_nothing_but_new_photos(folder, monkeypatch):
     photo(folder / "cats" / "new.jpg", 300)
     (folder / "cats" / "bad.jpg").write_text("no")
     measured = []
-    measure = check_module.measure
-    monkeypatch.setattr(check_module, "measure", lambda image: measured.append(image.name) or measure(image))
+    measure = check_module.inspect
+    monkeypatch.setattr(check_module, "inspect", lambda image: measured.append(image.name) or measure(image))
     second = check(read_folder(folder))
     assert sorted(measured) == ["bad.jpg", "new.jpg"]
     assert set(first.photos) <= set(second.photos)
 
 
 def test_check__interrupt_keeps_what_was_decoded(folder, monkeypatch):
-    measure = check_module.measure
+    measure = check_module.inspect
     calls = []
 
     def interrupt(image):
@@ -244,7 +247,7 @@ def test_check__interrupt_keeps_what_was_decoded(folder, monkeypatch):
             raise KeyboardInterrupt
         return measure(image)
 
-    monkeypatch.setattr(check_module, "measure", interrupt)
+    monkeypatch.setattr(check_module, "inspect", interrupt)
     with pytest.raises(KeyboardInterrupt):
         check(read_folder(folder))
     first = len(calls)

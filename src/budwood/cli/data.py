@@ -54,6 +54,8 @@ def check(
     else:
         for line in () if quiet else understood_as_lines(found.understood):
             print(line)
+        for line in () if quiet else found.remarks:
+            print(shown(f"note: {line}"))
         for problem in found.problems:
             print(shown(f"{problem.kind}: {problem.path}: {problem.detail}"))
         print(
@@ -132,6 +134,7 @@ def augment(
     from budwood.config.recipe import Recipe
     from budwood.core.errors import RecipeError
     from budwood.data.augment import Renderer
+    from budwood.data.decoder.levels import as_range
     from budwood.data.sources import read_source
     from budwood.report.sheets.views import write_views_sheet
 
@@ -150,7 +153,7 @@ def augment(
     write_views_sheet(
         sheet,
         photos[:: max(1, len(photos) // 9)],
-        Renderer(size, asked.data.resize, asked.augment, asked.seed),
+        Renderer(size, asked.data.resize, asked.augment, asked.seed, as_range(asked.data.levels)),
     )
     print(shown(sheet))
 

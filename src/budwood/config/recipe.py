@@ -56,6 +56,29 @@ class Data(Section):
     root: str = ""
     """Of a table, the folder below which its paths lie, where that is not its own."""
 
+    bit_depth: Auto | Annotated[int, Field(ge=8, le=32)] = "auto"
+    """Of pictures of more than 8 bits, how many are in use, as 12 for 0 to 4,095; "auto" is decided once over all
+    photos and written into `range`."""
+    range: Auto | Annotated[list[float], Field(min_length=2, max_length=2)] = "auto"
+    """Of pictures of more than 8 bits, the values that become black and white, such as [-1024, 3071]."""
+
+    @property
+    def levels(self) -> tuple[float, float] | None:
+        """Return the values that become black and white in pictures of more than 8 bits; None for "auto"."""
+        if self.range != "auto":
+            return self.range[0], self.range[1]
+        return None if self.bit_depth == "auto" else (0.0, 2.0**self.bit_depth - 1)
+
+    @pydantic.model_validator(mode="after")
+    def _one_range(self) -> "Data":
+        if self.range != "auto" and self.bit_depth != "auto":
+            raise ValueError("range and bit_depth say the same thing. Give one of them")
+        if self.range != "auto" and not self.range[0] < self.range[1]:
+            raise ValueError(
+                f"range = {self.range} is empty. Give the darkest value first, such as [0, 4095]"
+            )
+        return self
+
     @pydantic.field_validator("split")
     @classmethod
     def _shares(cls, split: list[float]) -> list[float]:

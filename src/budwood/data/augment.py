@@ -18,7 +18,7 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from budwood.config.recipe import Augment
 from budwood.data import images
-from budwood.data.images import ImageLike
+from budwood.data.images import ImageLike, ValueRange
 
 PLAIN = Augment()
 """Settings that draw nothing: every view is the plain one."""
@@ -40,6 +40,7 @@ class Renderer:
         size, resize: of the plain view (`budwood.data.images.view`).
         augment: the recipe's [augment].
         seed: decides the draws, with the photo's content and the number of the view.
+        levels: the values that are black and white in pictures of more than 8 bits.
 
     >>> renderer = Renderer(32, "crop", Augment(horizontal_flip=True, rotation=0.1), seed=1)
     >>> photo = np.zeros((40, 50, 3), np.uint8)
@@ -51,9 +52,12 @@ class Renderer:
     resize: str
     augment: Augment = PLAIN
     seed: int = 0
+    levels: ValueRange | None = None
 
     def key(self, sha256: str, view: int) -> str:
         """Names one rendering of one photo among all of this size and way of resizing."""
+        if self.levels is not None:
+            sha256 = f"{sha256}[{self.levels.low!r},{self.levels.high!r}]"
         return f"{sha256}:0" if self._is_plain(view) else f"{sha256}:{self._digest}:{view}"
 
     def render(self, image: ImageLike, sha256: str, view: int) -> UInt8[np.ndarray, "size size 3"]:
@@ -68,10 +72,10 @@ class Renderer:
             ImageError: the picture cannot be decoded.
         """
         if self._is_plain(view):
-            return images.view(image, self.size, self.resize)
+            return images.view(image, self.size, self.resize, self.levels)
         rng = np.random.default_rng([self.seed, view, int(sha256, 16)])
         # Twice the size, as for the plain view, keeps JPEG's coarse scaling out of the result.
-        pixels, resize = images.decode(image, at_least=2 * self.size), self.resize
+        pixels, resize = images.decode(image, 2 * self.size, self.levels), self.resize
         if self.augment.crop:
             pixels = random_crop(pixels, self.augment.crop, rng)
             resize = "pad" if resize == "pad" else "stretch"

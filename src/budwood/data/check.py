@@ -5,12 +5,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
+from statistics import median
 
 from budwood.core.errors import DataError, ImageError
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.system import num_cores
 from budwood.data.decoded import Decoded
-from budwood.data.images import content_of, digest, measure
+from budwood.data.decoder.levels import NOTHING_DEEP, Decision, ValueRange, decide
+from budwood.data.images import Inspection, content_of, digest, inspect
 from budwood.data.manifest import Manifest, Photo, Problem
 from budwood.data.understood import Understood
 
@@ -34,6 +36,16 @@ class Check:
     """Photos that cannot be decoded."""
     understood: Understood = field(default_factory=Understood)
     """How the source was read, before any photo of it was."""
+    values: Decision = NOTHING_DEEP
+    """Which values are black and white in pictures of more than 8 bits."""
+
+    @property
+    def remarks(self) -> list[str]:
+        """Return what is to be known of the photos that are used, a line for each."""
+        lines = list(self.values.lines)
+        if pages := sum(problem.kind == "pages" for problem in self.problems):
+            lines.append(f"TIFFs of several pages, of which the first is read: {pages:,}")
+        return lines
 
     @property
     def left_out(self) -> list[str]:
@@ -59,11 +71,34 @@ class Check:
             "kept": len(self.photos),
             "unreadable": self.num_unreadable,
             "understood": asdict(self.understood),
+            "values": _values_json(self.values),
         }
 
 
+def crop_remark(photos: Sequence[Photo], resize: str) -> str | None:
+    """Return what to know where cropping leaves less than half of the typical photo, else None.
+
+    >>> crop_remark([Photo(b"", "1", "cat", width=300, height=100)], "crop")
+    'the middle square is 33 % of the typical photo, the rest is never seen; data.resize = "pad" or "stretch" keeps all'
+    """
+    if resize != "crop" or not photos:
+        return None
+    share = median(min(photo.width, photo.height) / max(photo.width, photo.height, 1) for photo in photos)
+    if share >= 0.5:
+        return None
+    return (
+        f"the middle square is {100 * share:.0f} % of the typical photo, the rest is never seen; "
+        'data.resize = "pad" or "stretch" keeps all'
+    )
+
+
 def check(
-    manifest: Manifest, *, max_unreadable: float = 0.2, for_training: bool = True, progress: Progress = SILENT
+    manifest: Manifest,
+    *,
+    max_unreadable: float = 0.2,
+    for_training: bool = True,
+    levels: ValueRange | None = None,
+    progress: Progress = SILENT,
 ) -> Check:
     """Decode every photo, compare them by SHA-256, and return what can be used and what is wrong.
 
@@ -75,13 +110,16 @@ def check(
         manifest: what to check.
         max_unreadable: share, in [0, 1], of photos that may be impossible to decode.
         for_training: refuse data from which nothing can be learned; otherwise anything goes.
+        levels: the values that are black and white in pictures of more than 8 bits; by default the photos decide.
 
     Raises:
+        MachineError: memory, the disk or the network failed for good; it says nothing about a photo.
         DataError: more than `max_unreadable` cannot be decoded, fewer than two classes are left, a class has fewer than
-            3 different photos to be split, or none in a given train split.
+            3 different photos to be split, or none in a given train split; or no range of values suits all pictures.
     """
     inspected = _inspect_all(manifest.photos, progress)
-    readable = [photo for photo in inspected if isinstance(photo, Photo)]
+    seen = [one for one in inspected if not isinstance(one, Problem)]
+    readable = [photo for photo, _ in seen]
     bad = [problem for problem in inspected if isinstance(problem, Problem)]
     if for_training:
         _refuse_too_many_unreadable(bad, len(inspected), max_unreadable)
@@ -100,7 +138,13 @@ def check(
     ]
     if for_training:
         _refuse_too_few(kept, classes)
-    problems = (*manifest.problems, *bad, *same, *tiny, *lost)
+    several = [
+        Problem(photo.name, "pages", f"holds {found.pages} pages; the first is read")
+        for photo, found in seen
+        if found.pages > 1
+    ]
+    values, unclear = _decide_values([found for _, found in seen], levels, for_training)
+    problems = (*manifest.problems, *bad, *same, *tiny, *several, *lost, *unclear)
     return Check(
         tuple(kept),
         classes,
@@ -108,6 +152,7 @@ def check(
         num_found=len(inspected),
         num_unreadable=len(bad),
         understood=manifest.understood(),
+        values=values,
     )
 
 
@@ -125,7 +170,27 @@ def refusal(found: Check, max_unreadable: float = 0.2) -> str | None:
     return None
 
 
-def _inspect_all(photos: Sequence[Photo], progress: Progress) -> list[Photo | Problem]:
+def _decide_values(
+    found: Sequence[Inspection], levels: ValueRange | None, for_training: bool
+) -> tuple[Decision, list[Problem]]:
+    try:
+        return decide([one.samples for one in found], levels), []
+    except DataError as error:
+        if for_training:
+            raise
+        return NOTHING_DEEP, [Problem(".", "values", str(error))]
+
+
+def _values_json(values: Decision) -> dict | None:
+    if values.range is None:
+        return None
+    return {"range": [values.range.low, values.range.high], "photos": values.num_deep}
+
+
+_Inspected = tuple[Photo, Inspection] | Problem
+
+
+def _inspect_all(photos: Sequence[Photo], progress: Progress) -> list[_Inspected]:
     results = []
     pool = ThreadPoolExecutor(num_cores())
     with Decoded() as decoded, progress.stage("check", total=len(photos)) as stage:
@@ -138,18 +203,18 @@ def _inspect_all(photos: Sequence[Photo], progress: Progress) -> list[Photo | Pr
     return results
 
 
-def _inspect(photo: Photo, decoded: Decoded) -> Photo | Problem:
+def _inspect(photo: Photo, decoded: Decoded) -> _Inspected:
     try:
         # A file is read in pieces, and what Pillow needs of it again; anything else may come from afar: once.
         image = photo.image if isinstance(photo.image, os.PathLike) else content_of(photo.image)
         sha256 = digest(image)
-        size = decoded.get(sha256)
-        if size is None:
-            size = measure(image)
-            decoded.add(sha256, size)
+        found = decoded.get(sha256)
+        if found is None:
+            found = inspect(image)
+            decoded.add(sha256, found)
     except ImageError as error:
         return Problem(photo.name, error.kind, error.fault)
-    return replace(photo, sha256=sha256, width=size[0], height=size[1])
+    return replace(photo, sha256=sha256, width=found.width, height=found.height), found
 
 
 def _compare(photos: Sequence[Photo]) -> tuple[list[Photo], list[Problem]]:

@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
 
 import numpy as np
 from jaxtyping import UInt8
@@ -172,7 +171,7 @@ def inspect(image: ImageLike) -> Inspection:
     """
     with _opened(image) as opened:
         width, height = opened.size
-        if isinstance(opened, ScientificTiff) or samples.is_deep(opened):
+        if isinstance(opened, ScientificTiff) or samples.is_deep(opened, is_own=opened is not image):
             declared = not isinstance(opened, ScientificTiff) and opened.format in samples.DECLARED
             with _room(width * height):
                 values = _samples(opened)
@@ -230,9 +229,9 @@ def _opened(image: ImageLike) -> Iterator[Image.Image | ScientificTiff]:
 def _header(file: io.BufferedIOBase) -> Iterator[Image.Image | ScientificTiff]:
     try:
         try:
-            opened = open_header(cast(IO[bytes], file))
+            opened = open_header(file)
         except UnidentifiedImageError:
-            yield samples.open_tiff(cast(IO[bytes], file))
+            yield samples.open_tiff(file)
             return
         with opened:
             yield opened
@@ -324,7 +323,7 @@ def _decode(image: ImageLike, at_least: int | None, levels: ValueRange | None) -
         if isinstance(opened, Image.Image) and opened is not image:
             _reduce(opened, at_least)
         with _room(opened.size[0] * opened.size[1]):
-            if isinstance(opened, ScientificTiff) or samples.is_deep(opened):
+            if isinstance(opened, ScientificTiff) or samples.is_deep(opened, is_own=opened is not image):
                 rgb = _deep_to_rgb(opened, levels)
             else:
                 _load(opened)
@@ -347,7 +346,7 @@ def _deep_to_rgb(opened: Image.Image | ScientificTiff, levels: ValueRange | None
         inverted = samples.is_inverted(opened)
         levels = None if opened.format in samples.DECLARED else levels
     if values.ndim == 3 and values.shape[2] in (2, 4):
-        alpha = to_8_bit(values[..., -1:], ValueRange(0, 65535))
+        alpha = to_8_bit(values[..., -1:], ValueRange(0.0, 65535.0))
         grey_or_colour = to_8_bit(values[..., :-1], levels or usual_range(describe(values[..., :-1])))
         pixels = np.concatenate([grey_or_colour, alpha], axis=2)
     else:

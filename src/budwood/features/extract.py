@@ -5,7 +5,6 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -17,7 +16,7 @@ from budwood.core.system import num_cores
 from budwood.data import images
 from budwood.data.augment import Renderer
 from budwood.data.image_ref import ImageRef
-from budwood.data.images import ImageLike
+from budwood.data.images import ImageLike, ValueRange
 from budwood.data.manifest import Photo
 from budwood.features.engines.engine import Engine
 from budwood.features.store.table import FeatureTable
@@ -145,10 +144,15 @@ def extract(
 
 
 def stream(
-    pictures: Sequence[ImageLike], frozen: Runner, *, size: int, resize: str
+    pictures: Sequence[ImageLike],
+    frozen: Runner,
+    *,
+    size: int,
+    resize: str,
+    levels: ValueRange | None = None,
 ) -> Iterator[Float32[np.ndarray, "..."] | ImageError]:
     """The features of each picture in order, or the error of one that cannot be decoded; nothing is stored."""
-    return stream_through(pictures, frozen.run, size=size, resize=resize)
+    return stream_through(pictures, frozen.run, size=size, resize=resize, levels=levels)
 
 
 T = TypeVar("T")
@@ -160,6 +164,7 @@ def stream_through(
     *,
     size: int,
     resize: str,
+    levels: ValueRange | None = None,
 ) -> Iterator[T | ImageError]:
     """What `run` gives for each picture in order, or the error of one that cannot be decoded."""
     errors: dict[int, ImageError] = {}
@@ -176,7 +181,7 @@ def stream_through(
                 yield pixels
 
     num_given = 0
-    with _Decoder(lambda picture: images.view(picture, size, resize)) as decoder:
+    with _Decoder(lambda picture: images.view(picture, size, resize, levels)) as decoder:
         for row in run(views(decoder)):
             index = sent.popleft()
             # A picture in error was passed over before the first good one after it was sent.
@@ -312,12 +317,12 @@ def _render(
     image = photo.image
     if isinstance(image, str | os.PathLike | ImageRef):
         try:
-            image = Path(image).read_bytes() if isinstance(image, str | os.PathLike) else image.read()
-        except (OSError, ValueError) as error:
-            raise ImageError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+            image = images.content_of(image)
+        except ImageError as error:
+            raise ImageError(f"cannot be read: {error.fault}", error.kind) from error
         # The store outlives the run: nothing may enter it under another image's name.
         if photo.sha256 and images.digest(image) != photo.sha256:
             raise ImageError("changed since it was checked. Start the run again", "changed")
     if len(views) > 1:
-        image = images.decode(image, at_least=2 * renderer.size)
+        image = images.decode(image, 2 * renderer.size, renderer.levels)
     return [renderer.render(image, content, view) for view in views]

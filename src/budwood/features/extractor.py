@@ -13,6 +13,7 @@ from jaxtyping import Float32, Shaped, UInt8
 from budwood.config.recipe import Augment
 from budwood.core.progress.base import SILENT, Progress
 from budwood.data.augment import PLAIN, Renderer
+from budwood.data.images import ValueRange
 from budwood.data.manifest import Photo
 from budwood.features.extract import Engine, Extraction, NamedRunner, Views, extract, keys_of, stream_views
 from budwood.features.store.store import FeatureStore, Rows
@@ -48,6 +49,7 @@ class FeatureExtractor:
         precision: "f32" or "bf16".
         engine: "auto", "openvino" or "keras".
         dtype: what is stored, "float32" or "float16". Features that float16 cannot hold are stored as float32.
+        levels: the values that are black and white in pictures of more than 8 bits.
         augment, seed: how views other than the plain one are drawn (`budwood.data.augment.Renderer`).
         lower: the features of a model of the same layers that ends lower down, opened by whoever made it. What comes by
             on the way to these features is kept there too, but for test photos, which no phase learns from.
@@ -68,6 +70,7 @@ class FeatureExtractor:
         precision: str = "f32",
         engine: str = "auto",
         dtype: str = "float32",
+        levels: ValueRange | None = None,
         augment: Augment = PLAIN,
         seed: int = 0,
         lower: "FeatureExtractor | None" = None,
@@ -76,8 +79,8 @@ class FeatureExtractor:
         self.model: Any = model
         self.lower = lower
         self.progress = progress
-        self.size, self.resize = size, resize
-        self.renderer = Renderer(size, resize, augment, seed)
+        self.size, self.resize, self.levels = size, resize, levels
+        self.renderer = Renderer(size, resize, augment, seed, levels)
         self.is_pixels = not isinstance(model, KnownModel) and len(model.layers) == 1
         self.precision, self.engine = "f32" if self.is_pixels else precision, engine
         self.dtype = "uint8" if self.is_pixels else dtype

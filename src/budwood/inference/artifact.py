@@ -13,6 +13,7 @@ from budwood.core.faults import fault
 from budwood.core.files import read_json, sha256_of, whole_file, write_json
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.system import versions
+from budwood.data.decoder.levels import ValueRange, as_range
 from budwood.evaluation.ood import Reference
 from budwood.features.ensemble import ExtractorEnsemble
 from budwood.features.extractor import FeatureExtractor
@@ -48,6 +49,10 @@ class Artifact:
     def resize(self) -> str:
         return self.info.input.resize
 
+    @property
+    def levels(self) -> ValueRange | None:
+        return as_range(self.info.input.levels)
+
     def features(self, *, engine: str = "auto", progress: Progress = SILENT) -> ExtractorEnsemble:
         """The features of the model's own frozen part, at full precision; those of each backbone by themselves."""
         from budwood.network.graph import branches, cut
@@ -55,7 +60,14 @@ class Artifact:
         frozen, _ = cut(self.model, self.info.boundary)
         return ExtractorEnsemble(
             [
-                FeatureExtractor(part, size=self.size, resize=self.resize, engine=engine, progress=progress)
+                FeatureExtractor(
+                    part,
+                    size=self.size,
+                    resize=self.resize,
+                    levels=self.levels,
+                    engine=engine,
+                    progress=progress,
+                )
                 for part in branches(frozen)
             ]
         )
@@ -72,7 +84,11 @@ class Artifact:
 
 
 def make_artifact(
-    model: "keras.Model", classes: Sequence[str], resize: str, backbone: str | list[str]
+    model: "keras.Model",
+    classes: Sequence[str],
+    resize: str,
+    backbone: str | list[str],
+    levels: tuple[float, float] | None = None,
 ) -> Artifact:
     """A flat model from pixels to probabilities with what `model.json` says of it, but for the hash of its file."""
     from budwood.network.graph import BOUNDARY, cut
@@ -80,7 +96,7 @@ def make_artifact(
     size = model.input.shape[1]
     info = ModelInfo(
         classes=tuple(classes),
-        input=ModelInput(size=size, resize=resize),
+        input=ModelInput(size=size, resize=resize, levels=levels),
         backbone=backbone if isinstance(backbone, str) else tuple(backbone),
         boundary=BOUNDARY,
         temperature=1.0,

@@ -192,7 +192,7 @@ def _graph_of(part: "FeatureExtractor", folder: Path) -> Any:
 
 
 def _compare(artifact: Artifact, file: Path, pictures: Sequence[ImageLike]) -> float:
-    seen = [view(picture, artifact.size, artifact.resize) for picture in pictures]
+    seen = [view(picture, artifact.size, artifact.resize, artifact.levels) for picture in pictures]
     if not seen:
         # Noise of several brightnesses, where no photo is at hand.
         shape = CHECKED, artifact.size, artifact.size, 3

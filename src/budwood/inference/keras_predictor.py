@@ -27,7 +27,9 @@ class KerasPredictor(Predictor):
     """
 
     def __init__(self, artifact: Artifact, ood: OodDetector | None = None, *, engine: str = "auto"):
-        super().__init__(artifact.classes, InputContract(artifact.size, artifact.resize), ood)
+        super().__init__(
+            artifact.classes, InputContract(artifact.size, artifact.resize, artifact.levels), ood
+        )
         self.artifact, self._engine = artifact, engine
         self._pid, self._lock = os.getpid(), threading.Lock()
 

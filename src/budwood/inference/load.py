@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from budwood.core.tensorflow import load_keras
+from budwood.data.decoder.levels import as_range
 from budwood.evaluation.ood import Reference
 from budwood.features.engines.engine import openvino_is_preferred
 from budwood.inference import converted
@@ -53,7 +54,7 @@ def load_predictor(
         graph.file,
         graph.parts,
         info.classes,
-        InputContract(info.input.size, info.input.resize),
+        InputContract(info.input.size, info.input.resize, as_range(info.input.levels)),
         _detector(reference, graph),
     )
 

@@ -15,6 +15,8 @@ class ModelInput(BaseModel):
     channels: Literal["RGB"] = "RGB"
     dtype: Literal["float32"] = "float32"
     range: tuple[float, float] = (0, 255)
+    levels: tuple[float, float] | None = None
+    """The values that are black and white in pictures of more than 8 bits; None where the training had none of them."""
 
 
 class ModelInfo(BaseModel):

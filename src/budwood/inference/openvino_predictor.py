@@ -60,6 +60,7 @@ class OpenVinoPredictor(Predictor):
                     KnownModel(fingerprint, shape, part.itself, f"network {number}"),
                     size=self.input.size,
                     resize=self.input.resize,
+                    levels=self.input.levels,
                     progress=progress,
                 )
                 for number, ((fingerprint, shape), part) in enumerate(

@@ -10,7 +10,7 @@ from jaxtyping import Float, Float32, UInt8
 
 from budwood.core.errors import ImageError, RunError
 from budwood.core.progress.base import SILENT, Progress
-from budwood.data.images import ImageLike
+from budwood.data.images import ImageLike, ValueRange
 from budwood.evaluation.ood import RECALL, Reference
 from budwood.features.ensemble import ExtractorEnsemble
 from budwood.features.extract import stream_through
@@ -25,6 +25,8 @@ class InputContract:
     size: int
     resize: str
     """"crop", "stretch" or "pad"."""
+    levels: ValueRange | None = None
+    """The values that are black and white in pictures of more than 8 bits; None where the training had none."""
 
 
 class Scores(NamedTuple):
@@ -82,7 +84,13 @@ class Predictor(ABC):
 
     def ask(self, images: Sequence[ImageLike]) -> Iterator[Scores | ImageError]:
         """Return the scores of each image, in order, or the error of one that cannot be decoded."""
-        return stream_through(images, self.scores, size=self.input.size, resize=self.input.resize)
+        return stream_through(
+            images,
+            self.scores,
+            size=self.input.size,
+            resize=self.input.resize,
+            levels=self.input.levels,
+        )
 
     def predict(
         self,

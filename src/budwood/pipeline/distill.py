@@ -58,6 +58,7 @@ def teacher_features(
         _in_order(artifact.model, [artifact.classes.index(label) for label in classes]),
         size=artifact.size,
         resize=artifact.resize,
+        levels=artifact.levels,
         precision=recipe.backbone.precision,
         engine=recipe.backbone.engine,
         augment=recipe.augment,

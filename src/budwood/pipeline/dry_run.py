@@ -12,6 +12,7 @@ import numpy as np
 from budwood.config.recipe import Head, Recipe
 from budwood.core.progress.base import SILENT
 from budwood.core.text import count, duration, shorten, shown
+from budwood.data.decoder.levels import as_range
 from budwood.data.manifest import Photo
 from budwood.data.split import SPLITS
 from budwood.features.extract import stream
@@ -189,6 +190,7 @@ def _finetuning(prepared: Prepared, network: PooledBackbone) -> FineTuning:
         cut(model, unfrozen.boundary)[0],
         size=frozen.input.shape[1],
         resize=recipe.data.resize,
+        levels=as_range(recipe.data.levels),
         dtype="float16",
     )
     per_view = seconds_per_photo(features, photos)
@@ -277,7 +279,9 @@ def seconds_per_photo(features: FeatureExtractor, photos: Sequence[Photo]) -> fl
     sample = [photo.image for photo in photos[:: max(1, len(photos) // TRIED)][:TRIED]]
 
     def run(pictures: list) -> None:
-        for _ in stream(pictures, features.part, size=features.size, resize=features.resize):
+        for _ in stream(
+            pictures, features.part, size=features.size, resize=features.resize, levels=features.levels
+        ):
             pass
 
     run(sample[:1])

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from budwood.core.errors import ImageError, RunError
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.system import num_cores
-from budwood.data.images import thumbnail, view
+from budwood.data.images import ValueRange, thumbnail, view
 from budwood.data.manifest import Photo
 from budwood.data.split import take_some
 from budwood.evaluation.ood import Reference
@@ -138,7 +138,9 @@ def make_reference(
         if not learned or not held_out:
             return None
         with ThreadPoolExecutor(num_cores()) as pool:
-            thumbnails = tuple(pool.map(partial(_small, resize=artifact.resize), learned))
+            thumbnails = tuple(
+                pool.map(partial(_small, resize=artifact.resize, levels=artifact.levels), learned)
+            )
         return Reference(
             vectors(features.array(learned)),
             np.array([artifact.classes.index(photo.label) for photo in learned]),
@@ -148,10 +150,10 @@ def make_reference(
         )
 
 
-def _small(photo: Photo, resize: str) -> bytes:
+def _small(photo: Photo, resize: str, levels: ValueRange | None) -> bytes:
     """A thumbnail of a photo, nothing where it is gone: its features may have been stored long ago."""
     try:
-        return thumbnail(photo.image, THUMBNAIL, resize)
+        return thumbnail(photo.image, THUMBNAIL, resize, levels)
     except ImageError:
         return b""
 
@@ -177,7 +179,9 @@ def _measure(
 def _refuse_disagreement(artifact: Artifact, features: ExtractorEnsemble, photos: Sequence[Photo]) -> None:
     """The whole model on pixels must give what its head gives on the features that the engine computed."""
     sample = photos[:: max(1, len(photos) // 4)][:4]
-    pixels = np.stack([view(photo.image, artifact.size, artifact.resize) for photo in sample])
+    pixels = np.stack(
+        [view(photo.image, artifact.size, artifact.resize, artifact.levels) for photo in sample]
+    )
     whole = keras.ops.convert_to_numpy(artifact.model(pixels.astype(np.float32), training=False))
     difference = float(np.abs(whole - artifact.probabilities(features.array(sample))).max())
     if difference > 1e-2:

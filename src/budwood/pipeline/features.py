@@ -15,6 +15,7 @@ from budwood.config.recipe import Recipe
 from budwood.core.notes import Note
 from budwood.core.progress.base import Progress
 from budwood.data.check import Check
+from budwood.data.decoder.levels import as_range
 from budwood.data.images import view
 from budwood.data.manifest import Photo, Problem
 from budwood.features.ensemble import ExtractorEnsemble
@@ -101,6 +102,7 @@ def open_features(
             settings: dict[str, Any] = {
                 "size": network.model.input.shape[1],
                 "resize": recipe.data.resize,
+                "levels": as_range(recipe.data.levels),
                 "precision": precision,
                 "engine": recipe.backbone.engine,
                 "augment": recipe.augment,
@@ -162,7 +164,8 @@ def input_ranges(
         return {}, []
     size = networks[0].model.input.shape[1]
     sample = photos[:: max(1, len(photos) // CHECKED_VIEWS)][:CHECKED_VIEWS]
-    views = np.stack([view(photo.image, size, recipe.data.resize) for photo in sample])
+    levels = as_range(recipe.data.levels)
+    views = np.stack([view(photo.image, size, recipe.data.resize, levels) for photo in sample])
     found, notes = {}, []
     for network in pretrained:
         checked = check_input_range(network.model, views)

@@ -11,6 +11,7 @@ from budwood.config.recipe import Augment, Recipe
 from budwood.core.cache import cache_dir
 from budwood.core.notes import TakesNotes
 from budwood.core.text import count
+from budwood.data.decoder.levels import as_range
 from budwood.features.extractor import FeatureExtractor
 from budwood.features.store.eviction import default_limit
 from budwood.network.compose import PooledBackbone, layer_prefix
@@ -97,6 +98,7 @@ def finetune_one(
         cut(model, unfrozen.boundary)[0],
         size=session.size,
         resize=recipe.data.resize,
+        levels=as_range(recipe.data.levels),
         precision=recipe.backbone.precision,
         engine=recipe.backbone.engine,
         dtype="float16",

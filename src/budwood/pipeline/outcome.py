@@ -132,7 +132,9 @@ def save(session: Session, networks: Sequence[PooledBackbone], outcome: PhaseOut
         write_layers(session.directory.folder, head_table(model))
     saved = None
     if outcome.trained is not None:
-        artifact = make_artifact(model, session.classes, recipe.data.resize, recipe.backbone.name)
+        artifact = make_artifact(
+            model, session.classes, recipe.data.resize, recipe.backbone.name, recipe.data.levels
+        )
         temperature = _temperature(session, artifact)
         model = compose(networks, outcome.head, flip=recipe.evaluate.flip, temperature=temperature)
         saved = SavedPhase(file, artifact.info.model_copy(update={"temperature": temperature}))

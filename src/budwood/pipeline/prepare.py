@@ -14,7 +14,8 @@ from budwood.config.lint import remarks
 from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError
 from budwood.core.notes import Note
-from budwood.data.check import Check, check
+from budwood.data.check import Check, check, crop_remark
+from budwood.data.decoder.levels import as_range
 from budwood.data.manifest import Photo
 from budwood.data.split import divide, lacking
 from budwood.features.extractor import FeatureExtractor
@@ -74,6 +75,12 @@ class Prepared:
         """Return what a user should know before it begins."""
         settings = [Note(line, "settings") for line in remarks(self.resolved[0])]
         data = [Note(f"{line} (check.json says which)", "data") for line in self.check.left_out]
+        data += [Note(line, "data") for line in self.check.remarks]
+        if cropped := crop_remark(self.photos, self.recipe.data.resize):
+            data.append(Note(cropped, "data"))
+        if self.check.values.range is None and self.recipe.data.levels is not None:
+            unused = "data.range and data.bit_depth have no effect: no picture has more than 8 bits a sample"
+            data.append(Note(unused, "settings"))
         split = [Note(line, "split") for line in lacking(self.photos, self.classes)]
         return (*settings, *data, *split, *_kept_splits(self.request, self.photos))
 
@@ -90,6 +97,7 @@ def prepare(request: TrainingRequest) -> Prepared:
     fetch_weights(request)
     with directory.stage("check"):
         checked = check_photos(request)
+        request = replace(request, recipe=with_range(request.recipe, checked))
         photos = split_photos(request, checked)
         if request.output.goes_on:
             refuse_other_photos(directory.folder, photos)
@@ -103,6 +111,15 @@ def prepare(request: TrainingRequest) -> Prepared:
         if request.teacher:
             teacher = teacher_features(request.teacher, request.recipe, checked.classes, directory.progress)
     return Prepared(request, checked, photos, networks, head, boundaries, teacher)
+
+
+def with_range(recipe: Recipe, checked: Check) -> Recipe:
+    """Return the recipe with the range of values that the photos decided, so that all that follows keeps to it."""
+    found = checked.values.range
+    if found is None or recipe.data.levels is not None:
+        return recipe
+    data = recipe.data.model_copy(update={"range": [found.low, found.high]})
+    return recipe.model_copy(update={"data": data})
 
 
 def fetch_weights(request: TrainingRequest) -> None:
@@ -120,6 +137,7 @@ def check_photos(request: TrainingRequest) -> Check:
     checked = check(
         request.manifest,
         max_unreadable=request.recipe.data.max_unreadable,
+        levels=as_range(request.recipe.data.levels),
         progress=request.directory.progress,
     )
     previous = request.previous

@@ -198,6 +198,12 @@ def like(before: Recipe, recipe: Recipe) -> Recipe:
         update={
             "split_seed": before.split_seed,
             "backbone": recipe.backbone.model_copy(update={"name": before.backbone.name}),
-            "data": recipe.data.model_copy(update={"size": before.data.size}),
+            "data": recipe.data.model_copy(
+                update={
+                    "size": before.data.size,
+                    "range": before.data.range,
+                    "bit_depth": before.data.bit_depth,
+                }
+            ),
         }
     )

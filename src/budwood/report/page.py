@@ -15,6 +15,7 @@ import markupsafe
 from budwood.core import files
 from budwood.core import text as words
 from budwood.core.errors import RunError
+from budwood.data.decoder.levels import recipe_range
 from budwood.data.images import ImageLike
 from budwood.report import sections
 from budwood.report.calibration import describe_calibration
@@ -78,7 +79,8 @@ def write_report(folder: Path, photos: Mapping[str, ImageLike] | None = None) ->
 
 def _render(contents: Contents, photos: Mapping[str, ImageLike]) -> str:
     kept = read_pictures(contents.folder / "report.html")
-    album = Album(photos, contents.recipe.get("data", {}).get("resize", "crop"), kept)
+    data = contents.recipe.get("data", {})
+    album = Album(photos, data.get("resize", "crop"), kept, recipe_range(data))
     wrong_labels = suspect_labels(contents)
     samples, mistakes = show_samples(contents, album), show_mistakes(contents, album, wrong_labels)
     suspects = show_suspects(contents, album, wrong_labels, mistakes)

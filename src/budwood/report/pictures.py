@@ -8,12 +8,14 @@ from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
 from budwood.core.errors import ImageError
-from budwood.data.images import ImageLike, decode, fit_square
+from budwood.data.images import ImageLike, ValueRange, decode, fit_square
 
 _RIGHT, _WRONG = (46, 125, 84), (205, 92, 24)
 
 
-def thumbnail(image: ImageLike | None, resize: str = "crop", side: int = 160) -> str | None:
+def thumbnail(
+    image: ImageLike | None, resize: str = "crop", side: int = 160, levels: ValueRange | None = None
+) -> str | None:
     """A photo as the network sees it, `side` pixels square, as the `data:` URI of a JPEG; None where it cannot be read.
 
     `resize` is the recipe's `data.resize`: "crop", "stretch" or "pad".
@@ -22,7 +24,7 @@ def thumbnail(image: ImageLike | None, resize: str = "crop", side: int = 160) ->
         return None
     try:
         # A JPEG at a half or a quarter of its size is good enough to look at, and decoded several times as fast.
-        pixels = fit_square(decode(image, at_least=side), side, resize)
+        pixels = fit_square(decode(image, side, levels), side, resize)
     except (ImageError, OSError):
         return None
     return jpeg(pixels)

@@ -9,6 +9,7 @@ from budwood.config.recipe import Augment
 from budwood.core.errors import ImageError
 from budwood.data import images
 from budwood.data.augment import Renderer
+from budwood.data.decoder.levels import recipe_range
 from budwood.report import settings
 from budwood.report.pictures import jpeg
 from budwood.report.sections import MOST_IN_SIGHT, SPLITS
@@ -64,7 +65,9 @@ def show_views(contents: Contents, album: Album) -> dict[str, Any] | None:
         return None
     augment = Augment.model_validate(contents.recipe["augment"])
     data = contents.recipe.get("data", {})
-    renderer = Renderer(data["size"], data["resize"], augment, contents.recipe.get("seed", 0))
+    renderer = Renderer(
+        data["size"], data["resize"], augment, contents.recipe.get("seed", 0), recipe_range(data)
+    )
     # The first ones, so that some other way of choosing samples leaves these as they are.
     first: dict[str, SplitRow] = {}
     for photo in contents.photos:

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from budwood.core import text as words
 from budwood.core.system import num_cores
-from budwood.data.images import ImageLike
+from budwood.data.images import ImageLike, ValueRange
 from budwood.report.pictures import thumbnail
 
 LARGE, SMALL = 160, 104
@@ -27,6 +27,7 @@ class Album:
     Args:
         photos: where the photos are, by name; none for a report without pictures.
         resize: the recipe's `data.resize`, "crop", "stretch" or "pad".
+        levels: the values that are black and white in pictures of more than 8 bits.
         kept: thumbnails of an earlier report, for photos that are not there any more.
     """
 
@@ -35,8 +36,9 @@ class Album:
         photos: Mapping[str, ImageLike],
         resize: str = "crop",
         kept: Mapping[str, str] = MappingProxyType({}),
+        levels: ValueRange | None = None,
     ):
-        self.resize = resize
+        self.resize, self.levels = resize, levels
         self._photos = photos
         self._kept = kept
         self._sides: dict[str, int] = {}
@@ -69,7 +71,7 @@ class Album:
             self._developed.update(zip(wanted, pool.map(self._make, wanted), strict=True))
 
     def _make(self, name: str) -> str | None:
-        made = thumbnail(self._photos.get(name), self.resize, self._sides[name])
+        made = thumbnail(self._photos.get(name), self.resize, self._sides[name], self.levels)
         return made or self._kept.get(name)
 
     @property

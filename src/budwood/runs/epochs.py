@@ -53,7 +53,7 @@ def _of_one_backbone(artifact: Artifact, recipe: Recipe, backbone: str, file: Pa
     found = apply_weights(model, file)
     divide_logits(model, found["row"]["temperature"])
     model = compose([network], head, flip=recipe.evaluate.flip)
-    return make_artifact(model, classes, recipe.data.resize, backbone)
+    return make_artifact(model, classes, recipe.data.resize, backbone, recipe.data.levels)
 
 
 def _of_phase(folder: Path, phase: str, chosen: str) -> Artifact:

@@ -185,6 +185,13 @@ class ProblemRow(_Part):
     detail: str
 
 
+class CheckedValues(_Part):
+    """Which values were black and white in pictures of more than 8 bits, and how many there were."""
+
+    range: tuple[float, float]
+    photos: int
+
+
 class CheckReport(_Part):
     """The content of `check.json`."""
 
@@ -194,6 +201,7 @@ class CheckReport(_Part):
     unreadable: int
     understood: Understood = Understood()
     """How the source was read."""
+    values: CheckedValues | None = None
 
     @property
     def unused(self) -> int:

@@ -249,4 +249,13 @@ class _Child:
 def _group(recipe: Recipe) -> str:
     """Return a key that is equal for trainings that share features."""
     finetune = (recipe.finetune.unfreeze, recipe.augment, recipe.seed) if recipe.finetune.epochs else None
-    return repr((recipe.backbone, recipe.data.size, recipe.data.resize, recipe.head.pooling, finetune))
+    return repr(
+        (
+            recipe.backbone,
+            recipe.data.size,
+            recipe.data.resize,
+            recipe.data.levels,
+            recipe.head.pooling,
+            finetune,
+        )
+    )

@@ -16,6 +16,7 @@ from budwood.core.errors import BudwoodError
 from budwood.core.files import read_json, write_json
 from budwood.core.tensorflow import load_keras
 from budwood.data.augment import Renderer
+from budwood.data.decoder.levels import as_range
 from budwood.features.store.store import FeatureStore
 from budwood.studies import fingerprint_cache
 from budwood.studies.processes import die_with_parent, environment
@@ -59,7 +60,7 @@ def missing_photos(study: StudyFolder, known: Mapping[str, StoredFeatures], reci
     found = known.get(features_key(recipe))
     if found is None:
         return None
-    renderer = Renderer(found.size, recipe.data.resize)
+    renderer = Renderer(found.size, recipe.data.resize, levels=as_range(recipe.data.levels))
     photos = study.read_photos().photos
     keys = [renderer.key(photo.sha256, 0) for photo in photos if photo.name not in found.failed]
     with FeatureStore().open(found.fingerprint, (found.features,)) as table:

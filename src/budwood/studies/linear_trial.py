@@ -11,6 +11,7 @@ from budwood.backbones.registry import get_backbone
 from budwood.config.recipe import Recipe
 from budwood.core.errors import RunError
 from budwood.data.augment import Renderer
+from budwood.data.decoder.levels import as_range
 from budwood.data.manifest import Photo
 from budwood.data.sources import source_name
 from budwood.data.split import SPLITS, divide
@@ -83,7 +84,7 @@ def _fit_and_evaluate(
     numbers = {label: number for number, label in enumerate(classes)}
     labels = {split: np.array([numbers[p.label] for p in part]) for split, part in parts.items()}
     with directory.stage("features"):
-        renderer = Renderer(known.size, recipe.data.resize)
+        renderer = Renderer(known.size, recipe.data.resize, levels=as_range(recipe.data.levels))
         with FeatureStore().open(known.fingerprint, (known.features,)) as table:
             rows = {
                 split: table.gather([renderer.key(p.sha256, 0) for p in part])

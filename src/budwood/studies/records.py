@@ -266,6 +266,7 @@ def features_key(recipe: Recipe) -> str:
         recipe.backbone.model_dump(),
         recipe.data.size,
         recipe.data.resize,
+        recipe.data.levels,
         recipe.head.pooling,
         recipe.seed,
     )

@@ -10,6 +10,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from budwood._version import __version__
@@ -175,11 +176,9 @@ def plan_study(
     progress = progress or choose_progress()
     settings = [*settings, *([] if test and search is None else ["evaluate.test=false"])]
     found = read_grid(recipes, backbones=backbones, grid=grid, settings=settings, weights=weights)
-    if search is None:
-        given = found.combinations(sizes)
-    else:
+    if search is not None:
         _refuse_bad_search(search, sizes)
-        given = found.check()
+    given = found.combinations(sizes) if search is None else found.check()
     for one in given:
         refuse_impossible(one.recipe)
     _refuse_unless_free(Path(output), overwrite=overwrite, resume=resume)
@@ -191,6 +190,13 @@ def plan_study(
         max_unreadable=max(one.recipe.data.max_unreadable for one in given),
         progress=progress,
     )
+    if checked.values.range is not None and all(one.recipe.data.levels is None for one in given):
+        # Decided once, so that all trials see the same pictures, and their features are shared.
+        low, high = checked.values.range.low, checked.values.range.high
+        found = replace(found, settings=[*found.settings, f"data.range=[{low!r},{high!r}]"])
+        given = found.combinations(sizes) if search is None else found.check()
+    for line in checked.remarks:
+        progress.say(line)
     trials, kind = plan_trials(given, checked.photos, seeds=list(seeds), folds=folds)
     for trial in trials:
         # Said before the first training, not after the last.

@@ -5,11 +5,12 @@ Only what people use for photos: Pillow's other readers are rarely tried on host
 
 import functools
 import importlib.util
+import io
 import os
 import threading
 import warnings
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from PIL import Image, UnidentifiedImageError, features
 
@@ -118,7 +119,7 @@ def max_pixels() -> int:
     return int(given)
 
 
-def open_header(file: IO[bytes]) -> Image.Image:
+def open_header(file: io.BufferedIOBase) -> Image.Image:
     """Return the picture with its header read and its size checked, nothing decoded yet.
 
     Raises:
@@ -137,7 +138,7 @@ def open_header(file: IO[bytes]) -> Image.Image:
         with _header_lock:
             limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
             try:
-                opened = Image.open(file, formats=_formats())
+                opened = Image.open(cast(IO[bytes], file), formats=_formats())
             finally:
                 Image.MAX_IMAGE_PIXELS = limit
     except Exception as error:  # damaged headers make Pillow raise nearly anything

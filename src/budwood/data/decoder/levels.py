@@ -5,13 +5,15 @@ decided once over all pictures of the data, never for one picture by itself: equ
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 
+from budwood.config.recipe import Data
 from budwood.core.errors import DataError
 from budwood.core.text import count
 
@@ -29,6 +31,25 @@ class ValueRange:
 
     def __str__(self) -> str:
         return f"{self.low:g} to {self.high:g}"
+
+
+def as_range(levels: Sequence[float] | None) -> ValueRange | None:
+    """Return the range that two numbers of a file give, the darkest first.
+
+    >>> as_range([0, 4095])
+    ValueRange(low=0.0, high=4095.0)
+    """
+    return None if levels is None else ValueRange(float(levels[0]), float(levels[1]))
+
+
+def recipe_range(data: Mapping[str, Any]) -> ValueRange | None:
+    """Return the range that the [data] of a resolved recipe says, None for "auto".
+
+    >>> recipe_range({"range": "auto", "bit_depth": 12})
+    ValueRange(low=0.0, high=4095.0)
+    """
+    keys = {key: data[key] for key in ("range", "bit_depth") if key in data}
+    return as_range(Data.model_validate(keys).levels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +79,10 @@ class Decision:
     """Pictures of more than 8 bits."""
     lines: tuple[str, ...] = ()
     """What was found and chosen, in words."""
+
+
+NOTHING_DEEP = Decision(None)
+"""What is decided where no picture has more than 8 bits."""
 
 
 def describe(values: np.ndarray) -> Samples:
@@ -113,7 +138,7 @@ def decide(
     """
     deep = [one for one in samples if one is not None]
     if not deep:
-        return Decision(None)
+        return NOTHING_DEEP
     low, high = min(one.low for one in deep), max(one.high for one in deep)
     kinds = sorted({one.kind for one in deep})
     found = f"{count(len(deep), 'picture')} of {' and '.join(kinds)} with values from {low:g} to {high:g}"
@@ -141,7 +166,7 @@ def decide(
 def to_8_bit(values: np.ndarray, chosen: ValueRange) -> UInt8[np.ndarray, "..."]:
     """Return samples of any type at 8 bits, in bands so that little is held at once.
 
-    >>> to_8_bit(np.array([[0, 2048, 4095, 9000]], np.uint16), ValueRange(0, 4095))
+    >>> to_8_bit(np.array([[0, 2048, 4095, 9000]], np.uint16), ValueRange(0.0, 4095.0))
     array([[  0, 128, 255, 255]], dtype=uint8)
     """
     result = np.empty(values.shape, np.uint8)
@@ -184,6 +209,7 @@ def _doubts(deep: Sequence[Samples], num_8_bit: int, chosen: ValueRange) -> Iter
         )
     if num_8_bit:
         yield (
-            f"{count(num_8_bit, 'picture')} of 8 bits beside {len(deep)} deeper ones: those of 8 bits keep their values, "
-            "so the same thing may look different in both. If one class has more of one kind, this may be what is learned"
+            f"{count(num_8_bit, 'picture')} of 8 bits beside {len(deep)} deeper ones: those of 8 bits keep their "
+            "values, so the same thing may look different in both. If one class has more of one kind, this may be what "
+            "is learned"
         )

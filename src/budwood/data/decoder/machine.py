@@ -2,11 +2,12 @@
 
 import errno
 import functools
+import os
 import time
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from budwood.core.errors import BudwoodError, MachineError
+from budwood.core.errors import MachineError
 
 WAITS = (0.05, 0.5)
 """Seconds before the second and the third try."""
@@ -57,15 +58,14 @@ def tried_again(function: Callable[Arguments, Result]) -> Callable[Arguments, Re
                 if wait is None:
                     raise MachineError(_in_words(error, args[0] if args else None)) from error
                 time.sleep(wait)
-            except BudwoodError:
-                raise
         raise AssertionError
 
     return call
 
 
 def _in_words(error: MemoryError | OSError, image: object) -> str:
-    what = image if isinstance(image, str) else getattr(image, "name", "") or "a picture"
+    what = os.fspath(image) if isinstance(image, str | os.PathLike) else getattr(image, "name", "")
+    what = what or "a picture"
     again = f"It was tried {len(WAITS) + 1} times, and says nothing about the picture"
     if isinstance(error, MemoryError) or error.errno == errno.ENOMEM:
         return (

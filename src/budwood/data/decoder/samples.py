@@ -11,7 +11,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 from PIL import Image, ImageFile
@@ -48,9 +48,12 @@ class ScientificTiff:
     """Gives the samples, (H, W) or (H, W, 3)."""
 
 
-def is_deep(image: Image.Image) -> bool:
-    """Return whether a picture that is not loaded yet has samples of more than 8 bits."""
-    return image.mode.startswith(("I", "F")) or _raw_mode(image)[:-1] in _DEEP_COLOUR
+def is_deep(image: Image.Image, *, is_own: bool) -> bool:
+    """Return whether a picture that is not loaded yet has samples of more than 8 bits.
+
+    Of a caller's own object only grey is read so, for colour is read in two passes over its file.
+    """
+    return image.mode.startswith(("I", "F")) or (is_own and _raw_mode(image)[:-1] in _DEEP_COLOUR)
 
 
 def is_inverted(image: Image.Image) -> bool:
@@ -76,7 +79,7 @@ def deep_samples(image: Image.Image, load: Callable[[Image.Image], None]) -> np.
         load(image)
         halves = np.asarray(image).astype(np.uint16)
         return halves[..., 0::2] << 8 | halves[..., 1::2]
-    file = image.fp
+    file = cast(io.BufferedIOBase, image.fp)
     file.seek(0)
     twin = formats.open_header(file)
     # Each pass moves the file; what the other knows of its place is in its tiles.
@@ -89,13 +92,16 @@ def deep_samples(image: Image.Image, load: Callable[[Image.Image], None]) -> np.
     return np.asarray(again).astype(np.uint16) << 8 | lower
 
 
-def open_tiff(file: IO[bytes]) -> ScientificTiff:
-    """Return a TIFF that Pillow does not know. Raises ImageError where it is damaged, or is no picture of 1 or 3 channels."""
+def open_tiff(file: io.BufferedIOBase) -> ScientificTiff:
+    """Return a TIFF that Pillow does not know.
+
+    Raises ImageError where it is damaged, or is no flat picture of 1 or 3 channels.
+    """
     import tifffile
 
     try:
         file.seek(0)
-        page: Any = tifffile.TiffFile(file).pages[0]
+        page: Any = tifffile.TiffFile(cast(IO[bytes], file)).pages[0]
         height, width = int(page.imagelength), int(page.imagewidth)
         channels, shape, dtype = int(page.samplesperpixel), tuple(page.shape), page.dtype
         orientation, photometric = _tag(page, 274, 1), _tag(page, _PHOTOMETRIC, 1)
@@ -110,8 +116,8 @@ def open_tiff(file: IO[bytes]) -> ScientificTiff:
         )
     if channels not in (1, 3):
         raise ImageError(
-            f"{channels} channels of {dtype.name}, and a network sees 3 (red, green, blue) or 1 (grey). Save those that "
-            "matter as a picture of their own",
+            f"{channels} channels of {dtype.name}, and a network sees 3 (red, green, blue) or 1 (grey). Save those "
+            "that matter as a picture of their own",
             "channels",
         )
     if len(shape) - (channels > 1) != 2:
@@ -161,7 +167,7 @@ def _tag(page: Any, code: int, default: int) -> int:
     return int(tag.value) if tag is not None and isinstance(tag.value, int) else default
 
 
-def _refuse_other_sizes(page: Any, file: IO[bytes]) -> None:
+def _refuse_other_sizes(page: Any, file: io.BufferedIOBase) -> None:
     """Raise ImageError where a file holds less than its header says, or unpacks to more."""
     end = file.seek(0, io.SEEK_END)
     stored = sum(min(int(size), max(0, end - int(at))) for at, size in _strips(page))

@@ -54,7 +54,7 @@ class Canvas:
         if not content:
             self.frame(place, side)
             return
-        thumbnail = Image.open(io.BytesIO(content), formats=["JPEG"]).convert("RGB")
+        thumbnail = Image.fromarray(decode(content))
         self.image.paste(thumbnail.resize((side, side), Image.Resampling.BICUBIC), place)
 
     def frame(self, place: Place, side: int = SIDE) -> None:
