@@ -34,7 +34,7 @@ from budwood.data.decoder.formats import (
     open_header,
     sniff,
 )
-from budwood.data.decoder.levels import Samples, ValueRange, describe, to_8_bit, usual_range
+from budwood.data.decoder.levels import Samples, ValueRange, describe, refuse_unclear, to_8_bit, usual_range
 from budwood.data.decoder.machine import is_machine_fault, tried_again
 from budwood.data.decoder.resize import to_square
 from budwood.data.decoder.samples import ScientificTiff
@@ -66,6 +66,7 @@ ImageLike = str | os.PathLike | bytes | Image.Image | np.ndarray | ImageRef
 
 _LARGE = 25_000_000
 """Pixels from which on one picture at a time is decoded, whatever the number of cores."""
+_ALL_16_BITS = ValueRange(0.0, 65535.0)
 _ORIENTATION = 0x0112
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -130,15 +131,23 @@ def fit_square(
 
 @tried_again
 def view(
-    image: ImageLike, size: int, resize: str = "crop", levels: ValueRange | None = None
+    image: ImageLike,
+    size: int,
+    resize: str = "crop",
+    levels: ValueRange | None = None,
+    *,
+    only_clear: bool = False,
 ) -> UInt8[np.ndarray, "size size 3"]:
     """Return what a network sees of a picture: `decode`, then `fit_square`. Raises as `decode` does.
+
+    With `only_clear` a picture of more than 8 bits for which no `levels` are given raises ImageError where its values
+    do not say what is white.
 
     >>> view(np.zeros((8, 8), np.uint8), 224).shape
     (224, 224, 3)
     """
     # Twice the size keeps JPEG's coarse scaling out of the result.
-    return np.asarray(to_square(_decode(image, 2 * size, levels), size, resize))
+    return np.asarray(to_square(_decode(image, 2 * size, levels, only_clear), size, resize))
 
 
 def thumbnail(image: ImageLike, size: int, resize: str = "crop", levels: ValueRange | None = None) -> bytes:
@@ -234,7 +243,7 @@ def _header(file: io.BufferedIOBase) -> Iterator[Image.Image | ScientificTiff]:
             yield samples.open_tiff(file)
             return
         with opened:
-            yield opened
+            yield samples.open_tiff(file) if samples.is_beyond_pillow(opened) else opened
     except ImageError:
         # A decoder that reads for itself takes a failing disk for a picture that was cut short.
         file.seek(0)
@@ -317,14 +326,16 @@ def _orientation(image: Image.Image | ScientificTiff) -> int:
         return 1
 
 
-def _decode(image: ImageLike, at_least: int | None, levels: ValueRange | None) -> Image.Image:
+def _decode(
+    image: ImageLike, at_least: int | None, levels: ValueRange | None, only_clear: bool = False
+) -> Image.Image:
     with _opened(image) as opened:
         # Pillow's draft mode would change the caller's own object.
         if isinstance(opened, Image.Image) and opened is not image:
             _reduce(opened, at_least)
         with _room(opened.size[0] * opened.size[1]):
             if isinstance(opened, ScientificTiff) or samples.is_deep(opened, is_own=opened is not image):
-                rgb = _deep_to_rgb(opened, levels)
+                rgb = _deep_to_rgb(opened, levels, only_clear)
             else:
                 _load(opened)
                 rgb = colour.to_rgb(opened)
@@ -338,19 +349,25 @@ def _samples(opened: Image.Image | ScientificTiff) -> np.ndarray:
     return samples.deep_samples(opened, _load)
 
 
-def _deep_to_rgb(opened: Image.Image | ScientificTiff, levels: ValueRange | None) -> Image.Image:
+def _deep_to_rgb(
+    opened: Image.Image | ScientificTiff, levels: ValueRange | None, only_clear: bool
+) -> Image.Image:
     values = _samples(opened)
     if isinstance(opened, ScientificTiff):
         inverted = opened.is_inverted
     else:
         inverted = samples.is_inverted(opened)
-        levels = None if opened.format in samples.DECLARED else levels
-    if values.ndim == 3 and values.shape[2] in (2, 4):
-        alpha = to_8_bit(values[..., -1:], ValueRange(0.0, 65535.0))
-        grey_or_colour = to_8_bit(values[..., :-1], levels or usual_range(describe(values[..., :-1])))
-        pixels = np.concatenate([grey_or_colour, alpha], axis=2)
-    else:
-        pixels = to_8_bit(values, levels or usual_range(describe(values)))
+        levels = _ALL_16_BITS if opened.format in samples.DECLARED else levels
+    alpha = values[..., -1:] if values.ndim == 3 and values.shape[2] in (2, 4) else None
+    values = values if alpha is None else values[..., :-1]
+    if levels is None:
+        found = describe(values)
+        if only_clear:
+            refuse_unclear(found)
+        levels = usual_range(found)
+    pixels = to_8_bit(values, levels)
+    if alpha is not None:
+        pixels = np.concatenate([pixels, to_8_bit(alpha, _ALL_16_BITS)], axis=2)
     return colour.to_rgb(Image.fromarray(255 - pixels if inverted else pixels))
 
 

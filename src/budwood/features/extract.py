@@ -181,7 +181,7 @@ def stream_through(
                 yield pixels
 
     num_given = 0
-    with _Decoder(lambda picture: images.view(picture, size, resize, levels)) as decoder:
+    with _Decoder(lambda picture: images.view(picture, size, resize, levels, only_clear=True)) as decoder:
         for row in run(views(decoder)):
             index = sent.popleft()
             # A picture in error was passed over before the first good one after it was sent.

@@ -168,7 +168,7 @@ def _explain_some(
 
 def _view(picture: ImageLike, artifact: Artifact) -> UInt8[np.ndarray, "size size 3"] | None:
     try:
-        return view(picture, artifact.size, artifact.resize, artifact.levels)
+        return view(picture, artifact.size, artifact.resize, artifact.levels, only_clear=True)
     except ImageError:
         return None
 

@@ -4,7 +4,6 @@ A file of 16 bits a sample does not say whether 12 of them are in use, nor a fil
 decided once over all pictures of the data, never for one picture by itself: equal values are to look equal.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -14,7 +13,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from budwood.config.recipe import Data
-from budwood.core.errors import DataError
+from budwood.core.errors import DataError, ImageError
 from budwood.core.text import count
 
 _BITS = (8, 10, 12, 14, 16)
@@ -36,7 +35,7 @@ class ValueRange:
 def as_range(levels: Sequence[float] | None) -> ValueRange | None:
     """Return the range that two numbers of a file give, the darkest first.
 
-    >>> as_range([0, 4095])
+    >>> as_range([0.0, 4095.0])
     ValueRange(low=0.0, high=4095.0)
     """
     return None if levels is None else ValueRange(float(levels[0]), float(levels[1]))
@@ -120,6 +119,23 @@ def usual_range(samples: Samples) -> ValueRange:
     return ValueRange(0.0, samples.high)
 
 
+def refuse_unclear(samples: Samples) -> None:
+    """Raise ImageError for a picture whose range nobody knows and its values do not tell.
+
+    >>> refuse_unclear(Samples("float32", 0.0, 1.0, 0.9))
+    """
+    if samples.low >= 0 and (samples.high <= 255 if samples.is_float else samples.high >= 2**14):
+        return
+    if samples.kind in ("int32", "uint32") and samples.low >= 0 and samples.high <= 255:
+        return
+    raise ImageError(
+        f"its {samples.kind} values from {samples.low:g} to {samples.high:g} can be read in several ways, and the "
+        "model was trained on pictures of 8 bits, so it knows no range for them. Save it at 8 bits, or train on such "
+        "pictures",
+        "values",
+    )
+
+
 def decide(
     samples: Sequence[Samples | None], given: ValueRange | None = None, setting: str = "data.range"
 ) -> Decision:
@@ -201,11 +217,10 @@ def _range_of(low: float, high: float, *, is_float: bool) -> tuple[ValueRange, s
 def _doubts(deep: Sequence[Samples], num_8_bit: int, chosen: ValueRange) -> Iterable[str]:
     usual = median(one.bright for one in deep)
     share = (usual - chosen.low) / (chosen.high - chosen.low)
-    if share < 1 / 16:
-        better = 2 ** max(1, math.ceil(math.log2(max(usual, 1) + 1))) - 1
+    if 0 < share < 1 / 16:
         yield (
             f"half of these pictures hardly go beyond {usual:g}, so they come out nearly black: a few bright pixels "
-            f"decided the range. --set data.range=[{chosen.low:g},{better if usual > 1 else usual:g}] would show them"
+            f"decided the range. --set data.range=[{chosen.low:g},{usual:.3g}] would show them"
         )
     if num_8_bit:
         yield (

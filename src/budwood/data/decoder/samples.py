@@ -31,7 +31,7 @@ _DEEP_COLOUR = {"RGB;16", "RGBX;16", "RGBA;16", "LA;16"}
 _DEFLATE = (8, 32946)
 _COMPRESSIONS = (1, 5, 7, *_DEFLATE, 32773)
 """None, LZW, JPEG, Deflate and PackBits: what tifffile may be asked to unpack."""
-_PHOTOMETRIC, _SUBFILE, _WHITE_IS_ZERO = 262, 254, 0
+_BITS, _PHOTOMETRIC, _SUBFILE, _PLANAR, _WHITE_IS_ZERO = 258, 262, 254, 284, 0
 # A file that breaks off is said to be so by an exception.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
@@ -46,6 +46,12 @@ class ScientificTiff:
     """Whether 0 is white."""
     read: Callable[[], np.ndarray]
     """Gives the samples, (H, W) or (H, W, 3)."""
+
+
+def is_beyond_pillow(image: Image.Image) -> bool:
+    """Return whether a picture that Pillow opened is a TIFF of deep colour in planes, which it does not decode."""
+    tags = getattr(image, "tag_v2", None)
+    return tags is not None and tags.get(_PLANAR) == 2 and max(tags.get(_BITS, (8,))) > 8
 
 
 def is_deep(image: Image.Image, *, is_own: bool) -> bool:

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 
 from budwood.core.faults import fault
-from budwood.data.images import IMAGE_SUFFIXES, START, begins_like_a_picture
+from budwood.data.images import IMAGE_SUFFIXES, START, begins_like_a_picture, format_of, lacking
 from budwood.data.manifest import Problem
 from budwood.data.sources.listing import File, Folder
 from budwood.data.sources.names import is_litter
@@ -113,18 +113,18 @@ class Walk:
         if ending in _PARTIAL:
             self.unread.append(Unread(entry.name, "partial", "a download that was not finished"))
             return False
-        if ending not in _NO_PICTURES and self._begins_like_a_picture(entry):
+        start = b"" if ending in _NO_PICTURES else self._start(entry)
+        if begins_like_a_picture(start):
             return True
-        self.unread.append(
-            Unread(entry.name, "format", f"{ending or 'no ending'} is none of the formats that are read")
-        )
+        why = lacking(format_of(start)) or f"{ending or 'no ending'} is none of the formats that are read"
+        self.unread.append(Unread(entry.name, "format", why))
         return False
 
-    def _begins_like_a_picture(self, entry: Entry) -> bool:
+    def _start(self, entry: Entry) -> bytes:
         try:
-            return begins_like_a_picture(self.tree.start(entry.name, START))
+            return self.tree.start(entry.name, START)
         except OSError:
-            return False
+            return b""
 
     def _is_of_runs(self, folder: Entry) -> bool:
         """Return whether a folder is a run, or holds runs and nothing else."""
