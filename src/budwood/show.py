@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from budwood.config.recipe import Recipe
+from budwood.config.recipe import Data, Recipe
 from budwood.core.errors import DataError, ImageError, RecipeError, RunError
 from budwood.core.progress import choose_progress
 from budwood.core.text import count
@@ -34,6 +34,7 @@ from budwood.report.notebook import (
     show_pictures,
 )
 from budwood.report.pictures import thumbnail
+from budwood.report.reading import passed_over_as_lines, reading_as_lines
 from budwood.report.summary import read_contents
 from budwood.report.thumbnails import LARGE
 from budwood.runs.compare import as_text
@@ -45,26 +46,41 @@ if TYPE_CHECKING:
 __all__ = ["answers", "check", "compare", "curves", "layers", "predictions", "samples", "views"]
 
 
-def check(data: str | os.PathLike) -> Shown:
-    """What a folder holds: photos of each class, and what is wrong with them, as `budwood check` finds it."""
+def check(data: str | os.PathLike, *, settings: Iterable[str] = ()) -> Shown:
+    """What a folder holds: photos of each class, what was not read, and what is wrong, as `budwood check` finds it.
+
+    Args:
+        data: a folder of labelled photos, or any other source.
+        settings: how to read it where that is not certain, such as `["data.layout=nested"]`.
+    """
     progress = choose_progress()
-    found = check_photos(read_source(data, progress=progress), for_training=False, progress=progress)
+    manifest = read_source(data, _data_settings(settings), progress=progress)
+    found = check_photos(manifest, for_training=False, progress=progress)
     classes: dict[str, dict[str, int]] = {label: {} for label in found.classes}
     parts = [part for part in ("train", "validation", "test", None) if _has(found.photos, part)]
     for label in classes:
         classes[label] = {part or "photos": 0 for part in parts}
     for photo in found.photos:
         classes[photo.label][photo.split or "photos"] += 1
+    read = [*reading_as_lines(found.understood), *passed_over_as_lines(found.understood.passed_over)]
     lead = (
         f"{count(found.num_found, 'photo')}, {len(found.photos):,} usable, "
         f"{count(len(found.classes), 'class', 'classes')}, {count(len(found.problems), 'problem')}"
+        + "".join(f"; {line}" for line in read)
     )
     return show_data(
         lead, classes, [(problem.path, problem.kind, problem.detail) for problem in found.problems]
     )
 
 
-def samples(data: str | os.PathLike, number: int = 12, *, seed: int = 0, resize: str = "crop") -> Shown:
+def samples(
+    data: str | os.PathLike,
+    number: int = 12,
+    *,
+    seed: int = 0,
+    resize: str = "crop",
+    settings: Iterable[str] = (),
+) -> Shown:
     """Photos of a folder with their labels, drawn at random; every class once before any comes twice.
 
     Args:
@@ -72,8 +88,9 @@ def samples(data: str | os.PathLike, number: int = 12, *, seed: int = 0, resize:
         number: how many, 1 or more.
         seed: other photos.
         resize: how a photo becomes a square: "crop", "stretch" or "pad".
+        settings: how to read the folder where that is not certain, such as `["data.layout=nested"]`.
     """
-    photos = _draw(_photos(data), number, seed)
+    photos = _draw(_photos(data, _data_settings(settings)), number, seed)
     return show_pictures([Tile(thumbnail(photo.image, resize), photo.label) for photo in photos])
 
 
@@ -102,7 +119,7 @@ def views(
             "the recipe draws no views (augment.views = 0). Give one that does, or settings such as "
             '["augment.views=per-epoch", "augment.horizontal_flip=true"]'
         )
-    photo = _draw(_photos(data), 1, seed)[0]
+    photo = _draw(_photos(data, asked.data), 1, seed)[0]
     renderer = Renderer(LARGE, asked.data.resize, asked.augment, asked.seed, as_range(asked.data.levels))
     tiles = []
     for view in range(number + 1):
@@ -182,7 +199,7 @@ def answers(
         for row in run.splits
         if row["split"] == contents.judged and (row["name"] in mistaken or not wrong)
     }
-    photos = [photo for photo in _photos(data) if photo.name in own]
+    photos = [photo for photo in _photos(data, run.recipe.data) if photo.name in own]
     photos = [photo for photo in photos if digest(photo.image) == own[photo.name]]
     if own and not photos:
         raise DataError(f"{data} holds none of the run's photos. Give the folder that it was trained on")
@@ -204,8 +221,12 @@ def _predicted(
     return show_pictures(tiles)
 
 
-def _photos(data: str | os.PathLike) -> Sequence[Photo]:
-    return read_source(data, progress=choose_progress()).photos
+def _photos(data: str | os.PathLike, settings: Data) -> Sequence[Photo]:
+    return read_source(data, settings, progress=choose_progress()).photos
+
+
+def _data_settings(settings: Iterable[str]) -> Data:
+    return Recipe().with_settings(settings).data
 
 
 def _has(photos: Sequence[Photo], part: str | None) -> bool:

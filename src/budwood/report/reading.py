@@ -48,13 +48,13 @@ _ADVICE = {
 }
 """By the ending of files that may well be photos, how to have them read."""
 _KINDS = {
-    "partial": ("unfinished download", "fetch {them} again"),
+    "partial": ("unfinished download", "not to be read; fetch {them} again"),
     "broken_link": ("link", "to something that does not exist"),
     "link_loop": ("link", "that leads back to itself"),
     "unreadable": ("entry", "that cannot be looked at"),
     "other": ("entry", "neither a file nor a folder"),
     "beside": ("photo", "not in the folder of a class"),
-    "unlabelled": ("photo", "nothing says what {they} show"),
+    "unlabelled": ("photo", "nothing says what is to be seen"),
     "annotations": ("picture", "drawn on the photos beside, no photos"),
     "copy": ("photo", "the photos beside once more"),
     "preview": ("picture", "small copies of the photos beside"),
@@ -144,7 +144,7 @@ def _is_telling(one: PassedOver) -> bool:
 
 def _in_words(one: PassedOver) -> str:
     place = "" if one.place == "." else f" in {_quoted(one.place)}"
-    them, they = ("it", "it") if one.count == 1 else ("them", "they")
+    them = "it" if one.count == 1 else "them"
     if one.kind == "format":
         what = f"{one.ending} file" if one.ending else "file without an ending"
         what = count(one.count, what, f"{one.ending} files" if one.ending else "files without an ending")
@@ -152,7 +152,7 @@ def _in_words(one: PassedOver) -> str:
         return f"not read: {what}{place}, such as {_quoted(one.example)}: {advice}"
     noun, why = _KINDS[one.kind]
     what = count(one.count, noun, "entries" if noun == "entry" else "")
-    return f"not read: {what}{place}, such as {_quoted(one.example)}: {why.format(them=them, they=they)}"
+    return f"not read: {what}{place}, such as {_quoted(one.example)}: {why.format(them=them)}"
 
 
 def _others(rest: Iterable[PassedOver]) -> str:
