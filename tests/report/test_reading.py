@@ -56,7 +56,8 @@ def test_reading_as_lines__what_was_joined_and_above():
     ]
 
 
-def test_passed_over_as_lines__with_the_way_to_have_them_read():
+def test_passed_over_as_lines__with_the_way_to_have_them_read(monkeypatch):
+    monkeypatch.setattr("budwood.report.reading.lacking", lambda format: "the extra heif")
     rest = [
         PassedOver("broken_link", "green", 10, "green/1.jpg"),
         PassedOver("format", ".", 1, "a.NEF", ".nef"),
@@ -71,6 +72,8 @@ def test_passed_over_as_lines__with_the_way_to_have_them_read():
         "not read: 1 photo in 'test1', such as 'test1/1.jpg': nothing says what is to be seen",
         "passed over: 12 .txt files and 2 hidden entries or litter of a system, NAS or photo manager",
     ]
+    monkeypatch.setattr("budwood.report.reading.lacking", lambda format: None)
+    assert passed_over_as_lines([HEIC])[0].endswith("no picture that can be read; convert them")
     many = [PassedOver("format", f"c{n}", 2, "x", ".heic") for n in range(12)]
     lines = passed_over_as_lines(many)
     assert len(lines) == 9

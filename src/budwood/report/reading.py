@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from budwood.core.text import count, listing, shorten, shown
+from budwood.data.images import lacking
 from budwood.data.manifest import PassedOver, Reading
 from budwood.data.understood import Understood
 
@@ -36,7 +37,6 @@ _RAW = (
 _VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".3gp", ".mts")
 _ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".7z", ".rar")
 _ADVICE = {
-    **dict.fromkeys(_PHONES, "install budwood[heif], or convert them"),
     **dict.fromkeys(_RAW, "a camera's raw format; convert them to JPEG"),
     **dict.fromkeys(_VIDEOS, "videos; take frames out of them"),
     **dict.fromkeys(_ARCHIVES, "archives; unpack them, or give one in place of the folder"),
@@ -139,7 +139,7 @@ def passed_over_as_lines(passed_over: Sequence[PassedOver]) -> list[str]:
 
 def _is_telling(one: PassedOver) -> bool:
     """Return whether what was passed over may have been meant as photos."""
-    return one.kind in _KINDS or (one.kind == "format" and one.ending in _ADVICE)
+    return one.kind in _KINDS or (one.kind == "format" and one.ending in (*_ADVICE, *_PHONES))
 
 
 def _in_words(one: PassedOver) -> str:
@@ -148,11 +148,17 @@ def _in_words(one: PassedOver) -> str:
     if one.kind == "format":
         what = f"{one.ending} file" if one.ending else "file without an ending"
         what = count(one.count, what, f"{one.ending} files" if one.ending else "files without an ending")
-        advice = _ADVICE[one.ending]
+        advice = _heif() if one.ending in _PHONES else _ADVICE[one.ending]
         return f"not read: {what}{place}, such as {_quoted(one.example)}: {advice}"
     noun, why = _KINDS[one.kind]
     what = count(one.count, noun, "entries" if noun == "entry" else "")
     return f"not read: {what}{place}, such as {_quoted(one.example)}: {why.format(them=them)}"
+
+
+def _heif() -> str:
+    if lacking("HEIC") is None:
+        return "what they hold is no picture that can be read; convert them"
+    return "install budwood[heif], or convert them"
 
 
 def _others(rest: Iterable[PassedOver]) -> str:

@@ -254,6 +254,7 @@ def test_read_folder__pictures_are_known_by_their_content(tmp_path):
     put(tmp_path, "a/1.jpg", "b/1.jpg", "b/cut.jpg.crdownload", "b/words", "b/list.txt")
     for name in ("b/none", "b/c.jpg_large", "b/d.jpg?w=3", "b/list.csv"):
         (tmp_path / name).write_bytes(b"\xff\xd8\xff\xe0 a JPEG")
+    (tmp_path / "b" / "raw.NEF").write_bytes(b"II*\0 a small preview lies in it")
     manifest = read_folder(tmp_path)
     assert names(manifest) == ["a/1.jpg", "b/1.jpg", "b/c.jpg_large", "b/d.jpg?w=3", "b/none"]
     assert passed_over(manifest) == {
@@ -261,6 +262,7 @@ def test_read_folder__pictures_are_known_by_their_content(tmp_path):
         ("format", "b", ""): 1,
         ("format", "b", ".txt"): 1,
         ("format", "b", ".csv"): 1,
+        ("format", "b", ".nef"): 1,
     }
 
 

@@ -19,7 +19,12 @@ _NOT_OPENED = (
     ".mkv .webm .m4v .mpg .mpeg .wmv .3gp .wav .mp3 .m4a .aac .xmp .aae .thm .exe .dll .lnk .url "
     ".names .cfg .bak .svg .eps .ai"
 )
-_NO_PICTURES = frozenset(_NOT_OPENED.split())
+# A camera's raw file begins like a TIFF, and would be read as the small preview in it.
+_RAW = (
+    ".cr2 .cr3 .crw .nef .nrw .arw .srf .sr2 .dng .orf .rw2 .raf .pef .srw .raw .3fr .fff .iiq .kdc .dcr .mrw .x3f "
+    ".erf .mef .mos"
+)
+_NO_PICTURES = frozenset(f"{_NOT_OPENED} {_RAW}".split())
 """Endings of files that are no pictures whatever they begin with: these are not opened."""
 
 
