@@ -20,6 +20,7 @@ from benchmarks.against_keras import FOLDER, find_material
 from budwood.config.recipe import Recipe
 from budwood.data.manifest import Photo
 from budwood.evaluation.phases import PhaseEvaluation
+from budwood.evaluation.task import SINGLE_LABEL
 from budwood.report.page import write_report
 from budwood.runs import files
 from budwood.runs.directory import now
@@ -98,7 +99,7 @@ def make_run(folder: Path, size: Size) -> list[str]:
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     recipe = Recipe.from_dict({"data": {"size": 224}, "evaluate": {"resamples": 100}})
     parts = {"validation": slice(0, size.held_out), "test": slice(size.held_out, None)}
-    judged = PhaseEvaluation({name: probabilities[part] for name, part in parts.items()}, 1.0)
+    judged = PhaseEvaluation({name: probabilities[part] for name, part in parts.items()}, 1.0, SINGLE_LABEL)
     labels = {name: truth[: len(logits)][part] for name, part in parts.items()}
     phase = TrainedPhase(
         name="frozen", seconds=60.0, epochs=1, best_epoch=1, trainable_parameters=0, unfrozen_layers=()
@@ -120,6 +121,7 @@ def write_records(
     files.write_check(folder, CheckReport(problems=(), found=len(photos), kept=len(photos), unreadable=0))
     info = RunInfo(
         state="complete",
+        task=SINGLE_LABEL.name,
         budwood="0",
         command="made up",
         started=now(),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import keras
 
     from budwood.config.recipe import Recipe
+    from budwood.evaluation.metrics import SplitFigures
     from budwood.evaluation.selective import Answered
     from budwood.features.extract import Runner
     from budwood.inference.explain import Explanation
@@ -260,7 +261,7 @@ class Run:
         split: str = "unseen",
         checkpoint: int | None = None,
         progress: Progress = SILENT,
-    ) -> dict[str, Any]:
+    ) -> "SplitFigures":
         """Return the metrics of the saved model on labelled photos: the keys of `metrics["test"]`.
 
         Args:
@@ -278,8 +279,16 @@ class Run:
         from budwood.inference.measure import evaluate
 
         predictor = self._load_predictor(progress) if checkpoint is None else self._at_epoch(checkpoint)
-        resamples, seed = self.recipe.evaluate.resamples, self.recipe.seed
-        return evaluate(predictor, self._own_photos, data, split, progress, resamples=resamples, seed=seed)
+        return evaluate(
+            predictor,
+            self._own_photos,
+            data,
+            split,
+            progress,
+            task=self.files.task,
+            resamples=self.recipe.evaluate.resamples,
+            seed=self.recipe.seed,
+        )
 
     def ood_scores(
         self,

@@ -11,6 +11,7 @@ import pytest
 from budwood.config.recipe import Recipe
 from budwood.data.manifest import Photo
 from budwood.evaluation.phases import MEASURED, PhaseEvaluation
+from budwood.evaluation.task import SINGLE_LABEL
 from budwood.runs import files as runs
 from budwood.runs.metrics import describe
 from budwood.runs.schema import (
@@ -89,7 +90,7 @@ def build_run(
     by_split = {split: truth[parts == split] for split in measured}
 
     def evaluated(shares: np.ndarray) -> PhaseEvaluation:
-        return PhaseEvaluation({split: shares[parts == split] for split in measured}, 1.6)
+        return PhaseEvaluation({split: shares[parts == split] for split in measured}, 1.6, SINGLE_LABEL)
 
     asked = {
         "data": {"size": 224},
@@ -135,6 +136,7 @@ def build_run(
         folder,
         RunInfo(
             state="running",
+            task="single-label",
             budwood="0.1.0",
             command=f"budwood train flower_photos -o {folder.name}",
             started="2026-11-22T07:40:12+00:00",

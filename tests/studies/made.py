@@ -6,6 +6,7 @@ from budwood.config.recipe import Recipe
 from budwood.core.files import write_json
 from budwood.data.manifest import Photo
 from budwood.evaluation.phases import PhaseEvaluation
+from budwood.evaluation.task import SINGLE_LABEL
 from budwood.runs import files
 from budwood.runs.metrics import describe
 from budwood.runs.schema import DataInfo, RunInfo, TrainedPhase
@@ -99,7 +100,7 @@ def write_run(folder, replicate, right, *, photos=None, train=TRAIN, loss=0.3, h
     phase = TrainedPhase(
         name="frozen", seconds=1.0, epochs=1, best_epoch=1, trainable_parameters=3, unfrozen_layers=()
     )
-    evaluations = {"frozen": PhaseEvaluation(dict.fromkeys(splits, shares), 1.0)}
+    evaluations = {"frozen": PhaseEvaluation(dict.fromkeys(splits, shares), 1.0, SINGLE_LABEL)}
     metrics = describe(["a", "b"], labels, evaluations, [phase], "frozen", recipe)
     told = {split: metrics.of(split).model_copy(update={"loss": loss}) for split in splits}
     files.write_metrics(folder, metrics.model_copy(update=told))
@@ -108,6 +109,7 @@ def write_run(folder, replicate, right, *, photos=None, train=TRAIN, loss=0.3, h
     photos = [*learned, *measured]
     info = RunInfo(
         state="complete",
+        task="single-label",
         saved=False,
         budwood="0.1.0",
         command="budwood train photos",

@@ -76,7 +76,7 @@ def evaluate(
     else:
         from budwood.report.terminal import scores_as_text
 
-        print(scores_as_text(metrics, split))
+        print(scores_as_text(dict(metrics), split))
 
 
 @app.command()

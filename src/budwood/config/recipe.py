@@ -17,7 +17,8 @@ from budwood.core.errors import RecipeError, did_you_mean
 
 Auto = Literal["auto"]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
-L2Strength = Annotated[float, Field(ge=1e-12, le=1e6)]
+MIN_L2_STRENGTH, MAX_L2_STRENGTH = 1e-12, 1e6
+L2Strength = Annotated[float, Field(ge=MIN_L2_STRENGTH, le=MAX_L2_STRENGTH)]
 MIN_SIZE, MAX_SIZE = 32, 1024
 """Side of a square picture in pixels."""
 

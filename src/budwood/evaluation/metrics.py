@@ -1,7 +1,7 @@
 """What `metrics.json` says of one split: scores of the predictions, each with its 95 % interval."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TypedDict, cast
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -11,6 +11,38 @@ from budwood.evaluation.statistics import bootstrap_interval, resampled_sums, wi
 
 TOP = 5
 
+Interval = list[float]
+"""Lower and upper end."""
+ClassFigures = TypedDict(
+    "ClassFigures", {"class": str, "precision": float, "recall": float, "f1": float, "support": int}
+)
+
+
+class SplitFigures(TypedDict):
+    """What metrics.json says of one split: every figure, and its 95 % interval under `<name>_ci95`."""
+
+    n: int
+    accuracy: float
+    accuracy_ci95: Interval
+    top5_accuracy: float | None
+    top5_accuracy_ci95: Interval | None
+    loss: float
+    loss_ci95: Interval
+    balanced_accuracy: float
+    balanced_accuracy_ci95: Interval
+    macro_f1: float
+    macro_f1_ci95: Interval
+    weighted_precision: float
+    weighted_precision_ci95: Interval
+    weighted_recall: float
+    weighted_recall_ci95: Interval
+    weighted_f1: float
+    weighted_f1_ci95: Interval
+    ece: float
+    ece_ci95: Interval
+    per_class: list[ClassFigures]
+    confusion: list[list[int]]
+
 
 def compute_metrics(
     labels: Int[np.ndarray, "n"],
@@ -19,7 +51,7 @@ def compute_metrics(
     *,
     resamples: int = 10_000,
     seed: int = 0,
-) -> dict[str, Any]:
+) -> SplitFigures:
     """The scores of one split as plain numbers, from scikit-learn where it has them.
 
     A class that is neither among the labels nor predicted counts in no mean; one without a photo counts in no
@@ -66,7 +98,7 @@ def compute_metrics(
     }
     resampled = _resample(labels, probabilities, resamples, seed)
 
-    found: dict[str, Any] = {"n": n}
+    found: dict[str, object] = {"n": n}
     shares = {"accuracy": int(correct.sum()), "top5_accuracy": None}
     if len(classes) > TOP:
         shares["top5_accuracy"] = int(
@@ -85,7 +117,7 @@ def compute_metrics(
         for name, p, r, f, s in zip(classes, precision, recall, f1, support, strict=True)
     ]
     found["confusion"] = metrics.confusion_matrix(labels, predicted, labels=numbers).tolist()
-    return found
+    return cast(SplitFigures, found)
 
 
 def _resample(labels, probabilities, resamples: int, seed: int) -> dict[str, Float[np.ndarray, "resamples"]]:

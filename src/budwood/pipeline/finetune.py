@@ -79,7 +79,7 @@ def finetune(
     if not results:
         return None, failure
     heads = [start.layers for start in starts]
-    head = mean_layers(heads, temperatures, recipe.head) if several else heads[0]
+    head = mean_layers(heads, temperatures, recipe.head, session.task.activation) if several else heads[0]
     return of_results("finetune", head, results, recipe), None
 
 
@@ -125,7 +125,13 @@ def finetune_one(
         directory.record_views(views, backbone)
         if recipe.backbone.weights_of(model.name) == "random":
             quicken_batch_norm(model, math.ceil(len(batches.labels) / recipe.finetune.batch_size))
-        data = TrainingData(batches, features.rows(validation), session.labels["validation"], session.classes)
+        data = TrainingData(
+            batches,
+            features.rows(validation),
+            session.labels["validation"],
+            session.classes,
+            session.task,
+        )
         with directory.stage(f"finetune {backbone}" if backbone else "finetune"):
             return train_finetune_phase(
                 recipe,

@@ -70,10 +70,11 @@ class PhaseOutcome:
 
 def untrained(session: Session, features: int) -> PhaseOutcome:
     """Return a head that nobody has trained, on so many features."""
-    layers = head_layers(session.recipe.head, len(session.classes), session.recipe.seed)
+    recipe = session.recipe
+    layers = head_layers(recipe.head, len(session.classes), recipe.seed, session.task.activation)
     # Built, so that there are weights to be saved.
     head_model(layers, features)
-    return PhaseOutcome(START, session.recipe, layers)
+    return PhaseOutcome(START, recipe, layers)
 
 
 def from_run(session: Session, previous: RunFiles, head: Sequence[keras.layers.Layer]) -> PhaseOutcome:
@@ -155,7 +156,8 @@ def _temperature(session: Session, artifact: Artifact) -> float:
     with artifact.features(engine=session.recipe.backbone.engine, progress=session.progress) as features:
         refuse_failures(features.compute(photos))
         logits = logits_of(artifact.head)
-        found = validate(logits, features.rows(photos), session.labels["validation"], calibrate=True)
+        rows, targets = features.rows(photos), session.labels["validation"]
+        found = validate(logits, rows, targets, calibrate=True, task=session.task)
     assert found.temperature is not None
     return found.temperature
 

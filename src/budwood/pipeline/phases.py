@@ -117,7 +117,7 @@ def train_frozen_phase(
     if resolved.augment.cutmix:
         note("augment.cutmix needs height and width: it has no part in the training of the head", "settings")
         mixed = resolved.model_copy(update={"augment": resolved.augment.model_copy(update={"cutmix": 0.0})})
-    layers = head_layers(resolved.head, len(data.classes), resolved.seed)
+    layers = head_layers(resolved.head, len(data.classes), resolved.seed, data.task.activation)
     model = head_model(to_logits(layers), train.shape[1])
     return _of_gradient(fit(model, data, mixed, "frozen", callbacks=callbacks), layers, resolved, model)
 
@@ -154,12 +154,12 @@ def _linear(
     recipe: Recipe, data: TrainingData, features: np.ndarray, labels: np.ndarray, progress: Progress
 ) -> PhaseResult:
     found = fit_as_asked(recipe, features, labels, data.classes, progress=progress)
-    layers = linear_layers(found, recipe.head, recipe.seed)
+    layers = linear_layers(found, recipe.head, recipe.seed, data.task.activation)
     model = head_model(to_logits(layers), features.shape[1])
     row = {
         "epoch": 1,
-        **validate(model, features, labels).row(prefix=""),
-        **validate(model, data.validation, data.validation_labels, calibrate=True).row(),
+        **validate(model, features, labels, task=data.task).row(prefix=""),
+        **validate(model, data.validation, data.validation_labels, calibrate=True, task=data.task).row(),
     }
     parameters = _trainable_parameters(model)
     path = LinearPath.model_validate(found.to_json())

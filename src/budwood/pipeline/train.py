@@ -16,7 +16,7 @@ from budwood.features.extract import Extraction
 from budwood.inference.artifact import REFERENCE, save_artifact
 from budwood.inference.converted import keep_in_run
 from budwood.pipeline.evaluate import evaluate
-from budwood.pipeline.features import input_ranges, move_failed, open_features
+from budwood.pipeline.features import input_ranges, move_failed
 from budwood.pipeline.finetune import finetune
 from budwood.pipeline.head import start_heads, train_head
 from budwood.pipeline.outcome import from_run, record, save, tidy
@@ -97,7 +97,7 @@ def train_prepared(prepared: Prepared, callbacks: Sequence[keras.callbacks.Callb
             directory.note(note.text, note.kind)
         write_data(folder, prepared.check, prepared.photos)
 
-        with open_features(networks, recipe, directory.progress, prepared.boundaries) as features:
+        with prepared.open_features(directory.progress, prepared.boundaries) as features:
             with directory.stage("features"):
                 # From scratch there is no head to be trained on them.
                 wanted = request.previous or recipe.frozen.epochs
@@ -118,9 +118,10 @@ def train_prepared(prepared: Prepared, callbacks: Sequence[keras.callbacks.Callb
                 for line in features.notes:
                     directory.note(line, "features")
 
-            parts, labels = divide_by_split(photos, checked.classes)
+            task, classes = request.task, checked.classes
+            parts, labels = divide_by_split(photos, classes, task)
             session = Session(
-                directory, recipe, features.training.size, checked.classes, parts, labels, teacher, callbacks
+                directory, recipe, features.training.size, classes, parts, labels, task, teacher, callbacks
             )
             if request.teacher:
                 taught_by = request.teacher

@@ -16,6 +16,7 @@ from budwood.core.locks import lock
 from budwood.core.notes import NoteKind
 from budwood.core.progress.base import SILENT, Progress, step
 from budwood.core.system import versions
+from budwood.evaluation.task import SINGLE_LABEL, Task
 from budwood.runs.files import read_info, write_info
 from budwood.runs.schema import (
     DataInfo,
@@ -62,12 +63,18 @@ class RunDirectory:
         command: str,
         progress: Progress = SILENT,
         *,
+        task: Task = SINGLE_LABEL,
         saves_model: bool = True,
     ):
         self.folder = folder
         self.progress = progress
         self.info = RunInfo(
-            budwood=__version__, command=command, started=now(), requested=requested, saved=saves_model
+            budwood=__version__,
+            command=command,
+            started=now(),
+            requested=requested,
+            task=task.name,
+            saved=saves_model,
         )
 
     def refuse_unless_free(self, *, overwrite: bool = False, resume: bool = False) -> None:

@@ -1,10 +1,9 @@
 """The model of a run as one epoch of its training left it, from the weights that were kept."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from budwood.backbones.registry import get_backbone
-from budwood.config.recipe import Head, Recipe
+from budwood.config.recipe import Head
 from budwood.core.errors import RunError
 from budwood.inference.artifact import Artifact, load_artifact, make_artifact, read_info, read_model
 from budwood.network.compose import compose, take_apart
@@ -37,18 +36,18 @@ def artifact_of_epoch(run: RunFiles, epoch: int) -> Artifact:
     artifact = _of_phase(folder, run.info.base or chosen, chosen)
     backbone = next((row.get("backbone") for row in history if row["epoch"] == epoch), None)
     if backbone is not None:
-        return _of_one_backbone(artifact, run.recipe, str(backbone), parts[epoch])
+        return _of_one_backbone(artifact, run, str(backbone), parts[epoch])
     found = apply_weights(artifact.model, parts[epoch])
     divide_logits(artifact.model, found["row"]["temperature"])
     return artifact
 
 
-def _of_one_backbone(artifact: Artifact, recipe: Recipe, backbone: str, file: Path) -> Artifact:
+def _of_one_backbone(artifact: Artifact, run: RunFiles, backbone: str, file: Path) -> Artifact:
     """One of several backbones with the head of its own with which it was fine-tuned, as an epoch left both."""
-    classes: Sequence[str] = artifact.classes
+    classes, recipe = artifact.classes, run.recipe
     networks, _ = take_apart(artifact.model, [get_backbone(name) for name in recipe.backbone.names])
     network = next(network for network in networks if network.name == backbone)
-    head = head_layers(Head(logits=recipe.head.logits), len(classes))
+    head = head_layers(Head(logits=recipe.head.logits), len(classes), activation=run.task.activation)
     model = compose([network], head)
     found = apply_weights(model, file)
     divide_logits(model, found["row"]["temperature"])

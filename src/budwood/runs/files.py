@@ -22,6 +22,7 @@ from budwood.core.faults import fault
 from budwood.core.files import read_csv, read_json, sha256_of, write_csv, write_json, write_text
 from budwood.data.check import Check
 from budwood.data.manifest import Photo
+from budwood.evaluation.task import TASKS, Task
 from budwood.runs.schema import (
     FORMAT,
     CheckReport,
@@ -86,6 +87,7 @@ class RunFiles:
     def __init__(self, folder: Path):
         self.folder = folder
         self.info = read_info(folder)
+        self.task = _task(folder, self.info.task)
 
     def __repr__(self) -> str:
         return f"RunFiles({str(self.folder)!r})"
@@ -265,6 +267,16 @@ def read_info(folder: Path) -> RunInfo:
         return RunInfo.model_validate(found)
     except (OSError, ValueError) as error:
         raise RunError(f"cannot read {file}: {fault(error)}. {AGAIN}") from error
+
+
+def _task(folder: Path, name: str) -> Task:
+    """Return the task of a run by its name. Raises RunError where this version knows no such task."""
+    if name not in TASKS:
+        raise RunError(
+            f"the run in {folder} is of the task {name!r}, and this Budwood knows {', '.join(TASKS)}. "
+            "Install a newer Budwood"
+        )
+    return TASKS[name]
 
 
 def _refuse_other_format(folder: Path, number: object) -> None:

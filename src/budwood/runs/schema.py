@@ -149,6 +149,8 @@ class RunInfo(_Part):
     error: str | None = None
     stages: tuple[Stage, ...] = ()
     requested: Request = Request()
+    task: str
+    """Name of what an answer is, of `evaluation.task.TASKS`."""
     warnings: tuple[Warned, ...] = ()
     split: SplitInfo | None = None
     data: DataInfo | None = None

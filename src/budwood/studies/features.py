@@ -70,7 +70,7 @@ def compute(data: str, study: StudyFolder) -> None:
     """Put into the store what is missing there, and write down where it lies."""
     from budwood.core.progress import choose_progress
     from budwood.data.sources import read_source
-    from budwood.pipeline.features import features_of_recipe
+    from budwood.pipeline.prepare import prepare_networks
 
     images = {photo.name: photo.image for photo in read_source(data).photos}
     photos = [replace(photo, image=images[photo.name]) for photo in study.read_photos().photos]
@@ -78,7 +78,7 @@ def compute(data: str, study: StudyFolder) -> None:
     found = study.read_features()
     for values in read_json(study.path / WANTED):
         asked = Recipe.from_dict(values)
-        with features_of_recipe(asked, choose_progress()) as features:
+        with prepare_networks(asked).open_features(choose_progress()) as features:
             extraction = features.exact.compute(photos)
             part = features.exact.parts[0]
             found[features_key(asked)] = StoredFeatures(

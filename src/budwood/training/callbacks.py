@@ -17,9 +17,9 @@ from budwood.core.notes import NoteKind, TakesNotes
 from budwood.core.progress.base import Progress, Stage
 from budwood.training.checkpoints import Checkpoints
 from budwood.training.diagnose import find_loss_spike
+from budwood.training.losses import Measured
 from budwood.training.tensorboard import Log, open_log
 from budwood.training.trainer import Trainer
-from budwood.training.validation import Measured
 
 STAGES = {"frozen": "head"}
 """What a phase is called in the progress, where not by its own name."""

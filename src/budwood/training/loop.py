@@ -18,10 +18,11 @@ from budwood.config.recipe import Finetune, Frozen, Recipe
 from budwood.core.errors import DataError, RecipeError
 from budwood.training.batches import TrainingData
 from budwood.training.callbacks import FitState, Hook, RunningFit
+from budwood.training.losses import Measured
 from budwood.training.mixing import refuse_bad_mixing
 from budwood.training.optimizers import current_rate
 from budwood.training.trainer import Trainer
-from budwood.training.validation import Measured, validate
+from budwood.training.validation import validate
 
 VECTORS_AT_A_TIME = 1024
 """Rows of a batch in validation; larger features are validated in the batches of the training."""
@@ -107,12 +108,13 @@ def fit(
     _refuse_empty_split(data)
     refuse_bad_mixing(recipe.augment, data.batches.shape, data.batches.labels)
     settings: Frozen | Finetune = getattr(recipe, phase)
-    trainer = Trainer(model, data.batches, data.classes, recipe, settings, rates)
+    trainer = Trainer(model, data.batches, data.classes, recipe, settings, rates, data.task)
     trainer.seed_random_layers(before.epochs + 1)
     batch_size = settings.batch_size if len(data.batches.shape) > 1 else VECTORS_AT_A_TIME
 
     def measure() -> Measured:
-        return validate(model, data.validation, data.validation_labels, batch_size, calibrate=True)
+        validation, targets = data.validation, data.validation_labels
+        return validate(model, validation, targets, batch_size, calibrate=True, task=data.task)
 
     hooks = tuple(callback for callback in callbacks if isinstance(callback, Hook))
     running = RunningFit(trainer, phase, FitState(), trainer.weights(), measure, hooks=hooks)
