@@ -89,11 +89,15 @@ def test_require_complete(run, state, said):
         ("[]", "it should be a JSON object"),
         (json.dumps({"format": FORMAT}), "it lacks budwood"),
         (
-            json.dumps({"format": FORMAT, "budwood": "1", "command": "", "started": "", "colour": 1}),
+            json.dumps(
+                {"format": FORMAT, "budwood": "1", "command": "", "started": "", "task": "", "colour": 1}
+            ),
             "it has the unknown key colour",
         ),
         (
-            json.dumps({"format": FORMAT, "budwood": "1", "command": "", "started": "", "state": "odd"}),
+            json.dumps(
+                {"format": FORMAT, "budwood": "1", "command": "", "started": "", "task": "", "state": "odd"}
+            ),
             "state: input should be 'running', 'complete' or 'failed'",
         ),
     ],

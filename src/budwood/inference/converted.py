@@ -21,6 +21,7 @@ import numpy as np
 
 from budwood.core.cache import GRAPHS, cache_dir
 from budwood.core.errors import BudwoodError, RecipeError, StoreError
+from budwood.core.files import JsonObject
 from budwood.data.images import ImageLike, view
 from budwood.evaluation.ood import RECALL, Reference
 from budwood.features.engines.engine import choose_engine
@@ -118,7 +119,7 @@ def keep(
         except Exception as error:
             # Converters meet layers that they do not know; Keras always runs its own models.
             raise ConversionError(str(error).strip().split("\n")[0]) from error
-        info: dict[str, Any] = {
+        info: JsonObject = {
             "format": FORMAT,
             "model": model_sha256,
             "files": checksums(aside, STEM),

@@ -11,7 +11,7 @@ from typing import Any
 
 from budwood._version import __version__
 from budwood.core.errors import RunError
-from budwood.core.files import read_json
+from budwood.core.files import JsonObject, read_json
 from budwood.core.locks import lock
 from budwood.core.notes import NoteKind
 from budwood.core.progress.base import SILENT, Progress, step
@@ -277,7 +277,7 @@ def _refuse_other_request(folder: Path, requested: Request) -> None:
         )
 
 
-def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+def differences(before: JsonObject, now: JsonObject) -> list[str]:
     """What changed between two nested dicts, each as "key was A and is now B".
 
     >>> differences({"recipe": {"seed": 0}}, {"recipe": {"seed": 1}})
@@ -291,13 +291,13 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     ]
 
 
-def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat(values: JsonObject, prefix: str = "") -> JsonObject:
     """The values of nested dicts by their dotted keys.
 
     >>> flat({"seed": 0, "data": {"size": 224}})
     {'seed': 0, 'data.size': 224}
     """
-    found: dict[str, Any] = {}
+    found: JsonObject = {}
     for key, value in values.items():
         found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return found

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -301,7 +301,7 @@ def read_history(file: Path) -> list[EpochRow]:
     """
     rows: list[EpochRow] = []
     for number, cells in enumerate(read_csv(file), 1):
-        row: dict[str, Any] = {
+        row: dict[str, str | int | float] = {
             key: text if key in ("phase", "backbone") else int(text) if key == "epoch" else float(text)
             for key, text in cells.items()
             if key in HISTORY and text
@@ -379,7 +379,7 @@ def write_linear_path(folder: Path, path: LinearPath) -> None:
     write_json(folder / "linear_path.json", path.to_json())
 
 
-def write_history(folder: Path, history: Sequence[EpochRow] | Sequence[Mapping[str, Any]]) -> None:
+def write_history(folder: Path, history: Sequence[EpochRow] | Sequence[Mapping[str, object]]) -> None:
     """Write `history.csv`: one row per epoch of every phase, one for a linear probe; of several backbones with the one
     that was fine-tuned by itself."""
     columns = [column for column in HISTORY if any(column in row for row in history)]
@@ -427,14 +427,14 @@ def refuse_other_photos(folder: Path, photos: Sequence[Photo]) -> None:
     Nothing is compared, nor touched, where no phase had begun, or where `split.csv` is not the one it began with.
     """
     # Here, so that a linear trial writes its tables without Keras.
-    from budwood.training.checkpoints import read
+    from budwood.training.checkpoints import identity_of
 
     last = next(iter(sorted(folder.glob("checkpoints/*-last.npz"))), None)
     table = folder / "split.csv"
     if last is None or not table.is_file():
         return
     try:
-        begun = read(last)[0]["identity"]["photos"]
+        begun = identity_of(last)["photos"]
         # A photo may fail after the check, and does so again.
         failed = {problem["path"] for problem in read_json(folder / "check.json")["problems"]}
     except (RunError, OSError, ValueError, KeyError, TypeError):

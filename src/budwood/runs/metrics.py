@@ -10,12 +10,14 @@ from budwood.evaluation.verdict import compare_phases
 from budwood.runs.schema import (
     BeforeAfter,
     Calibration,
+    LinearPath,
     Metrics,
     Phase,
     SplitMetrics,
     TrainedPhase,
     Verdict,
 )
+from budwood.training.linear_probe import LinearFit
 
 Labels = Mapping[str, np.ndarray]
 """Targets by split, as the task encodes them."""
@@ -63,6 +65,11 @@ def describe(
             test=calibrated.get("test"),
         ),
     )
+
+
+def linear_path(found: LinearFit) -> LinearPath:
+    """Return what `linear_path.json` holds of a linear fit."""
+    return LinearPath.model_validate({"chosen": found.strength, "path": found.path})
 
 
 def _measured(phase: TrainedPhase, evaluation: PhaseEvaluation, labels: Labels) -> Phase:

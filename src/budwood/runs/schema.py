@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Literal, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field, model_serializer
 
+from budwood.core.files import JsonObject
 from budwood.core.notes import NoteKind
 from budwood.inference.model_info import ModelInfo
 
@@ -43,10 +44,10 @@ class _Part(BaseModel):
     """Keys that are not written where they have nothing to say."""
 
     @model_serializer(mode="wrap")
-    def _without_empty(self, handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+    def _without_empty(self, handler: Callable[[Any], JsonObject]) -> JsonObject:
         return {key: value for key, value in handler(self).items() if key not in self.left_out or value}
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the object as it stands in its file."""
         return self.model_dump(mode="json", by_alias=True)
 
@@ -74,7 +75,7 @@ class Request(_Part):
     left_out = frozenset({"from", "teacher"})
 
     data: str = ""
-    recipe: dict[str, Any] = {}
+    recipe: JsonObject = {}
     """Before its "auto" were resolved."""
     from_: str | None = Field(default=None, alias="from")
     """SHA-256 of the model that was fine-tuned further."""

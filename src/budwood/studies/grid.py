@@ -11,6 +11,7 @@ from typing import Any, Literal
 from budwood.config.loading import value_text
 from budwood.config.recipe import Recipe
 from budwood.core.errors import RecipeError
+from budwood.core.files import JsonObject
 from budwood.data.manifest import Photo
 from budwood.data.split import SPLITS
 from budwood.studies.records import Configuration, ReplicateKind
@@ -73,6 +74,11 @@ class Range:
         return [self.low, self.high, *between]
 
 
+Value = str | int | float
+Point = dict[str, Value]
+"""Of each dimension the value."""
+
+
 @dataclass(frozen=True)
 class Grid:
     """Every dimension by its name, "recipe", "backbone" or the recipe key, and how a point becomes a recipe."""
@@ -101,25 +107,26 @@ class Grid:
             for one in self.dimensions.values()
         )
 
-    def points(self) -> Iterator[dict[str, Any]]:
+    def points(self) -> Iterator[Point]:
         """Yield all of them, where there are finitely many."""
-        every = [
+        every: list[Sequence[Value]] = [
             one if isinstance(one, list) else range(int(one.low), int(one.high) + 1)
             for one in self.dimensions.values()
         ]
         return (dict(zip(self.dimensions, chosen, strict=True)) for chosen in product(*every))
 
-    def at(self, point: Mapping[str, Any]) -> Combination:
+    def at(self, point: Mapping[str, Value]) -> Combination:
         """Return the configuration at a point. Raises RecipeError where its values do not go together."""
-        given, backbone = self.recipes[point[RECIPE]], point.get(BACKBONE)
+        name, backbone = str(point[RECIPE]), str(point[BACKBONE]) if point.get(BACKBONE) else None
+        given = self.recipes[name]
         recipe = given if isinstance(given, Recipe) else Recipe.load(given)
         if backbone:
             recipe = recipe.with_settings([f"backbone.name={value_text(backbone.split('+'))}"])
-        settings = [values[point[key]] for key, values in self.values.items()]
+        settings = [values[str(point[key])] for key, values in self.values.items()]
         settings += [f"{key}={point[key]}" for key in self.ranges]
         recipe = recipe.with_settings([*_weights(recipe, self.weights), *self.settings, *settings])
         configuration = Configuration(
-            recipe=point[RECIPE],
+            recipe=name,
             backbone=backbone if len(self.backbones) > 1 else None,
             settings={key: str(point[key]) for key in [*self.values, *self.ranges]},
         )
@@ -172,7 +179,7 @@ class Grid:
             found[one.configuration.name] = one
         return list(found.values())
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return what tells this grid from another one."""
         ranges = {key: f"{one.low}..{one.high}" for key, one in self.ranges.items()}
         values = {key: list(values.values()) for key, values in self.values.items()}

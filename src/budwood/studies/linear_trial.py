@@ -26,12 +26,11 @@ from budwood.runs.files import (
     write_recipe,
     write_split,
 )
-from budwood.runs.metrics import describe
+from budwood.runs.metrics import describe, linear_path
 from budwood.runs.schema import (
     DataInfo,
     EpochRow,
     FeaturesInfo,
-    LinearPath,
     Request,
     TrainedPhase,
 )
@@ -100,7 +99,7 @@ def _fit_and_evaluate(
             split: task.probabilities(logits[split], temperature) for split in MEASURED if split in logits
         }
         write_recipe(folder, recipe)
-        write_linear_path(folder, LinearPath.model_validate(found.to_json()))
+        write_linear_path(folder, linear_path(found))
         row = EpochRow(
             phase="frozen",
             epoch=1,

@@ -4,10 +4,10 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from budwood.core.files import JsonObject
 from budwood.runs.files import read_run
 from budwood.studies.comparison import (
     CompleteTrial,
@@ -106,7 +106,7 @@ class Results:
         whole = [one for one in self.summaries if one.complete == one.planned]
         return whole[0].name if whole else None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """The content of results.json."""
         return {
             "replicate_kind": self.replicate_kind,

@@ -17,11 +17,11 @@ from typing import Any, Literal
 import numpy as np
 
 from budwood.core.errors import BudwoodError, RunError
-from budwood.core.files import read_json, write_json, write_text
+from budwood.core.files import JsonObject, read_json, write_json, write_text
 from budwood.core.text import shown
 from budwood.data.split import divide
 from budwood.runs.directory import differences
-from budwood.studies.grid import Grid, Range, Trial, folder_name, plan_trials
+from budwood.studies.grid import Grid, Point, Range, Trial, folder_name, plan_trials
 from budwood.studies.progress_table import ProgressTable
 from budwood.studies.records import FORMAT, Configuration, StudyRecord, TrialKind
 from budwood.studies.runner import Runner, Todo, kind_of
@@ -45,7 +45,7 @@ class Tried:
 
     number: int
     name: str
-    point: dict[str, Any]
+    point: Point
     """Of each dimension the value."""
     state: Literal["running", "complete", "pruned", "failed"] = "running"
     losses: list[float] = field(default_factory=list)
@@ -65,7 +65,7 @@ class Tried:
 class SearchRecord:
     """The content of search.json."""
 
-    asked: dict[str, Any]
+    asked: JsonObject
     """The grid, seeds and folds."""
     replicates: int
     """Trainings of one configuration."""
@@ -101,9 +101,10 @@ class Search:
 
     def __init__(self, folder: Path, grid: Grid, *, seeds: Sequence[int] = range(5), folds: int = 0):
         self.folder, self.grid = folder, grid
+        self.seeds, self.folds = list(seeds), folds
         self.replicates = len(seeds) * (folds or 1)
         self.fresh_seed = max(seeds) + 1
-        self.asked = {**grid.to_json(), "seeds": list(seeds), "folds": folds}
+        self.asked = {**grid.to_json(), "seeds": self.seeds, "folds": folds}
         self.configurations: list[Tried] = []
         self.importance: dict[str, float] = {}
         """Of each dimension its share of the variance between complete configurations, once the search is over."""
@@ -205,7 +206,7 @@ class Search:
             f"# split_seed is none of those of the search.\n{recipe.with_settings(settings).to_toml()}"
         )
 
-    def _new_point(self) -> dict[str, Any] | None:
+    def _new_point(self) -> Point | None:
         optuna = import_optuna()
         known = [one.point for one in self.configurations]
         number = len(known)
@@ -262,7 +263,7 @@ class Search:
             intermediate_values={done: float(np.mean(losses[: done + 1])) for done in range(len(losses))},
         )
 
-    def _distributions(self, optuna: Any) -> dict[str, Any]:
+    def _distributions(self, optuna: Any) -> dict[str, object]:
         return {name: _distribution(optuna, one) for name, one in self.grid.dimensions.items()}
 
 
@@ -350,8 +351,8 @@ class Searching:
         try:
             combination = self.search.grid.at(one.point)
             one.name = combination.configuration.name
-            asked, photos = self.search.asked, self.runner.checked.photos
-            found, _ = plan_trials([combination], photos, seeds=asked["seeds"], folds=asked["folds"])
+            search, photos = self.search, self.runner.checked.photos
+            found, _ = plan_trials([combination], photos, seeds=search.seeds, folds=search.folds)
             divide(photos, found[0].recipe)
         except BudwoodError as error:
             self.search.fail(one, str(error))

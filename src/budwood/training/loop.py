@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import keras
 
@@ -18,6 +18,7 @@ from budwood.config.recipe import Finetune, Frozen, Recipe
 from budwood.core.errors import DataError, RecipeError
 from budwood.training.batches import TrainingData
 from budwood.training.callbacks import FitState, Hook, RunningFit
+from budwood.training.checkpoints import Row
 from budwood.training.losses import Measured
 from budwood.training.mixing import refuse_bad_mixing
 from budwood.training.optimizers import current_rate
@@ -49,7 +50,7 @@ NOTHING_BEFORE = Before()
 class Fitted:
     """What the epochs gave; the weights of the best one are in the model."""
 
-    history: list[dict[str, Any]]
+    history: list[Row]
     """A row an epoch: epoch, loss, accuracy, top5_accuracy (of more than five classes), the same three with `val_`,
     and learning_rate (at the epoch's start). `loss` is what was made smaller, with smoothing, weights and penalty, on
     the batches as they were trained on; `val_loss` is the plain negative log-likelihood at `temperature`, the one
@@ -140,7 +141,7 @@ def fit(
             trained = trainer.run_epoch(epoch, watchers)
             with trainer.averaged():
                 running.measured = measure()
-                row = {"epoch": epoch, **trained, **running.measured.row(), "learning_rate": rate}
+                row: Row = {"epoch": epoch, **trained, **running.measured.row(), "learning_rate": rate}
                 if not math.isfinite(row["loss"] + row["val_loss"]):
                     _end_diverged(running, epoch, rate)
                 else:
@@ -156,7 +157,7 @@ def fit(
     if len(state.history) > resumed:
         watchers.on_train_end()
     trainer.set_weights(trainer.best)
-    return Fitted(state.history, state.best["epoch"], state.seconds, state.before, state.stopped)
+    return Fitted(state.history, int(state.best["epoch"]), state.seconds, state.before, state.stopped)
 
 
 def _refuse_empty_split(data: TrainingData) -> None:

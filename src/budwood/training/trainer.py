@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import keras
 import numpy as np
@@ -153,7 +152,7 @@ class Trainer:
         self.best = [arrays[key] for key in best]
         return True
 
-    def _variables(self) -> dict[str, Any]:
+    def _variables(self) -> dict[str, keras.Variable]:
         parts = {"model": self.model.variables, "optimizer": self.model.optimizer.variables}
         return {
             f"{part}/{number}": variable
