@@ -82,6 +82,23 @@ def test_require_complete(run, state, said):
     assert said in fault(read_run(run).require_complete)
 
 
+def test_read_info__of_a_study_names_its_trials(tmp_path):
+    (tmp_path / "study.json").write_text("{}")
+    assert "none of its trials is complete" in fault(lambda: read_run(tmp_path))
+    for name in "abcdef":
+        (tmp_path / "trials" / name).mkdir(parents=True)
+        (tmp_path / "trials" / name / "run.json").write_text("{}")
+    told = fault(lambda: read_run(tmp_path))
+    assert f"such as {tmp_path / 'trials' / 'a'} (or b, c, d and 2 more), but none keeps a model" in told
+    (tmp_path / "trials" / "e" / "model").mkdir()
+    (tmp_path / "trials" / "e" / "model" / "model.json").write_text("{}")
+    told = fault(lambda: read_run(tmp_path))
+    assert (
+        told
+        == f"{tmp_path} is not a run but a study. Give one of its trials, such as {tmp_path / 'trials' / 'e'}"
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

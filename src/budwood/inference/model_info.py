@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 class ModelInput(BaseModel):
     """What the model takes: `(None, size, size, 3)` raw pixels."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     size: int
     resize: str
@@ -20,8 +20,7 @@ class ModelInput(BaseModel):
 class ModelInfo(BaseModel):
     """The content of `model.json`."""
 
-    # Further keys are kept: engines add files of their own beside the model.
-    model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     classes: tuple[str, ...]
     """In the order of the outputs."""

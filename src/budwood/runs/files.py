@@ -256,9 +256,7 @@ def read_info(folder: Path) -> RunInfo:
     """
     file = folder / "run.json"
     if not file.is_file():
-        raise RunError(
-            f"{folder} is not a run: it has no run.json. Give the directory that `budwood train -o` wrote"
-        )
+        raise RunError(_no_run(folder))
     try:
         found = read_json(file)
         if not isinstance(found, dict):
@@ -277,6 +275,30 @@ def _task(folder: Path, name: str) -> Task:
             "Install a newer Budwood"
         )
     return TASKS[name]
+
+
+def _no_run(folder: Path) -> str:
+    """Return why a folder is not a run, and which one to give in its place."""
+    if not (folder / "study.json").is_file():
+        return f"{folder} is not a run: it has no run.json. Give the directory that `budwood train -o` wrote"
+    trials = [file.parent for file in sorted(folder.glob("trials/*/run.json"))]
+    models = [trial for trial in trials if (trial / "model" / "model.json").is_file()]
+    if models:
+        return f"{folder} is not a run but a study. Give one of its trials, such as {models[0]}" + _others(
+            models
+        )
+    if trials:
+        return (
+            f"{folder} is not a run but a study. Its trials are runs, such as {trials[0]}{_others(trials)}, but none "
+            "keeps a model: train with the recipe.toml of one of them, or run the study with --keep-models"
+        )
+    return f"{folder} is not a run but a study, and none of its trials is complete"
+
+
+def _others(folders: Sequence[Path]) -> str:
+    names = [folder.name for folder in folders[1:]]
+    more = f" and {len(names) - SHOWN_CHANGES} more" if len(names) > SHOWN_CHANGES else ""
+    return f" (or {', '.join(names[:SHOWN_CHANGES])}{more})" if names else ""
 
 
 def _refuse_other_format(folder: Path, number: object) -> None:

@@ -401,5 +401,5 @@ class Searching:
 
 def kind_of_search(grid: Grid, runner: Runner) -> TrialKind:
     """Return "linear" where no trial of a search needs Keras."""
-    kinds = {kind_of(one.recipe, runner.checked) for one in grid.check()}
+    kinds = {kind_of(one.recipe, runner.checked, runner.keep_models) for one in grid.check()}
     return "training" if "training" in kinds else "linear"
