@@ -25,6 +25,7 @@ from budwood.data.check import check
 from budwood.data.manifest import Photo
 from budwood.data.sources import read_source, source_name
 from budwood.data.split import divide, lacking
+from budwood.report.page import REPORT
 from budwood.runs.directory import now
 from budwood.runs.schema import CheckReport
 from budwood.studies.executor import Executor, LocalExecutor
@@ -32,7 +33,7 @@ from budwood.studies.features import FAILURE, WANTED
 from budwood.studies.grid import Sizes, plan_trials
 from budwood.studies.plan import StudyPlan, summary, workload
 from budwood.studies.records import PhotoTable, StudyFolder, StudyRecord
-from budwood.studies.report.page import REPORT, write_study_report
+from budwood.studies.report.page import write_study_report
 from budwood.studies.request import StudyRequest
 from budwood.studies.results import Results, read_results
 from budwood.studies.runner import Runner
