@@ -37,7 +37,7 @@ class OpenFeatures:
     """At full precision: what is measured with; the same object where that is the recipe's."""
 
     @property
-    def notes(self) -> list[str]:
+    def notes(self) -> list[Note]:
         """Return what a user should know of them."""
         return list(dict.fromkeys([*self.training.notes, *self.exact.notes]))
 

@@ -113,8 +113,8 @@ def finetune_one(
         with directory.stage(f"views of {backbone}" if backbone else "views"):
             extraction = batches.prepare() + features.compute(validation)
             refuse_failures(extraction)
-            for line in features.notes:
-                directory.note(line, "features")
+            for note in features.notes:
+                directory.note(note.text, note.kind)
             session.ask_teacher(batches)
         views = ViewsInfo(
             boundary=unfrozen.boundary,

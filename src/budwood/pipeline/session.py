@@ -76,8 +76,8 @@ class Session:
         extraction = batches.prepare_teacher()
         refuse_failures(extraction)
         self.directory.count_teacher(extraction.num_computed, extraction.num_found)
-        for line in self.teacher.notes:
-            self.directory.note_once(line, "features")
+        for note in self.teacher.notes:
+            self.directory.note_once(note.text, note.kind)
 
     def _identity(self, recipe: Recipe) -> dict[str, str]:
         """Return what must be the same for a training to be gone on with."""

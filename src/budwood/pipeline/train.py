@@ -115,8 +115,8 @@ def train_prepared(prepared: Prepared, callbacks: Sequence[keras.callbacks.Callb
                         engine=features.exact.part.engine if extraction.num_computed else None,
                     )
                 )
-                for line in features.notes:
-                    directory.note(line, "features")
+                for note in features.notes:
+                    directory.note(note.text, note.kind)
 
             task, classes = request.task, checked.classes
             parts, labels = divide_by_split(photos, classes, task)
@@ -161,7 +161,7 @@ def train_prepared(prepared: Prepared, callbacks: Sequence[keras.callbacks.Callb
                 evaluation.reference.save(folder / "model" / REFERENCE)
             pictures, engine = [photo.image for photo in parts["validation"]], recipe.backbone.engine
             if warning := keep_in_run(folder / "model", evaluation.artifact, pictures, engine=engine):
-                directory.note(warning, "features")
+                directory.note(warning, "engine")
             tidy(folder / "checkpoints")
 
         with directory.stage("report"):
