@@ -37,7 +37,8 @@ from budwood.studies.report.page import write_study_report
 from budwood.studies.request import StudyRequest
 from budwood.studies.results import Results, read_results
 from budwood.studies.runner import Runner
-from budwood.studies.search import BEST, SEARCH, Search, Searching, import_optuna
+from budwood.studies.search import BEST, SEARCH, Search, import_optuna
+from budwood.studies.searching import Searching
 
 OUR_FILES = {
     *("study.json", "photos.json", "features.json", WANTED, FAILURE),
