@@ -16,7 +16,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from budwood.config.recipe import MAX_L2_STRENGTH, MIN_L2_STRENGTH, Recipe
+from budwood.config.learning import MAX_L2_STRENGTH, MIN_L2_STRENGTH
+from budwood.config.recipe import Recipe
 from budwood.core.errors import ImageError, RecipeError
 from budwood.data.images import ImageLike, digest
 from budwood.data.manifest import Photo

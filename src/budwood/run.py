@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from budwood.evaluation.selective import Answered
     from budwood.features.extract import Runner
     from budwood.inference.explain import Explanation
-    from budwood.runs.schema import EpochRow, Phase
+    from budwood.runs.figures import Phase
+    from budwood.runs.schema import EpochRow
 
 
 def load(folder: str | os.PathLike) -> "Run":

@@ -12,20 +12,10 @@ from budwood.config.recipe import Recipe
 from budwood.data.manifest import Photo
 from budwood.evaluation.phases import MEASURED, PhaseEvaluation
 from budwood.evaluation.task import SINGLE_LABEL
-from budwood.runs import files as runs
+from budwood.runs import writing as runs
+from budwood.runs.figures import LinearPath, LinearPoint, TrainedPhase
 from budwood.runs.metrics import describe
-from budwood.runs.schema import (
-    CheckReport,
-    DataInfo,
-    EpochRow,
-    FeaturesInfo,
-    LinearPath,
-    LinearPoint,
-    RunInfo,
-    Stage,
-    TrainedPhase,
-    Warned,
-)
+from budwood.runs.schema import CheckReport, DataInfo, EpochRow, FeaturesInfo, RunInfo, Stage, Warned
 
 RESAMPLES = 200
 FLOWERS = ["daisy", "dandelion", "roses", "sunflowers", "tulips"]

@@ -9,8 +9,9 @@ import pytest
 
 from budwood.core.errors import RunError
 from budwood.core.files import read_csv, read_json, write_json
+from budwood.runs.figures import Metrics
 from budwood.runs.files import read_run
-from budwood.runs.schema import FORMAT, Metrics, RunInfo
+from budwood.runs.schema import FORMAT, RunInfo
 
 
 @pytest.fixture

@@ -9,10 +9,11 @@ from budwood.core.progress.base import SILENT
 from budwood.data.check import Check
 from budwood.data.manifest import Photo
 from budwood.studies import study as module
-from budwood.studies.grid import plan_trials, read_grid
+from budwood.studies.grid import read_grid
 from budwood.studies.plan import StudyPlan, describe, summary, workload
 from budwood.studies.records import StudyFolder, StudyRecord, TrialRecord
 from budwood.studies.request import StudyRequest
+from budwood.studies.trials import plan_trials
 
 PHOTOS = tuple(
     Photo(b"", f"{label}/{number}", label, sha256=f"{label}{number}")

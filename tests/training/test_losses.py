@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from scipy.special import expit, log_softmax, rel_entr, softmax
 
-from budwood.config.recipe import Distill, Head, Loss
+from budwood.config.learning import Distill, Loss
+from budwood.config.recipe import Head
 from budwood.evaluation.task import TASKS
 from budwood.network.heads import head_layers
 from budwood.training.losses import (

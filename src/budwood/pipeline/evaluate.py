@@ -26,8 +26,8 @@ from budwood.inference.model_info import ModelInfo
 from budwood.inference.predictor import vectors
 from budwood.pipeline.outcome import PhaseOutcome
 from budwood.pipeline.session import Session
+from budwood.runs.figures import Metrics
 from budwood.runs.metrics import describe
-from budwood.runs.schema import Metrics
 
 LEARNED, PER_CLASS, HELD_OUT = 500, 10, 2_000
 """Photos by whose features others are known to be out of distribution: training photos in all, or for each class if

@@ -21,8 +21,8 @@ from budwood.pipeline.head import Start
 from budwood.pipeline.outcome import PhaseOutcome, of_results
 from budwood.pipeline.phases import PhaseResult, train_finetune_phase
 from budwood.pipeline.session import Session, refuse_failures
-from budwood.runs.files import write_layers
 from budwood.runs.schema import ViewsInfo
+from budwood.runs.writing import write_layers
 from budwood.training.batch_norm import quicken_batch_norm
 from budwood.training.batches import TrainingData, make_batches
 from budwood.training.loop import Before, DivergedError

@@ -16,14 +16,10 @@ from budwood.network.heads import head_layers, head_model
 from budwood.network.unfreeze import head_table
 from budwood.pipeline.phases import PhaseResult
 from budwood.pipeline.session import Session, refuse_failures
-from budwood.runs.files import (
-    RunFiles,
-    write_history,
-    write_layers,
-    write_linear_path,
-    write_recipe,
-)
-from budwood.runs.schema import EpochRow, LinearPath, TrainedPart, TrainedPhase
+from budwood.runs.figures import LinearPath, TrainedPart, TrainedPhase
+from budwood.runs.files import RunFiles
+from budwood.runs.schema import EpochRow
+from budwood.runs.writing import write_history, write_layers, write_linear_path, write_recipe
 from budwood.training.validation import validate
 
 START = "start"

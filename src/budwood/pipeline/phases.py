@@ -23,8 +23,8 @@ from budwood.network.heads import (
     to_logits,
 )
 from budwood.network.unfreeze import Unfrozen
+from budwood.runs.figures import LinearPath
 from budwood.runs.metrics import linear_path
-from budwood.runs.schema import LinearPath
 from budwood.training.batches import TrainingData
 from budwood.training.checkpoints import Row
 from budwood.training.class_weights import refuse_unknown_classes

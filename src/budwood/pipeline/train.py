@@ -26,8 +26,8 @@ from budwood.pipeline.session import Session, divide_by_split
 from budwood.report.card import write_card
 from budwood.report.page import write_report
 from budwood.run import Run
-from budwood.runs.files import write_data, write_metrics, write_predictions
 from budwood.runs.schema import DataInfo, FeaturesInfo, TeacherInfo
+from budwood.runs.writing import write_data, write_metrics, write_predictions
 
 
 def train(

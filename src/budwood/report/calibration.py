@@ -7,7 +7,7 @@ from budwood.report.curves import Charted, Table
 from budwood.report.summary import Contents
 from budwood.report.svg.axes import Axis
 from budwood.report.svg.charts import Line, line_chart
-from budwood.runs.schema import CalibrationSide, ReliabilityBin
+from budwood.runs.figures import CalibrationSide, ReliabilityBin
 
 FEWEST = 5
 """Photos in a bin that is drawn."""

@@ -7,19 +7,9 @@ from typing import Literal
 
 from budwood.config.recipe import Recipe
 from budwood.core.errors import RunError
+from budwood.runs.figures import LinearPoint, Metrics, Phase, SplitMetrics
 from budwood.runs.files import RunFiles
-from budwood.runs.schema import (
-    CheckReport,
-    EpochRow,
-    LinearPoint,
-    ListedLayer,
-    Metrics,
-    Phase,
-    PredictionRow,
-    RunInfo,
-    SplitMetrics,
-    SplitRow,
-)
+from budwood.runs.schema import CheckReport, EpochRow, ListedLayer, PredictionRow, RunInfo, SplitRow
 
 START = "start"
 """The name of what a run went on from, among its phases."""

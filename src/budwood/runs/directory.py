@@ -17,7 +17,7 @@ from budwood.core.notes import NoteKind
 from budwood.core.progress.base import SILENT, Progress, step
 from budwood.core.system import versions
 from budwood.evaluation.task import SINGLE_LABEL, Task
-from budwood.runs.files import read_info, write_info
+from budwood.runs.files import read_info
 from budwood.runs.schema import (
     DataInfo,
     FeaturesInfo,
@@ -30,6 +30,7 @@ from budwood.runs.schema import (
     ViewsInfo,
     Warned,
 )
+from budwood.runs.writing import write_info
 
 OUR_FILES = [
     "run.json",

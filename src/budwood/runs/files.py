@@ -1,39 +1,34 @@
-"""The files of a run directory: the one reader and the one writer of its format (`budwood.runs.schema`).
+"""The files of a run directory: the one reader of its format (`budwood.runs.schema`); `runs.writing` writes them.
 
-Every file appears whole. Reading needs no Keras, and says in one sentence what is missing, damaged or of another
+Reading needs no Keras, and says in one sentence what is missing, damaged or of another
 format.
 """
 
 import csv
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import TypeVar
 
-import numpy as np
-from jaxtyping import Float
 from pydantic import BaseModel
 
 from budwood.config.recipe import Recipe
 from budwood.core.errors import RecipeError, RunError
 from budwood.core.faults import fault
-from budwood.core.files import read_csv, read_json, sha256_of, write_csv, write_json, write_text
-from budwood.data.check import Check
+from budwood.core.files import read_csv, read_json, sha256_of
 from budwood.data.manifest import Photo
 from budwood.evaluation.task import TASKS, Task
+from budwood.runs.figures import LinearPath, Metrics
 from budwood.runs.schema import (
     FORMAT,
     CheckReport,
     EpochRow,
-    LinearPath,
     ListedLayer,
-    Metrics,
     ModelInfo,
     PredictionRow,
     RunInfo,
-    SplitInfo,
     SplitRow,
 )
 
@@ -50,24 +45,6 @@ SHARE = "p:"
 AGAIN = "Copy the run again, or train again"
 
 Content = TypeVar("Content", bound=BaseModel)
-
-
-@runtime_checkable
-class LayerLike(Protocol):
-    """A layer as `budwood.network` describes it, without importing Keras."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def shape(self) -> tuple[int | None, ...]: ...
-    @property
-    def parameters(self) -> int: ...
-    @property
-    def trained(self) -> bool: ...
-    @property
-    def part(self) -> str: ...
 
 
 def read_run(folder: Path) -> "RunFiles":
@@ -357,90 +334,6 @@ def read_predictions(file: Path) -> tuple[list[str], list[PredictionRow]]:
                 )
             )
     return [column.removeprefix(SHARE) for column in header if column.startswith(SHARE)], predictions
-
-
-def write_info(folder: Path, info: RunInfo) -> None:
-    """Write `run.json`."""
-    write_json(folder / "run.json", info.to_json())
-
-
-def write_recipe(folder: Path, recipe: Recipe) -> None:
-    """Write `recipe.toml`."""
-    write_text(folder / "recipe.toml", recipe.to_toml())
-
-
-def write_check(folder: Path, report: CheckReport) -> None:
-    """Write `check.json`."""
-    write_json(folder / "check.json", report.to_json())
-
-
-def write_data(folder: Path, checked: Check, photos: Sequence[Photo]) -> SplitInfo:
-    """Write `check.json` and `split.csv`; return what tells this `split.csv` from a damaged one."""
-    write_check(folder, CheckReport.model_validate(checked.to_json()))
-    return write_split(folder, photos)
-
-
-def write_split(folder: Path, photos: Sequence[Photo]) -> SplitInfo:
-    """Write `split.csv`; return what tells it from a damaged one."""
-    file = folder / "split.csv"
-    write_csv(
-        file,
-        SPLIT,
-        [[photo.name, photo.label, photo.split, photo.sha256, photo.width, photo.height] for photo in photos],
-    )
-    return SplitInfo(sha256=sha256_of(file))
-
-
-def write_metrics(folder: Path, metrics: Metrics) -> None:
-    """Write `metrics.json`."""
-    write_json(folder / "metrics.json", metrics.to_json())
-
-
-def write_linear_path(folder: Path, path: LinearPath) -> None:
-    """Write `linear_path.json`."""
-    write_json(folder / "linear_path.json", path.to_json())
-
-
-def write_history(folder: Path, history: Sequence[EpochRow] | Sequence[Mapping[str, object]]) -> None:
-    """Write `history.csv`: one row per epoch of every phase, one for a linear probe; of several backbones with the one
-    that was fine-tuned by itself."""
-    columns = [column for column in HISTORY if any(column in row for row in history)]
-    write_csv(
-        folder / "history.csv", columns, [[row.get(column, "") for column in columns] for row in history]
-    )
-
-
-def write_layers(folder: Path, table: Sequence[LayerLike]) -> None:
-    """Write `layers.csv`: every layer of the model, bottom first, and whether it was trained."""
-    rows = [
-        [row.name, row.kind, "x".join(map(str, row.shape)), row.parameters, int(row.trained), row.part]
-        for row in table
-    ]
-    write_csv(folder / "layers.csv", LAYERS, rows)
-
-
-def write_predictions(
-    folder: Path,
-    classes: Sequence[str],
-    photos: Sequence[Photo],
-    probabilities: Float[np.ndarray, "n classes"],
-) -> None:
-    """Write `predictions.csv`: every validation and test photo with the probability of every class."""
-    rows = []
-    for photo, shares in zip(photos, probabilities, strict=True):
-        predicted = classes[int(shares.argmax())]
-        correct = int(predicted == photo.label)
-        row = [photo.name, photo.split, photo.label, predicted, correct, f"{shares.max():.6g}"]
-        rows.append(row + [f"{share:.6g}" for share in shares.tolist()])
-    header = [*PREDICTIONS, *(f"{SHARE}{label}" for label in classes)]
-    write_csv(folder / "predictions.csv", header, rows)
-
-
-def mark_unsaved(folder: Path) -> None:
-    """Note in `run.json` that the run keeps no model, unless it says so already."""
-    info = read_info(folder)
-    if info.saved:
-        write_info(folder, info.model_copy(update={"saved": False}))
 
 
 def refuse_other_photos(folder: Path, photos: Sequence[Photo]) -> None:

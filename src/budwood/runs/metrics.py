@@ -7,7 +7,7 @@ import numpy as np
 from budwood.config.recipe import Recipe
 from budwood.evaluation.phases import PhaseEvaluation
 from budwood.evaluation.verdict import compare_phases
-from budwood.runs.schema import (
+from budwood.runs.figures import (
     BeforeAfter,
     Calibration,
     LinearPath,

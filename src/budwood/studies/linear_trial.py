@@ -17,7 +17,10 @@ from budwood.evaluation.phases import MEASURED, PhaseEvaluation
 from budwood.evaluation.task import Task, task_of
 from budwood.features.store.store import FeatureStore
 from budwood.runs.directory import RunDirectory
-from budwood.runs.files import (
+from budwood.runs.figures import TrainedPhase
+from budwood.runs.metrics import describe, linear_path
+from budwood.runs.schema import DataInfo, EpochRow, FeaturesInfo, Request
+from budwood.runs.writing import (
     write_check,
     write_history,
     write_linear_path,
@@ -25,14 +28,6 @@ from budwood.runs.files import (
     write_predictions,
     write_recipe,
     write_split,
-)
-from budwood.runs.metrics import describe, linear_path
-from budwood.runs.schema import (
-    DataInfo,
-    EpochRow,
-    FeaturesInfo,
-    Request,
-    TrainedPhase,
 )
 from budwood.studies.records import StoredFeatures, StudyFolder, features_key
 from budwood.studies.spec import TrialSpec

@@ -6,10 +6,11 @@ from budwood.backbones.registry import get_backbone
 from budwood.core.text import count, shown
 from budwood.data.check import Check
 from budwood.studies.estimate import roughly
-from budwood.studies.grid import Grid, Trial
+from budwood.studies.grid import Grid
 from budwood.studies.records import ReplicateKind, StudyFolder, TrialKind
 from budwood.studies.request import StudyRequest
 from budwood.studies.runner import jobs_for, kind_of
+from budwood.studies.trials import Trial
 
 LISTED = 60
 """Configurations that a dry run lists."""

@@ -12,11 +12,11 @@ from budwood.data.check import Check
 from budwood.data.split import divide
 from budwood.studies.executor import Executor
 from budwood.studies.features import provide_features
-from budwood.studies.grid import Trial
 from budwood.studies.linear_trial import is_linear
 from budwood.studies.progress_table import ProgressTable
 from budwood.studies.records import StudyFolder, TrialKind, TrialRecord
 from budwood.studies.spec import TrialResult, TrialSpec
+from budwood.studies.trials import Trial
 
 REFRESH_SECONDS = 0.25
 Todo = tuple[Trial, TrialSpec]

@@ -6,12 +6,13 @@ from dataclasses import replace
 from budwood.core.errors import BudwoodError
 from budwood.core.text import shown
 from budwood.data.split import divide
-from budwood.studies.grid import Grid, Trial, folder_name, plan_trials
+from budwood.studies.grid import Grid
 from budwood.studies.progress_table import ProgressTable
 from budwood.studies.records import Configuration, StudyRecord, TrialKind
 from budwood.studies.runner import Runner, Todo, kind_of
 from budwood.studies.search import Search, Tried
 from budwood.studies.spec import TrialResult, read_result
+from budwood.studies.trials import Trial, folder_name, plan_trials
 
 
 class Searching:

@@ -30,7 +30,7 @@ from budwood.runs.directory import now
 from budwood.runs.schema import CheckReport
 from budwood.studies.executor import Executor, LocalExecutor
 from budwood.studies.features import FAILURE, WANTED
-from budwood.studies.grid import Sizes, plan_trials
+from budwood.studies.grid import Sizes
 from budwood.studies.plan import StudyPlan, summary, workload
 from budwood.studies.records import PhotoTable, StudyFolder, StudyRecord
 from budwood.studies.report.page import write_study_report
@@ -39,6 +39,7 @@ from budwood.studies.results import Results, read_results
 from budwood.studies.runner import Runner
 from budwood.studies.search import BEST, SEARCH, Search, import_optuna
 from budwood.studies.searching import Searching
+from budwood.studies.trials import plan_trials
 
 OUR_FILES = {
     *("study.json", "photos.json", "features.json", WANTED, FAILURE),

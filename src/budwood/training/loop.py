@@ -14,7 +14,8 @@ from typing import Literal
 
 import keras
 
-from budwood.config.recipe import Finetune, Frozen, Recipe
+from budwood.config.learning import Finetune, Frozen
+from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError, RecipeError
 from budwood.training.batches import TrainingData
 from budwood.training.callbacks import FitState, Hook, RunningFit

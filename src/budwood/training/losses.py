@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int
 from keras import ops
 
-from budwood.config.recipe import Distill, Loss
+from budwood.config.learning import Distill, Loss
 from budwood.evaluation.calibration import SMALLEST, fit_temperature
 from budwood.evaluation.task import SINGLE_LABEL
 

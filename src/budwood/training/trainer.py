@@ -8,7 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from budwood.config.recipe import Finetune, Frozen, Recipe
+from budwood.config.learning import Finetune, Frozen
+from budwood.config.recipe import Recipe
 from budwood.evaluation.calibration import soften
 from budwood.evaluation.task import SINGLE_LABEL, Task
 from budwood.network.fold_batch_norm import fold_batch_norm
