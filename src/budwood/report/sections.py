@@ -9,7 +9,8 @@ from budwood.core import text as words
 from budwood.evaluation.statistics import wilson_interval
 from budwood.report import terminal
 from budwood.report.summary import START, Contents
-from budwood.runs.schema import ClassScores, FeaturesInfo, ProblemRow
+from budwood.runs.figures import ClassScores
+from budwood.runs.schema import FeaturesInfo, ProblemRow
 
 SPLITS = ("train", "validation", "test")
 MEASURED = ("test", "validation")
