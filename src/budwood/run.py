@@ -14,7 +14,7 @@ from jaxtyping import Float
 from budwood.core.errors import ImageError, RunError, did_you_mean, refuse_bad_share
 from budwood.core.progress.base import SILENT, Progress
 from budwood.data.images import ImageLike
-from budwood.evaluation.ood import RECALL, Reference, Told
+from budwood.evaluation.ood import ACCEPTANCE, OodFigures, Reference
 from budwood.inference.artifact import REFERENCE, Artifact, load_artifact
 from budwood.inference.load import load_predictor
 from budwood.inference.own_photos import OwnPhotos, few_photos_warning, refuse_unknown_split
@@ -297,9 +297,9 @@ class Run:
         others: Sequence[ImageLike],
         *,
         split: str = "unseen",
-        acceptance: float = RECALL,
+        acceptance: float = ACCEPTANCE,
         progress: Progress = SILENT,
-    ) -> dict[str, Told]:
+    ) -> dict[str, OodFigures]:
         """Return how well pictures of none of the classes are told from photos of them, for each method there is.
 
         Args:
@@ -327,7 +327,7 @@ class Run:
     def ood_warning(self, acceptance: float | None = None) -> str:
         """Return a sentence if too few validation photos say what is none of the classes, else nothing."""
         reference = self.predictor.ood.reference if self.predictor.ood else None
-        return few_photos_warning(reference, RECALL if acceptance is None else acceptance)
+        return few_photos_warning(reference, ACCEPTANCE if acceptance is None else acceptance)
 
     def write_report(self, data: str | os.PathLike | None = None) -> Path:
         """Write report.html again, with the pictures that `data` holds, recognised by name and content.

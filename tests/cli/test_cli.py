@@ -547,7 +547,7 @@ def test_study__table_and_words_or_json(call, session_colours, tmp_path):
     common += ["--set", "evaluate.resamples=200", "--grid", "frozen.folds=[3, 4]", "-o", str(tmp_path / "s")]
     status, out, err = call("study", *common, "--seeds", "2")
     assert status == 0 and not err
-    assert "frozen-linear, frozen.folds=3" in out and "Test photos were looked at 4 times" in out
+    assert "frozen-linear, frozen.folds=3" in out and "4 test-set evaluations, one by every trial" in out
     status, out, err = call("study", *common, "--seeds", "2", "--resume", "--json")
     assert status == 0 and json.loads(out)["test_evaluations"] == 4
 

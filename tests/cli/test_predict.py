@@ -188,7 +188,7 @@ def test_evaluate__pictures_of_other_things(call, session_run, session_colours, 
     assert status == 0 and "6 pictures of something else" in out and "AUROC 1.000" in out
     found = json.loads(call("evaluate", *options, "--json")[1])
     assert set(found) == {"knn", "mahalanobis"}
-    assert all(one["auroc"] > 0.95 and one["strangers_kept"] < 0.5 for one in found.values())
+    assert all(one["auroc"] > 0.95 and one["ood_accepted"] < 0.5 for one in found.values())
 
 
 def test_evaluate__pictures_of_other_things_that_are_none(call, session_run, session_colours, tmp_path):

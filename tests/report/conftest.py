@@ -192,7 +192,7 @@ PATH = LinearPath(
     chosen=1e-3,
     path=[
         LinearPoint(
-            strength=strength,
+            l2_strength=strength,
             loss=0.24 + 0.012 * (np.log10(strength) + 3.2) ** 2,
             loss_se=0.011,
             accuracy=0.919 - 0.006 * (np.log10(strength) + 3) ** 2,

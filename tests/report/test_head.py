@@ -8,7 +8,7 @@ from budwood.report.summary import read_contents
 
 def test_describe_head__single_strength(make_run):
     run = make_run()
-    point = {"strength": 0.01, "loss": 0.3, "accuracy": 0.9, "loss_se": math.nan}
+    point = {"l2_strength": 0.01, "loss": 0.3, "accuracy": 0.9, "loss_se": math.nan}
     files.write_json(run.folder / "linear_path.json", {"chosen": 0.01, "path": [point]})
     head = describe_head(read_contents(run.folder))
     assert "1 L2 strength was tried" in head.fit.lead

@@ -44,7 +44,7 @@ def test_read_run__every_file_of_a_training(run):
     assert files.info.data.classes == files.classes == ("blue", "green", "red")
     assert len(files.split) == files.check.kept == files.info.data.photos == 42
     assert [row["phase"] for row in files.history] == ["frozen"] and files.history[0]["epoch"] == 1
-    assert files.linear_path.chosen in [point.strength for point in files.linear_path.path]
+    assert files.linear_path.chosen in [point.l2_strength for point in files.linear_path.path]
     assert files.metrics.kept.name == "frozen" and files.metrics.reported == "test"
     assert len(files.predictions) == files.metrics.validation.n + files.metrics.test.n
     right = sum(row.correct for row in files.predictions if row.split == "test")

@@ -29,7 +29,7 @@ def evaluate(
         list[str] | None,
         typer.Option(
             metavar="PICTURES",
-            help="Instead: how well these pictures, of none of the classes, are told from DATA.",
+            help="Instead: how well these pictures, of none of the classes, are figures from DATA.",
         ),
     ] = None,
     acceptance: Annotated[
@@ -45,15 +45,15 @@ def evaluate(
 ) -> None:
     """Measure a run on labelled photos."""
     from budwood.data.expand_paths import expand
-    from budwood.evaluation.ood import DEFAULT, RECALL
+    from budwood.evaluation.ood import ACCEPTANCE, DEFAULT
     from budwood.run import load
 
     if ood and checkpoint is not None:
         raise BudwoodError("--ood is about the saved model alone. Leave out --checkpoint")
     if acceptance is not None and not ood:
         raise BudwoodError("--acceptance goes with --ood PICTURES. Give both, or neither")
-    acceptance = RECALL if acceptance is None else acceptance
-    refuse_bad_share("acceptance", acceptance, RECALL)
+    acceptance = ACCEPTANCE if acceptance is None else acceptance
+    refuse_bad_share("acceptance", acceptance, ACCEPTANCE)
     for named in ood or []:
         if not os.path.lexists(named) and not glob.has_magic(named):
             raise BudwoodError(f"there is no {shown(named)}. Give --ood a file or a folder of photos")
@@ -62,13 +62,13 @@ def evaluate(
     if checkpoint is not None:
         load_keras()
     if ood:
-        told = loaded.ood_scores(data, others, split=split, acceptance=acceptance, progress=progress)
+        figures = loaded.ood_scores(data, others, split=split, acceptance=acceptance, progress=progress)
         if as_json:
-            print_json({method: asdict(found) for method, found in told.items()})
+            print_json({method: asdict(found) for method, found in figures.items()})
         else:
-            from budwood.report.terminal import strangers_as_text
+            from budwood.report.terminal import ood_as_text
 
-            print(strangers_as_text(told, acceptance, DEFAULT))
+            print(ood_as_text(figures, acceptance, DEFAULT))
         return
     metrics = loaded.evaluate(data, split=split, checkpoint=checkpoint, progress=progress)
     if as_json:

@@ -23,7 +23,7 @@ from budwood.core.cache import GRAPHS, cache_dir
 from budwood.core.errors import BudwoodError, RecipeError, StoreError
 from budwood.core.files import JsonObject
 from budwood.data.images import ImageLike, view
-from budwood.evaluation.ood import RECALL, Reference
+from budwood.evaluation.ood import ACCEPTANCE, Reference
 from budwood.features.engines.engine import choose_engine
 from budwood.features.engines.graphs import (
     checksums,
@@ -124,7 +124,7 @@ def keep(
             "model": model_sha256,
             "files": checksums(aside, STEM),
             "features": [{"fingerprint": part.fingerprint, "shape": list(part.shape)} for part in parts],
-            "ood_thresholds": {str(RECALL): reference.threshold(RECALL)} if reference else {},
+            "ood_thresholds": {str(ACCEPTANCE): reference.threshold(ACCEPTANCE)} if reference else {},
             "difference": difference,
             "seconds": round(time.monotonic() - started, 3),
         }

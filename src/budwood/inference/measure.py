@@ -13,7 +13,7 @@ from budwood.core.progress.base import Progress
 from budwood.data.images import ImageLike
 from budwood.data.manifest import Photo
 from budwood.evaluation.metrics import SplitFigures
-from budwood.evaluation.ood import METHODS, RECALL, Reference, Told, tell
+from budwood.evaluation.ood import ACCEPTANCE, METHODS, OodFigures, Reference, measure_ood
 from budwood.evaluation.selective import Answered, answer, choose_threshold
 from budwood.evaluation.task import Task
 from budwood.features.ensemble import ExtractorEnsemble
@@ -48,7 +48,7 @@ def ood_scores(
     split: str,
     acceptance: float,
     progress: Progress,
-) -> dict[str, Told]:
+) -> dict[str, OodFigures]:
     """Return how well pictures of other things are told from the photos of a folder, for each method there is."""
     own.refuse(others)
     with _features_of(predictor, own, data, split, progress) as (photos, features):
@@ -63,7 +63,7 @@ def ood_scores(
         first = others[0] if others and isinstance(others[0], Path) else "no file"
         raise DataError(f"no picture of other things can be read ({first}). Give files or a folder of photos")
     return {
-        method: tell(
+        method: measure_ood(
             reference.distance(known, method),
             reference.distance(np.stack(found), method),
             reference.threshold(acceptance, method),
@@ -74,7 +74,7 @@ def ood_scores(
 
 def refuse_bad_acceptance(acceptance: float) -> None:
     """Raises RunError for an acceptance rate at which nothing can be told from anything."""
-    refuse_bad_share("acceptance", acceptance, RECALL)
+    refuse_bad_share("acceptance", acceptance, ACCEPTANCE)
     if acceptance == 1:
         raise RunError(
             "at an acceptance of 1 every picture is one of the classes. Give a share below 1, such as 0.98"

@@ -129,7 +129,7 @@ def make_reference(
     """What the features of known photos look like under the model that is kept, with small pictures of those learned
     from; None where no photo can be read.
 
-    Of the training photos some do, of each class its share: 500 tell strangers as well as 3,000
+    Of the training photos some do, of each class its share: 500 separate other pictures as well as 3,000
     (docs/experiments/log.md).
     """
     number = max(LEARNED, PER_CLASS * len(artifact.classes))

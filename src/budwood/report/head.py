@@ -43,7 +43,7 @@ def _gap(contents: Contents) -> Gap | None:
 
 
 def _describe_path(contents: Contents) -> Charted:
-    points, chosen = sorted(contents.path, key=lambda point: point.strength), contents.chosen or 0.0
+    points, chosen = sorted(contents.path, key=lambda point: point.l2_strength), contents.chosen or 0.0
     if not points:
         return Charted(
             f"The head is a multinomial logistic regression with L2 strength {words.strength(chosen)}, "
@@ -51,9 +51,9 @@ def _describe_path(contents: Contents) -> Charted:
             [],
             Table(),
         )
-    at = min(points, key=lambda point: abs(math.log(point.strength / chosen)))
-    strengths = [point.strength for point in points]
-    mark = (at.strength, f"chosen: {words.strength(chosen)}")
+    at = min(points, key=lambda point: abs(math.log(point.l2_strength / chosen)))
+    strengths = [point.l2_strength for point in points]
+    mark = (at.l2_strength, f"chosen: {words.strength(chosen)}")
     loss = Line("loss", strengths, [point.loss for point in points], [point.loss_se for point in points])
     accuracy = Line("accuracy", strengths, [point.accuracy for point in points])
     folds = contents.recipe.frozen.folds
@@ -86,7 +86,7 @@ def _describe_path(contents: Contents) -> Charted:
             ["L2 strength", "loss", "standard error", "accuracy"],
             [
                 [
-                    words.strength(point.strength) + (" (chosen)" if point is at else ""),
+                    words.strength(point.l2_strength) + (" (chosen)" if point is at else ""),
                     decimals(point.loss),
                     decimals(point.loss_se),
                     percent(point.accuracy),

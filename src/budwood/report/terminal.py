@@ -7,7 +7,7 @@ from budwood.core.text import NO_BREAK, count, name, percent, shorten, shown, wh
 from budwood.evaluation.ood import fewest_held_out
 
 if TYPE_CHECKING:
-    from budwood.evaluation.ood import Told
+    from budwood.evaluation.ood import OodFigures
     from budwood.evaluation.selective import Answered
 
 FEW_OF_A_CLASS = 3
@@ -150,32 +150,32 @@ def confusion_words(pair: tuple[int, int, int, int], classes: Sequence[str]) -> 
     )
 
 
-def strangers_as_text(told: "Mapping[str, Told]", recall: float, default: str) -> str:
-    """How well pictures of none of the classes are told from photos of them, a line for each method.
+def ood_as_text(figures: "Mapping[str, OodFigures]", acceptance: float, default: str) -> str:
+    """Return how well pictures of none of the classes are separated from photos of them, a line for each method.
 
     `default` is the one by which `budwood predict` goes.
 
-    >>> from budwood.evaluation.ood import Told
-    >>> print(strangers_as_text({"knn": Told(0.998, 300, 400, 0.95, 0.02)}, 0.95, "knn"))
+    >>> from budwood.evaluation.ood import OodFigures
+    >>> print(ood_as_text({"knn": OodFigures(0.998, 300, 400, 0.95, 0.02)}, 0.95, "knn"))
     300 known photos, 400 pictures of something else; at the distance that 95 % of the validation photos do not exceed:
       nearest photos (predict) AUROC 0.998, 95.0 % of the known photos kept, 2.0 % of the others taken for a class
     """
-    first = next(iter(told.values()))
+    first = next(iter(figures.values()))
     lines = [
-        f"{count(first.known, 'known photo')}, {count(first.strangers, 'picture')} of something else; at the distance "
-        f"that {whole_percent(recall)} of the validation photos do not exceed:"
+        f"{count(first.known, 'known photo')}, {count(first.ood, 'picture')} of something else; at the distance "
+        f"that {whole_percent(acceptance)} of the validation photos do not exceed:"
     ]
-    for method, found in told.items():
+    for method, found in figures.items():
         name_here = f"{_METHODS.get(method, method)}{' (predict)' if method == default else ''}"
         lines.append(
-            f"  {name_here:<24} AUROC {found.auroc:.3f}, {percent(found.known_kept)} of the known photos kept, "
-            f"{percent(found.strangers_kept)} of the others taken for a class"
+            f"  {name_here:<24} AUROC {found.auroc:.3f}, {percent(found.known_accepted)} of the known photos kept, "
+            f"{percent(found.ood_accepted)} of the others taken for a class"
         )
     return "\n".join(lines).replace(NO_BREAK, " ")
 
 
-def abstention_as_text(precision: float, threshold: float, splits: "Mapping[str, Answered]") -> str:
-    """From which probability on a run answers, and what that does to photos that it did not learn from."""
+def selective_as_text(precision: float, threshold: float, splits: "Mapping[str, Answered]") -> str:
+    """Return from which probability on a run answers, and what that does to photos that it did not learn from."""
     lines = [
         f"unsure below a probability of {percent(threshold)}, above which at least {whole_percent(precision)} were "
         "right on the validation photos"

@@ -162,7 +162,7 @@ class Metrics(Part):
 class LinearPoint(Part):
     """Cross-validated quality of one L2 strength."""
 
-    strength: float
+    l2_strength: float
     loss: float
     accuracy: float
     loss_se: float

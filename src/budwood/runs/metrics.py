@@ -11,6 +11,7 @@ from budwood.runs.figures import (
     BeforeAfter,
     Calibration,
     LinearPath,
+    LinearPoint,
     Metrics,
     Phase,
     SplitMetrics,
@@ -69,7 +70,11 @@ def describe(
 
 def linear_path(found: LinearFit) -> LinearPath:
     """Return what `linear_path.json` holds of a linear fit."""
-    return LinearPath.model_validate({"chosen": found.strength, "path": found.path})
+    points = tuple(
+        LinearPoint(l2_strength=one.strength, loss=one.loss, accuracy=one.accuracy, loss_se=one.loss_se)
+        for one in found.path
+    )
+    return LinearPath(chosen=found.strength, path=points)
 
 
 def _measured(phase: TrainedPhase, evaluation: PhaseEvaluation, labels: Labels) -> Phase:

@@ -186,9 +186,6 @@ class CheckReport(Part):
 # metrics.json
 
 
-# linear_path.json
-
-
 # The tables
 
 

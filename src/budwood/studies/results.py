@@ -90,7 +90,7 @@ class Results:
     failures: dict[str, str]
     """Of each trial that failed, why."""
     test_evaluations: int
-    """How often a test split was looked at: once by every trial."""
+    """How many test-set evaluations there were: one by every trial."""
     pruned: dict[str, str]
     """Of each configuration that a search pruned, why."""
     search: SearchResults | None = None

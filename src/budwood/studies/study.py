@@ -83,7 +83,7 @@ def study(
         folds: k-fold instead of random splits.
         search: so many configurations at most, which Optuna chooses, in place of every combination; a `grid` may then
             hold ranges. No test split is opened. `best.toml` is the recipe of the best.
-        test: measure on test photos too; without, nothing but validation is looked at.
+        test: measure on test photos too; without, on validation photos alone.
         jobs: trials at a time, the cores shared out; by default one for every two cores.
         keep_models: keep every trial's model, tens of megabytes each; a linear probe is then a training of
             `budwood train` too, for without Keras there is no model.
