@@ -18,6 +18,7 @@ from budwood.evaluation.ood import ACCEPTANCE, OodFigures, Reference
 from budwood.inference.artifact import REFERENCE, Artifact, load_artifact
 from budwood.inference.load import load_predictor
 from budwood.inference.own_photos import OwnPhotos, few_photos_warning, refuse_unknown_split
+from budwood.inference.pictures import many, names_of
 from budwood.inference.prediction import Prediction
 from budwood.inference.predictor import Predictor
 from budwood.runs.files import read_run
@@ -159,14 +160,14 @@ class Run:
         >>> run.predict(["a.jpg", "b.jpg"])[0].top(3)                     # doctest: +SKIP
         [('tulips', 0.93), ('roses', 0.06), ('daisy', 0.01)]
         """
-        pictures = _many(images)
+        pictures = many(images)
         threshold = 0.0 if precision is None else self.confidence_threshold(precision)[0]
         predictor = self._load_predictor(progress)
         if acceptance is not None:
             self._need_reference(predictor)
         return predictor.predict(
             pictures,
-            names=_names(pictures) if names is None else names,
+            names=names_of(pictures) if names is None else names,
             confidence_threshold=threshold,
             acceptance=acceptance,
             progress=progress,
@@ -202,15 +203,7 @@ class Run:
         from budwood.inference.measure import confidence_threshold
 
         refuse_bad_share("precision", precision, 0.98)
-        rows = self.files.predictions
-        by_split = {
-            split: (
-                np.array([row.probability for row in rows if row.split == split], np.float64),
-                np.array([row.predicted == row.true for row in rows if row.split == split], bool),
-            )
-            for split in dict.fromkeys(row.split for row in rows)
-        }
-        return confidence_threshold(by_split, precision)
+        return confidence_threshold(self.files.confidences, precision)
 
     def explain(
         self,
@@ -238,7 +231,7 @@ class Run:
         self.refuse_unknown_class(target)
         from budwood.inference.explain import explain
 
-        pictures = _many(images)
+        pictures = many(images)
         predictions = self.predict(pictures, names=names, acceptance=acceptance)
         known = [self._own_photos.names_and_class(picture) for picture in pictures]
         return list(
@@ -403,20 +396,3 @@ class Run:
     @cached_property
     def _own_photos(self) -> OwnPhotos:
         return OwnPhotos(self.splits, self.classes)
-
-
-def _many(images: Any) -> list[Any]:
-    if isinstance(images, (str, bytes, os.PathLike)) or hasattr(images, "getexif"):
-        return [images]
-    if isinstance(images, np.ndarray) and (
-        images.ndim == 2 or (images.ndim == 3 and images.shape[-1] in (1, 3, 4))
-    ):
-        return [images]
-    return list(images)
-
-
-def _names(images: Sequence[Any]) -> list[str]:
-    return [
-        os.fspath(image) if isinstance(image, (str, os.PathLike)) else f"image {index}"
-        for index, image in enumerate(images)
-    ]

@@ -27,7 +27,7 @@ from budwood.pipeline.distill import refuse_unfit_teacher, teacher_features
 from budwood.pipeline.features import OpenFeatures, build_backbones, find_boundaries, open_features
 from budwood.pipeline.phases import refuse_bad_settings
 from budwood.pipeline.request import TrainingRequest
-from budwood.runs.files import refuse_other_photos
+from budwood.runs.resume import refuse_other_photos
 from budwood.training.linear_probe import resolve_fit
 
 

@@ -12,13 +12,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+from jaxtyping import Bool, Float
 from pydantic import BaseModel
 
 from budwood.config.recipe import Recipe
 from budwood.core.errors import RecipeError, RunError
 from budwood.core.faults import fault
 from budwood.core.files import read_csv, read_json, sha256_of
-from budwood.data.manifest import Photo
 from budwood.evaluation.task import TASKS, Task
 from budwood.runs.figures import LinearPath, Metrics
 from budwood.runs.schema import (
@@ -157,6 +158,18 @@ class RunFiles:
                         f"it has {found[split]:,} {split} photos, and metrics.json is about {expected:,}"
                     )
             return rows
+
+    @property
+    def confidences(self) -> dict[str, tuple[Float[np.ndarray, "n"], Bool[np.ndarray, "n"]]]:
+        """By split the probability of each photo's predicted class, and whether it is right."""
+        rows = self.predictions
+        return {
+            split: (
+                np.array([row.probability for row in rows if row.split == split], np.float64),
+                np.array([row.correct for row in rows if row.split == split], bool),
+            )
+            for split in dict.fromkeys(row.split for row in rows)
+        }
 
     @cached_property
     def linear_path(self) -> LinearPath | None:
@@ -334,50 +347,3 @@ def read_predictions(file: Path) -> tuple[list[str], list[PredictionRow]]:
                 )
             )
     return [column.removeprefix(SHARE) for column in header if column.startswith(SHARE)], predictions
-
-
-def refuse_other_photos(folder: Path, photos: Sequence[Photo]) -> None:
-    """Raises RunError where the interrupted run in a folder has learned from other photos than these; says which.
-
-    Nothing is compared, nor touched, where no phase had begun, or where `split.csv` is not the one it began with.
-    """
-    # Here, so that a linear trial writes its tables without Keras.
-    from budwood.training.checkpoints import identity_of
-
-    last = next(iter(sorted(folder.glob("checkpoints/*-last.npz"))), None)
-    table = folder / "split.csv"
-    if last is None or not table.is_file():
-        return
-    try:
-        begun = identity_of(last)["photos"]
-        # A photo may fail after the check, and does so again.
-        failed = {problem["path"] for problem in read_json(folder / "check.json")["problems"]}
-    except (RunError, OSError, ValueError, KeyError, TypeError):
-        return
-    if begun != sha256_of(table):
-        return
-    before = {row["name"]: row for row in read_csv(table)}
-    now = {photo.name: photo for photo in photos}
-    both = [photo for name, photo in now.items() if name in before]
-    changes = [
-        *(f"{name} is gone" for name in before if name not in now),
-        *(f"{name} is new" for name in now if name not in before and name not in failed),
-        *(
-            f"{photo.name} is another picture"
-            for photo in both
-            if photo.sha256 != before[photo.name]["sha256"]
-        ),
-    ]
-    # Where photos come and go, others change their split with them.
-    changes = changes or [
-        f"{photo.name} is of another {key}"
-        for photo in both
-        for key in ("label", "split")
-        if getattr(photo, key) != before[photo.name][key]
-    ]
-    if changes:
-        more = f" and {len(changes) - SHOWN_CHANGES} more" if len(changes) > SHOWN_CHANGES else ""
-        raise RunError(
-            f"the run in {folder} was begun with other photos: {'; '.join(changes[:SHOWN_CHANGES])}{more}. "
-            "Put that back and resume, or train anew with --overwrite or in another directory"
-        )
