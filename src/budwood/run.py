@@ -375,6 +375,9 @@ class Run:
         return predictor.ood.reference
 
     def _at_epoch(self, epoch: int) -> Predictor:
+        from budwood.runs.kept import refuse_lost_epoch
+
+        refuse_lost_epoch(self.files, epoch)
         from budwood.inference.keras_predictor import KerasPredictor
         from budwood.runs.epochs import artifact_of_epoch
 

@@ -106,6 +106,8 @@ def test_main__wrong_command_is_one_line_and_2(call, arguments, words):
         (["train", ".", "--set", "frozen.epochs"], "has no `=`"),
         (["train", ".", "--dry-run"], ". is empty. Expected a folder for each class"),
         (["check", "absent"], "absent does not exist"),
+        (["train", "tdfs:cifar10"], "`tdfs:` is no scheme of a source. Did you mean tfds?"),
+        (["check", "csvv:photos"], "`csvv:` is no scheme of a source. Give "),
         (["predict", "absent", "a.jpg"], "absent is not a run"),
         (["predict", "absent", "-"], "no picture was named"),
         (["predict", "absent", "a.jpg", "-o", "nowhere/sheet.png"], "a folder that exists"),
@@ -236,7 +238,11 @@ def test_augment__writes_a_sheet(call, session_colours, tmp_path):
     assert status == 1 and one_line(err) and "draws no views" in err
 
 
-def test_evaluate__checkpoint_that_was_not_kept(call, session_run, session_colours):
+def test_evaluate__checkpoint_that_was_not_kept(call, session_run, session_colours, monkeypatch):
+    def slow():
+        raise AssertionError("too early")
+
+    monkeypatch.setattr("budwood.cli.evaluate.load_keras", slow)
     status, _, err = call("evaluate", session_run, session_colours, "--checkpoint", 5, "-q")
     assert status == 1 and one_line(err) and "epoch 5" in err and "ended with epoch 1" in err
 

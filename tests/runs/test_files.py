@@ -12,6 +12,8 @@ from budwood.core.files import read_csv, read_json, write_json
 from budwood.runs.figures import Metrics
 from budwood.runs.files import read_run
 from budwood.runs.schema import FORMAT, RunInfo
+from budwood.runs.writing import VOUCHED
+from tests.changed_runs import forget_hashes
 
 
 @pytest.fixture
@@ -130,6 +132,8 @@ def test_read_info__damaged(run, content, said):
     [
         ("metrics.json", "metrics"),
         ("check.json", "check"),
+        ("layers.csv", "layers"),
+        ("linear_path.json", "linear_path"),
         ("split.csv", "split"),
         ("history.csv", "history"),
         ("predictions.csv", "predictions"),
@@ -147,7 +151,39 @@ def test_metrics__missing_key(run):
     metrics = read_json(run / "metrics.json")
     del metrics["test"]["accuracy"]
     write_json(run / "metrics.json", metrics)
+    forget_hashes(run)
     assert "metrics.json: it lacks test.accuracy" in fault(lambda: read_run(run).metrics)
+
+
+READ_AS = {
+    "recipe.toml": "recipe",
+    "check.json": "check",
+    "history.csv": "history",
+    "layers.csv": "layers",
+    "linear_path.json": "linear_path",
+    "metrics.json": "metrics",
+    "predictions.csv": "predictions",
+}
+
+
+def test_vouched__every_file_of_a_run(run):
+    assert set(READ_AS) == set(VOUCHED) == read_run(run).info.files.keys()
+
+
+@pytest.mark.parametrize(("name", "attribute"), READ_AS.items())
+def test_read_run__a_cut_inside_the_last_number(run, name, attribute):
+    """Its shape stays as it was, but for the file's last characters."""
+    text = (run / name).read_text(encoding="utf-8")
+    last = max(place for place, sign in enumerate(text) if sign.isdigit())
+    (run / name).write_text(text[:last] + text[last + 1 :], encoding="utf-8")
+    told = fault(lambda: getattr(read_run(run), attribute))
+    assert f"{run / name} is not the file that was written" in told and "or train again" in told
+
+
+def test_split__without_its_hash(run):
+    info = read_json(run / "run.json")
+    write_json(run / "run.json", {key: value for key, value in info.items() if key != "split"})
+    assert "split.csv: run.json lacks its hash" in fault(lambda: read_run(run).split)
 
 
 def test_split__changed(run):
@@ -164,11 +200,12 @@ def test_split__changed(run):
     ],
 )
 def test_history__damaged(run, old, new, said):
-    damage(run / "history.csv", old, new)
+    damage(forget_hashes(run) / "history.csv", old, new)
     assert f"history.csv: {said}" in fault(lambda: read_run(run).history)
 
 
 def test_predictions__cut_short(run):
+    forget_hashes(run)
     lines = (run / "predictions.csv").read_text(encoding="utf-8").splitlines(keepends=True)
     (run / "predictions.csv").write_text("".join(lines[:-1]), encoding="utf-8")
     told = fault(lambda: read_run(run).predictions)
@@ -178,8 +215,8 @@ def test_predictions__cut_short(run):
 
 
 def test_predictions__of_other_classes(run):
-    damage(run / "predictions.csv", "p:green", "p:grey")
-    assert "predictions.csv" in fault(lambda: read_run(run).predictions)
+    damage(forget_hashes(run) / "predictions.csv", "p:green", "p:grey")
+    assert "predictions.csv: it lacks p:green" in fault(lambda: read_run(run).predictions)
 
 
 def test_model_file__edited_after_saving(run):

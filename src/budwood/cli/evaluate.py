@@ -29,7 +29,7 @@ def evaluate(
         list[str] | None,
         typer.Option(
             metavar="PICTURES",
-            help="Instead: how well these pictures, of none of the classes, are figures from DATA.",
+            help="Instead: how well these pictures, of none of the classes, are told from DATA.",
         ),
     ] = None,
     acceptance: Annotated[
@@ -46,8 +46,11 @@ def evaluate(
     """Measure a run on labelled photos."""
     from budwood.data.expand_paths import expand
     from budwood.evaluation.ood import ACCEPTANCE, DEFAULT
+    from budwood.inference.own_photos import refuse_unknown_split
     from budwood.run import load
+    from budwood.runs.kept import refuse_lost_epoch
 
+    refuse_unknown_split(split)
     if ood and checkpoint is not None:
         raise BudwoodError("--ood is about the saved model alone. Leave out --checkpoint")
     if acceptance is not None and not ood:
@@ -60,6 +63,7 @@ def evaluate(
     others = [picture for _, picture in expand(ood, lambda: b"")] if ood else []
     loaded, progress = load(run), progress_of(quiet, as_json)
     if checkpoint is not None:
+        refuse_lost_epoch(loaded.files, checkpoint)
         load_keras()
     if ood:
         figures = loaded.ood_scores(data, others, split=split, acceptance=acceptance, progress=progress)

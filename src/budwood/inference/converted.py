@@ -153,7 +153,7 @@ def keep_in_run(folder: Path, artifact: Artifact, pictures: Sequence[ImageLike],
     info = read_info(folder)
     some = pictures[:: max(1, len(pictures) // CHECKED)][:CHECKED]
     try:
-        keep(artifact, folder, info.sha256, some, read_reference(folder))
+        keep(artifact, folder, info.sha256, some, read_reference(folder, info))
     except ConversionError as error:
         return f"predictions will be made by Keras, OpenVINO could not: {error}"
     return ""

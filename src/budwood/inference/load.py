@@ -29,7 +29,7 @@ def load_predictor(
     """
     info = read_info(folder)
     model = info.sha256
-    reference = read_reference(folder)
+    reference = read_reference(folder, info)
     graph = converted.find(folder, model) if openvino_is_preferred() else None
     if graph is None:
         from budwood.inference.keras_predictor import KerasPredictor

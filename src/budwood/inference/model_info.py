@@ -32,9 +32,14 @@ class ModelInfo(BaseModel):
     temperature: float
     versions: dict[str, str]
     fingerprints: dict[str, str]
-    """"frozen" of the feature extractor, "model" the SHA-256 of `model.keras`."""
+    """"frozen" of the feature extractor; the SHA-256 of `model.keras` as "model", of `reference.npz` as "reference"."""
 
     @property
     def sha256(self) -> str:
         """SHA-256 of `model.keras` as it was saved."""
         return self.fingerprints["model"]
+
+    @property
+    def reference_sha256(self) -> str | None:
+        """SHA-256 of `reference.npz` as it was saved; None for a model that was saved without one."""
+        return self.fingerprints.get("reference")

@@ -13,7 +13,7 @@ from budwood.core.progress import choose_progress
 from budwood.core.progress.base import Progress, announce
 from budwood.data.manifest import Manifest
 from budwood.features.extract import Extraction
-from budwood.inference.artifact import REFERENCE, save_artifact
+from budwood.inference.artifact import save_artifact
 from budwood.inference.converted import keep_in_run
 from budwood.pipeline.evaluate import evaluate
 from budwood.pipeline.features import input_ranges, move_failed
@@ -156,9 +156,7 @@ def train_prepared(prepared: Prepared, callbacks: Sequence[keras.callbacks.Callb
         with directory.stage("save"):
             kept = evaluation.outcome.saved
             assert kept is not None, "a phase that was measured was saved"
-            save_artifact(folder / "model", kept.file, kept.info)
-            if evaluation.reference is not None:
-                evaluation.reference.save(folder / "model" / REFERENCE)
+            save_artifact(folder / "model", kept.file, kept.info, evaluation.reference)
             pictures, engine = [photo.image for photo in parts["validation"]], recipe.backbone.engine
             if warning := keep_in_run(folder / "model", evaluation.artifact, pictures, engine=engine):
                 directory.note(warning, "engine")

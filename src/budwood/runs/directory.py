@@ -30,7 +30,7 @@ from budwood.runs.schema import (
     ViewsInfo,
     Warned,
 )
-from budwood.runs.writing import write_info
+from budwood.runs.writing import checksums, write_info
 
 OUR_FILES = [
     "run.json",
@@ -102,7 +102,7 @@ class RunDirectory:
                 self._fail(error)
                 _restore(self.folder)
                 raise
-            self._set(state="complete", finished=now())
+            self._set(state="complete", finished=now(), files=checksums(self.folder))
             self.save()
             shutil.rmtree(self.folder / PREVIOUS, ignore_errors=True)
 

@@ -115,10 +115,8 @@ class RunFiles:
         """The rows of `split.csv`. Raises RunError where it is not the file that was written."""
         with self._reading("split.csv") as file:
             # A photo that a damaged file no longer names would pass for one never seen.
-            if self.info.split is None or sha256_of(file) != self.info.split.sha256:
-                raise RunError(
-                    f"{file} is not the file that was written: it is damaged or changed. Copy the run again"
-                )
+            if self.info.split is None:
+                raise ValueError("run.json lacks its hash")
             return [
                 SplitRow(
                     row["name"],
@@ -174,14 +172,14 @@ class RunFiles:
     @cached_property
     def linear_path(self) -> LinearPath | None:
         """L2 strengths; None for a head trained by gradient steps."""
-        if not (self.folder / "linear_path.json").exists():
+        if not self._has("linear_path.json"):
             return None
         return self._json("linear_path.json", LinearPath)
 
     @cached_property
     def layers(self) -> list[ListedLayer]:
         """Every layer, bottom first; none for a run without a model."""
-        if not (self.folder / "layers.csv").exists():
+        if not self._has("layers.csv"):
             return []
         with self._reading("layers.csv") as file:
             return [
@@ -224,6 +222,10 @@ class RunFiles:
                 )
             return file
 
+    def _has(self, name: str) -> bool:
+        """Whether the run has a file that some runs lack; one that was written and is gone is not passed over."""
+        return name in self.info.files or (self.folder / name).exists()
+
     def _json(self, name: str, kind: type[Content]) -> Content:
         with self._reading(name) as file:
             return kind.model_validate(read_json(file))
@@ -231,10 +233,13 @@ class RunFiles:
     @contextmanager
     def _reading(self, name: str) -> Iterator[Path]:
         file = self.folder / name
+        expected = self.info.sha256_of(name)
         try:
+            if expected is not None and sha256_of(file) != expected:
+                raise RunError(f"{file} is not the file that was written: it is damaged or changed. {AGAIN}")
             yield file
         except FileNotFoundError as error:
-            raise RunError(f"{self.folder} has no {name}, which every complete run has. {AGAIN}") from error
+            raise RunError(f"{self.folder} has no {name}, which it was written with. {AGAIN}") from error
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"cannot read {file}: {fault(error)}. {AGAIN}") from error
 

@@ -118,7 +118,10 @@ class RunInfo(Part):
     """The content of `run.json`."""
 
     left_out = frozenset(
-        {"error", "split", "data", "features", "versions", "distill", "views", "input_range", "base", "from"}
+        {
+            *("error", "split", "data", "features", "versions", "distill", "views", "input_range", "base"),
+            *("from", "files"),
+        }
     )
 
     format: int = FORMAT
@@ -147,11 +150,19 @@ class RunInfo(Part):
     """The first phase whose model was saved: checkpoints of later epochs hold what changed since."""
     from_: str | None = Field(default=None, alias="from")
     """Name of the run that was fine-tuned further."""
+    files: dict[str, str] = {}
+    """SHA-256 of the other files of a complete run by their names; `split` has that of `split.csv`."""
 
     @property
     def seconds(self) -> float:
         """Return the seconds of all stages together."""
         return sum(stage.seconds for stage in self.stages)
+
+    def sha256_of(self, name: str) -> str | None:
+        """Return the recorded SHA-256 of a file of the run; None where none was recorded."""
+        if name == "split.csv":
+            return self.split.sha256 if self.split else None
+        return self.files.get(name)
 
     def warnings_of(self, *kinds: NoteKind) -> list[str]:
         """Return the texts of the warnings of some kinds; of all kinds where none is named."""

@@ -20,6 +20,12 @@ from budwood.runs.schema import (
     SplitInfo,
 )
 
+VOUCHED = (
+    *("recipe.toml", "check.json", "history.csv", "layers.csv", "linear_path.json", "metrics.json"),
+    "predictions.csv",
+)
+"""Files whose hashes stand in the `run.json` of a complete run: a cut inside a number is seen by nothing else."""
+
 
 @runtime_checkable
 class LayerLike(Protocol):
@@ -37,6 +43,11 @@ class LayerLike(Protocol):
     def trained(self) -> bool: ...
     @property
     def part(self) -> str: ...
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of those files of a run that `run.json` vouches for, by their names, as they are now."""
+    return {name: sha256_of(folder / name) for name in VOUCHED if (folder / name).is_file()}
 
 
 def write_info(folder: Path, info: RunInfo) -> None:

@@ -8,7 +8,6 @@
 import json
 import zipfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypedDict, cast
@@ -19,9 +18,7 @@ from keras import ops
 
 from budwood.core.errors import RunError
 from budwood.core.files import JsonObject, whole_file
-
-STATE = "state"
-"""The entry that holds JSON."""
+from budwood.training.kept_epochs import STATE
 
 Arrays = dict[str, np.ndarray]
 Row = dict[str, int | float]
@@ -104,20 +101,6 @@ class Checkpoints:
 def part_of(phase: str, backbone: str | None) -> str:
     """What names the checkpoints of a phase, and those of one of several backbones that it trains by itself."""
     return f"{phase}-{backbone}" if backbone else phase
-
-
-def kept_epochs(folder: Path) -> dict[int, Path]:
-    """Where the weights of each epoch lie that was kept, of all phases. Damaged files are left out."""
-    kept = {}
-    for file in sorted(folder.glob("*.npz")):
-        if not file.stem.endswith("-last"):
-            with (
-                suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile),
-                file.open("rb") as content,
-                np.load(content, allow_pickle=False) as archive,
-            ):
-                kept[int(json.loads(archive[STATE].tobytes())["epoch"])] = file
-    return kept
 
 
 def layer_weights(model: keras.Model) -> Arrays:

@@ -9,6 +9,7 @@ from budwood.core.progress.base import SILENT, Progress
 from budwood.data.manifest import Manifest
 from budwood.data.sources.folder import read_folder
 from budwood.data.sources.memory import read_arrays
+from budwood.data.sources.schemes import refuse_unknown_scheme
 from budwood.data.sources.tfds import read_tfds
 
 __all__ = ["SCHEMES", "Source", "read_arrays", "read_folder", "read_source", "read_tfds", "source_name"]
@@ -44,6 +45,7 @@ def read_source(source: str | os.PathLike | Manifest, *, progress: Progress = SI
     """
     if isinstance(source, Manifest):
         return source
+    refuse_unknown_scheme(os.fspath(source), SCHEMES)
     kind, rest = _kind(source)
     return kind.read(rest, progress)
 
