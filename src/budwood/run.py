@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
+from budwood.core.cache import refuse_read_only_cache
 from budwood.core.errors import ImageError, RunError, did_you_mean, refuse_bad_share
 from budwood.core.progress.base import SILENT, Progress
 from budwood.data.images import ImageLike
@@ -270,6 +271,7 @@ class Run:
             RunError: the weights of that epoch were not kept.
         """
         refuse_unknown_split(split)
+        refuse_read_only_cache()
         from budwood.inference.measure import evaluate
 
         predictor = self._load_predictor(progress) if checkpoint is None else self._at_epoch(checkpoint)
@@ -313,6 +315,7 @@ class Run:
         from budwood.inference.measure import ood_scores, refuse_bad_acceptance
 
         refuse_bad_acceptance(acceptance)
+        refuse_read_only_cache()
         predictor = self._load_predictor(progress)
         reference = self._need_reference(predictor)
         return ood_scores(predictor, reference, self._own_photos, data, others, split, acceptance, progress)

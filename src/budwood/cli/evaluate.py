@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from budwood.cli.options import AsJson, Data, Quiet, RunFolder, app, log, print_json, progress_of
+from budwood.core.cache import refuse_read_only_cache
 from budwood.core.errors import BudwoodError, RunError, refuse_bad_share
 from budwood.core.tensorflow import load_keras
 from budwood.core.text import shown
@@ -64,6 +65,7 @@ def evaluate(
     loaded, progress = load(run), progress_of(quiet, as_json)
     if checkpoint is not None:
         refuse_lost_epoch(loaded.files, checkpoint)
+        refuse_read_only_cache()
         load_keras()
     if ood:
         figures = loaded.ood_scores(data, others, split=split, acceptance=acceptance, progress=progress)

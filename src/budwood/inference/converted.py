@@ -85,6 +85,12 @@ def find(folder: Path, model_sha256: str) -> ConvertedGraph | None:
     return next((graph for place in places if (graph := _read(place, model_sha256))), None)
 
 
+def is_there(folder: Path) -> bool:
+    """Return whether any file of a graph lies beside a model, whole or not."""
+    place = folder / FOLDER
+    return place.is_dir() and any(place.iterdir())
+
+
 def keep(
     artifact: Artifact,
     folder: Path,
