@@ -150,7 +150,7 @@ class RunInfo(Part):
     """The first phase whose model was saved: checkpoints of later epochs hold what changed since."""
     from_: str | None = Field(default=None, alias="from")
     """Name of the run that was fine-tuned further."""
-    files: dict[str, str] = {}
+    files: dict[str, str] = Field(default={})
     """SHA-256 of the other files of a complete run by their names; `split` has that of `split.csv`."""
 
     @property
