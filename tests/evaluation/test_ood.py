@@ -55,7 +55,7 @@ def test_distance__tells_classes_that_were_never_shown(reference, method):
         reference.threshold(0.95, method),
     )
     assert figures.auroc > 0.98 and figures.known_accepted > 0.88 and figures.ood_accepted < 0.1
-    # More of the same is not figures from itself.
+    # More of the same is not told from itself.
     same = measure_ood(reference.distance(known, method), reference.distance(draw(rng, 300)[0], method), 1.0)
     assert same.auroc == pytest.approx(0.5, abs=0.06)
 
