@@ -123,7 +123,7 @@ def none_of_these(held_out: int) -> str:
     if held_out >= needed:
         return ""
     return (
-        "Shown a picture of something else, `budwood predict` says “none of these”. Do not rely on that yet: how "
+        "Shown a picture of something else, budwood predict says “none of these”. Do not rely on that yet: how "
         f"unlike the known classes a picture has to be was learned from {count(held_out, 'validation photo')}, so "
         f"pictures of other things may pass as one of the classes; it takes {needed}."
     )

@@ -194,9 +194,6 @@ class CheckReport(Part):
         return self.found - self.kept
 
 
-# metrics.json
-
-
 # The tables
 
 
