@@ -20,11 +20,13 @@ from benchmarks.against_keras import FOLDER, find_material
 from budwood.config.recipe import Recipe
 from budwood.data.manifest import Photo
 from budwood.evaluation.phases import PhaseEvaluation
+from budwood.evaluation.task import SINGLE_LABEL
 from budwood.report.page import write_report
-from budwood.runs import files
+from budwood.runs import writing
 from budwood.runs.directory import now
+from budwood.runs.figures import LinearPath, TrainedPhase
 from budwood.runs.metrics import describe
-from budwood.runs.schema import CheckReport, DataInfo, LinearPath, RunInfo, Stage, TrainedPhase
+from budwood.runs.schema import CheckReport, DataInfo, RunInfo, Stage
 from tests.browser import opened, start_browser
 
 REPEATS = 3
@@ -98,14 +100,14 @@ def make_run(folder: Path, size: Size) -> list[str]:
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     recipe = Recipe.from_dict({"data": {"size": 224}, "evaluate": {"resamples": 100}})
     parts = {"validation": slice(0, size.held_out), "test": slice(size.held_out, None)}
-    judged = PhaseEvaluation({name: probabilities[part] for name, part in parts.items()}, 1.0)
+    judged = PhaseEvaluation({name: probabilities[part] for name, part in parts.items()}, 1.0, SINGLE_LABEL)
     labels = {name: truth[: len(logits)][part] for name, part in parts.items()}
     phase = TrainedPhase(
         name="frozen", seconds=60.0, epochs=1, best_epoch=1, trainable_parameters=0, unfrozen_layers=()
     )
     metrics = describe(classes, labels, {"frozen": judged}, [phase], "frozen", recipe)
-    files.write_metrics(folder, metrics)
-    files.write_recipe(folder, recipe)
+    writing.write_metrics(folder, metrics)
+    writing.write_recipe(folder, recipe)
     write_records(folder, classes, photos, probabilities)
     return [photo.name for photo in photos]
 
@@ -113,21 +115,22 @@ def make_run(folder: Path, size: Size) -> list[str]:
 def write_records(
     folder: Path, classes: Sequence[str], photos: Sequence[Photo], probabilities: np.ndarray
 ) -> None:
-    files.write_predictions(folder, classes, photos[: len(probabilities)], probabilities)
+    writing.write_predictions(folder, classes, photos[: len(probabilities)], probabilities)
     row = {"phase": "frozen", "epoch": 1, "loss": 0.1, "accuracy": 0.99, "val_loss": 0.4, "val_accuracy": 0.9}
-    files.write_history(folder, [row])
-    files.write_linear_path(folder, LinearPath(chosen=0.01, path=()))
-    files.write_check(folder, CheckReport(problems=(), found=len(photos), kept=len(photos), unreadable=0))
+    writing.write_history(folder, [row])
+    writing.write_linear_path(folder, LinearPath(chosen=0.01, path=()))
+    writing.write_check(folder, CheckReport(problems=(), found=len(photos), kept=len(photos), unreadable=0))
     info = RunInfo(
         state="complete",
+        task=SINGLE_LABEL.name,
         budwood="0",
         command="made up",
         started=now(),
         stages=[Stage(name="features", seconds=60.0)],
-        split=files.write_split(folder, photos),
+        split=writing.write_split(folder, photos),
         data=DataInfo(root_name="made up", photos=len(photos), classes=classes),
     )
-    files.write_info(folder, info)
+    writing.write_info(folder, info)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from budwood import estimator
 from budwood.core.errors import BackboneError, ImageError, RecipeError
+from budwood.core.progress.base import SILENT
 from budwood.estimator import TransferClassifier
 from budwood.features import extractor as frozen
 
@@ -233,11 +234,27 @@ def test_fit__wrong_backbone(photos):
         TransferClassifier("mobilnet_v2").fit(*photos)
 
 
+@pytest.mark.parametrize("wrong", ["foo", -1, 0, float("nan"), float("inf"), None, [1, 2]])
+def test_fit__l2_strength_that_is_none(wrong):
+    pixels = np.zeros((4, 8, 8, 3), np.uint8)
+    expected = r"^l2_strength = .*: expected \"auto\" or a number from 1e-12 to 1e\+06, such as 0.03$"
+    with pytest.raises(RecipeError, match=expected):
+        TransferClassifier(size=64).set_params(l2_strength=wrong).fit(pixels, [0, 0, 1, 1])
+
+
+def test_fit__on_what_a_training_prepares(photos, tmp_path):
+    """The features of a training and of the estimator are the same rows of the store."""
+    from budwood.config.recipe import Recipe
+    from budwood.pipeline.prepare import prepare_networks
+
+    prepared = prepare_networks(Recipe.from_dict({"data": {"size": 64}}))
+    with prepared.open_features(SILENT) as features:
+        assert TransferClassifier(**SMALL).fit(*photos)._known.fingerprint == features.exact.fingerprint
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"l2_strength": 0},
-        {"l2_strength": float("nan")},
         {"pooling": "sum"},
         {"folds": 1},
         {"precision": "f8"},

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from budwood.core.errors import DataError, ImageError, RunError
+from budwood.core.errors import DataError, ImageError, RunError, StoreError
 from budwood.run import Run, load
 from tests.metrics import assert_same_metrics
 
@@ -99,7 +99,7 @@ def test_load__not_a_run_and_damaged(session_run, tmp_path):
     with pytest.raises(RunError, match="damaged"):
         _ = load(copy).model
     (copy / "metrics.json").write_text("{")
-    with pytest.raises(RunError, match=r"cannot read .*metrics\.json"):
+    with pytest.raises(RunError, match=r"metrics\.json is not the file that was written"):
         _ = load(copy).metrics
 
 
@@ -131,3 +131,18 @@ def test_write_report__damaged_predictions(session_run, session_colours, tmp_pat
     predictions.write_bytes(predictions.read_bytes()[:100])
     with pytest.raises(RunError):
         load(copy).write_report(session_colours)
+
+
+def test_evaluate__a_read_only_cache_is_refused_before_the_model_is_read(
+    session_run, session_colours, tmp_path, monkeypatch
+):
+    def slow(*arguments):
+        raise AssertionError("too early")
+
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("BUDWOOD_CACHE", str(tmp_path / "file" / "cache"))
+    monkeypatch.setattr("budwood.run.load_predictor", slow)
+    with pytest.raises(StoreError, match="Set BUDWOOD_CACHE"):
+        load(session_run).evaluate(session_colours)
+    with pytest.raises(StoreError, match="Set BUDWOOD_CACHE"):
+        load(session_run).ood_scores(session_colours, [])

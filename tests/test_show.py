@@ -11,6 +11,7 @@ from budwood import show
 from budwood.core.errors import DataError, RecipeError, RunError
 from budwood.report.summary import read_contents
 from budwood.run import load
+from tests.changed_runs import forget_hashes
 
 pytestmark = pytest.mark.usefixtures("shared_cache")
 
@@ -84,6 +85,9 @@ def test_layers__of_a_run_without_fine_tuning(run, tmp_path):
     assert "head_logits" in shown
     earlier = shutil.copytree(run.folder, tmp_path / "earlier")
     (earlier / "layers.csv").unlink()
+    with pytest.raises(RunError, match="has no layers.csv, which it was written with"):
+        show.layers(earlier)
+    forget_hashes(earlier)
     with pytest.raises(RunError, match="no list of its layers"):
         show.layers(earlier)
 

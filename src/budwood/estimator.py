@@ -1,11 +1,12 @@
 """A scikit-learn classifier over the same pipeline: pictures in, classes out, features from the store."""
 
 import functools
+import math
 import os
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import scipy.special
@@ -15,13 +16,14 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
+from budwood.config.learning import MAX_L2_STRENGTH, MIN_L2_STRENGTH
 from budwood.config.recipe import Recipe
 from budwood.core.errors import ImageError, RecipeError
 from budwood.data.images import ImageLike, digest
 from budwood.data.manifest import Photo
 from budwood.features.engines.engine import Engine
-from budwood.features.extractor import FeatureExtractor, KnownModel, with_pooling
-from budwood.training.linear_probe import fit_linear
+from budwood.features.extractor import FeatureExtractor, KnownModel
+from budwood.training.linear_probe import fit_as_asked
 
 
 class TransferClassifier(ClassifierMixin, BaseEstimator):
@@ -85,7 +87,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
                 f"y must hold one label per picture: got shape {labels.shape} for {len(pictures)} pictures"
             )
         check_classification_targets(labels)
-        self._refuse_bad_parameters()
+        recipe = self._recipe()
         # What belonged to an earlier fit says nothing of this one.
         self._known = None
         self.classes_, places = np.unique(labels, return_inverse=True)
@@ -93,14 +95,8 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(
                 f"a classifier needs at least two classes in y, and found {len(self.classes_)} class"
             )
-        fit = fit_linear(
-            self._features(pictures),
-            places,
-            len(self.classes_),
-            strengths="auto" if self.l2_strength == "auto" else [float(self.l2_strength)],
-            folds=self.folds,
-            seed=self.seed,
-        )
+        names = [str(place) for place in range(len(self.classes_))]
+        fit = fit_as_asked(recipe, self._features(pictures), places, names)
         self._known = self._remember()
         self.coef_, self.intercept_, self.l2_strength_ = fit.kernel, fit.bias, fit.strength
         return self
@@ -126,27 +122,30 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.string = True
         return tags
 
-    def _refuse_bad_parameters(self) -> None:
-        """What a recipe would refuse is refused here, in the same words."""
+    def _recipe(self) -> Recipe:
+        """Return the recipe of these parameters. What a recipe refuses is refused here, in the same words."""
         if not isinstance(self.backbone, str):
             raise RecipeError(
                 f"backbone = {self.backbone!r} is not the name of one backbone. Give one; several side by side are "
                 "for budwood.train"
             )
-        strengths = "auto" if self.l2_strength == "auto" else [float(self.l2_strength)]
-        Recipe.from_dict(
-            {
-                "data": {"size": "auto" if self.size is None else self.size, "resize": self.resize},
-                "backbone": {
-                    "name": self.backbone,
-                    "weights": str(self.weights),
-                    "precision": self.precision,
-                },
-                "head": {"pooling": self.pooling},
-                "frozen": {"l2_strengths": strengths, "folds": self.folds},
-                "seed": self.seed,
-            }
-        )
+        frozen = {"l2_strengths": self._strengths(), "folds": self.folds}
+        return Recipe.from_dict({**self._network().settings(), "frozen": frozen, "seed": self.seed})
+
+    def _strengths(self) -> Literal["auto"] | list[float]:
+        """Return what a recipe calls `frozen.l2_strengths`."""
+        if isinstance(self.l2_strength, str) and self.l2_strength == "auto":
+            return "auto"
+        try:
+            strength = float(self.l2_strength)
+        except (TypeError, ValueError, OverflowError):
+            strength = math.nan
+        if not MIN_L2_STRENGTH <= strength <= MAX_L2_STRENGTH:
+            raise RecipeError(
+                f'l2_strength = {self.l2_strength!r}: expected "auto" or a number from {MIN_L2_STRENGTH:g} to '
+                f"{MAX_L2_STRENGTH:g}, such as 0.03"
+            )
+        return [strength]
 
     def _logits(self, X: Iterable[ImageLike] | np.ndarray) -> Float[np.ndarray, "n classes"]:  # noqa: N803
         check_is_fitted(self)
@@ -201,6 +200,15 @@ class _Network(NamedTuple):
     pooling: str
     precision: str
 
+    def settings(self) -> dict[str, object]:
+        """Return those settings as the sections of a recipe have them."""
+        return {
+            "data": {"size": "auto" if self.size is None else self.size, "resize": self.resize},
+            "backbone": {"name": self.backbone, "weights": self.weights, "precision": self.precision},
+            "head": {"pooling": self.pooling},
+            "seed": self.seed,
+        }
+
 
 class _Known(NamedTuple):
     """A network that was built once, so that a new process need not build it."""
@@ -221,16 +229,12 @@ _built: set[_Network] = set()
 @functools.lru_cache(maxsize=2)
 def _frozen_features(network: _Network) -> FeatureExtractor:
     """Kept from call to call, since building takes seconds."""
-    from budwood.backbones.registry import get_backbone
+    from budwood.pipeline.features import extractor
+    from budwood.pipeline.prepare import prepare_networks
 
-    backbone, weights = get_backbone(network.backbone), network.weights
-    size = backbone.size if network.size is None else network.size
-    model = with_pooling(
-        backbone.build(size, weights if weights in ("imagenet", "random") else Path(weights), network.seed),
-        network.pooling,
-    )
+    prepared = prepare_networks(Recipe.from_dict(network.settings()))
     _built.add(network)
-    return FeatureExtractor(model, size=size, resize=network.resize, precision=network.precision)
+    return extractor(prepared.networks[0].model, prepared.recipe, network.precision)
 
 
 @functools.lru_cache(maxsize=2)

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
+from budwood.core.cache import refuse_read_only_cache
 from budwood.core.errors import ImageError, RunError, did_you_mean, refuse_bad_share
 from budwood.core.progress.base import SILENT, Progress
 from budwood.data.images import ImageLike
 from budwood.data.manifest import Manifest
-from budwood.evaluation.ood import RECALL, Reference, Told
+from budwood.evaluation.ood import ACCEPTANCE, OodFigures, Reference
 from budwood.inference.artifact import REFERENCE, Artifact, load_artifact
 from budwood.inference.load import load_predictor
 from budwood.inference.own_photos import OwnPhotos, few_photos_warning, refuse_unknown_split
+from budwood.inference.pictures import many, names_of
 from budwood.inference.prediction import Prediction
 from budwood.inference.predictor import Predictor
 from budwood.runs.files import read_run
@@ -27,10 +29,12 @@ if TYPE_CHECKING:
     import keras
 
     from budwood.config.recipe import Recipe
+    from budwood.evaluation.metrics import SplitFigures
     from budwood.evaluation.selective import Answered
     from budwood.features.extract import Runner
     from budwood.inference.explain import Explanation
-    from budwood.runs.schema import EpochRow, Phase
+    from budwood.runs.figures import Phase
+    from budwood.runs.schema import EpochRow
 
 
 def load(folder: str | os.PathLike) -> "Run":
@@ -158,14 +162,14 @@ class Run:
         >>> run.predict(["a.jpg", "b.jpg"])[0].top(3)                     # doctest: +SKIP
         [('tulips', 0.93), ('roses', 0.06), ('daisy', 0.01)]
         """
-        pictures = _many(images)
+        pictures = many(images)
         threshold = 0.0 if precision is None else self.confidence_threshold(precision)[0]
         predictor = self._load_predictor(progress)
         if acceptance is not None:
             self._need_reference(predictor)
         return predictor.predict(
             pictures,
-            names=_names(pictures) if names is None else names,
+            names=names_of(pictures) if names is None else names,
             confidence_threshold=threshold,
             acceptance=acceptance,
             progress=progress,
@@ -201,15 +205,7 @@ class Run:
         from budwood.inference.measure import confidence_threshold
 
         refuse_bad_share("precision", precision, 0.98)
-        rows = self.files.predictions
-        by_split = {
-            split: (
-                np.array([row.probability for row in rows if row.split == split], np.float64),
-                np.array([row.predicted == row.true for row in rows if row.split == split], bool),
-            )
-            for split in dict.fromkeys(row.split for row in rows)
-        }
-        return confidence_threshold(by_split, precision)
+        return confidence_threshold(self.files.confidences, precision)
 
     def explain(
         self,
@@ -237,7 +233,7 @@ class Run:
         self.refuse_unknown_class(target)
         from budwood.inference.explain import explain
 
-        pictures = _many(images)
+        pictures = many(images)
         predictions = self.predict(pictures, names=names, acceptance=acceptance)
         known = [self._own_photos.names_and_class(picture) for picture in pictures]
         return list(
@@ -261,7 +257,7 @@ class Run:
         split: str = "unseen",
         checkpoint: int | None = None,
         progress: Progress = SILENT,
-    ) -> dict[str, Any]:
+    ) -> "SplitFigures":
         """Return the metrics of the saved model on labelled photos: the keys of `metrics["test"]`.
 
         Args:
@@ -276,11 +272,20 @@ class Run:
             RunError: the weights of that epoch were not kept.
         """
         refuse_unknown_split(split)
+        refuse_read_only_cache()
         from budwood.inference.measure import evaluate
 
         predictor = self._load_predictor(progress) if checkpoint is None else self._at_epoch(checkpoint)
-        resamples, seed = self.recipe.evaluate.resamples, self.recipe.seed
-        return evaluate(predictor, self._own_photos, data, split, progress, resamples=resamples, seed=seed)
+        return evaluate(
+            predictor,
+            self._own_photos,
+            data,
+            split,
+            progress,
+            task=self.files.task,
+            resamples=self.recipe.evaluate.resamples,
+            seed=self.recipe.seed,
+        )
 
     def ood_scores(
         self,
@@ -288,9 +293,9 @@ class Run:
         others: Sequence[ImageLike],
         *,
         split: str = "unseen",
-        acceptance: float = RECALL,
+        acceptance: float = ACCEPTANCE,
         progress: Progress = SILENT,
-    ) -> dict[str, Told]:
+    ) -> dict[str, OodFigures]:
         """Return how well pictures of none of the classes are told from photos of them, for each method there is.
 
         Args:
@@ -311,6 +316,7 @@ class Run:
         from budwood.inference.measure import ood_scores, refuse_bad_acceptance
 
         refuse_bad_acceptance(acceptance)
+        refuse_read_only_cache()
         predictor = self._load_predictor(progress)
         reference = self._need_reference(predictor)
         return ood_scores(predictor, reference, self._own_photos, data, others, split, acceptance, progress)
@@ -318,7 +324,7 @@ class Run:
     def ood_warning(self, acceptance: float | None = None) -> str:
         """Return a sentence if too few validation photos say what is none of the classes, else nothing."""
         reference = self.predictor.ood.reference if self.predictor.ood else None
-        return few_photos_warning(reference, RECALL if acceptance is None else acceptance)
+        return few_photos_warning(reference, ACCEPTANCE if acceptance is None else acceptance)
 
     def write_report(self, data: str | os.PathLike | None = None) -> Path:
         """Write report.html again, with the pictures that `data` holds, recognised by name and content.
@@ -373,6 +379,9 @@ class Run:
         return predictor.ood.reference
 
     def _at_epoch(self, epoch: int) -> Predictor:
+        from budwood.runs.kept import refuse_lost_epoch
+
+        refuse_lost_epoch(self.files, epoch)
         from budwood.inference.keras_predictor import KerasPredictor
         from budwood.runs.epochs import artifact_of_epoch
 
@@ -394,20 +403,3 @@ class Run:
     @cached_property
     def _own_photos(self) -> OwnPhotos:
         return OwnPhotos(self.splits, self.classes, self.recipe.data)
-
-
-def _many(images: Any) -> list[Any]:
-    if isinstance(images, (str, bytes, os.PathLike)) or hasattr(images, "getexif"):
-        return [images]
-    if isinstance(images, np.ndarray) and (
-        images.ndim == 2 or (images.ndim == 3 and images.shape[-1] in (1, 3, 4))
-    ):
-        return [images]
-    return list(images)
-
-
-def _names(images: Sequence[Any]) -> list[str]:
-    return [
-        os.fspath(image) if isinstance(image, (str, os.PathLike)) else f"image {index}"
-        for index, image in enumerate(images)
-    ]

@@ -106,6 +106,8 @@ def test_main__wrong_command_is_one_line_and_2(call, arguments, words):
         (["train", ".", "--set", "frozen.epochs"], "has no `=`"),
         (["train", ".", "--dry-run"], ". is empty. Expected a folder for each class"),
         (["check", "absent"], "absent does not exist"),
+        (["train", "tdfs:cifar10"], "`tdfs:` is no scheme of a source. Did you mean tfds?"),
+        (["check", "csvv:photos"], "`csvv:` is no scheme of a source. Give "),
         (["predict", "absent", "a.jpg"], "absent is not a run"),
         (["predict", "absent", "-"], "no picture was named"),
         (["predict", "absent", "a.jpg", "-o", "nowhere/sheet.png"], "a folder that exists"),
@@ -236,7 +238,11 @@ def test_augment__writes_a_sheet(call, session_colours, tmp_path):
     assert status == 1 and one_line(err) and "draws no views" in err
 
 
-def test_evaluate__checkpoint_that_was_not_kept(call, session_run, session_colours):
+def test_evaluate__checkpoint_that_was_not_kept(call, session_run, session_colours, monkeypatch):
+    def slow():
+        raise AssertionError("too early")
+
+    monkeypatch.setattr("budwood.cli.evaluate.load_keras", slow)
     status, _, err = call("evaluate", session_run, session_colours, "--checkpoint", 5, "-q")
     assert status == 1 and one_line(err) and "epoch 5" in err and "ended with epoch 1" in err
 
@@ -547,7 +553,7 @@ def test_study__table_and_words_or_json(call, session_colours, tmp_path):
     common += ["--set", "evaluate.resamples=200", "--grid", "frozen.folds=[3, 4]", "-o", str(tmp_path / "s")]
     status, out, err = call("study", *common, "--seeds", "2")
     assert status == 0 and not err
-    assert "frozen-linear, frozen.folds=3" in out and "Test photos were looked at 4 times" in out
+    assert "frozen-linear, frozen.folds=3" in out and "4 test-set evaluations, one by every trial" in out
     status, out, err = call("study", *common, "--seeds", "2", "--resume", "--json")
     assert status == 0 and json.loads(out)["test_evaluations"] == 4
 

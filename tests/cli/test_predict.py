@@ -14,6 +14,7 @@ from budwood import cli
 from budwood.core.errors import RunError
 from budwood.core.files import read_csv, write_csv
 from budwood.run import load
+from tests.changed_runs import forget_hashes, forget_reference
 
 pytestmark = pytest.mark.usefixtures("shared_cache")
 
@@ -119,7 +120,7 @@ def test_predict__a_precision_that_is_no_share(predict, loose, precision):
 
 
 def test_confidence_threshold__impossible(session_run, tmp_path):
-    copied = shutil.copytree(session_run, tmp_path / "run")
+    copied = forget_hashes(shutil.copytree(session_run, tmp_path / "run"))
     rows = read_csv(copied / "predictions.csv")
     for row in rows:
         row["predicted"] = "red" if row["true"] != "red" else "blue"
@@ -166,7 +167,9 @@ def test_predict__an_acceptance_that_is_no_share(predict, loose, acceptance):
 def test_predict__run_of_an_earlier_version_cannot_tell_other_things(session_run, stripes, tmp_path):
     copied = shutil.copytree(session_run, tmp_path / "old")
     (copied / "model" / "reference.npz").unlink()
-    run = load(copied)
+    with pytest.raises(RunError, match=r"reference\.npz is gone.*Copy the run again"):
+        load(copied).predict(stripes / "0.png")
+    run = load(forget_reference(copied))
     picture = stripes / "0.png"
     assert run.predict(picture)[0].distance is None and not run.predict(picture)[0].out_of_distribution
     with pytest.raises(RunError, match="Train again"):
@@ -177,8 +180,14 @@ def test_predict__run_of_an_earlier_version_cannot_tell_other_things(session_run
 
 def test_predict__damaged_reference(session_run, stripes, tmp_path):
     copied = shutil.copytree(session_run, tmp_path / "damaged")
+    content = bytearray((copied / "model" / "reference.npz").read_bytes())
+    content[len(content) // 2] ^= 1
+    (copied / "model" / "reference.npz").write_bytes(content)
+    with pytest.raises(RunError, match=r"reference\.npz is not the file that was saved"):
+        load(copied).predict(stripes / "0.png")
     (copied / "model" / "reference.npz").write_bytes(b"no archive")
-    with pytest.raises(RunError, match=r"reference\.npz"):
+    forget_reference(copied)
+    with pytest.raises(RunError, match=r"reference\.npz is damaged"):
         load(copied).predict(stripes / "0.png")
 
 
@@ -188,7 +197,7 @@ def test_evaluate__pictures_of_other_things(call, session_run, session_colours, 
     assert status == 0 and "6 pictures of something else" in out and "AUROC 1.000" in out
     found = json.loads(call("evaluate", *options, "--json")[1])
     assert set(found) == {"knn", "mahalanobis"}
-    assert all(one["auroc"] > 0.95 and one["strangers_kept"] < 0.5 for one in found.values())
+    assert all(one["auroc"] > 0.95 and one["ood_accepted"] < 0.5 for one in found.values())
 
 
 def test_evaluate__pictures_of_other_things_that_are_none(call, session_run, session_colours, tmp_path):

@@ -3,7 +3,15 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
-from budwood.evaluation.calibration import before_and_after, bin_of, ece, fit_temperature, reliability, soften
+from budwood.evaluation.calibration import (
+    Bin,
+    before_and_after,
+    bin_of,
+    ece,
+    fit_temperature,
+    reliability,
+    soften,
+)
 
 
 @pytest.mark.parametrize("true", [0.4, 1.0, 2.5])
@@ -73,10 +81,10 @@ def test_before_and_after__undoes_the_temperature():
     # Logits three times too large are too sure of themselves, and the temperature mends it.
     assert found["before"]["ece"] > 0.15 > 0.03 > found["after"]["ece"]
     assert found["after"]["loss"] < found["before"]["loss"]
-    assert all(one["confidence"] > one["accuracy"] for one in found["before"]["reliability"][3:])
+    assert all(one.confidence > one.accuracy for one in found["before"]["reliability"][3:])
 
 
 def test_before_and_after__one_photo_and_certain_predictions():
     found = before_and_after(np.array([[1.0, 0.0]]), np.array([1]), 0.5)
     assert found["after"]["ece"] == 1.0 and np.isfinite(found["after"]["loss"])
-    assert found["after"]["reliability"] == [{"n": 1, "confidence": 1.0, "accuracy": 0.0}]
+    assert found["after"]["reliability"] == [Bin(1, 1.0, 0.0)]

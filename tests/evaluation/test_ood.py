@@ -8,7 +8,7 @@ from sklearn.covariance import LedoitWolf
 from sklearn.neighbors import NearestNeighbors
 
 from budwood.core.errors import RunError
-from budwood.evaluation.ood import METHODS, NEIGHBOURS, Reference, tell
+from budwood.evaluation.ood import METHODS, NEIGHBOURS, Reference, measure_ood
 
 
 def draw(rng, n, classes=(0, 1, 2), features=16):
@@ -48,15 +48,15 @@ def test_distance__mahalanobis_is_scikit_learns(reference):
 @pytest.mark.parametrize("method", METHODS)
 def test_distance__tells_classes_that_were_never_shown(reference, method):
     rng = np.random.default_rng(3)
-    known, strangers = draw(rng, 300)[0], draw(rng, 300, classes=(3, 4, 5))[0]
-    told = tell(
+    known, others = draw(rng, 300)[0], draw(rng, 300, classes=(3, 4, 5))[0]
+    figures = measure_ood(
         reference.distance(known, method),
-        reference.distance(strangers, method),
+        reference.distance(others, method),
         reference.threshold(0.95, method),
     )
-    assert told.auroc > 0.98 and told.known_kept > 0.88 and told.strangers_kept < 0.1
+    assert figures.auroc > 0.98 and figures.known_accepted > 0.88 and figures.ood_accepted < 0.1
     # More of the same is not told from itself.
-    same = tell(reference.distance(known, method), reference.distance(draw(rng, 300)[0], method), 1.0)
+    same = measure_ood(reference.distance(known, method), reference.distance(draw(rng, 300)[0], method), 1.0)
     assert same.auroc == pytest.approx(0.5, abs=0.06)
 
 

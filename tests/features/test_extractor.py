@@ -113,7 +113,7 @@ def test_dtype__falls_back_where_float16_overflows(photos):
         assert (result.num_computed, frozen.dtype) == (2, "float32")
         np.testing.assert_allclose(frozen.array(given)[:, 0], [20e3, 200e3], rtol=1e-5)
         assert before[:].dtype == np.float16
-        assert "float16" in frozen.notes[0]
+        assert "float16" in frozen.notes[0].text
 
 
 def test_pixels__are_stored_as_they_are(photos):

@@ -19,6 +19,7 @@ from budwood.inference.explain import Explanation
 from budwood.pipeline.train import train
 from budwood.report.sheets.explanations import draw_explanations
 from budwood.run import Run, load
+from tests.changed_runs import forget_reference
 
 pytestmark = pytest.mark.usefixtures("shared_cache")
 
@@ -100,6 +101,7 @@ def test_explain__arrays_have_no_true_class(run):
 
 
 def test_explain__a_run_of_an_earlier_version(copied, session_colours):
+    forget_reference(copied)
     known = Reference.load(copied / "model" / REFERENCE)
     np.savez(
         copied / "model" / REFERENCE, learned=known.learned, labels=known.labels, held_out=known.held_out

@@ -49,7 +49,7 @@ def test_load__a_graph_that_is_whole_is_used_without_a_word(model, photo):
 
 
 @pytest.mark.parametrize(
-    "damage", ["lose all", "lose model.bin", "flip model.bin", "cut model.xml", "other model"]
+    "damage", ["lose all", "empty folder", "lose model.bin", "flip model.bin", "cut model.xml", "other model"]
 )
 def test_load__a_graph_that_is_lost_or_damaged_is_made_again_with_a_word(model, session_run, photo, damage):
     expected = asked(session_run / "model", photo)[1]
@@ -57,6 +57,9 @@ def test_load__a_graph_that_is_lost_or_damaged_is_made_again_with_a_word(model, 
     how, name = damage.split(" ")
     if damage == "lose all":
         shutil.rmtree(folder)
+    elif how == "empty":
+        for file in folder.iterdir():
+            file.unlink()
     elif how == "lose":
         (folder / name).unlink()
     elif how == "other":
@@ -68,6 +71,7 @@ def test_load__a_graph_that_is_lost_or_damaged_is_made_again_with_a_word(model, 
         (folder / name).write_bytes(content if how == "flip" else content[:99])
     predictor, found, said = asked(model, photo)
     assert isinstance(predictor, OpenVinoPredictor) and len(said) == 1
+    assert ("is missing" if how == "empty" or name == "all" else "is damaged") in said[0]
     assert found == pytest.approx(expected, abs=1e-6)
     assert asked(model, photo)[2] == []
 
@@ -98,7 +102,8 @@ def test_load__where_nothing_can_be_written_it_still_answers(model, session_run,
         converted, "_put", lambda source, place: "budwood-graph-" in str(place) and real(source, place)
     )
     _, found, said = asked(model, photo)
-    assert len(said) == 1 and found == pytest.approx(expected, abs=1e-6)
+    assert len(said) == 2 and "Set BUDWOOD_CACHE to a folder that you may write" in said[1]
+    assert found == pytest.approx(expected, abs=1e-6)
 
 
 def test_load__a_model_that_was_changed_is_refused(model):

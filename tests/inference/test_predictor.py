@@ -62,7 +62,8 @@ class _FeaturesOf:
 
 
 def keras_predictor(run):
-    return KerasPredictor(load_artifact(run / "model"), OodDetector(read_reference(run / "model")))
+    artifact = load_artifact(run / "model")
+    return KerasPredictor(artifact, OodDetector(read_reference(run / "model", artifact.info)))
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from budwood.backbones.backbone import Backbone
 from budwood.backbones.registry import BACKBONES, get_backbone
-from budwood.config.recipe import Finetune
+from budwood.config.learning import Finetune
 from budwood.core.errors import RecipeError
 from budwood.network.graph import cut, cut_points
 from budwood.network.unfreeze import head_table, unfreeze

@@ -11,20 +11,11 @@ import pytest
 from budwood.config.recipe import Recipe
 from budwood.data.manifest import Photo
 from budwood.evaluation.phases import MEASURED, PhaseEvaluation
-from budwood.runs import files as runs
+from budwood.evaluation.task import SINGLE_LABEL
+from budwood.runs import writing as runs
+from budwood.runs.figures import LinearPath, LinearPoint, TrainedPhase
 from budwood.runs.metrics import describe
-from budwood.runs.schema import (
-    CheckReport,
-    DataInfo,
-    EpochRow,
-    FeaturesInfo,
-    LinearPath,
-    LinearPoint,
-    RunInfo,
-    Stage,
-    TrainedPhase,
-    Warned,
-)
+from budwood.runs.schema import CheckReport, DataInfo, EpochRow, FeaturesInfo, RunInfo, Stage, Warned
 
 RESAMPLES = 200
 FLOWERS = ["daisy", "dandelion", "roses", "sunflowers", "tulips"]
@@ -89,7 +80,7 @@ def build_run(
     by_split = {split: truth[parts == split] for split in measured}
 
     def evaluated(shares: np.ndarray) -> PhaseEvaluation:
-        return PhaseEvaluation({split: shares[parts == split] for split in measured}, 1.6)
+        return PhaseEvaluation({split: shares[parts == split] for split in measured}, 1.6, SINGLE_LABEL)
 
     asked = {
         "data": {"size": 224},
@@ -135,6 +126,7 @@ def build_run(
         folder,
         RunInfo(
             state="running",
+            task="single-label",
             budwood="0.1.0",
             command=f"budwood train flower_photos -o {folder.name}",
             started="2026-11-22T07:40:12+00:00",
@@ -200,7 +192,7 @@ PATH = LinearPath(
     chosen=1e-3,
     path=[
         LinearPoint(
-            strength=strength,
+            l2_strength=strength,
             loss=0.24 + 0.012 * (np.log10(strength) + 3.2) ** 2,
             loss_se=0.011,
             accuracy=0.919 - 0.006 * (np.log10(strength) + 3) ** 2,

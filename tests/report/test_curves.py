@@ -18,7 +18,7 @@ def with_top5(history):
 
 
 def test_learning_curves__one_chart_a_figure_with_its_course_in_words():
-    charts = learning_curves(HISTORY, mark=(2.0, "kept: 2"), start=(1.5, "fine-tuning starts"), told="Told.")
+    charts = learning_curves(HISTORY, mark=(2.0, "kept: 2"), start=(1.5, "fine-tuning starts"), alt="Told.")
     assert [title for title, _ in charts] == ["Loss", "Accuracy"]
     for _, chart in charts:
         assert "fine-tuning starts" in chart and "kept: 2" in chart and "Told." in chart
@@ -27,23 +27,23 @@ def test_learning_curves__one_chart_a_figure_with_its_course_in_words():
 
 
 def test_learning_curves__top5_where_it_was_measured():
-    assert [title for title, _ in learning_curves(with_top5(HISTORY), told="")][2] == "Top-5 accuracy"
+    assert [title for title, _ in learning_curves(with_top5(HISTORY), alt="")][2] == "Top-5 accuracy"
     unmeasured = [{**row, "top5_accuracy": math.nan} for row in HISTORY]
-    assert len(learning_curves(unmeasured, told="")) == 2
+    assert len(learning_curves(unmeasured, alt="")) == 2
 
 
 def test_learning_curves__mark_outside_of_the_history_is_left_out():
-    assert "kept" not in learning_curves(HISTORY, mark=(7.0, "kept: 7"), told="")[0][1]
+    assert "kept" not in learning_curves(HISTORY, mark=(7.0, "kept: 7"), alt="")[0][1]
 
 
 @pytest.mark.parametrize("with_phase", [False, True])
 def test_epoch_table__a_column_a_figure(with_phase):
     table = epoch_table(with_top5(HISTORY), {2: "kept"}, with_phase=with_phase)
     names = [f"{part} {figure}" for part in ("train", "validation") for figure in ("loss", "accuracy")]
-    assert set(names) < set(table["columns"])
-    assert table["columns"].count("validation top-5 accuracy") == 1
-    assert all(len(row) == len(table["columns"]) for row in table["rows"])
-    told = [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]
+    assert set(names) < set(table.columns)
+    assert table.columns.count("validation top-5 accuracy") == 1
+    assert all(len(row) == len(table.columns) for row in table.rows)
+    told = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
     assert [row["epoch"] for row in told] == ["1", "2 (kept)"]
     assert [row.get("phase") for row in told] == (["frozen", "finetune"] if with_phase else [None, None])
     assert [row["learning rate"] for row in told] == ["–", "1e-05"]

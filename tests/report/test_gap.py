@@ -63,7 +63,7 @@ def test_describe_gap__without_a_figure(make_run, missing):
 
 def test_describe_phases__the_gap_stands_in_words_and_in_the_chart_of_accuracy(make_run):
     both = describe_phases(read_contents(make_run(fit="gradient", finetuned=True).folder))
-    charts = dict(both["charts"])
+    charts = dict(both.curves.charts)
     assert 'class="gap"' in charts["Accuracy"] and "gap " in charts["Accuracy"]
     assert 'class="gap"' not in charts["Loss"]
-    assert " points apart" in both["curves"][0] or " points above" in both["curves"][0]
+    assert " points apart" in both.reading[0] or " points above" in both.reading[0]

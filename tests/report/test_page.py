@@ -10,7 +10,8 @@ import pytest
 
 from budwood.core import files
 from budwood.core.errors import RunError
-from budwood.report.page import write_report
+from budwood.evaluation.task import TASKS, SingleLabel
+from budwood.report.page import SECTIONS, write_report
 
 NASTY = [
     "<script>alert(1)</script>",
@@ -375,6 +376,56 @@ def test_write_report__damaged_file_is_an_error_in_one_line(make_run, name, cont
     with pytest.raises(RunError, match=name) as caught:
         write_report(run.folder)
     assert "\n" not in str(caught.value)
+
+
+def test_write_report__where_nothing_can_be_written_the_run_is_named(make_run):
+    run = make_run()
+    (run.folder / "report.html").mkdir()
+    with pytest.raises(RunError, match="Make the directory writable, or copy it") as caught:
+        write_report(run.folder)
+    assert f"cannot write report.html into {run.folder}: " in str(caught.value)
+    assert str(caught.value).count(run.folder.name) == 1
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+def test_sections__there_is_one_of_each_name_that_a_task_asks_for(task):
+    assert set(task.sections) <= set(SECTIONS)
+    assert set(SECTIONS) == set(task.sections) | {
+        name for name, section in SECTIONS.items() if section.is_of_every_task
+    }
+
+
+OF_EVERY_TASK = ["head", "samples", "problems", "making"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        (),
+        ("figures", "calibration"),
+        ("labels",),
+        ("mistakes",),
+        ("confusion", "classes"),
+        ("cells", "labels"),
+    ],
+)
+def test_write_report__has_the_sections_of_the_runs_task(make_run, monkeypatch, asked):
+    class Fewer(SingleLabel):
+        name = "fewer"
+        sections = asked
+
+    monkeypatch.setitem(TASKS, "fewer", Fewer())
+    run = make_run()
+    info = files.read_json(run.folder / "run.json")
+    files.write_json(run.folder / "run.json", info | {"task": "fewer"})
+    page = Page(write_report(run.folder, run.photos))
+    found = [section["id"] for section in page.all("section")]
+    assert found == [name for name in SECTIONS if name in (*asked, *OF_EVERY_TASK)]
+    named = {attributes["id"] for _, attributes in page.tags if attributes.get("id")}
+    assert {a["href"].removeprefix("#") for a in page.all("a")} <= named
+    if "labels" in asked:
+        # Where the worst mistakes have no place of their own, their suspected labels stand here.
+        assert "of them stand" not in page.text and "of them stands" not in page.text
 
 
 def test_page__loads_no_keras():

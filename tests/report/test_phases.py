@@ -25,34 +25,34 @@ def test_describe_phases__one_phase_has_none(make_run, fit):
 @pytest.mark.parametrize(("fit", "first", "kept"), [("gradient", 15, 22), ("linear", 2, 9)])
 def test_describe_phases__curves_of_both_with_a_line_between(make_run, fit, first, kept):
     both = describe(make_run(fit=fit, finetuned=True))
-    assert [title for title, _ in both["charts"]] == ["Loss", "Accuracy"]
-    for _, chart in both["charts"]:
+    assert [title for title, _ in both.curves.charts] == ["Loss", "Accuracy"]
+    for _, chart in both.curves.charts:
         assert "fine-tuning starts" in chart
         assert f"Fine-tuning starts with epoch {first}. Kept epoch: {kept}." in chart
         assert chart.count("<circle") == 2 * (first - 1 + 10)
-    phases = [row[0] for row in both["rows"]]
+    phases = [row[0] for row in both.curves.table.rows]
     assert phases == ["frozen"] * (first - 1) + ["finetune"] * 10
-    assert [row[1] for row in both["rows"] if "kept" in row[1]] == [f"{kept} (kept)"]
+    assert [row[1] for row in both.curves.table.rows if "kept" in row[1]] == [f"{kept} (kept)"]
 
 
 def test_describe_phases__top5_with_more_than_five_classes(make_run):
     both = describe(make_run([f"bird {i}" for i in range(8)], finetuned=True))
-    assert [title for title, _ in both["charts"]] == ["Loss", "Accuracy", "Top-5 accuracy"]
-    assert "validation top-5 accuracy" in both["columns"]
+    assert [title for title, _ in both.curves.charts] == ["Loss", "Accuracy", "Top-5 accuracy"]
+    assert "validation top-5 accuracy" in both.curves.table.columns
 
 
 def test_describe_phases__the_frozen_phase_may_be_the_better_one(make_run):
     both = describe(make_run(fit="gradient", finetuned=True), chosen_phase="frozen")
-    assert both["phases"]["kept"] == [True, False]
-    remarks = [row[1] for row in both["rows"] if "(" in row[1]]
+    assert both.table.kept == [True, False]
+    remarks = [row[1] for row in both.curves.table.rows if "(" in row[1]]
     assert remarks == ["9 (kept)", "22 (best of its phase)"]
-    assert both["curves"][0].startswith("At epoch 9, which was kept")
+    assert both.reading[0].startswith("At epoch 9, which was kept")
 
 
 def test_describe_phases__figures_of_each_phase(make_run):
     run = make_run(fit="gradient", finetuned=True)
     phases = files.read_json(run.folder / "metrics.json")["phases"]
-    figures = dict(describe(run)["phases"]["figures"])
+    figures = dict(describe(run).table.figures)
     assert figures["Epochs"] == ["14", "10"]
     assert figures["Best epoch, numbered on through all phases"] == ["9", "22"]
     assert figures["Time"] == ["2.1 s", "5 min 42 s"]
@@ -65,8 +65,8 @@ def test_describe_phases__figures_of_each_phase(make_run):
 
 def test_describe_phases__without_test(make_run):
     both = describe(make_run(finetuned=True, test=False))
-    assert "Test accuracy" not in dict(both["phases"]["figures"])
-    assert "on 20 validation photos" in both["difference"]["title"]
+    assert "Test accuracy" not in dict(both.table.figures)
+    assert "on 20 validation photos" in both.difference.title
 
 
 @pytest.mark.parametrize("counts", [(300, 40, 5, 22), (300, 5, 40, 22), (300, 6, 8, 53), (360, 0, 0, 7)])
@@ -74,16 +74,16 @@ def test_describe_phases__difference_has_its_place_around_zero(make_run, counts)
     before = np.repeat([True, False, True, False], counts)
     after = np.repeat([True, True, False, False], counts)
     verdict = compare_phases(before, after)
-    scale = describe(make_run(finetuned=True), verdict=verdict)["difference"]
-    left, right = scale["left"], scale["left"] + scale["width"]
-    assert 0 <= left <= scale["value"] <= right <= 100
+    scale = describe(make_run(finetuned=True), verdict=verdict).difference
+    left, right = scale.left, scale.left + scale.width
+    assert 0 <= left <= scale.value <= right <= 100
     assert (left > 50) == (verdict["interval"][0] > 0)
     assert (right < 50) == (verdict["interval"][1] < 0)
-    assert (scale["value"] > 50) == (verdict["difference"] > 0)
+    assert (scale.value > 50) == (verdict["difference"] > 0)
 
 
 def test_describe_phases__without_a_verdict(make_run):
-    assert describe(make_run(finetuned=True), verdict={"difference": None, "words": ""})["difference"] is None
+    assert describe(make_run(finetuned=True), verdict={"difference": None, "words": ""}).difference is None
 
 
 def test_describe_phases__layers(make_run):
@@ -92,30 +92,27 @@ def test_describe_phases__layers(make_run):
     both = describe(run)
     trained = [layer for layer in layers if layer.trained]
     total = sum(layer.parameters for layer in layers)
-    assert both["layers"]["title"] == (
+    assert both.layers.title == (
         f"Layers: {len(trained)} of {len(layers)} were trained, "
         f"with {sum(layer.parameters for layer in trained):,} of {total:,} parameters"
     )
-    assert (
-        ", in fine-tuning, which was not kept, with "
-        in describe(run, chosen_phase="frozen")["layers"]["title"]
-    )
-    assert both["layers"]["boundary"] == "block_13_expand"
-    assert "from “block_14_expand” upwards" in both["lead"]
-    assert f"({len(trained) - 1} layers with weights; BatchNorm kept as it was)" in both["lead"]
+    assert ", in fine-tuning, which was not kept, with " in describe(run, chosen_phase="frozen").layers.title
+    assert both.layers.boundary == "block_13_expand"
+    assert "from “block_14_expand” upwards" in both.lead
+    assert f"({len(trained) - 1} layers with weights; BatchNorm kept as it was)" in both.lead
     (run.folder / "layers.csv").unlink()
-    assert describe(run)["layers"] is None
+    assert describe(run).layers is None
 
 
 def test_describe_phases__augmentation_and_loss_in_words(make_run):
-    lines = describe(make_run(finetuned=True))["curves"]
+    lines = describe(make_run(finetuned=True)).reading
     assert "turned by up to 36 degrees" in lines[1]
     assert "The logistic regression saw the original photos alone." in lines[1]
     assert "label smoothing" in lines[2]
 
 
 def test_describe_phases__gradient_fit_saw_the_views_too(make_run):
-    line = describe(make_run(fit="gradient", finetuned=True))["curves"][1]
+    line = describe(make_run(fit="gradient", finetuned=True)).reading[1]
     assert line.startswith("Every epoch showed a new augmented view") and "logistic" not in line
 
 
@@ -123,7 +120,7 @@ def test_describe_phases__no_augmentation_is_said(make_run):
     run = make_run(fit="gradient", finetuned=True)
     recipe = (run.folder / "recipe.toml").read_text(encoding="utf-8")
     files.write_text(run.folder / "recipe.toml", recipe.replace('views = "per-epoch"', "views = 0"))
-    assert "There was no augmentation" in describe(run)["curves"][1]
+    assert "There was no augmentation" in describe(run).reading[1]
 
 
 def go_on(run):
@@ -137,10 +134,10 @@ def go_on(run):
 
 def test_describe_phases__going_on_from_another_run(make_run):
     both = describe(go_on(make_run(fit="gradient", finetuned=True)))
-    assert both["lead"].startswith("This run went on from the model of the run “first run”. Fine-tuning then")
-    assert "10 epochs with adam" in both["lead"]
-    assert both["phases"]["titles"] == ["Before", "Fine-tuning"]
-    assert "Fine-tuning starts with epoch 15. Kept epoch: 22." in both["charts"][0][1]
+    assert both.lead.startswith("This run went on from the model of the run “first run”. Fine-tuning then")
+    assert "10 epochs with adam" in both.lead
+    assert both.table.titles == ["Before", "Fine-tuning"]
+    assert "Fine-tuning starts with epoch 15. Kept epoch: 22." in both.curves.charts[0][1]
 
 
 def test_describe_phases__going_on_from_a_run_that_was_fine_tuned(make_run):
@@ -151,10 +148,10 @@ def test_describe_phases__going_on_from_a_run_that_was_fine_tuned(make_run):
     files.write_csv(run.folder / "history.csv", list(rows[0]), (list(row.values()) for row in rows))
     contents = read_contents(run.folder)
     assert [len(contents.epochs(name)) for name in contents.phases] == [14, 10]
-    assert "Fine-tuning goes on with epoch 15." in describe(run)["charts"][0][1]
+    assert "Fine-tuning goes on with epoch 15." in describe(run).curves.charts[0][1]
     kept = describe(run, chosen_phase="start")
-    assert kept["phases"]["kept"] == [True, False]
-    assert "Kept epoch: 9." in kept["charts"][0][1]
+    assert kept.table.kept == [True, False]
+    assert "Kept epoch: 9." in kept.curves.charts[0][1]
 
 
 def test_describe_phases__without_a_phase_before(make_run):
@@ -163,20 +160,20 @@ def test_describe_phases__without_a_phase_before(make_run):
     files.write_csv(run.folder / "history.csv", list(rows[0]), (list(row.values()) for row in rows))
     phases = files.read_json(run.folder / "metrics.json")["phases"][1:]
     both = describe(run, phases=phases, verdict={"difference": None, "words": "Only one phase."})
-    assert both["lead"].startswith(
+    assert both.lead.startswith(
         "No head was trained before. Fine-tuning then trained the head and the backbone"
     )
-    assert "lower validation loss" not in both["lead"]
-    assert both["phases"]["titles"] == ["Fine-tuning"]
-    assert both["difference"] is None
-    assert "fine-tuning starts" not in both["charts"][0][1]
+    assert "lower validation loss" not in both.lead
+    assert both.table.titles == ["Fine-tuning"]
+    assert both.difference is None
+    assert "fine-tuning starts" not in both.curves.charts[0][1]
 
 
 def test_describe_phases__both_accuracies_with_wilson_intervals(make_run):
     run = make_run(finetuned=True)
     metrics = files.read_json(run.folder / "metrics.json")
     n, phases = metrics["test"]["n"], metrics["phases"]
-    drawn = describe_phases(read_contents(run.folder))["accuracies"]
+    drawn = describe_phases(read_contents(run.folder)).accuracies
     for phase in phases:
         low, high = wilson_interval(round(phase["test_accuracy"] * n), n)
         assert f"({100 * low:.1f} to {100 * high:.1f})" in drawn
@@ -189,4 +186,4 @@ def test_describe_phases__one_phase_has_nothing_beside_it(make_run):
     metrics = files.read_json(run.folder / "metrics.json")
     metrics["phases"] = metrics["phases"][1:]
     files.write_json(run.folder / "metrics.json", metrics)
-    assert describe_phases(read_contents(run.folder))["accuracies"] is None
+    assert describe_phases(read_contents(run.folder)).accuracies is None

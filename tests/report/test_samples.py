@@ -20,10 +20,10 @@ def test_show_samples__counts_and_draws_training_photos_only(make_run):
     contents = read_contents(run.folder)
     album = Album(run.photos)
     found = show_samples(contents, album)
-    assert found["rows"][0] == ("daisy", [32, 4, 4], 40)
-    assert found["totals"] == [160, 20, 20]
+    assert found.rows[0] == ("daisy", [32, 4, 4], 40)
+    assert found.totals == [160, 20, 20]
     training = {photo.name for photo in contents.photos if photo.split == "train"}
-    names = [file for _, files_ in found["strips"] for file in files_]
+    names = [file for _, files_ in found.strips for file in files_]
     assert len(names) == len(set(names)) == album.wanted == 30
     assert set(names) <= training
 
@@ -39,11 +39,11 @@ def test_show_views__are_those_of_the_renderer_of_training(make_run, views, numb
     run = augmented(make_run(fit="gradient"), views=views, horizontal_flip=True, rotation=0.1)
     contents = read_contents(run.folder)
     found = show_views(contents, Album(run.photos))
-    assert found["numbers"] == numbers and "turned by up to 36 degrees" in found["words"]
-    assert len(found["rows"]) == 3 and len({photo.label for photo, _ in found["rows"]}) == 3
+    assert found.numbers == numbers and "turned by up to 36 degrees" in found.words
+    assert len(found.rows) == 3 and len({photo.label for photo, _ in found.rows}) == 3
     recipe = Recipe.load(run.folder / "recipe.toml")
     renderer = Renderer(recipe.data.size, recipe.data.resize, recipe.augment, recipe.seed)
-    for photo, shown in found["rows"]:
+    for photo, shown in found.rows:
         uris = [uri for uri, _ in shown]
         assert photo.split == "train"
         image = run.photos[photo.name]
@@ -71,7 +71,7 @@ def test_show_views__without_photos_or_with_broken_ones(make_run):
     assert show_views(contents, Album({})) is None
     assert show_views(contents, Album(dict.fromkeys(run.photos, b"no picture"))) is None
     some = {name: image if name.startswith("roses") else b"" for name, image in run.photos.items()}
-    assert all(photo.label == "roses" for photo, _ in show_views(contents, Album(some))["rows"])
+    assert all(photo.label == "roses" for photo, _ in show_views(contents, Album(some)).rows)
     assert isinstance(some["roses/0000.jpg"], np.ndarray)
 
 

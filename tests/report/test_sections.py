@@ -7,9 +7,9 @@ from budwood.report.summary import read_contents
 
 def test_score_classes__weakest_first_with_wilson_intervals(make_run):
     found = sections.score_classes(read_contents(make_run().folder))
-    f1 = [row["f1"] for row in found["rows"]]
+    f1 = [row.metrics.f1 for row in found.rows]
     assert f1 == sorted(f1)
-    assert all(row["low"] <= row["right"] / row["total"] <= row["high"] for row in found["rows"])
+    assert all(row.low <= row.right / row.total <= row.high for row in found.rows)
 
 
 def test_score_classes__class_without_a_photo(make_run):
@@ -18,29 +18,29 @@ def test_score_classes__class_without_a_photo(make_run):
     metrics["test"]["confusion"] = [[0, 0], [0, 4]]
     files.write_json(run.folder / "metrics.json", metrics)
     found = sections.score_classes(read_contents(run.folder))
-    assert [(row["name"], row["total"]) for row in found["rows"]] == [("b", 4), ("a", 0)]
-    assert found["unseen"] == 1
+    assert [(row.name, row.total) for row in found.rows] == [("b", 4), ("a", 0)]
+    assert found.unseen == 1
 
 
 def test_group_problems__most_frequent_kind_first_and_shortened(make_run):
     first, second = sections.group_problems(read_contents(make_run().folder))
-    assert (first["kind"], first["count"], len(first["first"])) == ("duplicate", 30, 20)
-    assert (second["kind"], second["count"]) == ("truncated", 1)
+    assert (first.kind, first.count, len(first.first)) == ("duplicate", 30, 20)
+    assert (second.kind, second.count) == ("truncated", 1)
 
 
 def test_summarize__says_which_phase_was_kept(make_run):
     run = make_run(fit="gradient", finetuned=True)
     metrics = files.read_json(run.folder / "metrics.json")
     facts = {
-        title: (value, more) for title, value, more in sections.summarize(read_contents(run.folder))["facts"]
+        title: (value, more) for title, value, more in sections.summarize(read_contents(run.folder)).facts
     }
     assert facts["Head"] == ("trained by adam", "best of 14 epochs: 9")
     assert facts["Fine-tuning"][0] == "10 layers and the head"
     assert facts["Fine-tuning"][1].endswith("parameters; epoch 22 is its best")
     files.write_json(run.folder / "metrics.json", metrics | {"chosen_phase": "frozen"})
     summary = sections.summarize(read_contents(run.folder))
-    assert summary["phases"].startswith(metrics["verdict"]["words"])
-    assert "The model before fine-tuning was kept" in summary["phases"]
+    assert summary.phases.startswith(metrics["verdict"]["words"])
+    assert "The model before fine-tuning was kept" in summary.phases
 
 
 @pytest.mark.parametrize(("name", "head"), [("start", "as it was"), (None, "trained with the backbone")])
@@ -50,13 +50,13 @@ def test_summarize__head_that_this_run_did_not_train(make_run, name, head):
     metrics["phases"][0]["name"] = name
     metrics["phases"] = [phase for phase in metrics["phases"] if phase["name"]]
     files.write_json(run.folder / "metrics.json", metrics)
-    facts = {title: value for title, value, _ in sections.summarize(read_contents(run.folder))["facts"]}
+    facts = {title: value for title, value, _ in sections.summarize(read_contents(run.folder)).facts}
     assert facts["Head"] == head
 
 
-def test_tell_making__notes_stand_beside_the_curves_of_fine_tuning(make_run):
-    assert sections.tell_making(read_contents(make_run().folder))["notes"] == ["1 photo left out: truncated"]
-    assert sections.tell_making(read_contents(make_run(finetuned=True).folder))["notes"] == []
+def test_describe_making__notes_stand_beside_the_curves_of_fine_tuning(make_run):
+    assert sections.describe_making(read_contents(make_run().folder)).notes == ["1 photo left out: truncated"]
+    assert sections.describe_making(read_contents(make_run(finetuned=True).folder)).notes == []
 
 
 def test_summarize__an_interval_without_width_is_none(make_run):
@@ -64,6 +64,6 @@ def test_summarize__an_interval_without_width_is_none(make_run):
     metrics = files.read_json(run.folder / "metrics.json")
     metrics["validation"] |= {"macro_f1": 1.0, "macro_f1_ci95": [1.0, 1.0]}
     files.write_json(run.folder / "metrics.json", metrics)
-    rows = {row["title"]: row["cells"] for row in sections.summarize(read_contents(run.folder))["figures"]}
+    rows = {row.title: row.cells for row in sections.list_figures(read_contents(run.folder)).rows}
     assert rows["Macro F1"][1][1] == "interval unknown: all alike"
     assert " to " in rows["Macro F1"][0][1]

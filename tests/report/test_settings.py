@@ -25,7 +25,7 @@ PIXELS = {
 
 
 def told(**asked) -> str:
-    return settings.augmentation(Augment(**asked).model_dump()).replace(NO_BREAK, " ")
+    return settings.augmentation(Augment(**asked)).replace(NO_BREAK, " ")
 
 
 @pytest.mark.parametrize("key", PIXELS)
@@ -43,7 +43,7 @@ def test_augmentation__knows_every_setting_of_the_recipe():
 @pytest.mark.parametrize("asked", [{}, {"views": 1, "zoom": 0.1}, {"views": 0, "zoom": 0.1}])
 def test_augmentation__plain_photos_are_no_augmentation(asked):
     assert told(**asked) == ""
-    assert settings.augmentation({}) == ""
+    assert settings.augmentation(Augment()) == ""
 
 
 def test_augmentation__how_many_views():
@@ -81,15 +81,15 @@ def test_augmentation__is_one_sentence(rotation, flips, views):
     ],
 )
 def test_training_loss__tells_what_validation_has_not(section, key, value, words):
-    recipe = Recipe.from_dict({section: {key: value}}).model_dump()
+    recipe = Recipe.from_dict({section: {key: value}})
     assert words in settings.training_loss(recipe)
 
 
 def test_training_loss__plain():
-    assert settings.training_loss(Recipe().model_dump()) == settings.training_loss({}) == ""
+    assert settings.training_loss(Recipe()) == ""
 
 
 def test_unfrozen__batch_norm_and_nothing():
-    assert "BatchNorm trained too" in settings.unfrozen(["a"], {"batch_norm": "train"})
-    assert "1 layer with weights" in settings.unfrozen(["a"], {"batch_norm": "frozen"})
-    assert settings.unfrozen([], {}) == "the head alone"
+    assert "BatchNorm trained too" in settings.unfrozen(["a"], "train")
+    assert "1 layer with weights" in settings.unfrozen(["a"], "frozen")
+    assert settings.unfrozen([], "frozen") == "the head alone"

@@ -7,6 +7,7 @@ from budwood.core import files
 from budwood.core.errors import RunError
 from budwood.evaluation.statistics import paired_difference
 from budwood.runs.compare import as_text, compare
+from tests.changed_runs import forget_hashes
 
 
 @pytest.fixture
@@ -15,7 +16,7 @@ def run_with(session_run, tmp_path):
 
     def make(name, correct, split="test", classes=None, photos=None):
         folder = tmp_path / name
-        shutil.copytree(session_run, folder)
+        forget_hashes(shutil.copytree(session_run, folder))
         known = classes or ["blue", "red"]
         info = files.read_json(folder / "run.json")
         files.write_json(folder / "run.json", info | {"data": info["data"] | {"classes": known}})

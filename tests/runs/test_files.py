@@ -10,8 +10,11 @@ import pytest
 from budwood.core.errors import RunError
 from budwood.core.files import read_csv, read_json, sha256_of, write_json
 from budwood.data.manifest import Photo
-from budwood.runs.files import read_run, write_split
-from budwood.runs.schema import FORMAT, Metrics, RunInfo
+from budwood.runs.figures import Metrics
+from budwood.runs.files import read_run
+from budwood.runs.schema import FORMAT, RunInfo
+from budwood.runs.writing import VOUCHED, write_split
+from tests.changed_runs import forget_hashes
 
 
 @pytest.fixture
@@ -44,7 +47,7 @@ def test_read_run__every_file_of_a_training(run):
     assert files.info.data.classes == files.classes == ("blue", "green", "red")
     assert len(files.split) == files.check.kept == files.info.data.photos == 42
     assert [row["phase"] for row in files.history] == ["frozen"] and files.history[0]["epoch"] == 1
-    assert files.linear_path.chosen in [point.strength for point in files.linear_path.path]
+    assert files.linear_path.chosen in [point.l2_strength for point in files.linear_path.path]
     assert files.metrics.kept.name == "frozen" and files.metrics.reported == "test"
     assert len(files.predictions) == files.metrics.validation.n + files.metrics.test.n
     right = sum(row.correct for row in files.predictions if row.split == "test")
@@ -83,6 +86,23 @@ def test_require_complete(run, state, said):
     assert said in fault(read_run(run).require_complete)
 
 
+def test_read_info__of_a_study_names_its_trials(tmp_path):
+    (tmp_path / "study.json").write_text("{}")
+    assert "none of its trials is complete" in fault(lambda: read_run(tmp_path))
+    for name in "abcdef":
+        (tmp_path / "trials" / name).mkdir(parents=True)
+        (tmp_path / "trials" / name / "run.json").write_text("{}")
+    told = fault(lambda: read_run(tmp_path))
+    assert f"such as {tmp_path / 'trials' / 'a'} (or b, c, d and 2 more), but none keeps a model" in told
+    (tmp_path / "trials" / "e" / "model").mkdir()
+    (tmp_path / "trials" / "e" / "model" / "model.json").write_text("{}")
+    told = fault(lambda: read_run(tmp_path))
+    assert (
+        told
+        == f"{tmp_path} is not a run but a study. Give one of its trials, such as {tmp_path / 'trials' / 'e'}"
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -90,11 +110,15 @@ def test_require_complete(run, state, said):
         ("[]", "it should be a JSON object"),
         (json.dumps({"format": FORMAT}), "it lacks budwood"),
         (
-            json.dumps({"format": FORMAT, "budwood": "1", "command": "", "started": "", "colour": 1}),
+            json.dumps(
+                {"format": FORMAT, "budwood": "1", "command": "", "started": "", "task": "", "colour": 1}
+            ),
             "it has the unknown key colour",
         ),
         (
-            json.dumps({"format": FORMAT, "budwood": "1", "command": "", "started": "", "state": "odd"}),
+            json.dumps(
+                {"format": FORMAT, "budwood": "1", "command": "", "started": "", "task": "", "state": "odd"}
+            ),
             "state: input should be 'running', 'complete' or 'failed'",
         ),
     ],
@@ -109,6 +133,8 @@ def test_read_info__damaged(run, content, said):
     [
         ("metrics.json", "metrics"),
         ("check.json", "check"),
+        ("layers.csv", "layers"),
+        ("linear_path.json", "linear_path"),
         ("split.csv", "split"),
         ("history.csv", "history"),
         ("predictions.csv", "predictions"),
@@ -126,7 +152,39 @@ def test_metrics__missing_key(run):
     metrics = read_json(run / "metrics.json")
     del metrics["test"]["accuracy"]
     write_json(run / "metrics.json", metrics)
+    forget_hashes(run)
     assert "metrics.json: it lacks test.accuracy" in fault(lambda: read_run(run).metrics)
+
+
+READ_AS = {
+    "recipe.toml": "recipe",
+    "check.json": "check",
+    "history.csv": "history",
+    "layers.csv": "layers",
+    "linear_path.json": "linear_path",
+    "metrics.json": "metrics",
+    "predictions.csv": "predictions",
+}
+
+
+def test_vouched__every_file_of_a_run(run):
+    assert set(READ_AS) == set(VOUCHED) == read_run(run).info.files.keys()
+
+
+@pytest.mark.parametrize(("name", "attribute"), READ_AS.items())
+def test_read_run__a_cut_inside_the_last_number(run, name, attribute):
+    """Its shape stays as it was, but for the file's last characters."""
+    text = (run / name).read_text(encoding="utf-8")
+    last = max(place for place, sign in enumerate(text) if sign.isdigit())
+    (run / name).write_text(text[:last] + text[last + 1 :], encoding="utf-8")
+    told = fault(lambda: getattr(read_run(run), attribute))
+    assert f"{run / name} is not the file that was written" in told and "or train again" in told
+
+
+def test_split__without_its_hash(run):
+    info = read_json(run / "run.json")
+    write_json(run / "run.json", {key: value for key, value in info.items() if key != "split"})
+    assert "split.csv: run.json lacks its hash" in fault(lambda: read_run(run).split)
 
 
 def test_split__changed(run):
@@ -143,11 +201,12 @@ def test_split__changed(run):
     ],
 )
 def test_history__damaged(run, old, new, said):
-    damage(run / "history.csv", old, new)
+    damage(forget_hashes(run) / "history.csv", old, new)
     assert f"history.csv: {said}" in fault(lambda: read_run(run).history)
 
 
 def test_predictions__cut_short(run):
+    forget_hashes(run)
     lines = (run / "predictions.csv").read_text(encoding="utf-8").splitlines(keepends=True)
     (run / "predictions.csv").write_text("".join(lines[:-1]), encoding="utf-8")
     told = fault(lambda: read_run(run).predictions)
@@ -157,8 +216,8 @@ def test_predictions__cut_short(run):
 
 
 def test_predictions__of_other_classes(run):
-    damage(run / "predictions.csv", "p:green", "p:grey")
-    assert "predictions.csv" in fault(lambda: read_run(run).predictions)
+    damage(forget_hashes(run) / "predictions.csv", "p:green", "p:grey")
+    assert "predictions.csv: it lacks p:green" in fault(lambda: read_run(run).predictions)
 
 
 def test_model_file__edited_after_saving(run):

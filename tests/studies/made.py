@@ -6,11 +6,13 @@ from budwood.config.recipe import Recipe
 from budwood.core.files import write_json
 from budwood.data.manifest import Photo
 from budwood.evaluation.phases import PhaseEvaluation
-from budwood.runs import files
+from budwood.evaluation.task import SINGLE_LABEL
+from budwood.runs import writing
+from budwood.runs.figures import TrainedPhase
 from budwood.runs.metrics import describe
-from budwood.runs.schema import DataInfo, RunInfo, TrainedPhase
-from budwood.studies.grid import folder_name
+from budwood.runs.schema import DataInfo, RunInfo
 from budwood.studies.records import Configuration, StudyFolder, StudyRecord, TrialRecord
+from budwood.studies.trials import folder_name
 
 TRAIN, TEST = 160, 100
 
@@ -99,23 +101,24 @@ def write_run(folder, replicate, right, *, photos=None, train=TRAIN, loss=0.3, h
     phase = TrainedPhase(
         name="frozen", seconds=1.0, epochs=1, best_epoch=1, trainable_parameters=3, unfrozen_layers=()
     )
-    evaluations = {"frozen": PhaseEvaluation(dict.fromkeys(splits, shares), 1.0)}
+    evaluations = {"frozen": PhaseEvaluation(dict.fromkeys(splits, shares), 1.0, SINGLE_LABEL)}
     metrics = describe(["a", "b"], labels, evaluations, [phase], "frozen", recipe)
     told = {split: metrics.of(split).model_copy(update={"loss": loss}) for split in splits}
-    files.write_metrics(folder, metrics.model_copy(update=told))
-    files.write_predictions(folder, ["a", "b"], measured, np.concatenate([shares] * len(splits)))
-    files.write_recipe(folder, recipe)
+    writing.write_metrics(folder, metrics.model_copy(update=told))
+    writing.write_predictions(folder, ["a", "b"], measured, np.concatenate([shares] * len(splits)))
+    writing.write_recipe(folder, recipe)
     photos = [*learned, *measured]
     info = RunInfo(
         state="complete",
+        task="single-label",
         saved=False,
         budwood="0.1.0",
         command="budwood train photos",
         started="2026-11-22T07:40:12+00:00",
-        split=files.write_split(folder, photos),
+        split=writing.write_split(folder, photos),
         data=DataInfo(root_name="photos", photos=len(photos), classes=("a", "b")),
     )
-    files.write_info(folder, info)
+    writing.write_info(folder, info)
 
 
 def rights(share, rng, n=TEST):

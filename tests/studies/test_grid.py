@@ -3,7 +3,8 @@ import pytest
 from budwood.config.recipe import Recipe
 from budwood.core.errors import RecipeError
 from budwood.data.manifest import Photo
-from budwood.studies.grid import Range, parse_seeds, parse_sizes, plan_trials, read_grid
+from budwood.studies.grid import Range, parse_seeds, parse_sizes, read_grid
+from budwood.studies.trials import plan_trials
 
 PHOTOS = [
     Photo(b"", f"{label}/{number}", label, sha256=f"{label}{number}")

@@ -5,12 +5,15 @@ import pytest
 
 from budwood.config.recipe import Recipe
 from budwood.core.errors import RecipeError
+from budwood.core.progress.base import SILENT
 from budwood.data.check import Check
 from budwood.data.manifest import Photo
 from budwood.studies import study as module
-from budwood.studies.grid import plan_trials, read_grid
+from budwood.studies.grid import read_grid
 from budwood.studies.plan import StudyPlan, describe, summary, workload
 from budwood.studies.records import StudyFolder, StudyRecord, TrialRecord
+from budwood.studies.request import StudyRequest
+from budwood.studies.trials import plan_trials
 
 PHOTOS = tuple(
     Photo(b"", f"{label}/{number}", label, sha256=f"{label}{number}")
@@ -19,12 +22,15 @@ PHOTOS = tuple(
 )
 
 
-def plan_of(recipes, search=None, grid=(), seeds=(0, 1, 2)):
+def plan_of(recipes, search=None, grid=(), seeds=(0, 1, 2), **options):
     found = read_grid(recipes, grid=grid)
     given = found.combinations() if search is None else found.check()
     trials, kind = plan_trials(given, PHOTOS, seeds=seeds)
     checked = Check(classes=("a", "b"), photos=PHOTOS, problems=(), num_found=len(PHOTOS), num_unreadable=0)
-    return StudyPlan("photos", found, seeds, 0, search, checked, trials, kind)
+    request = StudyRequest(
+        data="photos", output="s", recipes=recipes, grid=grid, seeds=seeds, search=search, **options
+    )
+    return StudyPlan(request, found, checked, trials, kind)
 
 
 def test_summary__counts_both_kinds_and_admits_what_it_does_not_know(tmp_path):
@@ -34,6 +40,13 @@ def test_summary__counts_both_kinds_and_admits_what_it_does_not_know(tmp_path):
     assert summary(plan, found) == "3 trainings and 3 linear trials: time unknown until the first trial ends"
     text = describe(plan, found)
     assert all(name in text for name in ("frozen-linear", "quick", "split 2", "budwood train DATA"))
+
+
+def test_workload__where_models_are_kept_every_trial_is_a_training(tmp_path):
+    found = workload(plan_of(["frozen-linear"], keep_models=True), StudyFolder(tmp_path), None)
+    assert (found.trials, found.linear) == (3, 0) and found.models_bytes > 30e6
+    found = workload(plan_of(["frozen-linear"]), StudyFolder(tmp_path), None)
+    assert (found.trials, found.linear, found.models_bytes) == (3, 3, 0)
 
 
 def test_summary__of_a_search_is_the_most(tmp_path):
@@ -69,12 +82,16 @@ def test_workload__from_the_trials_that_are_complete(tmp_path):
 
 def test_plan_study__what_is_wrong_is_said_before_a_photo_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "read_source", lambda *given, **options: pytest.fail("the photos were read"))
+
+    def asked(recipe):
+        return StudyRequest(data=tmp_path, output=tmp_path / "s", recipes=[recipe])
+
     with pytest.raises(RecipeError, match="no recipe"):
-        module.plan_study(tmp_path, tmp_path / "s", recipes=["frozen-liner"])
+        module.plan_study(asked("frozen-liner"), SILENT)
     (tmp_path / "s").mkdir()
     (tmp_path / "s" / "thesis.txt").write_text("mine")
     with pytest.raises(module.RunError, match="not a study of Budwood"):
-        module.plan_study(tmp_path, tmp_path / "s", recipes=["quick"])
+        module.plan_study(asked("quick"), SILENT)
 
 
 def test_dry_run__on_the_command_line_writes_nothing_and_loads_no_tensorflow(session_colours, tmp_path):

@@ -6,10 +6,10 @@ from budwood.config.recipe import Recipe
 from budwood.core.progress.bars import Bars
 from budwood.core.progress.plain import Plain
 from budwood.studies import progress_table
-from budwood.studies.grid import Trial
 from budwood.studies.progress_table import LARGEST, ProgressTable
 from budwood.studies.records import Configuration
 from budwood.studies.spec import Figures, TrialResult
+from budwood.studies.trials import Trial
 
 TRIALS = [
     Trial(f"{name}-{number}", Configuration(recipe=name), f"split {number}", Recipe())

@@ -145,10 +145,10 @@ def test_read_results__counts_the_looks_at_test_photos(made):
     fill(made, {"a": 0.9, "b": 0.8}, replicates=3)
     found = read_results(made.folder)
     assert found.test_evaluations == 6
-    assert "looked at 6 times" in found.as_text()
+    assert "6 test-set evaluations, one by every trial;" in found.as_text()
     made.trials = made.trials[:1]
     made.add("a", "split 9", [], error="x")
-    assert "Test photos were looked at once;" in read_results(made.folder).as_text()
+    assert "1 test-set evaluation;" in read_results(made.folder).as_text()
 
 
 def test_read_results__validation_alone(made):
@@ -156,7 +156,7 @@ def test_read_results__validation_alone(made):
     fill(made, {"a": 0.9, "b": 0.6})
     found = read_results(made.folder)
     assert (found.split, found.test_evaluations) == ("validation", 0)
-    assert "No test photo was looked at" in found.as_text()
+    assert "No test-set evaluation" in found.as_text()
     assert found.pairs[0].words.startswith("a is better than b")
 
 

@@ -169,6 +169,17 @@ def test_study__trainings_in_their_own_processes(session_colours, tmp_path):
     assert contents(trial) == untouched
 
 
+def test_study__keeps_every_model_where_it_is_asked_to(session_colours, tmp_path):
+    import budwood
+
+    small_study(session_colours, tmp_path / "s", seeds=[0], keep_models=True)
+    (record,) = (tmp_path / "s" / "trials").glob("*.json")
+    trial = record.with_suffix("")
+    assert budwood.load(trial).predict(sorted(session_colours.rglob("*.jpg"))[:1])[0].label == "blue"
+    with pytest.raises(RunError, match="Give one of its trials, such as"):
+        budwood.load(tmp_path / "s")
+
+
 def test_study__no_test_and_folds(session_colours, tmp_path):
     found = small_study(session_colours, tmp_path / "s", seeds=[0], folds=3, test=False)
     assert (found.replicate_kind, found.split, found.test_evaluations) == ("fold", "validation", 0)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from budwood.backbones.registry import get_backbone
-from budwood.config.recipe import Finetune
+from budwood.config.learning import Finetune
 from budwood.network.unfreeze import unfreeze
 from budwood.training.batch_norm import quicken_batch_norm
 

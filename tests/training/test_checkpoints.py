@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from budwood.core.errors import RunError
-from budwood.training.checkpoints import Checkpoints, apply_weights, kept_epochs, layer_weights, read
+from budwood.training.checkpoints import Checkpoints, apply_weights, layer_weights, read
+from budwood.training.kept_epochs import kept_epochs
 
 
 def network(width=4, norm=True):

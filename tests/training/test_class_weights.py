@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from budwood.config.recipe import Loss
+from budwood.config.learning import Loss
 from budwood.core.errors import RecipeError
 from budwood.training.class_weights import class_weights, refuse_unknown_classes
 

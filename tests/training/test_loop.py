@@ -9,7 +9,8 @@ import keras
 import numpy as np
 import pytest
 
-from budwood.config.recipe import Augment, Finetune, Frozen, Head, Loss, Recipe
+from budwood.config.learning import Finetune, Frozen, Loss
+from budwood.config.recipe import Augment, Head, Recipe
 from budwood.core.errors import DataError, RecipeError, RunError
 from budwood.network.heads import head_layers, head_model, to_logits
 from budwood.training.batches import ArrayBatches, TrainingData

@@ -3,8 +3,10 @@ import numpy as np
 import pytest
 from scipy.special import expit, log_softmax, rel_entr, softmax
 
-from budwood.config.recipe import Distill, Loss
+from budwood.config.learning import Distill, Loss
+from budwood.config.recipe import Head
 from budwood.evaluation.task import TASKS
+from budwood.network.heads import head_layers
 from budwood.training.losses import (
     TRAINING,
     Distillation,
@@ -143,3 +145,13 @@ def test_training__every_task_has_a_loss_of_the_same_value_as_its_figures(task):
     trained = float(training.loss(Loss(), 3)(shares, logits))
     assert trained == pytest.approx(task.losses(task.probabilities(logits), targets).mean(), rel=1e-5)
     assert training.metrics(3, 3)[0].name == "accuracy"
+    measured = training.measure(logits, targets, False)
+    np.testing.assert_allclose(measured.losses, task.losses(task.probabilities(logits), targets), rtol=1e-12)
+    np.testing.assert_array_equal(measured.correct, task.correct(task.probabilities(logits), targets))
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.name)
+def test_training__the_last_layer_of_every_task_gives_its_probabilities(task):
+    layers = head_layers(Head(), 3, activation=task.activation)
+    logits = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+    np.testing.assert_allclose(layers[-1](logits), task.probabilities(logits), rtol=1e-5)

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from budwood.config.recipe import Finetune, Frozen
+from budwood.config.learning import Finetune, Frozen
 from budwood.core.errors import RecipeError
 from budwood.training.optimizers import ByLayer, current_rate, make_optimizer, optimizers
 

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from budwood.config.recipe import Augment, Distill, Frozen, Head, Loss, Recipe
+from budwood.config.learning import Distill, Frozen, Loss
+from budwood.config.recipe import Augment, Head, Recipe
 from budwood.network.heads import head_layers, head_model, to_logits
 from budwood.training.batches import ArrayBatches
 from budwood.training.trainer import Trainer

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from scipy.special import log_expit, log_softmax
 
-from budwood.training.validation import from_logits, validate
+from budwood.training.losses import from_logits
+from budwood.training.validation import validate
 
 RNG = np.random.default_rng(0)
 

@@ -19,11 +19,11 @@ import numpy as np
 from budwood.backbones.backbone import Backbone
 from budwood.backbones.lite_weights import read_checkpoint
 from budwood.backbones.seeds import derive_seed
-from budwood.backbones.weights import MIRROR, LayerWeights, WeightsLocation, assign, mirrored, read_h5
-from budwood.core.errors import BackboneError, MissingWeightsError, did_you_mean
+from budwood.backbones.weights import MIRROR, LayerWeights, WeightsLocation, mirrored, read_h5
+from budwood.core.errors import MissingWeightsError
 
 if TYPE_CHECKING:
-    import keras
+    pass
 
 # kernel, repeats, channels out, expansion, stride
 STAGES = (
@@ -254,35 +254,3 @@ EFFICIENTNET_LITE = (
         best_for="finer detail, at two to three times the work of Lite0",
     ),
 )
-
-
-def build_classifier(name: str, size: int | None = None) -> "keras.Model":
-    """The whole network with its ImageNet classifier.
-
-    Args:
-        name: "efficientnet_lite0", "efficientnet_lite1" or "efficientnet_lite2".
-        size: side of the square input in pixels; None is the native size.
-
-    Returns:
-        A flat model from raw pixels, float32 in [0, 255], `(None, size, size, 3)`, to the probabilities of the 1,000
-        ImageNet classes in their usual order, `(None, 1000)`.
-
-    Raises:
-        BackboneError: when the name is another or the network cannot take the size.
-        WeightsError: when the weights' package is not installed or damaged.
-    """
-    import keras
-
-    family = {backbone.name: backbone for backbone in EFFICIENTNET_LITE}
-    if name not in family:
-        raise BackboneError(
-            f"no classifier for `{name}`.{did_you_mean(name, family)} Give one of: {', '.join(family)}"
-        )
-    backbone = family[name]
-    weights = backbone.pretrained.read()
-    network = backbone.build(size, weights="random")
-    x = keras.layers.GlobalAveragePooling2D(name="avg_pool")(network.output)
-    x = keras.layers.Dense(1000, activation="softmax", name="predictions")(x)
-    model = keras.Model(network.input, x, name=f"{name}_imagenet")
-    assign(model, weights, name)
-    return model

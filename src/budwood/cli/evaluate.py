@@ -23,6 +23,7 @@ from budwood.cli.options import (
     progress_of,
     reading_options,
 )
+from budwood.core.cache import refuse_read_only_cache
 from budwood.core.errors import BudwoodError, RunError, refuse_bad_share
 from budwood.core.tensorflow import load_keras
 from budwood.core.text import shown
@@ -63,16 +64,19 @@ def evaluate(
     """Measure a run on labelled photos."""
     from budwood.data.expand_paths import expand
     from budwood.data.sources import read_source
-    from budwood.evaluation.ood import DEFAULT, RECALL
+    from budwood.evaluation.ood import ACCEPTANCE, DEFAULT
+    from budwood.inference.own_photos import refuse_unknown_split
     from budwood.report.reading import passed_over_as_lines, reading_as_lines
     from budwood.run import load
+    from budwood.runs.kept import refuse_lost_epoch
 
+    refuse_unknown_split(split)
     if ood and checkpoint is not None:
         raise BudwoodError("--ood is about the saved model alone. Leave out --checkpoint")
     if acceptance is not None and not ood:
         raise BudwoodError("--acceptance goes with --ood PICTURES. Give both, or neither")
-    acceptance = RECALL if acceptance is None else acceptance
-    refuse_bad_share("acceptance", acceptance, RECALL)
+    acceptance = ACCEPTANCE if acceptance is None else acceptance
+    refuse_bad_share("acceptance", acceptance, ACCEPTANCE)
     for named in ood or []:
         if not os.path.lexists(named) and not glob.has_magic(named):
             raise BudwoodError(f"there is no {shown(named)}. Give --ood a file or a folder of photos")
@@ -84,15 +88,17 @@ def evaluate(
     for line in [*reading_as_lines(understood), *passed_over_as_lines(understood.passed_over)]:
         progress.say(line)
     if checkpoint is not None:
+        refuse_lost_epoch(loaded.files, checkpoint)
+        refuse_read_only_cache()
         load_keras()
     if ood:
-        told = loaded.ood_scores(photos, others, split=split, acceptance=acceptance, progress=progress)
+        figures = loaded.ood_scores(photos, others, split=split, acceptance=acceptance, progress=progress)
         if as_json:
-            print_json({method: asdict(found) for method, found in told.items()})
+            print_json({method: asdict(found) for method, found in figures.items()})
         else:
-            from budwood.report.terminal import strangers_as_text
+            from budwood.report.terminal import ood_as_text
 
-            print(strangers_as_text(told, acceptance, DEFAULT))
+            print(ood_as_text(figures, acceptance, DEFAULT))
         return
     metrics = loaded.evaluate(photos, split=split, checkpoint=checkpoint, progress=progress)
     if as_json:
@@ -100,7 +106,7 @@ def evaluate(
     else:
         from budwood.report.terminal import scores_as_text
 
-        print(scores_as_text(metrics, split))
+        print(scores_as_text(dict(metrics), split))
 
 
 @app.command()

@@ -150,17 +150,17 @@ def cache_info(as_json: AsJson = False) -> None:
     from budwood.core.cache import DATA, GRAPHS, part_bytes
     from budwood.features.store.store import FeatureStore
 
-    info = FeatureStore().info() | {"graphs": part_bytes(GRAPHS), "data": part_bytes(DATA)}
+    info, graphs, data = FeatureStore().info(), part_bytes(GRAPHS), part_bytes(DATA)
     if as_json:
-        print_json(info)
+        print_json({**info, "graphs": graphs, "data": data})
         return
     print(
         f"folder  {info['folder']}\nsize    {info['total'] / 1e6:,.1f} MB of at most {info['limit'] / 1e9:,.1f} GB"
     )
-    print(f"graphs  {info['graphs'] / 1e6:,.1f} MB")
-    if info["data"]:
+    print(f"graphs  {graphs / 1e6:,.1f} MB")
+    if data:
         print(
-            f"data    {info['data'] / 1e6:,.1f} MB of pictures unpacked from data sets and files (cache clear --data)"
+            f"data    {data / 1e6:,.1f} MB of pictures unpacked from data sets and files (cache clear --data)"
         )
     for part in info["fingerprints"]:
         size = f"{part['rows']:>8,} rows  {part['bytes'] / 1e6:>10,.1f} MB"

@@ -75,9 +75,9 @@ def predict(
     loaded = load(run)
     names, pictures = [name for name, _ in inputs], [picture for _, picture in inputs]
     if precision is not None and not (quiet or as_json):
-        from budwood.report.terminal import abstention_as_text
+        from budwood.report.terminal import selective_as_text
 
-        print(abstention_as_text(precision, *loaded.confidence_threshold(precision)), file=sys.stderr)
+        print(selective_as_text(precision, *loaded.confidence_threshold(precision)), file=sys.stderr)
     predictions = loaded.predict(
         pictures,
         names=names,

@@ -3,7 +3,7 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -152,7 +152,10 @@ def study(
         int | None, typer.Option("--jobs", "-j", min=1, help="Trials at a time; one for every two cores.")
     ] = None,
     keep_models: Annotated[
-        bool, typer.Option("--keep-models", help="Keep the model of every trial.")
+        bool,
+        typer.Option(
+            "--keep-models", help="Keep the model of every trial; each then takes as long as `budwood train`."
+        ),
     ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on: complete trials stay, failed ones are tried again.")
@@ -175,33 +178,36 @@ def study(
     from budwood.studies.grid import parse_seeds, parse_sizes
     from budwood.studies.plan import describe, workload
     from budwood.studies.records import StudyFolder
-    from budwood.studies.study import plan_study
-    from budwood.studies.study import study as run_study
+    from budwood.studies.request import StudyRequest
+    from budwood.studies.study import plan_study, run_study
 
     if mlflow is not None and not dry_run:
         check_mlflow(mlflow)
-    asked: Any = {
-        "recipes": [name.strip() for name in recipes.split(",") if name.strip()],
-        "backbones": [name.strip() for name in (backbones or "").split(",") if name.strip()],
-        "grid": grid or [],
-        "sizes": parse_sizes(sizes) if sizes is not None else [],
-        "seeds": parse_seeds(seeds),
-        "folds": folds,
-        "search": search,
-        "settings": [*reading_options(layout, split_folders, columns), *(settings or [])],
-        "weights": weights or [],
-        "test": not no_test,
-        "keep_models": keep_models,
-        "overwrite": overwrite,
-        "resume": resume,
-        "progress": progress_of(quiet, as_json),
-    }
+    request = StudyRequest(
+        data=data,
+        output=output,
+        recipes=[name.strip() for name in recipes.split(",") if name.strip()],
+        backbones=[name.strip() for name in (backbones or "").split(",") if name.strip()],
+        grid=grid or [],
+        sizes=parse_sizes(sizes) if sizes is not None else [],
+        seeds=parse_seeds(seeds),
+        folds=folds,
+        search=search,
+        settings=[*reading_options(layout, split_folders, columns), *(settings or [])],
+        weights=weights or [],
+        test=not no_test,
+        keep_models=keep_models,
+        overwrite=overwrite,
+        resume=resume,
+    )
+    progress = progress_of(quiet, as_json)
     if dry_run:
-        plan = plan_study(data, output, **asked)
+        plan = plan_study(request, progress)
         known = StudyFolder(output if resume else output / "nothing")
         print(describe(plan, workload(plan, known, jobs)))
         return
-    results = run_study(data, output, **asked, jobs=jobs, command=shlex.join(["budwood", *sys.argv[1:]]))
+    command = shlex.join(["budwood", *sys.argv[1:]])
+    results = run_study(request, jobs=jobs, progress=progress, command=command)
     if as_json:
         print_json(results.to_json())
     else:

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
-from budwood.config.recipe import Augment, Backbone, Finetune, Frozen, Head, Loss, Recipe, Section, Steps
+from budwood.config.learning import Finetune, Frozen, Loss, Steps
+from budwood.config.recipe import Augment, Backbone, Head, Recipe
+from budwood.config.section import Section
 
 TRANSFORMATIONS = set(Augment.model_fields) - {"views", "originals", "mixup", "cutmix", "rand_magnitude"}
 """The settings of [augment] that say what a drawn view shows."""

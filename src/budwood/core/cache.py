@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import platformdirs
@@ -21,6 +22,18 @@ def cache_dir() -> Path:
             "Set BUDWOOD_CACHE to a folder that you may write"
         ) from error
     return folder
+
+
+def refuse_read_only_cache() -> None:
+    """Raise StoreError where nothing can be written into the cache folder, before anything slow is begun."""
+    folder = cache_dir()
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise StoreError(
+            f"the cache folder {folder} cannot be written: {error.strerror or error}. Allow writing there, or set "
+            "BUDWOOD_CACHE to another folder"
+        ) from error
 
 
 GRAPHS, DATA = "graphs", "data"

@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+JsonObject = dict[str, object]
+"""An object of a JSON file."""
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:

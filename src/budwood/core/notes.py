@@ -9,7 +9,10 @@ NoteKind = Literal[
     "settings",  # a setting without effect, or one that gave way to another
     "data",  # photos that were left out, classes that lack some
     "split",  # which photos are in which split, and why
-    "features",  # the engine that computes features, the store that keeps them, or its room
+    "features",  # how features are kept, or what the disk has no room for
+    "engine",  # what computes features, where it is not what was asked for or expected
+    "precision",  # the arithmetic in which they are computed, where it is not what was asked for
+    "store",  # stored features, or a converted graph, that are damaged and are made again
     "input_range",  # photos that seem to reach the backbone in the wrong range
     "teacher",  # the model that is learned from
     "checkpoint",  # a training that could not go on from where it was

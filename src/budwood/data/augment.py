@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -110,7 +109,7 @@ class Renderer:
         return view == 0 or not self._settings
 
     @cached_property
-    def _settings(self) -> dict[str, Any]:
+    def _settings(self) -> dict[str, object]:
         """What is switched on, of what changes pixels."""
         settings = self.augment.model_dump(exclude=NO_PIXELS)
         if not self.augment.rand_augment:

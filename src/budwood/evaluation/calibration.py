@@ -1,7 +1,7 @@
 """Calibration: how far stated probabilities are from the truth, and the temperature that mends it (Guo et al. 2017)."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -72,6 +72,22 @@ class Bin:
     """Share of them that are right: the same, where the model is calibrated."""
 
 
+class Calibrated(TypedDict):
+    """How far the probabilities of some photos are from the truth."""
+
+    ece: float
+    loss: float
+    """Mean negative log-likelihood."""
+    reliability: list[Bin]
+
+
+class BeforeAndAfter(TypedDict):
+    """The probabilities of some photos without and with a temperature."""
+
+    before: Calibrated
+    after: Calibrated
+
+
 def reliability(confidence: Float[np.ndarray, "n"], correct: Bool[np.ndarray, "n"]) -> list[Bin]:
     """What a reliability diagram shows: the bins of `ece` that have a photo, the least sure first.
 
@@ -106,8 +122,8 @@ def bin_of(confidence: Float[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
 
 def before_and_after(
     probabilities: Float[np.ndarray, "n classes"], labels: Int[np.ndarray, "n"], temperature: float
-) -> dict[str, dict[str, Any]]:
-    """What a temperature did to the probabilities of some photos, as plain values.
+) -> BeforeAndAfter:
+    """What a temperature did to the probabilities of some photos.
 
     Args:
         probabilities: with the temperature in them, as the saved model states them.
@@ -115,8 +131,8 @@ def before_and_after(
         temperature: by which the logits were divided.
 
     Returns:
-        "before" and "after": `ece`, `loss` (mean negative log-likelihood) and `reliability`, a list of the bins that
-        have a photo with `n`, `confidence` and `accuracy`.
+        "before" and "after": `ece`, `loss` (mean negative log-likelihood) and `reliability`, the bins that have a
+        photo.
     """
     probabilities = probabilities.astype(np.float64)
     return {
@@ -125,14 +141,11 @@ def before_and_after(
     }
 
 
-def _describe(probabilities: Float[np.ndarray, "n classes"], labels: Int[np.ndarray, "n"]) -> dict[str, Any]:
+def _describe(probabilities: Float[np.ndarray, "n classes"], labels: Int[np.ndarray, "n"]) -> Calibrated:
     confidence, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     of_label = np.maximum(probabilities[np.arange(len(labels)), labels], SMALLEST)
     return {
         "ece": ece(confidence, correct),
         "loss": float(-np.log(of_label).mean()),
-        "reliability": [
-            {"n": one.n, "confidence": one.confidence, "accuracy": one.accuracy}
-            for one in reliability(confidence, correct)
-        ],
+        "reliability": reliability(confidence, correct),
     }

@@ -1,7 +1,7 @@
 """What `metrics.json` says of one split: scores of the predictions, each with its 95 % interval."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TypedDict, cast
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -24,6 +24,49 @@ UNBOUNDED = ("loss", "ece")
 FEWEST_RARE = 5
 """In fewer groups of equal size with the rarer outcome the bootstrap says too little of the loss."""
 
+Interval = list[float]
+"""Lower and upper end."""
+ClassFigures = TypedDict(
+    "ClassFigures", {"class": str, "precision": float, "recall": float, "f1": float, "support": int}
+)
+
+
+class GroupFigures(TypedDict):
+    """How many groups of photos a split has."""
+
+    num: int
+    effective: float
+    largest: int
+    accuracy_range: Interval | None
+
+
+class SplitFigures(TypedDict):
+    """What metrics.json says of one split: every figure, and its 95 % interval under `<name>_ci95`, None where there
+    are too few groups of photos to state one."""
+
+    n: int
+    groups: GroupFigures | None
+    accuracy: float
+    accuracy_ci95: Interval | None
+    top5_accuracy: float | None
+    top5_accuracy_ci95: Interval | None
+    loss: float
+    loss_ci95: Interval | None
+    balanced_accuracy: float
+    balanced_accuracy_ci95: Interval | None
+    macro_f1: float
+    macro_f1_ci95: Interval | None
+    weighted_precision: float
+    weighted_precision_ci95: Interval | None
+    weighted_recall: float
+    weighted_recall_ci95: Interval | None
+    weighted_f1: float
+    weighted_f1_ci95: Interval | None
+    ece: float
+    ece_ci95: Interval | None
+    per_class: list[ClassFigures]
+    confusion: list[list[int]]
+
 
 def compute_metrics(
     labels: Int[np.ndarray, "n"],
@@ -33,7 +76,7 @@ def compute_metrics(
     resamples: int = 10_000,
     seed: int = 0,
     groups: Grouping | None = None,
-) -> dict[str, Any]:
+) -> SplitFigures:
     """The scores of one split as plain numbers, from scikit-learn where it has them.
 
     A class that is neither among the labels nor predicted counts in no mean; one without a photo counts in no
@@ -84,7 +127,7 @@ def compute_metrics(
     }
     if groups is not None and groups.single:
         groups = None
-    found: dict[str, Any] = {"n": n, "groups": describe_groups(correct, groups) if groups else None}
+    found: dict[str, object] = {"n": n, "groups": describe_groups(correct, groups) if groups else None}
     top = None
     if len(classes) > TOP:
         # As scikit-learn's top_k_accuracy_score breaks ties.
@@ -102,10 +145,10 @@ def compute_metrics(
         for name, p, r, f, s in zip(classes, precision, recall, f1, support, strict=True)
     ]
     found["confusion"] = metrics.confusion_matrix(labels, predicted, labels=numbers).tolist()
-    return found
+    return cast(SplitFigures, found)
 
 
-def describe_groups(correct: Bool[np.ndarray, "n"], groups: Grouping) -> dict[str, Any]:
+def describe_groups(correct: Bool[np.ndarray, "n"], groups: Grouping) -> GroupFigures:
     """Return how many groups there are, and a range for the accuracy where they are too few for an interval."""
     return {
         "num": groups.num,

@@ -18,19 +18,19 @@ from budwood.core.files import whole_file
 Method = Literal["knn", "mahalanobis"]
 METHODS: tuple[Method, ...] = get_args(Method)
 DEFAULT: Method = "knn"
-"""The better one where strangers are near, and as good as the other where they are far (docs/experiments/log.md)."""
-RECALL = 0.98
-"""Share of photos of the known classes that are not to be taken for strangers, unless something else is asked for."""
+"""The better one near the known classes, and as good as the other far from them (docs/experiments/log.md)."""
+ACCEPTANCE = 0.98
+"""Share of photos of the known classes that are accepted as such, unless something else is asked for."""
 NEIGHBOURS = 2
 
 
-def fewest_held_out(recall: float = RECALL) -> int:
+def fewest_held_out(acceptance: float = ACCEPTANCE) -> int:
     """Return how many held-out photos it takes for a threshold that need not be estimated.
 
     >>> fewest_held_out(), fewest_held_out(0.9), fewest_held_out(1.0)
     (49, 9, 0)
     """
-    return 0 if recall == 1 else math.ceil(recall / (1 - recall) - 1e-9)
+    return 0 if acceptance == 1 else math.ceil(acceptance / (1 - acceptance) - 1e-9)
 
 
 @dataclass(frozen=True)
@@ -87,22 +87,22 @@ class Reference:
         apart = pictures[:, None] - means[None]
         return np.einsum("kcf,kcf->kc", apart @ precision, apart).min(axis=1)
 
-    def threshold(self, recall: float = RECALL, method: Method = DEFAULT) -> float:
+    def threshold(self, acceptance: float = ACCEPTANCE, method: Method = DEFAULT) -> float:
         """The distance beyond which a picture is none of these, for a share of known photos that are to be known.
 
         A new photo of the known classes lies within it with this probability, where there are held-out photos enough:
-        it is the ceil((m + 1) · recall)-th smallest of their distances (conformal prediction, Vovk et al. 2005). With
-        fewer it is the prediction limit of a log-normal distribution, and no less than their largest one.
+        it is the ceil((m + 1) · acceptance)-th smallest of their distances (conformal prediction, Vovk et al. 2005).
+        With fewer it is the prediction limit of a log-normal distribution, and no less than their largest one.
 
         Args:
-            recall: in (0, 1]; 1 tells no picture from the known ones.
+            acceptance: in (0, 1]; 1 tells no picture from the known ones.
         """
-        refuse_bad_share("recall", recall, RECALL)
-        if recall == 1:
+        refuse_bad_share("acceptance", acceptance, ACCEPTANCE)
+        if acceptance == 1:
             return math.inf
         known = self._held_out_distances(method)
         # Less a rounding error, which must not ask for one photo more.
-        rank = math.ceil((len(known) + 1) * recall - 1e-9)
+        rank = math.ceil((len(known) + 1) * acceptance - 1e-9)
         if rank <= len(known):
             return float(known[rank - 1])
         if len(known) < 2:
@@ -110,7 +110,7 @@ class Reference:
         from scipy.stats import t
 
         logs = np.log(np.maximum(known, 1e-6))
-        width = t.ppf(recall, len(known) - 1) * logs.std(ddof=1) * math.sqrt(1 + 1 / len(known))
+        width = t.ppf(acceptance, len(known) - 1) * logs.std(ddof=1) * math.sqrt(1 + 1 / len(known))
         return max(float(known[-1]), float(np.exp(logs.mean() + width)))
 
     def farther_than(self, distance: float, method: Method = DEFAULT) -> float:
@@ -122,13 +122,13 @@ class Reference:
         """
         return float((self._held_out_distances(method) < distance).mean())
 
-    def lacks(self, recall: float = RECALL) -> int:
+    def lacks(self, acceptance: float = ACCEPTANCE) -> int:
         """How many held-out photos more it would take before the threshold need not be estimated.
 
         >>> Reference(np.eye(3, dtype=np.float32), np.arange(3), np.eye(3, dtype=np.float32)).lacks(0.9)
         6
         """
-        return max(0, fewest_held_out(recall) - len(self.held_out))
+        return max(0, fewest_held_out(acceptance) - len(self.held_out))
 
     def save(self, file: Path) -> None:
         """Writes it as float16: more precision would change no distance that matters."""
@@ -194,35 +194,35 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class Told:
-    """How well strangers are told from known photos."""
+class OodFigures:
+    """How well a distance separates out-of-distribution pictures from photos of the known classes."""
 
     auroc: float
-    """Chance that a strange picture lies further away than a known one; 0.5 is guessing."""
+    """Chance that an out-of-distribution picture lies further away than a known one; 0.5 is guessing."""
     known: int
-    strangers: int
+    ood: int
     """How many there were of each."""
-    known_kept: float
+    known_accepted: float
     """Share of the known photos that are within the threshold ..."""
-    strangers_kept: float
-    """... and of the strange ones that are: false alarms, in the usual words of the field."""
+    ood_accepted: float
+    """... and of the out-of-distribution ones that are."""
 
 
-def tell(known: Float[np.ndarray, "n"], strangers: Float[np.ndarray, "m"], threshold: float) -> Told:
-    """How well the distances of known and of strange pictures are told apart.
+def measure_ood(known: Float[np.ndarray, "n"], ood: Float[np.ndarray, "m"], threshold: float) -> OodFigures:
+    """Return how well a threshold separates distances of known photos from those of other pictures.
 
-    >>> tell(np.array([0.1, 0.2, 0.5]), np.array([0.4, 0.6]), threshold=0.5)
-    Told(auroc=0.8333333333333334, known=3, strangers=2, known_kept=1.0, strangers_kept=0.5)
+    >>> measure_ood(np.array([0.1, 0.2, 0.5]), np.array([0.4, 0.6]), threshold=0.5)
+    OodFigures(auroc=0.8333333333333334, known=3, ood=2, known_accepted=1.0, ood_accepted=0.5)
     """
     from sklearn.metrics import roc_auc_score
 
-    strange = np.concatenate([np.zeros(len(known)), np.ones(len(strangers))])
-    return Told(
-        float(roc_auc_score(strange, np.concatenate([known, strangers]))),
+    is_ood = np.concatenate([np.zeros(len(known)), np.ones(len(ood))])
+    return OodFigures(
+        float(roc_auc_score(is_ood, np.concatenate([known, ood]))),
         len(known),
-        len(strangers),
+        len(ood),
         float((known <= threshold).mean()),
-        float((strangers <= threshold).mean()),
+        float((ood <= threshold).mean()),
     )
 
 

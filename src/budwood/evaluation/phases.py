@@ -1,12 +1,12 @@
 """The phases of a training by what they say of the photos that they did not learn from, and the better one of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from budwood.evaluation.task import SINGLE_LABEL, Task
+from budwood.evaluation.task import Task
 
 MEASURED = ("validation", "test")
 
@@ -19,7 +19,7 @@ class PhaseEvaluation:
     """By split: a row a photo."""
     temperature: float
     """By which the logits were divided for them."""
-    task: Task = field(default=SINGLE_LABEL, kw_only=True)
+    task: Task
 
     def correct(self, split: str, targets: np.ndarray) -> Bool[np.ndarray, "n"]:
         """Return for each photo of a split whether the model is right."""

@@ -2,19 +2,20 @@
 
 Everything that depends on it is asked of the `Task`: how labels become numbers, what makes probabilities of logits,
 what one photo costs, whether it is right, and the figures of a split. A second task is a second class here with one
-entry in `TASKS` and one in `training.losses.TRAINING`, which says how gradient steps learn it;
-`tests/evaluation/test_task.py` says what it must do.
+entry in `TASKS`, one in `training.losses.TRAINING`, which says how gradient steps learn it, and a case in `task_of`;
+`tests/evaluation/test_task.py` says what it must do. Linear probes and class weights know class numbers alone.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError
-from budwood.evaluation.calibration import fit_temperature
-from budwood.evaluation.metrics import compute_metrics
+from budwood.evaluation.calibration import BeforeAndAfter, before_and_after, fit_temperature
+from budwood.evaluation.metrics import SplitFigures, compute_metrics
 
 
 @runtime_checkable
@@ -22,7 +23,7 @@ class Task(Protocol):
     """What an answer is, and when it is right. Targets have one row a photo, in whatever form the task gives them."""
 
     name: str
-    """As `model.json` states it."""
+    """As `run.json` states it."""
     activation: str
     """Of the last layer: the Keras name of the function from logits to probabilities."""
     sections: tuple[str, ...]
@@ -62,8 +63,14 @@ class Task(Protocol):
         *,
         resamples: int = 10_000,
         seed: int = 0,
-    ) -> dict[str, Any]:
+    ) -> SplitFigures:
         """Return the figures of one split for metrics.json, each with its interval under `<name>_ci95`."""
+        ...
+
+    def calibration(
+        self, probabilities: Float[np.ndarray, "n classes"], targets: np.ndarray, temperature: float
+    ) -> BeforeAndAfter:
+        """Return what a temperature did to probabilities, in which it is."""
         ...
 
 
@@ -130,10 +137,23 @@ class SingleLabel:
         *,
         resamples: int = 10_000,
         seed: int = 0,
-    ) -> dict[str, Any]:
+    ) -> SplitFigures:
         return compute_metrics(targets, probabilities, classes, resamples=resamples, seed=seed)
+
+    def calibration(
+        self,
+        probabilities: Float[np.ndarray, "n classes"],
+        targets: Int[np.ndarray, "n"],
+        temperature: float,
+    ) -> BeforeAndAfter:
+        return before_and_after(probabilities, targets, temperature)
 
 
 SINGLE_LABEL = SingleLabel()
 TASKS: Mapping[str, Task] = {SINGLE_LABEL.name: SINGLE_LABEL}
 """Every task by its name."""
+
+
+def task_of(recipe: Recipe) -> Task:
+    """Return the task that a recipe asks for: one right class a photo, so far."""
+    return SINGLE_LABEL

@@ -1,6 +1,6 @@
 """Is one better than the other? What two models, right and wrong on the same photos, allow to be said."""
 
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 from jaxtyping import Bool
@@ -11,9 +11,20 @@ METHOD = "McNemar's exact test (1947), two-sided; score interval of Tango (1998)
 LEVEL = 0.05
 
 
+class PhasesCompared(TypedDict):
+    """What metrics.json says under `verdict`."""
+
+    difference: float
+    interval: list[float]
+    p: float
+    method: str
+    n: int
+    words: str
+
+
 def compare_phases(
     correct_before: Bool[np.ndarray, "n"], correct_after: Bool[np.ndarray, "n"], *, split: str = "test"
-) -> dict[str, Any]:
+) -> PhasesCompared:
     """What `metrics.json` says under `verdict`: how fine-tuning changed the accuracy, and how sure that is.
 
     A change is called one only where the interval leaves 0 out and the test agrees; otherwise nobody can tell.

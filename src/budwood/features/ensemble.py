@@ -8,6 +8,7 @@ from typing import SupportsIndex
 import numpy as np
 from jaxtyping import Float32, Shaped, UInt8
 
+from budwood.core.notes import Note
 from budwood.core.progress.base import Named, Progress
 from budwood.data.manifest import Photo
 from budwood.features.extract import Engine, Extraction, NamedRunner, Views
@@ -49,8 +50,8 @@ class ExtractorEnsemble:
         )
 
     @property
-    def notes(self) -> list[str]:
-        return list(dict.fromkeys(line for part in self.parts for line in part.notes))
+    def notes(self) -> list[Note]:
+        return list(dict.fromkeys(note for part in self.parts for note in part.notes))
 
     def __enter__(self) -> "ExtractorEnsemble":
         with ExitStack() as opened:
@@ -122,7 +123,7 @@ class EngineEnsemble:
     def __init__(self, parts: Sequence[Engine | Pixels | NamedRunner]):
         self._parts = list(parts)
         self.engine = " and ".join(dict.fromkeys(part.engine for part in parts))
-        self.notes = list(dict.fromkeys(line for part in parts for line in part.notes))
+        self.notes = list(dict.fromkeys(note for part in parts for note in part.notes))
 
     def run(self, views: Iterable[UInt8[np.ndarray, "size size 3"]]) -> Iterator[Float32[np.ndarray, "..."]]:
         """The features of each picture, joined along the last axis, in order."""

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float32, Shaped, UInt8
 
 from budwood.config.recipe import Augment
+from budwood.core.notes import Note
 from budwood.core.progress.base import SILENT, Progress
 from budwood.data.augment import PLAIN, Renderer
 from budwood.data.images import ValueRange
@@ -171,12 +172,13 @@ class FeatureExtractor:
         return stream_views(photos, views, self.part, self.renderer)
 
     @property
-    def notes(self) -> list[str]:
-        """What the user should know of the engine and of the store, one line each."""
-        lines = [line for table in self._shelves for line in table.notes]
+    def notes(self) -> list[Note]:
+        """What the user should know of the engine and of the store."""
+        notes = [note for table in self._shelves for note in table.notes]
         if len(self._shelves) > 1:
-            lines.append("features beyond the range of float16 were met: they are stored as float32")
-        return [*lines, *(getattr(self.part, "notes", []) if "part" in vars(self) else [])]
+            text = "features beyond the range of float16 were met: they are stored as float32"
+            notes.append(Note(text, "features"))
+        return [*notes, *(getattr(self.part, "notes", []) if "part" in vars(self) else [])]
 
     def rows(self, photos: Sequence[Photo], views: Views | None = None) -> Rows:
         """The features, `(n, *shape)`, read from disk as they are asked for. Compute them first."""
@@ -227,7 +229,7 @@ class Pixels:
 
     def __init__(self, shape: tuple[int, ...]):
         self.shape = shape
-        self.notes: list[str] = []
+        self.notes: list[Note] = []
 
     def run(
         self, views: Iterable[UInt8[np.ndarray, "size size 3"]]

@@ -124,11 +124,17 @@ def read_model(file: Path, info: ModelInfo) -> Artifact:
     return Artifact(model, cut(model, info.boundary)[1], info)
 
 
-def save_artifact(folder: Path, file: Path, info: ModelInfo) -> None:
-    """Makes a `.keras` file the artifact: it becomes `model.keras` in the folder, beside `model.json`."""
+def save_artifact(folder: Path, file: Path, info: ModelInfo, reference: Reference | None = None) -> None:
+    """Make a `.keras` file the artifact: it becomes `model.keras` in the folder, beside `model.json`.
+
+    What tells what is none of the classes lies beside them, where there is such a thing.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     file.replace(folder / "model.keras")
     fingerprints = {**info.fingerprints, "model": sha256_of(folder / "model.keras")}
+    if reference is not None:
+        reference.save(folder / REFERENCE)
+        fingerprints["reference"] = sha256_of(folder / REFERENCE)
     saved = info.model_copy(update={"fingerprints": fingerprints})
     write_json(folder / "model.json", saved.model_dump(mode="json"))
 
@@ -159,7 +165,22 @@ def read_info(folder: Path) -> ModelInfo:
     return info
 
 
-def read_reference(folder: Path) -> Reference | None:
-    """Read what tells what is none of the classes; None for a model without."""
-    file = folder / REFERENCE
-    return Reference.load(file) if file.exists() else None
+def read_reference(folder: Path, info: ModelInfo) -> Reference | None:
+    """Read what tells what is none of the classes; None for a model that was saved without.
+
+    Raises:
+        RunError: the file is damaged or changed, or the model was saved with one that is gone.
+    """
+    file, saved = folder / REFERENCE, info.reference_sha256
+    if not file.exists():
+        if saved is None:
+            return None
+        # Every picture would be given a class, and nothing would look odd.
+        raise RunError(
+            f"{file} is gone, by which it is known what is none of the classes. Copy the run again, or train again"
+        )
+    if saved is not None and sha256_of(file) != saved:
+        raise RunError(
+            f"{file} is not the file that was saved: it is damaged or changed. Copy the run again, or train again"
+        )
+    return Reference.load(file)

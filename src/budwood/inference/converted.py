@@ -21,8 +21,9 @@ import numpy as np
 
 from budwood.core.cache import GRAPHS, cache_dir
 from budwood.core.errors import BudwoodError, RecipeError, StoreError
+from budwood.core.files import JsonObject
 from budwood.data.images import ImageLike, view
-from budwood.evaluation.ood import RECALL, Reference
+from budwood.evaluation.ood import ACCEPTANCE, Reference
 from budwood.features.engines.engine import choose_engine
 from budwood.features.engines.graphs import (
     checksums,
@@ -84,6 +85,12 @@ def find(folder: Path, model_sha256: str) -> ConvertedGraph | None:
     return next((graph for place in places if (graph := _read(place, model_sha256))), None)
 
 
+def is_there(folder: Path) -> bool:
+    """Return whether any file of a graph lies beside a model, whole or not."""
+    place = folder / FOLDER
+    return place.is_dir() and any(place.iterdir())
+
+
 def keep(
     artifact: Artifact,
     folder: Path,
@@ -118,12 +125,12 @@ def keep(
         except Exception as error:
             # Converters meet layers that they do not know; Keras always runs its own models.
             raise ConversionError(str(error).strip().split("\n")[0]) from error
-        info: dict[str, Any] = {
+        info: JsonObject = {
             "format": FORMAT,
             "model": model_sha256,
             "files": checksums(aside, STEM),
             "features": [{"fingerprint": part.fingerprint, "shape": list(part.shape)} for part in parts],
-            "ood_thresholds": {str(RECALL): reference.threshold(RECALL)} if reference else {},
+            "ood_thresholds": {str(ACCEPTANCE): reference.threshold(ACCEPTANCE)} if reference else {},
             "difference": difference,
             "seconds": round(time.monotonic() - started, 3),
         }
@@ -152,7 +159,7 @@ def keep_in_run(folder: Path, artifact: Artifact, pictures: Sequence[ImageLike],
     info = read_info(folder)
     some = pictures[:: max(1, len(pictures) // CHECKED)][:CHECKED]
     try:
-        keep(artifact, folder, info.sha256, some, read_reference(folder))
+        keep(artifact, folder, info.sha256, some, read_reference(folder, info))
     except ConversionError as error:
         return f"predictions will be made by Keras, OpenVINO could not: {error}"
     return ""
@@ -199,7 +206,10 @@ def _compare(artifact: Artifact, file: Path, pictures: Sequence[ImageLike]) -> f
         seen = list(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
     compiled = compile_graph(new_core().read_model(file))
     found = np.concatenate([compiled(pixels[None])[0] for pixels in seen])
-    expected = np.asarray(artifact.model(np.stack(seen).astype(np.float32), training=False))
+    # One by one: a batch would take a hundred megabytes more than the training itself.
+    expected = np.concatenate(
+        [np.asarray(artifact.model(pixels[None].astype(np.float32), training=False)) for pixels in seen]
+    )
     difference = float(np.abs(found - expected).max())
     if not difference < LARGEST_DIFFERENCE:
         raise ConversionError(f"its graph differs by {difference:.1e} in a probability")

@@ -30,7 +30,7 @@ def load_predictor(
     """
     info = read_info(folder)
     model = info.sha256
-    reference = read_reference(folder)
+    reference = read_reference(folder, info)
     graph = converted.find(folder, model) if openvino_is_preferred() else None
     if graph is None:
         from budwood.inference.keras_predictor import KerasPredictor
@@ -40,7 +40,7 @@ def load_predictor(
         artifact = read_model(folder / "model.keras", info)
         if asked == "keras" or not openvino_is_preferred():
             return KerasPredictor(artifact, _detector(reference), engine=asked)
-        state = "damaged" if (folder / converted.FOLDER).exists() else "missing"
+        state = "damaged" if converted.is_there(folder) else "missing"
         say(f"the inference graph of {folder} is {state}: it is made again from model.keras")
         pictures = reference.thumbnails[: converted.CHECKED] if reference else ()
         try:
@@ -48,6 +48,11 @@ def load_predictor(
         except converted.ConversionError as error:
             say(f"Keras answers, OpenVINO could not: {error}")
             return KerasPredictor(artifact, _detector(reference), engine=asked)
+        if converted.find(folder, model) is None:
+            say(
+                f"neither {folder} nor the cache can be written, so the next process makes the graph again. Set "
+                "BUDWOOD_CACHE to a folder that you may write"
+            )
     from budwood.inference.openvino_predictor import OpenVinoPredictor
 
     return OpenVinoPredictor(

@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -13,9 +12,10 @@ from budwood.core.errors import DataError, ImageError, RunError, refuse_bad_shar
 from budwood.core.progress.base import Progress
 from budwood.data.images import ImageLike
 from budwood.data.manifest import Manifest, Photo
-from budwood.evaluation.metrics import compute_metrics
-from budwood.evaluation.ood import METHODS, RECALL, Reference, Told, tell
+from budwood.evaluation.metrics import SplitFigures
+from budwood.evaluation.ood import ACCEPTANCE, METHODS, OodFigures, Reference, measure_ood
 from budwood.evaluation.selective import Answered, answer, choose_threshold
+from budwood.evaluation.task import Task
 from budwood.features.ensemble import ExtractorEnsemble
 from budwood.inference.own_photos import UNSEEN, OwnPhotos
 from budwood.inference.predictor import Predictor, vectors
@@ -28,14 +28,15 @@ def evaluate(
     split: str,
     progress: Progress,
     *,
+    task: Task,
     resamples: int,
     seed: int,
-) -> dict[str, Any]:
+) -> SplitFigures:
     """Return the metrics of a model on the photos of a folder that belong to a split of its run."""
     with _features_of(predictor, own, data, split, progress) as (photos, features):
         probabilities = predictor.probabilities(features.rows(photos))
-    labels = np.array([predictor.classes.index(photo.label) for photo in photos])
-    return compute_metrics(labels, probabilities, predictor.classes, resamples=resamples, seed=seed)
+    targets = task.encode([photo.label for photo in photos], predictor.classes)
+    return task.metrics(targets, probabilities, predictor.classes, resamples=resamples, seed=seed)
 
 
 def ood_scores(
@@ -47,7 +48,7 @@ def ood_scores(
     split: str,
     acceptance: float,
     progress: Progress,
-) -> dict[str, Told]:
+) -> dict[str, OodFigures]:
     """Return how well pictures of other things are told from the photos of a folder, for each method there is."""
     own.refuse(others)
     with _features_of(predictor, own, data, split, progress) as (photos, features):
@@ -62,7 +63,7 @@ def ood_scores(
         first = others[0] if others and isinstance(others[0], Path) else "no file"
         raise DataError(f"no picture of other things can be read ({first}). Give files or a folder of photos")
     return {
-        method: tell(
+        method: measure_ood(
             reference.distance(known, method),
             reference.distance(np.stack(found), method),
             reference.threshold(acceptance, method),
@@ -73,7 +74,7 @@ def ood_scores(
 
 def refuse_bad_acceptance(acceptance: float) -> None:
     """Raises RunError for an acceptance rate at which nothing can be told from anything."""
-    refuse_bad_share("acceptance", acceptance, RECALL)
+    refuse_bad_share("acceptance", acceptance, ACCEPTANCE)
     if acceptance == 1:
         raise RunError(
             "at an acceptance of 1 every picture is one of the classes. Give a share below 1, such as 0.98"

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 class ModelInput(BaseModel):
     """What the model takes: `(None, size, size, 3)` raw pixels."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     size: int
     resize: str
@@ -22,8 +22,7 @@ class ModelInput(BaseModel):
 class ModelInfo(BaseModel):
     """The content of `model.json`."""
 
-    # Further keys are kept: engines add files of their own beside the model.
-    model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     classes: tuple[str, ...]
     """In the order of the outputs."""
@@ -35,9 +34,14 @@ class ModelInfo(BaseModel):
     temperature: float
     versions: dict[str, str]
     fingerprints: dict[str, str]
-    """"frozen" of the feature extractor, "model" the SHA-256 of `model.keras`."""
+    """"frozen" of the feature extractor; the SHA-256 of `model.keras` as "model", of `reference.npz` as "reference"."""
 
     @property
     def sha256(self) -> str:
         """SHA-256 of `model.keras` as it was saved."""
         return self.fingerprints["model"]
+
+    @property
+    def reference_sha256(self) -> str | None:
+        """SHA-256 of `reference.npz` as it was saved; None for a model that was saved without one."""
+        return self.fingerprints.get("reference")

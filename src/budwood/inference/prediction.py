@@ -1,8 +1,8 @@
 """Prediction: what a run says of one picture."""
 
 from dataclasses import dataclass
-from typing import Any
 
+from budwood.core.files import JsonObject
 from budwood.core.text import shown
 
 
@@ -50,7 +50,7 @@ class Prediction:
             return f"none of these ({shares})"
         return shares if self.confident else f"unsure: {shares}"
 
-    def to_json(self, k: int = 1) -> dict[str, Any]:
+    def to_json(self, k: int = 1) -> JsonObject:
         """The prediction as plain values, with the k most probable classes."""
         if self.error is not None:
             return {"name": self.name, "error": self.error}

@@ -11,7 +11,7 @@ from jaxtyping import Float, Float32, UInt8
 from budwood.core.errors import ImageError, RunError
 from budwood.core.progress.base import SILENT, Progress
 from budwood.data.images import ImageLike, ValueRange
-from budwood.evaluation.ood import RECALL, Reference
+from budwood.evaluation.ood import ACCEPTANCE, Reference
 from budwood.features.ensemble import ExtractorEnsemble
 from budwood.features.extract import stream_through
 from budwood.features.store.table import Rows
@@ -118,7 +118,7 @@ class Predictor(ABC):
             raise RunError(
                 "this model cannot tell what is none of its classes. Leave out the acceptance rate"
             )
-        far = self.ood.threshold(RECALL if acceptance is None else acceptance) if self.ood else np.inf
+        far = self.ood.threshold(ACCEPTANCE if acceptance is None else acceptance) if self.ood else np.inf
         predictions = []
         with progress.stage("predict", total=len(images)) as stage:
             for name, scores in zip(names, self.ask(images), strict=True):

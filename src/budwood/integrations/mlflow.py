@@ -22,7 +22,7 @@ import numpy as np
 
 from budwood.config.recipe import Recipe
 from budwood.core.errors import BudwoodError, RunError
-from budwood.core.files import sha256_of
+from budwood.core.files import JsonObject, sha256_of
 from budwood.core.tensorflow import load_keras
 from budwood.core.text import shown
 from budwood.runs.files import RunFiles, read_run
@@ -214,7 +214,7 @@ class _Saved:
 
 def _parameters(recipe: Recipe) -> dict[str, str]:
     """`section.key` and value of the recipe."""
-    found: dict[str, Any] = {}
+    found: JsonObject = {}
     for section, values in recipe.model_dump(mode="json", exclude_none=True).items():
         if isinstance(values, dict):
             found |= {f"{section}.{key}": value for key, value in values.items()}

@@ -110,7 +110,7 @@ def fingerprint(frozen: keras.Model, **extra: str | int) -> str:
         frozen: a flat functional model.
         extra: what else decides its features, such as `size=224, resize="crop", precision="f32"`.
     """
-    places: dict[str, Any] = {}
+    places: Places = {}
     layers: list[dict] = []
     config = frozen.get_config()
     # Every layer comes after those that it needs.
@@ -187,7 +187,11 @@ def _inference_part(layer: dict) -> dict:
     return {"module": layer["module"], "class": layer["class_name"], "config": config}
 
 
-def _by_position(value: Any, places: dict[str, Any]) -> Any:
+Places = dict[str, int | list]
+"""Of each layer its position, or what its calls pass on where it passes on what it gets."""
+
+
+def _by_position(value: Any, places: Places) -> Any:
     """Arguments of a layer's calls, tensors told by the position of the layer that they come from."""
     if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
         name, call, *rest = value["config"]["keras_history"]

@@ -18,14 +18,18 @@ LOGITS = "head_logits"
 PAIR = "logit_pair"
 PROBABILITIES = "probabilities"
 PLAIN = Head()
+SOFTMAX = "softmax"
+"""What makes probabilities of logits where one class is right: `evaluation.task` names the activation of each task."""
 
 
-def head_layers(head: Head, num_classes: int, seed: int = 0) -> list[keras.layers.Layer]:
+def head_layers(
+    head: Head, num_classes: int, seed: int = 0, activation: str = SOFTMAX
+) -> list[keras.layers.Layer]:
     """The untrained layers that the recipe's [head] describes, first to last.
 
     Batch norm and dropout where asked, then for every hidden width a dense ReLU layer with its own batch norm and
-    dropout, then the dense layer `head_logits` and the softmax `probabilities`, both float32. The penalty
-    `head.l2` is on kernels alone. Initial weights and dropout follow from the seed.
+    dropout, then the dense layer `head_logits` and `probabilities`, which the activation makes of them, both
+    float32. The penalty `head.l2` is on kernels alone. Initial weights and dropout follow from the seed.
 
     With `head.logits = "single"` the dense layer gives one number z, and between the two stands a fixed one that gives
     -z/2 and z/2, of which the softmax makes the same as a sigmoid does: 1 - s(z) and s(z).
@@ -56,7 +60,7 @@ def head_layers(head: Head, num_classes: int, seed: int = 0) -> list[keras.layer
         dtype="float32",
         name=LOGITS,
     )
-    return [*layers, logits, *_probabilities(head)]
+    return [*layers, logits, *_probabilities(head, activation)]
 
 
 @runtime_checkable
@@ -70,7 +74,9 @@ class Linear(Protocol):
     def bias(self) -> Float32[np.ndarray, "classes"]: ...
 
 
-def linear_layers(fit: Linear, head: Head = PLAIN, seed: int = 0) -> list[keras.layers.Layer]:
+def linear_layers(
+    fit: Linear, head: Head = PLAIN, seed: int = 0, activation: str = SOFTMAX
+) -> list[keras.layers.Layer]:
     """The layers of a linear head, with the fitted weights in them.
 
     Of the recipe's [head] `logits` counts; `dropout` and `l2` are put in place for phase 2, the fit knew nothing of
@@ -83,11 +89,14 @@ def linear_layers(fit: Linear, head: Head = PLAIN, seed: int = 0) -> list[keras.
     logits = keras.layers.Dense(len(bias), kernel_regularizer=_penalty(head), dtype="float32", name=LOGITS)
     logits.build((None, len(kernel)))
     logits.set_weights([kernel, bias])
-    return [*_regularisers(head, "", seed), logits, *_probabilities(head)]
+    return [*_regularisers(head, "", seed), logits, *_probabilities(head, activation)]
 
 
 def mean_layers(
-    heads: Sequence[Sequence[keras.layers.Layer]], temperatures: Sequence[float], head: Head = PLAIN
+    heads: Sequence[Sequence[keras.layers.Layer]],
+    temperatures: Sequence[float],
+    head: Head = PLAIN,
+    activation: str = SOFTMAX,
 ) -> list[keras.layers.Layer]:
     """One linear head on the joined features of several networks: the mean of their logits, each at its temperature.
 
@@ -102,7 +111,7 @@ def mean_layers(
     logits = keras.layers.Dense(len(bias), dtype="float32", name=LOGITS)
     logits.build((None, len(kernel)))
     logits.set_weights([kernel, bias])
-    return [logits, *_probabilities(head)]
+    return [logits, *_probabilities(head, activation)]
 
 
 def to_logits(layers: Sequence[keras.layers.Layer]) -> list[keras.layers.Layer]:
@@ -155,12 +164,12 @@ def _penalty(head: Head) -> keras.regularizers.Regularizer | None:
     return keras.regularizers.L2(head.l2) if head.l2 else None
 
 
-def _probabilities(head: Head) -> list[keras.layers.Layer]:
+def _probabilities(head: Head, activation: str) -> list[keras.layers.Layer]:
     """What makes probabilities of logits."""
-    softmax = keras.layers.Activation("softmax", dtype="float32", name=PROBABILITIES)
+    shares = keras.layers.Activation(activation, dtype="float32", name=PROBABILITIES)
     if head.logits == "per-class":
-        return [softmax]
+        return [shares]
     pair = keras.layers.Dense(2, use_bias=False, trainable=False, dtype="float32", name=PAIR)
     pair.build((None, 1))
     pair.set_weights([np.array([[-0.5, 0.5]], np.float32)])
-    return [pair, softmax]
+    return [pair, shares]

@@ -8,7 +8,7 @@ import keras
 
 from budwood.backbones.backbone import Backbone
 from budwood.backbones.naming import PREPROCESS
-from budwood.config.recipe import Finetune, Unfreeze
+from budwood.config.learning import Finetune, Unfreeze
 from budwood.core.errors import RecipeError, did_you_mean
 from budwood.network.graph import BOUNDARY, boundary_below, cut
 

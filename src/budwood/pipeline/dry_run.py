@@ -22,7 +22,6 @@ from budwood.network.fold_batch_norm import fold_batch_norm
 from budwood.network.graph import cut
 from budwood.network.heads import apply, head_layers
 from budwood.network.unfreeze import Unfrozen, unfreeze
-from budwood.pipeline.features import open_features
 from budwood.pipeline.prepare import Prepared
 from budwood.runs.directory import flat
 
@@ -80,7 +79,7 @@ class Estimate:
 def estimate(prepared: Prepared) -> Estimate:
     """Return the time and the disk that a training would take; the steps are timed on a few photos, nothing is kept."""
     recipe, photos, networks = prepared.recipe, prepared.photos, prepared.networks
-    with open_features(networks, recipe, SILENT) as features:
+    with prepared.open_features(SILENT) as features:
         # Each backbone by itself: a store that has the one may lack the other.
         parts = features.exact.parts
         missing = [part.missing(photos) for part in parts]
@@ -183,7 +182,7 @@ def _finetuning(prepared: Prepared, network: PooledBackbone) -> FineTuning:
     train, validation = prepared.num("train"), prepared.num("validation")
     # Each of several is fine-tuned with a linear head of its own.
     head = Head(logits=recipe.head.logits) if len(prepared.networks) > 1 else recipe.head
-    layers = head_layers(head, num_classes, recipe.seed)
+    layers = head_layers(head, num_classes, recipe.seed, prepared.request.task.activation)
     model = keras.Model(frozen.input, apply(layers, frozen.output))
     unfrozen = unfreeze(model, network.backbone, settings)
     features = FeatureExtractor(

@@ -19,14 +19,15 @@ from budwood.data.manifest import Photo
 from budwood.data.split import take_some
 from budwood.evaluation.ood import Reference
 from budwood.evaluation.phases import MEASURED, PhaseEvaluation, better
+from budwood.evaluation.task import Task
 from budwood.features.ensemble import ExtractorEnsemble
 from budwood.inference.artifact import Artifact, read_model
 from budwood.inference.model_info import ModelInfo
 from budwood.inference.predictor import vectors
 from budwood.pipeline.outcome import PhaseOutcome
 from budwood.pipeline.session import Session
+from budwood.runs.figures import Metrics
 from budwood.runs.metrics import describe
-from budwood.runs.schema import Metrics
 
 LEARNED, PER_CLASS, HELD_OUT = 500, 10, 2_000
 """Photos by whose features others are known to be out of distribution: training photos in all, or for each class if
@@ -70,7 +71,7 @@ def evaluate(session: Session, outcomes: Sequence[PhaseOutcome], failure: str | 
     """
     engine, progress = session.recipe.backbone.engine, session.progress
     saved = {one.name: (one.saved.file, one.saved.info) for one in outcomes if one.saved}
-    measured = measure(saved, session.parts, engine=engine, progress=progress)
+    measured = measure(saved, session.parts, session.task, engine=engine, progress=progress)
     chosen = better(measured, session.labels)
     kept = measured[chosen].probabilities
     metrics = describe(
@@ -95,6 +96,7 @@ def evaluate(session: Session, outcomes: Sequence[PhaseOutcome], failure: str | 
 def measure(
     saved: Mapping[str, tuple[Path, ModelInfo]],
     parts: Mapping[str, Sequence[Photo]],
+    task: Task,
     *,
     engine: str = "auto",
     progress: Progress = SILENT,
@@ -104,6 +106,7 @@ def measure(
     Args:
         saved: by phase, the `.keras` file and what `model_info` said of the model that went into it.
         parts: photos by split; a split without photos is left out.
+        task: what an answer is.
         engine: "auto", "openvino" or "keras".
         progress: told of the photos that had to be computed.
 
@@ -111,7 +114,7 @@ def measure(
         RunError: what was read back is not what was saved, or Keras and the engine disagree.
     """
     return {
-        phase: _measure(read_model(file, info), parts, engine, progress)
+        phase: _measure(read_model(file, info), parts, task, engine, progress)
         for phase, (file, info) in saved.items()
     }
 
@@ -126,7 +129,7 @@ def make_reference(
     """What the features of known photos look like under the model that is kept, with small pictures of those learned
     from; None where no photo can be read.
 
-    Of the training photos some do, of each class its share: 500 tell strangers as well as 3,000
+    Of the training photos some do, of each class its share: 500 separate other pictures as well as 3,000
     (docs/experiments/log.md).
     """
     number = max(LEARNED, PER_CLASS * len(artifact.classes))
@@ -159,7 +162,7 @@ def _small(photo: Photo, resize: str, levels: ValueRange | None) -> bytes:
 
 
 def _measure(
-    artifact: Artifact, parts: Mapping[str, Sequence[Photo]], engine: str, progress: Progress
+    artifact: Artifact, parts: Mapping[str, Sequence[Photo]], task: Task, engine: str, progress: Progress
 ) -> Measured:
     shown = [photo for split in MEASURED for photo in parts[split]]
     with artifact.features(engine=engine, progress=progress) as features:
@@ -173,7 +176,7 @@ def _measure(
         probabilities = {
             split: artifact.probabilities(features.rows(parts[split])) for split in MEASURED if parts[split]
         }
-        return Measured(probabilities, artifact.info.temperature, artifact)
+        return Measured(probabilities, artifact.info.temperature, task, artifact)
 
 
 def _refuse_disagreement(artifact: Artifact, features: ExtractorEnsemble, photos: Sequence[Photo]) -> None:

@@ -3,17 +3,15 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
+import keras
 import numpy as np
 
 from budwood.backbones.backbone import Backbone
 from budwood.backbones.input_range import check_input_range
-from budwood.backbones.registry import get_backbone
-from budwood.backbones.resolve import resolve
 from budwood.config.recipe import Recipe
 from budwood.core.notes import Note
-from budwood.core.progress.base import Progress
+from budwood.core.progress.base import SILENT, Progress
 from budwood.data.check import Check
 from budwood.data.decoder.levels import as_range
 from budwood.data.images import view
@@ -40,7 +38,7 @@ class OpenFeatures:
     """At full precision: what is measured with; the same object where that is the recipe's."""
 
     @property
-    def notes(self) -> list[str]:
+    def notes(self) -> list[Note]:
         """Return what a user should know of them."""
         return list(dict.fromkeys([*self.training.notes, *self.exact.notes]))
 
@@ -99,26 +97,13 @@ def open_features(
     with ExitStack() as opened:
 
         def features_of(network: PooledBackbone, precision: str) -> FeatureExtractor:
-            settings: dict[str, Any] = {
-                "size": network.model.input.shape[1],
-                "resize": recipe.data.resize,
-                "levels": as_range(recipe.data.levels),
-                "precision": precision,
-                "engine": recipe.backbone.engine,
-                "augment": recipe.augment,
-                "seed": recipe.seed,
-                "progress": progress,
-            }
             lower = None
             # Phase 2 trains on, and validates with, features of the recipe's own precision.
             if network.name in boundaries and precision == precisions[0] and wants_plain:
-                below = FeatureExtractor(
-                    cut(network.model, boundaries[network.name])[0],
-                    dtype="float16",
-                    **settings,
-                )
+                part, _ = cut(network.model, boundaries[network.name])
+                below = extractor(part, recipe, precision, progress, dtype="float16")
                 lower = None if below.is_pixels else opened.enter_context(below)
-            return FeatureExtractor(network.model, lower=lower, **settings)
+            return extractor(network.model, recipe, precision, progress, lower=lower)
 
         found = [
             opened.enter_context(ExtractorEnsemble([features_of(network, precision) for network in networks]))
@@ -127,16 +112,32 @@ def open_features(
         yield OpenFeatures(found[0], found[-1])
 
 
-@contextmanager
-def features_of_recipe(recipe: Recipe, progress: Progress) -> Iterator[OpenFeatures]:
-    """Open the features that a recipe stands on, whatever the photos; backbones are built with their weights.
+def extractor(
+    model: keras.Model,
+    recipe: Recipe,
+    precision: str,
+    progress: Progress = SILENT,
+    *,
+    dtype: str = "float32",
+    lower: FeatureExtractor | None = None,
+) -> FeatureExtractor:
+    """Return what yields the features of a model as a recipe has photos read, drawn and computed; not open.
 
-    Raises BackboneError, WeightsError and RecipeError.
+    For `dtype` and `lower`, see `FeatureExtractor`.
     """
-    backbones = [get_backbone(name) for name in recipe.backbone.names]
-    resolved, sizes = resolve(recipe, backbones)
-    with open_features(build_backbones(resolved, backbones, sizes), resolved, progress) as features:
-        yield features
+    return FeatureExtractor(
+        model,
+        size=model.input.shape[1],
+        resize=recipe.data.resize,
+        levels=as_range(recipe.data.levels),
+        precision=precision,
+        engine=recipe.backbone.engine,
+        dtype=dtype,
+        augment=recipe.augment,
+        seed=recipe.seed,
+        lower=lower,
+        progress=progress,
+    )
 
 
 def move_failed(

@@ -22,8 +22,8 @@ from budwood.pipeline.head import Start
 from budwood.pipeline.outcome import PhaseOutcome, of_results
 from budwood.pipeline.phases import PhaseResult, train_finetune_phase
 from budwood.pipeline.session import Session, refuse_failures
-from budwood.runs.files import write_layers
 from budwood.runs.schema import ViewsInfo
+from budwood.runs.writing import write_layers
 from budwood.training.batch_norm import quicken_batch_norm
 from budwood.training.batches import TrainingData, make_batches
 from budwood.training.loop import Before, DivergedError
@@ -80,7 +80,7 @@ def finetune(
     if not results:
         return None, failure
     heads = [start.layers for start in starts]
-    head = mean_layers(heads, temperatures, recipe.head) if several else heads[0]
+    head = mean_layers(heads, temperatures, recipe.head, session.task.activation) if several else heads[0]
     return of_results("finetune", head, results, recipe), None
 
 
@@ -115,8 +115,8 @@ def finetune_one(
         with directory.stage(f"views of {backbone}" if backbone else "views"):
             extraction = batches.prepare() + features.compute(validation)
             refuse_failures(extraction)
-            for line in features.notes:
-                directory.note(line, "features")
+            for note in features.notes:
+                directory.note(note.text, note.kind)
             session.ask_teacher(batches)
         views = ViewsInfo(
             boundary=unfrozen.boundary,
@@ -127,7 +127,13 @@ def finetune_one(
         directory.record_views(views, backbone)
         if recipe.backbone.weights_of(model.name) == "random":
             quicken_batch_norm(model, math.ceil(len(batches.labels) / recipe.finetune.batch_size))
-        data = TrainingData(batches, features.rows(validation), session.labels["validation"], session.classes)
+        data = TrainingData(
+            batches,
+            features.rows(validation),
+            session.labels["validation"],
+            session.classes,
+            session.task,
+        )
         with directory.stage(f"finetune {backbone}" if backbone else "finetune"):
             return train_finetune_phase(
                 recipe,

@@ -51,7 +51,7 @@ def start_heads(
     starts = []
     for network, own, exact in zip(networks, features.training.parts, features.exact.parts, strict=True):
         if not recipe.frozen.epochs:
-            layers = head_layers(plain, len(session.classes), recipe.seed)
+            layers = head_layers(plain, len(session.classes), recipe.seed, session.task.activation)
             starts.append(Start(layers, math.inf, 1.0))
             continue
         alone = OpenFeatures(ExtractorEnsemble([own]), ExtractorEnsemble([exact]))
@@ -80,7 +80,11 @@ def _fit_head(
         refuse_failures(batches.prepare())
         session.ask_teacher(batches)
     data = TrainingData(
-        batches, features.exact.rows(validation), session.labels["validation"], session.classes
+        batches,
+        features.exact.rows(validation),
+        session.labels["validation"],
+        session.classes,
+        session.task,
     )
     return train_frozen_phase(
         recipe,

@@ -16,14 +16,10 @@ from budwood.network.heads import head_layers, head_model
 from budwood.network.unfreeze import head_table
 from budwood.pipeline.phases import PhaseResult
 from budwood.pipeline.session import Session, refuse_failures
-from budwood.runs.files import (
-    RunFiles,
-    write_history,
-    write_layers,
-    write_linear_path,
-    write_recipe,
-)
-from budwood.runs.schema import EpochRow, LinearPath, TrainedPart, TrainedPhase
+from budwood.runs.figures import LinearPath, TrainedPart, TrainedPhase
+from budwood.runs.files import RunFiles
+from budwood.runs.schema import EpochRow
+from budwood.runs.writing import write_history, write_layers, write_linear_path, write_recipe
 from budwood.training.validation import validate
 
 START = "start"
@@ -70,10 +66,11 @@ class PhaseOutcome:
 
 def untrained(session: Session, features: int) -> PhaseOutcome:
     """Return a head that nobody has trained, on so many features."""
-    layers = head_layers(session.recipe.head, len(session.classes), session.recipe.seed)
+    recipe = session.recipe
+    layers = head_layers(recipe.head, len(session.classes), recipe.seed, session.task.activation)
     # Built, so that there are weights to be saved.
     head_model(layers, features)
-    return PhaseOutcome(START, session.recipe, layers)
+    return PhaseOutcome(START, recipe, layers)
 
 
 def from_run(session: Session, previous: RunFiles, head: Sequence[keras.layers.Layer]) -> PhaseOutcome:
@@ -157,7 +154,8 @@ def _temperature(session: Session, artifact: Artifact) -> float:
     with artifact.features(engine=session.recipe.backbone.engine, progress=session.progress) as features:
         refuse_failures(features.compute(photos))
         logits = logits_of(artifact.head)
-        found = validate(logits, features.rows(photos), session.labels["validation"], calibrate=True)
+        rows, targets = features.rows(photos), session.labels["validation"]
+        found = validate(logits, rows, targets, calibrate=True, task=session.task)
     assert found.temperature is not None
     return found.temperature
 

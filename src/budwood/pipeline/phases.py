@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 import numpy as np
@@ -24,8 +23,10 @@ from budwood.network.heads import (
     to_logits,
 )
 from budwood.network.unfreeze import Unfrozen
-from budwood.runs.schema import LinearPath
+from budwood.runs.figures import LinearPath
+from budwood.runs.metrics import linear_path
 from budwood.training.batches import TrainingData
+from budwood.training.checkpoints import Row
 from budwood.training.class_weights import refuse_unknown_classes
 from budwood.training.linear_probe import fit_as_asked, resolve_fit
 from budwood.training.loop import Before, Fitted, fit
@@ -41,7 +42,7 @@ class PhaseResult:
     """The trained head, to be applied to the features one after another; of phase "finetune" it is in the model."""
     recipe: Recipe
     """The recipe with what the phase resolved."""
-    history: list[dict[str, Any]]
+    history: list[Row]
     """A row an epoch; one for a linear fit, without a rate."""
     best_epoch: int
     seconds: float
@@ -117,7 +118,7 @@ def train_frozen_phase(
     if resolved.augment.cutmix:
         note("augment.cutmix needs height and width: it has no part in the training of the head", "settings")
         mixed = resolved.model_copy(update={"augment": resolved.augment.model_copy(update={"cutmix": 0.0})})
-    layers = head_layers(resolved.head, len(data.classes), resolved.seed)
+    layers = head_layers(resolved.head, len(data.classes), resolved.seed, data.task.activation)
     model = head_model(to_logits(layers), train.shape[1])
     return _of_gradient(fit(model, data, mixed, "frozen", callbacks=callbacks), layers, resolved, model)
 
@@ -154,16 +155,17 @@ def _linear(
     recipe: Recipe, data: TrainingData, features: np.ndarray, labels: np.ndarray, progress: Progress
 ) -> PhaseResult:
     found = fit_as_asked(recipe, features, labels, data.classes, progress=progress)
-    layers = linear_layers(found, recipe.head, recipe.seed)
+    layers = linear_layers(found, recipe.head, recipe.seed, data.task.activation)
     model = head_model(to_logits(layers), features.shape[1])
-    row = {
+    row: Row = {
         "epoch": 1,
-        **validate(model, features, labels).row(prefix=""),
-        **validate(model, data.validation, data.validation_labels, calibrate=True).row(),
+        **validate(model, features, labels, task=data.task).row(prefix=""),
+        **validate(model, data.validation, data.validation_labels, calibrate=True, task=data.task).row(),
     }
     parameters = _trainable_parameters(model)
-    path = LinearPath.model_validate(found.to_json())
-    return PhaseResult(layers, recipe, [row], 1, found.seconds, parameters, row["temperature"], path)
+    return PhaseResult(
+        layers, recipe, [row], 1, found.seconds, parameters, row["temperature"], linear_path(found)
+    )
 
 
 def _of_gradient(fitted: Fitted, layers: list, recipe: Recipe, model: keras.Model) -> PhaseResult:

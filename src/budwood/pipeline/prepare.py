@@ -5,15 +5,19 @@ of a backbone need no split, so they may be computed before the photos are divid
 """
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import keras
 
+from budwood.backbones.registry import get_backbone
+from budwood.backbones.resolve import refuse_impossible, resolve
 from budwood.config.lint import remarks
 from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError
 from budwood.core.notes import Note
+from budwood.core.progress.base import Progress
 from budwood.data.check import Check, check, crop_remark
 from budwood.data.decoder.levels import as_range
 from budwood.data.manifest import Photo
@@ -21,15 +25,36 @@ from budwood.data.split import divide, lacking
 from budwood.features.extractor import FeatureExtractor
 from budwood.network.compose import PooledBackbone, take_apart
 from budwood.pipeline.distill import refuse_unfit_teacher, teacher_features
-from budwood.pipeline.features import build_backbones, find_boundaries
+from budwood.pipeline.features import OpenFeatures, build_backbones, find_boundaries, open_features
 from budwood.pipeline.phases import refuse_bad_settings
 from budwood.pipeline.request import TrainingRequest
-from budwood.runs.files import refuse_other_photos
+from budwood.runs.resume import refuse_other_photos
 from budwood.training.linear_probe import resolve_fit
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedNetworks:
+    """What features stand on, whatever the photos: a study's features and the estimator need no more."""
+
+    recipe: Recipe
+    """With the sizes resolved."""
+    networks: tuple[PooledBackbone, ...]
+    """The backbones with their weights."""
+
+    @property
+    def num_features(self) -> int:
+        """Return the length of a photo's joined features."""
+        return sum(network.features for network in self.networks)
+
+    def open_features(
+        self, progress: Progress, boundaries: Mapping[str, str] = {}
+    ) -> AbstractContextManager[OpenFeatures]:
+        """Open the features of the networks in the store, see `pipeline.features.open_features`."""
+        return open_features(self.networks, self.recipe, progress, boundaries)
+
+
+@dataclass(frozen=True)
+class Prepared(PreparedNetworks):
     """A training that can begin."""
 
     request: TrainingRequest
@@ -37,8 +62,6 @@ class Prepared:
     """What is usable of the photos, and what is wrong with the others."""
     photos: tuple[Photo, ...]
     """Those that are trained and measured on, each with its split."""
-    networks: tuple[PooledBackbone, ...]
-    """The backbones with their weights."""
     head: tuple[keras.layers.Layer, ...]
     """Of the run that is fine-tuned further; otherwise empty."""
     boundaries: Mapping[str, str]
@@ -47,19 +70,9 @@ class Prepared:
     """From pixels to the probabilities of the model that is learned from; not open."""
 
     @property
-    def recipe(self) -> Recipe:
-        """Return the recipe, sizes resolved."""
-        return self.request.recipe
-
-    @property
     def classes(self) -> tuple[str, ...]:
         """Return the names of the classes, in the order of the model's outputs."""
         return self.check.classes
-
-    @property
-    def num_features(self) -> int:
-        """Return the length of a photo's joined features."""
-        return sum(network.features for network in self.networks)
 
     def num(self, split: str) -> int:
         """Return the number of photos of a split."""
@@ -104,13 +117,21 @@ def prepare(request: TrainingRequest) -> Prepared:
     with directory.stage("backbone"):
         networks, head = build_networks(request)
         num_train = sum(photo.split == "train" for photo in photos)
-        num_features = sum(network.features for network in networks)
+        num_features = PreparedNetworks(request.recipe, networks).num_features
         refuse_bad_settings(request.recipe, num_train, num_features, checked.classes)
         boundaries = find_boundaries(request.recipe, networks) if request.recipe.finetune.epochs else {}
         teacher = None
         if request.teacher:
             teacher = teacher_features(request.teacher, request.recipe, checked.classes, directory.progress)
-    return Prepared(request, checked, photos, networks, head, boundaries, teacher)
+    return Prepared(request.recipe, networks, request, checked, photos, head, boundaries, teacher)
+
+
+def prepare_networks(recipe: Recipe) -> PreparedNetworks:
+    """Build the backbones that a recipe names. Raises RecipeError, BackboneError and WeightsError."""
+    refuse_impossible(recipe)
+    backbones = [get_backbone(name) for name in recipe.backbone.names]
+    resolved, sizes = resolve(recipe, backbones)
+    return PreparedNetworks(resolved, tuple(build_backbones(resolved, backbones, sizes)))
 
 
 def with_range(recipe: Recipe, checked: Check) -> Recipe:

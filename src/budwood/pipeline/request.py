@@ -18,6 +18,7 @@ from budwood.core.errors import RecipeError, RunError
 from budwood.core.progress.base import SILENT, Progress
 from budwood.data.manifest import Manifest
 from budwood.data.sources import read_source, source_name
+from budwood.evaluation.task import Task, task_of
 from budwood.report.reading import understood_as_lines
 from budwood.runs.directory import RunDirectory, next_free
 from budwood.runs.files import RunFiles, read_run
@@ -59,6 +60,7 @@ class TrainingRequest:
     directory: RunDirectory
     """Of the new run, untouched."""
     output: Output
+    task: Task
     previous: RunFiles | None = None
     """The run whose model is fine-tuned further."""
     teacher: RunFiles | None = None
@@ -119,7 +121,9 @@ def ask_for_training(
     folder = Path(output.folder) if output.folder is not None else next_free(Path("runs"), name)
     refuse_same_folder(folder, start, recipe.distill.run)
     if not output.goes_on:
-        RunDirectory(folder, Request(), "").refuse_unless_free(overwrite=output.overwrite)
+        RunDirectory(folder, Request(), "", task=task_of(recipe)).refuse_unless_free(
+            overwrite=output.overwrite
+        )
     previous = _run_with_model(start) if start is not None else None
     teacher = _run_with_model(recipe.distill.run) if recipe.distill.run else None
     if previous:
@@ -132,7 +136,8 @@ def ask_for_training(
         "teacher": teacher.model.sha256 if teacher else None,
     }
     requested = Request.model_validate(asked)
-    directory = RunDirectory(folder, requested, command or f"budwood train {source} -o {folder}", progress)
+    command, task = command or f"budwood train {source} -o {folder}", task_of(recipe)
+    directory = RunDirectory(folder, requested, command, progress, task=task)
     directory.refuse_unless_free(overwrite=output.overwrite, resume=output.resume)
     backbones = tuple(get_backbone(name) for name in recipe.backbone.names)
     resolved, sizes = resolve(recipe, backbones)
@@ -148,6 +153,7 @@ def ask_for_training(
         tuple(sizes),
         directory,
         output,
+        task,
         previous,
         teacher,
     )

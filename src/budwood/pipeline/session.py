@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import keras
 import numpy as np
-from jaxtyping import Int
 
 from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError
 from budwood.core.progress.base import Progress
 from budwood.data.manifest import Photo
 from budwood.data.split import SPLITS
+from budwood.evaluation.task import Task
 from budwood.features.extract import Extraction
 from budwood.features.extractor import FeatureExtractor
 from budwood.runs.directory import RunDirectory, flat
@@ -39,8 +39,9 @@ class Session:
     classes: tuple[str, ...]
     parts: Mapping[str, Sequence[Photo]]
     """Photos by split."""
-    labels: Mapping[str, Int[np.ndarray, "n"]]
-    """Their class numbers."""
+    labels: Mapping[str, np.ndarray]
+    """Their targets, as the task encodes them."""
+    task: Task
     teacher: FeatureExtractor | None
     """Open, from pixels to the probabilities of the model that is learned from."""
     callbacks: Sequence[keras.callbacks.Callback]
@@ -75,8 +76,8 @@ class Session:
         extraction = batches.prepare_teacher()
         refuse_failures(extraction)
         self.directory.count_teacher(extraction.num_computed, extraction.num_found)
-        for line in self.teacher.notes:
-            self.directory.note_once(line, "features")
+        for note in self.teacher.notes:
+            self.directory.note_once(note.text, note.kind)
 
     def _identity(self, recipe: Recipe) -> dict[str, str]:
         """Return what must be the same for a training to be gone on with."""
@@ -89,15 +90,11 @@ class Session:
 
 
 def divide_by_split(
-    photos: Sequence[Photo], classes: Sequence[str]
-) -> tuple[dict[str, list[Photo]], dict[str, Int[np.ndarray, "n"]]]:
-    """Return the photos of each split, and their class numbers."""
-    places = {label: place for place, label in enumerate(classes)}
+    photos: Sequence[Photo], classes: Sequence[str], task: Task
+) -> tuple[dict[str, list[Photo]], dict[str, np.ndarray]]:
+    """Return the photos of each split, and their targets."""
     parts = {split: [photo for photo in photos if photo.split == split] for split in SPLITS}
-    labels = {
-        split: np.array([places[photo.label] for photo in part], dtype=np.int64)
-        for split, part in parts.items()
-    }
+    labels = {split: task.encode([photo.label for photo in part], classes) for split, part in parts.items()}
     return parts, labels
 
 

@@ -13,10 +13,10 @@ from budwood.core.progress import choose_progress
 from budwood.core.progress.base import Progress, announce
 from budwood.data.manifest import Manifest
 from budwood.features.extract import Extraction
-from budwood.inference.artifact import REFERENCE, save_artifact
+from budwood.inference.artifact import save_artifact
 from budwood.inference.converted import keep_in_run
 from budwood.pipeline.evaluate import evaluate
-from budwood.pipeline.features import input_ranges, move_failed, open_features
+from budwood.pipeline.features import input_ranges, move_failed
 from budwood.pipeline.finetune import finetune
 from budwood.pipeline.head import start_heads, train_head
 from budwood.pipeline.outcome import from_run, record, save, tidy
@@ -26,8 +26,8 @@ from budwood.pipeline.session import Session, divide_by_split
 from budwood.report.card import write_card
 from budwood.report.page import write_report
 from budwood.run import Run
-from budwood.runs.files import write_data, write_metrics, write_predictions
 from budwood.runs.schema import DataInfo, FeaturesInfo, TeacherInfo
+from budwood.runs.writing import write_data, write_metrics, write_predictions
 
 
 def train(
@@ -97,7 +97,7 @@ def train_prepared(prepared: Prepared, callbacks: Sequence[keras.callbacks.Callb
             directory.note(note.text, note.kind)
         write_data(folder, prepared.check, prepared.photos)
 
-        with open_features(networks, recipe, directory.progress, prepared.boundaries) as features:
+        with prepared.open_features(directory.progress, prepared.boundaries) as features:
             with directory.stage("features"):
                 # From scratch there is no head to be trained on them.
                 wanted = request.previous or recipe.frozen.epochs
@@ -115,12 +115,13 @@ def train_prepared(prepared: Prepared, callbacks: Sequence[keras.callbacks.Callb
                         engine=features.exact.part.engine if extraction.num_computed else None,
                     )
                 )
-                for line in features.notes:
-                    directory.note(line, "features")
+                for note in features.notes:
+                    directory.note(note.text, note.kind)
 
-            parts, labels = divide_by_split(photos, checked.classes)
+            task, classes = request.task, checked.classes
+            parts, labels = divide_by_split(photos, classes, task)
             session = Session(
-                directory, recipe, features.training.size, checked.classes, parts, labels, teacher, callbacks
+                directory, recipe, features.training.size, classes, parts, labels, task, teacher, callbacks
             )
             if request.teacher:
                 taught_by = request.teacher
@@ -155,12 +156,10 @@ def train_prepared(prepared: Prepared, callbacks: Sequence[keras.callbacks.Callb
         with directory.stage("save"):
             kept = evaluation.outcome.saved
             assert kept is not None, "a phase that was measured was saved"
-            save_artifact(folder / "model", kept.file, kept.info)
-            if evaluation.reference is not None:
-                evaluation.reference.save(folder / "model" / REFERENCE)
+            save_artifact(folder / "model", kept.file, kept.info, evaluation.reference)
             pictures, engine = [photo.image for photo in parts["validation"]], recipe.backbone.engine
             if warning := keep_in_run(folder / "model", evaluation.artifact, pictures, engine=engine):
-                directory.note(warning, "features")
+                directory.note(warning, "engine")
             tidy(folder / "checkpoints")
 
         with directory.stage("report"):

@@ -1,20 +1,20 @@
 """Whether stated probabilities can be believed: reliability before and after the temperature, and the figures."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from budwood.core import text as words
+from budwood.report.curves import Charted, Table
 from budwood.report.summary import Contents
 from budwood.report.svg.axes import Axis
 from budwood.report.svg.charts import Line, line_chart
-from budwood.runs.schema import CalibrationSide, ReliabilityBin
+from budwood.runs.figures import CalibrationSide, ReliabilityBin
 
 FEWEST = 5
 """Photos in a bin that is drawn."""
 PERFECT = "The dashed diagonal is a model whose probabilities are exactly right."
 
 
-def describe_calibration(contents: Contents) -> dict[str, Any] | None:
+def describe_calibration(contents: Contents) -> Charted | None:
     """A reliability diagram, a sentence, and the figures behind them; None for a run that has none."""
     found = contents.metrics.calibration
     measured = found.of(contents.judged)
@@ -31,21 +31,23 @@ def describe_calibration(contents: Contents) -> dict[str, Any] | None:
         f"The calibration error went {moved}. {PERFECT}",
         diagonal=True,
     )
-    low, high = contents.scores.ece_ci95
+    interval = contents.scores.ece_ci95
     open_ = (
         f"On {words.count(contents.scores.n, 'photo')} the two errors cannot be told apart. "
-        if low <= before.ece <= high
+        if interval is not None and interval[0] <= before.ece <= interval[1]
         else ""
     )
-    return {
-        "lead": f"The logits were divided by a temperature of {found.temperature:.2f}, which suits the validation "
+    return Charted(
+        f"The logits were divided by a temperature of {found.temperature:.2f}, which suits the validation "
         f"photos (Guo et al. 2017). It changes no answer, only how sure the model says it is: the calibration error on "
         f"the {contents.judged} photos went {moved}, the loss from {before.loss:.3f} to {after.loss:.3f}. "
         f"{open_}{PERFECT} Bins of fewer than {FEWEST} photos are in the table alone.",
-        "charts": [("Reliability", chart)],
-        "columns": ["model", "stated probability", "share of right answers", "photos"],
-        "rows": [*_rows("calibrated", after.reliability), *_rows("before", before.reliability)],
-    }
+        [("Reliability", chart)],
+        Table(
+            ["model", "stated probability", "share of right answers", "photos"],
+            [*_rows("calibrated", after.reliability), *_rows("before", before.reliability)],
+        ),
+    )
 
 
 def _line(name: str, measured: CalibrationSide, style: str = "first") -> Line:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jinja2
 
+from budwood.config.recipe import Recipe
 from budwood.core import files
 from budwood.core import text as words
 from budwood.report import terminal
@@ -66,8 +67,8 @@ def _render(contents: Contents, split_hash: str) -> str:
             more=max(0, len(contents.classes) - NAMED),
             backbone=words.listing([words.shown(one) for one in _names(recipe)]),
             kept=contents.kept,
-            size=recipe["data"]["size"],
-            resize=recipe["data"]["resize"],
+            size=recipe.data.size,
+            resize=recipe.data.resize,
             total=len(contents.photos),
             found=contents.check.found,
             left_out=contents.check.unused,
@@ -90,8 +91,8 @@ def _render(contents: Contents, split_hash: str) -> str:
     return text.replace(words.NO_BREAK, " ")
 
 
-def _names(recipe: dict) -> list[str]:
-    name = recipe["backbone"]["name"]
+def _names(recipe: Recipe) -> list[str]:
+    name = recipe.backbone.name
     return [name] if isinstance(name, str) else name
 
 

@@ -60,6 +60,7 @@ class ClassOfCells:
 class Cells:
     """The photos of all cells that the page shows."""
 
+    split: str
     classes: list[str]
     by_class: list[ClassOfCells]
     num_shown: int
@@ -112,6 +113,7 @@ def gather_cells(contents: Contents, album: Album, budget: int = BUDGET) -> Cell
                 album.want(one.name, SMALL)
     wrong = [cell for cell in order if cell[0] != cell[1]]
     return Cells(
+        contents.judged,
         contents.classes,
         by_class,
         num_shown=sum(given.values()),

@@ -1,10 +1,10 @@
 """The confusion matrix as a table or, of many classes, as a picture; its cells lead to their photos."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from markupsafe import Markup
 
 from budwood.core import text as words
@@ -21,72 +21,104 @@ Anchors = Mapping[tuple[int, int], str]
 """Where in the page the photos of a cell (true class, predicted class) are."""
 
 
-def count_confusions(contents: Contents, anchors: Anchors | None = None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class MatrixCell:
+    """One cell of the confusion matrix as a table."""
+
+    n: int
+    rate: float
+    """Its share of the photos of the true class."""
+    style: str
+    anchor: str | None
+    words: str
+
+
+@dataclass(frozen=True)
+class MatrixRow:
+    """The photos of one true class."""
+
+    name: str
+    total: int
+    cells: Sequence[MatrixCell]
+
+
+@dataclass(frozen=True)
+class Confusions:
     """The confusion matrix, and the most frequent confusions."""
+
+    split: str
+    classes: Sequence[str]
+    rows: Sequence[MatrixRow]
+    """Empty where the matrix is a picture."""
+    pictures: Sequence[tuple[str, str]]
+    linked: bool
+    """Cells lead to their photos."""
+    links: Markup
+    """What lies over the pictures."""
+    wrong: int
+    total: int
+    kinds: int
+    repeated: bool
+    """One confusion happened more than once."""
+    sentences: Sequence[tuple[str, str | None]]
+    pairs: Sequence[tuple[str, str, int, int, str | None]]
+    """Empty where the matrix is a table."""
+
+
+def count_confusions(contents: Contents, anchors: Anchors | None = None) -> Confusions:
+    """Return the confusion matrix of the split that the report shows."""
     classes, split, anchors = contents.classes, contents.judged, anchors or {}
     matrix = contents.scores.confusion
     pairs = terminal.confusions(matrix)
     counts = np.asarray(matrix, dtype=np.int64).reshape(len(classes), len(classes))
     as_table = len(classes) <= MOST_IN_TABLE
-    return {
-        "split": split,
-        "classes": classes,
-        "rows": _rows(classes, counts, anchors) if as_table else [],
-        "pictures": []
-        if as_table
-        else [("log", heat_map(counts)), ("shares", heat_map(counts, by_row=True))],
-        "links": "" if as_table else _links(classes, counts, anchors),
-        "wrong": sum(times for _, _, times, _ in pairs),
-        "total": int(counts.sum()),
-        "kinds": len(pairs),
-        "repeated": bool(pairs) and pairs[0][2] > 1,
-        "sentences": [
+    return Confusions(
+        split=split,
+        classes=classes,
+        rows=_rows(classes, counts, anchors) if as_table else [],
+        pictures=[] if as_table else [("log", heat_map(counts)), ("shares", heat_map(counts, by_row=True))],
+        linked=bool(anchors),
+        links=Markup("") if as_table else _links(classes, counts, anchors),
+        wrong=sum(times for _, _, times, _ in pairs),
+        total=int(counts.sum()),
+        kinds=len(pairs),
+        repeated=bool(pairs) and pairs[0][2] > 1,
+        sentences=[
             (terminal.confusion_words(pair, classes), anchors.get((pair[0], pair[1]))) for pair in pairs[:10]
         ],
-        "pairs": []
+        pairs=[]
         if as_table
         else [
             (classes[true], classes[answer], times, total, anchors.get((true, answer)))
             for true, answer, times, total in pairs[:25]
         ],
-    }
+    )
 
 
 def _rows(
     classes: Sequence[str], counts: Int[np.ndarray, "classes classes"], anchors: Anchors
-) -> list[dict[str, Any]]:
-    strength = log_strength(counts)
-    return [
-        {
-            "name": name,
-            "total": int(counts[true].sum()),
-            "cells": [
-                _cell(true, answer, counts, strength)
-                | {
-                    "anchor": anchors.get((true, answer)),
-                    "words": _words(classes, counts, true, answer),
-                }
-                for answer in range(len(classes))
-            ],
-        }
-        for true, name in enumerate(classes)
-    ]
+) -> list[MatrixRow]:
+    shades = log_strength(counts)
+    rows = []
+    for true, name in enumerate(classes):
+        total = int(counts[true].sum())
+        cells = []
+        for answer in range(len(classes)):
+            n = int(counts[true, answer])
+            rate = n / total if total else 0.0
+            style = _style(n, rate, float(shades[true, answer]), true == answer)
+            said = _words(classes, counts, true, answer)
+            cells.append(MatrixCell(n, rate, style, anchors.get((true, answer)), said))
+        rows.append(MatrixRow(name, total, cells))
+    return rows
 
 
-def _cell(
-    true: int,
-    answer: int,
-    counts: Int[np.ndarray, "classes classes"],
-    strength: Float[np.ndarray, "classes classes"],
-) -> dict[str, Any]:
-    n, total, same = int(counts[true, answer]), int(counts[true].sum()), true == answer
-    rate = n / total if total else 0.0
+def _style(n: int, rate: float, shade: float, same: bool) -> str:
+    """Return the cell's classes in the style sheet: its shade by share and by count."""
     steps = (0.0, 0.5, 0.75, 0.9) if same else (0.0, 0.05, 0.15, 0.3)
-    shade = sum(rate > step for step in steps)
-    by_log = min(4, 1 + int(4 * strength[true, answer]))
-    by_share, by_count = ("r", "g") if same else ("w", "o")
-    style = f"{by_share}{shade} {by_count}{by_log}" if n else "zero"
-    return {"n": n, "rate": rate, "style": style + (" same" if same else "")}
+    by_share = f"{'r' if same else 'w'}{sum(rate > step for step in steps)}"
+    by_count = f"{'g' if same else 'o'}{min(4, 1 + int(4 * shade))}"
+    return (f"{by_share} {by_count}" if n else "zero") + (" same" if same else "")
 
 
 def _words(classes: Sequence[str], counts: Int[np.ndarray, "classes classes"], true: int, answer: int) -> str:

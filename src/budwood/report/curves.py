@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -18,12 +19,30 @@ TRACKED: list[tuple[str, str, Callable[[float], str]]] = [
 ]
 
 
+@dataclass(frozen=True)
+class Table:
+    """Figures as text, below the names of their columns."""
+
+    columns: Sequence[str] = ()
+    rows: Sequence[Sequence[str]] = ()
+
+
+@dataclass(frozen=True)
+class Charted:
+    """A section of the page that shows charts, and the figures behind them."""
+
+    lead: str
+    charts: Sequence[tuple[str, Markup]]
+    """Each with its title."""
+    table: Table
+
+
 def learning_curves(
     history: Sequence[Mapping[str, Any]],
     *,
     mark: tuple[float, str] | None = None,
     start: tuple[float, str] | None = None,
-    told: str,
+    alt: str,
     gap: str | None = None,
 ) -> list[tuple[str, Markup]]:
     """One chart for each figure that was tracked: its title, and validation and train against the epoch.
@@ -33,7 +52,7 @@ def learning_curves(
             its own: they are different models.
         mark: the epoch whose weights were kept, and its name in the chart.
         start: where fine-tuning starts, between two epochs, and its name in the chart.
-        told: what mark and start show, in words.
+        alt: what mark and start show, in words, for who cannot see the chart.
         gap: how far accuracy on train and validation are apart at `mark`, as its name in the chart.
     """
     epochs = [float(row["epoch"]) for row in history]
@@ -48,13 +67,13 @@ def learning_curves(
             Line("validation", epochs, column(history, f"val_{key}"), breaks=breaks),
             Line("train", epochs, column(history, key), style="second", breaks=breaks),
         ]
-        said = " ".join(f"{line.name}: {course(line, show)}" for line in lines)
+        courses = " ".join(f"{line.name}: {course(line, show)}" for line in lines)
         within = (-math.inf, math.inf) if key == "loss" else (0.0, 1.0)
         chart = line_chart(
             lines,
             Axis.around("epoch", epochs, "{:.0f}".format, whole=True),
             Axis.around(title.lower(), [*lines[0].y, *lines[1].y], show, pad=0.06, within=within),
-            alt=f"{title} against epoch. {said} {told}",
+            alt=f"{title} against epoch. {courses} {alt}",
             mark=mark if mark and mark[0] in epochs else None,
             start=start,
             gap=gap if key == "accuracy" else None,
@@ -65,8 +84,8 @@ def learning_curves(
 
 def epoch_table(
     history: Sequence[Mapping[str, Any]], remarks: Mapping[int, str], *, with_phase: bool = False
-) -> dict[str, Any]:
-    """The figures behind the curves: `columns`, and `rows` of text. `remarks` stand beside their epochs."""
+) -> Table:
+    """Return the figures behind the curves. `remarks` stand beside their epochs."""
     tracked = _tracked(history)
     columns = [f"{part} {title.lower()}" for part in ("train", "validation") for title, _, _ in tracked]
     rows = []
@@ -86,10 +105,7 @@ def epoch_table(
                 f"{rate:.2g}" if math.isfinite(rate) else "–",
             ]
         )
-    return {
-        "columns": [*(["phase"] if with_phase else []), "epoch", *columns, "learning rate"],
-        "rows": rows,
-    }
+    return Table([*(["phase"] if with_phase else []), "epoch", *columns, "learning rate"], rows)
 
 
 def _tracked(history: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, Callable[[float], str]]]:

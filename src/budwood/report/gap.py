@@ -72,11 +72,10 @@ def _variance(share: float, photos: int) -> float:
 
 def _harder(contents: Contents) -> list[str]:
     """What makes training harder than validation."""
-    augment, head = contents.recipe.get("augment", {}), contents.recipe.get("head", {})
-    views = augment.get("views", 0)
+    augment = contents.recipe.augment
     parts = [
-        ("augmented views", views == "per-epoch" or views > 1),
-        ("mixed photos", augment.get("mixup") or augment.get("cutmix")),
-        ("dropout", head.get("dropout")),
+        ("augmented views", augment.views == "per-epoch" or augment.views > 1),
+        ("mixed photos", augment.mixup or augment.cutmix),
+        ("dropout", contents.recipe.head.dropout),
     ]
     return [name for name, is_on in parts if is_on]

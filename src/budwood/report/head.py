@@ -1,30 +1,38 @@
 """How the head was fitted: the charts of its section and the figures behind them."""
 
 import math
-from typing import Any
+from dataclasses import dataclass
 
 from budwood.core import text as words
 from budwood.report import settings
-from budwood.report.curves import course, decimals, epoch_table, learning_curves, percent
+from budwood.report.curves import Charted, Table, course, decimals, epoch_table, learning_curves, percent
 from budwood.report.gap import Gap, describe_gap
-from budwood.report.layers import layer_table
+from budwood.report.layers import LayerTable, layer_table
 from budwood.report.summary import Contents
 from budwood.report.svg.axes import Axis
 from budwood.report.svg.charts import Line, line_chart
 
 
-def describe_head(contents: Contents) -> dict[str, Any] | None:
-    """How the head was fitted: charts, a sentence, and the figures behind the charts.
+@dataclass(frozen=True)
+class HeadSection:
+    """How the head was trained."""
 
-    None for a gradient fit that was followed by fine-tuning: its curves are those of both phases.
+    fit: Charted
+    layers: LayerTable | None = None
+    reading: str = ""
+    """The gap between training and validation, in words."""
+
+
+def describe_head(contents: Contents) -> HeadSection | None:
+    """Return how the head was trained; None where gradient steps were followed by fine-tuning.
+
+    The curves of those are shown with both phases.
     """
     if "finetune" in contents.phases:
-        return (
-            None if contents.chosen is None else {**_describe_path(contents), "layers": None, "reading": ""}
-        )
-    found = _describe_history(contents) if contents.chosen is None else _describe_path(contents)
+        return None if contents.chosen is None else HeadSection(_describe_path(contents))
+    fit = _describe_history(contents) if contents.chosen is None else _describe_path(contents)
     gap = _gap(contents)
-    return {**found, "layers": layer_table(contents), "reading": gap.words if gap else ""}
+    return HeadSection(fit, layer_table(contents), gap.words if gap else "")
 
 
 def _gap(contents: Contents) -> Gap | None:
@@ -34,32 +42,32 @@ def _gap(contents: Contents) -> Gap | None:
     return describe_gap(contents, rows[0], "frozen") if rows else None
 
 
-def _describe_path(contents: Contents) -> dict[str, Any]:
-    points, chosen = sorted(contents.path, key=lambda point: point.strength), contents.chosen or 0.0
+def _describe_path(contents: Contents) -> Charted:
+    points, chosen = sorted(contents.path, key=lambda point: point.l2_strength), contents.chosen or 0.0
     if not points:
-        return {
-            "lead": f"The head is a multinomial logistic regression with L2 strength {words.strength(chosen)}, "
+        return Charted(
+            f"The head is a multinomial logistic regression with L2 strength {words.strength(chosen)}, "
             "which was not chosen by cross-validation: it was given, or no class has two training photos.",
-            "charts": [],
-            "rows": [],
-        }
-    at = min(points, key=lambda point: abs(math.log(point.strength / chosen)))
-    strengths = [point.strength for point in points]
-    mark = (at.strength, f"chosen: {words.strength(chosen)}")
+            [],
+            Table(),
+        )
+    at = min(points, key=lambda point: abs(math.log(point.l2_strength / chosen)))
+    strengths = [point.l2_strength for point in points]
+    mark = (at.l2_strength, f"chosen: {words.strength(chosen)}")
     loss = Line("loss", strengths, [point.loss for point in points], [point.loss_se for point in points])
     accuracy = Line("accuracy", strengths, [point.accuracy for point in points])
-    folds = contents.recipe.get("frozen", {}).get("folds", "")
+    folds = contents.recipe.frozen.folds
     charts = [
         ("Loss in cross-validation", loss, "loss", "{:.3g}".format),
         ("Accuracy in cross-validation", accuracy, "accuracy", words.whole_percent),
     ]
-    return {
-        "lead": (
+    return Charted(
+        (
             f"The head is a multinomial logistic regression. {words.count(len(points), 'L2 strength')} "
             f"{'was' if len(points) == 1 else 'were'} tried by {folds}-fold cross-validation on the training "
             f"photos alone; {words.strength(chosen)} was chosen. The band is one standard error of the loss."
         ),
-        "charts": [
+        [
             (
                 title,
                 line_chart(
@@ -74,34 +82,36 @@ def _describe_path(contents: Contents) -> dict[str, Any]:
             )
             for title, line, key, show in charts
         ],
-        "columns": ["L2 strength", "loss", "standard error", "accuracy"],
-        "rows": [
+        Table(
+            ["L2 strength", "loss", "standard error", "accuracy"],
             [
-                words.strength(point.strength) + (" (chosen)" if point is at else ""),
-                decimals(point.loss),
-                decimals(point.loss_se),
-                percent(point.accuracy),
-            ]
-            for point in points
-        ],
-    }
+                [
+                    words.strength(point.l2_strength) + (" (chosen)" if point is at else ""),
+                    decimals(point.loss),
+                    decimals(point.loss_se),
+                    percent(point.accuracy),
+                ]
+                for point in points
+            ],
+        ),
+    )
 
 
-def _describe_history(contents: Contents) -> dict[str, Any]:
+def _describe_history(contents: Contents) -> Charted:
     history, best, gap = contents.history, contents.best_epoch("frozen"), _gap(contents)
-    return {
-        "lead": words.sentences(
+    return Charted(
+        words.sentences(
             f"The head was trained by gradient descent for {words.count(len(history), 'epoch')} on the features of "
             f"the frozen backbone; the weights of epoch {best}, best on the validation photos, were kept.",
-            settings.augmentation(contents.recipe.get("augment", {})),
+            settings.augmentation(contents.recipe.augment),
             settings.training_loss(contents.recipe),
             "Validation is drawn solid, train dashed.",
         ),
-        "charts": learning_curves(
+        learning_curves(
             history,
             mark=(float(best), f"best: {best}"),
-            told=f"Best epoch: {best}.",
+            alt=f"Best epoch: {best}.",
             gap=gap.label if gap else None,
         ),
-        **epoch_table(history, {best: "best"}),
-    }
+        epoch_table(history, {best: "best"}),
+    )

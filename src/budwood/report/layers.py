@@ -1,13 +1,25 @@
 """The table of layers: which of them were trained."""
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from budwood.core import text as words
 from budwood.report.summary import Contents
+from budwood.runs.schema import ListedLayer
 
 
-def layer_table(contents: Contents) -> dict[str, Any] | None:
-    """Every layer, bottom first, and what their sums are; None for a run that did not list them."""
+@dataclass(frozen=True)
+class LayerTable:
+    """Every layer, bottom first, and what their sums are."""
+
+    title: str
+    rows: Sequence[ListedLayer]
+    boundary: str | None
+    """The first layer that is not part of the feature extractor."""
+
+
+def layer_table(contents: Contents) -> LayerTable | None:
+    """Return the layers; None for a run that did not list them."""
     layers = contents.layers
     if not layers:
         return None
@@ -15,12 +27,12 @@ def layer_table(contents: Contents) -> dict[str, Any] | None:
     tuned = "finetune" in contents.phases
     aside = ", in fine-tuning, which was not kept" if tuned and contents.kept != "finetune" else ""
     boundary = next((layer.name for layer in layers if layer.part == "trainable"), None)
-    return {
-        "title": (
+    return LayerTable(
+        (
             f"Layers: {len(trained):,} of {len(layers):,} {'was' if len(trained) == 1 else 'were'} trained{aside}, "
             f"with {sum(layer.parameters for layer in trained):,} of "
             f"{words.count(sum(layer.parameters for layer in layers), 'parameter')}"
         ),
-        "rows": layers,
-        "boundary": boundary,
-    }
+        layers,
+        boundary,
+    )

@@ -1,7 +1,7 @@
 """The worst mistakes, and the photos whose label may be the mistake."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -22,7 +22,34 @@ class WrongLabels:
     suspects: list[PredictionRow]
     """The likeliest first."""
     num_photos: int
-    """That were looked at."""
+    """Held-out photos, all of them."""
+
+
+@dataclass(frozen=True)
+class Mistakes:
+    """The photos most confidently taken for something else."""
+
+    split: str
+    num_wrong: int
+    photos: Sequence[tuple[PredictionRow, bool]]
+    """Those that are shown, each with whether its label is suspected."""
+
+    @property
+    def num_suspected(self) -> int:
+        return sum(suspected for _, suspected in self.photos)
+
+
+@dataclass(frozen=True)
+class Suspects:
+    """The suspected labels that do not stand among the worst mistakes, and how many there are in all."""
+
+    num_suspects: int
+    num_photos: int
+    num_above: int
+    """Shown among the worst mistakes."""
+    num_others: int
+    photos: Sequence[PredictionRow]
+    splits: str
 
 
 def suspect_labels(contents: Contents) -> WrongLabels:
@@ -38,8 +65,8 @@ def suspect_labels(contents: Contents) -> WrongLabels:
     return WrongLabels([held_out[one.index] for one in found], len(held_out))
 
 
-def show_mistakes(contents: Contents, album: Album, wrong_labels: WrongLabels) -> dict[str, Any]:
-    """The photos most confidently taken for something else, each with whether its label is suspected."""
+def show_mistakes(contents: Contents, album: Album, wrong_labels: WrongLabels) -> Mistakes:
+    """Return the worst mistakes, the surest first."""
     wrong = [
         one for one in contents.predictions if one.split == contents.judged and one.predicted != one.true
     ]
@@ -48,27 +75,22 @@ def show_mistakes(contents: Contents, album: Album, wrong_labels: WrongLabels) -
     shown = wrong[:MISTAKES]
     for one in shown:
         album.want(one.name, LARGE)
-    return {
-        "split": contents.judged,
-        "num_wrong": len(wrong),
-        "photos": [(one, one.name in suspected) for one in shown],
-        "num_suspected": sum(one.name in suspected for one in shown),
-    }
+    return Mistakes(contents.judged, len(wrong), [(one, one.name in suspected) for one in shown])
 
 
 def show_suspects(
-    contents: Contents, album: Album, wrong_labels: WrongLabels, mistakes: dict[str, Any]
-) -> dict[str, Any]:
-    """The suspected labels that do not stand among the worst mistakes, and how many there are in all."""
-    above = {one.name for one, _ in mistakes["photos"]}
+    contents: Contents, album: Album, wrong_labels: WrongLabels, mistakes: Mistakes
+) -> Suspects:
+    """Return the likeliest wrong labels beside those of the worst mistakes."""
+    above = {one.name for one, _ in mistakes.photos}
     others = [one for one in wrong_labels.suspects if one.name not in above]
     for one in others[:SUSPECTS]:
         album.want(one.name, LARGE)
-    return {
-        "num_suspects": len(wrong_labels.suspects),
-        "num_photos": wrong_labels.num_photos,
-        "num_above": mistakes["num_suspected"],
-        "num_others": len(others),
-        "photos": others[:SUSPECTS],
-        "splits": words.listing(["validation", "test"] if contents.has_test else ["validation"]),
-    }
+    return Suspects(
+        num_suspects=len(wrong_labels.suspects),
+        num_photos=wrong_labels.num_photos,
+        num_above=mistakes.num_suspected,
+        num_others=len(others),
+        photos=others[:SUSPECTS],
+        splits=words.listing(["validation", "test"] if contents.has_test else ["validation"]),
+    )

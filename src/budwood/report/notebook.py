@@ -56,10 +56,10 @@ def show_run(folder: Path) -> Shown:
         warning=terminal.remarks(contents.scores.to_json(), contents.judged, contents.classes)[0]
         if not contents.has_test
         else "",
-        phases=both and both["phases"],
+        phases=both and both.table,
         confusion=count_confusions(contents),
         heat_map=heat_map(np.asarray(matrix, dtype=np.int64)) if large else None,
-        weakest=sections.score_classes(contents)["rows"][:WEAKEST] if large else [],
+        weakest=sections.score_classes(contents).rows[:WEAKEST] if large else [],
         notes=contents.warnings[:NOTES],
         more_notes=max(0, len(contents.warnings) - NOTES),
     )
@@ -75,7 +75,7 @@ def show_curves(folders: Sequence[Path]) -> Shown:
     for folder in folders:
         contents = read_contents(folder)
         both = describe_phases(contents)
-        charts = both["charts"] if both else learning_curves(contents.history, told="")
+        charts = both.curves.charts if both else learning_curves(contents.history, alt="")
         rows.append((folder.resolve().name, charts))
         text += [folder.resolve().name, *(f"  {_epoch(row)}" for row in contents.history)]
     return Shown(_render("curves", rows=rows), "\n".join(text))

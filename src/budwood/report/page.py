@@ -4,10 +4,10 @@ import base64
 import functools
 import hashlib
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import markupsafe
@@ -15,37 +15,95 @@ import markupsafe
 from budwood.core import files
 from budwood.core import text as words
 from budwood.core.errors import RunError
-from budwood.data.decoder.levels import recipe_range
+from budwood.data.decoder.levels import as_range
 from budwood.data.images import ImageLike
 from budwood.report import sections
 from budwood.report.calibration import describe_calibration
-from budwood.report.cells import gather_cells
-from budwood.report.confusion import count_confusions
+from budwood.report.cells import Cells, gather_cells
+from budwood.report.confusion import Confusions, count_confusions
 from budwood.report.head import describe_head
 from budwood.report.headline import Headline, Remark
-from budwood.report.mistakes import show_mistakes, show_suspects, suspect_labels
+from budwood.report.mistakes import (
+    Mistakes,
+    Suspects,
+    WrongLabels,
+    show_mistakes,
+    show_suspects,
+    suspect_labels,
+)
 from budwood.report.phases import describe_phases
-from budwood.report.samples import show_samples, show_views
+from budwood.report.samples import show_samples
 from budwood.report.summary import Contents, read_contents
 from budwood.report.thumbnails import LARGE, Album, picture, read_pictures
+
+REPORT = "report.html"
 
 NO_PICTURES = (
     "The photos were not at hand when this report was written, so there are no pictures: "
     "budwood report RUN --data DATA adds them."
 )
 
-SECTIONS = (
-    ("confusion", "Confusions"),
-    ("classes", "Classes"),
-    ("samples", "Photos"),
-    ("mistakes", "Worst mistakes"),
-    ("labels", "Likely wrong labels"),
-    ("read", "What was read"),
-    ("problems", "Problems in the data"),
-    ("making", "How it was made"),
-    ("cells", "Photos by answer"),
-)
-"""Anchors and titles of the sections that every report has, below those of the figures and the training."""
+
+class _Filling:
+    """What the sections are filled from; what several of them need is made once, and only if one of them is there."""
+
+    def __init__(self, contents: Contents, album: Album):
+        self.contents, self.album = contents, album
+
+    @functools.cached_property
+    def wrong_labels(self) -> WrongLabels:
+        asked = "labels" in self.contents.files.task.sections
+        return suspect_labels(self.contents) if asked else WrongLabels([], 0)
+
+    @functools.cached_property
+    def mistakes(self) -> Mistakes:
+        return show_mistakes(self.contents, self.album, self.wrong_labels)
+
+    @functools.cached_property
+    def cells(self) -> Cells | None:
+        return (
+            gather_cells(self.contents, self.album) if "cells" in self.contents.files.task.sections else None
+        )
+
+    def confusion(self) -> Confusions:
+        return count_confusions(self.contents, self.cells.anchors() if self.cells else None)
+
+    def classes(self) -> sections.Classes:
+        return sections.score_classes(self.contents, self.cells.class_anchors() if self.cells else None)
+
+    def labels(self) -> Suspects:
+        # One that stands among the mistakes is not shown again.
+        shown = "mistakes" in self.contents.files.task.sections
+        above = self.mistakes if shown else Mistakes(self.contents.judged, 0, [])
+        return show_suspects(self.contents, self.album, self.wrong_labels, above)
+
+
+@dataclass(frozen=True)
+class _Section:
+    title: str
+    fill: Callable[[_Filling], object | None]
+    """Return what the section's template shows; None for a run that has nothing to show there."""
+    is_of_every_task: bool = False
+
+
+SECTIONS: Mapping[str, _Section] = {
+    "figures": _Section("All figures", lambda page: sections.list_figures(page.contents)),
+    "calibration": _Section("Calibration", lambda page: describe_calibration(page.contents)),
+    "head": _Section("Head", lambda page: describe_head(page.contents), True),
+    "phases": _Section("Phases", lambda page: describe_phases(page.contents), True),
+    "confusion": _Section("Confusions", _Filling.confusion),
+    "classes": _Section("Classes", _Filling.classes),
+    "samples": _Section("Photos", lambda page: show_samples(page.contents, page.album), True),
+    "mistakes": _Section("Worst mistakes", lambda page: page.mistakes),
+    "labels": _Section("Likely wrong labels", _Filling.labels),
+    "read": _Section("What was read", lambda page: sections.describe_reading(page.contents), True),
+    "problems": _Section("Problems in the data", lambda page: sections.group_problems(page.contents), True),
+    "making": _Section("How it was made", lambda page: sections.describe_making(page.contents), True),
+    "cells": _Section("Photos by answer", lambda page: page.cells),
+}
+"""The sections of the report in their order, by their anchors: `NAME.html.jinja` shows what `fill` returns as `NAME`.
+
+Those that are not of every task are asked for by `Task.sections`."""
 
 
 def write_report(folder: Path, photos: Mapping[str, ImageLike] | None = None) -> Path:
@@ -71,93 +129,78 @@ def write_report(folder: Path, photos: Mapping[str, ImageLike] | None = None) ->
         raise RunError(
             f"the files in {folder} do not fit together ({type(error).__name__}: {error}). Copy the run again"
         ) from error
-    path = Path(folder) / "report.html"
-    # A lone surrogate, from a file name that is not UTF-8, has no place in HTML.
-    files.write_text(path, html.encode("utf-8", "backslashreplace").decode("utf-8"))
+    return write_page(Path(folder), html)
+
+
+def write_page(folder: Path, html: str) -> Path:
+    """Write `report.html` into the directory of a run or a study. Raises RunError where nothing can be written."""
+    path = folder / REPORT
+    try:
+        # A lone surrogate, from a file name that is not UTF-8, has no place in HTML.
+        files.write_text(path, html.encode("utf-8", "backslashreplace").decode("utf-8"))
+    except OSError as error:
+        raise RunError(
+            f"cannot write {REPORT} into {folder}: {error.strerror or error}. Make the directory writable, or copy it "
+            "to where there is room and permission to write, and give the copy"
+        ) from error
     return path
 
 
 def _render(contents: Contents, photos: Mapping[str, ImageLike]) -> str:
-    kept = read_pictures(contents.folder / "report.html")
-    data = contents.recipe.get("data", {})
-    album = Album(photos, data.get("resize", "crop"), kept, recipe_range(data))
-    wrong_labels = suspect_labels(contents)
-    samples, mistakes = show_samples(contents, album), show_mistakes(contents, album, wrong_labels)
-    suspects = show_suspects(contents, album, wrong_labels, mistakes)
-    cells = gather_cells(contents, album)
+    kept = read_pictures(contents.folder / REPORT)
+    album = Album(photos, contents.recipe.data.resize, kept, as_range(contents.recipe.data.levels))
+    page = _Filling(contents, album)
+    filled = {
+        name: found
+        for name, section in SECTIONS.items()
+        if section.is_of_every_task or name in contents.files.task.sections
+        if (found := section.fill(page)) is not None
+    }
+    # Every section has said by now which photos it shows.
     album.develop()
-    summary = sections.summarize(contents)
-    read = sections.tell_reading(contents)
-    head, both, calibration = (
-        describe_head(contents),
-        describe_phases(contents),
-        describe_calibration(contents),
-    )
-    titles = [
-        ("figures", "All figures"),
-        *([("calibration", "Calibration")] if calibration else []),
-        *([("head", "Head")] if head else []),
-        *([("phases", "Phases")] if both else []),
-        *(section for section in SECTIONS if read or section[0] != "read"),
-    ]
-    made = sections.tell_making(contents)
+    info = contents.info
     return (
         environment()
         .get_template("page.html.jinja")
         .render(
-            headline=_headline(contents, summary, album, titles),
-            budwood=contents.info.budwood,
-            fingerprint=made["fingerprint"],
-            summary=summary,
-            head=head,
-            both=both,
-            calibration=calibration,
-            confusion=count_confusions(contents, cells.anchors()),
-            per_class=sections.score_classes(contents, cells.class_anchors()),
-            samples=samples,
-            views=show_views(contents, album),
-            mistakes=mistakes,
-            suspects=suspects,
-            cells=cells,
-            read=read,
-            problems=sections.group_problems(contents),
-            made=made,
+            headline=_headline(contents, album, [(name, SECTIONS[name].title) for name in filled]),
+            budwood=info.budwood,
+            fingerprint=info.features.fingerprint if info.features else "",
             album=album,
             no_pictures=NO_PICTURES,
             resize=album.resize,
+            **filled,
         )
     )
 
 
-def _headline(
-    contents: Contents, summary: dict[str, Any], album: Album, titles: Sequence[tuple[str, str]]
-) -> Headline:
-    lost = _tell_lost(contents, album)
+def _headline(contents: Contents, album: Album, titles: Sequence[tuple[str, str]]) -> Headline:
+    summary, lost = sections.summarize(contents), _words_of_lost(contents, album)
     return Headline(
         kind="report",
-        name=summary["run"],
-        about=[*([f"trained on {summary['data']}"] if summary["data"] else []), summary["started"]],
-        sentence=summary["verdict"],
-        accuracy=summary["accuracy"],
-        interval=summary["interval"],
-        caption=f"Solid: measured, with its interval. Dashed: always answering {summary['guessed']}.",
+        name=summary.run,
+        about=[*([f"trained on {summary.data}"] if summary.data else []), summary.started],
+        sentence=summary.verdict,
+        accuracy=summary.accuracy,
+        interval=summary.interval,
+        caption=f"Solid: measured, with its interval. Dashed: always answering {summary.guessed}.",
         remarks=[
-            *([Remark(words.shown(summary["phases"]))] if summary["phases"] else []),
+            *([Remark(words.shown(summary.phases))] if summary.phases else []),
             # Without a test the first one says what the figure is worth.
             *(
                 Remark(line, is_warning=not contents.has_test and not place)
-                for place, line in enumerate(summary["remarks"])
+                for place, line in enumerate(summary.remarks)
             ),
             *([Remark(lost, is_warning=True)] if lost else []),
         ],
-        facts=summary["facts"],
+        facts=summary.facts,
         sections=titles,
-        guess=summary["guess"],
+        guess=summary.guess,
     )
 
 
-def _tell_lost(contents: Contents, album: Album) -> str:
-    """That photos could not be read, if so, and how to have them; else nothing."""
+def _words_of_lost(contents: Contents, album: Album) -> str:
+    """Return a sentence where photos could not be read, and how to have them; else an empty string."""
     if not album.lost:
         return ""
     return (

@@ -1,6 +1,7 @@
 """Both phases of a training: what each gave, what their difference is worth, and which layers were trained."""
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
@@ -8,9 +9,9 @@ from markupsafe import Markup
 from budwood.core import text as words
 from budwood.evaluation.statistics import wilson_interval
 from budwood.report import settings
-from budwood.report.curves import decimals, epoch_table, learning_curves, percent
+from budwood.report.curves import Charted, decimals, epoch_table, learning_curves, percent
 from budwood.report.gap import Gap, describe_gap
-from budwood.report.layers import layer_table
+from budwood.report.layers import LayerTable, layer_table
 from budwood.report.summary import START, Contents
 from budwood.report.svg.axes import Axis
 from budwood.report.svg.intervals import Row, interval_rows
@@ -19,8 +20,47 @@ from budwood.runs.schema import EpochRow
 TITLES = {START: "Before", "frozen": "Frozen backbone", "finetune": "Fine-tuning"}
 
 
-def describe_phases(contents: Contents) -> dict[str, Any] | None:
-    """What the report says of a training with fine-tuning; None for one without."""
+@dataclass(frozen=True)
+class Difference:
+    """The verdict's interval as places on a scale around 0, in percent of its width."""
+
+    left: float
+    width: float
+    value: float
+    end: str
+    """Points of accuracy at the end of the scale."""
+    title: str
+    method: str
+
+
+@dataclass(frozen=True)
+class PhaseTable:
+    """A column for each phase, a row for each of its figures."""
+
+    titles: Sequence[str]
+    kept: Sequence[bool]
+    figures: Sequence[tuple[str, Sequence[str]]]
+
+
+@dataclass(frozen=True)
+class PhasesSection:
+    """What the report says of a training with fine-tuning."""
+
+    lead: str
+    curves: Charted
+    reading: Sequence[str]
+    """What one should know to read the curves."""
+    difference: Difference | None
+    table: PhaseTable
+    layers: LayerTable | None
+    spikes: Sequence[str]
+    made_up_for: str
+    notes: Sequence[str]
+    accuracies: Markup | None
+
+
+def describe_phases(contents: Contents) -> PhasesSection | None:
+    """Return what the report says of both phases; None for a training without fine-tuning."""
     if "finetune" not in contents.phases:
         return None
     kept = contents.best_epochs(contents.kept)
@@ -30,29 +70,29 @@ def describe_phases(contents: Contents) -> dict[str, Any] | None:
         for epoch, backbone in contents.best_epochs(name).items()
     }
     remarks |= {epoch: f"kept of {backbone}" if backbone else "kept" for epoch, backbone in kept.items()}
-    told = words.listing([f"{epoch}" for epoch in kept])
+    epochs = words.listing([f"{epoch}" for epoch in kept])
     first, name = _start(contents)
     gaps = [gap for row, gap in _gaps(contents) if row["epoch"] == max(kept)]
-    return {
-        "lead": _lead(contents),
-        "curves": _reading(contents),
-        "difference": _difference(contents),
-        "phases": _phase_table(contents),
-        "charts": learning_curves(
-            contents.history,
-            mark=(float(max(kept)), f"kept: {told}"),
-            start=(first - 0.5, name) if first else None,
-            told=(f"F{name[1:]} with epoch {first}. " if first else "")
-            + f"Kept {'epoch' if len(kept) == 1 else 'epochs'}: {told}.",
-            gap=gaps[0].label if gaps else None,
-        ),
-        **epoch_table(contents.history, remarks, with_phase=True),
-        "layers": layer_table(contents),
-        "spikes": contents.loss_spikes,
-        "made_up_for": _made_up_for(contents),
-        "notes": [one for one in contents.warnings if one not in contents.loss_spikes],
-        "accuracies": _accuracies(contents),
-    }
+    charts = learning_curves(
+        contents.history,
+        mark=(float(max(kept)), f"kept: {epochs}"),
+        start=(first - 0.5, name) if first else None,
+        alt=(f"F{name[1:]} with epoch {first}. " if first else "")
+        + f"Kept {'epoch' if len(kept) == 1 else 'epochs'}: {epochs}.",
+        gap=gaps[0].label if gaps else None,
+    )
+    return PhasesSection(
+        lead=_lead(contents),
+        curves=Charted("", charts, epoch_table(contents.history, remarks, with_phase=True)),
+        reading=_reading(contents),
+        difference=_difference(contents),
+        table=_phase_table(contents),
+        layers=layer_table(contents),
+        spikes=contents.loss_spikes,
+        made_up_for=_made_up_for(contents),
+        notes=[one for one in contents.warnings if one not in contents.loss_spikes],
+        accuracies=_accuracies(contents),
+    )
 
 
 def _start(contents: Contents) -> tuple[int | None, str]:
@@ -65,8 +105,8 @@ def _start(contents: Contents) -> tuple[int | None, str]:
 
 
 def _lead(contents: Contents) -> str:
-    frozen, finetune = (contents.recipe.get(name, {}) for name in ("frozen", "finetune"))
-    fit = f"{words.count(len(contents.epochs('frozen')), 'epoch')} with {frozen.get('optimizer')}"
+    frozen, finetune = contents.recipe.frozen, contents.recipe.finetune
+    fit = f"{words.count(len(contents.epochs('frozen')), 'epoch')} with {frozen.optimizer}"
     if START in contents.phases:
         first = f"This run went on from the model of the run {words.name(contents.info.from_)}."
     elif "frozen" in contents.phases:
@@ -77,11 +117,11 @@ def _lead(contents: Contents) -> str:
     else:
         first = "No head was trained before."
     unfrozen = contents.phases["finetune"].unfrozen_layers
-    rate = np.format_float_positional(finetune.get("learning_rate", 0.0), trim="-")
+    rate = np.format_float_positional(finetune.learning_rate, trim="-")
     return words.sentences(
         first,
-        f"Fine-tuning then trained {settings.unfrozen(unfrozen, finetune)}: "
-        f"{words.count(len(contents.epochs('finetune')), 'epoch')} with {finetune.get('optimizer')} "
+        f"Fine-tuning then trained {settings.unfrozen(unfrozen, finetune.batch_norm)}: "
+        f"{words.count(len(contents.epochs('finetune')), 'epoch')} with {finetune.optimizer} "
         f"at a learning rate of {rate}.",
         "The phase with the lower validation loss was kept." if len(contents.phases) > 1 else "",
     )
@@ -89,7 +129,7 @@ def _lead(contents: Contents) -> str:
 
 def _reading(contents: Contents) -> list[str]:
     """What one should know to read the learning curves."""
-    varied = settings.augmentation(contents.recipe.get("augment", {}))
+    varied = settings.augmentation(contents.recipe.augment)
     if not varied:
         varied = "There was no augmentation: the training photos were shown as they are."
     elif contents.chosen is not None:
@@ -164,8 +204,8 @@ def _one_after_the_other(contents: Contents) -> list[str]:
     ]
 
 
-def _difference(contents: Contents) -> dict[str, Any] | None:
-    """The verdict's interval as places on a scale around 0, in percent of its width."""
+def _difference(contents: Contents) -> Difference | None:
+    """Return the scale of the verdict; None where two phases were not compared."""
     verdict = contents.metrics.verdict
     if verdict.difference is None or verdict.interval is None:
         return None
@@ -173,18 +213,17 @@ def _difference(contents: Contents) -> dict[str, Any] | None:
     photos = words.count(verdict.n or 0, f"{contents.judged} photo")
     end = max(abs(low), abs(high), 0.01) * 1.2
     left, value, right = (50 + 50 * share / end for share in (low, verdict.difference, high))
-    return {
-        "left": left,
-        "width": right - left,
-        "value": value,
-        "end": f"{100 * end:.1f}",
-        "title": f"Accuracy after fine-tuning minus before, on {photos}",
-        "method": verdict.method,
-    }
+    return Difference(
+        left=left,
+        width=right - left,
+        value=value,
+        end=f"{100 * end:.1f}",
+        title=f"Accuracy after fine-tuning minus before, on {photos}",
+        method=verdict.method or "",
+    )
 
 
-def _phase_table(contents: Contents) -> dict[str, Any]:
-    """A column for each phase, a row for each of its figures."""
+def _phase_table(contents: Contents) -> PhaseTable:
     phases = contents.phases
     figures = [
         ("Epochs", [f"{phase.epochs:,}" for phase in phases.values()]),
@@ -199,8 +238,6 @@ def _phase_table(contents: Contents) -> dict[str, Any]:
     ]
     if contents.has_test:
         figures.append(("Test accuracy", [percent(phase.test_accuracy) for phase in phases.values()]))
-    return {
-        "titles": [TITLES.get(name, name) for name in phases],
-        "kept": [name == contents.kept for name in phases],
-        "figures": figures,
-    }
+    return PhaseTable(
+        [TITLES.get(name, name) for name in phases], [name == contents.kept for name in phases], figures
+    )

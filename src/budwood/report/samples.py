@@ -2,14 +2,14 @@
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from dataclasses import dataclass
 
-from budwood.config.recipe import Augment
 from budwood.core.errors import ImageError
 from budwood.data import images
 from budwood.data.augment import Renderer
-from budwood.data.decoder.levels import recipe_range
+from budwood.data.decoder.levels import as_range
 from budwood.report import settings
 from budwood.report.pictures import jpeg
 from budwood.report.sections import MOST_IN_SIGHT, SPLITS
@@ -24,8 +24,34 @@ VARIED, VIEWS = 3, 4
 """Photos whose drawn views are shown, and how many of each."""
 
 
-def show_samples(contents: Contents, album: Album) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Views:
+    """A few training photos, each with views of it that training drew."""
+
+    rows: Sequence[tuple[SplitRow, Sequence[tuple[str | None, str]]]]
+    """Of each view its picture and its name; the photo itself first."""
+    numbers: Sequence[int]
+    words: str
+
+
+@dataclass(frozen=True)
+class Samples:
     """Photos per class and split, and a few training photos of each class (of some, where there are many)."""
+
+    splits: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[int], int]]
+    """Of each class its name, its photos in each split, and all of them."""
+    totals: Sequence[int]
+    largest: int
+    strips: Sequence[tuple[str, Sequence[str]]]
+    """Names of the photos that are shown, by class."""
+    only_some: bool
+    tall: bool
+    views: Views | None
+
+
+def show_samples(contents: Contents, album: Album) -> Samples:
+    """Count the photos, and choose those that are shown."""
     counts: dict[str, Counter[str]] = {name: Counter() for name in contents.classes}
     training: dict[str, list[str]] = {name: [] for name in contents.classes}
     for photo in contents.photos:
@@ -33,7 +59,7 @@ def show_samples(contents: Contents, album: Album) -> dict[str, Any]:
             counts[photo.label][photo.split] += 1
             if photo.split == "train":
                 training[photo.label].append(photo.name)
-    chance = random.Random(contents.recipe.get("seed", 0))
+    chance = random.Random(contents.recipe.seed)
     picked = contents.classes
     if len(picked) > MOST_STRIPS:
         picked = [picked[i] for i in sorted(chance.sample(range(len(picked)), SOME_STRIPS))]
@@ -44,18 +70,19 @@ def show_samples(contents: Contents, album: Album) -> dict[str, Any]:
         for file in names:
             album.want(file, LARGE)
     splits = [split for split in SPLITS if any(row[split] for row in counts.values())]
-    return {
-        "splits": splits,
-        "rows": [(name, [row[split] for split in splits], row.total()) for name, row in counts.items()],
-        "totals": [sum(row[split] for row in counts.values()) for split in splits],
-        "largest": max((row.total() for row in counts.values()), default=0) or 1,
-        "strips": strips,
-        "only_some": len(contents.classes) > MOST_STRIPS,
-        "tall": len(counts) > MOST_IN_SIGHT,
-    }
+    return Samples(
+        splits=splits,
+        rows=[(name, [row[split] for split in splits], row.total()) for name, row in counts.items()],
+        totals=[sum(row[split] for row in counts.values()) for split in splits],
+        largest=max((row.total() for row in counts.values()), default=0) or 1,
+        strips=strips,
+        only_some=len(contents.classes) > MOST_STRIPS,
+        tall=len(counts) > MOST_IN_SIGHT,
+        views=show_views(contents, album),
+    )
 
 
-def show_views(contents: Contents, album: Album) -> dict[str, Any] | None:
+def show_views(contents: Contents, album: Album) -> Views | None:
     """A few training photos and views of them that training drew; None where it drew none, or without photos.
 
     They are rendered by what renders them in training, with the seed of the training.
@@ -63,10 +90,10 @@ def show_views(contents: Contents, album: Album) -> dict[str, Any] | None:
     numbers = _drawn_views(contents)
     if not numbers or not album:
         return None
-    augment = Augment.model_validate(contents.recipe["augment"])
-    data = contents.recipe.get("data", {})
+    recipe = contents.recipe
+    assert isinstance(recipe.data.size, int), "the recipe of a run is resolved"
     renderer = Renderer(
-        data["size"], data["resize"], augment, contents.recipe.get("seed", 0), recipe_range(data)
+        recipe.data.size, recipe.data.resize, recipe.augment, recipe.seed, as_range(recipe.data.levels)
     )
     # The first ones, so that some other way of choosing samples leaves these as they are.
     first: dict[str, SplitRow] = {}
@@ -84,12 +111,12 @@ def show_views(contents: Contents, album: Album) -> dict[str, Any] | None:
     rows = [row for row in rows if all(uri for uri, _ in row[1])]
     if not rows:
         return None
-    return {"rows": rows, "numbers": numbers, "words": settings.augmentation(contents.recipe["augment"])}
+    return Views(rows, numbers, settings.augmentation(recipe.augment))
 
 
 def _drawn_views(contents: Contents) -> list[int]:
     """The numbers of the views to show: none where no phase saw one."""
-    views = contents.recipe.get("augment", {}).get("views", 0)
+    views = contents.recipe.augment.views
     if contents.chosen is not None and "finetune" not in contents.phases:
         return []
     if views == "per-epoch":

@@ -3,16 +3,18 @@
 import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 from budwood.core import text as words
 from budwood.evaluation.statistics import wilson_interval
 from budwood.report import terminal
 from budwood.report.reading import passed_over_as_lines, reading_as_lines
 from budwood.report.summary import START, Contents
+from budwood.runs.figures import ClassScores
 from budwood.runs.schema import FeaturesInfo, ProblemRow
 
 SPLITS = ("train", "validation", "test")
+MEASURED = ("test", "validation")
 MOST_IN_SIGHT = 40
 """Classes up to which a table of them is shown whole; beyond, it scrolls."""
 LISTED = 20
@@ -36,32 +38,122 @@ FIGURES = [
     ),
 ]
 
+Fact = tuple[str, str, str]
+"""Name, value and a remark for a box below the headline."""
 
-def summarize(contents: Contents) -> dict[str, Any]:
+
+@dataclass(frozen=True)
+class Summary:
     """The headline figure, its sentences and the key facts."""
+
+    run: str
+    data: str
+    started: str
+    split: str
+    accuracy: float
+    interval: tuple[float, float] | None
+    guess: float
+    guessed: str
+    """What always answering one class would mean, in words."""
+    verdict: str
+    phases: str
+    """What fine-tuning changed; "" where two phases were not compared."""
+    remarks: Sequence[str]
+    facts: Sequence[Fact]
+
+
+@dataclass(frozen=True)
+class FigureRow:
+    """One figure of every split that was measured."""
+
+    title: str
+    meaning: str
+    cells: Sequence[tuple[str, str]]
+    """Of each split the value and its interval."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The table of all figures."""
+
+    splits: Sequence[str]
+    rows: Sequence[FigureRow]
+    chosen_by_validation: str
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """The figures of one class, and how many of its photos are found."""
+
+    metrics: ClassScores
+    right: int
+    total: int
+    low: float
+    high: float
+    """Ends of the 95 % interval of the recall (Wilson)."""
+    anchor: str | None
+
+    @property
+    def name(self) -> str:
+        return self.metrics.label
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The table of classes, weakest first."""
+
+    split: str
+    rows: Sequence[ClassRow]
+    tall: bool
+    few: int
+    """The median number of photos of a class where it is too small for figures of a class, else 0."""
+    few_of_a_class: int
+    unseen: int
+
+
+@dataclass(frozen=True)
+class ProblemGroup:
+    """Problems of one kind, the first few of them listed."""
+
+    kind: str
+    count: int
+    first: Sequence[ProblemRow]
+
+
+@dataclass(frozen=True)
+class Making:
+    """Recipe, stages, versions, warnings and the commands that make the run again."""
+
+    command: str
+    recipe_path: str
+    recipe: str
+    stages: Sequence[tuple[str, str, float]]
+    total: str
+    versions: Sequence[tuple[str, str]]
+    notes: Sequence[str]
+    fingerprint: str
+
+
+def summarize(contents: Contents) -> Summary:
+    """Return the headline figure of a run and what stands around it."""
     split = contents.judged
     scores = contents.scores
     support = [sum(row) for row in scores.confusion]
     verdict = contents.metrics.verdict
-    compared = verdict.difference is not None
-    return {
-        "run": contents.folder.resolve().name,
-        "data": contents.source,
-        "started": contents.info.started[:16].replace("T", " "),
-        "budwood": contents.info.budwood,
-        "split": split,
-        "accuracy": scores.accuracy,
-        "interval": scores.accuracy_ci95,
-        "guess": max(support) / max(sum(support), 1),
-        "guessed": "the most frequent class" if min(support) < max(support) else "the same class",
-        "verdict": terminal.verdict(scores.to_json(), split),
-        "phases": f"{verdict.words} {_kept(contents)}" if compared else "",
-        "remarks": [*terminal.remarks(scores.to_json(), split, contents.classes), *none_of_these(contents)],
-        "chosen_by_validation": "the phase, its epoch and the temperature" if compared else "the temperature",
-        "facts": _facts(contents),
-        "figures": _figures(contents),
-        "figure_splits": [name for name in ("test", "validation") if contents.metrics.of(name)],
-    }
+    return Summary(
+        run=contents.folder.resolve().name,
+        data=contents.source,
+        started=contents.info.started[:16].replace("T", " "),
+        split=split,
+        accuracy=scores.accuracy,
+        interval=scores.accuracy_ci95,
+        guess=max(support) / max(sum(support), 1),
+        guessed="the most frequent class" if min(support) < max(support) else "the same class",
+        verdict=terminal.verdict(scores.to_json(), split),
+        phases=f"{verdict.words} {_kept(contents)}" if verdict.difference is not None else "",
+        remarks=[*terminal.remarks(scores.to_json(), split, contents.classes), *none_of_these(contents)],
+        facts=_facts(contents),
+    )
 
 
 def none_of_these(contents: Contents) -> list[str]:
@@ -75,13 +167,12 @@ def _kept(contents: Contents) -> str:
     return f"The {what} was kept: its validation loss is the lower one."
 
 
-def _facts(contents: Contents) -> list[tuple[str, str, str]]:
+def _facts(contents: Contents) -> list[Fact]:
     info, recipe, features = contents.info, contents.recipe, contents.info.features
     splits = Counter(photo.split for photo in contents.photos)
     sizes = Counter(photo.label for photo in contents.photos)
     smallest, largest = min(sizes.values(), default=0), max(sizes.values(), default=0)
     longest = sorted(info.stages, key=lambda stage: -stage.seconds)[:2]
-    backbone, data = recipe.get("backbone", {}), recipe.get("data", {})
     unused, problems = contents.check.unused, len(contents.check.problems)
     return [
         (
@@ -102,9 +193,9 @@ def _facts(contents: Contents) -> list[tuple[str, str, str]]:
         ),
         (
             "Backbone",
-            _named(backbone.get("name", "?")),
-            f"{data.get('size', '?')} px, weights {_named(backbone.get('weights', '?'))}"
-            + (", with the mirror image" if recipe.get("evaluate", {}).get("flip") else ""),
+            _named(recipe.backbone.name),
+            f"{recipe.data.size} px, weights {_named(recipe.backbone.weights)}"
+            + (", with the mirror image" if recipe.evaluate.flip else ""),
         ),
         ("Head", *_head_fact(contents)),
         *_finetune_fact(contents),
@@ -129,20 +220,18 @@ def _features_fact(features: FeaturesInfo | None) -> list[tuple[str, str, str]]:
     ]
 
 
-def _named(value: Any) -> str:
+def _named(value: str | Sequence[str] | Mapping[str, str]) -> str:
     """What a recipe names: a word, or one for each backbone."""
     if isinstance(value, Mapping):
         return words.listing([f"{_named(one)} of {_named(name)}" for name, one in value.items()])
-    return (
-        words.listing([_named(one) for one in value])
-        if isinstance(value, list)
-        else words.shorten(words.shown(value))
-    )
+    if isinstance(value, str):
+        return words.shorten(words.shown(value))
+    return words.listing([_named(one) for one in value])
 
 
 def _head_fact(contents: Contents) -> tuple[str, str]:
     if contents.chosen is not None:
-        folds = contents.recipe.get("frozen", {}).get("folds", "")
+        folds = contents.recipe.frozen.folds
         return (
             "logistic regression",
             f"L2 strength {words.strength(contents.chosen)}, "
@@ -152,9 +241,8 @@ def _head_fact(contents: Contents) -> tuple[str, str]:
         return "as it was", f"in the run {words.name(contents.info.from_)}"
     if list(contents.phases) == ["finetune"]:
         return "trained with the backbone", "not before"
-    optimizer = contents.recipe.get("frozen", {}).get("optimizer", "gradient descent")
     return (
-        f"trained by {optimizer}",
+        f"trained by {contents.recipe.frozen.optimizer}",
         f"best of {words.count(len(contents.epochs('frozen')), 'epoch')}: {contents.best_epoch('frozen')}",
     )
 
@@ -179,16 +267,18 @@ def _best(contents: Contents) -> str:
     return f"the best epochs are {words.listing([f'{epoch}' for epoch in best])}"
 
 
-def _figures(contents: Contents) -> list[dict[str, Any]]:
+def list_figures(contents: Contents) -> Figures:
+    """Return every figure of test and validation, with its interval."""
+    splits = [name for name in MEASURED if contents.metrics.of(name)]
+    compared = contents.metrics.verdict.difference is not None
     rows = []
     for key, title, meaning, is_share in FIGURES:
         if key == "top5_accuracy" and len(contents.classes) < FEW_CLASSES:
             continue
         show = words.percent if is_share else "{:.3f}".format
         cells = []
-        for split in ("test", "validation"):
-            scores = contents.metrics.of(split)
-            if scores:
+        for split in splits:
+            if (scores := contents.metrics.of(split)) is not None:
                 value, interval = scores.figure(key)
                 cells.append(
                     (
@@ -197,8 +287,10 @@ def _figures(contents: Contents) -> list[dict[str, Any]]:
                     )
                 )
         if any(value != "–" for value, _ in cells):
-            rows.append({"title": title, "meaning": meaning, "cells": cells})
-    return rows
+            rows.append(FigureRow(title, meaning, cells))
+    return Figures(
+        splits, rows, "the phase, its epoch and the temperature" if compared else "the temperature"
+    )
 
 
 def _interval(ends: Sequence[float], show: Callable[[float], str]) -> str:
@@ -206,8 +298,8 @@ def _interval(ends: Sequence[float], show: Callable[[float], str]) -> str:
     return f"{show(ends[0])} to {show(ends[1])}" if ends[0] < ends[1] else "interval unknown: all alike"
 
 
-def score_classes(contents: Contents, anchors: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Precision, recall with its Wilson interval, F1 and support of each class, weakest first.
+def score_classes(contents: Contents, anchors: Mapping[str, str] | None = None) -> Classes:
+    """Return the figures of each class, weakest first.
 
     Those without a photo come last, for nothing is known of them. `anchors` are the places of the classes' photos in
     the page, by the class's name.
@@ -215,70 +307,53 @@ def score_classes(contents: Contents, anchors: Mapping[str, str] | None = None) 
     scores = contents.scores
     rows = []
     for index, name in enumerate(contents.classes):
-        score, total = scores.per_class[index], sum(scores.confusion[index])
-        right = scores.confusion[index][index]
+        total, right = sum(scores.confusion[index]), scores.confusion[index][index]
         low, high = wilson_interval(right, total)
-        anchor = (anchors or {}).get(name)
-        rows.append(
-            {
-                "name": name,
-                "right": right,
-                "total": total,
-                "low": low,
-                "high": high,
-                "anchor": anchor,
-                **score.to_json(),
-            }
-        )
-    rows.sort(key=lambda row: (not row["total"], row["f1"], row["name"]))
-    return {
-        "split": contents.judged,
-        "rows": rows,
-        "tall": len(rows) > MOST_IN_SIGHT,
-        "few": _few(rows),
-        "few_of_a_class": terminal.FEW_OF_A_CLASS,
-        "unseen": sum(not row["total"] for row in rows),
-    }
+        rows.append(ClassRow(scores.per_class[index], right, total, low, high, (anchors or {}).get(name)))
+    rows.sort(key=lambda row: (not row.total, row.metrics.f1, row.name))
+    typical = sorted(row.total for row in rows)[len(rows) // 2]
+    return Classes(
+        split=contents.judged,
+        rows=rows,
+        tall=len(rows) > MOST_IN_SIGHT,
+        few=typical if typical <= terminal.FEW_OF_A_CLASS else 0,
+        few_of_a_class=terminal.FEW_OF_A_CLASS,
+        unseen=sum(not row.total for row in rows),
+    )
 
 
-def _few(rows: Sequence[Mapping[str, Any]]) -> int:
-    """Return the median number of photos of a class where it is too small for figures of a class, else 0."""
-    typical = sorted(row["total"] for row in rows)[len(rows) // 2]
-    return typical if typical <= terminal.FEW_OF_A_CLASS else 0
-
-
-def tell_reading(contents: Contents) -> list[str]:
-    """Return how the photos were understood; nothing for a run that kept nothing of it."""
+def describe_reading(contents: Contents) -> list[str] | None:
+    """Return how the photos were understood; None for a run that kept nothing of it."""
     understood = contents.check.understood
-    return [*reading_as_lines(understood), *passed_over_as_lines(understood.passed_over)]
+    return [*reading_as_lines(understood), *passed_over_as_lines(understood.passed_over)] or None
 
 
-def group_problems(contents: Contents) -> list[dict[str, Any]]:
-    """What the check found, by kind, most frequent first, the first few of each listed."""
+def group_problems(contents: Contents) -> list[ProblemGroup]:
+    """Return what the check found, by kind, most frequent first."""
     kinds: dict[str, list[ProblemRow]] = {}
     for problem in contents.check.problems:
         kinds.setdefault(problem.kind, []).append(problem)
     return [
-        {"kind": kind.replace("_", " "), "count": len(found), "first": found[:LISTED]}
+        ProblemGroup(kind.replace("_", " "), len(found), found[:LISTED])
         for kind, found in sorted(kinds.items(), key=lambda item: (-len(item[1]), item[0]))
     ]
 
 
-def tell_making(contents: Contents) -> dict[str, Any]:
-    """Recipe, stages, versions, notes and the commands that make the run again."""
+def describe_making(contents: Contents) -> Making:
+    """Return how the run was made, and how to make it again."""
     info = contents.info
     total = info.seconds
-    return {
-        "command": info.command,
-        "recipe_path": shlex.quote(str(contents.folder / "recipe.toml")),
-        "recipe": contents.recipe_text,
-        "stages": [
+    return Making(
+        command=info.command,
+        recipe_path=shlex.quote(str(contents.folder / "recipe.toml")),
+        recipe=contents.recipe_text,
+        stages=[
             (stage.name, words.duration(stage.seconds), stage.seconds / total if total else 0.0)
             for stage in info.stages
         ],
-        "total": words.duration(total),
-        "versions": sorted(info.versions.items()),
+        total=words.duration(total),
+        versions=sorted(info.versions.items()),
         # With fine-tuning they stand beside the curves that they explain.
-        "notes": [] if "finetune" in contents.phases else contents.warnings,
-        "fingerprint": info.features.fingerprint if info.features else "",
-    }
+        notes=[] if "finetune" in contents.phases else contents.warnings,
+        fingerprint=info.features.fingerprint if info.features else "",
+    )

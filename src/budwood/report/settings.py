@@ -1,8 +1,8 @@
 """The recipe's settings of the training, said in sentences."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from budwood.config.recipe import Augment, Recipe
 from budwood.core import text as words
 
 # Setting, how many percent or degrees its unit is, and what it does, in the order in which it is told.
@@ -21,61 +21,61 @@ CHANGES: list[tuple[str, float, str]] = [
 ]
 
 
-def augmentation(augment: Mapping[str, Any]) -> str:
+def augmentation(augment: Augment) -> str:
     """How the training photos were varied, from the recipe's section `augment`; "" where they were not.
 
-    >>> augmentation({"views": 2, "rotation": 0.1})
+    >>> augmentation(Augment(views=2, rotation=0.1))
     'Every epoch showed one of 2 augmented views of each training photo: turned by up to 36 degrees.'
     """
-    sentences, views = [], augment.get("views", 0)
+    sentences, views = [], augment.views
     if views == "per-epoch" or views > 1:
         shown = "a new augmented view" if views == "per-epoch" else f"one of {views:,} augmented views"
-        beside = ", beside the original" if augment.get("originals") else ""
+        beside = ", beside the original" if augment.originals else ""
         changes = _changes(augment)
         sentences.append(
             f"Every epoch showed {shown} of each training photo{beside}: "
             f"{', '.join(changes) if changes else 'always the original, for no change was asked for'}."
         )
-    mixes = [f"{name} (alpha {augment[name]:g})" for name in ("mixup", "cutmix") if augment.get(name)]
+    alphas = (("mixup", augment.mixup), ("cutmix", augment.cutmix))
+    mixes = [f"{name} (alpha {alpha:g})" for name, alpha in alphas if alpha]
     if mixes:
         sentences.append(f"The photos of a batch were mixed with one another by {words.listing(mixes)}.")
     return " ".join(sentences)
 
 
-def _changes(augment: Mapping[str, Any]) -> list[str]:
-    flips = [("horizontal_flip", "left to right"), ("vertical_flip", "top to bottom")]
-    ways = [way for key, way in flips if augment.get(key)]
+def _changes(augment: Augment) -> list[str]:
+    flips = [(augment.horizontal_flip, "left to right"), (augment.vertical_flip, "top to bottom")]
+    ways = [way for is_on, way in flips if is_on]
     changes = [f"mirrored {words.listing(ways)} or not"] if ways else []
-    changes += [text.format(augment[key] * unit) for key, unit, text in CHANGES if augment.get(key)]
-    if operations := augment.get("rand_augment"):
+    changes += [text.format(value * unit) for key, unit, text in CHANGES if (value := getattr(augment, key))]
+    if operations := augment.rand_augment:
         changes.append(
-            f"{words.count(operations, 'operation')} of RandAugment of magnitude {augment.get('rand_magnitude', 0):g}"
+            f"{words.count(operations, 'operation')} of RandAugment of magnitude {augment.rand_magnitude:g}"
         )
     return [change.replace(" %", f"{words.NO_BREAK}%") for change in changes]
 
 
-def training_loss(recipe: Mapping[str, Any]) -> str:
+def training_loss(recipe: Recipe) -> str:
     """What the training loss holds beside the plain loss of the validation photos; "" where there is nothing.
 
-    >>> training_loss({"loss": {"label_smoothing": 0.1}, "head": {"l2": 1e-4}})
+    >>> training_loss(Recipe.from_dict({"loss": {"label_smoothing": 0.1}, "head": {"l2": 1e-4}}))
     'The training loss includes label smoothing and an L2 penalty, the validation loss does not.'
     """
-    loss = recipe.get("loss", {})
     parts = [
-        ("label smoothing", loss.get("label_smoothing")),
-        ("the weights of the classes", loss.get("class_weights", "none") != "none"),
-        ("the focal factor", loss.get("focal")),
-        ("the distance to the teacher", recipe.get("distill", {}).get("run")),
-        ("an L2 penalty", recipe.get("head", {}).get("l2")),
+        ("label smoothing", recipe.loss.label_smoothing),
+        ("the weights of the classes", recipe.loss.class_weights != "none"),
+        ("the focal factor", recipe.loss.focal),
+        ("the distance to the teacher", recipe.distill.run),
+        ("an L2 penalty", recipe.head.l2),
     ]
     held = [name for name, is_held in parts if is_held]
     return f"The training loss includes {words.listing(held)}, the validation loss does not." if held else ""
 
 
-def unfrozen(layers: Sequence[str], finetune: Mapping[str, Any]) -> str:
+def unfrozen(layers: Sequence[str], batch_norm: str) -> str:
     """What of the backbone was trained, from the names of the layers that were, bottom first.
 
-    >>> unfrozen(["block_16_expand", "Conv_1"], {"batch_norm": "frozen"})
+    >>> unfrozen(["block_16_expand", "Conv_1"], batch_norm="frozen")
     'the head and the backbone from “block_16_expand” upwards (2 layers with weights; BatchNorm kept as it was)'
     """
     if not layers:
@@ -84,8 +84,8 @@ def unfrozen(layers: Sequence[str], finetune: Mapping[str, Any]) -> str:
     lowest: dict[str, str] = {}
     for layer in layers:
         lowest.setdefault(layer.rpartition(".")[0], layer)
-    batch_norm = "trained too" if finetune.get("batch_norm") == "train" else "kept as it was"
+    state = "trained too" if batch_norm == "train" else "kept as it was"
     return (
         f"the head and the backbone from {words.listing([words.name(layer) for layer in lowest.values()])} upwards "
-        f"({words.count(len(layers), 'layer')} with weights; BatchNorm {batch_norm})"
+        f"({words.count(len(layers), 'layer')} with weights; BatchNorm {state})"
     )

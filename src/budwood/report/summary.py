@@ -3,22 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from budwood.config.recipe import Recipe
 from budwood.core.errors import RunError
+from budwood.runs.figures import LinearPoint, Metrics, Phase, SplitMetrics
 from budwood.runs.files import RunFiles
-from budwood.runs.schema import (
-    CheckReport,
-    EpochRow,
-    LinearPoint,
-    ListedLayer,
-    Metrics,
-    Phase,
-    PredictionRow,
-    RunInfo,
-    SplitMetrics,
-    SplitRow,
-)
+from budwood.runs.schema import CheckReport, EpochRow, ListedLayer, PredictionRow, RunInfo, SplitRow
 
 START = "start"
 """The name of what a run went on from, among its phases."""
@@ -31,7 +22,7 @@ class Contents:
     files: RunFiles
     folder: Path
     info: RunInfo
-    recipe: dict[str, Any]
+    recipe: Recipe
     recipe_text: str
     check: CheckReport
     metrics: Metrics
@@ -115,7 +106,7 @@ def read_contents(folder: Path) -> Contents:
         files=files,
         folder=folder,
         info=files.info,
-        recipe=files.recipe.model_dump(mode="json", exclude_none=True),
+        recipe=files.recipe,
         recipe_text=files.recipe_text,
         check=files.check,
         metrics=files.metrics,

@@ -7,7 +7,7 @@ from budwood.core.text import NO_BREAK, count, name, percent, shorten, shown, wh
 from budwood.evaluation.ood import fewest_held_out
 
 if TYPE_CHECKING:
-    from budwood.evaluation.ood import Told
+    from budwood.evaluation.ood import OodFigures
     from budwood.evaluation.selective import Answered
 
 FEW_OF_A_CLASS = 3
@@ -33,14 +33,26 @@ def verdict(scores: dict, split: str) -> str:
     >>> verdict({"n": 367, "accuracy": 0.918, "accuracy_ci95": [0.886, 0.942]}, "test").replace("\\u00a0", " ")
     'On 367 test photos never used for training, 91.8 % are classified correctly (95 % interval 88.6 % to 94.2 %).'
     """
-    low, high = scores["accuracy_ci95"]
     n = scores["n"]
     where = f"On {count(n, 'photo' if split == 'all' else f'{split} photo')}"
     where += "" if split in ("train", "all") else " never used for training"
     return (
         f"{where}, {percent(scores['accuracy'])} {'is' if n == 1 else 'are'} classified correctly "
-        f"(95{NO_BREAK}% interval {percent(low)} to {percent(high)})."
+        f"({_interval(scores)})."
     )
+
+
+def _interval(scores: dict) -> str:
+    interval, groups = scores["accuracy_ci95"], scores.get("groups")
+    if interval is None and groups:
+        low, high = groups["accuracy_range"]
+        return (
+            f"no interval: {count(groups['num'], 'group')} of photos that belong together are too few for one; with "
+            f"each group taken for one photo, from {percent(low)} to {percent(high)}"
+        )
+    of = f" of {count(groups['num'], 'group')} of photos that belong together" if groups else ""
+    low, high = interval
+    return f"95{NO_BREAK}% interval{of} {percent(low)} to {percent(high)}"
 
 
 def scores_as_text(scores: dict, split: str) -> str:
@@ -49,9 +61,10 @@ def scores_as_text(scores: dict, split: str) -> str:
     lines = [verdict(scores, split), ""]
     for key, title in _SCORES.items():
         if scores.get(key) is not None:
-            low, high = scores[f"{key}_ci95"]
             write = "{:.3f}".format if key == "loss" else percent
-            lines.append(f"{title:<20}{write(scores[key]):>8}   {write(low)} to {write(high)}")
+            interval = scores[f"{key}_ci95"]
+            between = "   " + " to ".join(map(write, interval)) if interval else ""
+            lines.append(f"{title:<20}{write(scores[key]):>8}{between}")
     lines += ["", f"{'class':<30}{'photos':>7}{'precision':>11}{'recall':>9}{'F1':>9}"]
     lines += [
         f"{shorten(shown(entry['class']), 29):<30}{entry['support']:>7,}{percent(entry['precision']):>11}"
@@ -75,7 +88,7 @@ def remarks(scores: dict, split: str, classes: Sequence[str]) -> list[str]:
             "No test was asked for (--no-test). These are validation photos, which were also used for choices made "
             "during training, so the figure may be too high. Train without --no-test for one to rely on."
         )
-    low, high = scores["accuracy_ci95"]
+    low, high = scores["accuracy_ci95"] or scores["groups"]["accuracy_range"]
     if high - low > 0.1:
         lines.append(
             f"The interval is wide because {count(scores['n'], f'{split} photo')} "
@@ -123,7 +136,7 @@ def none_of_these(held_out: int) -> str:
     if held_out >= needed:
         return ""
     return (
-        "Shown a picture of something else, `budwood predict` says “none of these”. Do not rely on that yet: how "
+        "Shown a picture of something else, budwood predict says “none of these”. Do not rely on that yet: how "
         f"unlike the known classes a picture has to be was learned from {count(held_out, 'validation photo')}, so "
         f"pictures of other things may pass as one of the classes; it takes {needed}."
     )
@@ -150,32 +163,32 @@ def confusion_words(pair: tuple[int, int, int, int], classes: Sequence[str]) -> 
     )
 
 
-def strangers_as_text(told: "Mapping[str, Told]", recall: float, default: str) -> str:
-    """How well pictures of none of the classes are told from photos of them, a line for each method.
+def ood_as_text(figures: "Mapping[str, OodFigures]", acceptance: float, default: str) -> str:
+    """Return how well pictures of none of the classes are separated from photos of them, a line for each method.
 
     `default` is the one by which `budwood predict` goes.
 
-    >>> from budwood.evaluation.ood import Told
-    >>> print(strangers_as_text({"knn": Told(0.998, 300, 400, 0.95, 0.02)}, 0.95, "knn"))
+    >>> from budwood.evaluation.ood import OodFigures
+    >>> print(ood_as_text({"knn": OodFigures(0.998, 300, 400, 0.95, 0.02)}, 0.95, "knn"))
     300 known photos, 400 pictures of something else; at the distance that 95 % of the validation photos do not exceed:
       nearest photos (predict) AUROC 0.998, 95.0 % of the known photos kept, 2.0 % of the others taken for a class
     """
-    first = next(iter(told.values()))
+    first = next(iter(figures.values()))
     lines = [
-        f"{count(first.known, 'known photo')}, {count(first.strangers, 'picture')} of something else; at the distance "
-        f"that {whole_percent(recall)} of the validation photos do not exceed:"
+        f"{count(first.known, 'known photo')}, {count(first.ood, 'picture')} of something else; at the distance "
+        f"that {whole_percent(acceptance)} of the validation photos do not exceed:"
     ]
-    for method, found in told.items():
+    for method, found in figures.items():
         name_here = f"{_METHODS.get(method, method)}{' (predict)' if method == default else ''}"
         lines.append(
-            f"  {name_here:<24} AUROC {found.auroc:.3f}, {percent(found.known_kept)} of the known photos kept, "
-            f"{percent(found.strangers_kept)} of the others taken for a class"
+            f"  {name_here:<24} AUROC {found.auroc:.3f}, {percent(found.known_accepted)} of the known photos kept, "
+            f"{percent(found.ood_accepted)} of the others taken for a class"
         )
     return "\n".join(lines).replace(NO_BREAK, " ")
 
 
-def abstention_as_text(precision: float, threshold: float, splits: "Mapping[str, Answered]") -> str:
-    """From which probability on a run answers, and what that does to photos that it did not learn from."""
+def selective_as_text(precision: float, threshold: float, splits: "Mapping[str, Answered]") -> str:
+    """Return from which probability on a run answers, and what that does to photos that it did not learn from."""
     lines = [
         f"unsure below a probability of {percent(threshold)}, above which at least {whole_percent(precision)} were "
         "right on the validation photos"

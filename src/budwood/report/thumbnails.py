@@ -15,7 +15,7 @@ from budwood.data.images import ImageLike, ValueRange
 from budwood.report.pictures import thumbnail
 
 LARGE, SMALL = 160, 104
-"""Sides of the thumbnails in pixels: where a photo is looked at, and in a gallery of many."""
+"""Sides of the thumbnails in pixels: where a photo is shown by itself, and in a gallery of many."""
 
 
 class Album:

@@ -11,12 +11,13 @@ from typing import Any
 
 from budwood._version import __version__
 from budwood.core.errors import RunError
-from budwood.core.files import read_json
+from budwood.core.files import JsonObject, read_json
 from budwood.core.locks import lock
 from budwood.core.notes import NoteKind
 from budwood.core.progress.base import SILENT, Progress, step
 from budwood.core.system import versions
-from budwood.runs.files import read_info, write_info
+from budwood.evaluation.task import SINGLE_LABEL, Task
+from budwood.runs.files import read_info
 from budwood.runs.schema import (
     DataInfo,
     FeaturesInfo,
@@ -29,6 +30,7 @@ from budwood.runs.schema import (
     ViewsInfo,
     Warned,
 )
+from budwood.runs.writing import checksums, write_info
 
 OUR_FILES = [
     "run.json",
@@ -62,12 +64,18 @@ class RunDirectory:
         command: str,
         progress: Progress = SILENT,
         *,
+        task: Task = SINGLE_LABEL,
         saves_model: bool = True,
     ):
         self.folder = folder
         self.progress = progress
         self.info = RunInfo(
-            budwood=__version__, command=command, started=now(), requested=requested, saved=saves_model
+            budwood=__version__,
+            command=command,
+            started=now(),
+            requested=requested,
+            task=task.name,
+            saved=saves_model,
         )
 
     def refuse_unless_free(self, *, overwrite: bool = False, resume: bool = False) -> None:
@@ -94,7 +102,7 @@ class RunDirectory:
                 self._fail(error)
                 _restore(self.folder)
                 raise
-            self._set(state="complete", finished=now())
+            self._set(state="complete", finished=now(), files=checksums(self.folder))
             self.save()
             shutil.rmtree(self.folder / PREVIOUS, ignore_errors=True)
 
@@ -270,7 +278,7 @@ def _refuse_other_request(folder: Path, requested: Request) -> None:
         )
 
 
-def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+def differences(before: JsonObject, now: JsonObject) -> list[str]:
     """What changed between two nested dicts, each as "key was A and is now B".
 
     >>> differences({"recipe": {"seed": 0}}, {"recipe": {"seed": 1}})
@@ -284,13 +292,13 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     ]
 
 
-def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat(values: JsonObject, prefix: str = "") -> JsonObject:
     """The values of nested dicts by their dotted keys.
 
     >>> flat({"seed": 0, "data": {"size": 224}})
     {'seed': 0, 'data.size': 224}
     """
-    found: dict[str, Any] = {}
+    found: JsonObject = {}
     for key, value in values.items():
         found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return found

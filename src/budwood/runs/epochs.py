@@ -1,16 +1,16 @@
 """The model of a run as one epoch of its training left it, from the weights that were kept."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from budwood.backbones.registry import get_backbone
-from budwood.config.recipe import Head, Recipe
-from budwood.core.errors import RunError
+from budwood.config.recipe import Head
 from budwood.inference.artifact import Artifact, load_artifact, make_artifact, read_info, read_model
 from budwood.network.compose import compose, take_apart
 from budwood.network.heads import divide_logits, head_layers
 from budwood.runs.files import RunFiles
-from budwood.training.checkpoints import apply_weights, kept_epochs
+from budwood.runs.kept import refuse_lost_epoch, whole_models
+from budwood.training.checkpoints import apply_weights
+from budwood.training.kept_epochs import kept_epochs
 
 
 def artifact_of_epoch(run: RunFiles, epoch: int) -> Artifact:
@@ -19,36 +19,29 @@ def artifact_of_epoch(run: RunFiles, epoch: int) -> Artifact:
     Raises:
         RunError: the weights of that epoch were not kept.
     """
-    folder, history, chosen = run.folder, run.history, run.metrics.chosen_phase
-    # Where backbones were fine-tuned one after the other, an epoch is of one of them alone.
-    whole = {phase.best_epoch: phase.name for phase in run.metrics.phases if not phase.backbones}
-    parts = kept_epochs(folder / "checkpoints")
+    refuse_lost_epoch(run, epoch)
+    folder, chosen, whole = run.folder, run.metrics.chosen_phase, whole_models(run)
     if epoch in whole:
         return _of_phase(folder, whole[epoch], chosen)
-    if epoch not in parts:
-        kept = ", ".join(map(str, sorted({*whole, *parts})))
-        ours = [row["epoch"] for row in history]
-        fix = "Train with --set log.checkpoints=all to keep every epoch"
-        raise RunError(
-            f"the weights of epoch {epoch} were not kept: {folder} has those of {kept}. "
-            + (fix if epoch in ours else f"The training ended with epoch {max(ours)}")
-        )
     # What an epoch left is the part that trains; what lies below it is in the model that the phases began with.
-    artifact = _of_phase(folder, run.info.base or chosen, chosen)
-    backbone = next((row.get("backbone") for row in history if row["epoch"] == epoch), None)
+    artifact, file = (
+        _of_phase(folder, run.info.base or chosen, chosen),
+        kept_epochs(folder / "checkpoints")[epoch],
+    )
+    backbone = next((row.get("backbone") for row in run.history if row["epoch"] == epoch), None)
     if backbone is not None:
-        return _of_one_backbone(artifact, run.recipe, str(backbone), parts[epoch])
-    found = apply_weights(artifact.model, parts[epoch])
+        return _of_one_backbone(artifact, run, str(backbone), file)
+    found = apply_weights(artifact.model, file)
     divide_logits(artifact.model, found["row"]["temperature"])
     return artifact
 
 
-def _of_one_backbone(artifact: Artifact, recipe: Recipe, backbone: str, file: Path) -> Artifact:
+def _of_one_backbone(artifact: Artifact, run: RunFiles, backbone: str, file: Path) -> Artifact:
     """One of several backbones with the head of its own with which it was fine-tuned, as an epoch left both."""
-    classes: Sequence[str] = artifact.classes
+    classes, recipe = artifact.classes, run.recipe
     networks, _ = take_apart(artifact.model, [get_backbone(name) for name in recipe.backbone.names])
     network = next(network for network in networks if network.name == backbone)
-    head = head_layers(Head(logits=recipe.head.logits), len(classes))
+    head = head_layers(Head(logits=recipe.head.logits), len(classes), activation=run.task.activation)
     model = compose([network], head)
     found = apply_weights(model, file)
     divide_logits(model, found["row"]["temperature"])

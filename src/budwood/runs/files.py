@@ -1,38 +1,35 @@
-"""The files of a run directory: the one reader and the one writer of its format (`budwood.runs.schema`).
+"""The files of a run directory: the one reader of its format (`budwood.runs.schema`); `runs.writing` writes them.
 
-Every file appears whole. Reading needs no Keras, and says in one sentence what is missing, damaged or of another
+Reading needs no Keras, and says in one sentence what is missing, damaged or of another
 format.
 """
 
 import csv
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from pydantic import BaseModel
 
 from budwood.config.recipe import Recipe
 from budwood.core.errors import RecipeError, RunError
 from budwood.core.faults import fault
-from budwood.core.files import read_csv, read_json, sha256_of, write_csv, write_json, write_text
-from budwood.data.check import Check
-from budwood.data.manifest import Photo
+from budwood.core.files import read_csv, read_json, sha256_of
+from budwood.evaluation.task import TASKS, Task
+from budwood.runs.figures import LinearPath, Metrics
 from budwood.runs.schema import (
     FORMAT,
     CheckReport,
     EpochRow,
-    LinearPath,
     ListedLayer,
-    Metrics,
     ModelInfo,
     PredictionRow,
     RunInfo,
-    SplitInfo,
     SplitRow,
 )
 
@@ -49,24 +46,6 @@ SHARE = "p:"
 AGAIN = "Copy the run again, or train again"
 
 Content = TypeVar("Content", bound=BaseModel)
-
-
-@runtime_checkable
-class LayerLike(Protocol):
-    """A layer as `budwood.network` describes it, without importing Keras."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def shape(self) -> tuple[int | None, ...]: ...
-    @property
-    def parameters(self) -> int: ...
-    @property
-    def trained(self) -> bool: ...
-    @property
-    def part(self) -> str: ...
 
 
 def read_run(folder: Path) -> "RunFiles":
@@ -86,6 +65,7 @@ class RunFiles:
     def __init__(self, folder: Path):
         self.folder = folder
         self.info = read_info(folder)
+        self.task = _task(folder, self.info.task)
 
     def __repr__(self) -> str:
         return f"RunFiles({str(self.folder)!r})"
@@ -135,10 +115,8 @@ class RunFiles:
         """The rows of `split.csv`. Raises RunError where it is not the file that was written."""
         with self._reading("split.csv") as file:
             # A photo that a damaged file no longer names would pass for one never seen.
-            if self.info.split is None or sha256_of(file) != self.info.split.sha256:
-                raise RunError(
-                    f"{file} is not the file that was written: it is damaged or changed. Copy the run again"
-                )
+            if self.info.split is None:
+                raise ValueError("run.json lacks its hash")
             return [
                 SplitRow(
                     row["name"],
@@ -180,17 +158,29 @@ class RunFiles:
                     )
             return rows
 
+    @property
+    def confidences(self) -> dict[str, tuple[Float[np.ndarray, "n"], Bool[np.ndarray, "n"]]]:
+        """By split the probability of each photo's predicted class, and whether it is right."""
+        rows = self.predictions
+        return {
+            split: (
+                np.array([row.probability for row in rows if row.split == split], np.float64),
+                np.array([row.correct for row in rows if row.split == split], bool),
+            )
+            for split in dict.fromkeys(row.split for row in rows)
+        }
+
     @cached_property
     def linear_path(self) -> LinearPath | None:
         """L2 strengths; None for a head trained by gradient steps."""
-        if not (self.folder / "linear_path.json").exists():
+        if not self._has("linear_path.json"):
             return None
         return self._json("linear_path.json", LinearPath)
 
     @cached_property
     def layers(self) -> list[ListedLayer]:
         """Every layer, bottom first; none for a run without a model."""
-        if not (self.folder / "layers.csv").exists():
+        if not self._has("layers.csv"):
             return []
         with self._reading("layers.csv") as file:
             return [
@@ -233,6 +223,10 @@ class RunFiles:
                 )
             return file
 
+    def _has(self, name: str) -> bool:
+        """Whether the run has a file that some runs lack; one that was written and is gone is not passed over."""
+        return name in self.info.files or (self.folder / name).exists()
+
     def _json(self, name: str, kind: type[Content]) -> Content:
         with self._reading(name) as file:
             return kind.model_validate(read_json(file))
@@ -240,10 +234,13 @@ class RunFiles:
     @contextmanager
     def _reading(self, name: str) -> Iterator[Path]:
         file = self.folder / name
+        expected = self.info.sha256_of(name)
         try:
+            if expected is not None and sha256_of(file) != expected:
+                raise RunError(f"{file} is not the file that was written: it is damaged or changed. {AGAIN}")
             yield file
         except FileNotFoundError as error:
-            raise RunError(f"{self.folder} has no {name}, which every complete run has. {AGAIN}") from error
+            raise RunError(f"{self.folder} has no {name}, which it was written with. {AGAIN}") from error
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"cannot read {file}: {fault(error)}. {AGAIN}") from error
 
@@ -255,9 +252,7 @@ def read_info(folder: Path) -> RunInfo:
     """
     file = folder / "run.json"
     if not file.is_file():
-        raise RunError(
-            f"{folder} is not a run: it has no run.json. Give the directory that `budwood train -o` wrote"
-        )
+        raise RunError(_no_run(folder))
     try:
         found = read_json(file)
         if not isinstance(found, dict):
@@ -266,6 +261,40 @@ def read_info(folder: Path) -> RunInfo:
         return RunInfo.model_validate(found)
     except (OSError, ValueError) as error:
         raise RunError(f"cannot read {file}: {fault(error)}. {AGAIN}") from error
+
+
+def _task(folder: Path, name: str) -> Task:
+    """Return the task of a run by its name. Raises RunError where this version knows no such task."""
+    if name not in TASKS:
+        raise RunError(
+            f"the run in {folder} is of the task {name!r}, and this Budwood knows {', '.join(TASKS)}. "
+            "Install a newer Budwood"
+        )
+    return TASKS[name]
+
+
+def _no_run(folder: Path) -> str:
+    """Return why a folder is not a run, and which one to give in its place."""
+    if not (folder / "study.json").is_file():
+        return f"{folder} is not a run: it has no run.json. Give the directory that `budwood train -o` wrote"
+    trials = [file.parent for file in sorted(folder.glob("trials/*/run.json"))]
+    models = [trial for trial in trials if (trial / "model" / "model.json").is_file()]
+    if models:
+        return f"{folder} is not a run but a study. Give one of its trials, such as {models[0]}" + _others(
+            models
+        )
+    if trials:
+        return (
+            f"{folder} is not a run but a study. Its trials are runs, such as {trials[0]}{_others(trials)}, but none "
+            "keeps a model: train with the recipe.toml of one of them, or run the study with --keep-models"
+        )
+    return f"{folder} is not a run but a study, and none of its trials is complete"
+
+
+def _others(folders: Sequence[Path]) -> str:
+    names = [folder.name for folder in folders[1:]]
+    more = f" and {len(names) - SHOWN_CHANGES} more" if len(names) > SHOWN_CHANGES else ""
+    return f" (or {', '.join(names[:SHOWN_CHANGES])}{more})" if names else ""
 
 
 def _refuse_other_format(folder: Path, number: object) -> None:
@@ -290,7 +319,7 @@ def read_history(file: Path) -> list[EpochRow]:
     """
     rows: list[EpochRow] = []
     for number, cells in enumerate(read_csv(file), 1):
-        row: dict[str, Any] = {
+        row: dict[str, str | int | float] = {
             key: text if key in ("phase", "backbone") else int(text) if key == "epoch" else float(text)
             for key, text in cells.items()
             if key in HISTORY and text
@@ -324,134 +353,3 @@ def read_predictions(file: Path) -> tuple[list[str], list[PredictionRow]]:
                 )
             )
     return [column.removeprefix(SHARE) for column in header if column.startswith(SHARE)], predictions
-
-
-def write_info(folder: Path, info: RunInfo) -> None:
-    """Write `run.json`."""
-    write_json(folder / "run.json", info.to_json())
-
-
-def write_recipe(folder: Path, recipe: Recipe) -> None:
-    """Write `recipe.toml`."""
-    write_text(folder / "recipe.toml", recipe.to_toml())
-
-
-def write_check(folder: Path, report: CheckReport) -> None:
-    """Write `check.json`."""
-    write_json(folder / "check.json", report.to_json())
-
-
-def write_data(folder: Path, checked: Check, photos: Sequence[Photo]) -> SplitInfo:
-    """Write `check.json` and `split.csv`; return what tells this `split.csv` from a damaged one."""
-    write_check(folder, CheckReport.model_validate(checked.to_json()))
-    return write_split(folder, photos)
-
-
-def write_split(folder: Path, photos: Sequence[Photo]) -> SplitInfo:
-    """Write `split.csv`; return what tells it from a damaged one."""
-    file = folder / "split.csv"
-    write_csv(
-        file,
-        SPLIT,
-        [[p.name, p.label, p.split, p.sha256, p.width, p.height, p.group or ""] for p in photos],
-    )
-    return SplitInfo(sha256=sha256_of(file))
-
-
-def write_metrics(folder: Path, metrics: Metrics) -> None:
-    """Write `metrics.json`."""
-    write_json(folder / "metrics.json", metrics.to_json())
-
-
-def write_linear_path(folder: Path, path: LinearPath) -> None:
-    """Write `linear_path.json`."""
-    write_json(folder / "linear_path.json", path.to_json())
-
-
-def write_history(folder: Path, history: Sequence[EpochRow] | Sequence[Mapping[str, Any]]) -> None:
-    """Write `history.csv`: one row per epoch of every phase, one for a linear probe; of several backbones with the one
-    that was fine-tuned by itself."""
-    columns = [column for column in HISTORY if any(column in row for row in history)]
-    write_csv(
-        folder / "history.csv", columns, [[row.get(column, "") for column in columns] for row in history]
-    )
-
-
-def write_layers(folder: Path, table: Sequence[LayerLike]) -> None:
-    """Write `layers.csv`: every layer of the model, bottom first, and whether it was trained."""
-    rows = [
-        [row.name, row.kind, "x".join(map(str, row.shape)), row.parameters, int(row.trained), row.part]
-        for row in table
-    ]
-    write_csv(folder / "layers.csv", LAYERS, rows)
-
-
-def write_predictions(
-    folder: Path,
-    classes: Sequence[str],
-    photos: Sequence[Photo],
-    probabilities: Float[np.ndarray, "n classes"],
-) -> None:
-    """Write `predictions.csv`: every validation and test photo with the probability of every class."""
-    rows = []
-    for photo, shares in zip(photos, probabilities, strict=True):
-        predicted = classes[int(shares.argmax())]
-        correct = int(predicted == photo.label)
-        row = [photo.name, photo.split, photo.label, predicted, correct, f"{shares.max():.6g}"]
-        rows.append(row + [f"{share:.6g}" for share in shares.tolist()])
-    header = [*PREDICTIONS, *(f"{SHARE}{label}" for label in classes)]
-    write_csv(folder / "predictions.csv", header, rows)
-
-
-def mark_unsaved(folder: Path) -> None:
-    """Note in `run.json` that the run keeps no model, unless it says so already."""
-    info = read_info(folder)
-    if info.saved:
-        write_info(folder, info.model_copy(update={"saved": False}))
-
-
-def refuse_other_photos(folder: Path, photos: Sequence[Photo]) -> None:
-    """Raises RunError where the interrupted run in a folder has learned from other photos than these; says which.
-
-    Nothing is compared, nor touched, where no phase had begun, or where `split.csv` is not the one it began with.
-    """
-    # Here, so that a linear trial writes its tables without Keras.
-    from budwood.training.checkpoints import read
-
-    last = next(iter(sorted(folder.glob("checkpoints/*-last.npz"))), None)
-    table = folder / "split.csv"
-    if last is None or not table.is_file():
-        return
-    try:
-        begun = read(last)[0]["identity"]["photos"]
-        # A photo may fail after the check, and does so again.
-        failed = {problem["path"] for problem in read_json(folder / "check.json")["problems"]}
-    except (RunError, OSError, ValueError, KeyError, TypeError):
-        return
-    if begun != sha256_of(table):
-        return
-    before = {row["name"]: row for row in read_csv(table)}
-    now = {photo.name: photo for photo in photos}
-    both = [photo for name, photo in now.items() if name in before]
-    changes = [
-        *(f"{name} is gone" for name in before if name not in now),
-        *(f"{name} is new" for name in now if name not in before and name not in failed),
-        *(
-            f"{photo.name} is another picture"
-            for photo in both
-            if photo.sha256 != before[photo.name]["sha256"]
-        ),
-    ]
-    # Where photos come and go, others change their split with them.
-    changes = changes or [
-        f"{photo.name} is of another {key}"
-        for photo in both
-        for key in ("label", "split")
-        if getattr(photo, key) != before[photo.name][key]
-    ]
-    if changes:
-        more = f" and {len(changes) - SHOWN_CHANGES} more" if len(changes) > SHOWN_CHANGES else ""
-        raise RunError(
-            f"the run in {folder} was begun with other photos: {'; '.join(changes[:SHOWN_CHANGES])}{more}. "
-            "Put that back and resume, or train anew with --overwrite or in another directory"
-        )

@@ -3,24 +3,25 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Int
 
 from budwood.config.recipe import Recipe
-from budwood.evaluation.calibration import before_and_after
 from budwood.evaluation.phases import PhaseEvaluation
 from budwood.evaluation.verdict import compare_phases
-from budwood.runs.schema import (
+from budwood.runs.figures import (
     BeforeAfter,
     Calibration,
+    LinearPath,
+    LinearPoint,
     Metrics,
     Phase,
     SplitMetrics,
     TrainedPhase,
     Verdict,
 )
+from budwood.training.linear_probe import LinearFit
 
-Labels = Mapping[str, Int[np.ndarray, "n"]]
-"""Class numbers by split."""
+Labels = Mapping[str, np.ndarray]
+"""Targets by split, as the task encodes them."""
 
 
 def describe(
@@ -36,7 +37,7 @@ def describe(
 
     Args:
         classes: names in the order of the columns.
-        labels: class numbers of the photos by split.
+        labels: targets of the photos by split.
         evaluations: of each phase, by name and in their order.
         phases: what each phase did.
         chosen: the phase whose model was kept.
@@ -50,7 +51,7 @@ def describe(
         for split, shares in kept.probabilities.items()
     }
     calibrated = {
-        split: BeforeAfter.model_validate(before_and_after(shares, labels[split], kept.temperature))
+        split: BeforeAfter.model_validate(kept.task.calibration(shares, labels[split], kept.temperature))
         for split, shares in kept.probabilities.items()
     }
     return Metrics(
@@ -65,6 +66,15 @@ def describe(
             test=calibrated.get("test"),
         ),
     )
+
+
+def linear_path(found: LinearFit) -> LinearPath:
+    """Return what `linear_path.json` holds of a linear fit."""
+    points = tuple(
+        LinearPoint(l2_strength=one.strength, loss=one.loss, accuracy=one.accuracy, loss_se=one.loss_se)
+        for one in found.path
+    )
+    return LinearPath(chosen=found.strength, path=points)
 
 
 def _measured(phase: TrainedPhase, evaluation: PhaseEvaluation, labels: Labels) -> Phase:

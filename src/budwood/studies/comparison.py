@@ -18,7 +18,7 @@ from budwood.evaluation.statistics import (
     wilson_interval,
 )
 from budwood.evaluation.verdict import compare_means
-from budwood.runs.schema import Metrics, SplitMetrics
+from budwood.runs.figures import Metrics, SplitMetrics
 from budwood.studies.records import ReplicateKind
 
 METHODS = {

@@ -71,7 +71,7 @@ def compute(data: str, study: StudyFolder) -> None:
     """Put into the store what is missing there, and write down where it lies."""
     from budwood.core.progress import choose_progress
     from budwood.data.sources import read_source
-    from budwood.pipeline.features import features_of_recipe
+    from budwood.pipeline.prepare import prepare_networks
 
     wanted = [Recipe.from_dict(values) for values in read_json(study.path / WANTED)]
     images = {photo.name: photo.image for photo in read_source(data, wanted[0].data).photos}
@@ -79,7 +79,7 @@ def compute(data: str, study: StudyFolder) -> None:
     # What was computed for other trials stays known: those of a search are asked for one after another.
     found = study.read_features()
     for asked in wanted:
-        with features_of_recipe(asked, choose_progress()) as features:
+        with prepare_networks(asked).open_features(choose_progress()) as features:
             extraction = features.exact.compute(photos)
             part = features.exact.parts[0]
             found[features_key(asked)] = StoredFeatures(

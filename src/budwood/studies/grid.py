@@ -4,16 +4,15 @@ import math
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from typing import Any, Literal
 
 from budwood.config.loading import value_text
 from budwood.config.recipe import Recipe
 from budwood.core.errors import RecipeError
-from budwood.data.manifest import Photo
-from budwood.data.split import SPLITS
-from budwood.studies.records import Configuration, ReplicateKind
+from budwood.core.files import JsonObject
+from budwood.studies.records import Configuration
 
 DIVIDES = {"split_seed", "data.split", "data.folds", "data.fold", "data.max_unreadable", "evaluate.test"}
 """Recipe keys that decide on which photos a trial is measured."""
@@ -31,19 +30,6 @@ class Combination:
 
     configuration: Configuration
     recipe: Recipe
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One training of a study."""
-
-    name: str
-    """Of its folder; of the same configuration and replicate it is the same in every study."""
-    configuration: Configuration
-    replicate: str
-    """"split 3", "fold 2 of 5" or "seed 0": trials of one replicate learn from and are measured on the same photos."""
-    recipe: Recipe
-    """Complete: `budwood train` with it does what the trial does."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +57,11 @@ class Range:
         """Return its ends and a number between them: a key of whole numbers takes 1.0 and 3.0, and not 1.74."""
         between = [] if self.whole else [self.rounded(self.low + (self.high - self.low) / math.e)]
         return [self.low, self.high, *between]
+
+
+Value = str | int | float
+Point = dict[str, Value]
+"""Of each dimension the value."""
 
 
 @dataclass(frozen=True)
@@ -101,25 +92,26 @@ class Grid:
             for one in self.dimensions.values()
         )
 
-    def points(self) -> Iterator[dict[str, Any]]:
+    def points(self) -> Iterator[Point]:
         """Yield all of them, where there are finitely many."""
-        every = [
+        every: list[Sequence[Value]] = [
             one if isinstance(one, list) else range(int(one.low), int(one.high) + 1)
             for one in self.dimensions.values()
         ]
         return (dict(zip(self.dimensions, chosen, strict=True)) for chosen in product(*every))
 
-    def at(self, point: Mapping[str, Any]) -> Combination:
+    def at(self, point: Mapping[str, Value]) -> Combination:
         """Return the configuration at a point. Raises RecipeError where its values do not go together."""
-        given, backbone = self.recipes[point[RECIPE]], point.get(BACKBONE)
+        name, backbone = str(point[RECIPE]), str(point[BACKBONE]) if point.get(BACKBONE) else None
+        given = self.recipes[name]
         recipe = given if isinstance(given, Recipe) else Recipe.load(given)
         if backbone:
             recipe = recipe.with_settings([f"backbone.name={value_text(backbone.split('+'))}"])
-        settings = [values[point[key]] for key, values in self.values.items()]
+        settings = [values[str(point[key])] for key, values in self.values.items()]
         settings += [f"{key}={point[key]}" for key in self.ranges]
         recipe = recipe.with_settings([*_weights(recipe, self.weights), *self.settings, *settings])
         configuration = Configuration(
-            recipe=point[RECIPE],
+            recipe=name,
             backbone=backbone if len(self.backbones) > 1 else None,
             settings={key: str(point[key]) for key in [*self.values, *self.ranges]},
         )
@@ -172,7 +164,7 @@ class Grid:
             found[one.configuration.name] = one
         return list(found.values())
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return what tells this grid from another one."""
         ranges = {key: f"{one.low}..{one.high}" for key, one in self.ranges.items()}
         values = {key: list(values.values()) for key, values in self.values.items()}
@@ -235,44 +227,6 @@ def read_grid(
     return Grid(dict(named), list(backbones), values, ranges, list(settings), list(weights))
 
 
-def plan_trials(
-    given: Sequence[Combination],
-    photos: Sequence[Photo],
-    *,
-    seeds: Sequence[int] = range(5),
-    folds: int = 0,
-) -> tuple[list[Trial], ReplicateKind]:
-    """Return the trials, all configurations of one replicate before the next, and what differs between replicates.
-
-    Args:
-        given: what is compared.
-        photos: of the source, with the splits that it brings.
-        seeds: of the splits, or of the training where all splits are given.
-        folds: each photo is held out once, in one of so many trials, for each seed; 0 for repeated random splits.
-
-    Raises:
-        RecipeError: folds where the data bring all splits.
-    """
-    brought = {photo.split for photo in photos}
-    kind: ReplicateKind = "fold" if folds else "seed" if brought >= set(SPLITS) else "split"
-    if folds and brought >= set(SPLITS):
-        raise RecipeError(
-            "the data bring train, validation and test, so there is nothing to divide into folds. Leave out --folds"
-        )
-    trials = []
-    held_out: list[int | None] = [*range(folds)] if folds else [None]
-    for seed, fold in product(seeds, held_out):
-        settings = [f"{'seed' if kind == 'seed' else 'split_seed'}={seed}"]
-        replicate = f"{kind} {seed}"
-        if fold is not None:
-            settings += [f"data.folds={folds}", f"data.fold={fold}"]
-            replicate = f"fold {fold + 1} of {folds}" + (f", split {seed}" if len(seeds) > 1 else "")
-        for one in given:
-            name = folder_name(f"{one.configuration.name} {replicate}")
-            trials.append(Trial(name, one.configuration, replicate, one.recipe.with_settings(settings)))
-    return _distinct(trials), kind
-
-
 def parse_seeds(text: str) -> list[int]:
     """Return seeds from what a user writes: how many, or which.
 
@@ -306,11 +260,6 @@ def parse_sizes(text: str) -> list[int | Literal["all"]]:
             f'--sizes {text}: give numbers of training photos, and "all", such as 50,100,200,all'
         )
     return ["all" if part == "all" else int(part) for part in parts]
-
-
-def folder_name(name: str) -> str:
-    """Return a name that every file system takes."""
-    return re.sub(r"[^A-Za-z0-9_.@+=-]+", "-", name).strip("-.")[:120]
 
 
 def _of_size(one: Combination, size: int | Literal["all"]) -> Combination:
@@ -407,12 +356,3 @@ def _weights(recipe: Recipe, weights: Sequence[str]) -> list[str]:
             raise RecipeError(f"--weights {text}: say whose file it is: --weights {own[0]}={text}")
     given = {name: file for name, file in by_name.items() if name in own}
     return [f"backbone.weights={value_text(given)}"] if given else []
-
-
-def _distinct(trials: list[Trial]) -> list[Trial]:
-    seen: dict[str, int] = {}
-    distinct = []
-    for trial in trials:
-        number = seen[trial.name] = seen.get(trial.name, 0) + 1
-        distinct.append(trial if number == 1 else replace(trial, name=f"{trial.name}-{number}"))
-    return distinct

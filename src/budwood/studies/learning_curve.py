@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+from budwood.core.files import JsonObject
 from budwood.core.text import percent, shown
 from budwood.evaluation.statistics import mean_interval
 
@@ -40,7 +40,7 @@ class Curve:
     high: float | None
     words: str
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return asdict(self)
 
 

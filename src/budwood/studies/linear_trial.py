@@ -5,7 +5,6 @@ bits; no model is saved, for `budwood train` with the trial's recipe makes it in
 """
 
 import numpy as np
-from jaxtyping import Float
 
 from budwood.backbones.registry import get_backbone
 from budwood.config.recipe import Recipe
@@ -15,11 +14,14 @@ from budwood.data.decoder.levels import as_range
 from budwood.data.manifest import Photo
 from budwood.data.sources import source_name
 from budwood.data.split import SPLITS, divide
-from budwood.evaluation.calibration import fit_temperature
 from budwood.evaluation.phases import MEASURED, PhaseEvaluation
+from budwood.evaluation.task import Task, task_of
 from budwood.features.store.store import FeatureStore
 from budwood.runs.directory import RunDirectory
-from budwood.runs.files import (
+from budwood.runs.figures import TrainedPhase
+from budwood.runs.metrics import describe, linear_path
+from budwood.runs.schema import DataInfo, EpochRow, FeaturesInfo, Request
+from budwood.runs.writing import (
     write_check,
     write_history,
     write_linear_path,
@@ -27,15 +29,6 @@ from budwood.runs.files import (
     write_predictions,
     write_recipe,
     write_split,
-)
-from budwood.runs.metrics import describe
-from budwood.runs.schema import (
-    DataInfo,
-    EpochRow,
-    FeaturesInfo,
-    LinearPath,
-    Request,
-    TrainedPhase,
 )
 from budwood.studies.records import StoredFeatures, StudyFolder, features_key
 from budwood.studies.spec import TrialSpec
@@ -62,27 +55,26 @@ def fit_and_evaluate(spec: TrialSpec) -> None:
     photos = divide(tuple(photo for photo in table.photos if photo.name not in known.failed), recipe)
     source = source_name(spec.data)
     requested = Request(data=source, recipe=recipe.model_dump(mode="json", exclude_none=True))
-    directory = RunDirectory(
-        run, requested, f"budwood train DATA --recipe {run / 'recipe.toml'}", saves_model=False
-    )
+    command, task = f"budwood train DATA --recipe {run / 'recipe.toml'}", task_of(recipe)
+    directory = RunDirectory(run, requested, command, task=task, saves_model=False)
     with directory.running(overwrite=True):
         write_check(run, table.check)
         directory.record_split(write_split(run, photos))
         directory.record_data(DataInfo(root_name=source, photos=len(photos), classes=table.classes))
-        _fit_and_evaluate(directory, recipe, classes, photos, known)
+        _fit_and_evaluate(directory, recipe, task, classes, photos, known)
 
 
 def _fit_and_evaluate(
     directory: RunDirectory,
     recipe: Recipe,
+    task: Task,
     classes: list[str],
     photos: tuple[Photo, ...],
     known: StoredFeatures,
 ) -> None:
     folder = directory.folder
     parts = {split: [photo for photo in photos if photo.split == split] for split in SPLITS}
-    numbers = {label: number for number, label in enumerate(classes)}
-    labels = {split: np.array([numbers[p.label] for p in part]) for split, part in parts.items()}
+    labels = {split: task.encode([p.label for p in part], classes) for split, part in parts.items()}
     with directory.stage("features"):
         renderer = Renderer(known.size, recipe.data.resize, levels=as_range(recipe.data.levels))
         with FeatureStore().open(known.fingerprint, (known.features,)) as table:
@@ -98,14 +90,16 @@ def _fit_and_evaluate(
         recipe, _ = resolve_fit(recipe, len(parts["train"]), known.features, len(classes))
         found = fit_as_asked(recipe, rows["train"], labels["train"], classes)
         logits = {split: part @ found.kernel + found.bias for split, part in rows.items()}
-        temperature = fit_temperature(logits["validation"].astype(np.float64), labels["validation"])
-        shares = {split: _softmax(logits[split] / temperature) for split in MEASURED if split in logits}
+        temperature = task.fit_temperature(logits["validation"], labels["validation"])
+        shares = {
+            split: task.probabilities(logits[split], temperature) for split in MEASURED if split in logits
+        }
         write_recipe(folder, recipe)
-        write_linear_path(folder, LinearPath.model_validate(found.to_json()))
+        write_linear_path(folder, linear_path(found))
         row = EpochRow(
             phase="frozen",
             epoch=1,
-            **_loss_and_accuracy("", _softmax(logits["train"]), labels["train"]),  # type: ignore[typeddict-item]
+            **_loss_and_accuracy("", task.probabilities(logits["train"]), labels["train"]),  # type: ignore[typeddict-item]
             **_loss_and_accuracy("val_", shares["validation"], labels["validation"]),  # type: ignore[typeddict-item]
             temperature=temperature,
         )
@@ -113,7 +107,7 @@ def _fit_and_evaluate(
     with directory.stage("evaluate"):
         measured = [photo for split in shares for photo in parts[split]]
         write_predictions(folder, classes, measured, np.concatenate(list(shares.values())))
-        evaluations = {"frozen": PhaseEvaluation(shares, temperature)}
+        evaluations = {"frozen": PhaseEvaluation(shares, temperature, task)}
         phases = [_phase(found)]
         write_metrics(folder, describe(classes, labels, evaluations, phases, "frozen", recipe))
 
@@ -127,12 +121,6 @@ def _phase(found: LinearFit) -> TrainedPhase:
         trainable_parameters=found.kernel.size + found.bias.size,
         unfrozen_layers=(),
     )
-
-
-def _softmax(logits: Float[np.ndarray, "n classes"]) -> Float[np.ndarray, "n classes"]:
-    from scipy.special import softmax
-
-    return softmax(logits.astype(np.float64), axis=1)
 
 
 def _loss_and_accuracy(prefix: str, shares: np.ndarray, labels: np.ndarray) -> dict[str, float]:

@@ -1,16 +1,16 @@
 """A study that has been thought through: its trials, what they would take, and the words for both."""
 
-import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from budwood.backbones.registry import get_backbone
 from budwood.core.text import count, shown
 from budwood.data.check import Check
 from budwood.studies.estimate import roughly
-from budwood.studies.grid import Grid, Trial
+from budwood.studies.grid import Grid
 from budwood.studies.records import ReplicateKind, StudyFolder, TrialKind
+from budwood.studies.request import StudyRequest
 from budwood.studies.runner import jobs_for, kind_of
+from budwood.studies.trials import Trial
 
 LISTED = 60
 """Configurations that a dry run lists."""
@@ -20,17 +20,17 @@ LISTED = 60
 class StudyPlan:
     """A study of which nothing has been computed."""
 
-    data: str | os.PathLike
+    request: StudyRequest
     grid: Grid
-    seeds: Sequence[int]
-    folds: int
-    search: int | None
-    """Configurations of a search at most; None for every combination."""
     checked: Check
     trials: list[Trial]
     """Of a search those of what was tried of the grid, for nobody knows yet what it will ask for."""
     replicate_kind: ReplicateKind
-    keep_models: bool = False
+
+    @property
+    def search(self) -> int | None:
+        """Return the configurations of a search at most; None for every combination."""
+        return self.request.search
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,9 @@ class Workload:
 
 def workload(plan: StudyPlan, folder: StudyFolder, jobs: int | None) -> Workload:
     """Return what a study would take: from its trials that are complete how long the others will."""
-    kinds = {trial.name: kind_of(trial.recipe, plan.checked) for trial in plan.trials}
+    kinds = {
+        trial.name: kind_of(trial.recipe, plan.checked, plan.request.keep_models) for trial in plan.trials
+    }
     linear, number = sum(kind == "linear" for kind in kinds.values()), len(plan.trials)
     if plan.search is not None:
         replicates = len({trial.replicate for trial in plan.trials})
@@ -88,7 +90,7 @@ def workload(plan: StudyPlan, folder: StudyFolder, jobs: int | None) -> Workload
     backbones = {name for recipe in recipes for name in recipe.backbone.names}
     photos = sum(get_backbone(name).features for name in backbones) * len(plan.checked.photos)
     largest = max(sum(get_backbone(name).parameters for name in one.backbone.names) for one in recipes)
-    models = 4 * largest * number if plan.keep_models else 0
+    models = 4 * largest * number if plan.request.keep_models else 0
     return Workload(number, linear, min(done, number), float(seconds) if known else None, 4 * photos, models)
 
 

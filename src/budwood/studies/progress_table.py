@@ -10,8 +10,8 @@ from budwood.core.progress.bars import Bars
 from budwood.core.progress.base import Progress
 from budwood.core.text import duration, percent, shown
 from budwood.studies.estimate import roughly
-from budwood.studies.grid import Trial
 from budwood.studies.spec import TrialResult
+from budwood.studies.trials import Trial
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -19,7 +19,7 @@ import pydantic
 
 from budwood.config.recipe import Recipe
 from budwood.core.errors import BudwoodError, RunError
-from budwood.core.files import read_json, write_json
+from budwood.core.files import JsonObject, read_json, write_json
 from budwood.data.manifest import Photo
 from budwood.runs.schema import CheckReport
 
@@ -37,7 +37,7 @@ TrialState = Literal["planned", "complete", "failed"]
 class _Record(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the record as it stands in its file."""
         return self.model_dump()
 
@@ -128,7 +128,7 @@ class TrialRecord(_Record):
     error: str | None = None
 
     @pydantic.field_serializer("recipe")
-    def _recipe_to_json(self, recipe: Recipe) -> dict[str, Any]:
+    def _recipe_to_json(self, recipe: Recipe) -> JsonObject:
         return recipe.model_dump(mode="json", exclude_none=True)
 
 

@@ -4,10 +4,10 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from budwood.core.files import JsonObject
 from budwood.runs.files import read_run
 from budwood.studies.comparison import (
     CompleteTrial,
@@ -90,7 +90,7 @@ class Results:
     failures: dict[str, str]
     """Of each trial that failed, why."""
     test_evaluations: int
-    """How often a test split was looked at: once by every trial."""
+    """How many test-set evaluations there were: one by every trial."""
     pruned: dict[str, str]
     """Of each configuration that a search pruned, why."""
     search: SearchResults | None = None
@@ -106,7 +106,7 @@ class Results:
         whole = [one for one in self.summaries if one.complete == one.planned]
         return whole[0].name if whole else None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """The content of results.json."""
         return {
             "replicate_kind": self.replicate_kind,

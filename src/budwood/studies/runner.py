@@ -12,11 +12,11 @@ from budwood.data.check import Check
 from budwood.data.split import divide
 from budwood.studies.executor import Executor
 from budwood.studies.features import provide_features
-from budwood.studies.grid import Trial
 from budwood.studies.linear_trial import is_linear
 from budwood.studies.progress_table import ProgressTable
 from budwood.studies.records import StudyFolder, TrialKind, TrialRecord
 from budwood.studies.spec import TrialResult, TrialSpec
+from budwood.studies.trials import Trial
 
 REFRESH_SECONDS = 0.25
 Todo = tuple[Trial, TrialSpec]
@@ -70,7 +70,7 @@ class Runner:
             shutil.rmtree(folder.run, ignore_errors=True)
         elif before.state == "complete" and (folder.run / "metrics.json").is_file():
             return None
-        kind = kind_of(trial.recipe, self.checked)
+        kind = kind_of(trial.recipe, self.checked, self.keep_models)
         folder.write(
             TrialRecord(
                 configuration=trial.configuration.name,
@@ -114,7 +114,9 @@ def jobs_for(kind: TrialKind, jobs: int | None) -> int:
     return jobs or max(1, num_cores() // (1 if kind == "linear" else 2))
 
 
-def kind_of(recipe: Recipe, checked: Check) -> TrialKind:
-    """Return whether a trial needs Keras."""
+def kind_of(recipe: Recipe, checked: Check, keep_models: bool) -> TrialKind:
+    """Return whether a trial needs Keras: a linear probe does where its model is to be kept."""
+    if keep_models:
+        return "training"
     train = sum(photo.split == "train" for photo in divide(checked.photos, recipe))
     return "linear" if is_linear(recipe, train, len(checked.classes)) else "training"

@@ -26,18 +26,22 @@ from budwood.data.check import check
 from budwood.data.manifest import Photo
 from budwood.data.sources import read_source, source_name
 from budwood.data.split import divide, lacking
+from budwood.report.page import REPORT
 from budwood.report.reading import understood_as_lines
 from budwood.runs.directory import now
 from budwood.runs.schema import CheckReport
 from budwood.studies.executor import Executor, LocalExecutor
 from budwood.studies.features import FAILURE, WANTED
-from budwood.studies.grid import Sizes, plan_trials, read_grid
+from budwood.studies.grid import Combination, Sizes
 from budwood.studies.plan import StudyPlan, summary, workload
 from budwood.studies.records import PhotoTable, StudyFolder, StudyRecord
-from budwood.studies.report.page import REPORT, write_study_report
+from budwood.studies.report.page import write_study_report
+from budwood.studies.request import StudyRequest
 from budwood.studies.results import Results, read_results
 from budwood.studies.runner import Runner
-from budwood.studies.search import BEST, SEARCH, Search, Searching, import_optuna
+from budwood.studies.search import BEST, SEARCH, Search, import_optuna
+from budwood.studies.searching import Searching
+from budwood.studies.trials import plan_trials
 
 OUR_FILES = {
     *("study.json", "photos.json", "features.json", WANTED, FAILURE),
@@ -81,9 +85,10 @@ def study(
         folds: k-fold instead of random splits.
         search: so many configurations at most, which Optuna chooses, in place of every combination; a `grid` may then
             hold ranges. No test split is opened. `best.toml` is the recipe of the best.
-        test: measure on test photos too; without, nothing but validation is looked at.
+        test: measure on test photos too; without, on validation photos alone.
         jobs: trials at a time, the cores shared out; by default one for every two cores.
-        keep_models: keep every trial's model, tens of megabytes each.
+        keep_models: keep every trial's model, tens of megabytes each; a linear probe is then a training of
+            `budwood train` too, for without Keras there is no model.
         overwrite: replace the study in `output`.
         resume: go on with the study in `output`: trials that are complete stay, failed ones are tried again, and
             recipes, seeds or values may have been added.
@@ -99,14 +104,12 @@ def study(
 
     >>> results = study("photos", "studies/first", recipes=["frozen-linear", "quick"])       # doctest: +SKIP
     """
-    progress = progress or choose_progress()
-    folder = StudyFolder(Path(output))
-    plan = plan_study(
-        data,
-        output,
+    request = StudyRequest(
+        data=data,
+        output=output,
         recipes=recipes,
         backbones=backbones,
-        grid=grid,
+        grid=list(grid),
         sizes=sizes,
         seeds=seeds,
         folds=folds,
@@ -114,19 +117,36 @@ def study(
         settings=settings,
         weights=weights,
         test=test,
+        keep_models=keep_models,
         overwrite=overwrite,
         resume=resume,
-        keep_models=keep_models,
-        progress=progress,
     )
+    return run_study(
+        request, jobs=jobs, progress=progress or choose_progress(), command=command, executor=executor
+    )
+
+
+def run_study(
+    request: StudyRequest,
+    *,
+    jobs: int | None = None,
+    progress: Progress,
+    command: str | None = None,
+    executor: Callable[[int], Executor] = LocalExecutor,
+) -> Results:
+    """Do what is asked for. For the other arguments, what is returned and what is raised, see `study`."""
+    folder, search = StudyFolder(request.folder), request.search
+    plan = plan_study(request, progress)
     # Of a study that is replaced nothing is known any more.
-    known = folder if resume and not overwrite else StudyFolder(folder.path / "nothing")
+    known = folder if request.goes_on else StudyFolder(folder.path / "nothing")
     progress.say(summary(plan, workload(plan, known, jobs)))
     began = time.perf_counter()
-    with _own(folder.path, overwrite=overwrite):
-        record = _new_record(plan, command or f"budwood study {data} -o {folder.path}")
-        searched = None if search is None else Search(folder.path, plan.grid, seeds=seeds, folds=folds)
-        if resume and not overwrite:
+    with _own(folder.path, overwrite=request.overwrite):
+        record = _new_record(plan, command or f"budwood study {request.data} -o {folder.path}")
+        searched = None
+        if search is not None:
+            searched = Search(folder.path, plan.grid, seeds=request.seeds, folds=request.folds)
+        if request.goes_on:
             record = _go_on_from(folder, record)
             if searched is not None:
                 searched.go_on()
@@ -136,7 +156,9 @@ def study(
         folder.write_photos(
             PhotoTable(tuple(checked.classes), listed, CheckReport.model_validate(checked.to_json()))
         )
-        runner = Runner(folder, os.fspath(data), checked, executor, jobs, keep_models, progress)
+        runner = Runner(
+            folder, os.fspath(request.data), checked, executor, jobs, request.keep_models, progress
+        )
         if searched is None or search is None:
             runner.run_all(plan.trials)
         else:
@@ -150,39 +172,23 @@ def study(
     return results
 
 
-def plan_study(
-    data: str | os.PathLike,
-    output: str | os.PathLike,
-    *,
-    recipes: Sequence[str | Recipe],
-    backbones: Sequence[str] = (),
-    grid: Iterable[str] = (),
-    sizes: Sizes = (),
-    seeds: Sequence[int] = range(5),
-    folds: int = 0,
-    search: int | None = None,
-    settings: Sequence[str] = (),
-    weights: Sequence[str] = (),
-    test: bool = True,
-    keep_models: bool = False,
-    overwrite: bool = False,
-    resume: bool = False,
-    progress: Progress | None = None,
-) -> StudyPlan:
+def plan_study(request: StudyRequest, progress: Progress) -> StudyPlan:
     """Return what a study would do, its photos checked and every split tried, and do nothing.
 
-    For the arguments and what is raised, see `study`. What is wrong with the request is said before a photo is read.
+    For what is raised, see `study`. What is wrong with the request is said before a photo is read.
     """
-    progress = progress or choose_progress()
-    settings = [*settings, *([] if test and search is None else ["evaluate.test=false"])]
-    found = read_grid(recipes, backbones=backbones, grid=grid, settings=settings, weights=weights)
-    if search is not None:
-        _refuse_bad_search(search, sizes)
-    given = found.combinations(sizes) if search is None else found.check()
+    grid = request.read_grid()
+    if request.search is not None:
+        _refuse_bad_search(request.search, request.sizes)
+
+    def combine() -> list[Combination]:
+        return grid.combinations(request.sizes) if request.search is None else grid.check()
+
+    given = combine()
     for one in given:
         refuse_impossible(one.recipe)
-    _refuse_unless_free(Path(output), overwrite=overwrite, resume=resume)
-    manifest = read_source(data, _read_alike([one.recipe for one in given]), progress=progress)
+    _refuse_unless_free(request.folder, overwrite=request.overwrite, resume=request.resume)
+    manifest = read_source(request.data, _read_alike([one.recipe for one in given]), progress=progress)
     for line in understood_as_lines(manifest.understood()):
         progress.say(line)
     checked = check(
@@ -193,17 +199,17 @@ def plan_study(
     if checked.values.range is not None and all(one.recipe.data.levels is None for one in given):
         # Decided once, so that all trials see the same pictures, and their features are shared.
         low, high = checked.values.range.low, checked.values.range.high
-        found = replace(found, settings=[*found.settings, f"data.range=[{low!r},{high!r}]"])
-        given = found.combinations(sizes) if search is None else found.check()
+        grid = replace(grid, settings=[*grid.settings, f"data.range=[{low!r},{high!r}]"])
+        given = combine()
     for line in checked.remarks:
         progress.say(line)
-    trials, kind = plan_trials(given, checked.photos, seeds=list(seeds), folds=folds)
+    trials, kind = plan_trials(given, checked.photos, seeds=list(request.seeds), folds=request.folds)
     for trial in trials:
         # Said before the first training, not after the last.
         divide(checked.photos, trial.recipe)
     for line in lacking(divide(checked.photos, trials[0].recipe), checked.classes):
         progress.say(line)
-    return StudyPlan(data, found, list(seeds), folds, search, checked, trials, kind, keep_models)
+    return StudyPlan(request, grid, checked, trials, kind)
 
 
 def _read_alike(recipes: Sequence[Recipe]) -> Data:
@@ -224,16 +230,16 @@ def _new_record(plan: StudyPlan, command: str) -> StudyRecord:
         command=command,
         started=now(),
         versions=versions(),
-        data=source_name(plan.data),
-        source=os.fspath(plan.data),
+        data=source_name(plan.request.data),
+        source=os.fspath(plan.request.data),
         test_is_given=any(photo.split == "test" for photo in photos),
         photos=_identity(photos),
         replicate_kind=plan.replicate_kind,
-        search=plan.search,
+        search=plan.request.search,
         configurations=[],
         trials=[],
     )
-    if plan.search is not None:
+    if plan.request.search is not None:
         return record
     configurations = {trial.configuration.name: trial.configuration for trial in plan.trials}
     return record.adding(list(configurations.values()), [trial.name for trial in plan.trials])

@@ -12,7 +12,8 @@ import traceback
 from budwood.core.errors import BudwoodError
 from budwood.core.progress.base import SILENT
 from budwood.core.tensorflow import load_keras
-from budwood.runs.files import mark_unsaved, read_info
+from budwood.runs.files import read_info
+from budwood.runs.writing import mark_unsaved
 from budwood.studies.linear_trial import fit_and_evaluate
 from budwood.studies.processes import die_with_parent, stay_on
 from budwood.studies.spec import TrialResult, TrialSpec, read_result

@@ -60,7 +60,7 @@ def _sentences(results: "Results") -> list[str]:
         lines.append(f"Lowest validation loss: {shown(results.best)}.")
         lines += pair_sentences(results)
     lines += [curve.words for curve in results.curves]
-    lines += look_sentences(results)
+    lines += trust_sentences(results)
     lines += [f"Failed: {shown(name)}: {shown(why)}" for name, why in results.failures.items()]
     lines += [f"Pruned: {shown(name)}: {shown(why)}" for name, why in results.pruned.items()]
     return lines
@@ -78,8 +78,8 @@ def pair_sentences(results: "Results") -> list[str]:
     return lines
 
 
-def look_sentences(results: "Results") -> list[str]:
-    """How far to trust the figures: whether there were trials enough, and how often test photos were looked at."""
+def trust_sentences(results: "Results") -> list[str]:
+    """Return how far to trust the figures: whether trials are enough, and how many test-set evaluations there were."""
     trials = max((one.complete for one in results.summaries), default=0)
     few = (
         [
@@ -90,16 +90,13 @@ def look_sentences(results: "Results") -> list[str]:
         else []
     )
     if results.test_evaluations:
-        times = (
-            "once"
-            if results.test_evaluations == 1
-            else f"{results.test_evaluations:,} times, once by every trial"
-        )
-        return [*few, f"Test photos were looked at {times}; the choice above is made on validation photos."]
+        evaluations = count(results.test_evaluations, "test-set evaluation")
+        each = "" if results.test_evaluations == 1 else ", one by every trial"
+        return [*few, f"{evaluations}{each}; the choice above is made on validation photos."]
     if any(one.complete for one in results.summaries):
         return [
             *few,
-            "No test photo was looked at. Validation photos also chose the epoch and the phase of each trial.",
+            "No test-set evaluation. Validation photos also chose the epoch and the phase of each trial.",
         ]
     return []
 

@@ -16,6 +16,7 @@ from budwood.config.recipe import Augment
 from budwood.core.errors import ImageError
 from budwood.core.progress.base import SILENT
 from budwood.data.manifest import Photo
+from budwood.evaluation.task import SINGLE_LABEL, Task
 from budwood.features.ensemble import Features
 from budwood.features.extract import Extraction
 from budwood.features.extractor import FeatureExtractor
@@ -79,6 +80,7 @@ class TrainingData:
     """Their class numbers."""
     classes: Sequence[str]
     """Names, in the order of the numbers."""
+    task: Task = SINGLE_LABEL
 
 
 def make_batches(

@@ -8,19 +8,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
+from pydantic import TypeAdapter
 
 from budwood.core.notes import NoteKind, TakesNotes
 from budwood.core.progress.base import Progress, Stage
-from budwood.training.checkpoints import Checkpoints
+from budwood.training.checkpoints import Checkpoints, Row
 from budwood.training.diagnose import find_loss_spike
+from budwood.training.losses import Measured
 from budwood.training.tensorboard import Log, open_log
 from budwood.training.trainer import Trainer
-from budwood.training.validation import Measured
 
+Logs = dict[str, int | float] | None
+"""What Keras tells a callback of a batch or an epoch."""
 STAGES = {"frozen": "head"}
 """What a phase is called in the progress, where not by its own name."""
 
@@ -29,7 +31,7 @@ STAGES = {"frozen": "head"}
 class FitState:
     """What is known of a phase apart from arrays; best epoch and patience follow from the history."""
 
-    history: list[dict[str, Any]] = field(default_factory=list)
+    history: list[Row] = field(default_factory=list)
     before: dict[str, float] = field(default_factory=dict)
     notes: list[tuple[str, NoteKind]] = field(default_factory=list)
     seconds: float = 0.0
@@ -42,7 +44,7 @@ class FitState:
         return [row["val_loss"] for row in self.history]
 
     @property
-    def best(self) -> dict[str, Any]:
+    def best(self) -> Row:
         """Return the first row of lowest validation loss."""
         return min(self.history, key=lambda row: row["val_loss"])
 
@@ -110,13 +112,11 @@ class KeepCheckpoints(Hook):
         if not self.fit.trainer.restore(arrays):
             self.fit.tell("the checkpoint does not fit the model: the phase starts anew", "checkpoint")
             return None
-        known = {one.name: values[one.name] for one in fields(FitState)}
-        # JSON has no tuples.
-        return FitState(**known | {"notes": [(text, kind) for text, kind in values["notes"]]})
+        return TypeAdapter(FitState).validate_python({one.name: values[one.name] for one in fields(FitState)})
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         row = self.fit.state.history[-1]
-        self.checkpoints.write_weights(self.model, row["epoch"], row, self.fit.state.best is row)
+        self.checkpoints.write_weights(self.model, int(row["epoch"]), row, self.fit.state.best is row)
 
     def on_epoch_done(self) -> None:
         self.checkpoints.write_last(asdict(self.fit.state), self.fit.trainer.arrays())
@@ -130,7 +130,7 @@ class FindLossSpike(Hook):
         self.before = None if self.fit.state.history else self.fit.measured
         yield
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         before, after = self.before, self.fit.measured
         self.before = None
         if before is None or after is None:
@@ -155,7 +155,7 @@ class WriteTensorBoard(Hook):
         with open_log(None if self.fit.state.finished else self.folder / self.fit.phase) as self.log:
             yield
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         self.log(self.fit.state.history[-1])
 
 
@@ -175,7 +175,7 @@ class ShowProgress(Hook):
             self.stage.advance(len(self.fit.state.history) * num_batches)
             yield
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         if self.stage is not None:
             self.stage.advance()
 

@@ -8,22 +8,29 @@
 import json
 import zipfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, TypedDict, cast
 
 import keras
 import numpy as np
 from keras import ops
 
 from budwood.core.errors import RunError
-from budwood.core.files import whole_file
-
-STATE = "state"
-"""The entry that holds JSON."""
+from budwood.core.files import JsonObject, whole_file
+from budwood.training.kept_epochs import STATE
 
 Arrays = dict[str, np.ndarray]
+Row = dict[str, int | float]
+"""Of an epoch: its number, its figures and the learning rate, by the columns of history.csv."""
+
+
+class EpochState(TypedDict):
+    """What the weights of an epoch say of themselves."""
+
+    phase: str
+    epoch: int
+    row: Row
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,7 @@ class Checkpoints:
         name = epoch if isinstance(epoch, str) else f"{epoch:04}"
         return self.folder / f"{self.phase}-{name}.npz"
 
-    def write_weights(self, model: keras.Model, epoch: int, row: Mapping[str, Any], is_best: bool) -> None:
+    def write_weights(self, model: keras.Model, epoch: int, row: Row, is_best: bool) -> None:
         """Keeps the model's weights as those of the epoch, whose row of the history they carry along."""
         state = {"phase": self.phase, "epoch": epoch, "row": dict(row), "identity": dict(self.identity)}
         if is_best:
@@ -60,13 +67,11 @@ class Checkpoints:
         if self.keep == "best":
             self.path(epoch - 1).unlink(missing_ok=True)
 
-    def write_last(self, state: Mapping[str, Any], arrays: Arrays) -> None:
+    def write_last(self, state: Mapping[str, object], arrays: Arrays) -> None:
         """Keeps what the next epoch depends on, in place of the last one's."""
         _write(self.path("last"), {**state, "identity": dict(self.identity)}, arrays)
 
-    def read_last(
-        self, note: Callable[[str], None] = lambda line: None
-    ) -> tuple[dict[str, Any], Arrays] | None:
+    def read_last(self, note: Callable[[str], None] = lambda line: None) -> tuple[JsonObject, Arrays] | None:
         """What `write_last` kept, or None where there is none, or none that can be read: `note` is told of that.
 
         Raises RunError where it is of a training with another identity.
@@ -79,8 +84,8 @@ class Checkpoints:
             return None
         try:
             state, arrays = read(path)
-            found = dict(state["identity"])
-        except (RunError, KeyError, TypeError, ValueError) as error:
+            found = _identity(state)
+        except (RunError, KeyError, ValueError) as error:
             note(
                 f"the checkpoint {path.name} is damaged ({error.__cause__ or error}): phase {self.phase} starts anew"
             )
@@ -98,20 +103,6 @@ def part_of(phase: str, backbone: str | None) -> str:
     return f"{phase}-{backbone}" if backbone else phase
 
 
-def kept_epochs(folder: Path) -> dict[int, Path]:
-    """Where the weights of each epoch lie that was kept, of all phases. Damaged files are left out."""
-    kept = {}
-    for file in sorted(folder.glob("*.npz")):
-        if not file.stem.endswith("-last"):
-            with (
-                suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile),
-                file.open("rb") as content,
-                np.load(content, allow_pickle=False) as archive,
-            ):
-                kept[int(json.loads(archive[STATE].tobytes())["epoch"])] = file
-    return kept
-
-
 def layer_weights(model: keras.Model) -> Arrays:
     """Every weight of a flat model by `<layer>/<number>`, statistics included."""
     return {
@@ -121,11 +112,11 @@ def layer_weights(model: keras.Model) -> Arrays:
     }
 
 
-def apply_weights(model: keras.Model, file: Path) -> dict[str, Any]:
+def apply_weights(model: keras.Model, file: Path) -> EpochState:
     """Sets weights of the model to those of an epoch, layer by layer by name; layers that the file lacks stay.
 
     Returns:
-        What the file says of itself: phase, epoch, row (of the history).
+        What the file says of itself.
 
     Raises:
         RunError: the file cannot be read, or is another network's. The model is then as it was.
@@ -145,10 +136,10 @@ def apply_weights(model: keras.Model, file: Path) -> dict[str, Any]:
             )
     for name, array in arrays.items():
         weights[name].assign(array)
-    return {key: state.get(key) for key in ("phase", "epoch", "row")}
+    return cast(EpochState, {key: state.get(key) for key in EpochState.__annotations__})
 
 
-def read(file: Path) -> tuple[dict[str, Any], Arrays]:
+def read(file: Path) -> tuple[JsonObject, Arrays]:
     """State and arrays of a checkpoint. Raises RunError where it is missing or damaged."""
     try:
         with file.open("rb") as content, np.load(content, allow_pickle=False) as archive:
@@ -161,7 +152,19 @@ def read(file: Path) -> tuple[dict[str, Any], Arrays]:
     return state, arrays
 
 
-def _write(path: Path, state: Mapping[str, Any], arrays: Arrays) -> None:
+def identity_of(file: Path) -> dict[str, str]:
+    """Return what must be the same for a training to go on from a checkpoint. Raises RunError as `read` does."""
+    return _identity(read(file)[0])
+
+
+def _identity(state: JsonObject) -> dict[str, str]:
+    found = state["identity"]
+    if not isinstance(found, dict):
+        raise ValueError("its identity is no object")
+    return found
+
+
+def _write(path: Path, state: Mapping[str, object], arrays: Arrays) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     text = np.frombuffer(json.dumps(state).encode(), np.uint8)
     with whole_file(path) as aside, aside.open("wb") as file:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float64, Int
 
-from budwood.config.recipe import Loss
+from budwood.config.learning import Loss
 from budwood.core.errors import RecipeError, did_you_mean
 
 NOTHING_TO_LEARN = (

@@ -12,8 +12,8 @@ import time
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Float32, Int
@@ -66,10 +66,6 @@ class LinearFit:
     strength: float
     path: list[PathPoint]
     seconds: float
-
-    def to_json(self) -> dict[str, Any]:
-        """The content of linear_path.json."""
-        return {"chosen": self.strength, "path": [asdict(point) for point in self.path]}
 
 
 def linear_fits(n: int, features: int, classes: int) -> bool:

@@ -10,18 +10,21 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import keras
 
-from budwood.config.recipe import Finetune, Frozen, Recipe
+from budwood.config.learning import Finetune, Frozen
+from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError, RecipeError
 from budwood.training.batches import TrainingData
 from budwood.training.callbacks import FitState, Hook, RunningFit
+from budwood.training.checkpoints import Row
+from budwood.training.losses import Measured
 from budwood.training.mixing import refuse_bad_mixing
 from budwood.training.optimizers import current_rate
 from budwood.training.trainer import Trainer
-from budwood.training.validation import Measured, validate
+from budwood.training.validation import validate
 
 VECTORS_AT_A_TIME = 1024
 """Rows of a batch in validation; larger features are validated in the batches of the training."""
@@ -48,7 +51,7 @@ NOTHING_BEFORE = Before()
 class Fitted:
     """What the epochs gave; the weights of the best one are in the model."""
 
-    history: list[dict[str, Any]]
+    history: list[Row]
     """A row an epoch: epoch, loss, accuracy, top5_accuracy (of more than five classes), the same three with `val_`,
     and learning_rate (at the epoch's start). `loss` is what was made smaller, with smoothing, weights and penalty, on
     the batches as they were trained on; `val_loss` is the plain negative log-likelihood at `temperature`, the one
@@ -107,12 +110,13 @@ def fit(
     _refuse_empty_split(data)
     refuse_bad_mixing(recipe.augment, data.batches.shape, data.batches.labels)
     settings: Frozen | Finetune = getattr(recipe, phase)
-    trainer = Trainer(model, data.batches, data.classes, recipe, settings, rates)
+    trainer = Trainer(model, data.batches, data.classes, recipe, settings, rates, data.task)
     trainer.seed_random_layers(before.epochs + 1)
     batch_size = settings.batch_size if len(data.batches.shape) > 1 else VECTORS_AT_A_TIME
 
     def measure() -> Measured:
-        return validate(model, data.validation, data.validation_labels, batch_size, calibrate=True)
+        validation, targets = data.validation, data.validation_labels
+        return validate(model, validation, targets, batch_size, calibrate=True, task=data.task)
 
     hooks = tuple(callback for callback in callbacks if isinstance(callback, Hook))
     running = RunningFit(trainer, phase, FitState(), trainer.weights(), measure, hooks=hooks)
@@ -138,7 +142,7 @@ def fit(
             trained = trainer.run_epoch(epoch, watchers)
             with trainer.averaged():
                 running.measured = measure()
-                row = {"epoch": epoch, **trained, **running.measured.row(), "learning_rate": rate}
+                row: Row = {"epoch": epoch, **trained, **running.measured.row(), "learning_rate": rate}
                 if not math.isfinite(row["loss"] + row["val_loss"]):
                     _end_diverged(running, epoch, rate)
                 else:
@@ -154,7 +158,7 @@ def fit(
     if len(state.history) > resumed:
         watchers.on_train_end()
     trainer.set_weights(trainer.best)
-    return Fitted(state.history, state.best["epoch"], state.seconds, state.before, state.stopped)
+    return Fitted(state.history, int(state.best["epoch"]), state.seconds, state.before, state.stopped)
 
 
 def _refuse_empty_split(data: TrainingData) -> None:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import keras
 import numpy as np
-from jaxtyping import Float32, Int
+from jaxtyping import Bool, Float32, Float64, Int
 from keras import ops
 
-from budwood.config.recipe import Distill, Loss
-from budwood.evaluation.calibration import SMALLEST
+from budwood.config.learning import Distill, Loss
+from budwood.evaluation.calibration import SMALLEST, fit_temperature
 from budwood.evaluation.task import SINGLE_LABEL
 
 TOP = 5
@@ -97,6 +97,46 @@ def one_hot(labels: Int[np.ndarray, "n"], num_classes: int) -> Float32[np.ndarra
 
 
 @dataclass(frozen=True)
+class Measured:
+    """What a model makes of each photo."""
+
+    losses: Float64[np.ndarray, "n"]
+    """Negative log-likelihood of the right class at `temperature`: no smoothing, no penalty, no weights."""
+    correct: Bool[np.ndarray, "n"]
+    in_top5: Bool[np.ndarray, "n"] | None
+    """Where there are more than five classes."""
+    temperature: float | None
+    """By which the logits were divided, where they were calibrated."""
+
+    def row(self, prefix: str = "val_") -> dict[str, float]:
+        """Their means, as columns of a history."""
+        row = {f"{prefix}loss": float(self.losses.mean()), f"{prefix}accuracy": float(self.correct.mean())}
+        if self.in_top5 is not None:
+            row[f"{prefix}top5_accuracy"] = float(self.in_top5.mean())
+        if self.temperature is not None:
+            row["temperature"] = self.temperature
+        return row
+
+
+def from_logits(logits: np.ndarray, labels: Int[np.ndarray, "n"], calibrate: bool = False) -> Measured:
+    """What logits `(n, classes)`, or `(n, 1)` for two classes, are worth beside the labels."""
+    from scipy.special import log_softmax
+
+    logits = logits.astype(np.float64)
+    if logits.shape[1] == 1:
+        logits = np.concatenate([-logits / 2, logits / 2], axis=1)
+    temperature = fit_temperature(logits, labels) if calibrate else None
+    of_label = np.arange(len(labels)), labels
+    higher = (logits > logits[of_label][:, None]).sum(axis=1)
+    return Measured(
+        -log_softmax(logits / (temperature or 1.0), axis=1)[of_label],
+        logits.argmax(axis=1) == labels,
+        higher < TOP if logits.shape[1] > TOP else None,
+        temperature,
+    )
+
+
+@dataclass(frozen=True)
 class TaskTraining:
     """How gradient steps learn a task."""
 
@@ -106,7 +146,11 @@ class TaskTraining:
     """From the numbers of logits and classes: what an epoch is measured by."""
     shares: Callable[[np.ndarray, int], Float32[np.ndarray, "n classes"]]
     """From targets and the number of classes: what the loss and mixing take, a share for each class."""
+    measure: Callable[[np.ndarray, np.ndarray, bool], Measured]
+    """From logits, targets and whether the logits are calibrated first: what the model makes of each photo."""
 
 
-TRAINING: Mapping[str, TaskTraining] = {SINGLE_LABEL.name: TaskTraining(make_loss, make_metrics, one_hot)}
+TRAINING: Mapping[str, TaskTraining] = {
+    SINGLE_LABEL.name: TaskTraining(make_loss, make_metrics, one_hot, from_logits)
+}
 """By the name of the task; every one of `evaluation.task.TASKS` has its entry."""

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from budwood.config.recipe import Finetune, Frozen
+from budwood.config.learning import Finetune, Frozen
 from budwood.core.errors import RecipeError, did_you_mean
 
 NOT_DECAYED = [r"(^|/)(bias|gamma|beta)(:\d+)?$", r"_layer_scale/"]

@@ -3,13 +3,13 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from budwood.config.recipe import Finetune, Frozen, Recipe
+from budwood.config.learning import Finetune, Frozen
+from budwood.config.recipe import Recipe
 from budwood.evaluation.calibration import soften
 from budwood.evaluation.task import SINGLE_LABEL, Task
 from budwood.network.fold_batch_norm import fold_batch_norm
@@ -153,7 +153,7 @@ class Trainer:
         self.best = [arrays[key] for key in best]
         return True
 
-    def _variables(self) -> dict[str, Any]:
+    def _variables(self) -> dict[str, keras.Variable]:
         parts = {"model": self.model.variables, "optimizer": self.model.optimizer.variables}
         return {
             f"{part}/{number}": variable

@@ -60,14 +60,14 @@ def test_frozen_part__auto_takes_keras_where_conversion_fails(model, monkeypatch
     monkeypatch.setattr(openvino, "convert_model", fail)
     part = Engine(model, fingerprint="fp")
     assert part.engine == "keras"
-    assert "an unknown layer" in part.notes[0]
+    assert "an unknown layer" in part.notes[0].text and part.notes[0].kind == "engine"
     assert next(part.run(views(1))).shape == part.shape
     with pytest.raises(BackboneError):
         Engine(model, engine="openvino", fingerprint="fp")
 
 
 def test_frozen_part__keras_says_that_it_has_no_bf16(model):
-    assert "f32" in Engine(model, engine="keras", precision="bf16", fingerprint="fp").notes[0]
+    assert "f32" in Engine(model, engine="keras", precision="bf16", fingerprint="fp").notes[0].text
 
 
 def test_choose_engine__keras_on_an_accelerator(monkeypatch):
@@ -92,7 +92,7 @@ def test_choose_engine__keras_on_other_backends(monkeypatch):
     assert choose_engine("auto", notes) == "keras"
     assert notes == []
     assert choose_engine("openvino", notes) == "keras"
-    assert "jax" in notes[0]
+    assert "jax" in notes[0].text
 
 
 def test_milliseconds_per_picture__of_two_seconds_and_kept_out_of_the_cache(model, own_cache, monkeypatch):

@@ -145,7 +145,7 @@ def test_shelf__computes_again_what_was_damaged(store, damage):
     with store.open("fp", (4,)) as table:
         assert table.missing(["a", "b", "c"]) == ["a", "b"]
         assert len(table.notes) == 1
-        assert "computed again" in table.notes[0]
+        assert "computed again" in table.notes[0].text and table.notes[0].kind == "store"
         with pytest.raises(StoreError, match="2 of 3 features are not in the store"):
             table.gather(["a", "b", "c"])
         table.add("a", np.full(4, 1, np.float32))

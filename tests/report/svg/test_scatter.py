@@ -41,3 +41,10 @@ def test_scatter__labels_stay_within_the_chart():
 
 def test_scatter__words_are_escaped():
     assert "<script>" not in draw([Mark(0.0, 0.0, "<script>", label="<script>")])
+
+
+def test_scatter__labels_of_neighbours_do_not_run_together():
+    marks = [Mark(0.055, 0.96, "b", 0.4, 1.0, label="2"), Mark(0.0, 0.96, "a", 0.4, 1.0, label="3")]
+    chart = scatter(marks, Axis.of("", [-0.1, 2.0]), Axis.of("", [0.2, 1.0]), alt="", size=(440, 330))
+    (x3, y3), (x2, y2) = re.findall(r'class="marked" x="([\d.]+)" y="([\d.]+)"', chart)
+    assert abs(float(x3) - float(x2)) >= 12 or abs(float(y3) - float(y2)) >= 12

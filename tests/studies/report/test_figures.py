@@ -6,15 +6,15 @@ from tests.studies.made import fill
 
 
 @pytest.mark.parametrize(("low", "p", "told"), [(0.01, 0.01, True), (-0.01, 0.01, False), (0.01, 0.2, False)])
-def test_is_told__interval_and_test_agree(low, p, told):
-    assert figures.is_told(Pair("a", "b", 0.05, low, 0.1, p / 2, p, 3, "m", "w")) is told
+def test_is_significant__interval_and_test_agree(low, p, told):
+    assert figures.is_significant(Pair("a", "b", 0.05, low, 0.1, p / 2, p, 3, "m", "w")) is told
 
 
-def test_is_told__says_what_the_words_say(made):
+def test_is_significant__says_what_the_words_say(made):
     fill(made, {"good": 0.9, "bad": 0.6, "alike": 0.9})
     pairs = read_results(made.folder).pairs
-    assert {figures.is_told(pair) for pair in pairs} == {True, False}
-    assert all(figures.is_told(pair) == (" is better than " in pair.words) for pair in pairs)
+    assert {figures.is_significant(pair) for pair in pairs} == {True, False}
+    assert all(figures.is_significant(pair) == (" is better than " in pair.words) for pair in pairs)
 
 
 def test_differences__are_seen_from_the_best(made):

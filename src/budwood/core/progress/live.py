@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
-from typing import Any
 from uuid import uuid4
 
 from budwood.core.progress.base import Counted, Stage, Steps
@@ -91,7 +90,7 @@ class Live:
         display(self.bundle(), raw=True, display_id=self._id, update=self._shown is not None)
         self._shown = time.monotonic()
 
-    def bundle(self) -> dict[str, Any]:
+    def bundle(self) -> dict[str, str]:
         """Return what is shown, for every kind of front end: `text/plain` and `text/html`."""
         now = time.monotonic()
         working = [(stage, stage.under_way(now)) for stage in self._under_way]

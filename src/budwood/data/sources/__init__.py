@@ -22,6 +22,7 @@ from budwood.data.sources.folder import read_folder, read_tree
 from budwood.data.sources.hub import is_saved, read_hub, read_saved
 from budwood.data.sources.layout import is_asked
 from budwood.data.sources.memory import read_arrays, read_python
+from budwood.data.sources.schemes import refuse_unknown_scheme
 from budwood.data.sources.table import split_names, split_words
 from budwood.data.sources.tfds import read_tfds
 from budwood.data.sources.tree import DiskTree, Tree
@@ -175,6 +176,7 @@ def read_source(source: Any, settings: Data | None = None, *, progress: Progress
         return _read_file(text, settings, progress)
     if os.path.isdir(text):
         return _read_tree(DiskTree(text), settings, progress)
+    refuse_unknown_scheme(text, SCHEMES)
     return read_folder(text, settings)
 
 

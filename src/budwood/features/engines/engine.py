@@ -14,6 +14,7 @@ from jaxtyping import Float32, UInt8
 
 from budwood.core.cache import GRAPHS, cache_dir
 from budwood.core.errors import BackboneError, RecipeError
+from budwood.core.notes import Note
 from budwood.core.system import num_cores
 from budwood.features.engines.openvino import OpenVinoGraph, import_openvino
 
@@ -46,7 +47,7 @@ class Engine:
     Attributes:
         engine: what was chosen, "openvino" or "keras".
         shape: of one picture's features.
-        notes: what a user should know about the choice, one line each.
+        notes: what a user should know about the choice.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Engine:
         folder: Path | None = None,
     ):
         self.shape: tuple[int, ...] = tuple(model.output.shape[1:])
-        self.notes: list[str] = []
+        self.notes: list[Note] = []
         self.engine = choose_engine(engine, self.notes)
         self._runner: OpenVinoGraph | _KerasBatches
         if lower is not None:
@@ -77,10 +78,11 @@ class Engine:
                 # Converters meet layers that they do not know; Keras always runs its own models.
                 if engine == "openvino":
                     raise
-                self.notes.append(f"Keras runs the frozen part, OpenVINO could not: {error}")
+                self.notes.append(Note(f"Keras runs the frozen part, OpenVINO could not: {error}", "engine"))
                 self.engine = "keras"
         if precision != "f32":
-            self.notes.append(f"{precision} needs OpenVINO: Keras runs the frozen part in f32")
+            text = f"{precision} needs OpenVINO: Keras runs the frozen part in f32"
+            self.notes.append(Note(text, "precision"))
         self._runner = _KerasBatches(model)
 
     @classmethod
@@ -135,7 +137,7 @@ def milliseconds_per_picture(model: "keras.Model", *, precision: str = "f32") ->
     return 1000 * seconds / count
 
 
-def choose_engine(engine: str, notes: list[str] | None = None) -> Literal["openvino", "keras"]:
+def choose_engine(engine: str, notes: list[Note] | None = None) -> Literal["openvino", "keras"]:
     """What "auto" stands for here; raises RecipeError where `engine = "openvino"` is not installed."""
     notes = [] if notes is None else notes
     if engine == "keras":
@@ -144,9 +146,10 @@ def choose_engine(engine: str, notes: list[str] | None = None) -> Literal["openv
 
     if keras.backend.backend() != "tensorflow":
         if engine == "openvino":
-            notes.append(
+            text = (
                 f"models of Keras on {keras.backend.backend()} are not converted: Keras runs the frozen part"
             )
+            notes.append(Note(text, "engine"))
         return "keras"
     if engine == "auto" and _sees_accelerator():
         return "keras"

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from budwood.core.errors import BackboneError
+from budwood.core.notes import Note
 from budwood.core.system import num_cores
 from budwood.features.engines.graphs import compile_graph, convert_model, import_openvino, new_core, read_kept
 
@@ -115,10 +116,11 @@ class OpenVinoGraph:
     """
 
     def __init__(self, model: "keras.Model | None", *, precision: str, folder: Path):
-        self.notes: list[str] = []
+        self.notes: list[Note] = []
         self._model, self._folder = model, folder
         if precision == "bf16" and "BF16" not in new_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-            self.notes.append("this CPU has no bf16 arithmetic: the frozen part runs in f32")
+            text = "this CPU has no bf16 arithmetic: the frozen part runs in f32"
+            self.notes.append(Note(text, "precision"))
             precision = "f32"
         graph = self._read()
         if precision == "bf16":
@@ -133,7 +135,7 @@ class OpenVinoGraph:
 
     def _read(self) -> Any:
         graph, fault = read_kept(self._folder)
-        self.notes += [fault] if fault else []
+        self.notes += [Note(fault, "store")] if fault else []
         if graph is None and self._model is None:
             raise BackboneError(f"no inference graph is kept in {self._folder}")
         return graph if graph is not None else convert_model(self._model, self._folder)
@@ -157,9 +159,10 @@ class OpenVinoGraph:
         )
         if error <= LARGEST_ERROR_OF_BF16:
             return "bf16"
-        self.notes.append(
+        text = (
             f"bf16 on this CPU is {error:.0%} off, more than rounding explains: the frozen part runs in f32"
         )
+        self.notes.append(Note(text, "precision"))
         return "f32"
 
 

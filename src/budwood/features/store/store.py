@@ -13,7 +13,7 @@ import re
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from budwood.core.cache import cache_dir
 from budwood.core.errors import StoreError
@@ -24,6 +24,30 @@ from budwood.features.store.shards import DTYPES, Shard, ShardError, read_shard,
 from budwood.features.store.table import FeatureTable, Rows, cannot_write
 
 __all__ = ["FeatureStore", "FeatureTable", "Rows"]
+
+
+class StoredInfo(TypedDict):
+    """The features of one frozen part."""
+
+    fingerprint: str
+    bytes: int
+    rows: int
+    shards: int
+    last_used: str
+    """ISO 8601, UTC."""
+    in_use: bool
+
+
+class StoreInfo(TypedDict):
+    """What the store holds."""
+
+    folder: str
+    limit: int
+    """In bytes."""
+    total: int
+    """In bytes."""
+    fingerprints: list[StoredInfo]
+    """Last used first."""
 
 
 class FeatureStore:
@@ -67,10 +91,9 @@ class FeatureStore:
             folder, tuple(shape), dtype, lease=lease, limit=self.limit, progress=self.progress
         )
 
-    def info(self) -> dict[str, Any]:
-        """What the store holds: `folder`, `limit` and `total` in bytes, and `fingerprints`, a list of dicts with
-        `fingerprint`, `bytes`, `rows`, `shards`, `last_used` (ISO 8601, UTC) and `in_use`, last used first."""
-        fingerprints: list[dict[str, Any]] = []
+    def info(self) -> StoreInfo:
+        """Return what the store holds."""
+        fingerprints: list[StoredInfo] = []
         if self.folder.is_dir():
             with gate(self.folder):
                 for folder in eviction.fingerprint_folders(self.folder):

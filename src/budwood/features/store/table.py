@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Int, Shaped
 
 from budwood.core.errors import StoreError
+from budwood.core.notes import Note
 from budwood.core.progress.base import SILENT, Progress
 from budwood.features.store.eviction import evict
 from budwood.features.store.leases import Lease, gate, in_use
@@ -57,7 +58,7 @@ class FeatureTable:
         progress: Progress = SILENT,
     ):
         self.folder, self.shape, self.dtype = folder, shape, np.dtype(dtype)
-        self.notes: list[str] = []
+        self.notes: list[Note] = []
         """What was found damaged, one line each."""
         self.closed = False
         self._lease, self._limit, self._progress = lease, limit, progress
@@ -226,7 +227,7 @@ class FeatureTable:
         self._note(f"stored features left out, they are computed again: {error}")
 
     def _note(self, line: str) -> None:
-        self.notes.append(line)
+        self.notes.append(Note(line, "store"))
         self._progress.say(line)
 
     def _touch(self) -> None:

@@ -72,10 +72,12 @@ class Frame:
                 f'<text x="{self.left - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(text)}</text>'
             )
         for tick, text in self.x.ticks:
-            x = f"{self.across(tick):.1f}"
+            x = self.across(tick)
+            # Some 7 pixels a letter: the text at an end of the axis must not leave the picture.
+            middle = min(x, self.width - 3.5 * len(text) - 1)
             parts.append(
-                f'<line class="axis" x1="{x}" x2="{x}" y1="{self.floor}" y2="{self.floor + 4}"/>'
-                f'<text x="{x}" y="{self.floor + 18}" text-anchor="middle">{escape(text)}</text>'
+                f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{self.floor}" y2="{self.floor + 4}"/>'
+                f'<text x="{middle:.1f}" y="{self.floor + 18}" text-anchor="middle">{escape(text)}</text>'
             )
         return [
             *parts,

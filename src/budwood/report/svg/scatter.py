@@ -115,7 +115,7 @@ def _labels(marks: Sequence[Mark], spots: Sequence[tuple[float, float]], frame: 
             if cost < least:
                 best, least = (at_x, at_y), cost
         at_x, at_y = best or (x, y)
-        taken.append((at_x, at_y - 4, half))
+        taken.append((at_x, at_y - 4, half + 4))
         parts.append(
             f'<text class="marked" x="{at_x:.1f}" y="{at_y:.1f}" text-anchor="middle">{escape(mark.label)}</text>'
         )

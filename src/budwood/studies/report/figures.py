@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
@@ -21,6 +21,38 @@ MOST = 20
 FEW = 12
 """Configurations that can all have their number and interval in the chart of accuracy against time; of more only the
 best and those on its edge."""
+
+
+@dataclass(frozen=True)
+class NamedMark:
+    """What a number in the chart of accuracy against time stands for."""
+
+    number: str
+    name: str
+    short: str
+    accuracy: str
+    seconds: str
+    on_edge: bool
+    """Nothing is both faster and more accurate."""
+
+
+@dataclass(frozen=True)
+class TimeChart:
+    """Accuracy against seconds of a trial."""
+
+    chart: Markup
+    legend: Sequence[NamedMark]
+    unnamed: int
+    all_named: bool
+
+
+@dataclass(frozen=True)
+class CurveChart:
+    """The learning curve of one configuration, and what it says in words."""
+
+    name: str
+    words: str
+    chart: Markup
 
 
 def judged(one: Summary, results: Results) -> Estimate | None:
@@ -101,7 +133,7 @@ def differences(results: Results, most: int = MOST) -> Markup:
                 f"{points(difference)} ({points(low)} to {points(high)})",
                 number=rank[other],
                 remark=_short_verdict(pair, best),
-                hollow=not is_told(pair),
+                hollow=not is_significant(pair),
             )
         )
     if not rows:
@@ -118,13 +150,13 @@ def ordered_pairs(results: Results) -> list[Pair]:
     return sorted(results.pairs, key=lambda pair: (best not in (pair.a, pair.b), pair.p_adjusted))
 
 
-def is_told(pair: Pair) -> bool:
+def is_significant(pair: Pair) -> bool:
     """Whether one of the two is called better, by the same rule as its words."""
     return not pair.low <= 0 <= pair.high and pair.p_adjusted < LEVEL
 
 
-def accuracy_by_time(results: Results) -> dict[str, Any] | None:
-    """Accuracy against seconds of a trial; None where fewer than two configurations can be drawn."""
+def accuracy_by_time(results: Results) -> TimeChart | None:
+    """Return accuracy against seconds of a trial; None where fewer than two configurations can be drawn."""
     some = [one for one in results.summaries if judged(one, results) and one.seconds is not None]
     if results.search is not None:
         # One that was pruned was measured on the first splits alone.
@@ -172,7 +204,7 @@ def accuracy_by_time(results: Results) -> dict[str, Any] | None:
     )
     short = short_names(results)
     legend = [
-        (
+        NamedMark(
             rank[one.name],
             one.name,
             short[one.name],
@@ -182,12 +214,7 @@ def accuracy_by_time(results: Results) -> dict[str, Any] | None:
         )
         for one in named
     ]
-    return {
-        "chart": chart,
-        "legend": legend,
-        "unnamed": len(some) - len(named),
-        "all_named": few,
-    }
+    return TimeChart(chart, legend, unnamed=len(some) - len(named), all_named=few)
 
 
 def _apart(edge: Sequence[Summary], x_axis: Axis) -> list[Summary]:
@@ -200,11 +227,8 @@ def _apart(edge: Sequence[Summary], x_axis: Axis) -> list[Summary]:
     return found
 
 
-def learning_curves(results: Results, most: int = 12) -> list[dict[str, Any]]:
-    """Of every configuration that was tried with several numbers of photos: a chart, and what it says in words.
-
-    All of them have the same axes.
-    """
+def learning_curves(results: Results, most: int = 12) -> list[CurveChart]:
+    """Return a chart for every configuration that was tried with several numbers of photos, all with the same axes."""
     curves = results.curves[:most]
     dots = [_dots(curve, results) for curve in curves]
     held = [value for some in dots for _, value in some]
@@ -223,11 +247,7 @@ def learning_curves(results: Results, most: int = 12) -> list[dict[str, Any]]:
     x_axis = Axis("training photos", low, high, tuple(ticks), log=True)
     y_axis = Axis.of("", held, words.whole_percent, within=(0.0, 1.0))
     return [
-        {
-            "name": curve.name,
-            "words": curve.words,
-            "chart": _learning_curve(curve, some, x_axis, y_axis, results.split),
-        }
+        CurveChart(curve.name, curve.words, _learning_curve(curve, some, x_axis, y_axis, results.split))
         for curve, some in zip(curves, dots, strict=True)
     ]
 
@@ -295,7 +315,7 @@ def _seen_from(best: str | None, pair: Pair) -> tuple[str, float, float, float]:
 
 
 def _short_verdict(pair: Pair, best: str | None) -> str:
-    if not is_told(pair):
+    if not is_significant(pair):
         return "cannot tell"
     _, difference, _, _ = _seen_from(best, pair)
     return "the best is better" if difference > 0 else "this one is better"

@@ -3,16 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from budwood.core import files
 from budwood.core.errors import RunError
 from budwood.report.headline import Headline, Remark
-from budwood.report.page import environment
+from budwood.report.page import environment, write_page
 from budwood.studies.records import StudyFolder, StudyRecord
 from budwood.studies.report import figures, names, search_figures, sections
 from budwood.studies.report.resolved import resolve_recipes
 from budwood.studies.results import Results, read_results
-
-REPORT = "report.html"
 
 
 def write_study_report(folder: Path, results: Results | None = None) -> Path:
@@ -37,10 +34,7 @@ def write_study_report(folder: Path, results: Results | None = None) -> Path:
             f"the files in {folder} do not fit together ({type(error).__name__}: {error}). Copy the study again, or go "
             "on with it by --resume"
         ) from error
-    path = folder / REPORT
-    # A lone surrogate, from a name that is not UTF-8, has no place in HTML.
-    files.write_text(path, html.encode("utf-8", "backslashreplace").decode("utf-8"))
-    return path
+    return write_page(folder, html)
 
 
 def render(results: Results, record: StudyRecord) -> str:
@@ -60,7 +54,7 @@ def render(results: Results, record: StudyRecord) -> str:
         ("models", "Comparison", models),
         ("configurations", "All figures", True),
         ("search", "Search", course),
-        ("pairs", "Pairs", pairs["rows"]),
+        ("pairs", "Pairs", pairs.rows),
         ("time", "Accuracy and time", time),
         ("photos", "Would more photos help?", curves),
         ("failures", " and ".join(lost).capitalize(), lost),
@@ -111,13 +105,13 @@ def _headline(results: Results, record: StudyRecord, titles: Sequence[tuple[str,
         kind="study",
         name=results.folder.resolve().name,
         about=[*([f"of {data}"] if data else []), *([begun] if begun else [])],
-        sentence=verdict["title"],
-        accuracy=verdict["accuracy"],
-        interval=verdict["interval"],
+        sentence=verdict.title,
+        accuracy=verdict.accuracy,
+        interval=verdict.interval,
         caption=f"The best by validation loss, on {results.split} photos: mean of its trials, with its interval.",
         remarks=[
-            *(Remark(line, is_warning=True) for line in verdict["warnings"]),
-            *(Remark(line) for line in verdict["remarks"]),
+            *(Remark(line, is_warning=True) for line in verdict.warnings),
+            *(Remark(line) for line in verdict.remarks),
         ],
         facts=sections.facts(results, record),
         sections=titles,

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from budwood.config.loading import value_text
 from budwood.studies.records import TrialFolder
 from budwood.studies.results import Results
+
+Flat = dict[str, object]
+"""Settings of a recipe by their dotted keys."""
 
 VARIED = {"split_seed", "seed", "data.fold", "data.folds"}
 """Keys that may differ between the trials of one configuration."""
@@ -28,7 +30,7 @@ def resolve_recipes(results: Results) -> Resolved | None:
     for trial in results.trials:
         if trial.configuration is not None:
             first.setdefault(trial.configuration, trial.name)
-    recipes: dict[str, dict[str, Any]] = {}
+    recipes: dict[str, Flat] = {}
     for summary in results.summaries:
         name = first.get(summary.name)
         record = TrialFolder(results.folder, name).read() if name is not None else None
@@ -44,8 +46,8 @@ def resolve_recipes(results: Results) -> Resolved | None:
     return Resolved(_toml(alike), own)
 
 
-def _flat(recipe: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def _flat(recipe: Mapping[str, object], before: str = "") -> Flat:
+    flat: Flat = {}
     for key, value in recipe.items():
         if isinstance(value, Mapping) and value:
             flat |= _flat(value, f"{before}{key}.")
@@ -54,7 +56,7 @@ def _flat(recipe: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     return flat
 
 
-def _alike(recipes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _alike(recipes: Sequence[Flat]) -> Flat:
     first, *others = recipes
     return {
         key: value
@@ -63,11 +65,11 @@ def _alike(recipes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _line(key: str, value: Any) -> str:
+def _line(key: str, value: object) -> str:
     return f"{key} = {value_text(value)}"
 
 
-def _toml(flat: Mapping[str, Any]) -> str:
+def _toml(flat: Flat) -> str:
     """Sections of one level, with dotted keys below it, as people write them."""
     sections: dict[str, list[str]] = {}
     for key, value in flat.items():

@@ -1,18 +1,18 @@
 """What each part of a study's page says."""
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from budwood.core import text as words
-from budwood.studies.comparison import Pair
+from budwood.studies.comparison import Estimate, Pair
 from budwood.studies.records import StudyFolder, StudyRecord
-from budwood.studies.report.figures import is_told, judged, ordered_pairs
+from budwood.studies.report.figures import is_significant, judged, ordered_pairs
 from budwood.studies.report.names import common_words, numbers, short_names
 from budwood.studies.results import Results, Summary
 from budwood.studies.search import BEST
-from budwood.studies.words import commands_for_best, look_sentences, pair_sentences, state_sentence
+from budwood.studies.words import commands_for_best, pair_sentences, state_sentence, trust_sentences
 
 PAIRS, TRIALS, SENTENCES = 300, 2_000, 3
 """Rows of the tables at most, and pairs that the head of the page names."""
@@ -20,8 +20,64 @@ LONG = 90
 """Characters of a name in a sentence."""
 
 
-def verdict(results: Results) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Verdict:
     """The head of the page: the figure of the best, in one sentence how sure it is, and what else to know first."""
+
+    title: str
+    accuracy: float | None
+    interval: tuple[float, float] | None
+    remarks: Sequence[str]
+    warnings: Sequence[str]
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One configuration in the table of all."""
+
+    rank: str
+    one: Summary
+    name: str
+    state: str
+    """Of a search alone."""
+    judged: Estimate | None
+
+
+@dataclass(frozen=True)
+class PairsSection:
+    """The table of pairs, and by what method they were compared."""
+
+    rows: Sequence[tuple[Pair, str, str, str]]
+    """Of each pair the numbers of both, and which one is better."""
+    all: int
+    with_best: int
+    methods: Sequence[str]
+    sentences: Sequence[str]
+
+
+@dataclass(frozen=True)
+class BestRecipe:
+    """Of a search the recipe of the best, and how to go on with it."""
+
+    text: str
+    commands: str
+    advice: str
+
+
+@dataclass(frozen=True)
+class Making:
+    """What was asked, how to go on, and with what it was made."""
+
+    command: str
+    earlier: Sequence[str]
+    folder: str
+    go_on: str
+    facts: Sequence[tuple[str, str]]
+    versions: Sequence[tuple[str, str]]
+
+
+def verdict(results: Results) -> Verdict:
+    """Return the head of the page."""
     best = next((one for one in results.summaries if one.name == results.best), None)
     found = judged(best, results) if best is not None else None
     brief = shortener(results)
@@ -42,14 +98,14 @@ def verdict(results: Results) -> dict[str, Any]:
             f"One trial each says nothing of how much another {results.replicate_kind} would change. Give --seeds 5 "
             "with --resume for that."
         )
-    remarks += look_sentences(results)
-    return {
-        "title": brief(_title(results, best)),
-        "accuracy": found.mean if found else None,
-        "interval": (found.low, found.high) if found else None,
-        "remarks": [brief(line) for line in remarks],
-        "warnings": [brief(line) for line in warnings],
-    }
+    remarks += trust_sentences(results)
+    return Verdict(
+        title=brief(_title(results, best)),
+        accuracy=found.mean if found else None,
+        interval=(found.low, found.high) if found else None,
+        remarks=[brief(line) for line in remarks],
+        warnings=[brief(line) for line in warnings],
+    )
 
 
 def _title(results: Results, best: Summary | None) -> str:
@@ -80,8 +136,8 @@ def _standing(results: Results) -> str:
     ours = [pair for pair in results.pairs if best in (pair.a, pair.b)]
     if not ours:
         return ""
-    open_ones = sum(not is_told(pair) for pair in ours)
-    ahead = sum(is_told(pair) and (pair.difference > 0) == (pair.a == best) for pair in ours)
+    open_ones = sum(not is_significant(pair) for pair in ours)
+    ahead = sum(is_significant(pair) and (pair.difference > 0) == (pair.a == best) for pair in ours)
     behind = len(ours) - open_ones - ahead
     if len(ours) == 1:
         kind = "cannot be told apart from it" if open_ones else "is worse" if ahead else "is better there"
@@ -129,59 +185,47 @@ def facts(results: Results, record: StudyRecord) -> list[tuple[str, str, str]]:
             f"all trials added up; the longest {words.duration(max(seconds))}" if seconds else "",
         )
     )
-    looked = (
-        f"looked at {words.count(results.test_evaluations, 'time')}"
-        if results.test_evaluations
-        else "not looked at"
-    )
     rows.append(
         (
-            "Test photos",
-            looked,
-            "once by every trial" if results.test_evaluations else "compared on validation photos",
+            "Test-set evaluations",
+            f"{results.test_evaluations:,}" if results.test_evaluations else "none",
+            "one by every trial" if results.test_evaluations else "compared on validation photos",
         )
     )
     return rows
 
 
-def table(results: Results) -> list[dict[str, Any]]:
-    """One row for each configuration."""
+def table(results: Results) -> list[TableRow]:
+    """Return one row for each configuration."""
     rank, short = numbers(results), short_names(results)
     states = {one.name: one.state for one in (results.search.configurations if results.search else [])}
     return [
-        {
-            "rank": rank.get(one.name, ""),
-            "one": one,
-            "name": short[one.name],
-            "state": states.get(one.name, ""),
-            "judged": judged(one, results),
-        }
+        TableRow(rank.get(one.name, ""), one, short[one.name], states.get(one.name, ""), judged(one, results))
         for one in results.summaries
     ]
 
 
-def pairs(results: Results) -> dict[str, Any]:
-    """The rows of the table of pairs, and by what method they were compared."""
+def pairs(results: Results) -> PairsSection:
+    """Return the table of pairs."""
     rank = numbers(results)
     rows, best, brief = ordered_pairs(results), results.best, shortener(results)
-    return {
-        "rows": [(pair, rank[pair.a], rank[pair.b], _told(pair, rank)) for pair in rows[:PAIRS]],
-        "all": len(rows),
-        "with_best": sum(best in (pair.a, pair.b) for pair in rows),
-        "methods": list(dict.fromkeys(pair.method for pair in rows)),
-        "sentences": [brief(pair.words) for pair in rows[:PAIRS]],
-        "fewest": min((pair.trials for pair in rows), default=0),
-    }
+    return PairsSection(
+        rows=[(pair, rank[pair.a], rank[pair.b], _which(pair, rank)) for pair in rows[:PAIRS]],
+        all=len(rows),
+        with_best=sum(best in (pair.a, pair.b) for pair in rows),
+        methods=list(dict.fromkeys(pair.method for pair in rows)),
+        sentences=[brief(pair.words) for pair in rows[:PAIRS]],
+    )
 
 
-def _told(pair: Pair, rank: Mapping[str, str]) -> str:
-    if not is_told(pair):
+def _which(pair: Pair, rank: Mapping[str, str]) -> str:
+    if not is_significant(pair):
         return "cannot tell"
     return f"{rank[pair.a if pair.difference > 0 else pair.b]} is better"
 
 
-def best_recipe(results: Results) -> dict[str, str] | None:
-    """Of a search the recipe of the best, and how to go on with it."""
+def best_recipe(results: Results) -> BestRecipe | None:
+    """Return the recipe of the best configuration; None for a study that is no search."""
     if results.search is None or not (results.folder / BEST).is_file():
         return None
     train, several = commands_for_best(results, results.search)
@@ -193,15 +237,15 @@ def best_recipe(results: Results) -> dict[str, str] | None:
             "search); the second command trains it on several. The search knew those photos too, in other splits. "
             "Stricter are photos that were kept out of it: budwood evaluate RUN OTHER_PHOTOS."
         )
-    return {
-        "text": (results.folder / BEST).read_text(encoding="utf-8"),
-        "commands": train if results.search.test_is_given else f"{train}\n{several}",
-        "advice": advice,
-    }
+    return BestRecipe(
+        text=(results.folder / BEST).read_text(encoding="utf-8"),
+        commands=train if results.search.test_is_given else f"{train}\n{several}",
+        advice=advice,
+    )
 
 
-def making(results: Results, record: StudyRecord) -> dict[str, Any]:
-    """What was asked, how to go on, and with what it was made."""
+def making(results: Results, record: StudyRecord) -> Making:
+    """Return how the study was made, and how to go on with it."""
     command = record.command
     facts = [
         ("state", "complete" if record.state == "complete" else "has not come to its end"),
@@ -213,14 +257,14 @@ def making(results: Results, record: StudyRecord) -> dict[str, Any]:
         ("judged on", f"{results.split} photos"),
         ("test-set evaluations", f"{results.test_evaluations:,}"),
     ]
-    return {
-        "command": command,
-        "earlier": record.earlier_commands,
-        "folder": shlex.quote(str(results.folder)),
-        "go_on": resume_command(command),
-        "facts": [(what, value) for what, value in facts if value],
-        "versions": list((record.versions or {"budwood": record.budwood}).items()),
-    }
+    return Making(
+        command=command,
+        earlier=record.earlier_commands,
+        folder=shlex.quote(str(results.folder)),
+        go_on=resume_command(command),
+        facts=[(what, value) for what, value in facts if value],
+        versions=list((record.versions or {"budwood": record.budwood}).items()),
+    )
 
 
 def resume_command(command: str) -> str:
@@ -290,12 +334,12 @@ def _data(results: Results) -> tuple[int, int]:
         return 0, 0
 
 
-def _seconds(value: Any) -> str:
-    return words.duration(float(value)) if isinstance(value, int | float) and value else ""
+def _seconds(value: float | None) -> str:
+    return words.duration(value) if value else ""
 
 
-def _day(text: Any) -> str:
+def _day(text: str | None) -> str:
     try:
-        return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M} UTC"
-    except (TypeError, ValueError):
+        return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M} UTC" if text else ""
+    except ValueError:
         return ""

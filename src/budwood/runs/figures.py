@@ -1,0 +1,188 @@
+"""The schema of the figures of a run: `metrics.json` and `linear_path.json`."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from budwood.runs.part import Part
+
+Interval = tuple[float, float]
+"""Lower and upper end."""
+
+
+class ClassScores(Part):
+    """One class."""
+
+    label: str = Field(alias="class")
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+class GroupsInfo(Part):
+    """The groups of photos that belong together, of which the intervals are."""
+
+    num: int
+    effective: float
+    largest: int
+    accuracy_range: Interval | None = None
+    """Without a confidence level, where there are too few groups for an interval."""
+
+
+class SplitMetrics(Part):
+    """The figures of one split; a figure's `_ci95` is its 95 % interval."""
+
+    left_out = frozenset({"groups"})
+    n: int
+    groups: GroupsInfo | None = None
+    accuracy: float
+    accuracy_ci95: Interval | None
+    top5_accuracy: float | None
+    top5_accuracy_ci95: Interval | None
+    loss: float
+    loss_ci95: Interval | None
+    balanced_accuracy: float
+    balanced_accuracy_ci95: Interval | None
+    macro_f1: float
+    macro_f1_ci95: Interval | None
+    weighted_precision: float
+    weighted_precision_ci95: Interval | None
+    weighted_recall: float
+    weighted_recall_ci95: Interval | None
+    weighted_f1: float
+    weighted_f1_ci95: Interval | None
+    ece: float
+    ece_ci95: Interval | None
+    per_class: tuple[ClassScores, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    """Rows are true classes."""
+
+    def figure(self, name: str) -> tuple[float | None, Interval | None]:
+        """Return a figure by its key, and its interval."""
+        return getattr(self, name), getattr(self, f"{name}_ci95")
+
+
+class TrainedPart(Part):
+    """What a phase did, or what it did to one of several backbones."""
+
+    name: str
+    seconds: float
+    epochs: int
+    best_epoch: int
+    trainable_parameters: int
+    unfrozen_layers: tuple[str, ...]
+    stopped: str | None = None
+    """Why it ended before its last epoch."""
+
+
+class TrainedPhase(TrainedPart):
+    """A phase before it is measured."""
+
+    left_out = frozenset({"backbones"})
+
+    backbones: tuple[TrainedPart, ...] = ()
+    """Where several were trained one after the other."""
+
+
+class Phase(TrainedPhase):
+    """A phase with what its model says of the photos that it did not learn from."""
+
+    validation_accuracy: float | None
+    test_accuracy: float | None
+    validation_loss: float
+
+    def accuracy(self, split: str) -> float | None:
+        """Return the accuracy on "validation" or "test"."""
+        return self.test_accuracy if split == "test" else self.validation_accuracy
+
+
+class Verdict(Part):
+    """What fine-tuning changed; all None where there is nothing to compare."""
+
+    difference: float | None = None
+    interval: Interval | None = None
+    p: float | None = None
+    method: str | None = None
+    n: int | None = None
+    words: str
+
+
+class ReliabilityBin(Part):
+    """Photos whose predicted class has about the same probability."""
+
+    n: int
+    confidence: float
+    accuracy: float
+
+
+class CalibrationSide(Part):
+    """How far stated probabilities are from the truth."""
+
+    ece: float
+    loss: float
+    reliability: tuple[ReliabilityBin, ...]
+
+
+class BeforeAfter(Part):
+    """The probabilities of one split without and with the temperature."""
+
+    before: CalibrationSide
+    after: CalibrationSide
+
+
+class Calibration(Part):
+    """The temperature that divides the logits, and what it does."""
+
+    left_out = frozenset({"validation", "test"})
+
+    temperature: float
+    validation: BeforeAfter | None = None
+    test: BeforeAfter | None = None
+
+    def of(self, split: str) -> BeforeAfter | None:
+        """Return what it did on "validation" or "test"."""
+        return self.test if split == "test" else self.validation
+
+
+class Metrics(Part):
+    """The content of `metrics.json`."""
+
+    validation: SplitMetrics | None
+    test: SplitMetrics | None
+    """None where no test was asked for."""
+    phases: tuple[Phase, ...]
+    chosen_phase: str
+    verdict: Verdict
+    calibration: Calibration
+
+    def of(self, split: str) -> SplitMetrics | None:
+        """Return the figures of "validation" or "test"."""
+        return self.test if split == "test" else self.validation
+
+    @property
+    def reported(self) -> Literal["test", "validation"]:
+        """Return the split whose figures are reported: "validation" where no test was asked for."""
+        return "test" if self.test is not None else "validation"
+
+    @property
+    def kept(self) -> Phase:
+        """Return the phase whose model was kept."""
+        return next(phase for phase in self.phases if phase.name == self.chosen_phase)
+
+
+class LinearPoint(Part):
+    """Cross-validated quality of one L2 strength."""
+
+    l2_strength: float
+    loss: float
+    accuracy: float
+    loss_se: float
+
+
+class LinearPath(Part):
+    """The content of `linear_path.json`."""
+
+    chosen: float
+    path: tuple[LinearPoint, ...]
+    """Empty where the strength was given, or could not be chosen."""
