@@ -222,10 +222,22 @@ class ClassScores(_Part):
     support: int
 
 
+class GroupsInfo(_Part):
+    """The groups of photos that belong together, of which the intervals are."""
+
+    num: int
+    effective: float
+    largest: int
+    accuracy_range: Interval | None = None
+    """Without a confidence level, where there are too few groups for an interval."""
+
+
 class SplitMetrics(_Part):
     """The figures of one split; a figure's `_ci95` is its 95 % interval."""
 
+    left_out = frozenset({"groups"})
     n: int
+    groups: GroupsInfo | None = None
     accuracy: float
     accuracy_ci95: Interval
     top5_accuracy: float | None
