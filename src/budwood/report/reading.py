@@ -55,8 +55,8 @@ _KINDS = {
     "other": ("entry", "neither a file nor a folder"),
     "beside": ("photo", "not in the folder of a class"),
     "unlabelled": ("photo", "nothing says what is to be seen"),
-    "annotations": ("picture", "drawn on the photos beside, no photos"),
-    "copy": ("photo", "the photos beside once more"),
+    "annotations": ("picture", "drawn on the photos beside"),
+    "copy": ("photo", "the same as those beside"),
     "preview": ("picture", "small copies of the photos beside"),
     "no_label": ("photo", "the file's name does not begin with a class and a number"),
 }

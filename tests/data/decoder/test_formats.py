@@ -141,3 +141,10 @@ def test_max_pixels__refuses_what_is_no_number(monkeypatch, given):
     monkeypatch.setenv("BUDWOOD_MAX_PIXELS", given)
     with pytest.raises(DataError, match="BUDWOOD_MAX_PIXELS is"):
         images.decode(saved("PNG"))
+
+
+def test_open_header__names_heic_whose_rest_is_damaged():
+    junk = HEIC + bytes(range(256))
+    assert formats.format_of(junk[:64]) is None
+    with pytest.raises(ImageError, match="begins like a HEIC picture"):
+        decode(junk)

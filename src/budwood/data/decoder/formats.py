@@ -146,9 +146,9 @@ def open_header(file: io.BufferedIOBase) -> Image.Image:
             raise
         if name == "TIFF" and isinstance(error, UnidentifiedImageError):
             raise
-        if name:
+        if named := name or _named_by_brands(start):
             raise ImageError(
-                f"begins like a {name} picture, but is cut short or damaged", "truncated"
+                f"begins like a {named} picture, but is cut short or damaged", "truncated"
             ) from error
         if isinstance(error, UnidentifiedImageError):
             raise ImageError(
@@ -199,10 +199,16 @@ def _formats() -> list[str]:
 def _iso_format(start: bytes) -> str | None:
     """Return the format of a file of boxes, the first of which names the brands that it follows."""
     length = int.from_bytes(start[:4], "big")
-    brands = [start[8:12], *(start[at : at + 4] for at in range(16, min(length, len(start)), 4))]
     following = start[length + 4 : length + 8]
-    if len(following) == 4 and following not in _HEIF_BOXES:
+    return None if len(following) == 4 and following not in _HEIF_BOXES else _named_by_brands(start)
+
+
+def _named_by_brands(start: bytes) -> str | None:
+    """Return the format that the first box says, whatever follows it."""
+    if start[4:8] != b"ftyp":
         return None
+    length = int.from_bytes(start[:4], "big")
+    brands = [start[8:12], *(start[at : at + 4] for at in range(16, min(length, len(start)), 4))]
     if b"avif" in brands or b"avis" in brands:
         return "AVIF"
     return "HEIC" if _HEIF_BRANDS & set(brands) else None
