@@ -5,7 +5,8 @@ from budwood.data.understood import Understood
 from budwood.report.card import write_card
 from budwood.report.page import write_report
 from budwood.report.reading import passed_over_as_lines, reading_as_lines, understood_as_lines
-from budwood.runs.files import read_run, write_check
+from budwood.runs.files import read_run
+from budwood.runs.writing import write_check
 from tests.report.conftest import build_run
 
 HEIC = PassedOver("format", "green", 30, "green/IMG_1.HEIC", ".heic")
