@@ -268,6 +268,35 @@ def test_check__exit_status_and_json(call, colours, tmp_path):
     assert [problem["path"] for problem in json.loads(out)["problems"]] == ["red/bad\nname.jpg"]
 
 
+def test_check__says_what_was_read_and_asks_where_it_is_not_certain(call, colours, tmp_path):
+    (colours / "red" / "1.NEF").write_bytes(b"raw")
+    status, out, _ = call("check", colours)
+    lines = out.splitlines()
+    assert status == 1 and lines[0] == "read as a folder for each class"
+    assert ["red", "14"] in [line.split() for line in lines]
+    assert (
+        "not read: 1 .nef file in 'red', such as 'red/1.NEF': a camera's raw format; convert them to JPEG"
+        in lines
+    )
+    both = tmp_path / "sites"
+    for site in ("north", "south"):
+        shutil.copytree(colours, both / site)
+    status, out, err = call("check", both)
+    assert status == 1 and not out
+    assert [line.split()[:2] for line in err.splitlines()[1:3]] == [
+        ["--layout", "classes"],
+        ["--layout", "nested"],
+    ]
+    _, out, _ = call("check", both, "--layout", "nested", "--json")
+    assert json.loads(out)["understood"]["classes"]["blue"] == {"": 28}
+    _, out, _ = call(
+        "check", both, "--split-folders", "train=north", "--split-folders", "test=south", "--json"
+    )
+    assert json.loads(out)["understood"]["reading"]["splits"] == {"train": ["north"], "test": ["south"]}
+    status, _, err = call("check", both, "--split-folders", "train")
+    assert status == 1 and one_line(err) and "Write train=FOLDER" in err
+
+
 def test_check__says_that_nothing_could_be_learned(call, colours):
     for photo in sorted((colours / "red").iterdir())[2:]:
         photo.unlink()

@@ -42,6 +42,11 @@ def test_understood_as_lines__many_classes_in_short():
     assert understood_as_lines(Understood(classes=given))[-1] == "train 84, validation 21"
 
 
+def test_reading_as_lines__a_lone_train():
+    lines = reading_as_lines(Understood(Reading("splits", above=("train",))))
+    assert lines == ["read as what lies in 'train', still to be divided"]
+
+
 def test_reading_as_lines__what_was_joined_and_above():
     reading = Reading(
         "nested",

@@ -81,6 +81,10 @@ def reading_as_lines(found: Understood) -> list[str]:
 
 
 def _layout(reading: Reading) -> str:
+    if reading.layout == "splits" and not reading.splits:
+        return f"what lies in {_some(reading.above)}, still to be divided" + (
+            ", as asked" if reading.asked else ""
+        )
     text = _LAYOUTS.get(reading.layout, reading.layout)
     if reading.splits:
         parts = [f"{split} {_some(names)}" for split, names in reading.splits.items()]
