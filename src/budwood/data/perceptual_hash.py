@@ -1,0 +1,148 @@
+"""A perceptual hash: what of a picture stays the same when it is saved again at another quality, size or format.
+
+It is the picture's brightness on a grid of 16 x 16, upright, in whole numbers: reduced by integer arithmetic from the
+decode of the check, whatever the backbone, its size, the engine and the machine. Two photos are compared by the
+correlation of their grids, which brightness and contrast do not change. Neighbours are found in a k-d tree over the
+grid's coarse part, which never makes a distance larger, so that what is near is found without comparing all pairs.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+from PIL import Image
+
+SIDE = 16
+LENGTH = SIDE * SIDE
+"""Bytes of a hash."""
+AT_LEAST = 48
+"""Pixels of the short side below which a JPEG need not be reduced while it is decoded: three for each cell."""
+SAME = 0.995
+"""Correlation from which on two grids are of one picture saved twice; chosen on planted copies (see the tests)."""
+NEAR = 0.99
+"""Correlation from which on they are of one scene: frames of a video, a burst."""
+
+_FLATTEST = 4.0
+"""Standard deviation in levels below which a picture is too plain to be told from others."""
+_REDUCED = 128
+"""Pixels of a side to which a larger one is reduced by whole factors first."""
+_COARSE = 4
+"""Side of the grid by which neighbours are looked for."""
+_NEIGHBOURS = 8
+_ENOUGH = 50
+"""Photos from which on their mean is what they share."""
+
+
+def perceptual_hash(
+    image: Image.Image, size: tuple[int, int] | None = None
+) -> UInt8[np.ndarray, "16 16"]:
+    """Return the brightness of a picture of any 8-bit mode, as it lies in the file, on a grid of 16 x 16.
+
+    Args:
+        image: the picture.
+        size: its width and height before it was decoded at a reduced scale; by default it was not.
+
+    >>> int(perceptual_hash(Image.new("RGB", (40, 30), "white")).min())
+    255
+    """
+    size = size or image.size
+    factor = tuple(max(1, length // _REDUCED) for length in image.size)
+    transparent = image.has_transparency_data
+    if image.mode in ("P", "PA", "1") or (transparent and image.mode not in ("RGBA", "LA")):
+        image = image.convert("RGBA" if transparent else "RGB")
+    if factor != (1, 1):
+        image = image.reduce(factor)
+    if transparent:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    return grid_of(np.asarray(image.convert("L")), size)
+
+
+def grid_of(luma: UInt8[np.ndarray, "height width"], size: tuple[int, int]) -> UInt8[np.ndarray, "16 16"]:
+    """Return the means over a grid of 16 x 16, in which a pixel at an edge counts by its share.
+
+    The sums are of whole numbers that a double holds exactly: no machine rounds them otherwise. `size` is width and
+    height before any reduction: the last row and column of a reduced picture may stand for less than the others.
+    """
+    rows, columns = _overlaps(luma.shape[0], size[1]), _overlaps(luma.shape[1], size[0])
+    sums = (rows @ luma.astype(np.float64) @ columns.T).astype(np.int64)
+    area = size[0] * size[1]
+    return ((2 * sums + area) // (2 * area)).astype(np.uint8)
+
+
+def typical(grids: UInt8[np.ndarray, "n 256"]) -> Int[np.ndarray, "256"]:
+    """Return the mean grid in whole levels: what all photos of a fixed camera share, and what tells none of them."""
+    return np.rint(grids.mean(axis=0)).astype(np.int64)
+
+
+def correlation(
+    a: UInt8[np.ndarray, "n 256"], b: UInt8[np.ndarray, "n 256"], mean: Int[np.ndarray, "256"] | int = 0
+) -> Float[np.ndarray, "n"]:
+    """Return how alike grids are beyond a mean grid, pair by pair, in [-1, 1]; 0 where one is nearly plain."""
+    a, b = a.astype(np.int64) - mean, b.astype(np.int64) - mean
+    product = LENGTH * (a * b).sum(axis=1) - a.sum(axis=1) * b.sum(axis=1)
+    spread = _variance(a).astype(np.float64) * _variance(b)
+    told = (_variance(a) >= _flattest()) & (_variance(b) >= _flattest())
+    return np.where(told, product / np.sqrt(np.maximum(spread, 1)), 0.0)
+
+
+def near_pairs(
+    grids: UInt8[np.ndarray, "n 256"], least: float = SAME
+) -> tuple[Int[np.ndarray, "pairs 2"], Float[np.ndarray, "pairs"]]:
+    """Return pairs of numbers, the smaller first, of grids that are alike by `least` or more, and how much they are.
+
+    Of each grid its 8 nearest neighbours are looked at: enough to join what belongs together, however many there are.
+    What all photos share is taken off first, for the photos of a fixed camera are no copies of one another.
+    """
+    from scipy.spatial import cKDTree
+
+    if len(grids) < 2:
+        return np.empty((0, 2), np.int64), np.empty(0)
+    # Of a few photos the mean is one of them as much as what they share.
+    mean = typical(grids) if len(grids) >= _ENOUGH else np.zeros(LENGTH, np.int64)
+    told = np.flatnonzero(_variance(grids - mean) >= _flattest())
+    if len(told) < 2:
+        return np.empty((0, 2), np.int64), np.empty(0)
+    tree = cKDTree(_coarse(grids[told] - mean))
+    radius = float(np.sqrt(2 * (1 - least))) + 1e-9
+    number = min(_NEIGHBOURS, len(told) - 1) + 1
+    distances, found = tree.query(tree.data, k=number, distance_upper_bound=radius, workers=-1)
+    near = np.isfinite(distances)
+    first, second = np.repeat(told, near.sum(axis=1)), told[found[near]]
+    pairs = np.unique(np.sort(np.stack([first, second], axis=1), axis=1), axis=0)
+    pairs = pairs[pairs[:, 0] < pairs[:, 1]]
+    parts = np.array_split(pairs, len(pairs) // 100_000 + 1)
+    alike = np.concatenate([correlation(grids[one[:, 0]], grids[one[:, 1]], mean) for one in parts])
+    return pairs[alike >= least], alike[alike >= least]
+
+
+def stacked(hashes: Sequence[bytes]) -> UInt8[np.ndarray, "n 256"]:
+    """Return hashes as the rows of an array."""
+    return np.frombuffer(b"".join(hashes), np.uint8).reshape(len(hashes), LENGTH)
+
+
+def _overlaps(length: int, whole: int) -> Float[np.ndarray, "16 length"]:
+    """How much of each pixel lies in each cell, in units of 1 / 16 pixel of the picture that is `whole` pixels long."""
+    scale = -(-whole // length)
+    cells = np.arange(SIDE)[:, None] * whole
+    pixels = np.arange(length)[None] * scale * SIDE
+    ends = np.minimum(pixels + scale * SIDE, whole * SIDE)
+    return np.maximum(np.minimum(cells + whole, ends) - np.maximum(cells, pixels), 0).astype(np.float64)
+
+
+def _variance(grids: Int[np.ndarray, "n 256"]) -> Int[np.ndarray, "n"]:
+    """LENGTH squared times the variance, exactly."""
+    return LENGTH * (grids * grids).sum(axis=1) - grids.sum(axis=1) ** 2
+
+
+def _flattest() -> float:
+    return (_FLATTEST * LENGTH) ** 2
+
+
+def _coarse(grids: Int[np.ndarray, "n 256"]) -> Float[np.ndarray, "n 16"]:
+    """Of the grids, brought to mean 0 and length 1, the part that a grid of 4 x 4 shows."""
+    cells = SIDE // _COARSE
+    sums = grids.reshape(-1, _COARSE, cells, _COARSE, cells).sum(axis=(2, 4)).reshape(len(grids), -1)
+    centred = _COARSE**2 * sums - sums.sum(axis=1, keepdims=True)
+    length = np.sqrt(_variance(grids).astype(np.float64) / LENGTH)
+    return centred / (_COARSE**2 * cells * length[:, None])
