@@ -73,7 +73,7 @@ def test_check__bad_photos_are_listed_and_left_out(folder):
 def test_check__every_photo_that_is_kept_can_be_decoded(folder):
     cats = folder / "cats"
     photo(cats / "turned.jpg", 50, exif=Image.Exif())
-    Image.new("CMYK", (40, 40)).save(cats / "cmyk.jpg")
+    Image.new("CMYK", (40, 40), (0, 90, 0, 0)).save(cats / "cmyk.jpg")
     Image.fromarray(np.arange(1600, dtype=np.uint16).reshape(40, 40)).save(cats / "deep.png")
     Image.new("P", (40, 40)).save(cats / "palette.png", transparency=0)
     Image.new("L", (40, 40)).save(cats / "grey.png")

@@ -12,8 +12,9 @@ from budwood.core.progress.base import SILENT, Progress
 from budwood.core.system import num_cores
 from budwood.data.decoded import Decoded
 from budwood.data.decoder.levels import NOTHING_DEEP, Decision, ValueRange, decide
-from budwood.data.images import Inspection, content_of, digest, inspect
-from budwood.data.manifest import Manifest, Photo, Problem
+from budwood.data.images import Inspection, content_of, decode, digest, inspect
+from budwood.data.kin import find_kin
+from budwood.data.manifest import Kin, Manifest, Photo, Problem
 from budwood.data.understood import Understood
 
 TINY = 32
@@ -100,7 +101,7 @@ def check(
     levels: ValueRange | None = None,
     progress: Progress = SILENT,
 ) -> Check:
-    """Decode every photo, compare them by SHA-256, and return what can be used and what is wrong.
+    """Decode every photo, compare their pixels, and return what can be used and what is wrong.
 
     Photos that cannot be decoded are left out; so are all copies of a photo that stands under two labels, and the
     train (or else validation) copy of one that stands in two given splits. Exact duplicates under one label and
@@ -200,7 +201,20 @@ def _inspect_all(photos: Sequence[Photo], progress: Progress) -> list[_Inspected
                 stage.advance()
         finally:
             pool.shutdown(cancel_futures=True)
-    return results
+        return _with_kin(results, decoded)
+
+
+def _with_kin(results: list[_Inspected], decoded: Decoded) -> list[_Inspected]:
+    def pixels(photo: Photo) -> str:
+        known = decoded.get_pixels(photo.sha256)
+        if known is None:
+            known = digest(decode(photo.image))
+            decoded.add_pixels(photo.sha256, known)
+        return known
+
+    seen = [one for one in results if not isinstance(one, Problem)]
+    photos = iter(find_kin([photo for photo, _ in seen], [found.hash for _, found in seen], pixels))
+    return [one if isinstance(one, Problem) else (next(photos), one[1]) for one in results]
 
 
 def _inspect(photo: Photo, decoded: Decoded) -> _Inspected:
@@ -214,14 +228,15 @@ def _inspect(photo: Photo, decoded: Decoded) -> _Inspected:
             decoded.add(sha256, found)
     except ImageError as error:
         return Problem(photo.name, error.kind, error.fault)
-    return replace(photo, sha256=sha256, width=found.width, height=found.height), found
+    kin = Kin(taken=found.taken)
+    return replace(photo, sha256=sha256, width=found.width, height=found.height, kin=kin), found
 
 
 def _compare(photos: Sequence[Photo]) -> tuple[list[Photo], list[Problem]]:
     """Return the photos to keep, and what is wrong among photos of the same content."""
     copies = defaultdict(list)
     for photo in photos:
-        copies[photo.sha256].append(photo)
+        copies[photo.kin.equal].append(photo)
     dropped: set[str] = set()
     problems = []
     for same in copies.values():
@@ -265,7 +280,7 @@ def _refuse_too_few(photos: Sequence[Photo], classes: Sequence[str]) -> None:
             "`budwood check` says what is wrong with the others"
         )
     if all(photo.split is None for photo in photos):
-        different = Counter(label for label, _ in {(photo.label, photo.sha256) for photo in photos})
+        different = Counter(label for label, _ in {(photo.label, photo.kin.equal) for photo in photos})
         few = [f"{label!r} has {different[label]}" for label in classes if different[label] < _FEWEST]
         if few:
             raise DataError(

@@ -10,12 +10,14 @@ from budwood.core.errors import StoreError
 from budwood.data.decoder.levels import Samples
 from budwood.data.images import Inspection
 
-# Of another name than the one that knew sizes only.
+# Of another name than those that knew less.
 _TABLE = (
-    "CREATE TABLE IF NOT EXISTS inspected (sha256 BLOB PRIMARY KEY, width INTEGER, height INTEGER, pages INTEGER, "
-    "samples TEXT, low REAL, high REAL, bright REAL) WITHOUT ROWID"
+    "CREATE TABLE IF NOT EXISTS seen (sha256 BLOB PRIMARY KEY, width INTEGER, height INTEGER, pages INTEGER, "
+    "samples TEXT, low REAL, high REAL, bright REAL, "
+    "hash BLOB, taken TEXT) WITHOUT ROWID"
 )
-_COLUMNS = "width, height, pages, samples, low, high, bright"
+_COLUMNS = "width, height, pages, samples, low, high, bright, hash, taken"
+_PIXELS = "CREATE TABLE IF NOT EXISTS pixels (sha256 BLOB PRIMARY KEY, digest TEXT) WITHOUT ROWID"
 
 
 class Decoded:
@@ -28,6 +30,7 @@ class Decoded:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._new: dict[str, Inspection] = {}
+        self._new_pixels: dict[str, str] = {}
         self._connection: sqlite3.Connection | None = None
         try:
             file = cache_dir() / "decoded.sqlite"
@@ -53,8 +56,10 @@ class Decoded:
         try:
             with self._connection:
                 self._connection.executemany(
-                    "INSERT OR REPLACE INTO inspected VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows
+                    "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
                 )
+                pixels = [(bytes.fromhex(sha256), found) for sha256, found in self._new_pixels.items()]
+                self._connection.executemany("INSERT OR REPLACE INTO pixels VALUES (?, ?)", pixels)
         except sqlite3.Error:
             pass
         finally:
@@ -66,7 +71,7 @@ class Decoded:
             if self._connection is None:
                 return None
             try:
-                query = f"SELECT {_COLUMNS} FROM inspected WHERE sha256 = ?"
+                query = f"SELECT {_COLUMNS} FROM seen WHERE sha256 = ?"
                 row = self._connection.execute(query, (bytes.fromhex(sha256),)).fetchone()
             except sqlite3.Error:
                 return None
@@ -77,11 +82,28 @@ class Decoded:
         with self._lock:
             self._new[sha256] = found
 
+    def get_pixels(self, sha256: str) -> str | None:
+        """Return the digest of the decoded pixels of a photo, where it was noted before."""
+        with self._lock:
+            if self._connection is None:
+                return None
+            try:
+                query = "SELECT digest FROM pixels WHERE sha256 = ?"
+                row = self._connection.execute(query, (bytes.fromhex(sha256),)).fetchone()
+            except sqlite3.Error:
+                return None
+        return None if row is None else row[0]
 
-def _row(found: Inspection) -> tuple[int | float | str | None, ...]:
+    def add_pixels(self, sha256: str, digest: str) -> None:
+        """Note the digest of the decoded pixels of a photo."""
+        with self._lock:
+            self._new_pixels[sha256] = digest
+
+
+def _row(found: Inspection) -> tuple[int | float | str | bytes | None, ...]:
     samples = found.samples
     deep = (samples.kind, samples.low, samples.high, samples.bright) if samples else (None,) * 4
-    return found.width, found.height, found.pages, *deep
+    return found.width, found.height, found.pages, *deep, found.hash, found.taken
 
 
 def _inspection(
@@ -92,17 +114,20 @@ def _inspection(
     low: float | None,
     high: float | None,
     bright: float | None,
+    hash: bytes,
+    taken: str,
 ) -> Inspection:
     if kind is None or low is None or high is None or bright is None:
-        return Inspection(width, height, None, pages)
-    return Inspection(width, height, Samples(kind, low, high, bright), pages)
+        return Inspection(width, height, None, pages, hash, taken)
+    return Inspection(width, height, Samples(kind, low, high, bright), pages, hash, taken)
 
 
 def _open(file: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(file, timeout=5.0, check_same_thread=False)
     try:
         connection.execute(_TABLE)
-        connection.execute(f"SELECT {_COLUMNS} FROM inspected LIMIT 1").fetchone()
+        connection.execute(_PIXELS)
+        connection.execute(f"SELECT {_COLUMNS} FROM seen LIMIT 1").fetchone()
     except sqlite3.Error:
         connection.close()
         raise

@@ -9,11 +9,12 @@ from the header alone, or decoded at a reduced scale where it is a JPEG.
 import hashlib
 import io
 import os
+import re
 import stat
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,7 @@ from budwood.data.decoder.machine import is_machine_fault, tried_again
 from budwood.data.decoder.resize import to_square
 from budwood.data.decoder.samples import ScientificTiff
 from budwood.data.image_ref import ImageRef
+from budwood.data.perceptual_hash import AT_LEAST, hash_of_values, perceptual_hash
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -67,7 +69,7 @@ ImageLike = str | os.PathLike | bytes | Image.Image | np.ndarray | ImageRef
 _LARGE = 25_000_000
 """Pixels from which on one picture at a time is decoded, whatever the number of cores."""
 _ALL_16_BITS = ValueRange(0.0, 65535.0)
-_ORIENTATION = 0x0112
+_ORIENTATION, _MAKE, _MODEL, _EXIF_BLOCK, _TIME_TAKEN = 0x0112, 0x010F, 0x0110, 0x8769, 0x9003
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -91,6 +93,10 @@ class Inspection:
     """What its samples are where they have more than 8 bits, and the file does not say which are in use."""
     pages: int = 1
     """Of a TIFF, how many pictures it holds; the first is read."""
+    hash: bytes = field(default=b"", compare=False, repr=False)
+    """See `budwood.data.perceptual_hash`."""
+    taken: str = ""
+    """By its EXIF block when the picture was taken, as "2026:01:31 12:59:59", and after a blank with what; or empty."""
 
 
 @tried_again
@@ -185,16 +191,21 @@ def inspect(image: ImageLike) -> Inspection:
             with _room(width * height):
                 values = _samples(opened)
                 found = None if declared else describe(values)
+                grid = hash_of_values(values)
         else:
-            _reduce(opened, None if opened is image else 1)
+            _reduce(opened, None if opened is image else AT_LEAST)
             found = None
             with _room(opened.width * opened.height):
                 _load(opened)
+                grid = perceptual_hash(opened, (width, height))
         # The EXIF block of a PNG may stand behind the pixels.
-        if _orientation(opened) >= 5:
+        orientation = _orientation(opened)
+        if orientation in _TRANSPOSE:
+            grid = np.asarray(Image.fromarray(grid).transpose(_TRANSPOSE[orientation]))
+        if orientation >= 5:
             width, height = height, width
         pages = 1 if isinstance(opened, ScientificTiff) else samples.num_pages(opened)
-        return Inspection(width, height, found, pages)
+        return Inspection(width, height, found, pages, grid.tobytes(), _taken(opened))
 
 
 def measure(image: ImageLike) -> tuple[int, int]:
@@ -324,6 +335,21 @@ def _orientation(image: Image.Image | ScientificTiff) -> int:
         return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # a damaged EXIF block says nothing about the pixels
         return 1
+
+
+def _taken(image: Image.Image | ScientificTiff) -> str:
+    if isinstance(image, ScientificTiff):
+        return ""
+    try:
+        exif = image.getexif()
+        time = exif.get_ifd(_EXIF_BLOCK).get(_TIME_TAKEN) or ""
+        found = re.fullmatch(r"(\d{4}):(\d\d):(\d\d) \d\d:\d\d:\d\d", str(time).strip("\0 "))
+        if found is None or found[1] == "0000":
+            return ""
+        camera = " ".join(str(exif.get(tag) or "").strip("\0 ") for tag in (_MAKE, _MODEL))
+        return f"{found[0]} {camera}".strip()
+    except Exception:  # as above
+        return ""
 
 
 def _decode(

@@ -12,6 +12,20 @@ __all__ = ["Manifest", "PassedOver", "Photo", "Problem", "Reading"]
 
 
 @dataclass(frozen=True, slots=True)
+class Kin:
+    """What decoding says of which photos belong together: those of one name do. Empty before the check."""
+
+    equal: str = ""
+    """Of the photos that have equal pixels, whatever their bytes."""
+    same: str = ""
+    """Of those that are one picture: saved again at another quality, size or format."""
+    near: str = ""
+    """Of those that are nearly one picture, such as frames of a burst."""
+    taken: str = ""
+    """When it was taken and with what; see `budwood.data.images.Inspection`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Photo:
     """One labelled photo."""
 
@@ -32,6 +46,7 @@ class Photo:
     """How much the photo counts where it is trained on."""
     metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
     """What else the source says of it, by column; of a folder, "domain" where domains lie above the classes."""
+    kin: Kin = Kin()
 
 
 @dataclass(frozen=True, slots=True)

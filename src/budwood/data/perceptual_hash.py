@@ -33,9 +33,7 @@ _ENOUGH = 50
 """Photos from which on their mean is what they share."""
 
 
-def perceptual_hash(
-    image: Image.Image, size: tuple[int, int] | None = None
-) -> UInt8[np.ndarray, "16 16"]:
+def perceptual_hash(image: Image.Image, size: tuple[int, int] | None = None) -> UInt8[np.ndarray, "16 16"]:
     """Return the brightness of a picture of any 8-bit mode, as it lies in the file, on a grid of 16 x 16.
 
     Args:
@@ -45,8 +43,23 @@ def perceptual_hash(
     >>> int(perceptual_hash(Image.new("RGB", (40, 30), "white")).min())
     255
     """
-    size = size or image.size
-    factor = tuple(max(1, length // _REDUCED) for length in image.size)
+    try:
+        return _of_picture(image, size or image.size)
+    except ValueError:  # a mode without a brightness: no copy of anything
+        return np.zeros((SIDE, SIDE), np.uint8)
+
+
+def hash_of_values(values: np.ndarray) -> UInt8[np.ndarray, "16 16"]:
+    """Return the same of samples of any type, (H, W) or (H, W, channels), between their own smallest and largest."""
+    luma = np.nan_to_num(values.astype(np.float64))
+    luma = luma.mean(axis=2) if luma.ndim == 3 else luma
+    low, high = luma.min(), luma.max()
+    scaled = np.rint((luma - low) * (255.0 / max(high - low, 1e-300)))
+    return grid_of(np.clip(scaled, 0, 255).astype(np.uint8), (luma.shape[1], luma.shape[0]))
+
+
+def _of_picture(image: Image.Image, size: tuple[int, int]) -> UInt8[np.ndarray, "16 16"]:
+    factor = (max(1, image.width // _REDUCED), max(1, image.height // _REDUCED))
     transparent = image.has_transparency_data
     if image.mode in ("P", "PA", "1") or (transparent and image.mode not in ("RGBA", "LA")):
         image = image.convert("RGBA" if transparent else "RGB")
@@ -88,7 +101,7 @@ def correlation(
 
 def near_pairs(
     grids: UInt8[np.ndarray, "n 256"], least: float = SAME
-) -> tuple[Int[np.ndarray, "pairs 2"], Float[np.ndarray, "pairs"]]:
+) -> tuple[Int[np.ndarray, "pairs 2"], Float[np.ndarray, " pairs"]]:
     """Return pairs of numbers, the smaller first, of grids that are alike by `least` or more, and how much they are.
 
     Of each grid its 8 nearest neighbours are looked at: enough to join what belongs together, however many there are.
@@ -118,7 +131,7 @@ def near_pairs(
 
 def stacked(hashes: Sequence[bytes]) -> UInt8[np.ndarray, "n 256"]:
     """Return hashes as the rows of an array."""
-    return np.frombuffer(b"".join(hashes), np.uint8).reshape(len(hashes), LENGTH)
+    return np.frombuffer(bytearray(b"".join(hashes)), np.uint8).reshape(len(hashes), LENGTH)
 
 
 def _overlaps(length: int, whole: int) -> Float[np.ndarray, "16 length"]:

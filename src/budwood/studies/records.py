@@ -11,7 +11,7 @@ STUDY/search.json         the configurations of a search, see `studies.search`
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ import pydantic
 from budwood.config.recipe import Recipe
 from budwood.core.errors import BudwoodError, RunError
 from budwood.core.files import JsonObject, read_json, write_json
-from budwood.data.manifest import Photo
+from budwood.data.manifest import Kin, Photo
 from budwood.runs.schema import CheckReport
 
 FORMAT = 1
@@ -237,13 +237,16 @@ class StudyFolder:
     def read_photos(self) -> PhotoTable:
         found = read_json(self.photo_file)
         photos = tuple(
-            Photo(b"", name, label, split, sha256, width, height, group)
-            for name, label, split, sha256, width, height, group in found["photos"]
+            Photo(b"", name, label, split, sha256, width, height, group, metadata=metadata, kin=Kin(*kin))
+            for name, label, split, sha256, width, height, group, metadata, kin in found["photos"]
         )
         return PhotoTable(tuple(found["classes"]), photos, CheckReport.model_validate(found["check"]))
 
     def write_photos(self, table: PhotoTable) -> None:
-        rows = [[p.name, p.label, p.split, p.sha256, p.width, p.height, p.group] for p in table.photos]
+        rows = [
+            [p.name, p.label, p.split, p.sha256, p.width, p.height, p.group, dict(p.metadata), astuple(p.kin)]
+            for p in table.photos
+        ]
         write_json(
             self.photo_file, {"classes": list(table.classes), "check": table.check.to_json(), "photos": rows}
         )
