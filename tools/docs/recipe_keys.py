@@ -75,7 +75,7 @@ def _one_line(text: str | None) -> str:
 
 
 def _default(section: type, key: str) -> str:
-    value = section.model_fields[key].get_default()
+    value = section.model_fields[key].get_default(call_default_factory=True, validated_data={})
     if hasattr(value, "model_dump"):
         value = value.model_dump(exclude_none=True)
     return "none" if value is None else f"`{value_text(value)}`"
