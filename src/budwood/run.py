@@ -15,7 +15,6 @@ from budwood.core.cache import refuse_read_only_cache
 from budwood.core.errors import ImageError, RunError, did_you_mean, refuse_bad_share
 from budwood.core.progress.base import SILENT, Progress
 from budwood.data.images import ImageLike
-from budwood.data.manifest import Manifest
 from budwood.evaluation.ood import ACCEPTANCE, OodFigures, Reference
 from budwood.inference.artifact import REFERENCE, Artifact, load_artifact
 from budwood.inference.load import load_predictor
@@ -252,7 +251,7 @@ class Run:
 
     def evaluate(
         self,
-        data: str | os.PathLike | Manifest,
+        data: object,
         *,
         split: str = "unseen",
         checkpoint: int | None = None,
@@ -261,7 +260,7 @@ class Run:
         """Return the metrics of the saved model on labelled photos: the keys of `metrics["test"]`.
 
         Args:
-            data: a folder in any layout that `train` takes.
+            data: labelled photos in any form that `train` takes.
             split: "unseen" leaves out every photo (by its bytes) that this run trained on or chose by;
                 "train", "validation", "test" are this run's own parts; "all" is everything in the folder.
             checkpoint: an epoch of history.csv whose weights were kept; by default the model that the run chose.
@@ -289,7 +288,7 @@ class Run:
 
     def ood_scores(
         self,
-        data: str | os.PathLike | Manifest,
+        data: object,
         others: Sequence[ImageLike],
         *,
         split: str = "unseen",
@@ -299,7 +298,7 @@ class Run:
         """Return how well pictures of none of the classes are told from photos of them, for each method there is.
 
         Args:
-            data: a folder of labelled photos, as `evaluate` takes it.
+            data: labelled photos, as `evaluate` takes them.
             others: pictures of other things; those that cannot be read are left out.
             split: which of the labelled photos.
             acceptance: what the threshold is chosen for, on the validation photos; below 1.
@@ -326,7 +325,7 @@ class Run:
         reference = self.predictor.ood.reference if self.predictor.ood else None
         return few_photos_warning(reference, ACCEPTANCE if acceptance is None else acceptance)
 
-    def write_report(self, data: str | os.PathLike | None = None) -> Path:
+    def write_report(self, data: object = None) -> Path:
         """Write report.html again, with the pictures that `data` holds, recognised by name and content.
 
         Of photos that are not there the thumbnails of the report that is there are kept. Raises DataError when `data`

@@ -46,11 +46,11 @@ if TYPE_CHECKING:
 __all__ = ["answers", "check", "compare", "curves", "layers", "predictions", "samples", "views"]
 
 
-def check(data: str | os.PathLike, *, settings: Iterable[str] = ()) -> Shown:
+def check(data: object, *, settings: Iterable[str] = ()) -> Shown:
     """What a folder holds: photos of each class, what was not read, and what is wrong, as `budwood check` finds it.
 
     Args:
-        data: a folder of labelled photos, or any other source.
+        data: labelled photos in any form that `budwood.train` takes.
         settings: how to read it where that is not certain, such as `["data.layout=nested"]`.
     """
     progress = choose_progress()
@@ -74,7 +74,7 @@ def check(data: str | os.PathLike, *, settings: Iterable[str] = ()) -> Shown:
 
 
 def samples(
-    data: str | os.PathLike,
+    data: object,
     number: int = 12,
     *,
     seed: int = 0,
@@ -95,7 +95,7 @@ def samples(
 
 
 def views(
-    data: str | os.PathLike,
+    data: object,
     recipe: str | os.PathLike | Recipe = "auto",
     *,
     settings: Iterable[str] = (),
@@ -173,7 +173,7 @@ def predictions(run: "Run", images: Sequence[str | os.PathLike], *, precision: f
 
 def answers(
     run: "Run",
-    data: str | os.PathLike,
+    data: object,
     number: int = 12,
     *,
     seed: int = 0,
@@ -221,7 +221,7 @@ def _predicted(
     return show_pictures(tiles)
 
 
-def _photos(data: str | os.PathLike, settings: Data) -> Sequence[Photo]:
+def _photos(data: object, settings: Data) -> Sequence[Photo]:
     return read_source(data, settings, progress=choose_progress()).photos
 
 

@@ -27,7 +27,8 @@ Data = Annotated[
     Path,
     typer.Argument(
         metavar="DATA",
-        help="Folder of class folders, or one with train/, validation/, test/ inside; or tfds:NAME.",
+        help="Folder of class folders, or of train/, validation/, test/ with classes inside; a table (.csv, .parquet, "
+        "...), an archive (.zip, .tar, ...), an export of annotations; tfds:NAME or hf:NAME.",
     ),
 ]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a complete run.")]

@@ -128,9 +128,11 @@ def _in_archive(photo: Photo, source: str) -> str:
     """Return the path of a picture that lies in an archive, or in one of several in a folder."""
     place = os.path.abspath(os.path.join(source, photo.name))
     for part in Path(place).parents:
-        inside = Path(place).relative_to(part).as_posix()
-        if part.is_file() and is_archive(part) and inside in _archive(str(part)):
-            return place
+        if part.is_file() and is_archive(part):
+            tree, inside = _archive(str(part)), Path(place).relative_to(part).as_posix()
+            for name in (inside, f"{tree.wrapper}/{inside}"):
+                if name in tree:
+                    return f"{part}/{name}"
     raise DataError(
         f"{shown(photo.name)} lies in no file of its own that a manifest could name. Give --pictures FOLDER, and the "
         "pictures are written there"

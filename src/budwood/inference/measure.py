@@ -1,6 +1,5 @@
 """A model in use, measured: on labelled photos, on pictures of other things, and where it should abstain."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ from jaxtyping import Bool, Float
 from budwood.core.errors import DataError, ImageError, RunError, refuse_bad_share
 from budwood.core.progress.base import Progress
 from budwood.data.images import ImageLike
-from budwood.data.manifest import Manifest, Photo
+from budwood.data.manifest import Photo
 from budwood.evaluation.metrics import SplitFigures
 from budwood.evaluation.ood import ACCEPTANCE, METHODS, OodFigures, Reference, measure_ood
 from budwood.evaluation.selective import Answered, answer, choose_threshold
@@ -24,7 +23,7 @@ from budwood.inference.predictor import Predictor, vectors
 def evaluate(
     predictor: Predictor,
     own: OwnPhotos,
-    data: str | os.PathLike | Manifest,
+    data: object,
     split: str,
     progress: Progress,
     *,
@@ -43,7 +42,7 @@ def ood_scores(
     predictor: Predictor,
     reference: Reference,
     own: OwnPhotos,
-    data: str | os.PathLike | Manifest,
+    data: object,
     others: Sequence[ImageLike],
     split: str,
     acceptance: float,
@@ -106,7 +105,7 @@ def confidence_threshold(
 
 @contextmanager
 def _features_of(
-    predictor: Predictor, own: OwnPhotos, data: str | os.PathLike | Manifest, split: str, progress: Progress
+    predictor: Predictor, own: OwnPhotos, data: object, split: str, progress: Progress
 ) -> Iterator[tuple[list[Photo], ExtractorEnsemble]]:
     """The photos of a folder that belong to a split of a run, and the store that has their features."""
     photos, left_out = own.labelled(data, split, progress)

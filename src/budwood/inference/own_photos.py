@@ -61,9 +61,7 @@ class OwnPhotos:
             more = f", and {len(own) - 1:,} more are" if len(own) > 1 else ""
             raise DataError(f"{own[0]} is a photo of this run{more}. Give pictures of none of its classes")
 
-    def labelled(
-        self, data: str | os.PathLike | Manifest, split: str, progress: Progress = SILENT
-    ) -> tuple[list[Photo], int]:
+    def labelled(self, data: object, split: str, progress: Progress = SILENT) -> tuple[list[Photo], int]:
         """Return the usable photos of a folder that belong to a split of this run, and how many do not.
 
         A class whose name differs by Unicode form, case or blanks alone from one of the run is that class.
@@ -81,7 +79,7 @@ class OwnPhotos:
         photos = [photo for photo in checked.photos if self._belongs(photo, split)]
         return photos, len(checked.photos) - len(photos)
 
-    def images(self, data: str | os.PathLike) -> dict[str, ImageLike]:
+    def images(self, data: object) -> dict[str, ImageLike]:
         """Return those photos of the run that a folder holds, by their names. Raises DataError where it holds none."""
         from budwood.data.check import check
         from budwood.data.sources import read_source

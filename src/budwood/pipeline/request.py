@@ -91,7 +91,7 @@ def read_recipe(
 
 
 def ask_for_training(
-    data: str | os.PathLike | Manifest,
+    data: object,
     recipe: Recipe,
     output: Output = Output(),
     *,
@@ -116,8 +116,8 @@ def ask_for_training(
     """
     if start is None:
         refuse_impossible(recipe)
-    source = "photos" if isinstance(data, Manifest) else os.fspath(data)
-    name = source if isinstance(data, Manifest) else source_name(data)
+    source = os.fspath(data) if isinstance(data, str | os.PathLike) else "photos"
+    name = "photos" if isinstance(data, Manifest) else source_name(data)
     folder = Path(output.folder) if output.folder is not None else next_free(Path("runs"), name)
     refuse_same_folder(folder, start, recipe.distill.run)
     if not output.goes_on:

@@ -11,7 +11,6 @@ from budwood.config.recipe import Recipe
 from budwood.core.errors import RecipeError
 from budwood.core.progress import choose_progress
 from budwood.core.progress.base import Progress, announce
-from budwood.data.manifest import Manifest
 from budwood.features.extract import Extraction
 from budwood.inference.artifact import save_artifact
 from budwood.inference.converted import keep_in_run
@@ -31,7 +30,7 @@ from budwood.runs.writing import write_data, write_metrics, write_predictions
 
 
 def train(
-    data: str | os.PathLike | Manifest,
+    data: object,
     output: str | os.PathLike | None = None,
     *,
     recipe: str | os.PathLike | Recipe = "auto",
@@ -46,7 +45,9 @@ def train(
     """Train a classifier on a folder of labelled photos and measure what was saved.
 
     Args:
-        data: a folder of class folders, or one with `train/`, `validation/` and `test/` inside; or a Manifest.
+        data: a folder of class folders, a table, an archive, an export of annotations or `tfds:NAME`, see
+            [your data](../guide/data.md); or photos that the program holds: a data frame, `(images, labels)`, a list
+            of `(image, label)`, a dataset as PyTorch or Hugging Face has it, or a Manifest.
         output: the run directory; by default the next free `runs/NAME-N`.
         recipe: the name of a shipped recipe, a TOML file, or a Recipe.
         settings: `"section.key=value"` laid over the recipe, values in TOML.

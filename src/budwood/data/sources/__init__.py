@@ -210,7 +210,7 @@ def _read_file(path: str, settings: Data, progress: Progress) -> Manifest:
         tree = open_archive(path, progress)
         if path.lower().endswith(SHARD_ENDINGS) and is_webdataset(tree):
             return read_shards([path], path, settings, progress)
-        return _read_tree(tree, settings, progress)
+        return _read_tree(tree.unwrapped(), settings, progress)
     raise DataError(
         f"{path} is a file of a kind that is not read. Expected a folder of class folders, a table "
         f"({', '.join(_TABLES)}) or an archive ({', '.join(ENDINGS)})"

@@ -14,7 +14,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -22,6 +22,7 @@ from budwood.core.errors import DataError
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.text import shown
 from budwood.data.image_ref import ImageRef, ImageSlice
+from budwood.data.sources.names import is_litter
 from budwood.data.sources.tree import Entry, EntryKind
 from budwood.data.sources.unpacked import unpacked_file
 
@@ -119,6 +120,37 @@ class ArchiveTree:
     def files(self) -> list[str]:
         """Return the names of all files, sorted."""
         return sorted(self._images)
+
+    @property
+    def wrapper(self) -> str:
+        """Return the folder in which all lies, as archives often have one, where it holds folders; otherwise ""."""
+        folder = ""
+        while True:
+            there = [entry for entry in self.entries(folder) if not is_litter(entry.base)]
+            if len(there) != 1 or there[0].kind != "folder":
+                return folder
+            inside = [entry for entry in self.entries(there[0].name) if not is_litter(entry.base)]
+            if not any(entry.kind == "folder" for entry in inside):
+                return folder
+            folder = there[0].name
+
+    def unwrapped(self) -> "ArchiveTree":
+        """Return what lies in `wrapper`, with names from there: nobody can name a folder of an archive."""
+        if not self.wrapper:
+            return self
+        prefix = self.wrapper + "/"
+        inside = ArchiveTree(self.title)
+        inside._folders = {
+            name[len(prefix) :]: {
+                base: replace(entry, name=entry.name[len(prefix) :]) for base, entry in entries.items()
+            }
+            for name, entries in self._folders.items()
+            if f"{name}/".startswith(prefix)
+        }
+        inside._images = {
+            name[len(prefix) :]: image for name, image in self._images.items() if name.startswith(prefix)
+        }
+        return inside
 
     def _add(self, member: Member) -> None:
         parts = _parts(member.name, self.title)
