@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from budwood.evaluation.groups import Grouping
 from budwood.evaluation.statistics import paired_difference
 from budwood.evaluation.verdict import compare_models, compare_phases
 
@@ -37,6 +38,27 @@ def test_compare_phases__worse():
     assert found["difference"] < found["interval"][1] < 0
     assert found["words"].startswith("Fine-tuning did harm: -4.1 points of accuracy on 367 test photos")
     assert found["words"].endswith("1 photo became right, 16 became wrong.")
+
+
+def test_compare_phases__of_groups_is_less_sure():
+    before, after = photos(280, 14, 2, 4)
+    alone = compare_phases(before, after)
+    assert compare_phases(before, after, groups=Grouping(np.arange(300))) == alone
+    # Ten neighbours in a row are one scene: what changed, changed in two of them.
+    grouped = compare_phases(before, after, groups=Grouping(np.arange(300) // 10))
+    assert grouped["difference"] == alone["difference"]
+    assert grouped["interval"][0] < 0 < alone["interval"][0]
+    assert grouped["p"] > 0.05 > alone["p"]
+    assert grouped["words"].startswith("Cannot tell whether fine-tuning helped")
+    assert "groups" in grouped["method"]
+
+
+def test_compare_phases__of_few_groups_nobody_can_tell():
+    before, after = photos(200, 80, 0, 20)
+    found = compare_phases(before, after, groups=Grouping(np.arange(300) // 30))
+    assert found["interval"] is None
+    assert found["p"] is None
+    assert "10 groups" in found["words"]
 
 
 def test_compare_phases__cannot_tell():

@@ -9,7 +9,23 @@ def test_score_classes__weakest_first_with_wilson_intervals(make_run):
     found = sections.score_classes(read_contents(make_run().folder))
     f1 = [row.metrics.f1 for row in found.rows]
     assert f1 == sorted(f1)
-    assert all(row.low <= row.right / row.total <= row.high for row in found.rows)
+    assert all(row.interval[0] <= row.right / row.total <= row.interval[1] for row in found.rows)
+    assert all(row.groups == 0 for row in found.rows)
+
+
+def test_score_classes__of_few_groups_there_is_no_interval(make_run):
+    run = make_run(["a", "b"])
+    table = run.folder / "split.csv"
+    rows = files.read_csv(table)
+    for number, row in enumerate(rows):
+        row["group"] = f"scene {number // 5}"
+    files.write_csv(table, list(rows[0]), [list(row.values()) for row in rows])
+    info = files.read_json(run.folder / "run.json")
+    info["split"]["sha256"] = files.sha256_of(table)
+    files.write_json(run.folder / "run.json", info)
+    for row in sections.score_classes(read_contents(run.folder)).rows:
+        assert 1 < row.groups < row.total
+        assert row.interval is None
 
 
 def test_score_classes__class_without_a_photo(make_run):

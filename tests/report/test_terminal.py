@@ -28,6 +28,17 @@ def test_verdict__one_photo():
     assert sentence.startswith("On 1 test photo never used for training, 100.0 % is classified correctly")
 
 
+def test_verdict__of_groups():
+    scores = {"n": 200, "accuracy": 0.9, "accuracy_ci95": [0.8, 0.95], "groups": {"num": 40}}
+    assert "95 % interval of 40 groups of photos that belong together 80.0 % to" in terminal.verdict(
+        scores, "test"
+    ).replace(words.NO_BREAK, " ")
+    few = {"num": 7, "accuracy_range": [0.5, 0.99]}
+    sentence = terminal.verdict({**scores, "accuracy_ci95": None, "groups": few}, "test")
+    assert "no interval: 7 groups" in sentence
+    assert "95" not in sentence
+
+
 def test_remarks__few_photos_widen_the_interval():
     lines = terminal.remarks(_scores([[9, 1], [2, 8]], [0.64, 0.95]), "test", ["a", "b"])
     assert "interval is wide because 20 test photos are few" in lines[0]

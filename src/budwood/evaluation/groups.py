@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from budwood.evaluation.statistics import PairedDifference, paired_permutation, tango_interval, wilson_score
+from budwood.evaluation.statistics import (
+    PairedDifference,
+    paired_permutation,
+    tango_interval,
+    wilson_interval,
+    wilson_score,
+)
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -83,6 +89,14 @@ class Grouping:
         n = len(self.numbers)
         return csr_array((np.ones(n), (self.numbers, np.arange(n))), shape=(self.num, n))
 
+    def part(self, chosen: Bool[np.ndarray, "n"]) -> "Grouping":
+        """Return the groups of some of the photos.
+
+        >>> Grouping.of(["a", "", "a", "b"]).part(np.array([True, True, False, False])).numbers
+        array([0, 1])
+        """
+        return Grouping(np.unique(self.numbers[chosen], return_inverse=True)[1])
+
     def sums(self, values: Any) -> Any:
         """Return the sums of a dense `(n,)` or a sparse `(n, m)` array of values over the photos of each group."""
         return self.indicator @ values
@@ -132,6 +146,18 @@ def grouped_difference(
     )
     p = paired_permutation(groups.sums(correct_a * 1.0), groups.sums(correct_b * 1.0))
     return PairedDifference(found, low, high, p, n)
+
+
+def share_interval(
+    correct: Bool[np.ndarray, "n"], groups: Grouping | None = None
+) -> tuple[float, float] | None:
+    """Return the 95 % interval of a share of photos; None where too few groups of them are known.
+
+    Wilson's where no photos belong together. Of a part of a split, such as a class, give the groups of that part.
+    """
+    if groups is None or groups.single:
+        return wilson_interval(int(correct.sum()), len(correct))
+    return grouped_interval(correct, groups) if groups.enough else None
 
 
 def cautious_range(correct: Bool[np.ndarray, "n"], groups: Grouping) -> tuple[float, float]:

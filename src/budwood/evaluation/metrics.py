@@ -11,12 +11,12 @@ from budwood.evaluation.groups import (
     Grouping,
     cautious_range,
     drawn_to_worst,
-    grouped_interval,
     rare_groups,
     score_interval,
+    share_interval,
     widening,
 )
-from budwood.evaluation.statistics import bootstrap_interval, resampled_sums, wilson_interval
+from budwood.evaluation.statistics import bootstrap_interval, resampled_sums
 
 TOP = 5
 UNBOUNDED = ("loss", "ece")
@@ -135,7 +135,7 @@ def compute_metrics(
         top = (best == labels[:, None]).any(axis=1)
     for name, right in {"accuracy": correct, "top5_accuracy": top}.items():
         found[name] = None if right is None else int(right.sum()) / n
-        found[f"{name}_ci95"] = None if right is None else _share_interval(right, groups)
+        found[f"{name}_ci95"] = None if right is None else _as_list(share_interval(right, groups))
     intervals = _score_intervals(scores, labels, probabilities, resamples, seed, groups)
     for name, score in scores.items():
         found[name] = float(score)
@@ -158,10 +158,8 @@ def describe_groups(correct: Bool[np.ndarray, "n"], groups: Grouping) -> GroupFi
     }
 
 
-def _share_interval(right: Bool[np.ndarray, "n"], groups: Grouping | None) -> list[float] | None:
-    if groups is None:
-        return list(wilson_interval(int(right.sum()), len(right)))
-    return list(grouped_interval(right, groups)) if groups.enough else None
+def _as_list(interval: tuple[float, float] | None) -> Interval | None:
+    return None if interval is None else list(interval)
 
 
 def _score_intervals(

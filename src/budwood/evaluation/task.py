@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError
 from budwood.evaluation.calibration import BeforeAndAfter, before_and_after, fit_temperature
+from budwood.evaluation.groups import Grouping
 from budwood.evaluation.metrics import SplitFigures, compute_metrics
 
 
@@ -63,6 +64,7 @@ class Task(Protocol):
         *,
         resamples: int = 10_000,
         seed: int = 0,
+        groups: Grouping | None = None,
     ) -> SplitFigures:
         """Return the figures of one split for metrics.json, each with its interval under `<name>_ci95`."""
         ...
@@ -137,8 +139,9 @@ class SingleLabel:
         *,
         resamples: int = 10_000,
         seed: int = 0,
+        groups: Grouping | None = None,
     ) -> SplitFigures:
-        return compute_metrics(targets, probabilities, classes, resamples=resamples, seed=seed)
+        return compute_metrics(targets, probabilities, classes, resamples=resamples, seed=seed, groups=groups)
 
     def calibration(
         self,

@@ -5,9 +5,14 @@ from typing import TypedDict
 import numpy as np
 from jaxtyping import Bool
 
+from budwood.evaluation.groups import MIN_GROUPS, Grouping, grouped_difference
 from budwood.evaluation.statistics import PairedDifference, paired_difference, photos_needed
 
 METHOD = "McNemar's exact test (1947), two-sided; score interval of Tango (1998), 95 %"
+METHOD_OF_GROUPS = (
+    "permutation test that exchanges the models for whole groups of photos (Fisher 1935), two-sided; score interval of "
+    "Tango (1998) at the effective number of photos (Kish 1965), 95 %"
+)
 LEVEL = 0.05
 
 
@@ -15,15 +20,19 @@ class PhasesCompared(TypedDict):
     """What metrics.json says under `verdict`."""
 
     difference: float
-    interval: list[float]
-    p: float
+    interval: list[float] | None
+    p: float | None
     method: str
     n: int
     words: str
 
 
 def compare_phases(
-    correct_before: Bool[np.ndarray, "n"], correct_after: Bool[np.ndarray, "n"], *, split: str = "test"
+    correct_before: Bool[np.ndarray, "n"],
+    correct_after: Bool[np.ndarray, "n"],
+    *,
+    split: str = "test",
+    groups: Grouping | None = None,
 ) -> PhasesCompared:
     """What `metrics.json` says under `verdict`: how fine-tuning changed the accuracy, and how sure that is.
 
@@ -33,26 +42,33 @@ def compare_phases(
         correct_before: whether phase "frozen" is right, photo by photo, one photo or more.
         correct_after: whether phase "finetune" is right on the same photos.
         split: where the photos come from. Of "validation" photos the words say that they also chose the epoch.
+        groups: which of the photos belong together; by default none do.
 
     Returns:
         difference (accuracy after minus before, in [-1, 1]), interval (its lower and upper end), p, method,
-        n (photos), words.
+        n (photos), words. Of too few groups there is neither interval nor p.
 
     >>> before, after = np.arange(367) < 330, np.arange(367) < 345
     >>> compare_phases(before, after)["words"].partition(" on ")[0]
     'Fine-tuning helped: +4.1 points of accuracy'
     """
-    pair = paired_difference(correct_after, correct_before)
+    groups = None if groups is None or groups.single else groups
+    if groups is None:
+        pair: PairedDifference | None = paired_difference(correct_after, correct_before)
+    else:
+        pair = grouped_difference(correct_after, correct_before, groups) if groups.enough else None
     gained, lost = int((correct_after & ~correct_before).sum()), int((correct_before & ~correct_after).sum())
-    words = f"{_finding(pair, split)} {_exchange(gained, lost)}"
+    found = (gained - lost) / len(correct_after)
+    finding = _finding(pair, split) if pair else _of_few_groups(found, len(correct_after), split, groups)
+    words = f"{finding} {_exchange(gained, lost)}"
     if split == "validation":
         words += " These photos also chose the epoch that was kept, which may flatter fine-tuning."
     return {
-        "difference": pair.difference,
-        "interval": [pair.low, pair.high],
-        "p": pair.p,
-        "method": METHOD,
-        "n": pair.n,
+        "difference": found,
+        "interval": [pair.low, pair.high] if pair else None,
+        "p": pair.p if pair else None,
+        "method": METHOD if groups is None else METHOD_OF_GROUPS,
+        "n": len(correct_after),
         "words": words,
     }
 
@@ -176,6 +192,15 @@ def _finding(pair: PairedDifference, split: str) -> str:
     if interval_tells != test_tells:
         finding += " The interval and the test do not agree, so this is a close call."
     return finding
+
+
+def _of_few_groups(difference: float, n: int, split: str, groups: Grouping | None) -> str:
+    gap = f"{'+' if difference > 0 else ''}{_points(difference)[0]} points of accuracy"
+    num = groups.num if groups else 0
+    return (
+        f"Cannot tell whether fine-tuning helped: {gap} on {n:,} {split} photos, which are of {num} "
+        f"group{'' if num == 1 else 's'} of photos that belong together; {MIN_GROUPS} or more are needed to tell."
+    )
 
 
 def _exchange(gained: int, lost: int) -> str:

@@ -11,6 +11,7 @@ from budwood.core.errors import DataError, ImageError, RunError, refuse_bad_shar
 from budwood.core.progress.base import Progress
 from budwood.data.images import ImageLike
 from budwood.data.manifest import Photo
+from budwood.evaluation.groups import Grouping
 from budwood.evaluation.metrics import SplitFigures
 from budwood.evaluation.ood import ACCEPTANCE, METHODS, OodFigures, Reference, measure_ood
 from budwood.evaluation.selective import Answered, answer, choose_threshold
@@ -35,7 +36,10 @@ def evaluate(
     with _features_of(predictor, own, data, split, progress) as (photos, features):
         probabilities = predictor.probabilities(features.rows(photos))
     targets = task.encode([photo.label for photo in photos], predictor.classes)
-    return task.metrics(targets, probabilities, predictor.classes, resamples=resamples, seed=seed)
+    groups = Grouping.of([photo.group or "" for photo in photos])
+    return task.metrics(
+        targets, probabilities, predictor.classes, resamples=resamples, seed=seed, groups=groups
+    )
 
 
 def ood_scores(

@@ -178,6 +178,9 @@ def _accuracies(contents: Contents) -> Markup | None:
     """The accuracy of each phase with its interval; None where there are not two of them."""
     split = contents.judged
     n = contents.scores.n
+    if contents.scores.groups:
+        # Of the phase that was not kept it is unknown which photos it has right.
+        return None
     rows = []
     for name, phase in contents.phases.items():
         if (accuracy := phase.accuracy(split)) is not None:

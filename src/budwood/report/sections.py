@@ -5,8 +5,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from budwood.core import text as words
-from budwood.evaluation.statistics import wilson_interval
+from budwood.evaluation.groups import share_interval
 from budwood.report import terminal
 from budwood.report.reading import passed_over_as_lines, reading_as_lines
 from budwood.report.summary import START, Contents
@@ -88,9 +90,10 @@ class ClassRow:
     metrics: ClassScores
     right: int
     total: int
-    low: float
-    high: float
-    """Ends of the 95 % interval of the recall (Wilson)."""
+    interval: tuple[float, float] | None
+    """Of the recall, 95 %; None where too few groups of photos are known of."""
+    groups: int
+    """How many groups the photos are of; 0 where none belong together."""
     anchor: str | None
 
     @property
@@ -308,8 +311,11 @@ def score_classes(contents: Contents, anchors: Mapping[str, str] | None = None) 
     rows = []
     for index, name in enumerate(contents.classes):
         total, right = sum(scores.confusion[index]), scores.confusion[index][index]
-        low, high = wilson_interval(right, total)
-        rows.append(ClassRow(scores.per_class[index], right, total, low, high, (anchors or {}).get(name)))
+        photos = [row for row in contents.predictions if row.split == contents.judged and row.true == name]
+        groups = contents.grouping(photos)
+        interval = share_interval(np.array([row.correct for row in photos], dtype=bool), groups)
+        num = 0 if groups.single else groups.num
+        rows.append(ClassRow(scores.per_class[index], right, total, interval, num, (anchors or {}).get(name)))
     rows.sort(key=lambda row: (not row.total, row.metrics.f1, row.name))
     typical = sorted(row.total for row in rows)[len(rows) // 2]
     return Classes(

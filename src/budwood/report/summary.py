@@ -7,6 +7,7 @@ from typing import Literal
 
 from budwood.config.recipe import Recipe
 from budwood.core.errors import RunError
+from budwood.evaluation.groups import Grouping
 from budwood.runs.figures import LinearPoint, Metrics, Phase, SplitMetrics
 from budwood.runs.files import RunFiles
 from budwood.runs.schema import CheckReport, EpochRow, ListedLayer, PredictionRow, RunInfo, SplitRow
@@ -78,6 +79,11 @@ class Contents:
     def kept(self) -> str:
         """The phase whose model was kept."""
         return self.metrics.chosen_phase
+
+    def grouping(self, rows: Sequence[PredictionRow]) -> Grouping:
+        """Return which of some photos belong together."""
+        groups = {photo.name: photo.group for photo in self.photos}
+        return Grouping.of([groups.get(row.name, "") for row in rows])
 
     def epochs(self, phase: str) -> list[EpochRow]:
         """The rows of `history.csv` that belong to a phase; to "start" those of the run that this one went on from."""

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from budwood.config.recipe import Recipe
+from budwood.data.manifest import Photo
+from budwood.evaluation.groups import Grouping
 from budwood.evaluation.phases import PhaseEvaluation
 from budwood.evaluation.verdict import compare_phases
 from budwood.runs.figures import (
@@ -32,6 +34,7 @@ def describe(
     chosen: str,
     recipe: Recipe,
     failure: str | None = None,
+    groups: Mapping[str, Grouping] | None = None,
 ) -> Metrics:
     """Return what `metrics.json` holds.
 
@@ -43,11 +46,15 @@ def describe(
         chosen: the phase whose model was kept.
         recipe: its seed and the resamples behind the intervals.
         failure: why a phase that was tried left no model.
+        groups: which photos of a split belong together; by default none do.
     """
+    groups = groups or {}
     kept = evaluations[chosen]
     settings = {"resamples": recipe.evaluate.resamples, "seed": recipe.seed}
     figures = {
-        split: SplitMetrics.model_validate(kept.task.metrics(labels[split], shares, classes, **settings))
+        split: SplitMetrics.model_validate(
+            kept.task.metrics(labels[split], shares, classes, **settings, groups=groups.get(split))
+        )
         for split, shares in kept.probabilities.items()
     }
     calibrated = {
@@ -59,13 +66,18 @@ def describe(
         test=figures.get("test"),
         phases=tuple(_measured(phase, evaluations[phase.name], labels) for phase in phases),
         chosen_phase=chosen,
-        verdict=_verdict(evaluations, labels, failure),
+        verdict=_verdict(evaluations, labels, groups, failure),
         calibration=Calibration(
             temperature=kept.temperature,
             validation=calibrated.get("validation"),
             test=calibrated.get("test"),
         ),
     )
+
+
+def groups_by_split(parts: Mapping[str, Sequence[Photo]]) -> dict[str, Grouping]:
+    """Return which photos of each split belong together."""
+    return {split: Grouping.of([photo.group or "" for photo in part]) for split, part in parts.items()}
 
 
 def linear_path(found: LinearFit) -> LinearPath:
@@ -91,12 +103,16 @@ def _measured(phase: TrainedPhase, evaluation: PhaseEvaluation, labels: Labels) 
     )
 
 
-def _verdict(evaluations: Mapping[str, PhaseEvaluation], labels: Labels, failure: str | None) -> Verdict:
+def _verdict(
+    evaluations: Mapping[str, PhaseEvaluation],
+    labels: Labels,
+    groups: Mapping[str, Grouping],
+    failure: str | None,
+) -> Verdict:
     if len(evaluations) < 2:
         reason = f"Fine-tuning came to nothing: {failure}" if failure else "Only one phase was trained"
         return Verdict(words=f"{reason}, so there is nothing to compare.")
     before, after = evaluations.values()
     split = "test" if "test" in before.probabilities else "validation"
-    return Verdict.model_validate(
-        compare_phases(before.correct(split, labels[split]), after.correct(split, labels[split]), split=split)
-    )
+    was_right, is_right = before.correct(split, labels[split]), after.correct(split, labels[split])
+    return Verdict.model_validate(compare_phases(was_right, is_right, split=split, groups=groups.get(split)))
