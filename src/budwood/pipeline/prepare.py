@@ -94,6 +94,9 @@ class Prepared(PreparedNetworks):
         if self.check.values.range is None and self.recipe.data.levels is not None:
             unused = "data.range and data.bit_depth have no effect: no picture has more than 8 bits a sample"
             data.append(Note(unused, "settings"))
+        if any(photo.weight != 1 for photo in self.photos):
+            weights = "the weights of the photos are kept with them, and no training uses them yet: each counts alike"
+            data.append(Note(weights, "data"))
         split = [Note(line, "split") for line in lacking(self.photos, self.classes)]
         return (*settings, *data, *split, *_kept_splits(self.request, self.photos))
 

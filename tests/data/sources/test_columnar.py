@@ -1,5 +1,6 @@
 """Parquet and Arrow: what is wrong with their columns is said, and pictures are unpacked once."""
 
+import json
 import pickle
 
 import pytest
@@ -164,6 +165,11 @@ def test_read_saved__splits_of_other_names(tmp_path):
             '{"_data_files": [{"filename": "../../etc/passwd"}]}',
             "names '../../etc/passwd', which is no",
         ),
+        (
+            "state.json",
+            json.dumps({"_data_files": [{"filename": "a" * 300}]}),
+            "names 'aaa.*, which is no file",
+        ),
         ("state.json", '{"_data_files": []}', "names no data files"),
         ("state.json", '{"_indices_data_files": [{"filename": "x"}]}', "is a selection of another data set"),
         ("state.json", "[]", "state.json is not what save_to_disk writes"),
@@ -175,6 +181,13 @@ def test_read_saved__damaged(tmp_path, name, content, message):
     make_saved(tmp_path / "saved")
     (tmp_path / "saved" / name).write_text(content)
     with pytest.raises(DataError, match=message):
+        read_source(tmp_path / "saved")
+
+
+def test_read_saved__a_name_of_a_column_that_is_no_text(tmp_path):
+    file = make_saved(tmp_path / "saved") / "data-00000-of-00001.arrow"
+    file.write_bytes(file.read_bytes().replace(b"label", b"la\xc5el"))
+    with pytest.raises(DataError, match=r"saved is damaged, or not what its ending says .*decode byte 0xc5"):
         read_source(tmp_path / "saved")
 
 

@@ -68,7 +68,8 @@ def read_parquet(paths: Sequence[str], title: str, settings: Data, progress: Pro
     for shard in shards[1:]:
         with _readable(shard.path):
             _refuse_other_schema(schema, parquet.read_schema(shard.path), shards[0].path, shard.path)
-    return _manifest(title, "parquet", shards, schema, rows_of, settings, _features(schema))
+    with _readable(title):
+        return _manifest(title, "parquet", shards, schema, rows_of, settings, _features(schema))
 
 
 def read_arrow(
@@ -100,9 +101,10 @@ def read_arrow(
                 for row in batch.select(others).to_pylist() if others else [{}] * batch.num_rows:
                     yield row, next(pictures, None)
 
-    return _manifest(
-        title, "hf", shards, first.schema, rows_of, settings, features or _features(first.schema)
-    )
+    with _readable(title):
+        return _manifest(
+            title, "hf", shards, first.schema, rows_of, settings, features or _features(first.schema)
+        )
 
 
 class ArrowFile:
@@ -158,8 +160,9 @@ class ArrowFile:
         start = data.address - self._content.address
         if not 0 <= start <= start + data.size <= self._content.size:
             return None
-        numbers = np.frombuffer(offsets, np.int64 if wide else np.int32)
-        return numbers[pictures.offset : pictures.offset + len(pictures) + 1].astype(np.int64) + start
+        count = pictures.offset + len(pictures) + 1
+        numbers = np.frombuffer(offsets, np.int64 if wide else np.int32, count)
+        return numbers[pictures.offset :].astype(np.int64) + start
 
 
 def _manifest(
@@ -393,7 +396,7 @@ def _readable(path: str) -> Iterator[None]:
 
     try:
         yield
-    except (pa.ArrowException, OSError, OverflowError, UnicodeDecodeError, MemoryError) as error:
+    except (pa.ArrowException, OSError, OverflowError, ValueError, MemoryError) as error:
         words = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise DataError(
             f"{path} is damaged, or not what its ending says ({words}). Make it, or copy it, again"

@@ -96,13 +96,13 @@ def _files(part: Path) -> Sequence[Path]:
     files = listed if isinstance(listed, list) else []
     names: list[Any] = [one.get("filename") for one in files if isinstance(one, dict)]
     for name in names:
-        if not isinstance(name, str) or os.path.basename(name) != name or not (part / name).is_file():
+        if not isinstance(name, str) or os.path.basename(name) != name or not os.path.isfile(part / name):
             raise DataError(f"{part / _STATE} names {name!r}, which is no file beside it. {_SAVE}")
     return [part / name for name in names]
 
 
 def _is_part(place: Path, name: object) -> bool:
-    return isinstance(name, str) and os.path.basename(name) == name and (place / name / _STATE).is_file()
+    return isinstance(name, str) and os.path.basename(name) == name and os.path.isfile(place / name / _STATE)
 
 
 def _json(file: Path) -> dict[str, Any]:
