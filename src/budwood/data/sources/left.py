@@ -54,8 +54,8 @@ def tell_left(
     left = list(_left_of(top, read, classes, reasons, "beside"))
     lost = {one.name for one in left if not one.is_file}
     loose = [one for one in unread if lost.isdisjoint(_parents(one.name))]
-    problems = [Problem(one.name, "ignored", f"ignored: {_in_words(one)}") for one in left]
-    problems += [Problem(one.name, "ignored", f"ignored: {one.detail}") for one in loose if one.detail]
+    problems = [Problem(one.name, "ignored", _in_words(one)) for one in left]
+    problems += [Problem(one.name, "ignored", one.detail) for one in loose if one.detail]
     told = lost | {parent for name in read for parent in _parents(name)}
     problems += [Problem(name, "empty_class", _EMPTY_CLASS) for name in class_folders if name not in told]
     problems.sort(key=lambda problem: problem.path.split("/"))
