@@ -76,7 +76,7 @@ def test_passed_over_as_lines__with_the_way_to_have_them_read(monkeypatch):
         "not read: 10 links in 'green', such as 'green/1.jpg': to something that does not exist",
         "not read: 1 .nef file, such as 'a.NEF': a camera's raw format; convert them to JPEG",
         "not read: 1 photo in 'test1', such as 'test1/1.jpg': nothing says what is to be seen",
-        "passed over: 12 .txt files and 2 hidden entries or litter of a system, NAS or photo manager",
+        "passed over: 12 .txt files and 2 hidden files or litter",
     ]
     monkeypatch.setattr("budwood.report.reading.lacking", lambda format: None)
     assert passed_over_as_lines([HEIC])[0].endswith("no picture that can be read; convert them")

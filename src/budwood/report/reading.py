@@ -171,10 +171,7 @@ def _others(rest: Iterable[PassedOver]) -> str:
         kind = one.ending if one.kind == "format" else one.kind
         counts[kind] = counts.get(kind, 0) + one.count
     words = {
-        "litter": (
-            "hidden entry or litter of a system, NAS or photo manager",
-            "hidden entries or litter of a system, NAS or photo manager",
-        ),
+        "litter": ("hidden file or litter", "hidden files or litter"),
         "run": ("folder of runs of Budwood", "folders of runs of Budwood"),
     }
     parts = [
