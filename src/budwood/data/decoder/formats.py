@@ -166,6 +166,9 @@ def check_size(image: Image.Image) -> None:
     if image.format in ("JPEG", "MPO"):
         # All scans of a progressive JPEG are held at once, at whatever scale it is decoded.
         most = most if image.info.get("progressive") else JPEG_FACTOR * most
+    elif image.format == "WEBP" and getattr(image, "is_animated", False):
+        # Two canvases are composed, and copied, for the first frame already.
+        most //= 4
     refuse_size(width, height, most)
 
 
