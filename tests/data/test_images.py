@@ -237,7 +237,7 @@ def test_decode__no_permission(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     (tmp_path / "a.png").touch()
-    monkeypatch.setattr("pathlib.Path.open", refuse)
+    monkeypatch.setattr("builtins.open", refuse)
     assert kind_of(tmp_path / "a.png") == "permission"
 
 

@@ -1,6 +1,5 @@
 """The check: every photo is read once, what cannot be used is listed and left out, the rest goes on."""
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,8 @@ TINY = 32
 """Pixels of a side below which a photo is pointed out."""
 
 _FEWEST = 3
+_AT_A_TIME = 8
+"""Photos that a thread takes at once."""
 
 
 @dataclass(frozen=True)
@@ -196,9 +197,10 @@ def _inspect_all(photos: Sequence[Photo], progress: Progress) -> list[_Inspected
     pool = ThreadPoolExecutor(num_cores())
     with Decoded() as decoded, progress.stage("check", total=len(photos)) as stage:
         try:
-            for result in pool.map(lambda photo: _inspect(photo, decoded), photos):
-                results.append(result)
-                stage.advance()
+            some = [photos[at : at + _AT_A_TIME] for at in range(0, len(photos), _AT_A_TIME)]
+            for found in pool.map(lambda part: [_inspect(photo, decoded) for photo in part], some):
+                results += found
+                stage.advance(len(found))
         finally:
             pool.shutdown(cancel_futures=True)
         return _with_kin(results, decoded)
@@ -219,8 +221,8 @@ def _with_kin(results: list[_Inspected], decoded: Decoded) -> list[_Inspected]:
 
 def _inspect(photo: Photo, decoded: Decoded) -> _Inspected:
     try:
-        # A file is read in pieces, and what Pillow needs of it again; anything else may come from afar: once.
-        image = photo.image if isinstance(photo.image, os.PathLike) else content_of(photo.image)
+        # It may come from afar: once.
+        image = content_of(photo.image)
         sha256 = digest(image)
         found = decoded.get(sha256)
         if found is None:

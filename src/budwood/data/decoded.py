@@ -16,6 +16,8 @@ _TABLE = (
     "samples TEXT, low REAL, high REAL, bright REAL, "
     "hash BLOB, taken TEXT) WITHOUT ROWID"
 )
+_AT_ONCE = 100_000
+"""Most photos of a record that is read in one go."""
 _COLUMNS = "width, height, pages, samples, low, high, bright, hash, taken"
 _PIXELS = "CREATE TABLE IF NOT EXISTS pixels (sha256 BLOB PRIMARY KEY, digest TEXT) WITHOUT ROWID"
 
@@ -32,6 +34,7 @@ class Decoded:
         self._new: dict[str, Inspection] = {}
         self._new_pixels: dict[str, str] = {}
         self._connection: sqlite3.Connection | None = None
+        self._known: dict[bytes, Inspection] | None = None
         try:
             file = cache_dir() / "decoded.sqlite"
             try:
@@ -41,6 +44,8 @@ class Decoded:
             except sqlite3.DatabaseError:
                 file.unlink()
                 self._connection = _open(file)
+            if self._connection is not None:
+                self._known = _read_all(self._connection)
         except (OSError, StoreError, sqlite3.Error):
             pass
 
@@ -67,6 +72,8 @@ class Decoded:
 
     def get(self, sha256: str) -> Inspection | None:
         """Return what is known of a photo that was decoded before, else None."""
+        if self._known is not None:
+            return self._known.get(bytes.fromhex(sha256))
         with self._lock:
             if self._connection is None:
                 return None
@@ -79,8 +86,7 @@ class Decoded:
 
     def add(self, sha256: str, found: Inspection) -> None:
         """Note what decoding a photo showed."""
-        with self._lock:
-            self._new[sha256] = found
+        self._new[sha256] = found
 
     def get_pixels(self, sha256: str) -> str | None:
         """Return the digest of the decoded pixels of a photo, where it was noted before."""
@@ -120,6 +126,14 @@ def _inspection(
     if kind is None or low is None or high is None or bright is None:
         return Inspection(width, height, None, pages, hash, taken)
     return Inspection(width, height, Samples(kind, low, high, bright), pages, hash, taken)
+
+
+def _read_all(connection: sqlite3.Connection) -> dict[bytes, Inspection] | None:
+    """Return a record that is small, so that nobody has to wait for the database; None for a large one."""
+    if connection.execute("SELECT count(*) FROM seen").fetchone()[0] > _AT_ONCE:
+        return None
+    rows = connection.execute(f"SELECT sha256, {_COLUMNS} FROM seen")
+    return {row[0]: _inspection(*row[1:]) for row in rows}
 
 
 def _open(file: Path) -> sqlite3.Connection:

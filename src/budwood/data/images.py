@@ -15,7 +15,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
@@ -66,6 +65,10 @@ __all__ = [
 
 ImageLike = str | os.PathLike | bytes | Image.Image | np.ndarray | ImageRef
 
+_IN_PIECES = 1 << 26
+"""Bytes of a file from which on it is not read at once."""
+# Opening a pipe would wait for its writer for ever.
+_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 _LARGE = 25_000_000
 """Pixels from which on one picture at a time is decoded, whatever the number of cores."""
 _ALL_16_BITS = ValueRange(0.0, 65535.0)
@@ -193,7 +196,9 @@ def inspect(image: ImageLike) -> Inspection:
                 found = None if declared else describe(values)
                 grid = hash_of_values(values)
         else:
-            _reduce(opened, None if opened is image else AT_LEAST)
+            if opened is not image:
+                # All is read, and of a JPEG the colours are not worked out.
+                _reduce(opened, AT_LEAST, "L")
             found = None
             with _room(opened.width * opened.height):
                 _load(opened)
@@ -218,13 +223,15 @@ def measure(image: ImageLike) -> tuple[int, int]:
 def content_of(image: ImageLike) -> ImageLike:
     """Return the bytes of a file or an `ImageRef`, so that it is read once only; anything else as it is.
 
-    Raises as `decode` does where it cannot be read.
+    A file that is so large that it is better read in pieces is given back as it is too. Raises as `decode` does where
+    it cannot be read.
     """
     if isinstance(image, bytes | np.ndarray | Image.Image):
         return image
     if isinstance(image, str | os.PathLike):
-        with _open_file(image) as file:
-            return file.read()
+        with _naming(image):
+            content = _read_whole(os.fspath(image))
+        return image if content is None else content
     return _content(image)
 
 
@@ -279,18 +286,43 @@ def _content(image: ImageRef) -> bytes:
         raise ImageError(getattr(error, "strerror", None) or str(error), path=image.name or None) from error
 
 
+def _read_whole(path: str) -> bytes | None:
+    """Return the content of a file with as few calls of the system as can be; None for a large file."""
+    number = os.open(path, _READ)
+    try:
+        found = os.fstat(number)
+        _refuse_other_than_file(found.st_mode)
+        if found.st_size > _IN_PIECES:
+            return None
+        content = os.read(number, found.st_size + 1)
+        while len(content) < found.st_size and (more := os.read(number, found.st_size + 1 - len(content))):
+            content += more
+        return content
+    finally:
+        os.close(number)
+
+
 @contextmanager
 def _open_file(path: str | os.PathLike) -> Iterator[io.BufferedIOBase]:
     """Yield the open file; whatever goes wrong with it is an ImageError that names it."""
-    try:
+    with _naming(path):
         # Opening a pipe would wait for its writer for ever.
-        if not stat.S_ISREG(Path(path).stat().st_mode):
-            folder = os.path.isdir(path)
-            raise ImageError(
-                "a folder without a picture that is read" if folder else "not a file", "not_an_image"
-            )
-        with Path(path).open("rb") as file:
+        _refuse_other_than_file(os.stat(path).st_mode)
+        with open(path, "rb") as file:
             yield file
+
+
+def _refuse_other_than_file(mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        fault = "a folder without a picture that is read" if stat.S_ISDIR(mode) else "not a file"
+        raise ImageError(fault, "not_an_image")
+
+
+@contextmanager
+def _naming(path: str | os.PathLike) -> Iterator[None]:
+    """Make an ImageError that names the file of what goes wrong with it."""
+    try:
+        yield
     except ImageError as error:
         raise ImageError(error.fault, error.kind, path) from error
     except PermissionError as error:
@@ -301,15 +333,18 @@ def _open_file(path: str | os.PathLike) -> Iterator[io.BufferedIOBase]:
         raise ImageError(getattr(error, "strerror", None) or str(error), path=path) from error
 
 
-def _reduce(image: Image.Image, at_least: int | None) -> None:
+def _reduce(image: Image.Image, at_least: int | None, mode: str | None = None) -> None:
     """Have a JPEG decoded at a part of its size, where that is asked for or all of it would be too much."""
     if image.format not in ("JPEG", "MPO"):
         return
-    scale = next((scale for scale in (1, 2, 4) if image.width * image.height <= max_pixels() * scale**2), 8)
-    if at_least is not None:
-        scale = max(scale, min(image.size) // at_least)
+    width, height = image.size
+    scale = 1 if at_least is None else max(1, min(width, height) // at_least)
+    if scale < 8 and width * height > max_pixels():
+        scale = max(
+            scale, next(one for one in (2, 4, 8) if width * height <= max_pixels() * one**2 or one == 8)
+        )
     if scale > 1:
-        image.draft(image.mode, (max(1, image.width // scale), max(1, image.height // scale)))
+        image.draft(mode or image.mode, (max(1, width // scale), max(1, height // scale)))
 
 
 def _load(image: Image.Image) -> None:
@@ -331,6 +366,11 @@ def _room(pixels: int) -> AbstractContextManager[object]:
 def _orientation(image: Image.Image | ScientificTiff) -> int:
     if isinstance(image, ScientificTiff):
         return image.orientation
+    if image.format in ("JPEG", "MPO") and "xmp" not in image.info:
+        # Looking for the tag takes a tenth of parsing all others.
+        exif = image.info.get("exif", b"")
+        if b"\x12\x01" not in exif and b"\x01\x12" not in exif:
+            return 1
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # a damaged EXIF block says nothing about the pixels

@@ -26,6 +26,8 @@ _FLATTEST = 4.0
 """Standard deviation in levels below which a picture is too plain to be told from others."""
 _REDUCED = 128
 """Pixels of a side to which a larger one is reduced by whole factors first."""
+_MOST_VALUES = 1024
+"""Samples of a side from which on every second or third is looked at."""
 _COARSE = 4
 """Side of the grid by which neighbours are looked for."""
 _NEIGHBOURS = 8
@@ -51,11 +53,14 @@ def perceptual_hash(image: Image.Image, size: tuple[int, int] | None = None) -> 
 
 def hash_of_values(values: np.ndarray) -> UInt8[np.ndarray, "16 16"]:
     """Return the same of samples of any type, (H, W) or (H, W, channels), between their own smallest and largest."""
+    height, width = values.shape[:2]
+    # Doubles of all samples of a large picture would be more than the picture.
+    values = values[:: max(1, height // _MOST_VALUES), :: max(1, width // _MOST_VALUES)]
     luma = np.nan_to_num(values.astype(np.float64))
     luma = luma.mean(axis=2) if luma.ndim == 3 else luma
     low, high = luma.min(), luma.max()
     scaled = np.rint((luma - low) * (255.0 / max(high - low, 1e-300)))
-    return grid_of(np.clip(scaled, 0, 255).astype(np.uint8), (luma.shape[1], luma.shape[0]))
+    return grid_of(np.clip(scaled, 0, 255).astype(np.uint8), (width, height))
 
 
 def _of_picture(image: Image.Image, size: tuple[int, int]) -> UInt8[np.ndarray, "16 16"]:

@@ -21,7 +21,27 @@ from budwood.data.decoder import machine
 from budwood.data.images import inspect, view
 
 WIDTH, HEIGHT = 60, 44
-INTERESTING = (0, 1, 2, 3, 7, 8, 16, 127, 128, 255, 256, 1000, 32767, 32768, 65535, 2**24, 2**31 - 1, 2**31, 2**32 - 1)
+INTERESTING = (
+    0,
+    1,
+    2,
+    3,
+    7,
+    8,
+    16,
+    127,
+    128,
+    255,
+    256,
+    1000,
+    32767,
+    32768,
+    65535,
+    2**24,
+    2**31 - 1,
+    2**31,
+    2**32 - 1,
+)
 
 
 def picture(mode: str = "RGB") -> Image.Image:

@@ -12,7 +12,9 @@ from tests.data.decoder.fuzz import SEEDS, available
 
 TOOL = Path(__file__).with_name("fuzz.py")
 FORMATS = [
-    pytest.param(name, marks=pytest.mark.skipif(name not in available(), reason=f"{name} cannot be written here"))
+    pytest.param(
+        name, marks=pytest.mark.skipif(name not in available(), reason=f"{name} cannot be written here")
+    )
     for name in SEEDS
 ]
 

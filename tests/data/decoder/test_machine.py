@@ -1,5 +1,6 @@
 import errno
 import io
+import os
 
 import numpy as np
 import pytest
@@ -65,9 +66,10 @@ def test_decode__a_lasting_fault_is_raised_as_one_of_the_machine(monkeypatch, ph
 
 @pytest.mark.parametrize("read", [decode, digest, content_of])
 def test_decode__a_file_that_cannot_be_opened_for_the_moment(monkeypatch, photo, read):
-    calls = fail(monkeypatch, type(photo), "open", OSError(errno.EMFILE, "Too many open files"), times=1)
+    whole = fail(monkeypatch, os, "open", OSError(errno.EMFILE, "Too many open files"), times=1)
+    in_pieces = fail(monkeypatch, os, "stat", OSError(errno.EMFILE, "Too many open files"), times=1)
     read(photo)
-    assert len(calls) == 2
+    assert len(whole) == 2 or len(in_pieces) >= 2
 
 
 def test_decode__a_source_that_fails_for_the_moment(photo):
@@ -95,7 +97,7 @@ def test_decode__a_decoder_that_hides_a_failing_disk(monkeypatch, tmp_path):
             return super().read(min(size, 64) if size > 0 else 64)
 
     content = file.read_bytes()[:100] + bytes(5000)
-    monkeypatch.setattr(type(file), "open", lambda *args: Failing(content))
+    monkeypatch.setattr("builtins.open", lambda *args: Failing(content))
     monkeypatch.setattr(
         ImageFile.ImageFile, "load", lambda self: (_ for _ in ()).throw(OSError("decoder error -2"))
     )

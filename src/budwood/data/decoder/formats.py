@@ -28,6 +28,8 @@ MAX_PIXELS = 100_000_000
 """Most pixels of a picture that are held in memory, unless the environment variable BUDWOOD_MAX_PIXELS says another
 number. A JPEG may have four times as many: it is decoded at a reduced scale."""
 JPEG_FACTOR = 4
+_MOST_TILES = 50_000
+"""Of a TIFF: each takes memory and time of its own."""
 
 _FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000", "HEIF")
 _SIGNATURES = (
@@ -54,6 +56,8 @@ _header_lock = threading.Lock()
 
 # Pillow warns of oddities in a photo's metadata ("Corrupt EXIF data"), which are common and change no pixel.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+# It also warns of pictures that are large, at another size than ours.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning, module=r"PIL\.")
 
 
 def format_of(start: bytes) -> str | None:
@@ -111,7 +115,11 @@ def lacking(format: str | None) -> str | None:
 
 def max_pixels() -> int:
     """Return the most pixels of a picture that are held in memory. Raises DataError for a limit that is no number."""
-    given = os.environ.get("BUDWOOD_MAX_PIXELS", "").strip().replace("_", "")
+    given = os.environ.get("BUDWOOD_MAX_PIXELS")
+    return MAX_PIXELS if given is None else _number_of(given.strip().replace("_", ""))
+
+
+def _number_of(given: str) -> int:
     if not given:
         return MAX_PIXELS
     if not given.isdecimal() or int(given) < 1:
@@ -130,20 +138,24 @@ def open_header(file: io.BufferedIOBase) -> Image.Image:
     file.seek(0)
     if not start:
         raise ImageError("the file is empty", "empty")
-    name = format_of(start)
-    if missing := lacking(name):
+    if start[4:8] == b"ftyp" and (missing := lacking(format_of(start))):
         raise ImageError(missing, "unsupported")
     try:
-        # Pillow's own limit warns on standard error, at another size; ours is checked below, before any decoding.
-        with _header_lock:
-            limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-            try:
-                opened = Image.open(cast(IO[bytes], file), formats=_formats())
-            finally:
-                Image.MAX_IMAGE_PIXELS = limit
+        try:
+            opened = Image.open(cast(IO[bytes], file), formats=_formats())
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+            # Pillow's own limit is another one; ours is checked below, before any decoding.
+            with _header_lock:
+                limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+                try:
+                    file.seek(0)
+                    opened = Image.open(cast(IO[bytes], file), formats=_formats())
+                finally:
+                    Image.MAX_IMAGE_PIXELS = limit
     except Exception as error:  # damaged headers make Pillow raise nearly anything
         if is_machine_fault(error):
             raise
+        name = format_of(start)
         if name == "TIFF" and isinstance(error, UnidentifiedImageError):
             raise
         if named := name or _named_by_brands(start):
@@ -170,6 +182,8 @@ def check_size(image: Image.Image) -> None:
         # Two canvases are composed, and copied, for the first frame already.
         most //= 4
     refuse_size(width, height, most)
+    if (tiles := len(getattr(image, "tile", ()))) > _MOST_TILES:
+        raise ImageError(f"its pixels lie in {tiles:,} pieces; save it in larger ones", "too_large")
 
 
 def refuse_size(width: int, height: int, most: int) -> None:

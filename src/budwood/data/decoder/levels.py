@@ -90,13 +90,24 @@ def describe(values: np.ndarray) -> Samples:
     >>> describe(np.array([[0, 4000]], np.uint16))
     Samples(kind='uint16', low=0.0, high=4000.0, bright=4000.0)
     """
-    if values.dtype.kind == "f":
-        finite = values[np.isfinite(values)]
-        values = finite if finite.size else np.zeros(1, values.dtype)
     flat = values.reshape(-1)
-    some = flat[:: max(1, flat.size // 10_000)]
-    bright = float(np.percentile(some, 99.5, method="higher"))
-    return Samples(values.dtype.name, float(flat.min()), float(flat.max()), bright)
+    ends, bright = _finite_ends(flat), flat[:: max(1, flat.size // 10_000)]
+    bright = bright[np.isfinite(bright)]
+    high = float(np.percentile(bright, 99.5, method="higher")) if bright.size else ends[1]
+    return Samples(values.dtype.name, *ends, high)
+
+
+def _finite_ends(flat: np.ndarray) -> tuple[float, float]:
+    """Return the smallest and the largest of the values that are numbers, in bands so that little is held at once."""
+    if flat.dtype.kind != "f":
+        return float(flat.min()), float(flat.max())
+    low, high = np.inf, -np.inf
+    for at in range(0, flat.size, _ROWS):
+        finite = flat[at : at + _ROWS]
+        finite = finite[np.isfinite(finite)]
+        if finite.size:
+            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
+    return (low, high) if low <= high else (0.0, 0.0)
 
 
 def usual_range(samples: Samples) -> ValueRange:
