@@ -53,13 +53,13 @@ def test_decoded__done_without_where_there_is_no_cache(own_cache, monkeypatch):
 
 def test_decoded__another_layout_is_left_alone(own_cache):
     with sqlite3.connect(own_cache / "decoded.sqlite") as connection:
-        connection.execute("CREATE TABLE inspected (something TEXT)")
+        connection.execute("CREATE TABLE seen (something TEXT)")
     connection.close()
     with Decoded() as decoded:
         decoded.add(ONE, Inspection(3, 4))
         assert decoded.get(ONE) is None
     with sqlite3.connect(own_cache / "decoded.sqlite") as connection:
-        assert connection.execute("SELECT count(something) FROM inspected").fetchone() == (0,)
+        assert connection.execute("SELECT count(something) FROM seen").fetchone() == (0,)
     connection.close()
 
 
