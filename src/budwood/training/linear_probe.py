@@ -5,11 +5,12 @@ unpenalised; scikit-learn's C is 1 / (strength * n). The standardisation is fold
 the result is a plain dense layer on the raw features.
 
 Memory: about three times the features of the training split (float32: 4 bytes * photos * features): the caller's
-array and 1.8 standardised copies, whatever the number of threads. flower_photos with 1280 features: 45 MB.
+array and 1.8 rotated copies, whatever the number of threads. flower_photos with 1280 features: 45 MB. With many
+classes also some 24 arrays of features * classes for each of two to five fits at once, 1 GiB at most, and 20 for the
+solutions that others start from: 1,000 classes with 1280 features 500 MB on two cores.
 """
 
 import time
-import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,41 +21,35 @@ from jaxtyping import Float, Float32, Int
 
 from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError
-from budwood.core.progress.base import SILENT, Progress
+from budwood.core.progress.base import SILENT, Progress, Stage
 from budwood.core.system import num_cores
 from budwood.training.class_weights import class_weights
+from budwood.training.logistic import ROWS_AT_A_TIME, Axes, Problem
+from budwood.training.strength_path import Known, PathPoint, best, search
 
 MAX_BYTES = 2**30
-"""Features above 1 GiB would need 3 GiB here, more than a laptop with 8 GB has to spare."""
-MAX_WORK = 4 * 10**9
+"""Features above 1 GiB would need 3 GiB here, more than a laptop with 8 GB has to spare; likewise a fit's own."""
+MAX_WORK = 2 * 10**10
 """photos * features * classes. 12,000 photos of 120 classes with 1280 features are 1.8e9."""
-STRENGTHS = tuple(float(strength) for strength in np.logspace(0, -3, 10))
-"""The path of "auto", three strengths a decade; on photos and ImageNet features the best is near 0.03."""
-WEAKEST, STRONGEST = 1e-6, 1e2
-"""How far the path is extended while its best strength is at an edge."""
 UNTUNED_STRENGTH = 0.1
 """Where no photo can be held out."""
 
 SMALLEST_SCALE = 0.05
 """Of the median feature's standard deviation: what a feature is divided by at least when it is standardised."""
 
-ROWS_AT_A_TIME = 4096
-# Of the largest entry of the gradient. A gradient g leaves at most |g|^2 / (2 * strength) of loss above the minimum
-# (strong convexity): tolerances in proportion to the square root of the strength are equally exact along the path.
-# A class's gradient goes with its share of the photos: hence 1 / classes. Ten times tighter, the path's losses on
-# flower_photos move by less than 0.005 and the best strength not at all.
-PATH_TOLERANCE = 0.03
-FINAL_TOLERANCE = 5e-4
-
-
-@dataclass(frozen=True)
-class PathPoint:
-    """Cross-validated quality of one strength: means over the held-out photos, and the loss's standard error."""
-
-    strength: float
-    loss: float
-    accuracy: float
-    loss_se: float
+# Of the penalty: how much more loss may be left. On flower_photos and birds525 the losses of the path are within 0.02
+# of those of a full solution, and the best strength is the same.
+PATH_TOLERANCE = 2e-4
+FINAL_TOLERANCE = 1e-9
+FINAL_STEPS = 300
+"""Of the fit on all photos where it is small, ..."""
+FEWEST_FINAL_STEPS = 30
+"""... and where it is large, so that it takes no longer than the path: its weakest strengths take hundreds."""
+FINAL_WORK = 6 * 10**10
+FINAL_BLOCKS = 4
+"""Parts of its rows that are multiplied apart, in threads."""
+STATES = 24
+"""Arrays as large as the weights that a fit has at once."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +69,11 @@ def linear_fits(n: int, features: int, classes: int) -> bool:
     >>> linear_fits(2936, 1280, 5), linear_fits(12_000, 1280, 120), linear_fits(58_000, 1280, 400)
     (True, True, False)
     """
-    return 4 * n * features <= MAX_BYTES and n * features * classes <= MAX_WORK
+    return (
+        4 * n * features <= MAX_BYTES
+        and _fit_bytes(features, classes) <= MAX_BYTES
+        and n * features * classes <= MAX_WORK
+    )
 
 
 def fit_linear(
@@ -98,9 +97,9 @@ def fit_linear(
         features: one row a training photo, float32.
         labels: class numbers, 0 to `num_classes` - 1, each present.
         num_classes: number of classes, 2 or more.
-        strengths: the L2 strengths to try, in units of the mean loss per photo. "auto" goes from 1 down to 0.001,
-            stops early where the loss has risen twice, and goes on past either end while the best is there. One
-            strength alone is taken as it is: nothing is held out, and the path is empty.
+        strengths: the L2 strengths to try, in units of the mean loss per photo. "auto" looks for the best of three a
+            decade, decades first (`strength_path.search`). One strength alone is taken as it is: nothing is held
+            out, and the path is empty.
         folds: folds of the cross-validation. They are stratified; a class's only photo is never held out.
         seed: decides the folds.
         weights: how much each photo's loss counts, 1 on average; in the cross-validated loss too.
@@ -113,59 +112,44 @@ def fit_linear(
     Raises:
         DataError: a class without a photo, fewer than two classes, or a feature that is not finite.
     """
-    from sklearn.exceptions import ConvergenceWarning
     from threadpoolctl import threadpool_limits
 
     started = time.perf_counter()
     _refuse_bad_input(features, labels, num_classes)
-    mean, scale = _moments(features)
     given = None if isinstance(strengths, str) or len(strengths) > 1 else float(strengths[0])
     fold_of = assign_folds(labels, folds, seed) if given is None else np.full(len(labels), -1)
     rows, train, held_out = _wrap(fold_of)
-    x, y = _standardise(features, rows, mean, scale), labels[rows]
-    w = np.ones(len(rows)) if weights is None else weights[rows]
-    problems = [_Problem(x[a], y[a], w[a], x[b], y[b], w[b]) for a, b in zip(train, held_out, strict=True)]
-
+    tried = None if isinstance(strengths, str) else sorted({float(one) for one in strengths}, reverse=True)
     # A thread a fold with one BLAS thread each: several times faster than BLAS threads on such narrow products,
     # and the sums do not depend on the number of cores.
-    threads = min(len(problems), num_cores()) or 1
     with (
-        progress.stage("head", unit="fits") as stage,
+        progress.stage("head", None if tried is None else len(tried) * len(train) + 1, unit="fits") as stage,
         threadpool_limits(1),
-        ThreadPoolExecutor(threads) as pool,
-        warnings.catch_warnings(),
+        ThreadPoolExecutor(_threads(features.shape[1], num_classes)) as pool,
     ):
-        # Float32 cannot always reach the tolerance; what it reaches is the answer.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        # With few photos a class, scikit-learn asks whether this is a regression.
-        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
-        solutions: dict[float, list[tuple]] = {}
+        axes = Axes.of(features, *_moments(features))
+        x, y = axes.rotate(features, rows), labels[rows]
+        w = np.ones(len(rows)) if weights is None else weights[rows]
 
-        def score(strength: float) -> PathPoint:
-            results = list(pool.map(lambda problem: problem.score(strength), problems))
-            stage.advance(len(problems))
-            solutions[strength] = [solution for solution, _, _ in results]
-            losses = np.concatenate([losses for _, losses, _ in results])
-            correct = np.concatenate([correct for _, _, correct in results])
-            error = losses.std(ddof=1) / np.sqrt(len(losses))
-            return PathPoint(strength, float(losses.mean()), float(correct.mean()), float(error))
+        def problem(part: slice, blocks: int = 1) -> Problem:
+            threads: dict[str, Any] = {"blocks": blocks, "map": pool.map} if blocks > 1 else {}
+            return Problem(x[part], y[part], w[part], axes.variances, num_classes, **threads)
 
-        if not problems:
-            path, strength, start = [], UNTUNED_STRENGTH if given is None else given, None
-        else:
-            path = _auto_path(score) if isinstance(strengths, str) else _given_path(score, strengths)
+        path, strength, starts = [], UNTUNED_STRENGTH if given is None else given, []
+        if train:
+            parts = [(x[part], y[part], w[part]) for part in held_out]
+            validation = _CrossValidation([problem(part) for part in train], parts, pool, stage)
+            path = search(validation.score) if tried is None else [validation.score(one) for one in tried]
             strength = best(path).strength
-            start = tuple(np.mean(parts, axis=0) for parts in zip(*solutions[strength], strict=True))
+            starts = [np.mean(validation.known.solutions[strength], axis=0)]
+            del validation
         n = len(labels)
-        final = _Problem(x[:n], y[:n], w[:n], x[:0], y[:0], w[:0])
-        coefficients, intercept = final.solve(strength, FINAL_TOLERANCE, start)
+        steps = FINAL_WORK // (n * x.shape[1] * num_classes)
+        steps = max(FEWEST_FINAL_STEPS, min(FINAL_STEPS, steps))
+        final = problem(slice(0, n), FINAL_BLOCKS)
+        kernel, bias = axes.unfold(final.solve(strength, FINAL_TOLERANCE, starts, most_steps=steps))
         stage.advance()
-
-    kernel, bias = _softmax_weights(coefficients, intercept)
-    bias = bias - (mean / scale) @ kernel
-    kernel = kernel / scale[:, None]
-    seconds = time.perf_counter() - started
-    return LinearFit(kernel.astype(np.float32), bias.astype(np.float32), strength, path, seconds)
+    return LinearFit(kernel, bias, strength, path, time.perf_counter() - started)
 
 
 def resolve_fit(recipe: Recipe, photos: int, features: int, classes: int) -> tuple[Recipe, str | None]:
@@ -227,73 +211,6 @@ def assign_folds(labels: Int[np.ndarray, "n"], folds: int, seed: int) -> Int[np.
     return fold_of
 
 
-def best(path: Sequence[PathPoint]) -> PathPoint:
-    """The point of lowest loss; of equal ones the strongest."""
-    return min(path, key=lambda point: (point.loss, -point.strength))
-
-
-def _auto_path(score) -> list[PathPoint]:
-    path: list[PathPoint] = []
-    for strength in STRENGTHS:
-        path.append(score(strength))
-        if _risen_twice(path):
-            break
-    step = STRENGTHS[0] / STRENGTHS[1]
-    while best(path) is path[-1] and path[-1].strength / step >= WEAKEST:
-        path.append(score(path[-1].strength / step))
-    while best(path) is path[0] and path[0].strength * step <= STRONGEST:
-        path.insert(0, score(path[0].strength * step))
-    return path
-
-
-def _risen_twice(path: list[PathPoint]) -> bool:
-    return len(path) > 2 and path[-1].loss > path[-2].loss > path[-3].loss
-
-
-def _given_path(score, strengths: Sequence[float]) -> list[PathPoint]:
-    return [score(float(strength)) for strength in sorted(set(strengths), reverse=True)]
-
-
-class _Problem:
-    """One logistic regression, solved at one strength after the other, each from the last one's solution."""
-
-    def __init__(self, x, y, weights, x_held_out, y_held_out, weights_held_out):
-        from sklearn.linear_model import LogisticRegression
-
-        self.x, self.y, self.weights = x, y, weights
-        self.x_held_out, self.y_held_out, self.weights_held_out = x_held_out, y_held_out, weights_held_out
-        self.model = LogisticRegression(warm_start=True, max_iter=1000)
-
-    def solve(self, strength: float, tolerance: float, start: tuple | None = None) -> tuple:
-        if start is not None:
-            self.model.coef_, self.model.intercept_ = start
-        # With two classes scikit-learn fits the difference of their weights, whose penalty is half the sum's.
-        num_classes = self.y.max() + 1
-        penalty = strength / 2 if num_classes == 2 else strength
-        self.model.set_params(
-            C=1 / (penalty * len(self.y)), tol=tolerance * np.sqrt(min(penalty, 0.1)) / num_classes
-        )
-        self.model.fit(self.x, self.y, sample_weight=self.weights)
-        return self.model.coef_.copy(), self.model.intercept_.copy()
-
-    def score(self, strength: float) -> tuple:
-        from scipy.special import log_softmax
-
-        solution = self.solve(strength, PATH_TOLERANCE)
-        kernel, bias = _softmax_weights(*solution)
-        logits = self.x_held_out @ kernel.astype(np.float32) + bias
-        losses = -log_softmax(logits, axis=1)[np.arange(len(logits)), self.y_held_out]
-        return solution, losses * self.weights_held_out, logits.argmax(axis=1) == self.y_held_out
-
-
-def _softmax_weights(coefficients, intercept) -> tuple[Float[np.ndarray, "features classes"], np.ndarray]:
-    if len(coefficients) == 1:
-        coefficients = np.concatenate([-coefficients, coefficients]) / 2
-        intercept = np.concatenate([-intercept, intercept]) / 2
-    # The same constant for every class changes no probability.
-    return coefficients.T.astype(np.float64), intercept.astype(np.float64) - intercept.mean()
-
-
 def _refuse_bad_input(features, labels, num_classes: int) -> None:
     missing = np.setdiff1d(np.arange(num_classes), labels)
     if num_classes < 2 or len(missing):
@@ -336,12 +253,52 @@ def _wrap(fold_of: Int[np.ndarray, "n"]) -> tuple[np.ndarray, list[slice], list[
     return rows, train, held_out
 
 
-def _standardise(features, rows, mean, scale) -> Float32[np.ndarray, "rows features"]:
-    x = np.empty((len(rows), features.shape[1]), np.float32)
-    for first in range(0, len(rows), ROWS_AT_A_TIME):
-        chosen = rows[first : first + ROWS_AT_A_TIME]
-        x[first : first + ROWS_AT_A_TIME] = (features[chosen] - mean) / scale
-    return x
+class _CrossValidation:
+    """Scores strengths on the folds, each fold in a thread of its own."""
+
+    def __init__(
+        self, problems: Sequence[Problem], held_out: Sequence[tuple], pool: ThreadPoolExecutor, stage: Stage
+    ):
+        self.problems, self.held_out, self.pool, self.stage = problems, held_out, pool, stage
+        self.known = Known()
+
+    def score(self, strength: float) -> PathPoint:
+        """Return what a strength does to the photos that were held out, weighted as in the loss."""
+        starts = self.known.nearest(strength, len(self.problems))
+        solve = lambda problem, start: problem.solve(strength, PATH_TOLERANCE, start)  # noqa: E731
+        solutions, losses, correct = [], [], []
+        for solution, (x, labels, weights) in zip(
+            self.pool.map(solve, self.problems, starts), self.held_out, strict=True
+        ):
+            solutions.append(solution)
+            loss, right = _measure(x @ solution, labels)
+            losses.append(loss * weights)
+            correct.append(right)
+            self.stage.advance()
+        loss, right = np.concatenate(losses), np.concatenate(correct)
+        error = loss.std(ddof=1) / np.sqrt(len(loss))
+        point = PathPoint(strength, float(loss.mean()), float(right.mean()), float(error))
+        self.known.add(point, solutions)
+        return point
+
+
+def _measure(
+    logits: Float32[np.ndarray, "n classes"], labels: Int[np.ndarray, "n"]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return each photo's loss, and whether it is right."""
+    from scipy.special import log_softmax
+
+    losses = -log_softmax(logits, axis=1)[np.arange(len(logits)), labels]
+    return losses.astype(np.float64), logits.argmax(axis=1) == labels
+
+
+def _fit_bytes(features: int, classes: int) -> int:
+    return 4 * STATES * features * classes
+
+
+def _threads(features: int, classes: int) -> int:
+    """As many as there are cores and memory for."""
+    return max(1, min(num_cores(), MAX_BYTES // _fit_bytes(features, classes)))
 
 
 def _needs_gradient(recipe: Recipe) -> bool:
