@@ -486,8 +486,8 @@ def test_cache__info_and_clear(call, colours, tmp_path, own_cache, monkeypatch):
 
 def test_cache__unpacked_data_sets_go_only_when_asked(call, own_cache, monkeypatch):
     monkeypatch.setenv("BUDWOOD_CACHE", str(own_cache))
-    assert "tfds" not in call("cache", "info")[1]
-    picture = own_cache / "tfds" / "cifar10-1" / "0.png"
+    assert "unpacked" not in call("cache", "info")[1]
+    picture = own_cache / "data" / "cifar10-1" / "0.png"
     picture.parent.mkdir(parents=True)
     picture.write_bytes(bytes(3_000_000))
     assert "data    3.0 MB" in call("cache", "info")[1]

@@ -206,7 +206,7 @@ def test_read_tfds__full_disk_leaves_nothing(data_dir, own_cache, monkeypatch):
         patch.setattr(Path, "write_bytes", full)
         with pytest.raises(DataError, match="No space left.*BUDWOOD_CACHE"):
             read_tfds("toy_dogs")
-    assert [path for path in (own_cache / "tfds").rglob("*") if path.suffix != ".lock"] == []
+    assert [path for path in (own_cache / "data").rglob("*") if path.suffix != ".lock"] == []
 
 
 def test_read_tfds__damaged_files(data_dir, tmp_path):

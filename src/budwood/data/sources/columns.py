@@ -113,7 +113,7 @@ def fits(header: Sequence[str], asked: Mapping[Any, str]) -> bool:
 
 def _missing(header: Sequence[str], missing: Sequence[str], title: str) -> str:
     words = {"path": "the path of the picture", "label": "the label"}
-    wanted = ", ".join(f"{role}=COLUMN" for role in missing)
+    wanted = ",".join(f"{role}=COLUMN" for role in missing)
     if any(re.search(r"\.(jpe?g|png|tiff?|webp|bmp|gif)$", name, re.IGNORECASE) for name in header):
         return (
             f"{title} begins with {', '.join(header)[:80]!r}, which are values and no names of columns. Expected a "

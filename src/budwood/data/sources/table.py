@@ -150,7 +150,12 @@ def _with_splits(table: Table, photos: Sequence[Photo], rows: Sequence[str]) -> 
     if set(known.values()) <= {"train"}:
         # All to learn from: these are the photos that are still to be divided.
         return [replace(photo, split=None) for photo in photos]
-    return [replace(photo, split=known[photo.split] if photo.split else None) for photo in photos]
+    return [
+        photo
+        if photo.split is None or photo.split == known[photo.split]
+        else replace(photo, split=known[photo.split])
+        for photo in photos
+    ]
 
 
 def _weight(table: Table, row: Row) -> float:
