@@ -37,8 +37,8 @@ def sizes(photos) -> Counter:
 @settings(max_examples=60, deadline=None)
 def test_assign_splits__exact_shares_of_every_class(counts, parts, seed):
     shares = [part / sum(parts) for part in parts]
-    photos = assign_splits(make({f"c{i}": n for i, n in enumerate(counts)}), shares=shares, seed=seed)
-    found = sizes(photos)
+    photos = make({f"c{i}": n for i, n in enumerate(counts)})
+    found = sizes(assign_splits(photos, shares=shares, seed=seed, rule="shuffled"))
     for index, count in enumerate(counts):
         for split, share in zip(("train", "validation", "test"), shares, strict=True):
             number = found[f"c{index}", split]
@@ -70,7 +70,9 @@ def test_assign_splits__copies_and_groups_stay_together(copies, seed, by):
     for label, units in enumerate(copies):
         for split, share in (("train", 0.8), ("validation", 0.1), ("test", 0.1)):
             target = share * sum(units)
-            assert abs(sizes(assigned)[f"c{label}", split] - target) <= max(units) + 2
+            # Which groups lie in which part of the order is chance (see grouped_split).
+            spread = max(units) * len(units) ** 0.5 / 2
+            assert abs(sizes(assigned)[f"c{label}", split] - target) <= max(units) + 2 + spread
 
 
 @given(order=st.permutations(make({"a": 12, "b": 9})), seed=st.integers(0, 20))
@@ -89,7 +91,9 @@ def test_assign_splits__seed_decides():
 
 
 def test_assign_splits__rounding_evens_out_over_classes():
-    found = Counter(photo.split for photo in assign_splits(make({f"c{i}": 15 for i in range(100)})))
+    found = Counter(
+        photo.split for photo in assign_splits(make({f"c{i}": 15 for i in range(100)}), rule="shuffled")
+    )
     assert found["train"] == 1200
     assert 120 < found["test"] < 180
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import Field
 
+from budwood.config.group_rule import GroupRule
 from budwood.config.learning import Distill, Finetune, Frozen, Loss
 from budwood.config.loading import fault_text, lay_over, merged, read_layers
 from budwood.config.section import Auto, Fraction, Section
@@ -46,6 +47,13 @@ class Data(Section):
     the file's name (cat.1.jpg). "auto" takes the only one that is possible, and asks where several are."""
     split_folders: dict[Literal["train", "validation", "test"], str | list[str]] = Field(default_factory=dict)
     """Which folders are which split, as {train = "Training", test = ["Testing", "extra"]}; no other folder is read."""
+    group: str = "auto"
+    """What belongs together and stays in one split: "column:NAME" of a table, "pattern:REGEX" on the path (the first
+    parenthesis is the group), "parent" the folder, "burst:60s" the time in EXIF, "near-duplicates" what looks nearly
+    alike, "auto" what is the same picture and the groups that a table gives, "none" only equal pictures."""
+    split_rule: Literal["grouped", "shuffled"] = "grouped"
+    """"grouped": a photo that is added, removed or relabelled hardly moves another; "shuffled": the older rule, which
+    figures published before rest on. With it "auto" knows equal files and a table's groups only."""
     columns: dict[Literal["path", "label", "split", "group", "weight"], str] = Field(default_factory=dict)
     """Of a table, which column gives what, as {path = "Datei", label = "Art"}, where its name does not say so."""
     root: str = ""
@@ -82,6 +90,12 @@ class Data(Section):
                 "give three shares of train, validation and test that sum to 1, such as [0.8, 0.1, 0.1]"
             )
         return split
+
+    @pydantic.field_validator("group")
+    @classmethod
+    def _group(cls, group: str) -> str:
+        GroupRule.read(group)
+        return group
 
     @pydantic.field_validator("split_folders")
     @classmethod

@@ -3,14 +3,19 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
+from budwood.config.group_rule import GroupRule
 from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError
+from budwood.data.grouped_split import deal, in_order, refuse_too_few
+from budwood.data.groups import form_groups
 from budwood.data.manifest import Photo
 
 SPLITS = ("train", "validation", "test")
+SplitRule = Literal["grouped", "shuffled"]
 
 
 def divide(photos: Sequence[Photo], recipe: Recipe) -> tuple[Photo, ...]:
@@ -20,12 +25,17 @@ def divide(photos: Sequence[Photo], recipe: Recipe) -> tuple[Photo, ...]:
     """
     settings, test = recipe.data, recipe.evaluate.test
     fold = (settings.fold, settings.folds) if settings.folds else None
-    photos = assign_splits(photos, shares=settings.split, seed=recipe.split_seed, test=test, fold=fold)
+    rule = settings.split_rule
+    if rule == "grouped" or settings.group != "auto":
+        photos = form_groups(photos, GroupRule.read(settings.group))
+    photos = assign_splits(
+        photos, shares=settings.split, seed=recipe.split_seed, test=test, fold=fold, rule=rule
+    )
     if not test:
         # Asked not to open a test split: one that the data bring is left closed.
         photos = tuple(photo for photo in photos if photo.split != "test")
     if settings.train_photos != "all":
-        photos = take_some(photos, settings.train_photos, seed=recipe.split_seed)
+        photos = take_some(photos, settings.train_photos, seed=recipe.split_seed, rule=rule)
     return tuple(photos)
 
 
@@ -48,10 +58,11 @@ def assign_splits(
     seed: int = 0,
     test: bool = True,
     fold: tuple[int, int] | None = None,
+    rule: SplitRule = "grouped",
 ) -> tuple[Photo, ...]:
     """Return the photos, in the order given, each with a split.
 
-    Each class is divided by `shares` as nearly as whole photos allow, with at least one photo in every split.
+    Each class is divided by `shares`, with at least one photo in every split.
     Photos with the same sha256 or the same group stay together. Given splits are kept; a split that the source
     does not bring is carved from train (or from the photos without a split): it gets its share of those, train
     keeps the rest, and nothing is carved where the source brings all three.
@@ -63,12 +74,16 @@ def assign_splits(
         test: False carves no test split; test photos that the source brings keep theirs.
         fold: (which, of how many): the test split is this part of k; the k parts of one seed share no photo and are all
             photos together. Validation gets its share of the rest. Without a test split the part is validation.
+        rule: "grouped", which hardly moves a photo where others come and go (`budwood.data.grouped_split`), or
+            "shuffled", which divides each class exactly.
 
     Raises:
         DataError: a class has fewer separate photos (copies and groups count once) than there are splits to fill; or
             folds are asked for where the source brings the split that they would be.
     """
     given = {photo.split for photo in photos}
+    if rule == "grouped":
+        photos = _with_their_group(photos)
     if fold is not None:
         held_out = "test" if test else "validation"
         if held_out in given:
@@ -76,16 +91,18 @@ def assign_splits(
                 f"the data bring {held_out} photos of their own, so there is nothing to divide into {fold[1]} folds. "
                 "Leave out data.folds, or give the photos without splits"
             )
-        photos = _hold_out(photos, fold, held_out, seed)
+        photos = _hold_out(photos, fold, held_out, seed, rule)
         given = {*given, held_out}
     wanted = {"validation": shares[1], "test": shares[2] if test else 0.0}
     carved = {split: share for split, share in wanted.items() if share > 0 and split not in given}
     pool = [photo for photo in photos if photo.split in (None, "train")]
-    chosen = _deal(pool, {"train": 1.0 - sum(carved.values()), **carved}, seed)
+    chosen = _dealt(pool, {"train": 1.0 - sum(carved.values()), **carved}, seed, "splits", rule)
     return tuple(replace(photo, split=chosen.get(photo.name, photo.split)) for photo in photos)
 
 
-def take_some(photos: Sequence[Photo], number: int, *, seed: int = 0) -> tuple[Photo, ...]:
+def take_some(
+    photos: Sequence[Photo], number: int, *, seed: int = 0, rule: SplitRule = "shuffled"
+) -> tuple[Photo, ...]:
     """Return the photos in the order given, with so many of the training photos: of each class its share, at least one.
 
     With the same seed the photos of a smaller number are among those of a larger one, but for one a class where shares
@@ -107,6 +124,8 @@ def take_some(photos: Sequence[Photo], number: int, *, seed: int = 0) -> tuple[P
         )
     rng = np.random.default_rng(seed)
     order = [train[index] for index in rng.permutation(len(train))]
+    if rule == "grouped":
+        order = in_order(train, seed)
     labels = sorted(counts)
     shares = [counts[label] / len(train) for label in labels]
     wanted = dict(zip(labels, _whole_shares(number, shares, rng), strict=True))
@@ -118,10 +137,38 @@ def take_some(photos: Sequence[Photo], number: int, *, seed: int = 0) -> tuple[P
     return tuple(photo for photo in photos if photo.split != "train" or photo.name in taken)
 
 
-def _hold_out(photos: Sequence[Photo], fold: tuple[int, int], split: str, seed: int) -> tuple[Photo, ...]:
+def _with_their_group(photos: Sequence[Photo]) -> tuple[Photo, ...]:
+    """Photos without a split go where the data have put others of their group."""
+    given = {
+        photo.group: photo.split for photo in photos if photo.group and photo.split not in (None, "train")
+    }
+    return tuple(
+        replace(photo, split=given.get(photo.group)) if photo.group and photo.split is None else photo
+        for photo in photos
+    )
+
+
+def _dealt(
+    photos: Sequence[Photo], shares: dict[str, float], seed: int, what: str, rule: SplitRule
+) -> dict[str, str]:
+    """Name to split."""
+    if rule == "shuffled":
+        return _deal(photos, shares, seed, what)
+    # Copies are one group by their bytes at least.
+    photos = [
+        replace(photo, group=unit[0].group or unit[0].sha256) if len(unit) > 1 else photo
+        for unit in _units(sorted(photos, key=lambda photo: (photo.group or "", photo.name)))
+        for photo in unit
+    ]
+    return deal(photos, shares, seed, what)
+
+
+def _hold_out(
+    photos: Sequence[Photo], fold: tuple[int, int], split: str, seed: int, rule: SplitRule
+) -> tuple[Photo, ...]:
     which, number = fold
     pool = [photo for photo in photos if photo.split in (None, "train")]
-    part = _deal(pool, {str(one): 1 / number for one in range(number)}, seed, "folds")
+    part = _dealt(pool, {str(one): 1 / number for one in range(number)}, seed, "folds", rule)
     return tuple(
         replace(photo, split=split) if part.get(photo.name) == str(which) else photo for photo in photos
     )
@@ -143,12 +190,7 @@ def _deal(
     units.sort(key=len, reverse=True)
     waiting = Counter(label for unit in units for label in {photo.label for photo in unit})
     empty = {label: set(splits) for label in lacking}
-    short = [label for label in lacking if waiting[label] < len(splits)]
-    if short:
-        raise DataError(
-            f"class {short[0]!r} has {waiting[short[0]]} separate photos (copies and groups count once), "
-            f"but {len(splits)} {what} need one each: {', '.join(splits)}. Add photos or remove the class"
-        )
+    refuse_too_few({label: waiting[label] for label in lacking}, shares, what)
 
     chosen = {}
     for unit in units:
