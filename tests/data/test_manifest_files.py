@@ -192,6 +192,14 @@ def test_write_manifest__not_over_its_source_and_not_over_a_file_unasked(tmp_pat
     write_manifest(read_source(photos), file, overwrite=True)
 
 
+@pytest.mark.parametrize("form", ["hf", "datumaro"])
+def test_write_manifest__not_over_what_its_folder_was_read_by(tmp_path, form):
+    photos = put_pictures(tmp_path / "photos")
+    write_manifest(read_source(photos), photos, format=form)
+    with pytest.raises(DataError, match="is what was read"):
+        write_manifest(read_source(photos), photos, format=form, source=str(photos), overwrite=True)
+
+
 def test_write_manifest__what_it_cannot_write(tmp_path):
     manifest = read_source(put_pictures(tmp_path / "photos"))
     with pytest.raises(DataError, match=r"list\.txt says by its ending none of the formats"):

@@ -28,6 +28,8 @@ ENDINGS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", 
 """Format by the ending of the file that is written."""
 
 _OWN = ("path", "label", "split", "group", "weight", "name")
+_READ_IN_FOLDERS = ("metadata.jsonl", "metadata.csv", "annotations", "annotations.xml")
+"""What a folder is read by, beside its folders."""
 _SUBSETS = {None: "default", "train": "train", "validation": "val", "test": "test"}
 _MAGIC = {
     **{b"\xff\xd8": ".jpg", b"\x89P": ".png", b"GI": ".gif", b"BM": ".bmp", b"RI": ".webp"},
@@ -100,7 +102,8 @@ def write_manifest(
 
 
 def _refuse_output(file: Path, source: str, overwrite: bool) -> None:
-    if source and os.path.exists(source) and file.exists() and os.path.samefile(file, source):
+    read = [source, *(os.path.join(source, name) for name in _READ_IN_FOLDERS)] if source else []
+    if file.exists() and any(os.path.exists(one) and os.path.samefile(file, one) for one in read):
         raise DataError(f"{file} is what was read. Give another file, so that nothing of it is lost")
     if file.exists() and not overwrite:
         raise DataError(f"{file} is there already. Give another name, or --overwrite")
