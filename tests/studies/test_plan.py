@@ -111,3 +111,12 @@ def test_dry_run__on_the_command_line_writes_nothing_and_loads_no_tensorflow(ses
     done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=True)
     assert "15 trainings at most" in done.stdout
     assert not (tmp_path / "s").exists()
+
+
+def test_plan_study__recipes_that_read_the_photos_in_two_ways_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "read_source", lambda *given, **options: pytest.fail("the photos were read"))
+    request = StudyRequest(
+        data=tmp_path, output=tmp_path / "s", recipes=["quick"], grid=['data.layout=["classes", "nested"]']
+    )
+    with pytest.raises(RecipeError, match=r"data\.layout differs"):
+        module.plan_study(request, SILENT)

@@ -1,0 +1,63 @@
+import unicodedata
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from budwood.core.errors import DataError
+from budwood.inference.own_photos import OwnPhotos
+
+CAFE, ROSE = "Caf\u00e9", "Ros\u00e9"
+
+
+class Said:
+    """A progress that keeps what is said."""
+
+    def __init__(self):
+        self.lines = []
+
+    def say(self, line):
+        self.lines.append(line)
+
+    def stage(self, name, total=None, unit="photos"):
+        from budwood.core.progress.base import SILENT
+
+        return SILENT.stage(name, total, unit)
+
+
+@pytest.fixture
+def write(tmp_path, own_cache, monkeypatch):
+    monkeypatch.setenv("BUDWOOD_CACHE", str(own_cache))
+
+    def write(*labels):
+        for number, label in enumerate(labels):
+            for index in range(2):
+                file = tmp_path / "photos" / label / f"{index}.png"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(np.full((40, 40, 3), 50 * number + index, np.uint8)).save(file)
+        return tmp_path / "photos"
+
+    return write
+
+
+def test_labelled__classes_in_another_unicode_form(write):
+    folder = write(unicodedata.normalize("NFD", CAFE), unicodedata.normalize("NFD", ROSE))
+    photos, _ = OwnPhotos([], [CAFE, ROSE]).labelled(folder, "all")
+    assert [photo.label for photo in photos] == [CAFE, CAFE, ROSE, ROSE]
+
+
+def test_labelled__classes_that_differ_by_case_are_the_runs_and_that_is_said(write):
+    folder, said = write("CATS", "dogs "), Said()
+    photos, _ = OwnPhotos([], ["cats", "dogs"]).labelled(folder, "all", said)
+    assert {photo.label for photo in photos} == {"cats", "dogs"}
+    assert said.lines == [
+        "'CATS' is taken for the class 'cats' of the run",
+        "'dogs ' is taken for the class 'dogs' of the run",
+    ]
+    assert OwnPhotos([], ["cats"]).names_and_class(folder / "CATS" / "0.png")[1] == "cats"
+
+
+def test_labelled__a_name_that_could_be_two_classes_is_refused(write):
+    folder = write("Cats", "dogs")
+    with pytest.raises(DataError, match="does not know the class Cats"):
+        OwnPhotos([], ["cats", "CATS", "dogs"]).labelled(folder, "all")
