@@ -1,6 +1,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from budwood.core import files
@@ -95,7 +96,7 @@ def test_compare__equals(run_with):
     [
         (
             {"photos": [f"other {n}.png" for n in range(400)]},
-            "of their 400 and 400 test photos 0 are the same",
+            "a and b have no test photo in common",
         ),
         ({"classes": ["green", "red"]}, "only a knows blue; only b knows green"),
         ({"classes": ["red", "blue"]}, "400 photos have another class in each, such as photo 0.png"),
@@ -106,6 +107,40 @@ def test_compare__refuses_what_cannot_be_compared(run_with, other, reason):
     runs = [run_with("a", right(90, 10)), run_with("b", right(90, 10), **other)]
     with pytest.raises(RunError, match=reason):
         compare(runs)
+
+
+def test_compare__on_the_photos_that_both_have(run_with):
+    a = run_with("a", right(90, 10), photos=[f"{n}" for n in range(400)])
+    b = run_with("b", right(80, 20), photos=[f"{n + 100}" for n in range(400)])
+    found = compare([a, b])
+    assert (found["n"], found["own"]) == (300, {"a": 400, "b": 400})
+    expected = np.array(right(90, 10))[100:].mean()
+    assert next(run["accuracy"] for run in found["runs"] if run["run"] == "a") == expected
+    assert "Compared on the 300 test photos that all have: a has 400 and b has 400." in as_text(found)
+    assert "on 300 test photos" in found["pairs"][0]["words"]
+    assert "that all have" not in as_text(
+        compare([a, run_with("c", right(80, 20), photos=[f"{n}" for n in range(400)])])
+    )
+
+
+def test_compare__a_photo_that_was_moved_to_the_right_class(run_with):
+    names = [f"blue/{n}" for n in range(400)]
+    a, b = (run_with(name, right(90, 10), photos=names) for name in "ab")
+    rows = files.read_csv(b / "predictions.csv")
+    moved = next(row for row in rows if row["predicted"] == "red")
+    for folder, name in ((a, moved["name"]), (b, "red/moved")):
+        with (folder / "split.csv").open("a") as file:
+            file.write(f"{name},blue,test,{'e' * 64},9,9,\n")
+        forget_hashes(folder)
+    moved |= {"name": "red/moved", "true": "red", "correct": "1"}
+    files.write_csv(b / "predictions.csv", list(moved), [list(row.values()) for row in rows])
+    info = files.read_json(b / "run.json")
+    files.write_json(b / "run.json", info | {"started": "2999-01-01T00:00:00+00:00"})
+    found = compare([a, b])
+    assert (found["n"], found["mended"], found["truth"]) == (400, 1, "b")
+    # Both said red, which is right since the label was mended.
+    assert [run["accuracy"] for run in found["runs"]] == [0.9025, 0.9025]
+    assert "1 photo has another class in some runs; the one of b, begun last, counts." in as_text(found)
 
 
 def test_compare__refuses_one_run_alone_and_folders_that_are_none(run_with, tmp_path):

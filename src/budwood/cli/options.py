@@ -77,6 +77,27 @@ SplitFolders = Annotated[
         help="Which folder is which split; may be given again. Short for --set data.split_folders=...",
     ),
 ]
+Group = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|none|parent|near-duplicates|column:NAME|pattern:REGEX|burst:60s",
+        help="What belongs together and stays in one split: the same picture; equal pixels alone; a folder; what looks "
+        "nearly alike; a table's column; a part of the path, such as 'pattern:person(\\d+)'; photos taken within so "
+        "many seconds. Short for --set data.group=...",
+        show_default=False,
+    ),
+]
+
+
+def group_option(group: str | None) -> list[str]:
+    """Return what --group asks for, as settings of a recipe.
+
+    >>> group_option("burst:60s")
+    ['data.group="burst:60s"']
+    """
+    from budwood.config.loading import value_text
+
+    return [] if group is None else [f"data.group={value_text(group)}"]
 
 
 def reading_options(

@@ -11,6 +11,7 @@ from budwood.cli.options import (
     AsJson,
     Columns,
     Data,
+    Group,
     Layout,
     Mlflow,
     Quiet,
@@ -18,6 +19,7 @@ from budwood.cli.options import (
     SplitFolders,
     app,
     check_mlflow,
+    group_option,
     log,
     print_json,
     progress_of,
@@ -58,6 +60,7 @@ def train(
     ] = None,
     layout: Layout = None,
     split_folders: SplitFolders = None,
+    group: Group = None,
     no_test: Annotated[bool, typer.Option("--no-test", help="Carve and open no test split.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in the directory.")] = False,
@@ -79,7 +82,7 @@ def train(
     }
     changes = [f"{key}={value_text(value)}" for key, value in short.items() if value is not None]
     changes += ["evaluate.test=false"] if no_test else []
-    changes += reading_options(layout, split_folders, columns)
+    changes += [*reading_options(layout, split_folders, columns), *group_option(group)]
     # What is wrong with the command is said here, before the seconds that TensorFlow takes to load.
     request = ask_for_training(
         data,
@@ -143,6 +146,7 @@ def study(
     ] = None,
     layout: Layout = None,
     split_folders: SplitFolders = None,
+    group: Group = None,
     columns: Columns = None,
     settings: Settings = None,
     no_test: Annotated[
@@ -193,7 +197,11 @@ def study(
         seeds=parse_seeds(seeds),
         folds=folds,
         search=search,
-        settings=[*reading_options(layout, split_folders, columns), *(settings or [])],
+        settings=[
+            *reading_options(layout, split_folders, columns),
+            *group_option(group),
+            *(settings or []),
+        ],
         weights=weights or [],
         test=not no_test,
         keep_models=keep_models,

@@ -9,6 +9,7 @@ NoteKind = Literal[
     "settings",  # a setting without effect, or one that gave way to another
     "data",  # photos that were left out, classes that lack some
     "split",  # which photos are in which split, and why
+    "groups",  # photos that seem to belong together and may be in different splits
     "features",  # how features are kept, or what the disk has no room for
     "engine",  # what computes features, where it is not what was asked for or expected
     "precision",  # the arithmetic in which they are computed, where it is not what was asked for

@@ -91,6 +91,7 @@ def _fit_head(
         data,
         original,
         session.labels["train"],
+        [photo.group for photo in train],
         callbacks=session.hooks(asked, phase, backbone),
         progress=session.progress,
         note=session.directory.note,

@@ -85,6 +85,7 @@ def train_frozen_phase(
     data: TrainingData,
     train: Rows | np.ndarray,
     train_labels: Int[np.ndarray, "n"],
+    groups: Sequence[str | None] | None = None,
     *,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     progress: Progress = SILENT,
@@ -97,6 +98,7 @@ def train_frozen_phase(
         data: for gradient steps, vectors `(features,)` of the training photos and their views; for either fit those of
             the validation photos, and the classes.
         train, train_labels: for a linear fit, the vectors `(n, features)` of the original views, and class numbers.
+        groups: for a linear fit, which training photos belong together.
         callbacks: of gradient steps, see `budwood.training.loop.fit`.
         progress: told of the stage "head" of a linear fit.
         note: told what the user should know, such as a linear fit that gave way to gradient steps.
@@ -112,7 +114,7 @@ def train_frozen_phase(
                 "the linear fit of the head learns from the labels alone; phase 2 from the teacher too",
                 "teacher",
             )
-        return _linear(resolved, data, train[:], train_labels, progress)
+        return _linear(resolved, data, train[:], train_labels, groups, progress)
     _refuse_cutmix_of_vectors(resolved)
     mixed = resolved
     if resolved.augment.cutmix:
@@ -152,9 +154,14 @@ def train_finetune_phase(
 
 
 def _linear(
-    recipe: Recipe, data: TrainingData, features: np.ndarray, labels: np.ndarray, progress: Progress
+    recipe: Recipe,
+    data: TrainingData,
+    features: np.ndarray,
+    labels: np.ndarray,
+    groups: Sequence[str | None] | None,
+    progress: Progress,
 ) -> PhaseResult:
-    found = fit_as_asked(recipe, features, labels, data.classes, progress=progress)
+    found = fit_as_asked(recipe, features, labels, data.classes, groups=groups, progress=progress)
     layers = linear_layers(found, recipe.head, recipe.seed, data.task.activation)
     model = head_model(to_logits(layers), features.shape[1])
     row: Row = {

@@ -20,6 +20,7 @@ from budwood.core.notes import Note
 from budwood.core.progress.base import Progress
 from budwood.data.check import Check, check, crop_remark
 from budwood.data.decoder.levels import as_range
+from budwood.data.groups import suggestion
 from budwood.data.manifest import Photo
 from budwood.data.split import divide, lacking
 from budwood.features.extractor import FeatureExtractor
@@ -98,6 +99,7 @@ class Prepared(PreparedNetworks):
             weights = "the weights of the photos are kept with them, and no training uses them yet: each counts alike"
             data.append(Note(weights, "data"))
         split = [Note(line, "split") for line in lacking(self.photos, self.classes)]
+        split += [Note(line, "groups") for line in _hints(self.request.recipe, self.check)]
         return (*settings, *data, *split, *_kept_splits(self.request, self.photos))
 
 
@@ -198,6 +200,15 @@ def build_networks(
 
     networks, head = take_apart(Run(request.previous.folder).raw_model(), request.backbones)
     return tuple(networks), tuple(head)
+
+
+def _hints(recipe: Recipe, checked: Check) -> list[str]:
+    """Return what hints at groups, where the user has not said that there are none, and there are photos to divide."""
+    free = [photo for photo in checked.photos if photo.split is None or photo.split == "train"]
+    if recipe.data.group != "auto" or any(photo.group for photo in checked.photos):
+        return []
+    hint = suggestion(free)
+    return [] if hint is None else [hint]
 
 
 def _kept_splits(request: TrainingRequest, photos: tuple[Photo, ...]) -> list[Note]:

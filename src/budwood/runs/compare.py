@@ -1,10 +1,10 @@
 """Runs side by side: what each gives on the same photos, and which of them differ."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 from jaxtyping import Bool
@@ -14,6 +14,7 @@ from budwood.core.text import count, listing, percent, shorten, shown
 from budwood.evaluation.statistics import holm, paired_bootstrap, paired_difference, wilson_interval
 from budwood.evaluation.verdict import compare_models
 from budwood.runs.files import RunFiles, read_run
+from budwood.runs.schema import PredictionRow
 
 METHOD = (
     "McNemar's exact test (1947), two-sided, adjusted for the number of pairs (Holm 1979); score interval of "
@@ -43,11 +44,26 @@ class Pair(TypedDict):
     words: str
 
 
+class Shared(NamedTuple):
+    """Which photos runs are compared on; the fields are those of `Comparison`."""
+
+    own: dict[str, int]
+    mended: int
+    truth: str
+
+
 class Comparison(TypedDict):
     """What `compare` returns."""
 
     split: str
     n: int
+    """Photos that all runs have in the split."""
+    own: dict[str, int]
+    """By run, how many photos it has in the split itself."""
+    mended: int
+    """Photos whose class is another in some of the runs."""
+    truth: str
+    """The run whose class of these counts, the one begun last."""
     method: str
     runs: list[RunRow]
     pairs: list[Pair]
@@ -57,11 +73,12 @@ def compare(folders: Sequence[str | os.PathLike], *, split: str = "test") -> Com
     """Compare complete runs on the photos of one split, photo by photo.
 
     Args:
-        folders: two run directories or more, of the same classes and with the same photos in the split.
+        folders: two run directories or more, of the same classes. Compared is on the photos that all have in the
+            split; where a photo's class was mended between them, its latest is the truth for all.
         split: "test", or "validation" (whose photos also chose each run's epoch and phase).
 
     Returns:
-        split, n (photos), method, runs (run, backbone, accuracy, interval; the best first) and pairs (a, b,
+        split, n (photos of all runs), own (photos of each), mended and truth (photos whose class was mended, and whose counts), method, runs (run, backbone, accuracy, interval; the best first) and pairs (a, b,
         difference of accuracy a minus b in [-1, 1], interval, bootstrap, p, p_adjusted, words).
 
     Raises:
@@ -77,7 +94,7 @@ def compare(folders: Sequence[str | os.PathLike], *, split: str = "test") -> Com
         raise RunError(f"split `{split}` is neither test nor validation")
     names = _names(paths)
     runs = {name: read_run(path).require_complete() for name, path in zip(names, paths, strict=True)}
-    correct = _on_the_same_photos(runs, split)
+    correct, shared = _on_the_same_photos(runs, split)
     order = sorted(names, key=lambda name: -correct[name].mean())
     found = {(a, b): paired_difference(correct[a], correct[b]) for a, b in combinations(order, 2)}
     adjusted = holm([one.p for one in found.values()])
@@ -97,6 +114,9 @@ def compare(folders: Sequence[str | os.PathLike], *, split: str = "test") -> Com
     return {
         "split": split,
         "n": len(correct[order[0]]),
+        "own": shared.own,
+        "mended": shared.mended,
+        "truth": shared.truth,
         "method": METHOD,
         "runs": [_row(name, runs[name], correct[name]) for name in order],
         "pairs": pairs,
@@ -120,6 +140,16 @@ def as_text(comparison: Comparison) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in [header, *rows]
     ]
+    n, own = comparison["n"], comparison["own"]
+    if any(number != n for number in own.values()):
+        each = listing([f"{shown(run)} has {number:,}" for run, number in own.items()])
+        lines += ["", f"Compared on the {count(n, comparison['split'] + ' photo')} that all have: {each}."]
+    if comparison["mended"]:
+        many = f"{count(comparison['mended'], 'photo')} {'has' if comparison['mended'] == 1 else 'have'}"
+        lines += [
+            "",
+            f"{many} another class in some runs; the one of {shown(comparison['truth'])}, begun last, counts.",
+        ]
     lines += ["", *(pair["words"] for pair in comparison["pairs"])]
     if comparison["split"] == "validation":
         lines.append("Validation photos also chose the epoch and the phase of each run.")
@@ -136,37 +166,46 @@ def _names(paths: Sequence[Path]) -> list[str]:
     return names
 
 
-def _on_the_same_photos(runs: dict[str, RunFiles], split: str) -> dict[str, Bool[np.ndarray, "n"]]:
-    """Whether each run is right, for every photo of the split, in one order."""
+def _on_the_same_photos(
+    runs: dict[str, RunFiles], split: str
+) -> tuple[dict[str, Bool[np.ndarray, "n"]], Shared]:
+    """Whether each run is right, for every photo that all have in the split, in one order; and which these are."""
     first, *others = runs
     for other in others:
         _refuse_other_classes(first, runs[first].classes, other, runs[other].classes)
     predictions = {}
     for name, run in runs.items():
-        found = {row.name: row for row in run.predictions if row.split == split}
+        # A photo that was moved to another folder is the same photo, and so is one that lies there twice.
+        content = {row.name: row.sha256 or row.name for row in run.split}
+        found = {content.get(row.name, row.name): row for row in run.predictions if row.split == split}
         if not found:
             raise RunError(
                 f"{shown(name)} has no {split} photos to compare on: it was trained without them. "
                 "Give --split validation, or train it again with a test split"
             )
         predictions[name] = found
-    truth = {photo: row.true for photo, row in predictions[first].items()}
-    for other in others:
-        own = {photo: row.true for photo, row in predictions[other].items()}
-        shared = truth.keys() & own.keys()
-        if shared < truth.keys() | own.keys():
-            raise RunError(
-                f"{shown(first)} and {shown(other)} cannot be compared: of their {len(truth):,} and {len(own):,} "
-                f"{split} photos {len(shared):,} are the same. Train both on the same data with the same "
-                f"split_seed; here it is {_split_seed(runs[first])} and {_split_seed(runs[other])}"
-            )
-        moved = sorted(photo for photo in shared if truth[photo] != own[photo])
-        if moved:
-            raise RunError(
-                f"{shown(first)} and {shown(other)} cannot be compared: {count(len(moved), 'photo')} "
-                f"have another class in each, such as {shown(moved[0])}"
-            )
-    return {name: np.array([rows[photo].correct for photo in truth]) for name, rows in predictions.items()}
+    shared = [photo for photo in predictions[first] if all(photo in found for found in predictions.values())]
+    if not shared:
+        raise RunError(
+            f"{listing([shown(name) for name in runs])} have no {split} photo in common, so nothing can be compared. "
+            "Train them on the same data with the same split_seed"
+        )
+    last = max(runs, key=lambda name: runs[name].info.started)
+    mended = [photo for photo in shared if len({predictions[name][photo].true for name in runs}) > 1]
+    if len(mended) > len(shared) / 2:
+        raise RunError(
+            f"{listing([shown(name) for name in runs])} cannot be compared: {count(len(mended), 'photo')} have another "
+            f"class in each, such as {shown(predictions[first][mended[0]].name)}"
+        )
+    correct = {
+        name: np.array([_is_right(found[photo], predictions[last][photo].true) for photo in shared])
+        for name, found in predictions.items()
+    }
+    return correct, Shared({name: len(found) for name, found in predictions.items()}, len(mended), last)
+
+
+def _is_right(row: PredictionRow, truth: str) -> bool:
+    return row.correct if row.true == truth else row.predicted == truth
 
 
 def _refuse_other_classes(first: str, classes: Sequence[str], other: str, own: Sequence[str]) -> None:
@@ -180,10 +219,6 @@ def _refuse_other_classes(first: str, classes: Sequence[str], other: str, own: S
         if some
     ]
     raise RunError(f"{shown(first)} and {shown(other)} have other classes: {'; '.join(differences)}")
-
-
-def _split_seed(run: RunFiles) -> int:
-    return run.recipe.split_seed
 
 
 def _row(name: str, run: RunFiles, correct: Bool[np.ndarray, "n"]) -> RunRow:

@@ -88,7 +88,8 @@ def _fit_and_evaluate(
         )
     with directory.stage("head"):
         recipe, _ = resolve_fit(recipe, len(parts["train"]), known.features, len(classes))
-        found = fit_as_asked(recipe, rows["train"], labels["train"], classes)
+        groups = [photo.group for photo in parts["train"]]
+        found = fit_as_asked(recipe, rows["train"], labels["train"], classes, groups=groups)
         logits = {split: part @ found.kernel + found.bias for split, part in rows.items()}
         temperature = task.fit_temperature(logits["validation"], labels["validation"])
         shares = {

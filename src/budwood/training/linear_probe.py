@@ -11,7 +11,8 @@ solutions that others start from: 1,000 classes with 1280 features 500 MB on two
 """
 
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
@@ -85,6 +86,7 @@ def fit_linear(
     folds: int = 5,
     seed: int = 0,
     weights: Float[np.ndarray, "n"] | None = None,
+    groups: Sequence[Hashable] | None = None,
     progress: Progress = SILENT,
 ) -> LinearFit:
     """The logistic regression with the lowest cross-validated log loss along a path of L2 strengths.
@@ -103,6 +105,8 @@ def fit_linear(
         folds: folds of the cross-validation. They are stratified; a class's only photo is never held out.
         seed: decides the folds.
         weights: how much each photo's loss counts, 1 on average; in the cross-validated loss too.
+        groups: of each photo what it shares with those that belong with it: they are held out together. None or ""
+            for a photo that stands alone.
         progress: told of every fit, as stage "head".
 
     Returns:
@@ -117,7 +121,7 @@ def fit_linear(
     started = time.perf_counter()
     _refuse_bad_input(features, labels, num_classes)
     given = None if isinstance(strengths, str) or len(strengths) > 1 else float(strengths[0])
-    fold_of = assign_folds(labels, folds, seed) if given is None else np.full(len(labels), -1)
+    fold_of = assign_folds(labels, folds, seed, groups) if given is None else np.full(len(labels), -1)
     rows, train, held_out = _wrap(fold_of)
     tried = None if isinstance(strengths, str) else sorted({float(one) for one in strengths}, reverse=True)
     # A thread a fold with one BLAS thread each: several times faster than BLAS threads on such narrow products,
@@ -175,6 +179,7 @@ def fit_as_asked(
     labels: Int[np.ndarray, "n"],
     classes: Sequence[str],
     *,
+    groups: Sequence[Hashable] | None = None,
     progress: Progress = SILENT,
 ) -> LinearFit:
     """`fit_linear` with the strengths, the folds and the class weights of a recipe.
@@ -190,24 +195,58 @@ def fit_as_asked(
         folds=recipe.frozen.folds,
         seed=recipe.seed,
         weights=None if recipe.loss.class_weights == "none" else weights,
+        groups=groups,
         progress=progress,
     )
 
 
-def assign_folds(labels: Int[np.ndarray, "n"], folds: int, seed: int) -> Int[np.ndarray, "n"]:
+def assign_folds(
+    labels: Int[np.ndarray, "n"], folds: int, seed: int, groups: Sequence[Hashable] | None = None
+) -> Int[np.ndarray, "n"]:
     """The fold that holds out each photo, 0 to `folds` - 1, or -1 for a class's only photo.
 
     Stratified; a class with fewer photos than folds is spread over as many folds as it has photos, so that the
-    rest of the photos always hold every class.
+    rest of the photos always hold every class. Photos of a group are in one fold; a class of one group alone is never
+    held out.
     """
     rng = np.random.default_rng(seed)
     fold_of = np.full(len(labels), -1)
+    if groups is not None and any(groups):
+        return _folds_of_groups(labels, folds, rng, groups)
     dealt = 0
     for label in np.unique(labels):
         members = rng.permutation(np.flatnonzero(labels == label))
         if len(members) > 1:
             fold_of[members] = (dealt + np.arange(len(members))) % folds
             dealt += len(members)
+    return fold_of
+
+
+def _folds_of_groups(
+    labels: Int[np.ndarray, "n"], folds: int, rng: np.random.Generator, groups: Sequence[Hashable]
+) -> Int[np.ndarray, "n"]:
+    """Large groups first, each to the fold that has fewest of its classes' photos."""
+    members: dict[Hashable, list[int]] = defaultdict(list)
+    for index, group in enumerate(groups):
+        members[("group", group) if group else ("photo", index)].append(index)
+    units = [np.array(some) for some in members.values()]
+    classes, places = np.unique(labels, return_inverse=True)
+    counts = np.array([np.bincount(places[unit], minlength=len(classes)) for unit in units])
+    totals = counts.sum(axis=0)
+    alone = counts[:, (counts > 0).sum(axis=0) == 1].any(axis=1)
+    held = np.zeros((folds, len(classes)))
+    fold_of = np.full(len(labels), -1)
+    for index in sorted(rng.permutation(len(units)).tolist(), key=lambda unit: -len(units[unit])):
+        if alone[index]:
+            continue
+        # A fold may not hold out all of a class.
+        allowed = np.flatnonzero(((held + counts[index] < totals) | (counts[index] == 0)).all(axis=1))
+        if not len(allowed):
+            continue
+        lacking = (held[allowed] / totals) @ counts[index]
+        fold = allowed[np.lexsort((held[allowed].sum(axis=1), lacking))[0]]
+        fold_of[units[index]] = fold
+        held[fold] += counts[index]
     return fold_of
 
 
