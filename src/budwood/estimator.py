@@ -85,7 +85,8 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         With `groups` `(n,)`, pictures of one group, such as a patient, are held out together where the strength is
         chosen. Of what is said of accuracy scikit-learn's `GroupKFold` takes care.
 
-        Raises ValueError for labels that are no classes or are too few, groups that are not one a picture, RecipeError for a parameter out of range,
+        Raises ValueError for labels that are no classes or are too few, groups that are not one a picture,
+        RecipeError for a parameter out of range,
         ImageError for a picture that cannot be read.
         """
         pictures = _pictures(X)

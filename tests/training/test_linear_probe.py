@@ -310,3 +310,40 @@ def test_resolve_fit(values, sizes, fit):
     recipe, reason = resolve_fit(Recipe.from_dict(values), *sizes)
     assert recipe.frozen.fit == fit
     assert (reason is not None) == (sizes[0] == 58_000)
+
+
+def test_assign_folds__groups_are_held_out_together_and_every_class_stays():
+    rng = np.random.default_rng(0)
+    groups = [f"g{rng.integers(0, 40)}" if rng.random() < 0.8 else None for _ in range(300)]
+    labels = rng.integers(0, 4, 300)
+    fold_of = assign_folds(labels, 5, 0, groups)
+    for group in set(groups) - {None}:
+        assert len({int(fold_of[i]) for i, one in enumerate(groups) if one == group}) == 1
+    for fold in range(5):
+        assert set(labels[fold_of != fold]) == {0, 1, 2, 3}
+        assert 20 < (fold_of == fold).sum() < 100
+        counts = np.bincount(labels[fold_of == fold], minlength=4)
+        assert (counts > 5).all()
+    assert (fold_of >= 0).all()
+
+
+def test_assign_folds__a_class_of_one_group_is_never_held_out():
+    labels = np.array([0, 0, 0, 1, 1, 1, 1])
+    fold_of = assign_folds(labels, 3, 0, ["a", "a", "a", "b", "b", "c", None])
+    assert (fold_of[:3] == -1).all() and (fold_of[3:] >= 0).all()
+
+
+def test_assign_folds__no_group_is_as_before():
+    labels = np.arange(50) % 3
+    np.testing.assert_array_equal(assign_folds(labels, 5, 1, [None] * 50), assign_folds(labels, 5, 1))
+
+
+def test_fit_linear__twins_do_not_choose_the_strength():
+    rng = np.random.default_rng(0)
+    scenes = rng.normal(size=(60, 40)).astype(np.float32)
+    x = np.repeat(scenes, 5, axis=0) + rng.normal(scale=0.01, size=(300, 40)).astype(np.float32)
+    y = np.repeat(rng.integers(0, 2, 60), 5)
+    groups = [f"scene {i // 5}" for i in range(300)]
+    apart, together = (fit_linear(x, y, 2, groups=some) for some in (None, groups))
+    assert best(apart.path).accuracy > 0.9 > 0.7 > best(together.path).accuracy
+    assert together.strength > apart.strength

@@ -1,7 +1,7 @@
 """Runs side by side: what each gives on the same photos, and which of them differ."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple, TypedDict
@@ -78,8 +78,9 @@ def compare(folders: Sequence[str | os.PathLike], *, split: str = "test") -> Com
         split: "test", or "validation" (whose photos also chose each run's epoch and phase).
 
     Returns:
-        split, n (photos of all runs), own (photos of each), mended and truth (photos whose class was mended, and whose counts), method, runs (run, backbone, accuracy, interval; the best first) and pairs (a, b,
-        difference of accuracy a minus b in [-1, 1], interval, bootstrap, p, p_adjusted, words).
+        split, n (photos of all runs), own (photos of each), mended and truth (photos whose class was mended, and the
+        run whose counts), method, runs (run, backbone, accuracy, interval; the best first) and pairs (a, b, difference
+        of accuracy a minus b in [-1, 1], interval, bootstrap, p, p_adjusted, words).
 
     Raises:
         RunError: a folder is no run, or the runs cannot be compared; it says what differs.

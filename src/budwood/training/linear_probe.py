@@ -233,18 +233,20 @@ def _folds_of_groups(
     classes, places = np.unique(labels, return_inverse=True)
     counts = np.array([np.bincount(places[unit], minlength=len(classes)) for unit in units])
     totals = counts.sum(axis=0)
-    alone = counts[:, (counts > 0).sum(axis=0) == 1].any(axis=1)
+    only = np.array([np.count_nonzero(column) == 1 for column in counts.T])
+    alone = np.sum(counts[:, only], axis=1) > 0
     held = np.zeros((folds, len(classes)))
     fold_of = np.full(len(labels), -1)
     for index in sorted(rng.permutation(len(units)).tolist(), key=lambda unit: -len(units[unit])):
         if alone[index]:
             continue
         # A fold may not hold out all of a class.
-        allowed = np.flatnonzero(((held + counts[index] < totals) | (counts[index] == 0)).all(axis=1))
+        left = np.where(counts[index] > 0, totals - held - counts[index], 1)
+        allowed = np.flatnonzero(left.min(axis=1) > 0)
         if not len(allowed):
             continue
-        lacking = (held[allowed] / totals) @ counts[index]
-        fold = allowed[np.lexsort((held[allowed].sum(axis=1), lacking))[0]]
+        full = (held[allowed] / totals) @ counts[index]
+        fold = allowed[np.lexsort((held[allowed].sum(axis=1), full))[0]]
         fold_of[units[index]] = fold
         held[fold] += counts[index]
     return fold_of
