@@ -56,7 +56,7 @@ def test_train__decides_the_range_once_and_keeps_it(run):
         "range": [0.0, 4095.0],
         "photos": 24,
     }
-    told = [note["text"] if isinstance(note, dict) else note for note in run.info.get("notes", [])]
+    told = [note["text"] for note in json.loads((run.folder / "run.json").read_text())["warnings"]]
     assert any("24 pictures of uint16" in line and "12 bits" in line for line in told)
 
 

@@ -28,8 +28,6 @@ MAX_PIXELS = 100_000_000
 """Most pixels of a picture that are held in memory, unless the environment variable BUDWOOD_MAX_PIXELS says another
 number. A JPEG may have four times as many: it is decoded at a reduced scale."""
 JPEG_FACTOR = 4
-_MOST_TILES = 50_000
-"""Of a TIFF: each takes memory and time of its own."""
 
 _FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000", "HEIF")
 _SIGNATURES = (
@@ -182,8 +180,6 @@ def check_size(image: Image.Image) -> None:
         # Two canvases are composed, and copied, for the first frame already.
         most //= 4
     refuse_size(width, height, most)
-    if (tiles := len(getattr(image, "tile", ()))) > _MOST_TILES:
-        raise ImageError(f"its pixels lie in {tiles:,} pieces; save it in larger ones", "too_large")
 
 
 def refuse_size(width: int, height: int, most: int) -> None:
