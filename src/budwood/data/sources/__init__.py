@@ -16,12 +16,12 @@ from budwood.core.progress.base import SILENT, Progress
 from budwood.data.manifest import Manifest, Photo
 from budwood.data.sources.annotations import is_annotations, items_of, read_cvat, read_json_annotations
 from budwood.data.sources.archive import ENDINGS, is_archive, open_archive
-from budwood.data.sources.columnar import read_parquet
 from budwood.data.sources.delimited import TEXT_ENDINGS, read_json, read_text_table, title_of
 from budwood.data.sources.folder import read_folder, read_tree
 from budwood.data.sources.hub import is_saved, read_hub, read_saved
 from budwood.data.sources.layout import is_asked
 from budwood.data.sources.memory import read_arrays, read_python
+from budwood.data.sources.parquet import read_parquet
 from budwood.data.sources.schemes import refuse_unknown_scheme
 from budwood.data.sources.table import split_names, split_words
 from budwood.data.sources.tfds import read_tfds

@@ -1,34 +1,25 @@
-"""Tables in columns: Parquet files, and the Arrow files of Hugging Face data sets, with pictures inside or named.
+"""Tables in columns, with pictures inside or named: what Parquet files and the Arrow files of data sets have in common.
 
-Needs pyarrow. Pictures inside an Arrow file are read where they lie; those of a Parquet file, which is compressed, are
-unpacked into the cache once.
+Needs pyarrow.
 """
 
 import importlib
 import json
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from budwood.config.recipe import Data
 from budwood.core.errors import DataError
-from budwood.core.progress.base import SILENT, Progress
-from budwood.data.image_ref import ImageRef, ImageSlice
 from budwood.data.manifest import Manifest
 from budwood.data.sources.columns import Columns, choose_columns
 from budwood.data.sources.delimited import finder_of
 from budwood.data.sources.find import Finder
 from budwood.data.sources.table import Row, Table, read_table, split_names, split_words
 from budwood.data.sources.tree import DiskTree
-from budwood.data.sources.unpacked import unpacked_file
 
-_SHARD = re.compile(r"(?P<split>[^\d].*?)([-_.]?\d+(-of-\d+)?(-[0-9a-f]+)?)?$")
 _SPLIT = "split"
 
 
@@ -41,131 +32,7 @@ class Shard:
     """What its name, or that of its folder, begins with."""
 
 
-def read_parquet(paths: Sequence[str], title: str, settings: Data, progress: Progress = SILENT) -> Manifest:
-    """Return the manifest of one Parquet file, or of several that are parts of one table.
-
-    Of several the split is what their names begin with, such as train-00000-of-00002.parquet.
-
-    Raises DataError where pyarrow is missing, a file is damaged, or its columns are not those of a table of photos.
-    """
-    parquet = _pyarrow(title, "pyarrow.parquet")
-    shards = [Shard(path, _split_of(path) if len(paths) > 1 else None) for path in sorted(paths)]
-
-    def rows_of(shard: Shard, picture: str | None, columns: Sequence[str]) -> Iterator[tuple[dict, Any]]:
-        with _readable(shard.path), parquet.ParquetFile(shard.path, buffer_size=1 << 20) as opened:
-            batches = opened.iter_batches(batch_size=4096, columns=[one for one in columns if one != picture])
-            others = (row for batch in batches for row in batch.to_pylist())
-            pictures: Iterator[Any] = iter(())
-            if picture is not None:
-                pictures = iter(_unpacked(parquet, shard.path, picture, progress))
-            lone = len(columns) == (picture is not None)
-            for _ in range(opened.metadata.num_rows):
-                row: dict[str, Any] = {} if lone else next(others, {})
-                yield row, next(pictures, None)
-
-    with _readable(title if len(paths) > 1 else shards[0].path):
-        schema = parquet.read_schema(shards[0].path)
-    for shard in shards[1:]:
-        with _readable(shard.path):
-            _refuse_other_schema(schema, parquet.read_schema(shard.path), shards[0].path, shard.path)
-    with _readable(title):
-        return _manifest(title, "parquet", shards, schema, rows_of, settings, _features(schema))
-
-
-def read_arrow(
-    shards: Sequence[Shard],
-    title: str,
-    settings: Data,
-    features: Mapping[str, Any] | None = None,
-    progress: Progress = SILENT,
-) -> Manifest:
-    """Return the manifest of a Hugging Face data set on disk, by its Arrow files.
-
-    Raises DataError as `read_parquet` does.
-    """
-    _pyarrow(title, "pyarrow.ipc")
-    files = {}
-    for shard in shards:
-        with _readable(shard.path):
-            files[shard.path] = ArrowFile(shard.path)
-    first = files[shards[0].path]
-    for shard in shards[1:]:
-        _refuse_other_schema(first.schema, files[shard.path].schema, shards[0].path, shard.path)
-
-    def rows_of(shard: Shard, picture: str | None, columns: Sequence[str]) -> Iterator[tuple[dict, Any]]:
-        others = [one for one in columns if one != picture]
-        file = files[shard.path]
-        with _readable(shard.path):
-            pictures = iter(file.pictures(picture, progress) if picture is not None else ())
-            for batch in file.batches:
-                for row in batch.select(others).to_pylist() if others else [{}] * batch.num_rows:
-                    yield row, next(pictures, None)
-
-    with _readable(title):
-        return _manifest(
-            title, "hf", shards, first.schema, rows_of, settings, features or _features(first.schema)
-        )
-
-
-class ArrowFile:
-    """An Arrow file, mapped into memory and looked over."""
-
-    def __init__(self, path: str):
-        import pyarrow as pa
-
-        self.path = path
-        self._content = pa.memory_map(path).read_buffer()
-        in_file_form = self._content.slice(0, 6).to_pybytes() == b"ARROW1"
-        opened = pa.ipc.open_file(self._content) if in_file_form else pa.ipc.open_stream(self._content)
-        self.schema = opened.schema
-        numbers = range(opened.num_record_batches) if in_file_form else ()
-        self.batches = [opened.get_batch(one) for one in numbers] if in_file_form else list(opened)
-        for batch in self.batches:
-            batch.validate(full=True)
-
-    def pictures(self, column: str, progress: Progress) -> Iterator[ImageRef | str | None]:
-        """Yield the pictures of a column: stretches of the file, or the paths that stand in their place."""
-        for batch in self.batches:
-            pictures = batch.column(column)
-            if not len(pictures):
-                continue
-            paths: Sequence[str | None] = [None] * len(pictures)
-            there = pictures.is_valid().to_numpy(zero_copy_only=False)
-            if _is_struct(pictures.type):
-                names = [pictures.type.field(index).name for index in range(pictures.type.num_fields)]
-                paths = pictures.field("path").to_pylist() if "path" in names else paths
-                pictures = pictures.field("bytes")
-                there &= pictures.is_valid().to_numpy(zero_copy_only=False)
-            places = self._places(pictures)
-            if places is None:
-                # Compressed, as Hugging Face does not have it: in memory it is not in the file.
-                raise DataError(f"{self.path} is compressed. Save it without compression, or as Parquet")
-            for path, is_there, offset, end in zip(paths, there, places[:-1], places[1:], strict=True):
-                yield (
-                    ImageSlice(self.path, int(offset), int(end - offset))
-                    if is_there and end > offset
-                    else path
-                )
-
-    def _places(self, pictures: Any) -> np.ndarray | None:
-        """Return where each picture begins in the file, and where the last one ends; None where they are not in it."""
-        import pyarrow as pa
-
-        wide = pa.types.is_large_binary(pictures.type)
-        if not (wide or pa.types.is_binary(pictures.type)):
-            return None
-        _, offsets, data = pictures.buffers()
-        if data is None:
-            return np.zeros(len(pictures) + 1, np.int64)
-        start = data.address - self._content.address
-        if not 0 <= start <= start + data.size <= self._content.size:
-            return None
-        count = pictures.offset + len(pictures) + 1
-        numbers = np.frombuffer(offsets, np.int64 if wide else np.int32, count)
-        return numbers[pictures.offset :].astype(np.int64) + start
-
-
-def _manifest(
+def manifest_of(
     title: str,
     kind: str,
     shards: Sequence[Shard],
@@ -234,65 +101,7 @@ def _row(
     return Row(where, values, content, name)
 
 
-def _unpacked(parquet: Any, path: str, column: str, progress: Progress) -> list[ImageRef | str | None]:
-    """Return the pictures of a column: stretches of one file in the cache, or the paths that stand in their place."""
-    paths: list[str | None] = []
-
-    def contents() -> Iterator[bytes]:
-        with parquet.ParquetFile(path, buffer_size=1 << 20) as opened:
-            for batch in opened.iter_batches(batch_size=64, columns=[column]):
-                for value in batch.column(0).to_pylist():
-                    yield _bytes_of(value) or b""
-
-    def write(place: Path) -> None:
-        sizes = []
-        with (
-            place.open("wb") as file,
-            progress.stage(f"unpack {os.path.basename(path)}", unit="pictures") as stage,
-        ):
-            for content in contents():
-                sizes.append(len(content))
-                file.write(content)
-                stage.advance()
-            np.asarray([*sizes, len(sizes)], "<i8").tofile(file)
-
-    place = unpacked_file(path, ".pictures", write, column)
-    total = place.stat().st_size
-    with place.open("rb") as file:
-        file.seek(total - 8)
-        number = int(np.fromfile(file, "<i8", 1)[0])
-        file.seek(total - 8 * (number + 1))
-        sizes = np.fromfile(file, "<i8", number)
-    offsets = np.concatenate([[0], np.cumsum(sizes)])
-    if not sizes.all():
-        with parquet.ParquetFile(path) as opened:
-            kind = opened.schema_arrow.field(column).type
-        if hasattr(kind, "fields") or _is_struct(kind):
-            paths = _struct_paths(parquet, path, column)
-    return [
-        ImageSlice(str(place), int(offset), int(size))
-        if size
-        else (paths[index] if index < len(paths) else None)
-        for index, (offset, size) in enumerate(zip(offsets[:-1], sizes, strict=True))
-    ]
-
-
-def _struct_paths(parquet: Any, path: str, column: str) -> list[str | None]:
-    with parquet.ParquetFile(path, buffer_size=1 << 20) as opened:
-        return [
-            (value or {}).get("path")
-            for batch in opened.iter_batches(batch_size=256, columns=[column])
-            for value in batch.column(0).to_pylist()
-        ]
-
-
-def _bytes_of(value: Any) -> bytes | None:
-    if isinstance(value, dict):
-        value = value.get("bytes")
-    return value if isinstance(value, bytes) and value else None
-
-
-def _features(schema: Any) -> dict[str, Any]:
+def features_of(schema: Any) -> dict[str, Any]:
     """Return what Hugging Face writes of each column beside the table."""
     try:
         said = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
@@ -311,7 +120,7 @@ def _class_names(feature: Any, kind: Any) -> list[str] | None:
     return names if all(isinstance(name, str) for name in names) else None
 
 
-def _refuse_other_schema(schema: Any, other: Any, one: str, path: str) -> None:
+def refuse_other_schema(schema: Any, other: Any, one: str, path: str) -> None:
     if schema.names != other.names or schema.types != other.types:
         raise DataError(
             f"{os.path.basename(path)} has other columns than {os.path.basename(one)}: {', '.join(other.names)[:200]}. "
@@ -342,7 +151,7 @@ def _is_text(kind: Any) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
-def _is_struct(kind: Any) -> bool:
+def is_struct(kind: Any) -> bool:
     import pyarrow as pa
 
     return bool(pa.types.is_struct(kind))
@@ -351,7 +160,7 @@ def _is_struct(kind: Any) -> bool:
 def _holds_pictures(kind: Any) -> bool:
     import pyarrow as pa
 
-    if _is_struct(kind):
+    if is_struct(kind):
         names = [kind.field(index).name for index in range(kind.num_fields)]
         return "bytes" in names and _holds_pictures(kind.field("bytes").type)
     return bool(
@@ -369,18 +178,7 @@ def _can_be_kept(kind: Any) -> bool:
     return not (pa.types.is_nested(kind) or _holds_pictures(kind))
 
 
-def _split_of(path: str) -> str | None:
-    """Return what a part's name says of its split.
-
-    >>> _split_of("data/train-00000-of-00002.parquet"), _split_of("0001.parquet")
-    ('train', None)
-    """
-    stem = os.path.splitext(os.path.basename(path))[0]
-    match = _SHARD.fullmatch(stem)
-    return match["split"] if match else None
-
-
-def _pyarrow(title: str, module: str) -> Any:
+def need_pyarrow(title: str, module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
@@ -390,7 +188,7 @@ def _pyarrow(title: str, module: str) -> Any:
 
 
 @contextmanager
-def _readable(path: str) -> Iterator[None]:
+def readable(path: str) -> Iterator[None]:
     """Turn what pyarrow raises of a damaged file into a DataError that names it."""
     import pyarrow as pa
 

@@ -10,7 +10,8 @@ from budwood.config.recipe import Data
 from budwood.core.errors import DataError
 from budwood.core.progress.base import SILENT, Progress
 from budwood.data.manifest import Manifest
-from budwood.data.sources.columnar import Shard, read_arrow
+from budwood.data.sources.arrow import read_arrow
+from budwood.data.sources.columnar import Shard
 
 _DICT, _STATE, _INFO = "dataset_dict.json", "state.json", "dataset_info.json"
 _SAVE = "Save it again with save_to_disk"
