@@ -37,6 +37,8 @@ def test_check__counts_and_problems(colours):
     shown = show.check(colours)
     assert repr(shown).splitlines()[0] == "43 photos, 42 usable, 3 classes, 1 problem"
     assert "red: 14" in repr(shown) and "broken.jpg" in shown.html
+    assert repr(shown).splitlines()[1] == "read as a folder for each class"
+    assert "read as a folder for each class" in shown.html
 
 
 def test_check__parts_that_the_data_bring(colours, tmp_path):

@@ -66,11 +66,9 @@ def check(data: object, *, settings: Iterable[str] = ()) -> Shown:
     lead = (
         f"{count(found.num_found, 'photo')}, {len(found.photos):,} usable, "
         f"{count(len(found.classes), 'class', 'classes')}, {count(len(found.problems), 'problem')}"
-        + "".join(f"; {line}" for line in read)
     )
-    return show_data(
-        lead, classes, [(problem.path, problem.kind, problem.detail) for problem in found.problems]
-    )
+    problems = [(problem.path, problem.kind, problem.detail) for problem in found.problems]
+    return show_data(lead, classes, problems, read)
 
 
 def samples(

@@ -95,19 +95,32 @@ def show_layers(layers: Sequence[ListedLayer], most: int) -> Shown:
 
 
 def show_data(
-    lead: str, classes: Mapping[str, Mapping[str, int]], problems: Sequence[tuple[str, str, str]]
+    lead: str,
+    classes: Mapping[str, Mapping[str, int]],
+    problems: Sequence[tuple[str, str, str]],
+    read: Sequence[str] = (),
 ) -> Shown:
-    """Photos of each class, in the parts that the data bring, and problems, as (path, kind, detail)."""
+    """Photos of each class, in the parts that the data bring, and problems, as (path, kind, detail).
+
+    `read` says how the source was read, and what was not.
+    """
     parts = list(dict.fromkeys(part for counts in classes.values() for part in counts))
     kinds: dict[str, list[tuple[str, str, str]]] = {}
     for problem in problems:
         kinds.setdefault(problem[1].replace("_", " "), []).append(problem)
     largest = max((sum(counts.values()) for counts in classes.values()), default=0) or 1
-    html = _render("data", lead=lead, parts=parts, classes=classes, kinds=kinds, largest=largest)
+    html = _render("data", lead=lead, parts=parts, classes=classes, kinds=kinds, largest=largest, read=read)
     told = [f"{words.shown(label)}: {sum(counts.values()):,}" for label, counts in classes.items()]
     return Shown(
         html,
-        "\n".join([lead, *told, *(words.shown(f"{kind}: {path}: {why}") for path, kind, why in problems)]),
+        "\n".join(
+            [
+                lead,
+                *map(words.shown, read),
+                *told,
+                *(words.shown(f"{kind}: {path}: {why}") for path, kind, why in problems),
+            ]
+        ),
     )
 
 
