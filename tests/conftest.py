@@ -28,7 +28,7 @@ LONGEST = {
     "pipeline/test_finetune.py": 100,
     "pipeline/test_train.py": 60,
     "pipeline/test_several_backbones.py": 60,
-    "cli/test_cli.py": 60,
+    "cli/test_train.py": 40,
     "studies/test_search.py": 50,
     "docs/test_blocks.py": 50,
     "test_estimator.py": 50,

@@ -1,9 +1,14 @@
+import io
+import os
+import subprocess
 import sys
 
 import pytest
 import typer
 
+from budwood import cli
 from budwood.cli.errors import run_command
+from tests.cli.command_line import one_line
 
 
 @pytest.fixture
@@ -31,3 +36,98 @@ def test_run_command__interrupted_names_resume_where_the_command_has_it(
     assert ended.value.code == 130
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("budwood: error: interrupted") and ("--resume" in line) == named
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["trian"], "'trian'. Did you mean 'train'?"),
+        (["train"], "Missing argument 'DATA'"),
+        (["train", "x", "--sed", "1"], "--sed"),
+        (["train", "x", "--seed", "one"], "--seed"),
+        (["predict", "run"], "Missing argument 'IMAGE...'"),
+        (["predict", "run", "a.jpg", "--top", "0"], "--top"),
+        (["cache"], "Missing command"),
+        (["recipes", "show"], "expected show NAME"),
+        (["recipes", "print", "auto"], "'print'"),
+        (["doctor", "extra"], "extra"),
+    ],
+)
+def test_main__wrong_command_is_one_line_and_2(call, arguments, words):
+    status, out, err = call(*arguments)
+    assert (status, out) == (2, "")
+    assert one_line(err) and words in err and "--help)" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "absent"], "absent does not exist"),
+        (["train", ".", "--recipe", "atuo"], "Did you mean auto?"),
+        (["train", ".", "--set", "frozen.epoch=3"], "frozen.epochs"),
+        (["train", ".", "--set", "frozen.epochs"], "has no `=`"),
+        (["train", ".", "--dry-run"], ". is empty. Expected a folder for each class"),
+        (["check", "absent"], "absent does not exist"),
+        (["train", "tdfs:cifar10"], "`tdfs:` is no scheme of a source. Did you mean tfds?"),
+        (["check", "csvv:photos"], "`csvv:` is no scheme of a source. Give "),
+        (["predict", "absent", "a.jpg"], "absent is not a run"),
+        (["predict", "absent", "-"], "no picture was named"),
+        (["predict", "absent", "a.jpg", "-o", "nowhere/sheet.png"], "a folder that exists"),
+        (["predict", "absent", "a.jpg", "-o", "sheet.jpg"], "Give sheet.png"),
+        (["evaluate", "absent", "data"], "absent is not a run"),
+        (["report", "absent"], "absent is not a run"),
+        (["recipes", "show", "frozen-liner"], "Did you mean frozen-linear?"),
+        (["sample", "digit", "folder"], "Did you mean digits?"),
+    ],
+)
+def test_main__what_goes_wrong_is_one_line_and_1(call, arguments, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, out, err = call(*arguments)
+    assert (status, out) == (1, "")
+    assert one_line(err) and words in err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (
+            ZeroDivisionError("by zero\nand more"),
+            1,
+            "unexpected ZeroDivisionError: by zero; run with --debug",
+        ),
+        (PermissionError(13, "Permission denied", "place"), 1, "place: Permission denied"),
+        (MemoryError(), 1, "unexpected MemoryError"),
+    ],
+)
+def test_main__exceptions(call, monkeypatch, error, status, words):
+    def fail():
+        raise error
+
+    monkeypatch.setattr("budwood.config.loading.shipped_recipes", fail)
+    found, out, err = call("recipes")
+    assert (found, out) == (status, "") and one_line(err) and words in err
+    found, _, err = call("recipes", "--debug")
+    assert found == status and "Traceback" in err and "in fail" in err and words in err
+
+
+def test_main__class_name_that_the_terminal_cannot_show(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["budwood", "recipes"])
+    monkeypatch.setattr("budwood.config.loading.shipped_recipes", lambda: {"рецепт": "# ünï"})
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 0 and rb"\u0440" in raw.getvalue()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGPIPE semantics there")
+def test_main__reader_that_leaves(monkeypatch):
+    read, write = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "budwood.cli", "recipes"], stdout=write, stderr=subprocess.PIPE, text=True
+    )
+    os.close(read)
+    os.close(write)
+    assert process.communicate()[1] == "" and process.returncode == 141

@@ -1,6 +1,7 @@
-"""`budwood predict` on a loose folder: pictures without labels, as a write-up's "images to test"."""
+"""`budwood predict`: pictures named one by one, and loose folders as a write-up's "images to test"."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -260,3 +261,61 @@ def test_main__answers_and_refuses_before_anything_slow_is_loaded(session_run, s
     assert lines == ["0 0 []", *(f"{number} 1 []" for number in range(1, len(commands)))], done.stderr
     errors = [line for line in done.stderr.splitlines() if line.startswith("budwood: error: ")]
     assert len(errors) == len(commands) - 1
+
+
+def test_predict__keeps_the_order_and_goes_on(call, session_run, session_colours, tmp_path):
+    (tmp_path / "bad.jpg").write_text("text")
+    good = session_colours / "red" / "red 01.jpg"
+    status, out, err = call(
+        *("predict", session_run, good, tmp_path / "bad.jpg", f"{session_colours}/blue/blue 0[01].jpg"),
+        *(tmp_path / "absent.jpg", "--top", 2, "--acceptance", 1, "--quiet"),
+    )
+    assert status == 1
+    lines = [line.split("\t") for line in out.splitlines()]
+    assert [Path(name).name for name, _ in lines] == ["red 01.jpg", "blue 00.jpg", "blue 01.jpg"]
+    assert lines[0][1].startswith("red ") and lines[0][1].count("%") == 2
+    assert err.count("\n") == 2
+    assert f"budwood: {tmp_path / 'bad.jpg'}: not a picture" in err and "absent.jpg: " in err
+
+
+def test_predict__json_of_names_that_are_no_text(call, session_run, session_colours, tmp_path):
+    name = os.fsencode(tmp_path) + b"/caf\xe9\n.jpg"
+    Path(os.fsdecode(name)).write_bytes((session_colours / "red" / "red 02.jpg").read_bytes())
+    status, out, err = call("predict", session_run, "-", "--json", stdin=name + b"\0absent.jpg\0")
+    assert status == 1 and err.startswith("budwood: absent.jpg: ")
+    first, second = json.loads(out)
+    assert os.fsencode(first["name"]) == name and first["label"] == "red"
+    assert first["probability"] == first["top"][0]["probability"] and len(first["top"]) == 1
+    assert set(second) == {"name", "error"}
+    status, out, _ = call("predict", session_run, os.fsdecode(name), "-q")
+    assert status == 0 and out.startswith(f"{tmp_path}/caf\\udce9\\n.jpg\tred ")
+
+
+def test_predict__picture_on_standard_input(call, session_run, session_colours):
+    content = (session_colours / "green" / "green 00.jpg").read_bytes()
+    status, out, _ = call("predict", session_run, "-", stdin=content)
+    assert status == 0 and out.startswith("standard input\tgreen ")
+
+
+def test_predict__sheet_knows_the_true_class_from_the_folder(
+    call, session_run, session_colours, tmp_path, monkeypatch
+):
+    drawn = []
+    monkeypatch.setattr(
+        "budwood.report.sheets.predictions.write_sheet", lambda items, path: drawn.extend(items)
+    )
+    (tmp_path / "bad.jpg").write_text("text")
+    shutil.copy(session_colours / "red" / "red 00.jpg", tmp_path / "new.jpg")
+    monkeypatch.chdir(session_colours / "red")
+    pictures = ["red 00.jpg", tmp_path / "bad.jpg", tmp_path / "new.jpg"]
+    assert call("predict", session_run, *pictures, "-o", "sheet.png")[0] == 1
+    assert [(item.image.name, item.true) for item in drawn] == [("red 00.jpg", "red"), ("new.jpg", None)]
+
+
+def test_predict__writes_the_sheet(call, session_run, session_colours, tmp_path):
+    status, out, err = call(
+        "predict", session_run, session_colours / "blue", "-o", tmp_path / "sheet.png", "-q"
+    )
+    assert status == 0 and not err and out.count("\n") == 14
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.format == "PNG" and sheet.width > 400

@@ -1,0 +1,65 @@
+"""`budwood evaluate` and `budwood report`."""
+
+import json
+import shutil
+
+import pytest
+
+from budwood.core.files import read_json
+from tests.cli.command_line import one_line
+from tests.metrics import assert_same_metrics
+from tests.studies.made import Made, fill
+
+pytestmark = pytest.mark.usefixtures("shared_cache")
+
+
+def test_evaluate__checkpoint_that_was_not_kept(call, session_run, session_colours, monkeypatch):
+    def slow():
+        raise AssertionError("too early")
+
+    monkeypatch.setattr("budwood.cli.evaluate.load_keras", slow)
+    status, _, err = call("evaluate", session_run, session_colours, "--checkpoint", 5, "-q")
+    assert status == 1 and one_line(err) and "epoch 5" in err and "ended with epoch 1" in err
+
+
+def test_evaluate__words_and_json(call, session_run, session_colours):
+    test = read_json(session_run / "metrics.json")["test"]
+    status, out, err = call("evaluate", session_run, session_colours, "--json")
+    assert status == 0 and not err
+    assert_same_metrics(json.loads(out), test)
+    status, out, err = call("evaluate", session_run, session_colours, "-q")
+    assert out.startswith(f"On {test['n']} unseen photos never used for training, ") and not err
+    assert "macro F1" in out and "\nblue " in out
+    status, out, err = call("evaluate", session_run, session_colours, "-q", "--split", "all")
+    assert out.startswith("On 42 photos, ")
+    status, out, err = call("evaluate", session_run, session_colours, "-q", "--split", "tset")
+    assert status == 1 and one_line(err) and "unseen" in err
+
+
+def test_report__is_written_again(call, session_run, session_colours, tmp_path):
+    run = shutil.copytree(session_run, tmp_path / "run")
+    (run / "report.html").unlink()
+    status, out, err = call("report", run)
+    assert (status, out, err) == (0, f"{run / 'report.html'}\n", "")
+    without = (run / "report.html").stat().st_size
+    assert call("report", run, "--data", session_colours) == (0, out, "")
+    assert (run / "report.html").stat().st_size > without
+    # The pictures of photos that are not at hand are kept.
+    with_pictures = (run / "report.html").read_bytes()
+    assert call("report", run) == (0, out, "")
+    assert (run / "report.html").read_bytes() == with_pictures
+    status, _, err = call("report", run, "--data", tmp_path)
+    assert status == 1 and err.startswith("budwood: error: ")
+    assert (run / "report.html").read_bytes() == with_pictures
+
+
+def test_report__of_a_study(call, tmp_path):
+    made = Made(tmp_path / "study")
+    fill(made, {"a": 0.9, "b": 0.8}, replicates=2)
+    page = made.folder / "report.html"
+    assert call("report", made.folder) == (0, f"{page}\n", "")
+    assert "a has the lowest validation loss" in page.read_text(encoding="utf-8")
+    page.unlink()
+    status, out, err = call("report", made.folder, "--data", tmp_path)
+    assert (status, out) == (1, "") and "is a study" in err and "--data belongs to runs" in err
+    assert not page.exists()

@@ -1,0 +1,181 @@
+"""`budwood train` and `budwood study`."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from budwood.core.files import read_json
+from tests.cli.command_line import SMALL, one_line
+
+pytestmark = pytest.mark.usefixtures("shared_cache")
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--recipe", "best", "--set", "data.size=128"], "data.size = 128"),
+        (["--backbone", "mobilnet_v2"], "Did you mean mobilenet_v2?"),
+        (["--weights", "absent.h5"], "no weights file absent.h5"),
+    ],
+)
+def test_train__the_impossible_is_refused_before_anything_is_read(
+    call, tmp_path, monkeypatch, arguments, words, more
+):
+    def slow(*arguments, **named):
+        raise AssertionError("too early")
+
+    monkeypatch.setattr("budwood.pipeline.request.read_source", slow)
+    monkeypatch.setattr("budwood.cli.train.load_keras", slow)
+    status, out, err = call("train", tmp_path, *arguments, *more)
+    assert (status, out) == (1, "") and one_line(err) and words in err
+
+
+def test_train__a_teacher_that_is_no_run(call, session_colours, tmp_path):
+    folder = tmp_path / "run"
+    status, _, err = call("train", session_colours, "-o", folder, "--distill", tmp_path / "absent", "-q")
+    assert status == 1 and one_line(err) and "absent is not a run" in err and not folder.exists()
+
+
+def test_train__and_what_follows(call, session_colours, tmp_path, session_run):
+    run = tmp_path / "run"
+    status, out, err = call("train", session_colours, "-o", run, *SMALL, "--seed", 3, "--split-seed", 0)
+    assert status == 0
+    assert "test photos never used for training" in out and f"report  {run / 'report.html'}" in out
+    assert "check: done" in err and "head: done" in err
+    info = read_json(run / "run.json")
+    assert info["features"]["computed"] == 0  # the session's run has computed them
+    assert info["command"].startswith(f"budwood train {session_colours} -o {run} --recipe frozen-linear")
+    assert "seed = 3\nsplit_seed = 0" in (run / "recipe.toml").read_text()
+    status, out, err = call("train", session_colours, "-o", run, *SMALL)
+    assert status == 1 and one_line(err) and "--overwrite" in err
+    status, out, err = call("train", session_colours, "-o", run, *SMALL, "--resume", "--quiet")
+    assert status == 1 and "nothing to resume" in err
+    command = ["train", session_colours, "-o", run, *SMALL, "--overwrite", "--no-test", "--quiet"]
+    assert call(*command) == (0, "", "")
+    assert read_json(run / "metrics.json")["test"] is None
+
+
+def test_train__backbone_and_weights(call, session_colours, tmp_path):
+    weights = tmp_path / "wéights 😀.h5"
+    status, _, err = call(
+        *("train", session_colours, "-o", tmp_path / "run", "-q"),
+        *("--backbone", "mobilenet_v2", "--weights", weights),
+    )
+    assert status == 1 and one_line(err) and "wéights 😀.h5" in err
+
+
+def test_train__dry_run(call, session_colours, tmp_path, session_run, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, out, err = call("train", session_colours, *SMALL, "--dry-run", "-q")
+    assert status == 0 and not err and "# Time and disk" in out
+    assert out.index("# Photos") < out.index("# Time and disk") < out.index("# Recipe")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_train__a_directory_in_the_way_is_refused_before_keras_is_loaded(
+    call, session_colours, session_run, monkeypatch, more
+):
+    def slow():
+        raise AssertionError("too early")
+
+    monkeypatch.setattr("budwood.cli.train.load_keras", slow)
+    status, out, err = call("train", session_colours, "-o", session_run, *more)
+    assert (status, out) == (1, "") and one_line(err) and "is not empty" in err
+
+
+def test_train__dry_run_of_two_phases(call, session_colours, session_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    two = ["--set", "data.size=64", "--set", "finetune.batch_size=8"]
+    status, out, err = call("train", session_colours, *two, "--dry-run", "-q")
+    assert status == 0 and not err
+    assert "boundary    block5c_add, 4x4x112 float16 a view" in out
+    assert "for 10 epochs at most" in out and not list(tmp_path.iterdir())
+
+
+# Decoding so slow that there is time to press Ctrl-C; the file says that features are being computed.
+SLOWLY = """
+import os, pathlib, signal, threading, time
+from budwood.cli import main
+from budwood.data import images
+view, lock, calls = images.view, threading.Lock(), []
+def slowly(*arguments):
+    with lock:
+        time.sleep(0.2)
+        calls.append(1)
+        if len(calls) == 12:
+            pathlib.Path(os.environ["MARKER"]).touch()
+    return view(*arguments)
+images.view = slowly
+# Tests that run in the background of a shell hand on that they ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+def test_train__ctrl_c_keeps_what_was_computed(colours, tmp_path, own_cache):
+    marker = tmp_path / "computing"
+    environment = os.environ | {"BUDWOOD_CACHE": str(own_cache), "MARKER": str(marker)}
+    command = ["train", str(colours), "-o", str(tmp_path / "run"), *SMALL]
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOWLY, *command],
+        **{"env": environment, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True},
+    )
+    while not marker.exists() and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    assert process.returncode == 130 and out == "", err
+    assert err.splitlines()[-1] == (
+        "budwood: error: interrupted; what was computed so far is kept: "
+        "the same command with --resume goes on from there"
+    )
+    assert "Traceback" not in err
+    info = read_json(tmp_path / "run" / "run.json")
+    assert (info["state"], info["error"]) == ("failed", "interrupted")
+    again = subprocess.run(
+        [sys.executable, "-m", "budwood.cli", *command, "--resume", "--quiet"],
+        **{"env": environment, "capture_output": True, "text": True},
+    )
+    assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
+    features = read_json(tmp_path / "run" / "run.json")["features"]
+    assert features["found"] > 0 and features["computed"] > 0
+    assert features["found"] + features["computed"] == 42
+
+
+def test_study__table_and_words_or_json(call, session_colours, tmp_path):
+    common = [str(session_colours), "--recipes", "frozen-linear", "--set", "data.size=64", "--quiet"]
+    common += ["--set", "evaluate.resamples=200", "--grid", "frozen.folds=[3, 4]", "-o", str(tmp_path / "s")]
+    status, out, err = call("study", *common, "--seeds", "2")
+    assert status == 0 and not err
+    assert "frozen-linear, frozen.folds=3" in out and "4 test-set evaluations, one by every trial" in out
+    status, out, err = call("study", *common, "--seeds", "2", "--resume", "--json")
+    assert status == 0 and json.loads(out)["test_evaluations"] == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--grid", "frozen.folds=[]"], "the list is empty"),
+        (["--seeds", "x"], "give how many"),
+        (["--sizes", "few"], "give numbers of training photos"),
+        (["--recipes", "frozen-liner"], "Did you mean frozen-linear"),
+        (["--backbones", "mobilnet"], "mobilnet"),
+        (["--grid", "frozen.folds=3..5"], "Give --search N with it"),
+        (["--search", "0", "--grid", "frozen.folds=3..5"], "--search 0: give how many"),
+        (["--search", "5"], "nothing to search"),
+        (["--search", "5", "--grid", "frozen.folds=5..3"], "from a smaller number"),
+        (["--search", "5", "--grid", "frozen.folds=3..5", "--sizes", "10"], "do not go together"),
+    ],
+)
+def test_study__wrong_requests(call, session_colours, tmp_path, arguments, words):
+    status, out, err = call("study", str(session_colours), "-o", str(tmp_path / "s"), "--quiet", *arguments)
+    assert status != 0 and one_line(err) and words in err and not out
+    assert not (tmp_path / "s").exists()

@@ -1,0 +1,51 @@
+import logging
+import os
+import sys
+
+import pytest
+
+from budwood.core.tensorflow import expect_many_models, hushed
+
+
+def test_hushed__silences_the_process_and_gives_standard_error_back(capfd):
+    with pytest.raises(ZeroDivisionError), hushed():
+        os.write(2, b"chatter\n")
+        raise ZeroDivisionError
+    os.write(2, b"heard\n")
+    assert capfd.readouterr().err == "heard\n"
+
+
+def test_hushed__what_python_had_not_yet_written_is_not_lost(capfd, monkeypatch):
+    with os.fdopen(os.dup(2), "w", buffering=1024) as buffered:
+        monkeypatch.setattr(sys, "stderr", buffered)
+        buffered.write("before\n")
+        with hushed():
+            pass
+        assert capfd.readouterr().err == "before\n"
+
+
+def test_hushed__without_standard_error(monkeypatch):
+    def closed(number):
+        raise OSError(9, "Bad file descriptor")
+
+    monkeypatch.setattr(os, "dup", closed)
+    with hushed():
+        pass
+
+
+def test_expect_many_models__drops_one_warning_alone():
+    logger = logging.getLogger("tensorflow")
+    before = list(logger.filters)
+    try:
+        expect_many_models()
+        expect_many_models()
+        assert len(set(logger.filters)) == len(logger.filters)
+
+        def passes(text):
+            return bool(logger.filter(logging.LogRecord("tensorflow", 30, "", 0, text, (), None)))
+
+        assert not passes("5 calls to TensorFlowTrainer.f triggered tf.function retracing")
+        assert passes("5 calls to mine triggered tf.function retracing")
+        assert passes("TensorFlowTrainer is slow")
+    finally:
+        logger.filters[:] = before

@@ -1,0 +1,122 @@
+import pytest
+
+from budwood.config.recipe import Recipe
+from budwood.core.errors import RunError
+from budwood.core.files import read_json, write_json
+from budwood.data.manifest import Photo
+from budwood.runs.schema import CheckReport
+from budwood.studies.records import (
+    FORMAT,
+    Configuration,
+    PhotoTable,
+    StoredFeatures,
+    StudyFolder,
+    StudyRecord,
+    TrialRecord,
+    features_key,
+)
+
+QUICK, LINEAR = Configuration(recipe="quick"), Configuration(recipe="frozen-linear", backbone="mobilenet_v2")
+
+
+@pytest.fixture
+def study(tmp_path):
+    (tmp_path / "trials").mkdir()
+    return StudyFolder(tmp_path)
+
+
+def record(**keys):
+    return StudyRecord(replicate_kind="split", configurations=[QUICK], trials=["a"], **keys)
+
+
+def test_study_record__adding_keeps_the_order_and_nothing_twice():
+    more = record().adding([LINEAR, QUICK], ["b", "a", "c"])
+    assert more.configurations == [QUICK, LINEAR] and more.trials == ["a", "b", "c"]
+
+
+def test_study_folder__what_is_written_is_read(study):
+    study.write(record(search=3, seconds=1.5))
+    assert study.read() == record(search=3, seconds=1.5)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"format": FORMAT + 1}, f"of format {FORMAT + 1}, and this version reads format {FORMAT}"),
+        ({"colour": 1}, "colour of study.json"),
+        ({"replicate_kind": "day"}, "replicate_kind of study.json"),
+    ],
+)
+def test_study_folder__of_another_kind(study, change, words):
+    write_json(study.file, record().to_json() | change)
+    with pytest.raises(RunError, match=words):
+        study.read()
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]"])
+def test_study_folder__no_study(study, content):
+    if content is not None:
+        study.file.write_text(content)
+    with pytest.raises(RunError, match=f"{study.path} is no study: .*Give the directory that `budwood study"):
+        study.read()
+
+
+def test_trial_folder__updates_what_is_there_and_makes_nothing(study):
+    trial = study.trial("quick-split-0")
+    trial.update(state="failed")
+    assert trial.read() is None and not trial.file.exists()
+    recipe = Recipe.from_dict({"data": {"size": 64}})
+    trial.write(TrialRecord(configuration="quick", replicate="split 0", recipe=recipe))
+    trial.update(state="complete", seconds=2.0)
+    found = trial.read()
+    assert (found.state, found.seconds, found.error, found.recipe) == ("complete", 2.0, None, recipe)
+    trial.file.write_text("{")
+    assert trial.read() is None
+
+
+def test_photo_table__without_the_pictures(study):
+    photos = (
+        Photo(b"1", "a/1.jpg", "a", "train", "f00", 40, 30, "plant 7"),
+        Photo(b"2", "b/2.jpg", "b", "test"),
+    )
+    check = CheckReport(problems=(), found=2, kept=2, unreadable=0)
+    study.write_photos(PhotoTable(("a", "b"), photos, check))
+    found = study.read_photos()
+    assert found == PhotoTable(("a", "b"), photos, check)
+    assert [photo.image for photo in found.photos] == [b"", b""]
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", '{"key": {}}'])
+def test_features__nothing_that_can_be_read(study, content):
+    if content is not None:
+        study.features_file.write_text(content)
+    assert study.read_features() == {}
+
+
+def test_features__what_is_written_is_read(study):
+    known = {"key": StoredFeatures(fingerprint="f", features=1280, size=224, failed={"a.jpg": "truncated"})}
+    study.write_features(known)
+    assert study.read_features() == known
+    assert read_json(study.features_file)["key"]["computed"] == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "same"),
+    [
+        (["frozen.folds=3"], True),
+        (["split_seed=4"], True),
+        (["seed=4"], True),
+        (["data.size=96"], False),
+        (["head.pooling=avg"], False),
+        (["backbone.name=mobilenet"], False),
+        (["data.resize=crop"], False),
+    ],
+)
+def test_features_key__of_what_features_depend_on(settings, same):
+    recipe = Recipe.load("frozen-linear").with_settings(["head.pooling=max", "data.resize=stretch"])
+    assert (features_key(recipe.with_settings(settings)) == features_key(recipe)) is same
+
+
+def test_features_key__random_weights_depend_on_the_seed():
+    recipe = Recipe.load("frozen-linear").with_settings(["backbone.weights=random"])
+    assert features_key(recipe) != features_key(recipe.with_settings(["seed=4"]))
