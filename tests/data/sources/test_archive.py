@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from budwood.core.errors import DataError
-from budwood.data.sources import archive, read_source
+from budwood.data.sources import read_source, tar_members
 from budwood.data.sources.archive import open_archive
 from tests.data.sources.forms import COLOURS, add, each, encoded, make_tar, make_zip, name_of
 
@@ -182,7 +182,7 @@ def test_open_archive__a_tgz_is_unpacked_once_and_again_where_it_changed(tmp_pat
     file = make_tar(tmp_path, "photos.tgz", "w:gz")
     first = [photo.image.read() for photo in read_source(file).photos]
     with monkeypatch.context() as patch:
-        patch.setattr(archive.gzip, "open", lambda *arguments: pytest.fail("it was unpacked again"))
+        patch.setattr(tar_members.gzip, "open", lambda *arguments: pytest.fail("it was unpacked again"))
         assert [photo.image.read() for photo in read_source(file).photos] == first
     with tarfile.open(file, "w:gz") as opened:
         for label in COLOURS:

@@ -3,38 +3,29 @@
 What an archive names outside of itself is refused, and so is what grows beyond measure when it is unpacked.
 """
 
-import bz2
-import contextlib
-import gzip
 import lzma
 import os
-import stat
 import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import IO, Any, cast
+from collections.abc import Iterable
+from dataclasses import replace
 
 from budwood.core.errors import DataError
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.text import shown
 from budwood.data.image_ref import ImageRef, ImageSlice
+from budwood.data.sources.members import Member
 from budwood.data.sources.names import is_litter
-from budwood.data.sources.tree import Entry, EntryKind
-from budwood.data.sources.unpacked import unpacked_file
+from budwood.data.sources.tar_members import members_of_tar, plain_tar
+from budwood.data.sources.tree import Entry
+from budwood.data.sources.zip_members import ZipPicture, members_of_zip
 
 ENDINGS = (".zip", ".tar", ".tgz", ".tar.gz", ".tbz2", ".tar.bz2", ".txz", ".tar.xz")
 """Of files that are read as archives."""
 
-MAX_GROWTH, GROWTH_FROM = 200, 100_000_000
-"""How much larger than its file something may be when it is unpacked, from so many bytes on. Photos hardly shrink."""
 _MAX_DEPTH = 64
-_MAX_HEADER = 1 << 20
-_LOCAL_HEADER = struct.Struct("<4s5H3L2H")
-_STORED, _DEFLATED, _BZIP2 = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2
 
 
 def is_archive(path: str | os.PathLike) -> bool:
@@ -55,9 +46,9 @@ def open_archive(path: str | os.PathLike, progress: Progress = SILENT) -> "Archi
     full = os.path.abspath(title)
     try:
         if zipfile.is_zipfile(full):
-            return ArchiveTree(title, _of_zip(full, title))
-        tar = _plain_tar(full, title, progress)
-        return ArchiveTree(title, _of_tar(tar, title))
+            return ArchiveTree(title, members_of_zip(full, title))
+        tar = plain_tar(full, title, progress)
+        return ArchiveTree(title, members_of_tar(tar, title))
     except DataError:
         raise
     except PermissionError as error:
@@ -70,16 +61,6 @@ def open_archive(path: str | os.PathLike, progress: Progress = SILENT) -> "Archi
         ) from error
     except (OSError, ValueError, struct.error, NotImplementedError, OverflowError) as error:
         raise DataError(f"{title} cannot be read as an archive ({_words(error)})") from error
-
-
-@dataclass(frozen=True)
-class Member:
-    """One file of an archive."""
-
-    name: str
-    kind: EntryKind
-    image: ImageRef | None = None
-    size: int = 0
 
 
 class ArchiveTree:
@@ -182,178 +163,6 @@ class ArchiveTree:
         return name
 
 
-@dataclass(frozen=True)
-class ZipPicture:
-    """A compressed picture in a ZIP file, found by its place, so that nothing has to be kept open."""
-
-    file: str
-    offset: int
-    """Of its own header in the file."""
-    packed: int
-    """Bytes in the file."""
-    size: int
-    """Bytes when it is unpacked."""
-    crc: int
-    method: int
-    name: str = ""
-
-    def read(self) -> bytes:
-        content = self.start(self.size)
-        if len(content) != self.size or zlib.crc32(content) != self.crc:
-            raise OSError(f"it is damaged in {self.file}")
-        return content
-
-    def start(self, size: int) -> bytes:
-        """Return the first bytes."""
-        with open(self.file, "rb") as opened:
-            opened.seek(self.offset)
-            header = opened.read(_LOCAL_HEADER.size)
-            if len(header) < _LOCAL_HEADER.size or not header.startswith(b"PK\x03\x04"):
-                raise OSError(f"{self.file} is not as it was when it was listed")
-            *_, name_length, extra_length = _LOCAL_HEADER.unpack(header)
-            opened.seek(name_length + extra_length, os.SEEK_CUR)
-            packed = opened.read(self.packed)
-        # Never more than was declared, whatever the stream goes on to.
-        try:
-            if self.method == _STORED:
-                return packed[:size]
-            if self.method == _DEFLATED:
-                return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, max(size, 1))
-            return bz2.BZ2Decompressor().decompress(packed, size)
-        except (zlib.error, EOFError) as error:
-            raise OSError(f"it is damaged in {self.file} ({error})") from error
-
-
-def _of_zip(file: str, title: str) -> Iterator[Member]:
-    with zipfile.ZipFile(file) as opened:
-        infos = opened.infolist()
-    size = os.path.getsize(file)
-    _refuse_growth(sum(info.file_size for info in infos), size, title)
-    reached = 0
-    for info in sorted(infos, key=lambda info: info.header_offset):
-        name = _zip_name(info)
-        if info.header_offset < reached:
-            raise DataError(
-                f"{title}: {shown(name)!r} shares its bytes with another file, which only a trap does. Nothing of it "
-                "is read"
-            )
-        reached = info.header_offset + _LOCAL_HEADER.size + info.compress_size
-    if reached > size:
-        raise DataError(
-            f"{title} is no complete archive: files in it end after its end. Make it, or copy it, again"
-        )
-    for info in infos:
-        name = _zip_name(info)
-        mode = info.external_attr >> 16
-        if info.is_dir() or name.endswith("/"):
-            yield Member(name, "folder")
-        elif info.create_system == 3 and stat.S_ISLNK(mode):
-            raise _refuse_link(name, title)
-        elif info.flag_bits & 1:
-            raise DataError(
-                f"{title}: {shown(name)!r} is encrypted. Pack the photos again, without a password"
-            )
-        elif info.compress_type not in (_STORED, _DEFLATED, _BZIP2):
-            raise DataError(
-                f"{title}: {shown(name)!r} is compressed by method {info.compress_type}, which is not read. Pack the "
-                "photos again, stored or deflated"
-            )
-        else:
-            _refuse_growth(info.file_size, info.compress_size, f"{title}: {shown(name)!r}")
-            picture = ZipPicture(
-                file,
-                info.header_offset,
-                info.compress_size,
-                info.file_size,
-                info.CRC,
-                info.compress_type,
-                name.rpartition("/")[2],
-            )
-            yield Member(name, "file", picture, info.file_size)
-
-
-def _zip_name(info: zipfile.ZipInfo) -> str:
-    name = info.filename
-    if not info.flag_bits & 0x800 and not name.isascii():
-        # Written without saying so: macOS and many tools write UTF-8, old Windows programs its code page.
-        with contextlib.suppress(UnicodeError):
-            name = name.encode("cp437").decode("utf-8")
-    return name.replace("\\", "/")
-
-
-def _of_tar(file: str, title: str) -> Iterator[Member]:
-    with open(file, "rb") as opened:
-        bounded = cast(IO[bytes], _Bounded(opened, title))
-        with tarfile.open(fileobj=bounded, mode="r:") as tar:
-            size = os.path.getsize(file)
-            while (info := tar.next()) is not None:
-                tar.members = []  # type: ignore[attr-defined]  # of no use here, and it grows
-                name = info.name
-                if info.islnk() or info.issym():
-                    raise _refuse_link(name, title)
-                if info.isdir():
-                    yield Member(name, "folder")
-                elif info.issparse() or not info.isreg():
-                    yield Member(name, "other")
-                elif info.offset_data + info.size > size:
-                    raise DataError(
-                        f"{title} is cut short: {shown(name)!r} ends after its end. Copy it again"
-                    )
-                else:
-                    image = ImageSlice(file, info.offset_data, info.size, name.rpartition("/")[2])
-                    yield Member(name, "file", image, info.size)
-
-
-class _Bounded:
-    """A file of which a header may ask for no more than a header has, and not without end."""
-
-    def __init__(self, file: IO[bytes], title: str):
-        self._file, self._title = file, title
-        self.tell, self.seek = file.tell, file.seek
-        self.name = None
-        self._left = os.fstat(file.fileno()).st_size // 512 * 8 + 1_000
-
-    def read(self, size: int = -1) -> bytes:
-        self._left -= 1
-        if not 0 <= size <= _MAX_HEADER or self._left < 0:
-            raise DataError(
-                f"{self._title} is damaged: a header of it has no end. Make it, or copy it, again"
-            )
-        return self._file.read(size)
-
-
-def _plain_tar(file: str, title: str, progress: Progress) -> str:
-    """Return the path of the archive without its compression: itself, or what was unpacked into the cache."""
-    with open(file, "rb") as opened:
-        start = opened.read(6)
-    if not start:
-        raise DataError(f"{title} is empty. Expected an archive of photos")
-    openers: dict[bytes, Callable[..., Any]] = {
-        b"\x1f\x8b": gzip.open,
-        b"BZh": bz2.open,
-        b"\xfd7zXZ\0": lzma.open,
-    }
-    opener = next((one for magic, one in openers.items() if start.startswith(magic)), None)
-    if opener is None:
-        return file
-    packed_size = os.path.getsize(file)
-
-    def unpack(place: Path) -> None:
-        written = 0
-        with (
-            progress.stage(f"unpack {os.path.basename(file)}", unit="bytes") as stage,
-            opener(file, "rb") as packed,
-            place.open("wb") as unpacked,
-        ):
-            while block := packed.read(1 << 20):
-                written += len(block)
-                _refuse_growth(written, packed_size, title)
-                unpacked.write(block)
-                stage.advance(len(block))
-
-    return str(unpacked_file(file, ".tar", unpack))
-
-
 def _parts(name: str, title: str) -> list[str]:
     """Return the parts of a name in an archive. Raises DataError where it leads out of it."""
     if name.startswith("/") or (len(name) > 1 and name[1] == ":" and name[0].isalpha()):
@@ -370,20 +179,6 @@ def _parts(name: str, title: str) -> list[str]:
             f"{title} holds {shown(name[:60])!r} ..., which is no path of a photo. Make the archive again"
         )
     return parts
-
-
-def _refuse_link(name: str, title: str) -> DataError:
-    return DataError(
-        f"{title}: {shown(name)!r} is a link, and links in archives are not followed. Pack the files themselves"
-    )
-
-
-def _refuse_growth(size: int, packed: int, title: str) -> None:
-    if size > GROWTH_FROM and size > MAX_GROWTH * max(packed, 1):
-        raise DataError(
-            f"{title} would grow from {packed:,} to {size:,} bytes or more. Photos do not: it is a trap (a zip "
-            "bomb), or not made of photos. Nothing of it is read"
-        )
 
 
 def _start(image: ImageRef, size: int) -> bytes:
