@@ -5,11 +5,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from budwood.config.recipe import Recipe
 from budwood.core.errors import BackboneError, DataError, RecipeError, RunError, WeightsError
+from budwood.core.progress.base import Silent
 from budwood.pipeline.request import Output, ask_for_training, like, read_recipe
 
 NOTHING = Path("no photos")
@@ -154,7 +156,9 @@ def test_ask_for_training__needs_no_keras(session_run, session_colours, tmp_path
     code = f"""
 import sys
 from pathlib import Path
+from typing import ClassVar
 from budwood.core.errors import BudwoodError
+from budwood.core.progress.base import Silent
 from budwood.pipeline.request import Output, ask_for_training, read_recipe
 
 def refused(data, folder, *settings, start=None):
@@ -182,3 +186,22 @@ def test_steps__are_the_stages_that_a_run_records(session_run, session_colours, 
     recorded = json.loads((session_run / "run.json").read_text("utf-8"))["stages"]
     request = ask(session_colours, tmp_path / "run", "data.size=64")
     assert request.steps == [stage["name"] for stage in recorded]
+
+
+def test_ask_for_training__says_what_it_understood_before_anything_is_computed(colours, tmp_path):
+    (colours / "red" / "1.NEF").write_bytes(b"raw")
+
+    class Said(Silent):
+        lines: ClassVar[list[str]] = []
+
+        def stage(self, name, total=None, unit="photos"):
+            pytest.fail(f"{name} began")
+
+        def say(self, line):
+            self.lines.append(line)
+
+    said = Said()
+    ask_for_training(colours, read_recipe("frozen-linear", []), Output(tmp_path / "run"), progress=said)
+    assert said.lines[0] == "read as a folder for each class"
+    assert said.lines[-1].startswith("not read: 1 .nef file in 'red'")
+    assert [line.split() for line in said.lines[1:3]] == [["class", "photos"], ["blue", "14"]]
