@@ -148,3 +148,14 @@ def test_open_header__names_heic_whose_rest_is_damaged():
     assert formats.format_of(junk[:64]) is None
     with pytest.raises(ImageError, match="begins like a HEIC picture"):
         decode(junk)
+
+
+def test_decode__what_takes_more_memory_is_refused_earlier(monkeypatch):
+    monkeypatch.setenv("BUDWOOD_MAX_PIXELS", "4000")
+    assert decode(saved("WEBP")).shape == PIXELS.shape
+    animated = saved("WEBP", save_all=True, append_images=[Image.fromarray(255 - PIXELS)], duration=10)
+    floats = io.BytesIO()
+    Image.fromarray(PIXELS[:, :, 0].astype(np.float32)).save(floats, "TIFF")
+    for content, most in ((animated, "1,000"), (floats.getvalue(), "2,000")):
+        with pytest.raises(ImageError, match=f"more than the {most} that are decoded"):
+            decode(content)

@@ -179,6 +179,9 @@ def check_size(image: Image.Image) -> None:
     elif image.format == "WEBP" and getattr(image, "is_animated", False):
         # Two canvases are composed, and copied, for the first frame already.
         most //= 4
+    elif image.mode in ("I", "F"):
+        # Four bytes a sample, which NumPy copies.
+        most //= 2
     refuse_size(width, height, most)
 
 
