@@ -27,7 +27,7 @@ from budwood.inference.predictor import vectors
 from budwood.pipeline.outcome import PhaseOutcome
 from budwood.pipeline.session import Session
 from budwood.runs.figures import Metrics
-from budwood.runs.metrics import describe, groups_by_split
+from budwood.runs.metrics import describe
 
 LEARNED, PER_CLASS, HELD_OUT = 500, 10, 2_000
 """Photos by whose features others are known to be out of distribution: training photos in all, or for each class if
@@ -82,7 +82,7 @@ def evaluate(session: Session, outcomes: Sequence[PhaseOutcome], failure: str | 
         chosen,
         outcomes[-1].recipe,
         failure,
-        groups_by_split(session.parts),
+        session.parts,
     )
     return Evaluation(
         next(one for one in outcomes if one.name == chosen),

@@ -38,7 +38,21 @@ def verdict(scores: dict, split: str) -> str:
     where += "" if split in ("train", "all") else " never used for training"
     return (
         f"{where}, {percent(scores['accuracy'])} {'is' if n == 1 else 'are'} classified correctly "
-        f"({_interval(scores)})."
+        f"({_interval(scores)}).{_without_twins(scores)}"
+    )
+
+
+def _without_twins(scores: dict) -> str:
+    """The sentence on photos of which a near twin was learned from; nothing where there are none."""
+    found = scores.get("without_twins")
+    if not found:
+        return ""
+    interval = found["accuracy_ci95"]
+    between = f" ({percent(interval[0])} to {percent(interval[1])})" if interval else ""
+    has = "has" if found["twins"] == 1 else "have"
+    return (
+        f" Of these {count(found['twins'], 'photo')} {has} a near twin in training, which may flatter the figure: "
+        f"on the other {count(found['n'], 'photo')} it is {percent(found['accuracy'])}{between}."
     )
 
 

@@ -30,12 +30,24 @@ class GroupsInfo(Part):
     """Without a confidence level, where there are too few groups for an interval."""
 
 
+class WithoutTwins(Part):
+    """The accuracy on the photos of a split of which no near twin was learned from."""
+
+    twins: int
+    """Photos left out, for a training photo shows nearly the same."""
+    n: int
+    accuracy: float
+    accuracy_ci95: Interval | None
+
+
 class SplitMetrics(Part):
     """The figures of one split; a figure's `_ci95` is its 95 % interval."""
 
-    left_out = frozenset({"groups"})
+    left_out = frozenset({"groups", "without_twins"})
     n: int
     groups: GroupsInfo | None = None
+    without_twins: WithoutTwins | None = None
+    """None where no training photo shows nearly the same as one of the split."""
     accuracy: float
     accuracy_ci95: Interval | None
     top5_accuracy: float | None

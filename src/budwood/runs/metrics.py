@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from jaxtyping import Bool
 
 from budwood.config.recipe import Recipe
 from budwood.data.manifest import Photo
-from budwood.evaluation.groups import Grouping
+from budwood.evaluation.groups import Grouping, share_interval
 from budwood.evaluation.phases import PhaseEvaluation
 from budwood.evaluation.verdict import compare_phases
 from budwood.runs.figures import (
@@ -19,6 +20,7 @@ from budwood.runs.figures import (
     SplitMetrics,
     TrainedPhase,
     Verdict,
+    WithoutTwins,
 )
 from budwood.training.linear_probe import LinearFit
 
@@ -34,7 +36,7 @@ def describe(
     chosen: str,
     recipe: Recipe,
     failure: str | None = None,
-    groups: Mapping[str, Grouping] | None = None,
+    parts: Mapping[str, Sequence[Photo]] | None = None,
 ) -> Metrics:
     """Return what `metrics.json` holds.
 
@@ -46,14 +48,19 @@ def describe(
         chosen: the phase whose model was kept.
         recipe: its seed and the resamples behind the intervals.
         failure: why a phase that was tried left no model.
-        groups: which photos of a split belong together; by default none do.
+        parts: photos by split, in the order of the labels: which of them belong together, and which show nearly the
+            same as a training photo; by default none do.
     """
-    groups = groups or {}
+    parts = parts or {}
+    groups = _groups_by_split(parts)
     kept = evaluations[chosen]
     settings = {"resamples": recipe.evaluate.resamples, "seed": recipe.seed}
     figures = {
         split: SplitMetrics.model_validate(
-            kept.task.metrics(labels[split], shares, classes, **settings, groups=groups.get(split))
+            {
+                **kept.task.metrics(labels[split], shares, classes, **settings, groups=groups.get(split)),
+                "without_twins": _without_twins(kept.correct(split, labels[split]), split, parts, groups),
+            }
         )
         for split, shares in kept.probabilities.items()
     }
@@ -75,9 +82,31 @@ def describe(
     )
 
 
-def groups_by_split(parts: Mapping[str, Sequence[Photo]]) -> dict[str, Grouping]:
-    """Return which photos of each split belong together."""
+def _groups_by_split(parts: Mapping[str, Sequence[Photo]]) -> dict[str, Grouping]:
     return {split: Grouping.of([photo.group or "" for photo in part]) for split, part in parts.items()}
+
+
+def _without_twins(
+    correct: Bool[np.ndarray, "n"],
+    split: str,
+    parts: Mapping[str, Sequence[Photo]],
+    groups: Mapping[str, Grouping],
+) -> WithoutTwins | None:
+    """Return the accuracy without the photos that nearly show what a training photo shows; None where there are none.
+
+    None too where no photo would be left.
+    """
+    learned = {photo.kin.near for photo in parts.get("train", ()) if photo.kin.near}
+    alone = np.array([photo.kin.near not in learned for photo in parts.get(split, ())], dtype=bool)
+    if alone.all() or not alone.any():
+        return None
+    rest = correct[alone]
+    return WithoutTwins(
+        twins=int((~alone).sum()),
+        n=len(rest),
+        accuracy=float(rest.mean()),
+        accuracy_ci95=share_interval(rest, groups[split].part(alone)),
+    )
 
 
 def linear_path(found: LinearFit) -> LinearPath:

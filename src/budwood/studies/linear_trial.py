@@ -19,7 +19,7 @@ from budwood.evaluation.task import Task, task_of
 from budwood.features.store.store import FeatureStore
 from budwood.runs.directory import RunDirectory
 from budwood.runs.figures import TrainedPhase
-from budwood.runs.metrics import describe, groups_by_split, linear_path
+from budwood.runs.metrics import describe, linear_path
 from budwood.runs.schema import DataInfo, EpochRow, FeaturesInfo, Request
 from budwood.runs.writing import (
     write_check,
@@ -112,7 +112,7 @@ def _fit_and_evaluate(
         phases = [_phase(found)]
         write_metrics(
             folder,
-            describe(classes, labels, evaluations, phases, "frozen", recipe, groups=groups_by_split(parts)),
+            describe(classes, labels, evaluations, phases, "frozen", recipe, parts=parts),
         )
 
 
