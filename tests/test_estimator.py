@@ -153,6 +153,22 @@ def test_fit__chooses_the_strength(photos):
     assert model.l2_strength_ > 0 and model.score(*photos) == 1
 
 
+def test_fit__groups_are_held_out_together_where_the_strength_is_chosen(photos, monkeypatch):
+    paths, labels = photos
+    asked = []
+    real = estimator.fit_as_asked
+    monkeypatch.setattr(
+        estimator,
+        "fit_as_asked",
+        lambda *a, groups, **k: asked.append(groups) or real(*a, groups=groups, **k),
+    )
+    groups = [number // 2 for number in range(len(paths))]
+    TransferClassifier(size=64, folds=2).fit(paths, labels, groups=groups)
+    assert asked == [[f"group {group}" for group in groups]]
+    with pytest.raises(ValueError, match="one group per picture: got 1 for"):
+        TransferClassifier(**SMALL).fit(paths, labels, groups=[1])
+
+
 def test_grid_search__over_l2_strength_and_pooling(photos, computed):
     grid = {"l2_strength": [1e-3, 1.0], "pooling": ["avg", "max"]}
     search = GridSearchCV(TransferClassifier(size=64, folds=2), grid, cv=2, error_score="raise")

@@ -1,5 +1,6 @@
 """Photos checked and divided, backbones built: nothing is written."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -76,3 +77,20 @@ def test_prepare__weights_that_cannot_be_fetched_come_before_the_photos_are_read
     with pytest.raises(WeightsError, match="could not be downloaded"):
         prepare(ask(session_colours, tmp_path / "run", "backbone.name=mobilenet_v2"))
     assert not (tmp_path / "run").exists()
+
+
+def test_prepare__says_what_hints_at_groups_unless_they_are_given(tmp_path, session_colours):
+    folder = tmp_path / "photos"
+    files = sorted(file for file in session_colours.rglob("*.*") if file.is_file())
+    for number, file in enumerate(files):
+        label = file.parent.name
+        place = folder / label / f"scene{number // 3:03}" / f"{number}{file.suffix}"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, place)
+
+    def hints(name, *settings):
+        warnings = prepare(ask(folder, tmp_path / name, *settings)).warnings
+        return [note.text for note in warnings if note.kind == "groups"]
+
+    assert len(hints("a")) == 1 and "--group 'pattern:scene" in hints("a2")[0]
+    assert hints("b", "data.group=none") == hints("c", "data.group=parent") == []
