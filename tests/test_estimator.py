@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from budwood import estimator
 from budwood.core.errors import BackboneError, ImageError, RecipeError
 from budwood.core.progress.base import SILENT
+from budwood.data.images import ValueRange
 from budwood.estimator import TransferClassifier
 from budwood.features import extractor as frozen
 
@@ -328,3 +329,20 @@ def test_predict__of_other_parameters_is_by_another_network(photos):
     remembered = model._known.fingerprint
     model.set_params(pooling="max")
     assert model._frozen().fingerprint != remembered
+
+
+def test_fit__decides_once_what_is_white_in_pictures_of_12_bits(tmp_path):
+    rng = np.random.default_rng(0)
+    deep, shallow, y = [], [], [0, 1] * 6
+    for index, label in enumerate(y):
+        waves = 1500 + 900 * np.sin(np.arange(64) * (0.3 + 0.4 * label) + index)
+        values = (waves + 99 * rng.random((64, 64))).astype(np.uint16)
+        Image.fromarray(values).save(tmp_path / f"{index}.png")
+        deep.append(tmp_path / f"{index}.png")
+        shallow.append(np.round(values * (255 / 4095)).astype(np.uint8))
+    fitted = TransferClassifier(**SMALL).fit(deep, y)
+    assert fitted.levels_ == ValueRange(0.0, 4095.0)
+    assert TransferClassifier(**SMALL).fit(shallow, y).levels_ is None
+    np.testing.assert_allclose(fitted.predict_proba(deep), fitted.predict_proba(shallow), atol=0.03)
+    kept = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(kept.predict_proba(deep), fitted.predict_proba(deep))

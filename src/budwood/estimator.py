@@ -5,6 +5,7 @@ import math
 import os
 import threading
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -19,7 +20,8 @@ from sklearn.utils.validation import check_is_fitted
 from budwood.config.learning import MAX_L2_STRENGTH, MIN_L2_STRENGTH
 from budwood.config.recipe import Recipe
 from budwood.core.errors import ImageError, RecipeError
-from budwood.data.images import ImageLike, digest
+from budwood.data.decoder.levels import decide
+from budwood.data.images import ImageLike, ValueRange, digest, samples_of
 from budwood.data.manifest import Photo
 from budwood.features.engines.engine import Engine
 from budwood.features.extractor import FeatureExtractor, KnownModel
@@ -87,7 +89,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
 
         Raises ValueError for labels that are no classes or are too few, groups that are not one a picture,
         RecipeError for a parameter out of range,
-        ImageError for a picture that cannot be read.
+        ImageError for a picture that cannot be read, DataError for pictures of more than 8 bits that no range suits.
         """
         pictures = _pictures(X)
         labels = np.asarray(y)
@@ -104,6 +106,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         recipe = self._recipe()
         # What belonged to an earlier fit says nothing of this one.
         self._known = None
+        self.levels_ = _levels_of(pictures)
         self.classes_, places = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
@@ -193,6 +196,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
             self.resize,
             self.pooling,
             self.precision,
+            getattr(self, "levels_", None),
         )
 
     def _remember(self) -> "_Known":
@@ -213,11 +217,17 @@ class _Network(NamedTuple):
     resize: str
     pooling: str
     precision: str
+    levels: ValueRange | None = None
+    """The values that are black and white in pictures of more than 8 bits."""
 
     def settings(self) -> dict[str, object]:
         """Return those settings as the sections of a recipe have them."""
         return {
-            "data": {"size": "auto" if self.size is None else self.size, "resize": self.resize},
+            "data": {
+                "size": "auto" if self.size is None else self.size,
+                "resize": self.resize,
+                "range": [self.levels.low, self.levels.high] if self.levels else "auto",
+            },
             "backbone": {"name": self.backbone, "weights": self.weights, "precision": self.precision},
             "head": {"pooling": self.pooling},
             "seed": self.seed,
@@ -259,7 +269,17 @@ def _known_features(known: _Known) -> FeatureExtractor:
         return Engine.kept(known.fingerprint, known.shape) or _frozen_features(known.network).part
 
     model = KnownModel(known.fingerprint, known.shape, engine)
-    return FeatureExtractor(model, size=known.size, resize=known.network.resize)
+    return FeatureExtractor(model, size=known.size, resize=known.network.resize, levels=known.network.levels)
+
+
+def _levels_of(pictures: Sequence[ImageLike]) -> ValueRange | None:
+    """Return what is black and white in pictures of more than 8 bits, decided once over all of them."""
+    found = []
+    for picture in pictures:
+        # One that cannot be read is told of where its features are computed.
+        with suppress(ImageError):
+            found.append(samples_of(picture))
+    return decide(found).range
 
 
 def _pictures(X: Iterable[ImageLike] | np.ndarray) -> list[ImageLike]:  # noqa: N803

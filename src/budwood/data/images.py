@@ -58,6 +58,7 @@ __all__ = [
     "inspect",
     "lacking",
     "measure",
+    "samples_of",
     "sniff",
     "thumbnail",
     "view",
@@ -211,6 +212,20 @@ def inspect(image: ImageLike) -> Inspection:
             width, height = height, width
         pages = 1 if isinstance(opened, ScientificTiff) else samples.num_pages(opened)
         return Inspection(width, height, found, pages, grid.tobytes(), _taken(opened))
+
+
+@tried_again
+def samples_of(image: ImageLike) -> Samples | None:
+    """Return what the samples of a picture are where they have more than 8 bits; others are not decoded.
+
+    Raises as `decode` does.
+    """
+    with _opened(image) as opened:
+        if isinstance(opened, ScientificTiff):
+            return describe(_samples(opened))
+        if opened.format in samples.DECLARED or not samples.is_deep(opened, is_own=opened is not image):
+            return None
+        return describe(_samples(opened))
 
 
 def measure(image: ImageLike) -> tuple[int, int]:
