@@ -1,7 +1,7 @@
 """Writes docs/development/contract.md: the contract of the backbones as it was last run, backbone × check.
 
 pytest tests/backbones/test_backbone.py tests/backbones/test_applications.py --junitxml=contract.xml
-python tests/backbones/contract_table.py contract.xml docs/development/contract.md
+python tests/backbones/contract_table.py docs/development/contract.md contract.xml
 """
 
 import sys

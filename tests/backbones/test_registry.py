@@ -27,7 +27,8 @@ def test_backbones__facts_are_plausible():
 def test_registry__every_backbone_is_on_the_page_with_its_size():
     page = (Path(__file__).parents[2] / "docs" / "reference" / "backbones.md").read_text(encoding="utf-8")
     for name, backbone in BACKBONES.items():
-        assert f"| `{name}` | {backbone.parameters / 1e6:.1f} M | {backbone.size} px |" in page
+        row = f"| `{name}` | {backbone.parameters / 1e6:.1f} M | {backbone.size} px |"
+        assert row in page, f"docs/reference/backbones.md needs a row that begins with {row}"
 
 
 def test_build__without_weights_or_a_network_names_the_backbones_whose_weights_are_here(

@@ -37,7 +37,9 @@ def test_augmentation__every_change_is_told(key):
 
 def test_augmentation__knows_every_setting_of_the_recipe():
     others = {"views", "originals", "rand_magnitude", "mixup", "cutmix"}
-    assert set(Augment.model_fields) == set(PIXELS) | others
+    assert set(Augment.model_fields) == set(PIXELS) | others, (
+        "add the key to report/settings.py and to PIXELS here"
+    )
 
 
 @pytest.mark.parametrize("asked", [{}, {"views": 1, "zoom": 0.1}, {"views": 0, "zoom": 0.1}])
