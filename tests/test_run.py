@@ -1,11 +1,12 @@
 import io
 import shutil
+import warnings
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from budwood.core.errors import DataError, ImageError, RunError, StoreError
+from budwood.core.errors import DataError, FewPhotosWarning, ImageError, RunError, StoreError
 from budwood.run import Run, load
 from tests.metrics import assert_same_metrics
 
@@ -101,6 +102,21 @@ def test_load__not_a_run_and_damaged(session_run, tmp_path):
     (copy / "metrics.json").write_text("{")
     with pytest.raises(RunError, match=r"metrics\.json is not the file that was written"):
         _ = load(copy).metrics
+
+
+def test_predict__says_once_that_few_photos_show_what_is_none_of_the_classes(session_run, session_colours):
+    run, picture = load(session_run), session_colours / "red" / "red 00.jpg"
+    with pytest.warns(FewPhotosWarning, match="none of these: only .* photos .*would do") as said:
+        run.predict(picture)
+        run.predict(picture)
+    assert len(said) == 1
+    quiet = load(session_run)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FewPhotosWarning)
+        quiet.predict_proba(picture)
+        quiet.predict(picture, acceptance=1.0)
+        quiet.warn_no_more()
+        quiet.predict(picture)
 
 
 def test_summary__says_the_result(run):

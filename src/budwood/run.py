@@ -2,6 +2,7 @@
 
 import os
 import threading
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property
@@ -12,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from budwood.core.cache import refuse_read_only_cache
-from budwood.core.errors import ImageError, RunError, did_you_mean, refuse_bad_share
+from budwood.core.errors import FewPhotosWarning, ImageError, RunError, did_you_mean, refuse_bad_share
 from budwood.core.progress.base import SILENT, Progress
 from budwood.data.images import ImageLike
 from budwood.evaluation.ood import ACCEPTANCE, OodFigures, Reference
@@ -52,6 +53,7 @@ class Run:
         self.folder = Path(folder)
         self.files = read_run(self.folder).require_complete()
         self._predictor: Predictor | None = None
+        self._warned = False
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -155,12 +157,32 @@ class Run:
             acceptance: share of photos of the run's classes that are to be accepted as such; a picture that is
                 further from the training photos is `out_of_distribution`. By default 0.98; 1 accepts every picture.
 
+        Warns:
+            FewPhotosWarning: once, where too few photos of the run could show what is none of its classes.
+
         Raises:
             RunError: a share out of range, or an acceptance rate is asked of a run that cannot tell.
 
         >>> run.predict(["a.jpg", "b.jpg"])[0].top(3)                     # doctest: +SKIP
         [('tulips', 0.93), ('roses', 0.06), ('daisy', 0.01)]
         """
+        predictions = self._predict(
+            images, names=names, precision=precision, acceptance=acceptance, progress=progress
+        )
+        if not self._warned and (warning := self.ood_warning(acceptance)):
+            self._warned = True
+            warnings.warn(f"none of these: {warning}", FewPhotosWarning, stacklevel=2)
+        return predictions
+
+    def _predict(
+        self,
+        images: ImageLike | Sequence[ImageLike],
+        *,
+        names: Sequence[str] | None = None,
+        precision: float | None = None,
+        acceptance: float | None = None,
+        progress: Progress = SILENT,
+    ) -> list[Prediction]:
         pictures = many(images)
         threshold = 0.0 if precision is None else self.confidence_threshold(precision)[0]
         predictor = self._load_predictor(progress)
@@ -178,7 +200,7 @@ class Run:
         self, images: ImageLike | Sequence[ImageLike], *, progress: Progress = SILENT
     ) -> Float[np.ndarray, "n classes"]:
         """Return class probabilities of pictures, float64. Raises ImageError at the first that cannot be read."""
-        predictions = self.predict(images, progress=progress)
+        predictions = self._predict(images, progress=progress)
         for prediction in predictions:
             if prediction.error is not None:
                 raise ImageError(f"{prediction.name}: {prediction.error}")
@@ -233,7 +255,7 @@ class Run:
         from budwood.inference.explain import explain
 
         pictures = many(images)
-        predictions = self.predict(pictures, names=names, acceptance=acceptance)
+        predictions = self._predict(pictures, names=names, acceptance=acceptance)
         known = [self._own_photos.names_and_class(picture) for picture in pictures]
         return list(
             explain(
@@ -325,6 +347,10 @@ class Run:
         reference = self.predictor.ood.reference if self.predictor.ood else None
         return few_photos_warning(reference, ACCEPTANCE if acceptance is None else acceptance)
 
+    def warn_no_more(self) -> None:
+        """Say nothing of `ood_warning` in `predict`: for a caller who says it in words of its own."""
+        self._warned = True
+
     def write_report(self, data: object = None) -> Path:
         """Write report.html again, with the pictures that `data` holds, recognised by name and content.
 
@@ -337,20 +363,11 @@ class Run:
 
     def summary(self) -> str:
         """Return the result in a few lines."""
-        from budwood.report.terminal import verdict
+        from budwood.report.first_lines import first_lines
 
-        split = "test" if self.metrics["test"] else "validation"
-        caveat = (
-            "These photos were also used for choices made during training, so the figure may be too high."
-        )
-        return "\n".join(
-            [
-                verdict(self.metrics[split], split).replace("\u00a0", " "),
-                *([caveat] if split == "validation" else []),
-                f"run     {self.folder}",
-                f"report  {self.folder / 'report.html'}",
-            ]
-        )
+        weighted = self.recipe.loss.class_weights != "none"
+        lines = first_lines(self.files.metrics, weighted=weighted)
+        return "\n".join([*lines, f"run     {self.folder}", f"report  {self.folder / 'report.html'}"])
 
     def refuse_unknown_class(self, label: str | None) -> None:
         """Raises RunError for the name of a class that the run does not know."""

@@ -220,7 +220,7 @@ def test_evaluate__pictures_of_other_things_that_are_none(call, session_run, ses
 
 
 def test_predict__few_validation_photos_are_told_where_none_of_these_is_answered(predict, loose, stripes):
-    assert "only 4 validation photos" in predict(stripes)[2]
+    assert "4 of them validation photos, could show" in predict(stripes)[2]
     assert "validation photos" not in predict(stripes, "--acceptance", "0.7")[2]
     assert "validation photos" not in predict(loose / "1.jpg")[2]
     assert "validation photos" not in predict(stripes, "-q")[2]

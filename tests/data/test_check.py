@@ -1,6 +1,7 @@
 import json
 import os
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -202,6 +203,33 @@ def test_check__class_with_two_different_photos(folder):
         photo(folder / "birds" / f"{index}.png", seed)
     with pytest.raises(DataError, match="too few photos: 'birds' has 2. Each class needs at least 3"):
         check(read_folder(folder))
+
+
+def test_check__class_with_two_different_photos_can_be_left_out(folder):
+    for index, seed in enumerate((200, 201, 201)):
+        photo(folder / "birds" / f"{index}.png", seed)
+    with pytest.raises(DataError, match="leave such classes out with --min-photos 3"):
+        check(read_folder(folder))
+    found = check(read_folder(folder), min_photos=3)
+    assert found.classes == ("cats", "dogs") and {one.label for one in found.photos} == {"cats", "dogs"}
+    assert ("birds", "small_class") in [(one.path, one.kind) for one in found.problems]
+    assert found.left_out == ["too few photos (data.min_photos), so the class is left out: birds"]
+    assert check(read_folder(folder), min_photos=2, for_training=False).classes == ("birds", "cats", "dogs")
+    with pytest.raises(DataError, match="photos of 0 classes can be used"):
+        check(read_folder(folder), min_photos=100)
+
+
+def test_check__photos_of_a_group_count_once(folder):
+    for index in range(5):
+        photo(folder / "birds" / f"{index}.png", 200 + index)
+    found = read_folder(folder)
+    burst = tuple(
+        replace(one, group="burst" if one.label == "birds" and not one.name.endswith("0.png") else None)
+        for one in found.photos
+    )
+    with pytest.raises(DataError, match="'birds' has 2"):
+        check(replace(found, photos=burst))
+    assert check(replace(found, photos=burst), min_photos=3).classes == ("cats", "dogs")
 
 
 def test_check__class_without_training_photos(split_folder):

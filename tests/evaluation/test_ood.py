@@ -98,6 +98,42 @@ def test_threshold__few_held_out_photos_make_it_no_stricter(m):
     assert 0.965 < np.mean(kept) < 0.999
 
 
+def test_threshold__photos_learned_from_help_where_they_are_alike():
+    """Simulated: as many known photos are kept, and the limit scatters less than with four held-out photos alone."""
+    rng = np.random.default_rng(9)
+    kept, limits = {}, {}
+    for alike in (False, True):
+        kept[alike], limits[alike] = [], []
+        for _ in range(100):
+            learned, labels = draw(rng, 40)
+            reference = Reference(learned, labels, draw(rng, 4)[0], alike=alike)
+            limits[alike].append(reference.threshold(0.98))
+            kept[alike].append((reference.distance(draw(rng, 200)[0]) <= limits[alike][-1]).mean())
+    assert 0.96 < np.mean(kept[True]) < 0.999
+    assert np.std(limits[True]) < np.std(limits[False]) / 2
+    assert np.median(limits[True]) < np.median(limits[False])
+
+
+def test_threshold__held_out_photos_that_are_enough_are_asked_alone():
+    rng = np.random.default_rng(9)
+    (learned, labels), held_out = draw(rng, 40), draw(rng, 60)[0]
+    both = [Reference(learned, labels, held_out, alike=alike) for alike in (False, True)]
+    assert both[0].threshold(0.98) == both[1].threshold(0.98) and both[1].lacks() == 0
+
+
+def test_lacks__counts_the_photos_learned_from_where_they_are_alike():
+    (learned, labels), held_out = draw(np.random.default_rng(9), 20), draw(np.random.default_rng(10), 4)[0]
+    assert Reference(learned, labels, held_out).lacks() == 45
+    assert Reference(learned, labels, held_out, alike=True).lacks() == 25
+
+
+def test_save__keeps_whether_photos_are_alike(tmp_path):
+    (learned, labels), held_out = draw(np.random.default_rng(9), 20), draw(np.random.default_rng(10), 4)[0]
+    for alike in (False, True):
+        Reference(learned, labels, held_out, alike=alike).save(tmp_path / "r.npz")
+        assert Reference.load(tmp_path / "r.npz").alike == alike
+
+
 @given(m=st.integers(1, 60), recall=st.floats(0.01, 0.999))
 def test_threshold__keeps_its_own_photos(m, recall):
     rng = np.random.default_rng(6)

@@ -69,6 +69,15 @@ Layout = Annotated[
         show_default=False,
     ),
 ]
+MinPhotos = Annotated[
+    int | None,
+    typer.Option(
+        "--min-photos",
+        metavar="N",
+        min=1,
+        help="Leave out classes of fewer than N different photos. Short for --set data.min_photos=N.",
+    ),
+]
 SplitFolders = Annotated[
     list[str] | None,
     typer.Option(

@@ -78,6 +78,7 @@ def predict(
         from budwood.report.terminal import selective_as_text
 
         print(selective_as_text(precision, *loaded.confidence_threshold(precision)), file=sys.stderr)
+    loaded.warn_no_more()
     predictions = loaded.predict(
         pictures,
         names=names,

@@ -13,6 +13,7 @@ from budwood.cli.options import (
     Data,
     Group,
     Layout,
+    MinPhotos,
     Mlflow,
     Quiet,
     Settings,
@@ -61,6 +62,7 @@ def train(
     layout: Layout = None,
     split_folders: SplitFolders = None,
     group: Group = None,
+    min_photos: MinPhotos = None,
     no_test: Annotated[bool, typer.Option("--no-test", help="Carve and open no test split.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in the directory.")] = False,
@@ -79,6 +81,7 @@ def train(
         "distill.run": distill and str(distill),
         "seed": seed,
         "split_seed": split_seed,
+        "data.min_photos": min_photos,
     }
     changes = [f"{key}={value_text(value)}" for key, value in short.items() if value is not None]
     changes += ["evaluate.test=false"] if no_test else []
@@ -148,6 +151,7 @@ def study(
     split_folders: SplitFolders = None,
     group: Group = None,
     columns: Columns = None,
+    min_photos: MinPhotos = None,
     settings: Settings = None,
     no_test: Annotated[
         bool, typer.Option("--no-test", help="Open no test split: compare on validation photos.")
@@ -200,6 +204,7 @@ def study(
         settings=[
             *reading_options(layout, split_folders, columns),
             *group_option(group),
+            *([] if min_photos is None else [f"data.min_photos={min_photos}"]),
             *(settings or []),
         ],
         weights=weights or [],

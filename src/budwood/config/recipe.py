@@ -41,6 +41,9 @@ class Data(Section):
     one. Validation and test stay as they are."""
     max_unreadable: Annotated[float, Field(ge=0.0, le=1.0)] = 0.2
     """Share of unreadable photos above which nothing is trained."""
+    min_photos: Auto | Annotated[int, Field(ge=1)] = "auto"
+    """A class of fewer different photos is left out, and said; "auto" leaves none out, and refuses data with a class
+    of fewer than a split needs: 3."""
     layout: Literal["auto", "classes", "splits", "nested", "flat"] = "auto"
     """What the folders of a folder are. "classes": each a class; "splits": train, validation and test, with the classes
     inside; "nested": neither, such as cameras or sites, the classes lie inside; "flat": of no matter, the class is in
@@ -64,6 +67,11 @@ class Data(Section):
     photos and written into `range`."""
     range: Auto | Annotated[list[float], Field(min_length=2, max_length=2)] = "auto"
     """Of pictures of more than 8 bits, the values that become black and white, such as [-1024, 3071]."""
+
+    @property
+    def fewest(self) -> int | None:
+        """Return the number of different photos below which a class is left out; None for "auto"."""
+        return None if self.min_photos == "auto" else self.min_photos
 
     @property
     def levels(self) -> tuple[float, float] | None:

@@ -48,6 +48,10 @@ class RunError(BudwoodError):
     """A run directory that cannot be used as asked."""
 
 
+class FewPhotosWarning(UserWarning):
+    """What a run says rests on few photos."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return the nearest known word as a half sentence, or an empty string.
 

@@ -9,6 +9,7 @@ from statistics import median
 from budwood.core.errors import DataError, ImageError
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.system import num_cores
+from budwood.core.text import count
 from budwood.data.decoded import Decoded
 from budwood.data.decoder.levels import NOTHING_DEEP, Decision, ValueRange, decide
 from budwood.data.images import Inspection, content_of, decode, digest, inspect
@@ -63,6 +64,10 @@ class Check:
         lost = [problem.path for problem in self.problems if problem.kind == "empty_class"]
         if lost:
             lines.append(f"none of its photos can be used, so the class is left out: {_names(lost)}")
+        small = [problem.path for problem in self.problems if problem.kind == "small_class"]
+        if small:
+            which = "the class is" if len(small) == 1 else f"{len(small):,} classes are"
+            lines.append(f"too few photos (data.min_photos), so {which} left out: {_names(small)}")
         return lines
 
     def to_json(self) -> dict:
@@ -100,6 +105,7 @@ def check(
     max_unreadable: float = 0.2,
     for_training: bool = True,
     levels: ValueRange | None = None,
+    min_photos: int | None = None,
     progress: Progress = SILENT,
 ) -> Check:
     """Decode every photo, compare their pixels, and return what can be used and what is wrong.
@@ -113,6 +119,7 @@ def check(
         max_unreadable: share, in [0, 1], of photos that may be impossible to decode.
         for_training: refuse data from which nothing can be learned; otherwise anything goes.
         levels: the values that are black and white in pictures of more than 8 bits; by default the photos decide.
+        min_photos: a class with fewer different photos is left out; by default none is.
 
     Raises:
         MachineError: memory, the disk or the network failed for good; it says nothing about a photo.
@@ -126,6 +133,7 @@ def check(
     if for_training:
         _refuse_too_many_unreadable(bad, len(inspected), max_unreadable)
     kept, same = _compare(readable)
+    kept, small = _leave_small_classes_out(kept, min_photos or 0)
     tiny = [
         Problem(photo.name, "tiny", f"only {photo.width} x {photo.height} pixels")
         for photo in kept
@@ -136,7 +144,7 @@ def check(
     lost = [
         Problem(label, "empty_class", "none of its photos can be used; the class is left out")
         for label in manifest.classes
-        if label not in classes
+        if label not in classes and label not in {problem.path for problem in small}
     ]
     if for_training:
         _refuse_too_few(kept, classes)
@@ -146,7 +154,7 @@ def check(
         if found.pages > 1
     ]
     values, unclear = _decide_values([found for _, found in seen], levels, for_training)
-    problems = (*manifest.problems, *bad, *same, *tiny, *several, *lost, *unclear)
+    problems = (*manifest.problems, *bad, *same, *tiny, *several, *lost, *small, *unclear)
     return Check(
         tuple(kept),
         classes,
@@ -275,6 +283,25 @@ def _refuse_too_many_unreadable(bad: Sequence[Problem], num_found: int, max_unre
         )
 
 
+def _leave_small_classes_out(photos: Sequence[Photo], fewest: int) -> tuple[list[Photo], list[Problem]]:
+    different = _different(photos)
+    small = {label: number for label, number in different.items() if number < fewest}
+    problems = [
+        Problem(
+            label,
+            "small_class",
+            f"{count(number, 'different photo')}, and data.min_photos = {fewest}; the class is left out",
+        )
+        for label, number in sorted(small.items())
+    ]
+    return [photo for photo in photos if photo.label not in small], problems
+
+
+def _different(photos: Sequence[Photo]) -> Counter[str]:
+    """Return how many photos each class has that a split can tell apart: copies count once, and so do groups."""
+    return Counter(label for label, _ in {(photo.label, photo.group or photo.kin.equal) for photo in photos})
+
+
 def _refuse_too_few(photos: Sequence[Photo], classes: Sequence[str]) -> None:
     if len(classes) < 2:
         raise DataError(
@@ -282,12 +309,13 @@ def _refuse_too_few(photos: Sequence[Photo], classes: Sequence[str]) -> None:
             "`budwood check` says what is wrong with the others"
         )
     if all(photo.split is None for photo in photos):
-        different = Counter(label for label, _ in {(photo.label, photo.kin.equal) for photo in photos})
+        different = _different(photos)
         few = [f"{label!r} has {different[label]}" for label in classes if different[label] < _FEWEST]
         if few:
             raise DataError(
-                f"too few photos: {_names(few)}. Each class needs at least {_FEWEST} different ones, "
-                "one each for train, validation and test"
+                f"too few photos: {_names(few)}. Each class needs at least {_FEWEST} different ones, one each for "
+                "train, validation and test (copies, and photos of one group, count once). Add photos, or leave such "
+                f"classes out with --min-photos {_FEWEST}"
             )
     learnable = {photo.label for photo in photos if photo.split in (None, "train")}
     unseen = [label for label in classes if label not in learnable]

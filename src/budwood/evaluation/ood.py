@@ -47,6 +47,9 @@ class Reference:
     """Of the photos that were learned from; none in a file of an earlier version ..."""
     thumbnails: tuple[bytes, ...] = ()
     """... and small JPEGs of them, so that they can be shown where the photos are not."""
+    alike: bool = False
+    """Whether the features took nothing from the labels: a photo that was learned from then lies as far from the others
+    as a new one does, and shows as well as a held-out one how far that is."""
 
     def nearest(
         self, features: Float[np.ndarray, "k features"], number: int
@@ -92,7 +95,9 @@ class Reference:
 
         A new photo of the known classes lies within it with this probability, where there are held-out photos enough:
         it is the ceil((m + 1) · acceptance)-th smallest of their distances (conformal prediction, Vovk et al. 2005).
-        With fewer it is the prediction limit of a log-normal distribution, and no less than their largest one.
+        With fewer, the photos learned from are asked too where they are `alike`, each without itself (as in Barber et
+        al. 2021, jackknife+); with fewer of all these it is the prediction limit of a log-normal distribution, and no
+        less than their largest one.
 
         Args:
             acceptance: in (0, 1]; 1 tells no picture from the known ones.
@@ -100,7 +105,7 @@ class Reference:
         refuse_bad_share("acceptance", acceptance, ACCEPTANCE)
         if acceptance == 1:
             return math.inf
-        known = self._held_out_distances(method)
+        known = self._known_distances(method, acceptance)
         # Less a rounding error, which must not ask for one photo more.
         rank = math.ceil((len(known) + 1) * acceptance - 1e-9)
         if rank <= len(known):
@@ -123,12 +128,12 @@ class Reference:
         return float((self._held_out_distances(method) < distance).mean())
 
     def lacks(self, acceptance: float = ACCEPTANCE) -> int:
-        """How many held-out photos more it would take before the threshold need not be estimated.
+        """How many photos more it would take before the threshold need not be estimated.
 
         >>> Reference(np.eye(3, dtype=np.float32), np.arange(3), np.eye(3, dtype=np.float32)).lacks(0.9)
         6
         """
-        return max(0, fewest_held_out(acceptance) - len(self.held_out))
+        return max(0, fewest_held_out(acceptance) - len(self._known_distances(DEFAULT, acceptance)))
 
     def save(self, file: Path) -> None:
         """Writes it as float16: more precision would change no distance that matters."""
@@ -142,6 +147,7 @@ class Reference:
                 names=np.frombuffer(json.dumps(self.names).encode("ascii"), np.uint8),
                 thumbnails=np.frombuffer(b"".join(self.thumbnails), np.uint8),
                 thumbnail_bytes=np.array([len(one) for one in self.thumbnails], np.int64),
+                alike=np.array(self.alike),
             )
 
     @classmethod
@@ -151,6 +157,7 @@ class Reference:
             with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 parts = arrays["learned"], arrays["labels"], arrays["held_out"]
                 names, thumbnails = _read_pictures(arrays) if "names" in arrays else ((), ())
+                alike = bool(arrays["alike"]) if "alike" in arrays else False
         except OSError as error:
             raise RunError(
                 f"cannot read {file}: {error.strerror}. Copy the run again, or train again"
@@ -164,6 +171,7 @@ class Reference:
             parts[2].astype(np.float32),
             names,
             thumbnails,
+            alike,
         )
 
     @cached_property
@@ -187,6 +195,17 @@ class Reference:
         if method not in self._known:
             self._known[method] = np.sort(self.distance(self.held_out, method))
         return self._known[method]
+
+    def _known_distances(self, method: Method, acceptance: float) -> Float[np.ndarray, "m"]:
+        held_out = self._held_out_distances(method)
+        # Class means and covariance know each photo that was learned from; its neighbours do not.
+        few = len(held_out) < fewest_held_out(acceptance)
+        if not (few and self.alike and method == "knn" and len(self.learned) > NEIGHBOURS):
+            return held_out
+        similar = self._directions @ self._directions.T
+        np.fill_diagonal(similar, -np.inf)
+        apart = 1.0 - np.partition(similar, -NEIGHBOURS, axis=1)[:, -NEIGHBOURS]
+        return np.sort(np.concatenate([held_out, apart]))
 
     @cached_property
     def _known(self) -> dict[str, np.ndarray]:

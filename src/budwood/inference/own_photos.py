@@ -13,7 +13,7 @@ from budwood.core.text import count
 from budwood.data.images import ImageLike, digest
 from budwood.data.manifest import Manifest, Photo
 from budwood.data.sources.names import class_key
-from budwood.evaluation.ood import Reference
+from budwood.evaluation.ood import Reference, fewest_held_out
 
 SPLITS = ("train", "validation", "test")
 UNSEEN, ALL = "unseen", "all"
@@ -141,9 +141,12 @@ def few_photos_warning(reference: Reference | None, acceptance: float) -> str:
     lacking = reference.lacks(acceptance) if reference else 0
     if reference is None or not lacking:
         return ""
-    held_out = len(reference.held_out)
+    held_out, enough = len(reference.held_out), fewest_held_out(acceptance)
+    known = f"{enough - lacking:,} photos, {held_out:,} of them validation photos,"
+    if enough - lacking == held_out:
+        known = count(held_out, "validation photo")
     return (
-        f"only {count(held_out, 'validation photo')} could show how much photos of these classes differ from one "
-        'another, so "none of these" is said only of what is very different, and pictures of other things may pass '
-        f"as one of the classes. {held_out + lacking} validation photos would do"
+        f'only {known} could show how much photos of these classes differ from one another, so "none of these" is '
+        "said only of what is very different, and pictures of other things may pass as one of the classes. "
+        f"{held_out + lacking:,} validation photos would do"
     )

@@ -90,7 +90,13 @@ def evaluate(session: Session, outcomes: Sequence[PhaseOutcome], failure: str | 
         [photo for split in kept for photo in session.parts[split]],
         np.concatenate(list(kept.values())),
         metrics,
-        make_reference(measured[chosen].artifact, session.parts, engine=engine, progress=progress),
+        make_reference(
+            measured[chosen].artifact,
+            session.parts,
+            tuned=chosen != "frozen",
+            engine=engine,
+            progress=progress,
+        ),
     )
 
 
@@ -124,6 +130,7 @@ def make_reference(
     artifact: Artifact,
     parts: Mapping[str, Sequence[Photo]],
     *,
+    tuned: bool = True,
     engine: str = "auto",
     progress: Progress = SILENT,
 ) -> Reference | None:
@@ -132,6 +139,14 @@ def make_reference(
 
     Of the training photos some do, of each class its share: 500 separate other pictures as well as 3,000
     (docs/experiments/log.md).
+
+    Args:
+        artifact: the model.
+        parts: photos by split.
+        tuned: whether the backbone learned from the training photos, which then lie nearer to one another than to new
+            ones.
+        engine: "auto", "openvino" or "keras".
+        progress: told of the photos that had to be computed.
     """
     number = max(LEARNED, PER_CLASS * len(artifact.classes))
     learned: Sequence[Photo] = take_some(parts["train"], min(number, len(parts["train"])))
@@ -151,7 +166,14 @@ def make_reference(
             vectors(features.array(held_out)),
             tuple(photo.name for photo in learned),
             thumbnails,
+            alike=not tuned and _apart(learned),
         )
+
+
+def _apart(photos: Sequence[Photo]) -> bool:
+    """Return whether no two photos belong together: those that do are nearer to each other than to new ones."""
+    groups = [photo.group for photo in photos if photo.group]
+    return len(groups) == len(set(groups))
 
 
 def _small(photo: Photo, resize: str, levels: ValueRange | None) -> bytes:

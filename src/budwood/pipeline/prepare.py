@@ -164,6 +164,7 @@ def check_photos(request: TrainingRequest) -> Check:
         request.manifest,
         max_unreadable=request.recipe.data.max_unreadable,
         levels=as_range(request.recipe.data.levels),
+        min_photos=request.recipe.data.fewest,
         progress=request.directory.progress,
     )
     previous = request.previous

@@ -153,7 +153,7 @@ def summarize(contents: Contents) -> Summary:
         guess=max(support) / max(sum(support), 1),
         guessed="the most frequent class" if min(support) < max(support) else "the same class",
         verdict=terminal.verdict(scores.to_json(), split),
-        phases=f"{verdict.words} {_kept(contents)}" if verdict.difference is not None else "",
+        phases=f"{verdict.words} {terminal.kept(contents.kept)}" if verdict.difference is not None else "",
         remarks=[*terminal.remarks(scores.to_json(), split, contents.classes), *none_of_these(contents)],
         facts=_facts(contents),
     )
@@ -163,11 +163,6 @@ def none_of_these(contents: Contents) -> list[str]:
     """Return the sentence on "none of these" where it cannot be relied on; a linear trial has no model that says it."""
     held_out = sum(photo.split == "validation" for photo in contents.photos)
     return [line for line in [terminal.none_of_these(held_out)] if line and contents.info.saved]
-
-
-def _kept(contents: Contents) -> str:
-    what = "fine-tuned model" if contents.kept == "finetune" else "model before fine-tuning"
-    return f"The {what} was kept: its validation loss is the lower one."
 
 
 def _facts(contents: Contents) -> list[Fact]:

@@ -115,21 +115,7 @@ def remarks(scores: dict, split: str, classes: Sequence[str]) -> list[str]:
             f"There {'is' if typical == 1 else 'are'} about {count(typical, f'{split} photo')} a class: read the "
             "figure of the whole. Of one class so few photos say next to nothing."
         )
-    most = max(range(len(classes)), key=support.__getitem__)
-    guess = support[most] / max(sum(support), 1)
-    which = (
-        f"{name(classes[most])}, the most frequent class,"
-        if min(support) < max(support)
-        else "the same class"
-    )
-    lines.append(
-        f"Always answering {which} would be right for {percent(guess)}."
-        + (
-            " The interval reaches down to that: it is not shown that the model does better."
-            if low <= guess
-            else ""
-        )
-    )
+    lines.append(guess(scores, classes))
     pairs = confusions(scores["confusion"])
     if len(pairs) > 1 and pairs[0][2] == 1:
         lines.append(f"{len(pairs):,} photos are misclassified, no two of them in the same way.")
@@ -138,6 +124,30 @@ def remarks(scores: dict, split: str, classes: Sequence[str]) -> list[str]:
     else:
         lines.append(f"No {split} photo is misclassified.")
     return lines
+
+
+def guess(scores: dict, classes: Sequence[str]) -> str:
+    """What always answering the same class would be worth, and whether the model is shown to do better."""
+    low, _ = scores["accuracy_ci95"] or scores["groups"]["accuracy_range"]
+    support = [sum(row) for row in scores["confusion"]]
+    most = max(range(len(classes)), key=support.__getitem__)
+    share = support[most] / max(sum(support), 1)
+    which = (
+        f"{name(classes[most])}, the most frequent class,"
+        if min(support) < max(support)
+        else "the same class"
+    )
+    return f"Always answering {which} would be right for {percent(share)}." + (
+        " The interval reaches down to that: it is not shown that the model does better."
+        if low <= share
+        else ""
+    )
+
+
+def kept(phase: str) -> str:
+    """Which model was kept of two."""
+    what = "fine-tuned model" if phase == "finetune" else "model before fine-tuning"
+    return f"The {what} was kept: its validation loss is the lower one."
 
 
 def none_of_these(held_out: int) -> str:

@@ -194,6 +194,7 @@ def plan_study(request: StudyRequest, progress: Progress) -> StudyPlan:
     checked = check(
         manifest,
         max_unreadable=max(one.recipe.data.max_unreadable for one in given),
+        min_photos=given[0].recipe.data.fewest,
         progress=progress,
     )
     if checked.values.range is not None and all(one.recipe.data.levels is None for one in given):
@@ -215,7 +216,7 @@ def plan_study(request: StudyRequest, progress: Progress) -> StudyPlan:
 def _read_alike(recipes: Sequence[Recipe]) -> Data:
     """Return the [data] by which the photos are listed, once for all trials. Raise RecipeError where recipes differ."""
     first = recipes[0].data
-    for key in ("layout", "split_folders", "columns", "root"):
+    for key in ("layout", "split_folders", "columns", "root", "min_photos"):
         if any(getattr(one.data, key) != getattr(first, key) for one in recipes):
             raise RecipeError(
                 f"recipes of one study read the photos alike, and data.{key} differs. Give it once"

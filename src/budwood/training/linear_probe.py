@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Float32, Int
@@ -136,8 +136,9 @@ def fit_linear(
         w = np.ones(len(rows)) if weights is None else weights[rows]
 
         def problem(part: slice, blocks: int = 1) -> Problem:
-            threads: dict[str, Any] = {"blocks": blocks, "map": pool.map} if blocks > 1 else {}
-            return Problem(x[part], y[part], w[part], axes.variances, num_classes, **threads)
+            # Each thread has a fold of its own; the fit on all photos has them all.
+            over = pool.map if blocks > 1 else map
+            return Problem(x[part], y[part], w[part], axes.variances, num_classes, blocks=blocks, map=over)
 
         path, strength, starts = [], UNTUNED_STRENGTH if given is None else given, []
         if train:
