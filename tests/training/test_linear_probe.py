@@ -347,3 +347,8 @@ def test_fit_linear__twins_do_not_choose_the_strength():
     apart, together = (fit_linear(x, y, 2, groups=some) for some in (None, groups))
     assert best(apart.path).accuracy > 0.9 > 0.7 > best(together.path).accuracy
     assert together.strength > apart.strength
+
+
+def test_fit_seconds__grows_with_the_classes():
+    few, many = (linear.fit_seconds(500, 640, classes, Recipe()) for classes in (5, 500))
+    assert 0 < few < many < 600

@@ -24,6 +24,7 @@ from budwood.network.heads import apply, head_layers
 from budwood.network.unfreeze import Unfrozen, unfreeze
 from budwood.pipeline.prepare import Prepared
 from budwood.runs.directory import flat
+from budwood.training.linear_probe import fit_seconds
 
 TRIED = 32
 """Photos sent through a feature extractor to see how fast this machine is."""
@@ -72,6 +73,8 @@ class Estimate:
     features_bytes: int
     """That would be stored."""
     run_bytes: float
+    head_seconds: float | None = None
+    """Of a linear fit; None for a head that is trained by gradient steps, or comes from a run."""
     finetuning: tuple[FineTuning, ...] = ()
     teaching: Teaching | None = None
 
@@ -94,6 +97,7 @@ def estimate(prepared: Prepared) -> Estimate:
         float(seconds),
         sum(lacking * network.features * 4 for lacking, network in zip(missing, networks, strict=True)),
         4 * sum(network.model.count_params() for network in networks) + 5e6,
+        _head_seconds(prepared),
         tuple(_finetuning(prepared, network) for network in tuned),
         _teaching(prepared),
     )
@@ -133,6 +137,9 @@ def _cost(prepared: Prepared, found: Estimate) -> list[str]:
         f", about {duration(found.features_seconds)}" if any(found.missing) else ": the store has them all"
     )
     lines, seconds = [f"features    {features}"], found.features_seconds
+    if found.head_seconds is not None:
+        lines.append(f"head        about {duration(found.head_seconds)}")
+        seconds += found.head_seconds
     for phase in found.finetuning:
         most = phase.views_seconds + epochs * phase.epoch_seconds
         name = f"{phase.name}: " if several else ""
@@ -141,12 +148,21 @@ def _cost(prepared: Prepared, found: Estimate) -> list[str]:
     if found.teaching:
         lines.append(f"teacher     about {duration(found.teaching.seconds)}")
         seconds += found.teaching.seconds
+    rest = "the head, the evaluation and the report"
+    rest = rest if found.head_seconds is None else rest.removeprefix("the head, ")
     stored, written = found.features_bytes / 1e6, found.run_bytes / 1e6
     return [
         *lines,
-        f"together    about {duration(seconds)} at most; then the head, the evaluation and the report",
+        f"together    about {duration(seconds)} at most; then {rest}",
         f"disk        {stored:.1f} MB in the store, about {written:.0f} MB for the run",
     ]
+
+
+def _head_seconds(prepared: Prepared) -> float | None:
+    recipe = prepared.resolved[0]
+    if prepared.head or not recipe.frozen.epochs or recipe.frozen.fit != "linear":
+        return None
+    return fit_seconds(prepared.num("train"), prepared.num_features, len(prepared.classes), recipe)
 
 
 def _layers(prepared: Prepared, recipe: Recipe, reason: str | None) -> list[str]:

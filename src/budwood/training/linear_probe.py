@@ -22,11 +22,11 @@ from jaxtyping import Float, Float32, Int
 
 from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError
-from budwood.core.progress.base import SILENT, Progress, Stage
+from budwood.core.progress.base import SILENT, Progress, Stage, expect
 from budwood.core.system import num_cores
 from budwood.training.class_weights import class_weights
 from budwood.training.logistic import ROWS_AT_A_TIME, Axes, Problem
-from budwood.training.strength_path import Known, PathPoint, best, search
+from budwood.training.strength_path import TYPICAL, Known, PathPoint, best, search
 
 MAX_BYTES = 2**30
 """Features above 1 GiB would need 3 GiB here, more than a laptop with 8 GB has to spare; likewise a fit's own."""
@@ -49,6 +49,10 @@ FEWEST_FINAL_STEPS = 30
 FINAL_WORK = 6 * 10**10
 FINAL_BLOCKS = 4
 """Parts of its rows that are multiplied apart, in threads."""
+STEPS_ON_PATH = 8
+"""That a fit takes on the path; of birds525 7.5, of flower_photos 6, ..."""
+PRODUCTS_A_STEP = 4
+"""... and the time of each in products of all rows by the weights: two, and as much again around them."""
 STATES = 24
 """Arrays as large as the weights that a fit has at once."""
 
@@ -127,7 +131,7 @@ def fit_linear(
     # A thread a fold with one BLAS thread each: several times faster than BLAS threads on such narrow products,
     # and the sums do not depend on the number of cores.
     with (
-        progress.stage("head", None if tried is None else len(tried) * len(train) + 1, unit="fits") as stage,
+        progress.stage("head", _num_fits(TYPICAL if tried is None else len(tried), train), "fits") as stage,
         threadpool_limits(1),
         ThreadPoolExecutor(_threads(features.shape[1], num_classes)) as pool,
     ):
@@ -145,6 +149,7 @@ def fit_linear(
             parts = [(x[part], y[part], w[part]) for part in held_out]
             validation = _CrossValidation([problem(part) for part in train], parts, pool, stage)
             path = search(validation.score) if tried is None else [validation.score(one) for one in tried]
+            expect(stage, _num_fits(len(path), train))
             strength = best(path).strength
             starts = [np.mean(validation.known.solutions[strength], axis=0)]
             del validation
@@ -295,6 +300,33 @@ def _wrap(fold_of: Int[np.ndarray, "n"]) -> tuple[np.ndarray, list[slice], list[
     return rows, train, held_out
 
 
+def fit_seconds(n: int, features: int, classes: int, recipe: Recipe) -> float:
+    """Return about how long `fit_as_asked` takes on this machine, from the time of a small matrix product.
+
+    Args:
+        n: training photos.
+        features: numbers a photo.
+        classes: number of classes.
+        recipe: its [frozen] decides how many fits there are.
+    """
+    rows = min(n, 512)
+    one = np.ones((rows, features), np.float32)
+    other = np.ones((features, classes), np.float32)
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        one @ other
+        started = time.perf_counter()
+        one @ other
+        product = (time.perf_counter() - started) * n / rows
+    strengths, folds = recipe.frozen.l2_strengths, recipe.frozen.folds
+    tried = TYPICAL if isinstance(strengths, str) else len(strengths) * (len(strengths) > 1)
+    threads = min(_threads(features, classes), folds)
+    path = tried * folds * STEPS_ON_PATH / threads
+    final = min(FINAL_STEPS, max(FEWEST_FINAL_STEPS, FINAL_WORK // (n * features * classes)))
+    return product * PRODUCTS_A_STEP * (path + final / min(_threads(features, classes), FINAL_BLOCKS))
+
+
 class _CrossValidation:
     """Scores strengths on the folds, each fold in a thread of its own."""
 
@@ -307,6 +339,8 @@ class _CrossValidation:
     def score(self, strength: float) -> PathPoint:
         """Return what a strength does to the photos that were held out, weighted as in the loss."""
         starts = self.known.nearest(strength, len(self.problems))
+        if len(self.known.points) >= TYPICAL:
+            expect(self.stage, _num_fits(len(self.known.points) + 1, self.problems))
         solve = lambda problem, start: problem.solve(strength, PATH_TOLERANCE, start)  # noqa: E731
         solutions, losses, correct = [], [], []
         for solution, (x, labels, weights) in zip(
@@ -332,6 +366,10 @@ def _measure(
 
     losses = -log_softmax(logits, axis=1)[np.arange(len(logits)), labels]
     return losses.astype(np.float64), logits.argmax(axis=1) == labels
+
+
+def _num_fits(strengths: int, folds: Sequence) -> int:
+    return strengths * len(folds) + 1
 
 
 def _fit_bytes(features: int, classes: int) -> int:

@@ -12,6 +12,8 @@ FIRST = 0.1
 WEAKEST, STRONGEST = 1e-5, 1e2
 """How far the search goes while it gets better. With 525 classes of three photos the accuracy no longer changes
 below 1e-5, only the scale of the logits, which calibration sets."""
+TYPICAL = 6
+"""Strengths that `search` tries, give or take one."""
 REMEMBERED = 4
 """Strengths whose solutions are kept for others to start from."""
 

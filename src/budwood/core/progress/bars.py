@@ -18,6 +18,10 @@ class _BarStage(Counted):
         self.bars = bars
         self.task = bars.add_task(name, total=total, counted=self)
 
+    def expect(self, total: int) -> None:
+        super().expect(total)
+        self.bars.update(self.task, total=total)
+
     def advance(self, steps: int = 1) -> None:
         self.count(steps, time.monotonic())
         self.bars.advance(self.task, steps)

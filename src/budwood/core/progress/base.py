@@ -107,6 +107,10 @@ class Counted:
             self.started_stepping, self.first = now, steps
         self.done += steps
 
+    def expect(self, total: int) -> None:
+        """Correct a total that was an estimate."""
+        self.total = total
+
     def under_way(self, now: float) -> str:
         if not self.done:
             return self.name
@@ -125,6 +129,18 @@ class Counted:
     def ended(self, now: float) -> str:
         text = f"{self.name}: done in {now - self.started:.1f} s"
         return f"{text} ({amount(self.done, self.unit)})" if self.done else text
+
+
+def expect(stage: Stage, total: int) -> None:
+    """Tell a stage its total where that was an estimate; nothing happens where the display takes none.
+
+    >>> stage = Counted("head", 31, "fits")
+    >>> expect(stage, 26)
+    >>> stage.total
+    26
+    """
+    if isinstance(stage, Counted):
+        stage.expect(total)
 
 
 class Steps:
