@@ -145,6 +145,45 @@ def test_compare__a_photo_that_was_moved_to_the_right_class(run_with):
     assert "1 photo has another class in some runs; the one of b, begun last, counts." in as_text(found)
 
 
+def grouped(run, of):
+    """The same run, its test photos in groups."""
+    table = run / "split.csv"
+    rows = files.read_csv(table)
+    template = rows[0] | {"split": "test", "label": "blue"}
+    numbers = range(400)
+    rows = [row for row in rows if row["split"] != "test"] + [
+        template | {"name": f"photo {n}.png", "sha256": f"{n:064x}", "group": of(n)} for n in numbers
+    ]
+    files.write_csv(table, list(template), [list(row.values()) for row in rows])
+    info = files.read_json(run / "run.json")
+    info["split"]["sha256"] = files.sha256_of(table)
+    files.write_json(run / "run.json", info)
+    return run
+
+
+def test_compare__by_groups_of_photos_that_belong_together(run_with):
+    # The photos on which the two differ lie in a row: 24 alone, or two and a half scenes of ten.
+    runs = [run_with("a", right(95, 5)), run_with("b", right(89, 11))]
+    alone = compare(runs)
+    assert alone["groups"] == 0
+    assert "b" in alone["pairs"][0]["words"] and alone["pairs"][0]["p"] < 0.001
+    scenes = compare([grouped(run, lambda n: f"scene {n // 10}") for run in runs])
+    assert scenes["groups"] == 40
+    assert "groups" in scenes["method"]
+    assert scenes["pairs"][0]["difference"] == alone["pairs"][0]["difference"]
+    assert scenes["pairs"][0]["p"] > 0.05
+    assert scenes["pairs"][0]["interval"][0] < 0
+    assert scenes["pairs"][0]["words"].startswith("Cannot tell a from b")
+    for one, other in zip(scenes["runs"], alone["runs"], strict=True):
+        assert one["interval"][0] < other["interval"][0]
+
+
+def test_compare__refuses_too_few_groups(run_with):
+    runs = [grouped(run_with(name, right(95, 5)), lambda n: f"scene {n // 50}") for name in "ab"]
+    with pytest.raises(RunError, match="are of 8 groups"):
+        compare(runs)
+
+
 def test_compare__refuses_one_run_alone_and_folders_that_are_none(run_with, tmp_path):
     run = run_with("a", right(90, 10))
     with pytest.raises(RunError, match="two runs or more"):

@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float, Int
 
 from budwood.evaluation.statistics import (
     PairedDifference,
+    paired_difference,
     paired_permutation,
     tango_interval,
     wilson_interval,
@@ -158,6 +159,18 @@ def share_interval(
     if groups is None or groups.single:
         return wilson_interval(int(correct.sum()), len(correct))
     return grouped_interval(correct, groups) if groups.enough else None
+
+
+def difference(
+    correct_a: Bool[np.ndarray, "n"], correct_b: Bool[np.ndarray, "n"], groups: Grouping | None = None
+) -> PairedDifference:
+    """Return how much more often a is right than b on the same photos.
+
+    `paired_difference` where none belong together, else `grouped_difference`. Meant for `groups.enough`.
+    """
+    if groups is None or groups.single:
+        return paired_difference(correct_a, correct_b)
+    return grouped_difference(correct_a, correct_b, groups)
 
 
 def cautious_range(correct: Bool[np.ndarray, "n"], groups: Grouping) -> tuple[float, float]:

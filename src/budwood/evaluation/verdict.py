@@ -5,8 +5,8 @@ from typing import TypedDict
 import numpy as np
 from jaxtyping import Bool
 
-from budwood.evaluation.groups import MIN_GROUPS, Grouping, grouped_difference
-from budwood.evaluation.statistics import PairedDifference, paired_difference, photos_needed
+from budwood.evaluation.groups import MIN_GROUPS, Grouping, difference
+from budwood.evaluation.statistics import PairedDifference, photos_needed
 
 METHOD = "McNemar's exact test (1947), two-sided; score interval of Tango (1998), 95 %"
 METHOD_OF_GROUPS = (
@@ -53,10 +53,8 @@ def compare_phases(
     'Fine-tuning helped: +4.1 points of accuracy'
     """
     groups = None if groups is None or groups.single else groups
-    if groups is None:
-        pair: PairedDifference | None = paired_difference(correct_after, correct_before)
-    else:
-        pair = grouped_difference(correct_after, correct_before, groups) if groups.enough else None
+    enough = groups is None or groups.enough
+    pair = difference(correct_after, correct_before, groups) if enough else None
     gained, lost = int((correct_after & ~correct_before).sum()), int((correct_before & ~correct_after).sum())
     found = (gained - lost) / len(correct_after)
     finding = _finding(pair, split) if pair else _of_few_groups(found, len(correct_after), split, groups)
@@ -81,6 +79,7 @@ def compare_models(
     *,
     p: float | None = None,
     split: str = "test",
+    groups: Grouping | None = None,
 ) -> str:
     """Which of two models is better on the same photos, in words; of an open question, how many photos it needs.
 
@@ -89,6 +88,7 @@ def compare_models(
         correct_a, correct_b: whether each is right, photo by photo, one photo or more.
         p: McNemar's, adjusted where several pairs are compared; by default of this pair alone.
         split: where the photos come from.
+        groups: which of the photos belong together, `enough` of them; by default none do.
 
     >>> right, wrong = np.arange(400) < 380, np.arange(400) < 350
     >>> compare_models("B3", "B0", right, wrong)
@@ -96,21 +96,26 @@ def compare_models(
     >>> compare_models("B3", "B0", np.arange(400) < 351, wrong).partition(";")[2]
     ' about 3,100 test photos would be needed to tell a difference of this size.'
     """
-    pair = paired_difference(correct_a, correct_b)
+    pair = difference(correct_a, correct_b, groups)
     p = pair.p if p is None else p
     if pair.difference < 0:
-        pair, name_a, name_b = paired_difference(correct_b, correct_a), name_b, name_a
-    difference, low, high = _points(pair.difference, pair.low, pair.high)
+        pair, name_a, name_b = difference(correct_b, correct_a, groups), name_b, name_a
+    gap, low, high = _points(pair.difference, pair.low, pair.high)
     where = f"{pair.n:,} {split} photo{'' if pair.n == 1 else 's'}"
+    grouped = groups is not None and not groups.single
+    if groups is not None and grouped:
+        where += f" of {groups.num:,} groups"
     if pair.low > 0 and p < LEVEL:
         return (
-            f"{name_a} is better than {name_b}: +{difference} points of accuracy on {where} "
+            f"{name_a} is better than {name_b}: +{gap} points of accuracy on {where} "
             f"(95 % interval {low} to {high}, {_chance(p)})."
         )
     needed = photos_needed(float((correct_a & ~correct_b).mean()), float((correct_b & ~correct_a).mean()))
     ending = (
         "both are right on equally many"
         if needed is None
+        else "more groups are needed to tell a difference of this size"
+        if grouped
         else f"about {_rounded(needed):,} {split} photos would be needed to tell a difference of this size"
     )
     return (

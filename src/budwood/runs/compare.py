@@ -11,7 +11,8 @@ from jaxtyping import Bool
 
 from budwood.core.errors import RunError
 from budwood.core.text import count, listing, percent, shorten, shown
-from budwood.evaluation.statistics import holm, paired_bootstrap, paired_difference, wilson_interval
+from budwood.evaluation.groups import MIN_GROUPS, Grouping, difference, share_interval
+from budwood.evaluation.statistics import bootstrap_interval, holm, paired_bootstrap, resampled_sums
 from budwood.evaluation.verdict import compare_models
 from budwood.runs.files import RunFiles, read_run
 from budwood.runs.schema import PredictionRow
@@ -19,6 +20,11 @@ from budwood.runs.schema import PredictionRow
 METHOD = (
     "McNemar's exact test (1947), two-sided, adjusted for the number of pairs (Holm 1979); score interval of "
     "Tango (1998) and percentile bootstrap over photos (Efron 1979), 95 %"
+)
+METHOD_OF_GROUPS = (
+    "permutation test that exchanges the runs for whole groups of photos (Fisher 1935), two-sided, adjusted for the "
+    "number of pairs (Holm 1979); score interval of Tango (1998) at the effective number of photos (Kish 1965) and percentile "
+    "bootstrap over groups (Efron 1979), 95 %"
 )
 
 
@@ -45,11 +51,12 @@ class Pair(TypedDict):
 
 
 class Shared(NamedTuple):
-    """Which photos runs are compared on; the fields are those of `Comparison`."""
+    """Which photos runs are compared on; the fields are those of `Comparison`, but for the groups themselves."""
 
     own: dict[str, int]
     mended: int
     truth: str
+    groups: Grouping
 
 
 class Comparison(TypedDict):
@@ -64,6 +71,8 @@ class Comparison(TypedDict):
     """Photos whose class is another in some of the runs."""
     truth: str
     """The run whose class of these counts, the one begun last."""
+    groups: int
+    """Groups of photos that belong together, by that run; 0 where none do."""
     method: str
     runs: list[RunRow]
     pairs: list[Pair]
@@ -79,11 +88,13 @@ def compare(folders: Sequence[str | os.PathLike], *, split: str = "test") -> Com
 
     Returns:
         split, n (photos of all runs), own (photos of each), mended and truth (photos whose class was mended, and the
-        run whose counts), method, runs (run, backbone, accuracy, interval; the best first) and pairs (a, b, difference
-        of accuracy a minus b in [-1, 1], interval, bootstrap, p, p_adjusted, words).
+        run whose counts), groups (of photos that belong together, 0 where none do), method, runs (run, backbone,
+        accuracy, interval; the best first) and pairs (a, b, difference of accuracy a minus b in [-1, 1], interval,
+        bootstrap, p, p_adjusted, words).
 
     Raises:
-        RunError: a folder is no run, or the runs cannot be compared; it says what differs.
+        RunError: a folder is no run, or the runs cannot be compared; it says what differs, or how many groups of photos
+            are too few.
 
     >>> compare(["runs/first", "runs/second"])["pairs"][0]["words"]        # doctest: +SKIP
     'Cannot tell first from second: the difference is between -1.1 and 1.9 points on 367 test photos ...'
@@ -97,7 +108,9 @@ def compare(folders: Sequence[str | os.PathLike], *, split: str = "test") -> Com
     runs = {name: read_run(path).require_complete() for name, path in zip(names, paths, strict=True)}
     correct, shared = _on_the_same_photos(runs, split)
     order = sorted(names, key=lambda name: -correct[name].mean())
-    found = {(a, b): paired_difference(correct[a], correct[b]) for a, b in combinations(order, 2)}
+    groups = shared.groups
+    _refuse_few_groups(groups, split)
+    found = {(a, b): difference(correct[a], correct[b], groups) for a, b in combinations(order, 2)}
     adjusted = holm([one.p for one in found.values()])
     pairs = [
         Pair(
@@ -105,10 +118,10 @@ def compare(folders: Sequence[str | os.PathLike], *, split: str = "test") -> Com
             b=b,
             difference=one.difference,
             interval=[one.low, one.high],
-            bootstrap=list(paired_bootstrap(correct[a], correct[b])),
+            bootstrap=_bootstrap(correct[a], correct[b], groups),
             p=one.p,
             p_adjusted=p,
-            words=compare_models(shown(a), shown(b), correct[a], correct[b], p=p, split=split),
+            words=compare_models(shown(a), shown(b), correct[a], correct[b], p=p, split=split, groups=groups),
         )
         for ((a, b), one), p in zip(found.items(), adjusted, strict=True)
     ]
@@ -118,8 +131,9 @@ def compare(folders: Sequence[str | os.PathLike], *, split: str = "test") -> Com
         "own": shared.own,
         "mended": shared.mended,
         "truth": shared.truth,
-        "method": METHOD,
-        "runs": [_row(name, runs[name], correct[name]) for name in order],
+        "groups": 0 if groups.single else groups.num,
+        "method": METHOD if groups.single else METHOD_OF_GROUPS,
+        "runs": [_row(name, runs[name], correct[name], groups) for name in order],
         "pairs": pairs,
     }
 
@@ -202,7 +216,13 @@ def _on_the_same_photos(
         name: np.array([_is_right(found[photo], predictions[last][photo].true) for photo in shared])
         for name, found in predictions.items()
     }
-    return correct, Shared({name: len(found) for name, found in predictions.items()}, len(mended), last)
+    groups = {row.sha256 or row.name: row.group for row in runs[last].split}
+    return correct, Shared(
+        {name: len(found) for name, found in predictions.items()},
+        len(mended),
+        last,
+        Grouping.of([groups.get(photo, "") for photo in shared]),
+    )
 
 
 def _is_right(row: PredictionRow, truth: str) -> bool:
@@ -222,12 +242,35 @@ def _refuse_other_classes(first: str, classes: Sequence[str], other: str, own: S
     raise RunError(f"{shown(first)} and {shown(other)} have other classes: {'; '.join(differences)}")
 
 
-def _row(name: str, run: RunFiles, correct: Bool[np.ndarray, "n"]) -> RunRow:
+def _refuse_few_groups(groups: Grouping, split: str) -> None:
+    if not groups.enough:
+        raise RunError(
+            f"the {len(groups.numbers):,} {split} photos that all runs have are of {count(groups.num, 'group')} of "
+            f"photos that belong together, and {MIN_GROUPS} or more are needed to compare on. Compare on more photos, "
+            "or train by --group none where they are independent"
+        )
+
+
+def _bootstrap(
+    correct_a: Bool[np.ndarray, "n"], correct_b: Bool[np.ndarray, "n"], groups: Grouping
+) -> list[float]:
+    """The percentile interval of the difference over resamples of photos, or of whole groups."""
+    if groups.single:
+        return list(paired_bootstrap(correct_a, correct_b))
+    gaps = groups.sums(correct_a.astype(float) - correct_b)
+    sums = np.concatenate(list(resampled_sums(np.stack([gaps, groups.sizes], axis=1), 10_000, 0)))
+    found = float(gaps.sum() / groups.sizes.sum())
+    return list(bootstrap_interval(found, sums[:, 0] / sums[:, 1]))
+
+
+def _row(name: str, run: RunFiles, correct: Bool[np.ndarray, "n"], groups: Grouping) -> RunRow:
+    interval = share_interval(correct, groups)
+    assert interval is not None, "few groups are refused"
     return {
         "run": name,
         "backbone": run.recipe.backbone.name,
         "accuracy": float(correct.mean()),
-        "interval": list(wilson_interval(int(correct.sum()), len(correct))),
+        "interval": list(interval),
     }
 
 
