@@ -22,9 +22,9 @@ METHOD = (
     "Tango (1998) and percentile bootstrap over photos (Efron 1979), 95 %"
 )
 METHOD_OF_GROUPS = (
-    "permutation test that exchanges the runs for whole groups of photos (Fisher 1935), two-sided, adjusted for the "
-    "number of pairs (Holm 1979); score interval of Tango (1998) at the effective number of photos (Kish 1965) and percentile "
-    "bootstrap over groups (Efron 1979), 95 %"
+    "permutation test that exchanges the runs for whole groups of photos (Fisher 1935), two-sided, adjusted for "
+    "the number of pairs (Holm 1979); score interval of Tango (1998) at the effective number of photos (Kish 1965) "
+    "and percentile bootstrap over groups (Efron 1979), 95 %"
 )
 
 
