@@ -5,6 +5,8 @@ import pytest
 from PIL import Image
 
 from budwood.core.errors import DataError
+from budwood.data.check import check
+from budwood.data.sources import read_folder
 from budwood.inference.own_photos import OwnPhotos
 
 CAFE, ROSE = "Caf\u00e9", "Ros\u00e9"
@@ -61,3 +63,29 @@ def test_labelled__a_name_that_could_be_two_classes_is_refused(write):
     folder = write("Cats", "dogs")
     with pytest.raises(DataError, match="does not know the class Cats"):
         OwnPhotos([], ["cats", "CATS", "dogs"]).labelled(folder, "all")
+
+
+def test_labelled__photos_saved_again_were_learned_from(tmp_path, monkeypatch):
+    monkeypatch.setenv("BUDWOOD_CACHE", str(tmp_path / "cache"))
+    rng = np.random.default_rng(0)
+    for label in ("a", "b"):
+        for number in range(6):
+            scene = Image.fromarray(rng.integers(0, 256, (7, 7, 3), np.uint8)).resize((160, 160))
+            for folder, quality in (("own", 95), ("again", 60), ("new", 95)):
+                (tmp_path / folder / label).mkdir(parents=True, exist_ok=True)
+                if folder == "new":
+                    scene = Image.fromarray(rng.integers(0, 256, (7, 7, 3), np.uint8)).resize((160, 160))
+                scene.save(tmp_path / folder / label / f"{number}.jpg", quality=quality)
+    checked = check(read_folder(tmp_path / "own"), for_training=False)
+    rows = [
+        {"name": photo.name, "sha256": photo.sha256, "label": photo.label, "split": "train"}
+        for photo in checked.photos
+    ]
+    own = OwnPhotos(rows, ["a", "b"])
+    again, left_out = own.labelled(tmp_path / "again", "unseen")
+    assert (again, left_out) == ([], 12)
+    new, left_out = own.labelled(tmp_path / "new", "unseen")
+    assert (len(new), left_out) == (12, 0)
+    # Of test photos nothing was learned.
+    tested = OwnPhotos([row | {"split": "test"} for row in rows], ["a", "b"])
+    assert len(tested.labelled(tmp_path / "again", "unseen")[0]) == 12

@@ -77,6 +77,13 @@ class OwnPhotos:
         self._refuse_unknown_classes(sorted({photo.label for photo in found.photos}))
         checked = check(found, for_training=False, progress=progress)
         photos = [photo for photo in checked.photos if self._belongs(photo, split)]
+        if split == UNSEEN and (again := self._saved_again(photos)):
+            example = min(again)
+            progress.say(
+                f"{count(len(again), 'photo')} that the run learned from, saved again (such as {example!r}), "
+                f"{'is' if len(again) == 1 else 'are'} left out"
+            )
+            photos = [photo for photo in photos if photo.name not in again]
         return photos, len(checked.photos) - len(photos)
 
     def images(self, data: object) -> dict[str, ImageLike]:
@@ -93,6 +100,31 @@ class OwnPhotos:
         if not photos:
             raise DataError(f"{data} holds none of the run's photos. Give the folder that it was trained on")
         return photos
+
+    def _saved_again(self, photos: Sequence[Photo]) -> set[str]:
+        """Return the names of photos that show what a training or validation photo of the run shows, in other bytes.
+
+        Known by their perceptual hashes; those of the run's photos come from the record of decoded photos, which has
+        them where the run was trained or its photos were checked on this machine.
+        """
+        from budwood.data.decoded import Decoded
+        from budwood.data.perceptual_hash import SAME, near_pairs, stacked
+
+        foreign = [photo for photo in photos if photo.sha256 not in self._splits]
+        if not foreign:
+            return set()
+        with Decoded() as record:
+            own = [
+                found.hash
+                for sha, split in self._splits.items()
+                if split != "test" and (found := record.get(sha))
+            ]
+            others = [found.hash for photo in foreign if (found := record.get(photo.sha256))]
+        if not own or len(others) < len(foreign):
+            return set()
+        pairs, _ = near_pairs(stacked([*own, *others]), SAME)
+        across = pairs[(pairs[:, 0] < len(own)) & (pairs[:, 1] >= len(own))]
+        return {foreign[index - len(own)].name for index in across[:, 1].tolist()}
 
     def _in_own_names(self, found: Manifest, progress: Progress) -> Manifest:
         others = {label: own for label in found.classes if (own := self._known(label)) not in (None, label)}
