@@ -109,9 +109,10 @@ def _written(section: griffe.DocstringSection) -> list[str]:
     if section.kind in NAMED:
         rows = [f"| `{item.name}` | {_cell(item.description)} |" for item in section.value]
         return [f"| {NAMED[section.kind]} | |", "|---|---|", *rows]
-    if section.kind is SECTION.raises:
+    if section.kind in (SECTION.raises, SECTION.warns):
+        verb = "Raises" if section.kind is SECTION.raises else "Warns"
         rows = [f"| `{item.annotation}` | {_cell(item.description)} |" for item in section.value]
-        return ["| Raises | |", "|---|---|", *rows]
+        return [f"| {verb} | |", "|---|---|", *rows]
     if section.kind in (SECTION.returns, SECTION.yields):
         verb = "Returns" if section.kind is SECTION.returns else "Yields"
         return [f"{verb}: {' '.join(item.description.split())}" for item in section.value]
