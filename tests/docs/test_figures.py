@@ -45,3 +45,12 @@ def test_readme__is_one_page_of_short_lines():
     text = MARK.sub("", (ROOT / "README.md").read_text(encoding="utf-8"))
     assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 700
     assert [line for line in text.splitlines() if len(line) > 100 and not line.startswith(("|", "!["))] == []
+
+
+@pytest.mark.parametrize("page", quoting_pages(), ids=lambda page: page.name)
+def test_figures__no_line_of_a_paragraph_begins_with_a_mark(page):
+    """Markdown takes a comment at the beginning of a line for a block of its own, and ends the paragraph there."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    assert [
+        line for line in lines if line.startswith("<!-- =") and not line.startswith("<!-- =tables.")
+    ] == []

@@ -21,7 +21,7 @@ from tools.docs.docstrings import for_mkdocstrings
 from tools.docs.modules import FOLDER, PACKAGES, modules_by_package
 from tools.docs.python_reference import python_page
 from tools.docs.recipe_keys import documented, takes_in_words
-from tools.docs.stage import FROM_CODE
+from tools.docs.stage import FROM_CODE, whole_names
 
 WITHOUT_NETWORK = ["unshare", "--map-root-user", "--net"]
 ELSEWHERE = {"https", "http", "mailto"}
@@ -178,12 +178,18 @@ def test_recipe_keys__each_is_documented():
 def test_takes_in_words__of_a_schema():
     whole = {"type": "integer", "minimum": 2, "maximum": 20_000}
     assert takes_in_words(whole, {}) == "a whole number from 2 to 20,000"
-    assert takes_in_words({"anyOf": [{"const": "auto"}, whole]}, {}).startswith(
-        '`"auto"` or<br>a whole number'
-    )
+    assert takes_in_words({"anyOf": [{"const": "auto"}, whole]}, {}).startswith('`"auto"` or a whole number')
     assert takes_in_words({"type": "array", "items": whole, "minItems": 1}, {}).startswith(
         "a list of at least one, each"
     )
+
+
+def test_whole_names__marks_short_names_with_hyphens_outside_of_blocks():
+    text = "`--set` `set` `a-b c`\n```shell\n`--set`\n```\n<!-- `--set` -->\n[`x-y`](z.md)\n"
+    assert whole_names(text) == text.replace("`--set` `set`", "`--set`{.whole} `set`").replace(
+        "[`x-y`]", "[`x-y`{.whole}]"
+    )
+    assert whole_names(f"`{'a-' * 20}`") == f"`{'a-' * 20}`"
 
 
 def test_for_mkdocstrings__examples_are_code():

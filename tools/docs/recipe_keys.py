@@ -47,11 +47,12 @@ def recipe_keys_page() -> str:
 def _table(section: type, schema: dict[str, Any], skip: frozenset | set = frozenset()) -> list[str]:
     known = schema if section.__name__ == "Recipe" else schema["$defs"][section.__name__]
     texts = documented(section)
-    lines = ["| key | takes | default | |", "|---|---|---|---|"]
+    lines = ["| key | |", "|---|---|"]
     for key, field in known["properties"].items():
         if key not in skip:
             takes = takes_in_words(field, schema).replace("|", r"\|")
-            lines.append(f"| `{key}` | {takes} | {_default(section, key)} | {texts.get(key, '')} |")
+            default = f"{takes}; default {_default(section, key)}"
+            lines.append(f"| `{key}` | {texts.get(key, '')}<br>{default[0].upper()}{default[1:]} |")
     return [*lines, ""]
 
 
@@ -89,10 +90,10 @@ def takes_in_words(field: dict[str, Any], schema: dict[str, Any]) -> str:
             f"`{{{key} = ...}}` with {takes_in_words(one, schema)}"
             for key, one in named["properties"].items()
         ]
-        return "<br>".join(forms)
+        return ", ".join(forms)
     if "anyOf" in field:
         parts = [takes_in_words(one, schema) for one in field["anyOf"] if one.get("type") != "null"]
-        return " or<br>".join(parts)
+        return " or ".join(parts)
     if "enum" in field or "const" in field:
         return " or ".join(f'`"{one}"`' for one in field.get("enum", [field.get("const")]))
     kind = field.get("type")

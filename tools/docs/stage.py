@@ -27,6 +27,11 @@ FROM_CODE = {
 MOVED = {"CHANGELOG.md": "changes.md", "CONTRIBUTING.md": "contributing.md"}
 """Pages that lie beside docs/, and their names in the site."""
 LINK = re.compile(r"(\]\()([^()\s#]+)((?:#[^()\s]*)?\))")
+FENCED = re.compile(r"^(?P<fence> *(?:```|~~~)).*?^(?P=fence)|<!--.*?-->", re.DOTALL | re.MULTILINE)
+NAME = re.compile(r"(?<!`)`[^`\s]*-[^`\s]*`(?![`{])")
+"""A name of one word with a hyphen, in code."""
+LONGEST = 28
+"""Characters of a name that fits into every line."""
 LANGUAGES = {".py": "python", ".toml": "toml"}
 
 
@@ -52,7 +57,9 @@ def stage(folder: Path) -> list[str]:
     shown: set[str] = set()
     for page in pages:
         text = (ROOT / page).read_text(encoding="utf-8")
-        written[_place(page)] = LINK.sub(lambda link, page=page: _turned(link, page, shown), text)
+        written[_place(page)] = whole_names(
+            LINK.sub(lambda link, page=page: _turned(link, page, shown), text)
+        )
     written |= module_pages()
     written |= {_source_page(file): _source(file) for file in shown}
     for name, text in written.items():
@@ -61,6 +68,23 @@ def stage(folder: Path) -> list[str]:
     for part in ("images", "assets"):
         shutil.copytree(ROOT / "docs" / part, folder / part)
     return sorted(written)
+
+
+def whole_names(text: str) -> str:
+    """Return a page whose short names with hyphens have a class that keeps them in one line.
+
+    >>> whole_names("`--split-seed` and `--set`")
+    '`--split-seed`{.whole} and `--set`{.whole}'
+    """
+    parts, end = [], 0
+    for block in FENCED.finditer(text):
+        parts += [NAME.sub(_whole, text[end : block.start()]), block[0]]
+        end = block.end()
+    return "".join([*parts, NAME.sub(_whole, text[end:])])
+
+
+def _whole(name: re.Match) -> str:
+    return f"{name[0]}{{.whole}}" if len(name[0]) <= LONGEST + 2 else name[0]
 
 
 def _place(path: str) -> str:
