@@ -46,8 +46,8 @@ def train(
 
     Args:
         data: a folder of class folders, a table, an archive, an export of annotations or `tfds:NAME`, see
-            [your data](../guide/data.md); or photos that the program holds: a data frame, `(images, labels)`, a list
-            of `(image, label)`, a dataset as PyTorch or Hugging Face has it, or a Manifest.
+            the page "Your data"; or photos that the program holds: a data frame, `(images, labels)`, a list of
+            `(image, label)`, a dataset as PyTorch or Hugging Face has it, or a Manifest.
         output: the run directory; by default the next free `runs/NAME-N`.
         recipe: the name of a shipped recipe, a TOML file, or a Recipe.
         settings: `"section.key=value"` laid over the recipe, values in TOML.
