@@ -19,6 +19,7 @@ COMMANDS = [
     "report",
     "mlflow",
     "check",
+    "manifest",
     "augment",
     "sample",
     "backbones",

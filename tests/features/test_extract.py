@@ -203,7 +203,7 @@ def test_extract__decodes_a_photo_once_for_its_views(photos, table, monkeypatch)
     decoded = []
     whole = images._decode
     monkeypatch.setattr(
-        images, "_decode", lambda image, size: decoded.append(type(image)) or whole(image, size)
+        images, "_decode", lambda image, *how: decoded.append(type(image)) or whole(image, *how)
     )
     asked = [photo for photo in photos[:4] for _ in range(6)]
     run(asked, MeanColour(), table, DRAWN, views=[1, 2, 3, 4, 5, 6] * 4)
@@ -258,6 +258,7 @@ def test_stream_views__leaves_no_thread_behind_when_closed(photos):
 def test_extract__ctrl_c_in_a_terminal(photos, tmp_path):
     """A real SIGINT in the middle of the real pipeline, decoding threads and all."""
     code = """
+        import signal
         import sys
         from pathlib import Path
         import numpy as np
@@ -265,6 +266,8 @@ def test_extract__ctrl_c_in_a_terminal(photos, tmp_path):
         from budwood.data.manifest import Photo
         from budwood.features.extract import extract
         from budwood.features.store.store import FeatureStore
+        # Where the tests run in the background, their children would ignore it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         class Slow:
             def run(self, views):
                 for number, pixels in enumerate(views):

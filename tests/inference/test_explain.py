@@ -235,7 +235,8 @@ def shares_on_the_patch(planted: Planted, run: Run) -> dict[str, np.ndarray]:
 
 
 def learn(planted: Planted, folder: Path, recipe: str) -> Run:
-    settings = [f"data.size={SIDE}", "evaluate.resamples=200"]
+    # The split for which the shares below were measured.
+    settings = [f"data.size={SIDE}", "evaluate.resamples=200", "data.split_rule=shuffled"]
     return train(planted.folder, folder, recipe=recipe, settings=settings, progress=SILENT)
 
 

@@ -235,11 +235,10 @@ def test_train__from_a_run_of_another_kind(run, session_colours, tmp_path, setti
 
 
 def test_train__from_a_run_of_other_classes(run, tmp_path, session_colours):
-    for label in ("one", "two"):
+    for label, colour in (("one", "red"), ("two", "blue")):
         (tmp_path / "other" / label).mkdir(parents=True)
-        for number, file in enumerate(sorted((session_colours / "red").iterdir())[:6]):
-            data = file.read_bytes() + label.encode()
-            (tmp_path / "other" / label / f"{number}.jpg").write_bytes(data)
+        for number, file in enumerate(sorted((session_colours / colour).iterdir())[:6]):
+            (tmp_path / "other" / label / f"{number}.jpg").write_bytes(file.read_bytes())
     with pytest.raises(DataError, match=r"classes one, two.*knows blue, green, red"):
         two_phases(tmp_path / "other", tmp_path / "more", start=run.folder)
 

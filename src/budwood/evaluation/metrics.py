@@ -1,7 +1,7 @@
 """What `metrics.json` says of one split: scores of the predictions, each with its 95 % interval."""
 
 from collections.abc import Mapping, Sequence
-from typing import TypedDict, cast
+from typing import NotRequired, TypedDict, cast
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -45,7 +45,7 @@ class SplitFigures(TypedDict):
     are too few groups of photos to state one."""
 
     n: int
-    groups: GroupFigures | None
+    groups: NotRequired[GroupFigures]
     accuracy: float
     accuracy_ci95: Interval | None
     top5_accuracy: float | None
@@ -93,8 +93,8 @@ def compute_metrics(
         groups: which photos belong together; by default none do.
 
     Returns:
-        n, groups (num, effective, largest, and accuracy_range, which has no confidence level, where there are too few
-        for intervals; None where no photos belong together), loss (mean negative log-likelihood), accuracy,
+        n, groups (where photos belong together: num, effective, largest, and accuracy_range, which has no confidence
+        level, where there are too few for intervals), loss (mean negative log-likelihood), accuracy,
         top5_accuracy (None up to five classes), balanced_accuracy, macro_f1, weighted_precision, weighted_recall,
         weighted_f1, ece (15 bins of equal width, Guo et al. 2017), per_class (class, precision, recall, f1, support),
         confusion (rows true).
@@ -127,7 +127,9 @@ def compute_metrics(
     }
     if groups is not None and groups.single:
         groups = None
-    found: dict[str, object] = {"n": n, "groups": describe_groups(correct, groups) if groups else None}
+    found: dict[str, object] = {"n": n}
+    if groups is not None:
+        found["groups"] = describe_groups(correct, groups)
     top = None
     if len(classes) > TOP:
         # As scikit-learn's top_k_accuracy_score breaks ties.

@@ -24,6 +24,8 @@ def test_train__in_a_notebook_leaves_one_readable_display_and_shows_itself(colou
     progress, shown = outputs(notebook)
     assert progress.output_type == "display_data"
     lines = progress.data["text/plain"].splitlines()
+    assert lines[0] == "read as a folder for each class"
+    lines = lines[next(number for number, line in enumerate(lines) if line.startswith("check: ")) :]
     assert all(re.fullmatch(r"\w+: done in [\d.]+ s( \(\d+ \w+\))?", line) for line in lines), lines
     assert {line.partition(":")[0] for line in lines} >= {"check", "features", "head"}
     assert "<progress" not in progress.data["text/html"]

@@ -131,7 +131,7 @@ class Counted:
         return f"{text} ({amount(self.done, self.unit)})" if self.done else text
 
 
-def expect(stage: Stage, total: int) -> None:
+def expect(stage: object, total: int) -> None:
     """Tell a stage its total where that was an estimate; nothing happens where the display takes none.
 
     >>> stage = Counted("head", 31, "fits")
