@@ -18,7 +18,7 @@ class GroupRule:
     argument: str = ""
     """The column's name, or the regular expression."""
     seconds: float = 0.0
-    """Of a burst, the longest pause between two of its photos."""
+    """The longest pause between two photos of a burst, in seconds."""
 
     @classmethod
     def read(cls, text: str) -> "GroupRule":
