@@ -1,0 +1,362 @@
+"""What an audit found: one value for each finding, of a kind of its own, with the photos and the evidence.
+
+Words are made of them elsewhere. Each kind is a frozen class whose field `kind` names it, so that `audit.json` can be
+read back: `Audit.to_json`, `Audit.from_json`.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from budwood.core.files import JsonObject
+from budwood.data.manifest import Photo
+from budwood.data.understood import PassedOver, Understood
+
+FORMAT = 1
+"""Of audit.json; rises when it changes so that an older version would misread it."""
+
+Severity = Literal["error", "warning", "note"]
+"""An "error" makes a figure false, a "warning" may, a "note" is to be known."""
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
+By = Literal["bytes", "pixels", "hash", "features"]
+"""How two photos were told to show the same: equal files, equal decoded pixels, perceptual hashes that are alike, or
+features that are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A photo of a finding."""
+
+    path: str
+    """As the manifest names it."""
+    label: str
+    split: str = ""
+    """As the source gives it; empty where it gives none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unreadable:
+    """A file that cannot be decoded; it is left out."""
+
+    photo: Shown
+    fault: str
+    """One word, such as "truncated"."""
+    detail: str
+    severity: Severity = "warning"
+    kind: Literal["unreadable"] = "unreadable"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotRead:
+    """Files of one kind in one place that the listing passed over."""
+
+    files: PassedOver
+    severity: Severity = "note"
+    kind: Literal["not_read"] = "not_read"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conflict:
+    """One picture under several labels."""
+
+    photos: tuple[Shown, ...]
+    by: By
+    similarity: float
+    """1 for equal bytes and pixels, else of the least alike two that were compared, in [0, 1]."""
+    left_out: tuple[str, ...]
+    """Paths of the photos without which a training does: all of equal ones, none of those alike by their hash."""
+    severity: Severity = "error"
+    kind: Literal["conflict"] = "conflict"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossSplit:
+    """One picture, or nearly, in several of the given splits."""
+
+    photos: tuple[Shown, ...]
+    by: By
+    similarity: float
+    left_out: tuple[str, ...]
+    """Paths of the copies without which a training does."""
+    severity: Severity = "error"
+    """A "warning" where the pictures are near and not the same."""
+    kind: Literal["cross_split"] = "cross_split"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Duplicate:
+    """One picture several times under one label in one split, or in data without splits: they stay together."""
+
+    photos: tuple[Shown, ...]
+    """The first is the one to keep."""
+    by: By
+    similarity: float
+    severity: Severity = "note"
+    kind: Literal["duplicate"] = "duplicate"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitGroup:
+    """A group of the data in several of the given splits."""
+
+    group: str
+    splits: tuple[str, ...]
+    photos: tuple[Shown, ...]
+    """One of each split."""
+    num_photos: int
+    severity: Severity = "error"
+    kind: Literal["split_group"] = "split_group"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupHint:
+    """Something that hints at photos that belong together, which nothing keeps in one split."""
+
+    evidence: str
+    """What hints at it, such as "paths with 'patient' and a number"."""
+    option: str
+    """The value of `--group` that keeps them together."""
+    num_groups: int
+    num_photos: int
+    example: str
+    """Path of one of them."""
+    severity: Severity = "warning"
+    kind: Literal["group_hint"] = "group_hint"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrongLabel:
+    """A photo that looks like another class; a suspicion. The most certain come first."""
+
+    photo: Shown
+    suggested: str
+    """The class that it looks like."""
+    of_label: float
+    """Out-of-fold probability of its label (self-confidence), in [0, 1]."""
+    of_suggested: float
+    """The same of the suggested class."""
+    rank: int
+    """From 1."""
+    severity: Severity = "warning"
+    kind: Literal["wrong_label"] = "wrong_label"
+
+    @property
+    def margin(self) -> float:
+        """Return by how much the suggested class is likelier than the label."""
+        return self.of_suggested - self.of_label
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlier:
+    """A photo that is unlike its own class and all others. The farthest come first."""
+
+    photo: Shown
+    distance: float
+    """1 minus the cosine similarity to its nearest photos, in [0, 2]."""
+    limit: float
+    """The distance beyond which a photo is listed."""
+    rank: int
+    severity: Severity = "warning"
+    kind: Literal["outlier"] = "outlier"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlikeClasses:
+    """Two classes that are taken for one another."""
+
+    first: str
+    second: str
+    first_as_second: int
+    """Photos of the first that were taken for the second, out of fold ..."""
+    second_as_first: int
+    num_first: int
+    """... of so many."""
+    num_second: int
+    share: float
+    """Of the photos of both that are taken for the other class, the mean of both ways."""
+    interval: tuple[float, float] | None
+    """Of the share, at 95 %; None where too few groups are known."""
+    examples: tuple[Shown, ...] = ()
+    severity: Severity = "note"
+    kind: Literal["alike_classes"] = "alike_classes"
+
+
+PoorKind = Literal["blank", "blurred", "dark", "overexposed", "tiny"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoorPicture:
+    """A photo on which little is to be seen."""
+
+    photo: Shown
+    value: float
+    """What was measured: of "blank" the standard deviation of the brightness in levels of 255, of "dark" and
+    "overexposed" the mean brightness, of "blurred" the sharpness, of "tiny" the pixels of the shorter side."""
+    limit: float
+    """From which on it is listed."""
+    kind: PoorKind
+    severity: Severity = "note"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imbalance:
+    """Classes of very unequal size, and what follows."""
+
+    largest: str
+    smallest: str
+    num_largest: int
+    num_smallest: int
+    majority_share: float
+    """Of the photos that can be used, those of the largest class: so often is right who always says it."""
+    weights: Mapping[str, float]
+    """By class, what `loss.class_weights = "balanced"` would give it, 1 on average over the photos."""
+    severity: Severity = "note"
+    kind: Literal["imbalance"] = "imbalance"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FewPhotos:
+    """A class of which a split has few photos, or none: its figures there say little, or nothing."""
+
+    label: str
+    split: Literal["train", "validation", "test"]
+    num_photos: int
+    """In a given split, or as `train` would divide; copies count once."""
+    given: bool
+    """Whether the source brings that split."""
+    severity: Severity = "warning"
+    kind: Literal["few_photos"] = "few_photos"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherProblem:
+    """What the check found besides: of "pages", "values", "empty_class", "ignored" and the like."""
+
+    path: str
+    problem: str
+    """Its kind, as `budwood check` names it."""
+    detail: str
+    severity: Severity = "note"
+    kind: Literal["other"] = "other"
+
+
+AnyFinding = (
+    Unreadable
+    | NotRead
+    | Conflict
+    | CrossSplit
+    | Duplicate
+    | SplitGroup
+    | GroupHint
+    | WrongLabel
+    | Outlier
+    | AlikeClasses
+    | PoorPicture
+    | Imbalance
+    | FewPhotos
+    | OtherProblem
+)
+if TYPE_CHECKING:
+    Finding = AnyFinding
+    Photos = tuple[Photo, ...]
+else:
+    Finding = Annotated[AnyFinding, Field(discriminator="kind")]
+    # Of a picture in memory there is no schema.
+    Photos = tuple[Any, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """How many photos there are."""
+
+    found: int
+    """That the source lists."""
+    readable: int
+    usable: int
+    """Without what `train` leaves out."""
+    groups: int
+    """Of the usable photos; one that stands alone is a group."""
+    classes: Mapping[str, Mapping[str, int]]
+    """By class, the usable photos by given split; those without one under an empty string."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """What a network said of the photos."""
+
+    backbone: str
+    computed: int
+    """Views that were sent through it."""
+    stored: int
+    """Views whose features the store had."""
+    accuracy: float
+    """Out of fold, of all usable photos: as far as the labels can be believed."""
+    interval: tuple[float, float] | None
+    num_photos: int
+    folds: int
+    strength: float
+    """Of the L2 penalty of the linear head."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit:
+    """The result of an audit."""
+
+    source: str
+    """Name of the data set."""
+    understood: Understood
+    counts: Counts
+    findings: tuple[Finding, ...]
+    """Ordered by severity, then by kind, then by how certain they are."""
+    network: Network | None = None
+    """None where none was asked."""
+    no_network: str = ""
+    """Why none was: empty where that was wished, or a sentence."""
+    photos: Photos = field(default=(), repr=False, compare=False)
+    """Every photo that the source lists, so that findings can be shown; not in the JSON."""
+    format: int = FORMAT
+
+    def of(self, *kinds: str) -> list[Finding]:
+        """Return the findings of some kinds."""
+        return [one for one in self.findings if one.kind in kinds]
+
+    @property
+    def errors(self) -> list[Finding]:
+        """Return the findings that make a figure false."""
+        return [one for one in self.findings if one.severity == "error"]
+
+    def photo(self, path: str) -> Photo:
+        """Return a photo by its path. Raises KeyError."""
+        if not hasattr(self, "_by_path"):
+            object.__setattr__(self, "_by_path", {photo.name: photo for photo in self.photos})
+        return self._by_path[path]  # type: ignore[attr-defined]
+
+    def to_json(self) -> JsonObject:
+        """Return the content of audit.json."""
+        values = _ADAPTER.dump_python(self, mode="json", exclude={"photos"})
+        return {"format": values.pop("format"), **values}
+
+    @classmethod
+    def from_json(cls, values: Any) -> "Audit":
+        """Read what `to_json` gave; it has no photos to show. Raises ValueError."""
+        return _ADAPTER.validate_python({**values, "photos": ()})
+
+
+_ADAPTER = TypeAdapter(Audit)
+
+
+def photos_of(finding: Finding) -> Iterator[Shown]:
+    """Yield the photos of a finding.
+
+    >>> list(photos_of(NotRead(files=PassedOver("format", ".", 3, "a.heic", ".heic"))))
+    []
+    """
+    match finding:
+        case Unreadable() | WrongLabel() | Outlier() | PoorPicture():
+            yield finding.photo
+        case Conflict() | CrossSplit() | Duplicate() | SplitGroup():
+            yield from finding.photos
+        case AlikeClasses():
+            yield from finding.examples
