@@ -7,6 +7,7 @@ grid's coarse part, which never makes a distance larger, so that what is near is
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
@@ -139,6 +140,7 @@ def stacked(hashes: Sequence[bytes]) -> UInt8[np.ndarray, "n 256"]:
     return np.frombuffer(bytearray(b"".join(hashes)), np.uint8).reshape(len(hashes), LENGTH)
 
 
+@lru_cache(maxsize=512)
 def _overlaps(length: int, whole: int) -> Float[np.ndarray, "16 length"]:
     """How much of each pixel lies in each cell, in units of 1 / 16 pixel of the picture that is `whole` pixels long."""
     scale = -(-whole // length)
