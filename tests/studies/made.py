@@ -53,6 +53,7 @@ class Made:
         loss=0.3,
         recipe=None,
         seconds=1.5,
+        groups=None,
     ):
         given = configuration(name, size)
         assert given.name == name
@@ -75,7 +76,14 @@ class Made:
         if error is None:
             right = np.asarray(right, bool)
             write_run(
-                trial.run, replicate, right, photos=photos, train=train, loss=loss, has_test=self.has_test
+                trial.run,
+                replicate,
+                right,
+                photos=photos,
+                train=train,
+                loss=loss,
+                has_test=self.has_test,
+                groups=groups,
             )
         self.save()
 
@@ -88,12 +96,17 @@ class Made:
     has_test = True
 
 
-def write_run(folder, replicate, right, *, photos=None, train=TRAIN, loss=0.3, has_test=True):
-    """Write the run directory of a trial that was right on photos as told."""
+def write_run(folder, replicate, right, *, photos=None, train=TRAIN, loss=0.3, has_test=True, groups=None):
+    """Write the run directory of a trial that was right on photos as told, of groups where they are given."""
     folder.mkdir()
     names = photos or [f"{replicate}/{number}" for number in range(len(right))]
     splits = ["validation"] + (["test"] if has_test else [])
-    measured = [Photo(b"", f"{name}-{split}", "a", split) for split in splits for name in names]
+    groups = groups or [None] * len(names)
+    measured = [
+        Photo(b"", f"{name}-{split}", "a", split, group=group)
+        for split in splits
+        for name, group in zip(names, groups, strict=True)
+    ]
     learned = [Photo(b"", str(number), "ab"[number % 2], "train") for number in range(train)]
     shares = np.where(right[:, None], [[0.9, 0.1]], [[0.1, 0.9]])
     labels = {split: np.zeros(len(right), int) for split in splits}

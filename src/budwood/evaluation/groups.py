@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
 from budwood.evaluation.statistics import (
     PairedDifference,
@@ -115,8 +115,18 @@ def grouped_interval(
     >>> round(low, 2), round(high, 2)
     (0.82, 0.95)
     """
-    share, n = float(correct.mean()), len(correct)
-    effect = design_effect(correct - share, share * (1 - share) / n, groups, rare_groups(correct, groups))
+    return mean_share_interval(correct.astype(float), groups, confidence)
+
+
+def mean_share_interval(
+    shares: Float[np.ndarray, "n"], groups: Grouping, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Return the interval of the mean, over photos that belong together, of the share of trainings that were right.
+
+    As `grouped_interval`, and equal to it where there was one training.
+    """
+    share, n = float(shares.mean()), len(shares)
+    effect = design_effect(shares - share, share * (1 - share) / n, groups, rare_groups(shares > 0.5, groups))
     return score_interval(share, n / effect, groups, confidence)
 
 
@@ -126,8 +136,8 @@ def score_interval(share: float, n: float, groups: Grouping, confidence: float =
 
 
 def grouped_difference(
-    correct_a: Bool[np.ndarray, "n"],
-    correct_b: Bool[np.ndarray, "n"],
+    correct_a: Shaped[np.ndarray, "n"],
+    correct_b: Shaped[np.ndarray, "n"],
     groups: Grouping,
     confidence: float = 0.95,
 ) -> PairedDifference:
@@ -135,11 +145,17 @@ def grouped_difference(
 
     The interval is Tango's (1998) at the effective number of photos. The p-value is of the permutation test in which
     a and b are exchanged for whole groups (Fisher 1935).
+
+    Args:
+        correct_a, correct_b: of each photo whether it was classified correctly, or the share of several trainings
+            that did.
+        groups: which photos belong together; meant for `groups.enough`.
+        confidence: of the interval.
     """
     gaps, n = correct_a.astype(float) - correct_b, len(correct_a)
-    only_a, only_b = float((gaps > 0).sum()), float((gaps < 0).sum())
+    only_a, only_b = float(gaps[gaps > 0].sum()), float(-gaps[gaps < 0].sum())
     found = (only_a - only_b) / n
-    variance = (only_a + only_b - (only_a - only_b) ** 2 / n) / n**2
+    variance = float((gaps**2).sum() - (only_a - only_b) ** 2 / n) / n**2
     observed = _kish(groups.sizes[groups.sums(np.abs(gaps)) > 0])
     effect = design_effect(gaps - found, variance, groups, observed, _PRIOR_OF_DIFFERENCE)
     low, high = tango_interval(
@@ -173,7 +189,7 @@ def difference(
     return grouped_difference(correct_a, correct_b, groups)
 
 
-def cautious_range(correct: Bool[np.ndarray, "n"], groups: Grouping) -> tuple[float, float]:
+def cautious_range(correct: Shaped[np.ndarray, "n"], groups: Grouping) -> tuple[float, float]:
     """Return a range for a share of few groups: as if each group were one photo. No confidence level holds for it."""
     return wilson_score(float(correct.mean()), groups.effective, _quantile(groups, 0.95))
 

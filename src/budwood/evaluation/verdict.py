@@ -145,7 +145,7 @@ def compare_means(
         p: of no difference, adjusted where several pairs are compared.
         where: over what the mean was taken, such as "5 splits".
         photos: what photos they were measured on, such as "test".
-        needed: photos that would tell a difference of this size; None where there is none.
+        needed: photos that would tell a difference of this size; None where photos belong together in groups.
         adjusted: whether p was.
 
     >>> compare_means("B3", "B0", 0.019, (0.004, 0.033), 0.02, where="5 splits", photos="test", needed=500)
@@ -163,7 +163,9 @@ def compare_means(
         )
     ending = (
         "both are right equally often"
-        if needed is None or not difference
+        if not difference
+        else "more groups of photos are needed to tell a difference of this size"
+        if needed is None
         else f"about {_rounded(needed):,} {photos} photos in a trial would be needed to tell a difference of this size"
     )
     return (

@@ -1,13 +1,19 @@
 """Configurations compared: the mean of each with its interval, every pair with its test."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
 
 from budwood.core.errors import RunError
 from budwood.core.text import count, shown
+from budwood.evaluation.groups import (
+    Grouping,
+    cautious_range,
+    grouped_difference,
+    mean_share_interval,
+)
 from budwood.evaluation.statistics import (
     corrected_resampled_t,
     holm,
@@ -26,6 +32,7 @@ METHODS = {
     "fold": "corrected resampled t-test over folds (Nadeau and Bengio 2003)",
     "shared": "exchange within photos (Fisher 1935) and percentile bootstrap over photos (Efron 1979)",
     "one": "McNemar's exact test (1947); score interval of Tango (1998)",
+    "groups": "exchange of whole groups (Fisher 1935); interval of Tango (1998) at the effective number of photos",
 }
 
 
@@ -39,6 +46,8 @@ class CompleteTrial:
     train_photos: int
     correct: dict[str, dict[str, bool]]
     """By split, of each photo whether it was classified correctly."""
+    groups: dict[str, str] = field(default_factory=dict)
+    """The group of each photo that belongs together with others."""
 
     @property
     def test(self) -> SplitMetrics | None:
@@ -63,6 +72,9 @@ class Estimate:
     high: float
     photos: int
     """Measured on in one trial."""
+    few_groups: int | None = None
+    """How many groups the photos of all trials are where these are too few for an interval: then `low` and `high` are
+    a range for which no confidence level holds."""
 
 
 @dataclass(frozen=True)
@@ -89,14 +101,35 @@ def estimate_mean(trials: Sequence[CompleteTrial], split: str) -> Estimate:
     n = trials[0].of(split).n
     mean = float(np.mean(values))
     standard_deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    if not standard_deviation or len({frozenset(one.correct[split]) for one in trials}) == 1:
-        # The same photos every time, or the same figure on others: what is not known of them does not grow less with
-        # the trainings.
-        low, high = wilson_interval(round(mean * n), n)
-    else:
+    names = sorted(trials[0].correct[split])
+    few = _few_groups(trials, split)
+    if few is None and standard_deviation and len({frozenset(one.correct[split]) for one in trials}) > 1:
         train = float(np.mean([one.train_photos for one in trials]))
         _, low, high, _ = corrected_resampled_t(values, round(train), n)
-    return Estimate(mean, standard_deviation, max(0.0, low), min(1.0, high), n)
+        return Estimate(mean, standard_deviation, max(0.0, low), min(1.0, high), n)
+    # The same photos every time, or the same figure on others: what is not known of them does not grow less with
+    # the trainings.
+    groups = _grouping(trials[0], names)
+    same = [one for one in trials if one.correct[split].keys() == trials[0].correct[split].keys()]
+    shares = np.mean([[one.correct[split][name] for name in names] for one in same], axis=0)
+    if few is not None:
+        low, high = cautious_range(shares, groups)
+    elif groups.single:
+        low, high = wilson_interval(round(mean * n), n)
+    else:
+        low, high = mean_share_interval(shares, groups)
+    return Estimate(mean, standard_deviation, low, high, n, few)
+
+
+def _grouping(trial: CompleteTrial, names: Sequence[str]) -> Grouping:
+    return Grouping.of([trial.groups.get(name, "") for name in names])
+
+
+def _few_groups(trials: Sequence[CompleteTrial], split: str) -> int | None:
+    """Return how many groups the photos of all trials are, where photos belong together and the groups are too few."""
+    groups = {name: one.groups.get(name, "") for one in trials for name in one.correct[split]}
+    found = Grouping.of(list(groups.values()))
+    return None if found.enough else found.num
 
 
 @dataclass(frozen=True)
@@ -123,8 +156,12 @@ def compare_all(
     for a, b in combinations(order, 2):
         ones, others = ({one.replicate: one for one in trials[name]} for name in (a, b))
         both = [(one, others[replicate]) for replicate, one in ones.items() if replicate in others]
-        # Of two that were divided in other ways nothing can be said.
-        if both and all(one.correct[split].keys() == other.correct[split].keys() for one, other in both):
+        # Of two that were divided in other ways nothing can be said, and little of few groups.
+        if (
+            both
+            and all(one.correct[split].keys() == other.correct[split].keys() for one, other in both)
+            and _few_groups([one for one, _ in both], split) is None
+        ):
             found[a, b] = _compare(both, replicate_kind, split)
     adjusted = holm([one.p for one in found.values()]) if found else []
     pairs = []
@@ -158,19 +195,27 @@ def _compare(
     ]
     only_a = float(np.mean([(a & ~b).mean() for a, b in rights]))
     only_b = float(np.mean([(b & ~a).mean() for a, b in rights]))
-    needed = photos_needed(only_a, only_b)
+    groups = [_grouping(one, names) for (one, _), names in zip(both, photos, strict=True)]
+    # How many photos tell two apart is known of photos that stand alone.
+    needed = photos_needed(only_a, only_b) if all(one.single for one in groups) else None
     differences = [float(a.mean() - b.mean()) for a, b in rights]
     shared = all(names == photos[0] for names in photos)
     where, number = count(len(both), replicate_kind), len(both)
     # Equal differences say nothing of how they vary, and photos of which none differs nothing of others: then the
     # photos of one trial do.
     if number == 1 or not (any((a != b).any() for a, b in rights) if shared else np.ptp(differences)):
-        pair = paired_difference(*rights[0])
+        pair = (
+            paired_difference(*rights[0]) if groups[0].single else grouped_difference(*rights[0], groups[0])
+        )
         if number > 1:
             where = f"{both[0][0].replicate} alone, for the difference is the same in all {number}"
-        return _Found(pair.difference, pair.low, pair.high, pair.p, "one", where, 1, needed)
+        method = "one" if groups[0].single else "groups"
+        return _Found(pair.difference, pair.low, pair.high, pair.p, method, where, 1, needed)
     if shared:
         share_a, share_b = (np.mean([right[side] for right in rights], axis=0) for side in (0, 1))
+        if not groups[0].single:
+            pair = grouped_difference(share_a, share_b, groups[0])
+            return _Found(pair.difference, pair.low, pair.high, pair.p, "groups", where, number, needed)
         low, high = paired_bootstrap(share_a, share_b)
         p = paired_permutation(share_a, share_b)
         return _Found(float((share_a - share_b).mean()), low, high, p, "shared", where, number, needed)

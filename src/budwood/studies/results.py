@@ -106,6 +106,12 @@ class Results:
         whole = [one for one in self.summaries if one.complete == one.planned]
         return whole[0].name if whole else None
 
+    @property
+    def few_groups(self) -> int | None:
+        """How many groups the photos are where these are too few for intervals and comparisons; else None."""
+        judged = [one.test if self.split == "test" else one.validation for one in self.summaries]
+        return min((one.few_groups for one in judged if one and one.few_groups is not None), default=None)
+
     def to_json(self) -> JsonObject:
         """The content of results.json."""
         return {
@@ -212,7 +218,8 @@ def _complete(trial: TrialFolder, record: TrialRecord) -> CompleteTrial:
     for row in files.predictions:
         correct[row.split][row.name] = row.correct
     train = sum(row.split == "train" for row in files.split)
-    return CompleteTrial(record.replicate, files.metrics, record.seconds or 0.0, train, correct)
+    groups = {row.name: row.group for row in files.split if row.group}
+    return CompleteTrial(record.replicate, files.metrics, record.seconds or 0.0, train, correct, groups)
 
 
 def _listed(name: str, record: TrialRecord | None, one: CompleteTrial | None) -> ListedTrial:

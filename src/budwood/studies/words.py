@@ -4,6 +4,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from budwood.core.text import count, duration, percent, shown
+from budwood.evaluation.groups import MIN_GROUPS
 from budwood.studies.search import BEST
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def pair_sentences(results: "Results") -> list[str]:
     compared = {name for pair in results.pairs for name in (pair.a, pair.b)}
     done = [one.name for one in results.summaries if one.complete]
     apart = [name for name in done if name not in compared]
-    if apart and len(done) > 1:
+    if results.few_groups is None and apart and len(done) > 1:
         lines.append(f"Measured on other photos, and not compared: {shown('; '.join(apart))}.")
     return lines
 
@@ -81,7 +82,14 @@ def pair_sentences(results: "Results") -> list[str]:
 def trust_sentences(results: "Results") -> list[str]:
     """Return how far to trust the figures: whether trials are enough, and how many test-set evaluations there were."""
     trials = max((one.complete for one in results.summaries), default=0)
-    few = (
+    few = []
+    if results.few_groups is not None:
+        few.append(
+            f"The {results.split} photos belong together in {count(results.few_groups, 'group')}, and {MIN_GROUPS} or "
+            "more are needed for an interval and a comparison: ranges behind the means are no intervals, and nothing "
+            "is compared."
+        )
+    few += (
         [
             f"Two {results.replicate_kind}s hardly say how much figures vary, so intervals over them are wide: "
             "5 are better."

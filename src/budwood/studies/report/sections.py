@@ -102,7 +102,7 @@ def verdict(results: Results) -> Verdict:
     return Verdict(
         title=brief(_title(results, best)),
         accuracy=found.mean if found else None,
-        interval=(found.low, found.high) if found else None,
+        interval=(found.low, found.high) if found and found.few_groups is None else None,
         remarks=[brief(line) for line in remarks],
         warnings=[brief(line) for line in warnings],
     )
@@ -114,9 +114,10 @@ def _title(results: Results, best: Summary | None) -> str:
         if not done:
             return "No trial is complete, so there is nothing to compare yet."
         return "No configuration has all its trials yet, so none is called the best."
+    kind = f"95{words.NO_BREAK}% interval" if found.few_groups is None else "no interval is known; range"
     figure = (
         f"{words.percent(found.mean)} of the {results.split} photos are right "
-        f"(95{words.NO_BREAK}% interval {words.percent(found.low)} to {words.percent(found.high)})"
+        f"({kind} {words.percent(found.low)} to {words.percent(found.high)})"
     )
     name = words.shown(best.name)
     if results.search is not None or len(name) > LONG // 2:
