@@ -1,1 +1,1 @@
-"""What is odd in a data set, before anything is trained on it. `budwood.audit` is the function, so this is not its name."""
+"""What is odd in a data set, before anything is trained on it. `budwood.audit` is a function, hence this name."""

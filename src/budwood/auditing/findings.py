@@ -6,7 +6,7 @@ read back: `Audit.to_json`, `Audit.from_json`.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hints
 
 from pydantic import Field, TypeAdapter
 
@@ -301,6 +301,23 @@ class Network:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Decided:
+    """What a table of decisions changed."""
+
+    dropped: int
+    """Photos that were left out before anything was looked at."""
+    relabelled: int
+    joined: int
+    """Pairs that were put into one group."""
+    answered: Mapping[str, int]
+    """By kind, the findings that were decided and are not listed."""
+    changed: tuple[str, ...] = ()
+    """Photos whose bytes are others than when they were decided; what was decided about them does not count."""
+    gone: tuple[str, ...] = ()
+    """Photos that are no longer in the data."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Audit:
     """The result of an audit."""
 
@@ -314,6 +331,8 @@ class Audit:
     """None where none was asked."""
     no_network: str = ""
     """Why none was: empty where that was wished, or a sentence."""
+    decided: Decided | None = None
+    """None where no decisions were given."""
     photos: Photos = field(default=(), repr=False, compare=False)
     """Every photo that the source lists, so that findings can be shown; not in the JSON."""
     format: int = FORMAT
@@ -345,6 +364,12 @@ class Audit:
 
 
 _ADAPTER = TypeAdapter(Audit)
+
+
+KINDS: tuple[str, ...] = tuple(
+    kind for one in get_args(AnyFinding) for kind in get_args(get_type_hints(one)["kind"])
+)
+"""Every kind of finding."""
 
 
 def photos_of(finding: Finding) -> Iterator[Shown]:

@@ -1,0 +1,212 @@
+"""What a person decided about findings: a table, written with a row for each finding, filled in and read back.
+
+A row says `keep`, `drop` or `relabel` of one photo, or `same` or `different` of two. A row without a decision says
+nothing, and so does a line that begins with #.
+"""
+
+import csv
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+from budwood.auditing.findings import KINDS
+from budwood.core.errors import DataError, did_you_mean
+from budwood.core.text import shown
+from budwood.data.kin import joined
+from budwood.data.sources.delimited import decoded
+
+Verdict = Literal["keep", "drop", "relabel", "same", "different"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+OF_PAIRS: tuple[Verdict, ...] = ("same", "different")
+DELIMITERS = ",;\t"
+_HEX = re.compile(r"[0-9a-f]{8,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One filled row."""
+
+    photo: str
+    """As the manifest names it."""
+    verdict: Verdict
+    other: str = ""
+    """The second photo of a pair."""
+    label: str = ""
+    """The label that is right; of "relabel" alone."""
+    finding: str = ""
+    """The kind of finding that is answered; empty for all of the photo."""
+    sha256: str = ""
+    """The beginning of the photo's SHA-256 when it was decided; empty where the table does not say."""
+    other_sha256: str = ""
+    where: str = field(default="", compare=False)
+    """For messages, such as "decisions.csv, line 3"."""
+
+    @property
+    def pair(self) -> frozenset[str]:
+        """Return the names of both photos."""
+        return frozenset((self.photo, self.other))
+
+
+def read_decisions(path: Path) -> tuple[Decision, ...]:
+    """Return the filled rows of a table. Raises DataError where one cannot be followed or two are in contradiction."""
+    try:
+        with open(path, "rb") as file:
+            decisions = [
+                decision
+                for where, row in _rows(decoded(file, str(path)), str(path))
+                if (decision := _decision(row, where)) is not None
+            ]
+    except OSError as error:
+        raise DataError(
+            f"cannot read {path} ({error.strerror or error}). Expected a table of decisions"
+        ) from error
+    _refuse_contradictions(decisions)
+    return tuple(decisions)
+
+
+def _rows(lines: Iterator[str], title: str) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """Yield each row with the line in which it ends."""
+    numbers: list[int] = []
+    kept = _without_comments(lines, numbers)
+    first = next(kept, None)
+    if first is None:
+        raise DataError(f"{title} is empty. Expected a first row with the columns photo and decision")
+    reader = csv.reader(itertools.chain([first], kept), delimiter=delimiter_of(first), strict=True)
+    header: list[str] = []
+    try:
+        for fields in reader:
+            where = f"{title}, line {numbers[-1]}"
+            if not header:
+                header = [name.strip().lower() for name in fields]
+                _refuse_header(header, title)
+            elif any(one.strip() for one in fields):
+                if len(fields) < len(header) or any(fields[len(header) :]):
+                    raise DataError(
+                        f"{where}: {len(fields)} fields, and the first row names {len(header)} columns. A field that "
+                        "holds the delimiter has to stand in quotes"
+                    )
+                yield where, dict(zip(header, fields, strict=False))
+    except csv.Error as error:
+        raise DataError(f"{title}, line {numbers[-1]}: it cannot be read as a row ({error})") from error
+
+
+def _without_comments(lines: Iterator[str], numbers: list[int]) -> Iterator[str]:
+    """Yield the lines that are no comments and not empty, and note the number of each when it is asked for."""
+    quoted = False
+    for number, line in enumerate(lines, 1):
+        if not quoted and (line.startswith("#") or not line.strip()):
+            continue
+        quoted ^= line.count('"') % 2 == 1
+        numbers.append(number)
+        yield line
+
+
+def delimiter_of(first: str) -> str:
+    """Return the delimiter by which a first row names the columns that are needed."""
+    for delimiter in DELIMITERS:
+        names = [name.strip().strip('"').lower() for name in first.split(delimiter)]
+        if "photo" in names and "decision" in names:
+            return delimiter
+    return max(DELIMITERS, key=first.count)
+
+
+def _refuse_header(header: Sequence[str], title: str) -> None:
+    for needed in ("photo", "decision"):
+        if needed not in header:
+            found = f"They are {', '.join(shown(name[:40]) for name in header[:10])}"
+            raise DataError(
+                f"{title} has no column {needed!r}. {found}. Expected photo and decision; other, label and finding "
+                "where they are needed"
+            )
+    if twice := next((name for name in header if name and header.count(name) > 1), None):
+        raise DataError(f"{title} has the column {shown(twice)!r} twice. Expected each once")
+
+
+def _decision(row: Mapping[str, str], where: str) -> Decision | None:
+    word = row["decision"].strip().lower()
+    if not word:
+        return None
+    verdict = next((one for one in VERDICTS if one == word), None)
+    if verdict is None:
+        raise DataError(
+            f"{where}: {shown(word[:40])!r} is no decision. Expected one of {', '.join(VERDICTS)}, or nothing."
+            f"{did_you_mean(word, VERDICTS)}"
+        )
+    values = {name: row.get(name, "").strip() for name in ("finding", "sha256", "other_sha256")}
+    photo, other = row["photo"], row.get("other", "")
+    # The label stands in the table before anything is decided, as a proposal.
+    label = row.get("label", "").strip() if verdict == "relabel" else ""
+    _refuse_row(verdict, photo, other, label, values, where)
+    if verdict not in OF_PAIRS:
+        values["other_sha256"] = other = ""
+    return Decision(photo, verdict, other, label, where=where, **values)
+
+
+def _refuse_row(
+    verdict: str, photo: str, other: str, label: str, values: Mapping[str, str], where: str
+) -> None:
+    if not photo.strip():
+        raise DataError(f"{where}: {verdict} of no photo. Expected its name in the column photo")
+    if verdict in OF_PAIRS and not other.strip():
+        raise DataError(f"{where}: {verdict} needs two photos. Expected the second in the column other")
+    if verdict in OF_PAIRS and other == photo:
+        raise DataError(f"{where}: {shown(photo)!r} stands there as both photos of a pair. Expected two")
+    if verdict == "relabel" and not label:
+        raise DataError(
+            f"{where}: {shown(photo)!r} is to be relabelled, and the column label says not as what. Expected a class"
+        )
+    if values["finding"] and values["finding"] not in KINDS:
+        raise DataError(
+            f"{where}: {shown(values['finding'][:40])!r} is no kind of finding. Expected one of {', '.join(KINDS)}, or "
+            f"nothing for all of the photo.{did_you_mean(values['finding'], KINDS)}"
+        )
+    for column in ("sha256", "other_sha256"):
+        if values[column] and not _HEX.fullmatch(values[column]):
+            raise DataError(
+                f"{where}: {column} is {shown(values[column][:20])!r}. Expected hexadecimal digits, as they were "
+                "written, or nothing"
+            )
+
+
+def _refuse_contradictions(decisions: Sequence[Decision]) -> None:
+    decided: dict[str, list[Decision]] = {}
+    for one in decisions:
+        if one.verdict not in OF_PAIRS:
+            for before in decided.setdefault(one.photo, []):
+                if not _agree(before, one):
+                    raise DataError(
+                        f"{one.where}: {shown(one.photo)!r} is to be {_word(one)}, and in "
+                        f"{before.where.rpartition(', ')[2]} it is to be {_word(before)}. Leave one of them"
+                    )
+            decided[one.photo].append(one)
+    pairs = [one for one in decisions if one.verdict in OF_PAIRS]
+    place = {name: number for number, name in enumerate(dict.fromkeys(n for one in pairs for n in one.pair))}
+    roots = joined(
+        len(place), [(place[one.photo], place[one.other]) for one in pairs if one.verdict == "same"]
+    )
+    for one in pairs:
+        if one.verdict == "different" and roots[place[one.photo]] == roots[place[one.other]]:
+            raise DataError(
+                f"{one.where}: {shown(one.photo)!r} and {shown(one.other)!r} are different here, and other rows make "
+                "them the same, directly or through other photos. Leave one of them"
+            )
+
+
+def _agree(one: Decision, other: Decision) -> bool:
+    """Return whether two decisions about one photo can both be followed."""
+    verdicts = {one.verdict, other.verdict}
+    if verdicts == {"relabel"}:
+        return one.label == other.label
+    if verdicts == {"keep", "relabel"}:
+        keep = one if one.verdict == "keep" else other
+        return keep.finding not in ("", "wrong_label")
+    return len(verdicts) == 1
+
+
+def _word(decision: Decision) -> str:
+    if decision.verdict == "relabel":
+        return f"relabelled as {shown(decision.label)!r}"
+    return {"keep": "kept", "drop": "dropped"}[decision.verdict]
