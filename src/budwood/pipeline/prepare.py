@@ -20,7 +20,7 @@ from budwood.core.notes import Note
 from budwood.core.progress.base import Progress
 from budwood.data.check import Check, check, crop_remark
 from budwood.data.decoder.levels import as_range
-from budwood.data.groups import suggestion
+from budwood.data.groups import names_in_two_splits, suggestion
 from budwood.data.manifest import Photo
 from budwood.data.split import divide, lacking
 from budwood.features.extractor import FeatureExtractor
@@ -208,8 +208,7 @@ def _hints(recipe: Recipe, checked: Check) -> list[str]:
     free = [photo for photo in checked.photos if photo.split is None or photo.split == "train"]
     if recipe.data.group != "auto" or any(photo.group for photo in checked.photos):
         return []
-    hint = suggestion(free)
-    return [] if hint is None else [hint]
+    return [hint for hint in (suggestion(free), names_in_two_splits(checked.photos)) if hint is not None]
 
 
 def _kept_splits(request: TrainingRequest, photos: tuple[Photo, ...]) -> list[Note]:
