@@ -13,7 +13,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from budwood.config.recipe import Data, Recipe
+from budwood.config.data import Data
+from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError, ImageError, RecipeError, RunError
 from budwood.core.progress import choose_progress
 from budwood.core.text import count

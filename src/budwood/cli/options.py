@@ -12,7 +12,7 @@ from budwood.core.errors import BudwoodError
 from budwood.core.text import count, shown
 
 if TYPE_CHECKING:
-    from budwood.config.recipe import Data as DataSettings
+    from budwood.config.data import Data as DataSettings
     from budwood.core.progress.base import Progress
 
 app = typer.Typer(

@@ -14,59 +14,60 @@ L2Strength = Annotated[float, Field(ge=MIN_L2_STRENGTH, le=MAX_L2_STRENGTH)]
 
 
 class Loss(Section):
-    """What gradient steps make smaller. Of a linear fit only the class weights have a part in phase 1."""
+    """The loss function that gradient steps minimize. A linear fit in phase 1 uses only the class weights."""
 
     label_smoothing: Fraction = 0.0
     """Share of the target that is spread evenly over all classes (Szegedy et al. 2016)."""
     class_weights: Literal["none", "balanced"] | dict[str, Annotated[float, Field(ge=0.0)]] = "none"
-    """"balanced": each class counts alike, however many photos it has; or a weight for each class by name, 1 where
-    none is given."""
+    """Weights of the classes in the loss: "none"; "balanced", in inverse proportion to the number of training photos;
+    or a table of class names and weights, in which a missing class has weight 1."""
     focal: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
-    """Gamma of the focal loss (Lin et al. 2017); 0 is cross-entropy."""
+    """Gamma of the focal loss (Lin et al. 2017); 0 is plain cross-entropy."""
 
 
 class Distill(Section):
-    """Learning from a finished run beside the labels (Hinton, Vinyals and Dean 2015), by gradient steps of either
-    phase; a linear fit knows labels alone."""
+    """Knowledge distillation: gradient steps of either phase learn from the predictions of a finished run as well as
+    from the labels (Hinton, Vinyals and Dean 2015). A linear fit uses the labels only."""
 
     run: Annotated[str, Field(min_length=1)] | None = None
-    """The run whose saved model teaches; without one nothing is distilled."""
+    """Directory of the run whose saved model is the teacher; without it there is no distillation."""
     temperature: Annotated[float, Field(ge=0.1, le=100.0)] = 2.0
-    """At which teacher and student are compared: above 1, more of what the teacher says of the less likely classes
-    counts. At 1 the teacher says the probabilities of its saved model, calibrated as they are."""
+    """Softmax temperature at which the predictions of teacher and student are compared. Above 1 the less likely
+    classes count for more; at 1 the targets are the calibrated probabilities of the teacher's saved model."""
     weight: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
-    """Share of the teacher in the loss; the rest is that of the labels."""
+    """Weight of the distillation loss; the loss on the labels has the rest, 1 - weight."""
 
 
 class Steps(Section):
-    """Gradient steps: the settings that both phases share."""
+    """Settings of training by gradient descent that both phases share."""
 
     optimizer: str = "adam"
-    """Any of Keras's, by its name: "adam", "adamw", "sgd", "rmsprop" and so on."""
+    """Name of any Keras optimizer: "adam", "adamw", "sgd", "rmsprop" and so on."""
     learning_rate: Annotated[float, Field(gt=0.0)] = 1e-3
-    """The highest rate, where a schedule changes it."""
+    """Learning rate; with warmup or a schedule, the highest one."""
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
-    """Decoupled decay of the weights, as the optimizer has it; biases and norms do not decay."""
+    """Decoupled weight decay of the optimizer; biases and the parameters of normalization layers do not decay."""
     momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    """Momentum of SGD and RMSprop; other optimizers have their own."""
+    """Momentum of "sgd" and "rmsprop"; no effect with other optimizers."""
     clip_norm: Annotated[float, Field(ge=0.0)] = 0.0
-    """Largest norm of all gradients together; 0 clips nothing."""
+    """Global norm to which gradients are clipped; 0: no clipping."""
     ema: Fraction = 0.0
-    """Momentum of an exponential moving average of the weights, which is what is validated and kept; 0 for none."""
+    """Momentum of an exponential moving average of the weights, which is what is validated and saved; 0: none."""
     schedule: Literal["constant", "cosine", "reduce_on_plateau"] = "constant"
-    """How the rate goes: as it is, down to 0 along half a cosine, or down wherever validation loss stands still."""
+    """Learning rate schedule: "constant"; "cosine", half a cosine down to 0 at the last epoch; or "reduce_on_plateau",
+    lower each time the validation loss has stopped improving."""
     warmup_epochs: Annotated[float, Field(ge=0.0)] = 0.0
-    """Epochs in which the rate climbs to its height, at first; parts of one are allowed."""
+    """Number of epochs at the beginning in which the learning rate rises linearly from 0; may be a fraction."""
     plateau_factor: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
-    """What "reduce_on_plateau" multiplies the rate by ..."""
+    """Factor by which "reduce_on_plateau" multiplies the learning rate."""
     plateau_patience: Annotated[int, Field(ge=1)] = 2
-    """... after so many epochs without a better validation loss ..."""
+    """Epochs without a lower validation loss after which "reduce_on_plateau" acts."""
     plateau_floor: Annotated[float, Field(ge=0.0)] = 0.0
-    """... never below this."""
+    """Smallest learning rate that "reduce_on_plateau" sets."""
     batch_size: Annotated[int, Field(ge=1)] = 32
-    """Photos in one gradient step."""
+    """Number of photos per gradient step."""
     early_stopping: Annotated[int, Field(ge=0)] = 5
-    """Epochs without a better validation loss after which training stops; 0 never stops."""
+    """Epochs without a lower validation loss after which training stops; 0: no early stopping."""
 
 
 class Frozen(Steps):
@@ -76,11 +77,11 @@ class Frozen(Steps):
     """"linear" is multinomial logistic regression, "gradient" any head and optimizer; "auto" is "linear" where the
     head has no hidden layer, batch norm or dropout and the features of the training split are small enough."""
     l2_strengths: Auto | Annotated[list[L2Strength], Field(min_length=1)] = "auto"
-    """L2 strengths tried by the linear fit, in units of the mean loss per photo."""
+    """L2 strengths that the linear fit tries: factors of the squared norm beside the mean loss per photo."""
     folds: Annotated[int, Field(ge=2, le=20)] = 5
-    """Folds of the cross-validation that chooses the L2 strength."""
+    """Number of cross-validation folds by which the L2 strength is chosen."""
     epochs: Annotated[int, Field(ge=0)] = 30
-    """0: there is no phase 1, the head is trained in phase 2 alone, as from scratch."""
+    """Largest number of epochs of gradient training. 0: no phase 1; the head is trained in phase 2 only."""
 
 
 WHAT_TO_UNFREEZE = (
@@ -89,16 +90,16 @@ WHAT_TO_UNFREEZE = (
 
 
 class Unfreeze(Section):
-    """What of the backbone trains in phase 2: give one of the four."""
+    """Which layers of the backbone are trained in phase 2; give exactly one of the four."""
 
     layers: Annotated[int, Field(ge=1)] | None = None
-    """So many layers from the top."""
+    """This number of layers, counted from the output."""
     blocks: Annotated[int, Field(ge=1)] | None = None
-    """So many blocks from the top."""
+    """This number of blocks, counted from the output."""
     fraction: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
-    """This share of the layers, from the top."""
+    """This fraction of the layers, counted from the output."""
     from_layer: str | None = None
-    """This layer and all above it."""
+    """The layer of this name and all layers after it."""
 
     @pydantic.model_validator(mode="after")
     def _one(self) -> "Unfreeze":
@@ -115,24 +116,26 @@ def _all_or_a_line(value: Any) -> Any:
 
 
 class Finetune(Steps):
-    """Phase 2: the upper layers of the backbone are trained too, at a low rate. 0 epochs: there is no phase 2."""
+    """Phase 2, fine-tuning: the upper layers of the backbone are trained too, at a low learning rate."""
 
     epochs: Annotated[int, Field(ge=0)] = 0
-    """At most so many; 0: there is no phase 2."""
+    """Largest number of epochs. 0: no phase 2."""
     backbones: Literal["all"] | Annotated[list[str], Field(min_length=1)] = "all"
-    """Which of several backbones are fine-tuned, one after the other, each with these settings; by name."""
+    """Names of the backbones to fine-tune where there are several: one after the other, each with these settings."""
     unfreeze: Annotated[Literal["all"] | Unfreeze, pydantic.BeforeValidator(_all_or_a_line)] = Unfreeze(
         fraction=0.3
     )
-    """What of the backbone trains: "all", or from the top so many layers, blocks, such a share, or down to a layer."""
+    """Which layers of the backbone are trained: "all", or one of {layers = 20}, {blocks = 2}, {fraction = 0.3} and
+    {from_layer = "NAME"}, counted from the output."""
     batch_norm: Literal["frozen", "train"] = "frozen"
-    """"frozen": statistics, gamma and beta of the backbone's BatchNorm layers stay as they are, to the last bit."""
+    """"frozen": moving statistics, gamma and beta of the backbone's BatchNorm layers do not change; "train": those of
+    unfrozen layers are trained."""
     learning_rate: Annotated[float, Field(gt=0.0)] = 1e-5
-    """The highest rate of the topmost block, where a schedule or `depth_decay` changes it; a tenth to a hundredth of
-    phase 1's."""
+    """Learning rate of the topmost block; with warmup or a schedule, the highest one. Usually a tenth to a hundredth
+    of that of phase 1."""
     depth_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
-    """Every unfrozen block below the top learns at this share of the rate of the block above it."""
+    """Factor between the learning rates of an unfrozen block and of the block above it."""
 
     def trains(self, backbone: str) -> bool:
-        """Whether a backbone is fine-tuned, by its name."""
+        """Return whether the backbone of this name is fine-tuned."""
         return self.backbones == "all" or backbone in self.backbones

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from budwood.config.recipe import Data
+from budwood.config.data import Data
 from budwood.core.errors import DataError, ImageError
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.text import count

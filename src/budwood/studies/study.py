@@ -15,7 +15,8 @@ from pathlib import Path
 
 from budwood._version import __version__
 from budwood.backbones.resolve import refuse_impossible
-from budwood.config.recipe import Data, Recipe
+from budwood.config.data import Data
+from budwood.config.recipe import Recipe
 from budwood.core.errors import RecipeError, RunError
 from budwood.core.files import write_json
 from budwood.core.locks import lock

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from budwood.config.recipe import Data
+from budwood.config.data import Data
 from budwood.core.errors import DataError
 from budwood.data.sources import read_source
 from tests.data.sources.forms import (

@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from budwood.config.recipe import Data
+from budwood.config.data import Data
 from budwood.core.errors import DataError
 from budwood.data.images import decode
 from budwood.data.sources import columnar, read_source

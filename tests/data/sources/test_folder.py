@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from budwood.config.recipe import Data
+from budwood.config.data import Data
 from budwood.core.errors import DataError
 from budwood.data.sources import read_source
 from budwood.data.sources.folder import read_folder

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budwood.config.recipe import Data
+from budwood.config.data import Data
 from budwood.core.errors import DataError
 from budwood.data.image_ref import ImageBytes
 from budwood.data.sources.folder import read_tree

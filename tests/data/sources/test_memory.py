@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from budwood.config.recipe import Data
+from budwood.config.data import Data
 from budwood.core.errors import DataError
 from budwood.data.images import decode
 from budwood.data.sources import read_source

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from budwood.config.recipe import Data
+from budwood.config.data import Data
 from budwood.core.errors import BudwoodError, DataError
 from budwood.data.sources import read_source
 

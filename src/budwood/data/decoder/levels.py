@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from budwood.config.recipe import Data
+from budwood.config.data import Data
 from budwood.core.errors import DataError, ImageError
 from budwood.core.text import count
 

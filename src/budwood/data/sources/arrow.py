@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from budwood.config.recipe import Data
+from budwood.config.data import Data
 from budwood.core.errors import DataError
 from budwood.core.progress.base import SILENT, Progress
 from budwood.data.image_ref import ImageRef, ImageSlice

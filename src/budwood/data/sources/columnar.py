@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from budwood.config.recipe import Data
+from budwood.config.data import Data
 from budwood.core.errors import DataError
 from budwood.data.manifest import Manifest
 from budwood.data.sources.columns import Columns, choose_columns

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from budwood.config.recipe import Data
+from budwood.config.data import Data
 from budwood.core.errors import DataError
 from budwood.core.text import shown
 from budwood.data.manifest import Manifest

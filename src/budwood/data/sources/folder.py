@@ -10,7 +10,7 @@ over, and so are folders that hold nothing but runs, which is what a training st
 import os
 from pathlib import Path
 
-from budwood.config.recipe import Data
+from budwood.config.data import Data
 from budwood.core.errors import DataError
 from budwood.data.manifest import Manifest, Photo, Reading
 from budwood.data.sources.copies import possible_copies, without

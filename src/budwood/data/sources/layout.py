@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import permutations
 
-from budwood.config.recipe import Data
+from budwood.config.data import Data
 from budwood.core.errors import DataError
 from budwood.data.sources.layout_words import ambiguity, asked_in_vain, no_such_folder, refusal
 from budwood.data.sources.listing import Candidate, Folder, Split, WhyPassedOver

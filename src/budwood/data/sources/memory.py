@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 from PIL import Image
 
-from budwood.config.recipe import Data
+from budwood.config.data import Data
 from budwood.core.errors import DataError
 from budwood.data.image_ref import ImageBytes, ImageRef
 from budwood.data.images import ImageLike
