@@ -16,6 +16,9 @@ USER_READY := $(VENV)/.ready
 DEV_READY := $(VENV)/.ready-dev
 # Bytecode is left to the first import: TensorFlow alone has thousands of modules that nobody imports.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt
+ifneq ($(shell test -L $(VENV) && echo link),)
+$(error $(VENV) is a link, and what make installs would go into the environment of another folder. Remove the link)
+endif
 export BUDWOOD_TEST_DATA ?= $(abspath ../shared)
 # The tests' own processes share two cores better with one thread pool each.
 WORKERS ?= 2

@@ -126,7 +126,7 @@ def test_main__class_name_that_the_terminal_cannot_show(monkeypatch):
 def test_main__reader_that_leaves(monkeypatch):
     read, write = os.pipe()
     process = subprocess.Popen(
-        [sys.executable, "-m", "budwood.cli", "recipes"], stdout=write, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "budwood", "recipes"], stdout=write, stderr=subprocess.PIPE, text=True
     )
     os.close(read)
     os.close(write)

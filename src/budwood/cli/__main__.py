@@ -1,4 +1,4 @@
-"""`python -m budwood.cli`."""
+"""As `python -m budwood`."""
 
 from budwood.cli import main
 

@@ -44,7 +44,7 @@ def evaluate(
         list[str] | None,
         typer.Option(
             metavar="PICTURES",
-            help="Instead: how well these pictures, of none of the classes, are told from DATA.",
+            help="Instead: how well these pictures, which show none of the classes, are distinguished from DATA.",
         ),
     ] = None,
     acceptance: Annotated[
