@@ -13,7 +13,6 @@ from budwood.studies.records import (
     StudyFolder,
     StudyRecord,
     TrialRecord,
-    features_key,
 )
 
 QUICK, LINEAR = Configuration(recipe="quick"), Configuration(recipe="frozen-linear", backbone="mobilenet_v2")
@@ -98,25 +97,3 @@ def test_features__what_is_written_is_read(study):
     study.write_features(known)
     assert study.read_features() == known
     assert read_json(study.features_file)["key"]["computed"] == 0
-
-
-@pytest.mark.parametrize(
-    ("settings", "same"),
-    [
-        (["frozen.folds=3"], True),
-        (["split_seed=4"], True),
-        (["seed=4"], True),
-        (["data.size=96"], False),
-        (["head.pooling=avg"], False),
-        (["backbone.name=mobilenet"], False),
-        (["data.resize=crop"], False),
-    ],
-)
-def test_features_key__of_what_features_depend_on(settings, same):
-    recipe = Recipe.load("frozen-linear").with_settings(["head.pooling=max", "data.resize=stretch"])
-    assert (features_key(recipe.with_settings(settings)) == features_key(recipe)) is same
-
-
-def test_features_key__random_weights_depend_on_the_seed():
-    recipe = Recipe.load("frozen-linear").with_settings(["backbone.weights=random"])
-    assert features_key(recipe) != features_key(recipe.with_settings(["seed=4"]))

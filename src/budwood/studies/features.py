@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from budwood.config.recipe import Recipe
@@ -17,10 +17,11 @@ from budwood.core.files import read_json, write_json
 from budwood.core.tensorflow import load_keras
 from budwood.data.augment import Renderer
 from budwood.data.decoder.levels import as_range
+from budwood.features import fingerprint_cache
+from budwood.features.fingerprint_cache import KnownFeatures, features_key
 from budwood.features.store.store import FeatureStore
-from budwood.studies import fingerprint_cache
 from budwood.studies.processes import die_with_parent, environment
-from budwood.studies.records import StoredFeatures, StudyFolder, features_key
+from budwood.studies.records import StoredFeatures, StudyFolder
 
 WANTED, FAILURE = "features-wanted.json", "features-error.json"
 
@@ -34,7 +35,7 @@ def provide_features(data: str, study: StudyFolder, recipes: Sequence[Recipe]) -
     known = study.read_features()
     for key, recipe in by_key.items():
         if key not in known and (found := fingerprint_cache.read(recipe)) is not None:
-            known[key] = found
+            known[key] = StoredFeatures(**asdict(found))
     if all(missing_photos(study, known, recipe) == 0 for recipe in by_key.values()):
         study.write_features(known)
         return None
@@ -82,14 +83,11 @@ def compute(data: str, study: StudyFolder) -> None:
         with prepare_networks(asked).open_features(choose_progress()) as features:
             extraction = features.exact.compute(photos)
             part = features.exact.parts[0]
+            where = KnownFeatures(part.fingerprint, part.shape[0], part.size)
             found[features_key(asked)] = StoredFeatures(
-                fingerprint=part.fingerprint,
-                features=part.shape[0],
-                size=part.size,
-                computed=extraction.num_computed,
-                failed=extraction.failed,
+                **asdict(where), computed=extraction.num_computed, failed=extraction.failed
             )
-            fingerprint_cache.write(asked, found[features_key(asked)])
+            fingerprint_cache.write(asked, where)
         study.write_features(found)
 
 

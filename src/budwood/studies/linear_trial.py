@@ -16,6 +16,7 @@ from budwood.data.sources import source_name
 from budwood.data.split import SPLITS, divide
 from budwood.evaluation.phases import MEASURED, PhaseEvaluation
 from budwood.evaluation.task import Task, task_of
+from budwood.features.fingerprint_cache import features_key
 from budwood.features.store.store import FeatureStore
 from budwood.runs.directory import RunDirectory
 from budwood.runs.figures import TrainedPhase
@@ -30,7 +31,7 @@ from budwood.runs.writing import (
     write_recipe,
     write_split,
 )
-from budwood.studies.records import StoredFeatures, StudyFolder, features_key
+from budwood.studies.records import StoredFeatures, StudyFolder
 from budwood.studies.spec import TrialSpec
 from budwood.training.linear_probe import LinearFit, fit_as_asked, resolve_fit
 

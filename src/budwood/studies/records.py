@@ -9,7 +9,6 @@ STUDY/results.json        what it came to
 STUDY/search.json         the configurations of a search, see `studies.search`
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -261,17 +260,3 @@ class StudyFolder:
 
     def write_features(self, known: Mapping[str, StoredFeatures]) -> None:
         write_json(self.features_file, {key: one.to_json() for key, one in known.items()})
-
-
-def features_key(recipe: Recipe) -> str:
-    """Return a key that is equal for trials whose linear probes stand on the same features."""
-    parts = (
-        recipe.backbone.model_dump(),
-        recipe.data.size,
-        recipe.data.resize,
-        recipe.data.levels,
-        recipe.head.pooling,
-        recipe.seed,
-    )
-    # The seed matters to random weights alone.
-    return json.dumps(parts if recipe.backbone.weights == "random" else parts[:-1], sort_keys=True)

@@ -1,4 +1,4 @@
-"""The fingerprints of backbones, from one study to the next.
+"""The fingerprints of backbones, from one process to the next.
 
 A fingerprint is known when the graph and its weights have been hashed, which takes Keras and some ten seconds. What was
 found is kept beside the store, under all that decides it: recipe, weights, versions and our own code.
@@ -6,6 +6,7 @@ found is kept beside the store, under all that decides it: recipe, weights, vers
 
 import hashlib
 import json
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
@@ -15,24 +16,49 @@ from budwood.config.recipe import Recipe
 from budwood.core.cache import cache_dir
 from budwood.core.errors import BudwoodError
 from budwood.core.files import read_json, sha256_of, write_json
-from budwood.studies.records import StoredFeatures, features_key
 
 FOLDER = "fingerprints"
 
 
-def write(recipe: Recipe, found: StoredFeatures) -> None:
+@dataclass(frozen=True)
+class KnownFeatures:
+    """Where the features of one backbone lie in the feature store."""
+
+    fingerprint: str
+    features: int
+    """Numbers for each photo."""
+    size: int
+    """Side of the network's input, in pixels."""
+
+
+def write(recipe: Recipe, found: KnownFeatures) -> None:
     """Keep where the features of a recipe of one backbone lie."""
     file = _file(recipe)
     file.parent.mkdir(exist_ok=True)
-    write_json(file, found.model_dump(include={"fingerprint", "features", "size"}))
+    write_json(file, asdict(found))
 
 
-def read(recipe: Recipe) -> StoredFeatures | None:
-    """Return what was kept, with no photo failed; None where there is nothing, or nothing that can be read."""
+def read(recipe: Recipe) -> KnownFeatures | None:
+    """Return what was kept; None where there is nothing, or nothing that can be read."""
     try:
-        return StoredFeatures.model_validate(read_json(_file(recipe)))
-    except (OSError, ValueError, BudwoodError):
+        found = read_json(_file(recipe))
+        return KnownFeatures(str(found["fingerprint"]), int(found["features"]), int(found["size"]))
+    except (OSError, ValueError, LookupError, TypeError, BudwoodError):
         return None
+
+
+def features_key(recipe: Recipe) -> str:
+    """Return a key that is equal for recipes of one backbone whose features are the same."""
+    parts = (
+        recipe.backbone.model_dump(),
+        recipe.data.size,
+        recipe.data.resize,
+        recipe.data.levels,
+        recipe.head.pooling,
+        recipe.seed,
+    )
+    # The seed matters to random weights alone.
+    return json.dumps(parts if recipe.backbone.weights == "random" else parts[:-1], sort_keys=True)
 
 
 def _file(recipe: Recipe) -> Path:

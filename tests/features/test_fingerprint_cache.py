@@ -1,10 +1,10 @@
 import pytest
 
 from budwood.config.recipe import Recipe
-from budwood.studies import fingerprint_cache
-from budwood.studies.records import StoredFeatures
+from budwood.features import fingerprint_cache
+from budwood.features.fingerprint_cache import KnownFeatures, features_key
 
-FOUND = StoredFeatures(fingerprint="f", features=1280, size=96, computed=40, failed={"a.jpg": "cut"})
+FOUND = KnownFeatures(fingerprint="f", features=1280, size=96)
 
 
 @pytest.fixture
@@ -15,10 +15,10 @@ def recipe(tmp_path):
     )
 
 
-def test_read__what_was_kept_without_what_belongs_to_one_study(recipe):
+def test_read__what_was_kept(recipe):
     assert fingerprint_cache.read(recipe) is None
     fingerprint_cache.write(recipe, FOUND)
-    assert fingerprint_cache.read(recipe) == StoredFeatures(fingerprint="f", features=1280, size=96)
+    assert fingerprint_cache.read(recipe) == FOUND
     assert fingerprint_cache.read(recipe.with_settings(["frozen.folds=3"])) is not None
 
 
@@ -40,3 +40,25 @@ def test_read__damaged(recipe, own_cache):
     (file,) = (own_cache / "fingerprints").iterdir()
     file.write_text("{")
     assert fingerprint_cache.read(recipe) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "same"),
+    [
+        (["frozen.folds=3"], True),
+        (["split_seed=4"], True),
+        (["seed=4"], True),
+        (["data.size=96"], False),
+        (["head.pooling=avg"], False),
+        (["backbone.name=mobilenet"], False),
+        (["data.resize=crop"], False),
+    ],
+)
+def test_features_key__of_what_features_depend_on(settings, same):
+    recipe = Recipe.load("frozen-linear").with_settings(["head.pooling=max", "data.resize=stretch"])
+    assert (features_key(recipe.with_settings(settings)) == features_key(recipe)) is same
+
+
+def test_features_key__random_weights_depend_on_the_seed():
+    recipe = Recipe.load("frozen-linear").with_settings(["backbone.weights=random"])
+    assert features_key(recipe) != features_key(recipe.with_settings(["seed=4"]))
