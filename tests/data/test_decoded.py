@@ -53,13 +53,13 @@ def test_decoded__done_without_where_there_is_no_cache(own_cache, monkeypatch):
 
 def test_decoded__another_layout_is_left_alone(own_cache):
     with sqlite3.connect(own_cache / "decoded.sqlite") as connection:
-        connection.execute("CREATE TABLE seen (something TEXT)")
+        connection.execute("CREATE TABLE inspected (something TEXT)")
     connection.close()
     with Decoded() as decoded:
         decoded.add(ONE, Inspection(3, 4))
         assert decoded.get(ONE) is None
     with sqlite3.connect(own_cache / "decoded.sqlite") as connection:
-        assert connection.execute("SELECT count(something) FROM seen").fetchone() == (0,)
+        assert connection.execute("SELECT count(something) FROM inspected").fetchone() == (0,)
     connection.close()
 
 
@@ -79,7 +79,7 @@ def test_decoded__several_writers():
 
 
 def test_decoded__remembers_samples_and_pages():
-    deep = Inspection(3, 4, Samples("float32", -1.5, 2.0, 1.25), pages=9)
+    deep = Inspection(3, 4, Samples("float32", -1.5, 2.0, 1.25), pages=9, sharpness=0.25)
     with Decoded() as decoded:
         decoded.add(ONE, deep)
     with Decoded() as decoded:

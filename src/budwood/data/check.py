@@ -41,6 +41,8 @@ class Check:
     """How the source was read, before any photo of it was."""
     values: Decision = NOTHING_DEEP
     """Which values are black and white in pictures of more than 8 bits."""
+    inspected: tuple[tuple[Photo, Inspection], ...] = field(default=(), repr=False, compare=False)
+    """Every photo that can be decoded, those that are left out too, and what decoding showed."""
 
     @property
     def remarks(self) -> list[str]:
@@ -163,6 +165,7 @@ def check(
         num_unreadable=len(bad),
         understood=manifest.understood(),
         values=values,
+        inspected=tuple(seen),
     )
 
 

@@ -12,13 +12,13 @@ from budwood.data.images import Inspection
 
 # Of another name than those that knew less.
 _TABLE = (
-    "CREATE TABLE IF NOT EXISTS seen (sha256 BLOB PRIMARY KEY, width INTEGER, height INTEGER, pages INTEGER, "
+    "CREATE TABLE IF NOT EXISTS inspected (sha256 BLOB PRIMARY KEY, width INTEGER, height INTEGER, pages INTEGER, "
     "samples TEXT, low REAL, high REAL, bright REAL, "
-    "hash BLOB, taken TEXT) WITHOUT ROWID"
+    "hash BLOB, taken TEXT, sharpness REAL) WITHOUT ROWID"
 )
 _AT_ONCE = 100_000
 """Most photos of a record that is read in one go."""
-_COLUMNS = "width, height, pages, samples, low, high, bright, hash, taken"
+_COLUMNS = "width, height, pages, samples, low, high, bright, hash, taken, sharpness"
 _PIXELS = "CREATE TABLE IF NOT EXISTS pixels (sha256 BLOB PRIMARY KEY, digest TEXT) WITHOUT ROWID"
 
 
@@ -60,9 +60,8 @@ class Decoded:
         rows = [(bytes.fromhex(sha256), *_row(found)) for sha256, found in self._new.items()]
         try:
             with self._connection:
-                self._connection.executemany(
-                    "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
-                )
+                places = ", ".join("?" * (1 + len(_COLUMNS.split(","))))
+                self._connection.executemany(f"INSERT OR REPLACE INTO inspected VALUES ({places})", rows)
                 pixels = [(bytes.fromhex(sha256), found) for sha256, found in self._new_pixels.items()]
                 self._connection.executemany("INSERT OR REPLACE INTO pixels VALUES (?, ?)", pixels)
         except sqlite3.Error:
@@ -78,7 +77,7 @@ class Decoded:
             if self._connection is None:
                 return None
             try:
-                query = f"SELECT {_COLUMNS} FROM seen WHERE sha256 = ?"
+                query = f"SELECT {_COLUMNS} FROM inspected WHERE sha256 = ?"
                 row = self._connection.execute(query, (bytes.fromhex(sha256),)).fetchone()
             except sqlite3.Error:
                 return None
@@ -109,7 +108,7 @@ class Decoded:
 def _row(found: Inspection) -> tuple[int | float | str | bytes | None, ...]:
     samples = found.samples
     deep = (samples.kind, samples.low, samples.high, samples.bright) if samples else (None,) * 4
-    return found.width, found.height, found.pages, *deep, found.hash, found.taken
+    return found.width, found.height, found.pages, *deep, found.hash, found.taken, found.sharpness
 
 
 def _inspection(
@@ -122,17 +121,18 @@ def _inspection(
     bright: float | None,
     hash: bytes,
     taken: str,
+    sharpness: float | None,
 ) -> Inspection:
     if kind is None or low is None or high is None or bright is None:
-        return Inspection(width, height, None, pages, hash, taken)
-    return Inspection(width, height, Samples(kind, low, high, bright), pages, hash, taken)
+        return Inspection(width, height, None, pages, hash, taken, sharpness)
+    return Inspection(width, height, Samples(kind, low, high, bright), pages, hash, taken, sharpness)
 
 
 def _read_all(connection: sqlite3.Connection) -> dict[bytes, Inspection] | None:
     """Return a record that is small, so that nobody has to wait for the database; None for a large one."""
-    if connection.execute("SELECT count(*) FROM seen").fetchone()[0] > _AT_ONCE:
+    if connection.execute("SELECT count(*) FROM inspected").fetchone()[0] > _AT_ONCE:
         return None
-    rows = connection.execute(f"SELECT sha256, {_COLUMNS} FROM seen")
+    rows = connection.execute(f"SELECT sha256, {_COLUMNS} FROM inspected")
     return {row[0]: _inspection(*row[1:]) for row in rows}
 
 
@@ -141,7 +141,7 @@ def _open(file: Path) -> sqlite3.Connection:
     try:
         connection.execute(_TABLE)
         connection.execute(_PIXELS)
-        connection.execute(f"SELECT {_COLUMNS} FROM seen LIMIT 1").fetchone()
+        connection.execute(f"SELECT {_COLUMNS} FROM inspected LIMIT 1").fetchone()
     except sqlite3.Error:
         connection.close()
         raise

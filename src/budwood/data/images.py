@@ -39,7 +39,7 @@ from budwood.data.decoder.machine import is_machine_fault, tried_again
 from budwood.data.decoder.resize import to_square
 from budwood.data.decoder.samples import ScientificTiff
 from budwood.data.image_ref import ImageRef
-from budwood.data.perceptual_hash import AT_LEAST, hash_of_values, perceptual_hash
+from budwood.data.perceptual_hash import AT_LEAST, hash_and_sharpness, hash_of_values
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -101,6 +101,8 @@ class Inspection:
     """See `budwood.data.perceptual_hash`."""
     taken: str = ""
     """By its EXIF block when the picture was taken, as "2026:01:31 12:59:59", and after a blank with what; or empty."""
+    sharpness: float | None = None
+    """See `budwood.data.sharpness`; None where nothing can be said, as of pictures of more than 8 bits."""
 
 
 @tried_again
@@ -195,7 +197,7 @@ def inspect(image: ImageLike) -> Inspection:
             with _room(width * height):
                 values = _samples(opened)
                 found = None if declared else describe(values)
-                grid = hash_of_values(values)
+                grid, sharp = hash_of_values(values), None
         else:
             if opened is not image:
                 # All is read, and of a JPEG the colours are not worked out.
@@ -203,7 +205,7 @@ def inspect(image: ImageLike) -> Inspection:
             found = None
             with _room(opened.width * opened.height):
                 _load(opened)
-                grid = perceptual_hash(opened, (width, height))
+                grid, sharp = hash_and_sharpness(opened, (width, height))
         # The EXIF block of a PNG may stand behind the pixels.
         orientation = _orientation(opened)
         if orientation in _TRANSPOSE:
@@ -211,7 +213,7 @@ def inspect(image: ImageLike) -> Inspection:
         if orientation >= 5:
             width, height = height, width
         pages = 1 if isinstance(opened, ScientificTiff) else samples.num_pages(opened)
-        return Inspection(width, height, found, pages, grid.tobytes(), _taken(opened))
+        return Inspection(width, height, found, pages, grid.tobytes(), _taken(opened), sharp)
 
 
 @tried_again

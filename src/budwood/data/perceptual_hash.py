@@ -13,6 +13,8 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
+from budwood.data.sharpness import sharpness
+
 SIDE = 16
 LENGTH = SIDE * SIDE
 """Bytes of a hash."""
@@ -46,10 +48,18 @@ def perceptual_hash(image: Image.Image, size: tuple[int, int] | None = None) -> 
     >>> int(perceptual_hash(Image.new("RGB", (40, 30), "white")).min())
     255
     """
+    return hash_and_sharpness(image, size or image.size)[0]
+
+
+def hash_and_sharpness(
+    image: Image.Image, size: tuple[int, int]
+) -> tuple[UInt8[np.ndarray, "16 16"], float | None]:
+    """Return the perceptual hash of a picture, and how sharp it is, from one reduction of it."""
     try:
-        return _of_picture(image, size or image.size)
+        luma = _small_luma(image)
     except ValueError:  # a mode without a brightness: no copy of anything
-        return np.zeros((SIDE, SIDE), np.uint8)
+        return np.zeros((SIDE, SIDE), np.uint8), None
+    return grid_of(luma, size), sharpness(luma)
 
 
 def hash_of_values(values: np.ndarray) -> UInt8[np.ndarray, "16 16"]:
@@ -64,7 +74,11 @@ def hash_of_values(values: np.ndarray) -> UInt8[np.ndarray, "16 16"]:
     return grid_of(np.clip(scaled, 0, 255).astype(np.uint8), (width, height))
 
 
-def _of_picture(image: Image.Image, size: tuple[int, int]) -> UInt8[np.ndarray, "16 16"]:
+def _small_luma(image: Image.Image) -> UInt8[np.ndarray, "height width"]:
+    """Return the brightness of a picture of any 8-bit mode, as it lies in the file, reduced by whole factors.
+
+    Raises ValueError of a mode without a brightness.
+    """
     factor = (max(1, image.width // _REDUCED), max(1, image.height // _REDUCED))
     transparent = image.has_transparency_data
     if image.mode in ("P", "PA", "1") or (transparent and image.mode not in ("RGBA", "LA")):
@@ -74,7 +88,7 @@ def _of_picture(image: Image.Image, size: tuple[int, int]) -> UInt8[np.ndarray, 
     if transparent:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return grid_of(np.asarray(image.convert("L")), size)
+    return np.asarray(image.convert("L"))
 
 
 def grid_of(luma: UInt8[np.ndarray, "height width"], size: tuple[int, int]) -> UInt8[np.ndarray, "16 16"]:
