@@ -15,7 +15,8 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from budwood.training.linear_probe import assign_folds, fit_linear
+from budwood.training.cross_validation import assign_folds
+from budwood.training.linear_probe import fit_linear
 
 SIZES = (900, 640, 150)
 """A third of birds525, so that scikit-learn's part takes a minute."""

@@ -1,15 +1,15 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError
+from budwood.training import cross_validation
 from budwood.training import linear_probe as linear
-from budwood.training.linear_probe import assign_folds, fit_linear, linear_fits, resolve_fit
+from budwood.training.cross_validation import assign_folds
+from budwood.training.linear_probe import fit_linear, linear_fits, resolve_fit
 from budwood.training.strength_path import FIRST, best
 
 
@@ -123,7 +123,7 @@ def test_fit_linear__twice_is_identical():
 def test_fit_linear__does_not_depend_on_the_number_of_cores(monkeypatch):
     x, y = photos()
     first = fit_linear(x, y, 4)
-    monkeypatch.setattr(linear, "num_cores", lambda: 1)
+    monkeypatch.setattr(cross_validation, "num_cores", lambda: 1)
     np.testing.assert_array_equal(first.kernel, fit_linear(x, y, 4).kernel)
 
 
@@ -178,9 +178,9 @@ def test_fit_linear__number_of_classes_bounds_the_threads(monkeypatch):
     """Each thread has arrays of features * classes of its own; what is fitted is the same."""
     x, y = photos(num_classes=4)
     first, tried = fit_linear(x, y, 4), []
-    monkeypatch.setattr(linear, "MAX_BYTES", 2 * 4 * linear.STATES * 20 * 4)
+    monkeypatch.setattr(cross_validation, "MAX_BYTES", 2 * 4 * cross_validation.STATES * 20 * 4)
     pool = linear.ThreadPoolExecutor
-    monkeypatch.setattr(linear, "num_cores", lambda: 8)
+    monkeypatch.setattr(cross_validation, "num_cores", lambda: 8)
     monkeypatch.setattr(linear, "ThreadPoolExecutor", lambda threads: tried.append(threads) or pool(threads))
     np.testing.assert_array_equal(fit_linear(x, y, 4).kernel, first.kernel)
     assert tried == [2]
@@ -221,24 +221,6 @@ def test_fit_linear__feature_that_is_not_finite_is_refused():
     x[3, 3] = np.nan
     with pytest.raises(DataError, match="not finite"):
         fit_linear(x, y, 4)
-
-
-@settings(max_examples=50, deadline=None)
-@given(
-    counts=st.lists(st.integers(1, 12), min_size=2, max_size=6),
-    folds=st.integers(2, 10),
-    seed=st.integers(0, 99),
-)
-def test_assign_folds__every_fold_leaves_every_class(counts, folds, seed):
-    labels = np.repeat(np.arange(len(counts)), counts)
-    fold_of = assign_folds(labels, folds, seed)
-    held_out = fold_of[fold_of >= 0]
-    assert all((fold_of[labels == label] < 0).all() for label, count in enumerate(counts) if count == 1)
-    for fold in np.unique(held_out):
-        assert set(labels[fold_of != fold]) == set(labels)
-    if len(held_out):
-        sizes = np.bincount(held_out, minlength=folds)
-        assert sizes.max() - sizes.min() <= 1
 
 
 def test_linear_fits__memory_and_work():
@@ -310,32 +292,6 @@ def test_resolve_fit(values, sizes, fit):
     recipe, reason = resolve_fit(Recipe.from_dict(values), *sizes)
     assert recipe.frozen.fit == fit
     assert (reason is not None) == (sizes[0] == 58_000)
-
-
-def test_assign_folds__groups_are_held_out_together_and_every_class_stays():
-    rng = np.random.default_rng(0)
-    groups = [f"g{rng.integers(0, 40)}" if rng.random() < 0.8 else None for _ in range(300)]
-    labels = rng.integers(0, 4, 300)
-    fold_of = assign_folds(labels, 5, 0, groups)
-    for group in set(groups) - {None}:
-        assert len({int(fold_of[i]) for i, one in enumerate(groups) if one == group}) == 1
-    for fold in range(5):
-        assert set(labels[fold_of != fold]) == {0, 1, 2, 3}
-        assert 20 < (fold_of == fold).sum() < 100
-        counts = np.bincount(labels[fold_of == fold], minlength=4)
-        assert (counts > 5).all()
-    assert (fold_of >= 0).all()
-
-
-def test_assign_folds__a_class_of_one_group_is_never_held_out():
-    labels = np.array([0, 0, 0, 1, 1, 1, 1])
-    fold_of = assign_folds(labels, 3, 0, ["a", "a", "a", "b", "b", "c", None])
-    assert (fold_of[:3] == -1).all() and (fold_of[3:] >= 0).all()
-
-
-def test_assign_folds__no_group_is_as_before():
-    labels = np.arange(50) % 3
-    np.testing.assert_array_equal(assign_folds(labels, 5, 1, [None] * 50), assign_folds(labels, 5, 1))
 
 
 def test_fit_linear__twins_do_not_choose_the_strength():

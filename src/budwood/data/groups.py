@@ -7,7 +7,7 @@ perceptual hash. So every backbone, size, engine and machine gets the same group
 import re
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePosixPath
 
@@ -195,7 +195,36 @@ _COUNTER = re.compile(r"\D*\d{0,6}\D?|\d{1,6}\D*")
 _FEWEST_GROUPS = 5
 
 
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """Something that hints at photos that belong together."""
+
+    evidence: str
+    """What it is, such as "the column 'patient'"."""
+    option: str
+    """The value of `--group` that keeps them together."""
+    num_groups: int
+    """Groups of several photos."""
+    num_photos: int
+    """In these groups."""
+    example: str
+    """Name of one of the photos."""
+
+
 def suggestion(photos: Sequence[Photo]) -> str | None:
+    """Return in words what hints at photos that belong together and what to do; None where nothing does."""
+    hint = find_hint(photos)
+    if hint is None:
+        return None
+    return (
+        f"{hint.evidence} look like {hint.num_groups:,} groups of photos that belong together, such as frames of a "
+        f"scene ({hint.num_photos:,} of {count(len(photos), 'photo')}, {hint.example!r} is one). Divided photo by "
+        f"photo, a test photo has near twins in training and the accuracy says too much. --group '{hint.option}' keeps "
+        "each group in one split; --group none says that they are independent"
+    )
+
+
+def find_hint(photos: Sequence[Photo]) -> Hint | None:
     """Return what hints at photos that belong together and the option that keeps them so; None where nothing does.
 
     It looks at columns, folders, file names and times; a hint needs several groups that hold half of the photos.
@@ -224,13 +253,7 @@ def suggestion(photos: Sequence[Photo]) -> str | None:
         together = [i for i, name in groups.items() if sizes[name] > 1]
         several = {groups[i] for i in together}
         if len(several) >= max(_FEWEST_GROUPS, 2 * classes) and len(together) >= len(photos) / 2:
-            example = photos[together[0]].name
-            return (
-                f"{what} look like {len(several):,} groups of photos that belong together, such as frames of a scene "
-                f"({len(together):,} of {count(len(photos), 'photo')}, {example!r} is one). Divided photo by photo, a "
-                f"test photo has near twins in training and the accuracy says too much. --group '{option}' keeps "
-                "each group in one split; --group none says that they are independent"
-            )
+            return Hint(what, option, len(several), len(together), photos[together[0]].name)
     return None
 
 

@@ -108,6 +108,12 @@ def typical(grids: UInt8[np.ndarray, "n 256"]) -> Int[np.ndarray, "256"]:
     return np.rint(grids.mean(axis=0)).astype(np.int64)
 
 
+def shared_grid(grids: UInt8[np.ndarray, "n 256"]) -> Int[np.ndarray, "256"]:
+    """Return what to take off the grids of a data set before they are compared."""
+    # Of a few photos the mean is one of them as much as what they share.
+    return typical(grids) if len(grids) >= _ENOUGH else np.zeros(LENGTH, np.int64)
+
+
 def correlation(
     a: UInt8[np.ndarray, "n 256"], b: UInt8[np.ndarray, "n 256"], mean: Int[np.ndarray, "256"] | int = 0
 ) -> Float[np.ndarray, "n"]:
@@ -131,8 +137,7 @@ def near_pairs(
 
     if len(grids) < 2:
         return np.empty((0, 2), np.int64), np.empty(0)
-    # Of a few photos the mean is one of them as much as what they share.
-    mean = typical(grids) if len(grids) >= _ENOUGH else np.zeros(LENGTH, np.int64)
+    mean = shared_grid(grids)
     told = np.flatnonzero(_variance(grids - mean) >= _flattest())
     if len(told) < 2:
         return np.empty((0, 2), np.int64), np.empty(0)

@@ -11,7 +11,6 @@ solutions that others start from: 1,000 classes with 1280 features 500 MB on two
 """
 
 import time
-from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,25 +21,26 @@ from jaxtyping import Float, Float32, Int
 
 from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError
-from budwood.core.progress.base import SILENT, Progress, Stage, expect
-from budwood.core.system import num_cores
+from budwood.core.progress.base import SILENT, Progress, expect
 from budwood.training.class_weights import class_weights
-from budwood.training.logistic import ROWS_AT_A_TIME, Axes, Problem
-from budwood.training.strength_path import TYPICAL, Known, PathPoint, best, search
+from budwood.training.cross_validation import (
+    MAX_BYTES,
+    CrossValidation,
+    assign_folds,
+    fit_bytes,
+    moments,
+    num_fits,
+    threads,
+    wrap,
+)
+from budwood.training.logistic import Axes, Problem
+from budwood.training.strength_path import TYPICAL, PathPoint, best, search
 
-MAX_BYTES = 2**30
-"""Features above 1 GiB would need 3 GiB here, more than a laptop with 8 GB has to spare; likewise a fit's own."""
 MAX_WORK = 2 * 10**10
 """photos * features * classes. 12,000 photos of 120 classes with 1280 features are 1.8e9."""
 UNTUNED_STRENGTH = 0.1
 """Where no photo can be held out."""
 
-SMALLEST_SCALE = 0.05
-"""Of the median feature's standard deviation: what a feature is divided by at least when it is standardised."""
-
-# Of the penalty: how much more loss may be left. On flower_photos and birds525 the losses of the path are within 0.02
-# of those of a full solution, and the best strength is the same.
-PATH_TOLERANCE = 2e-4
 FINAL_TOLERANCE = 1e-9
 FINAL_STEPS = 300
 """Of the fit on all photos where it is small, ..."""
@@ -53,8 +53,6 @@ STEPS_ON_PATH = 8
 """That a fit takes on the path; of birds525 7.5, of flower_photos 6, ..."""
 PRODUCTS_A_STEP = 4
 """... and the time of each in products of all rows by the weights: two, and as much again around them."""
-STATES = 24
-"""Arrays as large as the weights that a fit has at once."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +73,9 @@ def linear_fits(n: int, features: int, classes: int) -> bool:
     (True, True, False)
     """
     return (
+        # Features above 1 GiB would need 3 GiB, more than a laptop with 8 GB has to spare.
         4 * n * features <= MAX_BYTES
-        and _fit_bytes(features, classes) <= MAX_BYTES
+        and fit_bytes(features, classes) <= MAX_BYTES
         and n * features * classes <= MAX_WORK
     )
 
@@ -126,16 +125,16 @@ def fit_linear(
     _refuse_bad_input(features, labels, num_classes)
     given = None if isinstance(strengths, str) or len(strengths) > 1 else float(strengths[0])
     fold_of = assign_folds(labels, folds, seed, groups) if given is None else np.full(len(labels), -1)
-    rows, train, held_out = _wrap(fold_of)
+    rows, train, held_out = wrap(fold_of)
     tried = None if isinstance(strengths, str) else sorted({float(one) for one in strengths}, reverse=True)
     # A thread a fold with one BLAS thread each: several times faster than BLAS threads on such narrow products,
     # and the sums do not depend on the number of cores.
     with (
-        progress.stage("head", _num_fits(TYPICAL if tried is None else len(tried), train), "fits") as stage,
+        progress.stage("head", num_fits(TYPICAL if tried is None else len(tried), train), "fits") as stage,
         threadpool_limits(1),
-        ThreadPoolExecutor(_threads(features.shape[1], num_classes)) as pool,
+        ThreadPoolExecutor(threads(features.shape[1], num_classes)) as pool,
     ):
-        axes = Axes.of(features, *_moments(features))
+        axes = Axes.of(features, *moments(features))
         x, y = axes.rotate(features, rows), labels[rows]
         w = np.ones(len(rows)) if weights is None else weights[rows]
 
@@ -147,9 +146,9 @@ def fit_linear(
         path, strength, starts = [], UNTUNED_STRENGTH if given is None else given, []
         if train:
             parts = [(x[part], y[part], w[part]) for part in held_out]
-            validation = _CrossValidation([problem(part) for part in train], parts, pool, stage)
+            validation = CrossValidation([problem(part) for part in train], parts, pool, stage)
             path = search(validation.score) if tried is None else [validation.score(one) for one in tried]
-            expect(stage, _num_fits(len(path), train))
+            expect(stage, num_fits(len(path), train))
             strength = best(path).strength
             starts = [np.mean(validation.known.solutions[strength], axis=0)]
             del validation
@@ -206,58 +205,6 @@ def fit_as_asked(
     )
 
 
-def assign_folds(
-    labels: Int[np.ndarray, "n"], folds: int, seed: int, groups: Sequence[Hashable] | None = None
-) -> Int[np.ndarray, "n"]:
-    """The fold that holds out each photo, 0 to `folds` - 1, or -1 for a class's only photo.
-
-    Stratified; a class with fewer photos than folds is spread over as many folds as it has photos, so that the
-    rest of the photos always hold every class. Photos of a group are in one fold; a class of one group alone is never
-    held out.
-    """
-    rng = np.random.default_rng(seed)
-    fold_of = np.full(len(labels), -1)
-    if groups is not None and any(groups):
-        return _folds_of_groups(labels, folds, rng, groups)
-    dealt = 0
-    for label in np.unique(labels):
-        members = rng.permutation(np.flatnonzero(labels == label))
-        if len(members) > 1:
-            fold_of[members] = (dealt + np.arange(len(members))) % folds
-            dealt += len(members)
-    return fold_of
-
-
-def _folds_of_groups(
-    labels: Int[np.ndarray, "n"], folds: int, rng: np.random.Generator, groups: Sequence[Hashable]
-) -> Int[np.ndarray, "n"]:
-    """Large groups first, each to the fold that has fewest of its classes' photos."""
-    members: dict[Hashable, list[int]] = defaultdict(list)
-    for index, group in enumerate(groups):
-        members[("group", group) if group else ("photo", index)].append(index)
-    units = [np.array(some) for some in members.values()]
-    classes, places = np.unique(labels, return_inverse=True)
-    counts = np.array([np.bincount(places[unit], minlength=len(classes)) for unit in units])
-    totals = counts.sum(axis=0)
-    only = np.array([np.count_nonzero(column) == 1 for column in counts.T])
-    alone = np.sum(counts[:, only], axis=1) > 0
-    held = np.zeros((folds, len(classes)))
-    fold_of = np.full(len(labels), -1)
-    for index in sorted(rng.permutation(len(units)).tolist(), key=lambda unit: -len(units[unit])):
-        if alone[index]:
-            continue
-        # A fold may not hold out all of a class.
-        left = np.where(counts[index] > 0, totals - held - counts[index], 1)
-        allowed = np.flatnonzero(left.min(axis=1) > 0)
-        if not len(allowed):
-            continue
-        full = (held[allowed] / totals) @ counts[index]
-        fold = allowed[np.lexsort((held[allowed].sum(axis=1), full))[0]]
-        fold_of[units[index]] = fold
-        held[fold] += counts[index]
-    return fold_of
-
-
 def _refuse_bad_input(features, labels, num_classes: int) -> None:
     missing = np.setdiff1d(np.arange(num_classes), labels)
     if num_classes < 2 or len(missing):
@@ -270,34 +217,6 @@ def _refuse_bad_input(features, labels, num_classes: int) -> None:
             "some features are not finite, expected plain numbers. Check the backbone's weights, "
             'or take backbone.precision = "f32"'
         )
-
-
-def _moments(features) -> tuple[Float[np.ndarray, "features"], Float[np.ndarray, "features"]]:
-    from sklearn.preprocessing import StandardScaler
-
-    scaler = StandardScaler()
-    for first in range(0, len(features), ROWS_AT_A_TIME):
-        scaler.partial_fit(features[first : first + ROWS_AT_A_TIME])
-    # A feature that hardly moves on few training photos may be thousands of such deviations away on a new one.
-    moving = scaler.scale_[scaler.var_ > 0]
-    least = SMALLEST_SCALE * np.median(moving) if len(moving) else 1.0
-    return scaler.mean_, np.maximum(scaler.scale_, least)
-
-
-def _wrap(fold_of: Int[np.ndarray, "n"]) -> tuple[np.ndarray, list[slice], list[slice]]:
-    """An order of rows in which each fold's training rows, and all rows, are contiguous: no fold needs a copy.
-
-    The folds in a row, then what is never held out, then the folds again without the last: the training rows of
-    a fold begin behind it and end before it comes again.
-    """
-    names = [fold for fold in np.unique(fold_of) if fold >= 0]
-    members = [np.flatnonzero(fold_of == fold) for fold in names]
-    rows = np.concatenate([*members, np.flatnonzero(fold_of < 0), *members[:-1]])
-    ends = np.cumsum([len(member) for member in members])
-    n = len(fold_of)
-    train = [slice(int(end), n + int(end) - len(m)) for end, m in zip(ends, members, strict=True)]
-    held_out = [slice(int(end) - len(m), int(end)) for end, m in zip(ends, members, strict=True)]
-    return rows, train, held_out
 
 
 def fit_seconds(n: int, features: int, classes: int, recipe: Recipe) -> float:
@@ -321,64 +240,9 @@ def fit_seconds(n: int, features: int, classes: int, recipe: Recipe) -> float:
         product = (time.perf_counter() - started) * n / rows
     strengths, folds = recipe.frozen.l2_strengths, recipe.frozen.folds
     tried = TYPICAL if isinstance(strengths, str) else len(strengths) * (len(strengths) > 1)
-    threads = min(_threads(features, classes), folds)
-    path = tried * folds * STEPS_ON_PATH / threads
+    path = tried * folds * STEPS_ON_PATH / min(threads(features, classes), folds)
     final = min(FINAL_STEPS, max(FEWEST_FINAL_STEPS, FINAL_WORK // (n * features * classes)))
-    return product * PRODUCTS_A_STEP * (path + final / min(_threads(features, classes), FINAL_BLOCKS))
-
-
-class _CrossValidation:
-    """Scores strengths on the folds, each fold in a thread of its own."""
-
-    def __init__(
-        self, problems: Sequence[Problem], held_out: Sequence[tuple], pool: ThreadPoolExecutor, stage: Stage
-    ):
-        self.problems, self.held_out, self.pool, self.stage = problems, held_out, pool, stage
-        self.known = Known()
-
-    def score(self, strength: float) -> PathPoint:
-        """Return what a strength does to the photos that were held out, weighted as in the loss."""
-        starts = self.known.nearest(strength, len(self.problems))
-        if len(self.known.points) >= TYPICAL:
-            expect(self.stage, _num_fits(len(self.known.points) + 1, self.problems))
-        solve = lambda problem, start: problem.solve(strength, PATH_TOLERANCE, start)  # noqa: E731
-        solutions, losses, correct = [], [], []
-        for solution, (x, labels, weights) in zip(
-            self.pool.map(solve, self.problems, starts), self.held_out, strict=True
-        ):
-            solutions.append(solution)
-            loss, right = _measure(x @ solution, labels)
-            losses.append(loss * weights)
-            correct.append(right)
-            self.stage.advance()
-        loss, right = np.concatenate(losses), np.concatenate(correct)
-        error = loss.std(ddof=1) / np.sqrt(len(loss))
-        point = PathPoint(strength, float(loss.mean()), float(right.mean()), float(error))
-        self.known.add(point, solutions)
-        return point
-
-
-def _measure(
-    logits: Float32[np.ndarray, "n classes"], labels: Int[np.ndarray, "n"]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return each photo's loss, and whether it is right."""
-    from scipy.special import log_softmax
-
-    losses = -log_softmax(logits, axis=1)[np.arange(len(logits)), labels]
-    return losses.astype(np.float64), logits.argmax(axis=1) == labels
-
-
-def _num_fits(strengths: int, folds: Sequence) -> int:
-    return strengths * len(folds) + 1
-
-
-def _fit_bytes(features: int, classes: int) -> int:
-    return 4 * STATES * features * classes
-
-
-def _threads(features: int, classes: int) -> int:
-    """As many as there are cores and memory for."""
-    return max(1, min(num_cores(), MAX_BYTES // _fit_bytes(features, classes)))
+    return product * PRODUCTS_A_STEP * (path + final / min(threads(features, classes), FINAL_BLOCKS))
 
 
 def _needs_gradient(recipe: Recipe) -> bool:

@@ -1,0 +1,79 @@
+"""Classes of unequal size, and classes of which a split has too few photos to say anything."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from budwood.auditing.findings import FewPhotos, Imbalance
+from budwood.config.learning import Loss
+from budwood.core.errors import DataError
+from budwood.data.manifest import Photo
+from budwood.data.split import assign_splits
+from budwood.training.class_weights import class_weights
+
+UNEQUAL = 3.0
+"""Photos of the largest class by those of the smallest from which on classes are unequal ..."""
+MAJORITY = 1.5
+"""... or the share of the largest by what it would be, were all equal."""
+FEW = 5
+"""Photos of a test split below which a class's recall says little: the interval of 4 of 4 begins at 51 %."""
+_MEASURED: tuple[Literal["train", "validation", "test"], ...] = ("train", "validation", "test")
+
+
+def find_imbalance(photos: Sequence[Photo], classes: Sequence[str]) -> list[Imbalance]:
+    """Return the imbalance of the photos that can be used, where there is one."""
+    counts = Counter(photo.label for photo in photos)
+    if len(classes) < 2:
+        return []
+    largest = max(classes, key=lambda label: counts[label])
+    smallest = min(classes, key=lambda label: counts[label])
+    share = counts[largest] / len(photos)
+    if counts[largest] < UNEQUAL * counts[smallest] and share * len(classes) < MAJORITY:
+        return []
+    labels = np.array([list(classes).index(photo.label) for photo in photos])
+    weights = class_weights(Loss(class_weights="balanced"), labels, classes)
+    return [
+        Imbalance(
+            largest=largest,
+            smallest=smallest,
+            num_largest=counts[largest],
+            num_smallest=counts[smallest],
+            majority_share=share,
+            weights={label: round(float(one), 4) for label, one in zip(classes, weights, strict=True)},
+        )
+    ]
+
+
+def find_few_photos(
+    photos: Sequence[Photo],
+    classes: Sequence[str],
+    shares: Sequence[float] = (0.8, 0.1, 0.1),
+    seed: int = 0,
+) -> list[FewPhotos]:
+    """Return the classes that have few photos in test, or none in a split, as given or as `train` would divide.
+
+    Args:
+        photos: that can be used, with their groups; photos of one group count once.
+        classes: their names.
+        shares, seed: of the split that would be made.
+    """
+    given = {photo.split for photo in photos} - {None}
+    try:
+        photos = assign_splits(photos, shares=shares, seed=seed)
+    except DataError:
+        # Too few to be divided at all: the check says so.
+        photos = tuple(photo for photo in photos if photo.split)
+    there: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for photo in photos:
+        there[photo.label, photo.split or ""].add(photo.group or photo.sha256 or photo.name)
+    splits = {photo.split for photo in photos}
+    found = []
+    for split in _MEASURED:
+        least = {"train": 2, "validation": 1, "test": FEW}[split]
+        for label in classes:
+            number = len(there[label, split])
+            if split in splits and number < least:
+                found.append(FewPhotos(label=label, split=split, num_photos=number, given=split in given))
+    return sorted(found, key=lambda one: (one.num_photos, -_MEASURED.index(one.split)))

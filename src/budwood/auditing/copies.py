@@ -1,0 +1,112 @@
+"""One picture several times: under two labels, in two given splits, or twice in its place.
+
+What is the same was found by the check (`budwood.data.kin`): equal bytes, equal pixels, hashes that are alike.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+
+import numpy as np
+from jaxtyping import UInt8
+
+from budwood.auditing.findings import By, Conflict, CrossSplit, Duplicate, Shown, SplitGroup
+from budwood.data.groups import SAME_PICTURE
+from budwood.data.images import Inspection
+from budwood.data.manifest import Photo
+from budwood.data.perceptual_hash import correlation, shared_grid, stacked
+
+COMPARED = 50
+"""Photos of one finding that are compared with one another."""
+_FIRST = ("test", "validation", "train", "")
+"""In which split a copy is kept, as in the check."""
+
+Copies = Conflict | CrossSplit | Duplicate
+
+
+def find_copies(inspected: Sequence[tuple[Photo, Inspection]], used: AbstractSet[str]) -> list[Copies]:
+    """Return what shows one picture several times, the surest first.
+
+    Args:
+        inspected: every photo that can be decoded.
+        used: names of those that a training uses.
+    """
+    photos = [photo for photo, _ in inspected]
+    grids = stacked([one.hash for _, one in inspected])
+    found: list[Copies] = []
+    for places in _sets([photo.kin.same for photo in photos]):
+        found += _same_picture(photos, grids, places, used)
+    for places in _sets([photo.kin.near for photo in photos]):
+        members = [photos[place] for place in places]
+        together = defaultdict(set)
+        for photo in members:
+            together[photo.kin.same].add(photo.split)
+        splits = {photo.split for photo in members} - {None}
+        # What one picture in two splits says is said already.
+        if len(splits) > 1 and not any(len(one - {None}) > 1 for one in together.values()):
+            alike = _similarity(grids, places)
+            shown = tuple(map(_shown, members))
+            found.append(
+                CrossSplit(photos=shown, by="hash", similarity=alike, left_out=(), severity="warning")
+            )
+    order = {"conflict": 0, "cross_split": 1, "duplicate": 2}
+    return sorted(found, key=lambda one: (order[one.kind], -one.similarity, one.photos[0].path))
+
+
+def find_split_groups(photos: Sequence[Photo]) -> list[SplitGroup]:
+    """Return the groups that a source or a rule names and that are in several of the given splits."""
+    groups: dict[str, list[Photo]] = defaultdict(list)
+    for photo in photos:
+        if photo.group and photo.split and not photo.group.startswith(SAME_PICTURE):
+            groups[photo.group].append(photo)
+    found = []
+    for group, members in sorted(groups.items()):
+        one_of = {photo.split: photo for photo in reversed(members)}
+        if len(one_of) > 1:
+            splits = tuple(split for split in reversed(_FIRST) if split in one_of)
+            shown = tuple(_shown(one_of[split]) for split in splits)
+            found.append(SplitGroup(group=group, splits=splits, photos=shown, num_photos=len(members)))
+    return found
+
+
+def _same_picture(
+    photos: Sequence[Photo], grids: UInt8[np.ndarray, "n 256"], places: Sequence[int], used: AbstractSet[str]
+) -> Iterator[Copies]:
+    members = sorted((photos[place] for place in places), key=lambda one: _FIRST.index(one.split or ""))
+    by = _how(members)
+    alike = 1.0 if by != "hash" else _similarity(grids, places)
+    shown = tuple(map(_shown, members))
+    left_out = tuple(photo.name for photo in members if photo.name not in used)
+    if len({photo.label for photo in members}) > 1:
+        yield Conflict(photos=shown, by=by, similarity=alike, left_out=left_out)
+    elif len({photo.split for photo in members} - {None}) > 1:
+        yield CrossSplit(photos=shown, by=by, similarity=alike, left_out=left_out)
+    else:
+        yield Duplicate(photos=shown, by=by, similarity=alike)
+
+
+def _how(photos: Sequence[Photo]) -> By:
+    if len({photo.sha256 for photo in photos}) == 1:
+        return "bytes"
+    return "pixels" if len({photo.kin.equal for photo in photos}) == 1 else "hash"
+
+
+def _sets(names: Sequence[str]) -> Iterator[list[int]]:
+    """Yield the places of each name that several have."""
+    found = defaultdict(list)
+    for place, name in enumerate(names):
+        found[name].append(place)
+    yield from (places for name, places in found.items() if name and len(places) > 1)
+
+
+def _similarity(grids: UInt8[np.ndarray, "n 256"], places: Sequence[int]) -> float:
+    """Return how alike the photo that is least like any other is to the one that it is most like."""
+    chosen = grids[list(places[:COMPARED])]
+    first, second = np.triu_indices(len(chosen), 1)
+    table = np.full((len(chosen), len(chosen)), -1.0)
+    table[first, second] = correlation(chosen[first], chosen[second], shared_grid(grids))
+    return round(float(np.maximum(table, table.T).max(axis=1).min()), 4)
+
+
+def _shown(photo: Photo) -> Shown:
+    return Shown(photo.name, photo.label, photo.split or "")

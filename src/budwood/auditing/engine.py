@@ -1,0 +1,223 @@
+"""The audit: what the check and the split know of the photos, and what one pass through a network says besides."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from budwood.auditing.classes import find_few_photos, find_imbalance
+from budwood.auditing.copies import find_copies, find_split_groups
+from budwood.auditing.features import audited_features
+from budwood.auditing.findings import (
+    SEVERITIES,
+    Audit,
+    Counts,
+    Finding,
+    GroupHint,
+    Network,
+    NotRead,
+    OtherProblem,
+    Shown,
+    Unreadable,
+)
+from budwood.auditing.labels import ask_heads, describe_wrong_labels, find_alike_classes
+from budwood.auditing.outliers import find_outliers
+from budwood.auditing.pictures import find_poor_pictures
+from budwood.config.group_rule import GroupRule
+from budwood.config.recipe import Recipe
+from budwood.core.errors import BackboneError, DataError, WeightsError
+from budwood.core.progress.base import SILENT, Progress
+from budwood.data.check import Check, check, refusal
+from budwood.data.decoder.levels import as_range
+from budwood.data.groups import find_hint, form_groups, names_in_two_splits
+from budwood.data.manifest import Manifest, Photo
+from budwood.data.sources import read_source, source_name
+from budwood.evaluation.groups import Grouping, share_interval
+
+_TOLD_APART = frozenset({"conflict", "leak", "duplicate", "tiny"})
+"""Kinds of problems of the check of which there are findings of their own."""
+_ORDER = (
+    *("conflict", "cross_split", "split_group", "unreadable", "group_hint", "few_photos", "wrong_label"),
+    *("outlier", "duplicate", "alike_classes", "imbalance"),
+    *("blank", "blurred", "dark", "overexposed", "tiny", "not_read", "other"),
+)
+
+
+@dataclass(frozen=True)
+class AuditSettings:
+    """What an audit is to look at."""
+
+    recipe: Recipe = field(default_factory=lambda: Recipe.load("frozen-linear"))
+    """Its [data] says how to read, its backbone gives the features; the rest does not matter."""
+    network: bool = True
+    """Whether to ask a network: labels, outliers and classes that look alike need it."""
+
+
+def run_audit(source: Any, settings: AuditSettings | None = None, progress: Progress = SILENT) -> Audit:
+    """Return what is odd in labelled photos.
+
+    Every file is read and decoded once, as by the check, and those that were before are not. At most one pass through a
+    network is made, none where the store has the features.
+
+    Args:
+        source: what `budwood train` takes, or a manifest.
+        settings: what to look at.
+        progress: told of the stages "check", "features" and "labels".
+
+    Raises:
+        DataError: the source cannot be read, or in more than one way.
+        RecipeError: the recipe names several backbones, or a network that cannot be made.
+    """
+    settings = settings or AuditSettings()
+    recipe = settings.recipe
+    manifest = read_source(source, recipe.data, progress=progress)
+    levels = as_range(recipe.data.levels)
+    checked = check(
+        manifest,
+        for_training=False,
+        levels=levels,
+        min_photos=recipe.data.fewest,
+        progress=progress,
+    )
+    photos, problems = _grouped(checked, recipe)
+    findings = [*_of_check(manifest, checked), *problems]
+    used = {photo.name for photo in checked.photos}
+    findings += find_copies(checked.inspected, used)
+    findings += find_split_groups(photos)
+    findings += find_poor_pictures(checked.inspected)
+    findings += _hints(recipe, checked)
+    findings += find_imbalance(photos, checked.classes)
+    if not refusal(checked):
+        findings += find_few_photos(photos, checked.classes, recipe.data.split, recipe.split_seed)
+    network, why = None, ""
+    if settings.network:
+        found, network, why = _of_network(recipe, checked, photos, progress)
+        findings += found
+    counts = Counts(
+        found=checked.num_found,
+        readable=len(checked.inspected),
+        usable=len(photos),
+        groups=Grouping.of([photo.group or "" for photo in photos]).num if photos else 0,
+        classes=replace(manifest, photos=tuple(checked.photos), classes=checked.classes).understood().classes,
+    )
+    return Audit(
+        source=source_name(source),
+        understood=checked.understood,
+        counts=counts,
+        findings=_sorted(findings),
+        network=network,
+        no_network=why,
+        photos=manifest.photos,
+    )
+
+
+def _grouped(checked: Check, recipe: Recipe) -> tuple[tuple[Photo, ...], list[Finding]]:
+    """Return the photos with their groups; where these cannot be formed, with what copies make of them."""
+    rule = GroupRule.read(recipe.data.group)
+    # A group in two given splits is a finding here, and no reason to stop.
+    free = [replace(photo, split=None) for photo in checked.photos]
+    problems: list[Finding] = []
+    try:
+        formed = form_groups(free, rule)
+    except DataError as error:
+        problems.append(OtherProblem(path=".", problem="groups", detail=str(error), severity="error"))
+        formed = form_groups(free, GroupRule.read("auto"))
+    return tuple(
+        replace(photo, split=before.split) for photo, before in zip(formed, checked.photos, strict=True)
+    ), problems
+
+
+def _of_check(manifest: Manifest, checked: Check) -> list[Finding]:
+    photos = {photo.name: photo for photo in manifest.photos}
+    readable = {photo.name for photo, _ in checked.inspected}
+    findings: list[Finding] = [NotRead(files=files) for files in checked.understood.passed_over]
+    for problem in checked.problems:
+        photo = photos.get(problem.path)
+        if photo is not None and photo.name not in readable:
+            shown = Shown(photo.name, photo.label, photo.split or "")
+            findings.append(Unreadable(photo=shown, fault=problem.kind, detail=problem.detail))
+        elif problem.kind not in _TOLD_APART:
+            findings.append(OtherProblem(path=problem.path, problem=problem.kind, detail=problem.detail))
+    if reason := refusal(checked):
+        findings.append(OtherProblem(path=".", problem="refused", detail=reason, severity="error"))
+    if note := names_in_two_splits(checked.photos):
+        findings.append(OtherProblem(path=".", problem="names", detail=note, severity="warning"))
+    return findings
+
+
+def _hints(recipe: Recipe, checked: Check) -> list[Finding]:
+    """Return what `train` warns of: what hints at groups where nobody has said anything of them."""
+    if recipe.data.group != "auto" or any(photo.group for photo in checked.photos):
+        return []
+    hint = find_hint([photo for photo in checked.photos if photo.split in (None, "train")])
+    if hint is None:
+        return []
+    return [
+        GroupHint(
+            evidence=hint.evidence,
+            option=hint.option,
+            num_groups=hint.num_groups,
+            num_photos=hint.num_photos,
+            example=hint.example,
+        )
+    ]
+
+
+def _of_network(
+    recipe: Recipe, checked: Check, photos: Sequence[Photo], progress: Progress
+) -> tuple[list[Finding], Network | None, str]:
+    classes = list(checked.classes)
+    if len(classes) < 2:
+        return [], None, "labels are not looked at: photos of two classes are needed"
+    if len(recipe.backbone.names) > 1:
+        recipe = recipe.with_settings([f"backbone.name={recipe.backbone.names[0]}"])
+    if checked.values.range is not None and recipe.data.levels is None:
+        values = [checked.values.range.low, checked.values.range.high]
+        recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"range": values})})
+    try:
+        with audited_features(recipe, photos, progress) as (features, extraction):
+            failed = [
+                Unreadable(photo=Shown(p.name, p.label, p.split or ""), fault="unreadable", detail=text)
+                for p in photos
+                if (text := extraction.failed.get(p.name))
+            ]
+            kept = [photo for photo in photos if photo.name not in extraction.failed]
+            labels = np.array([classes.index(photo.label) for photo in kept])
+            if len(np.unique(labels)) < len(classes):
+                return list(failed), None, "labels are not looked at: a class has no photo with features"
+            groups = [photo.group for photo in kept]
+            rows = lambda places: features.array([kept[place] for place in places])  # noqa: E731
+            opinions = ask_heads(
+                rows,
+                features.shape[0],
+                labels,
+                len(classes),
+                groups=groups,
+                seed=recipe.seed,
+                progress=progress,
+            )
+            findings: list[Finding] = [*failed]
+            findings += describe_wrong_labels(opinions, kept, labels, classes)
+            findings += find_alike_classes(opinions, kept, labels, classes)
+            findings += find_outliers(rows, labels, kept, seed=recipe.seed)
+    except (BackboneError, WeightsError) as error:
+        return [], None, str(error)
+    asked = np.flatnonzero(opinions.asked)
+    right = opinions.probabilities[asked].argmax(axis=1) == labels[asked]
+    grouping = Grouping.of([kept[place].group or "" for place in asked])
+    network = Network(
+        backbone=recipe.backbone.names[0],
+        computed=extraction.num_computed,
+        stored=extraction.num_found,
+        accuracy=float(right.mean()) if len(right) else 0.0,
+        interval=share_interval(right, grouping) if len(right) else None,
+        num_photos=len(asked),
+        folds=opinions.folds,
+        strength=opinions.strength,
+    )
+    return findings, network, ""
+
+
+def _sorted(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(findings, key=lambda one: (SEVERITIES.index(one.severity), _ORDER.index(one.kind))))
