@@ -86,7 +86,7 @@ def ask_heads(
         classes, own = np.unique(labels[places], return_inverse=True)
         if len(classes) < 2:
             continue
-        some = None if groups is None else [groups[place] for place in places]
+        some = None if groups is None else [groups[place] for place in places.tolist()]
         heads = OutOfFold(
             rows(places.tolist()), own, len(classes), folds=FOLDS, seed=seed, groups=some, progress=progress
         )
