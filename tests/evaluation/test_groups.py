@@ -119,7 +119,7 @@ def simulate(rng, num: int, share: float, correlation: float, kind: str):
 
 
 def coverage_of_scores(num, share, correlation, kind, repeats):
-    """Of every score the share of intervals that hold it, of those that are stated."""
+    """Of every score how far the share of stated intervals that hold it is above 0.93 less 1.5 standard errors."""
     loss = -sum(
         weight * (share * np.log(c) + (1 - share) * np.log((1 - c) / 3))
         for weight, c in ((0.7, 0.95), (0.3, 0.7))
@@ -137,12 +137,16 @@ def coverage_of_scores(num, share, correlation, kind, repeats):
             if (interval := found[f"{name}_ci95"]) is not None:
                 stated[name] += 1
                 hits[name] += interval[0] <= value <= interval[1]
-    return {name: hits[name] / stated[name] for name in truth if stated[name]}
+    return {
+        name: hits[name] / stated[name] - (0.93 - 1.5 * np.sqrt(0.93 * 0.07 / stated[name]))
+        for name in truth
+        if stated[name]
+    }
 
 
 def test_compute_metrics__intervals_of_groups_hold_the_truth():
     found = coverage_of_scores(40, 0.9, 0.5, "geometric", 60)
-    assert min(found.values()) >= 0.88, found
+    assert min(found.values()) >= 0, found
 
 
 @pytest.mark.slow
@@ -152,8 +156,7 @@ def test_compute_metrics__intervals_of_groups_hold_the_truth():
 def test_compute_metrics__intervals_of_groups_hold_the_truth_everywhere(share, correlation, kind):
     for num in (MIN_GROUPS, 50):
         found = coverage_of_scores(num, share, correlation, kind, 250)
-        # 0.93 less a standard error and a half of 250 repeats.
-        assert min(found.values()) >= 0.905, (num, found)
+        assert min(found.values()) >= 0, (num, found)
 
 
 def test_compute_metrics__groups_of_one_photo_change_nothing():

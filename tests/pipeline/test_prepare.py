@@ -62,6 +62,22 @@ def test_split_photos__is_a_step_after_the_check(session_colours, tmp_path):
     assert [photo.name for photo in photos] == [photo.name for photo in checked.photos]
 
 
+@pytest.mark.parametrize("rule", ["grouped", "shuffled"])
+def test_split_photos__no_backbone_size_or_engine_changes_the_split(session_colours, tmp_path, rule):
+    others = (
+        ("backbone.engine=keras", "data.size=96"),
+        ("backbone.name=mobilenet_v3_small", "backbone.weights=random", "data.size=32", "seed=7"),
+        ('backbone.name=["mobilenet_v3_small", "efficientnet_lite0"]', "backbone.weights=random"),
+        ("data.resize=pad", "augment.views=3", "backbone.precision=bf16"),
+    )
+    splits = []
+    for number, settings in enumerate([(), *others]):
+        request = ask(session_colours, tmp_path / str(number), f"data.split_rule={rule}", *settings)
+        photos = split_photos(request, check_photos(request))
+        splits.append([(photo.name, photo.split, photo.group) for photo in photos])
+    assert all(split == splits[0] for split in splits[1:])
+
+
 def test_prepare__weights_that_cannot_be_fetched_come_before_the_photos_are_read(
     session_colours, tmp_path, monkeypatch
 ):
