@@ -23,6 +23,9 @@ PLAIN = Augment()
 """Settings that draw nothing: every view is the plain one."""
 VERSION = 1
 """Counts changes of what the same settings draw: stored views of another version are not taken for these."""
+DECODER = 2
+"""Counts changes of what some picture decodes to, so that no stored features of the older pixels are taken. 2: embedded
+colour profiles are applied."""
 NO_PIXELS = {"views", "originals", "mixup", "cutmix"}
 """Settings of [augment] that leave a rendering as it is."""
 
@@ -57,6 +60,7 @@ class Renderer:
         """Names one rendering of one photo among all of this size and way of resizing."""
         if self.levels is not None:
             sha256 = f"{sha256}[{self.levels.low!r},{self.levels.high!r}]"
+        sha256 = f"{DECODER}/{sha256}"
         return f"{sha256}:0" if self._is_plain(view) else f"{sha256}:{self._digest}:{view}"
 
     def render(self, image: ImageLike, sha256: str, view: int) -> UInt8[np.ndarray, "size size 3"]:
