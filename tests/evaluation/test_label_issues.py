@@ -78,3 +78,12 @@ def test_find_wrong_labels__a_class_without_photos_suspects_nobody():
 
 def test_find_wrong_labels__nothing_to_look_at():
     assert find(np.zeros(0, int), np.zeros((0, 2))[:, :1].repeat(2, 1)) == []
+
+
+def test_find_wrong_labels__a_class_asks_for_no_more_than_is_given():
+    labels, predicted = np.array([0, 0, 0, 1, 1]), np.array([0, 0, 1, 1, 1])
+    of_label, of_predicted = np.array([1.0, 1.0, 0.04, 0.99, 0.99]), np.array([1.0, 1.0, 0.96, 0.99, 0.99])
+
+    assert find_wrong_labels(labels, predicted, of_label, of_predicted) == []
+    (found,) = find_wrong_labels(labels, predicted, of_label, of_predicted, 0.9)
+    assert found.index == 2

@@ -22,6 +22,8 @@ from budwood.training.cross_validation import OutOfFold, assign_folds
 from budwood.training.linear_probe import linear_fits
 
 FOLDS = 5
+SURE = 0.9
+"""Probability of another class that is enough to suspect a label, however sure that class is of its own photos."""
 ALIKE = 0.05
 """Share of the photos of two classes from which on they are called alike."""
 FEWEST_ALIKE = 3
@@ -114,7 +116,7 @@ def find_suspects(
     """
     predicted, places = probabilities.argmax(axis=1), np.arange(len(labels))
     own = probabilities[places, labels]
-    number = len(find_wrong_labels(labels, predicted, own, probabilities[places, predicted]))
+    number = len(find_wrong_labels(labels, predicted, own, probabilities[places, predicted], SURE))
     order = np.lexsort((places, own))
     return order[predicted[order] != labels[order]][:number]
 

@@ -25,6 +25,7 @@ def find_wrong_labels(
     predicted: Int[np.ndarray, "n"],
     of_label: Float[np.ndarray, "n"],
     of_predicted: Float[np.ndarray, "n"],
+    highest: float = 1.0,
 ) -> list[Suspect]:
     """The photos of which another class is as sure as it is of its own photos, the widest margin first.
 
@@ -36,6 +37,8 @@ def find_wrong_labels(
         labels: class number of each photo as labelled, of photos that the network did not learn from.
         predicted: the most probable class.
         of_label, of_predicted: their probabilities, in [0, 1].
+        highest: what a class's threshold is at most: where classes are easy to tell apart, half of a class's photos are
+            below its mean, however sure the network is of them.
 
     >>> labels, predicted = np.array([0, 0, 0, 1, 1]), np.array([0, 0, 1, 1, 0])
     >>> of_label, of_predicted = np.array([0.9, 0.8, 0.05, 0.9, 0.45]), np.array([0.9, 0.8, 0.95, 0.9, 0.55])
@@ -48,7 +51,7 @@ def find_wrong_labels(
     photos = np.bincount(labels, minlength=num_classes)
     sums = np.bincount(labels, weights=of_label, minlength=num_classes)
     # Of a class without a photo of its own nothing tells how sure it usually is.
-    thresholds = np.where(photos > 0, sums / np.maximum(photos, 1), np.inf)
+    thresholds = np.where(photos > 0, np.minimum(sums / np.maximum(photos, 1), highest), np.inf)
     margins = of_predicted - of_label
     listed = np.flatnonzero((predicted != labels) & (of_predicted >= thresholds[predicted]) & (margins > 0))
     order = listed[np.lexsort((listed, -margins[listed]))]

@@ -1,0 +1,37 @@
+from budwood.auditing.classes import find_few_photos, find_imbalance
+from budwood.data.manifest import Photo
+
+
+def photos(**counts):
+    return [
+        Photo(b"", f"{label}/{split}{number}", label, split or None, sha256=f"{label}{split}{number}")
+        for name, count in counts.items()
+        for label, _, split in [name.partition("_")]
+        for number in range(count)
+    ]
+
+
+def test_find_imbalance__none_of_equal_classes():
+    assert find_imbalance(photos(a=30, b=20), ("a", "b")) == []
+    assert find_imbalance(photos(a=30), ("a",)) == []
+
+
+def test_find_imbalance__the_majority_guess_and_weights():
+    (found,) = find_imbalance(photos(a=90, b=10), ("a", "b"))
+
+    assert (found.majority_share, found.num_largest, found.num_smallest) == (0.9, 90, 10)
+    assert found.weights == {"a": 0.5556, "b": 5.0}
+
+
+def test_find_few_photos__of_given_splits():
+    found = find_few_photos(photos(a_train=30, a_test=20, b_train=30, b_test=1), ("a", "b"))
+
+    test = [(one.label, one.num_photos, one.given) for one in found if one.split == "test"]
+    assert test == [("b", 1, True)]
+
+
+def test_find_few_photos__of_the_split_that_would_be_made():
+    found = find_few_photos(photos(a=100, b=20), ("a", "b"))
+
+    assert [(one.label, one.split, one.given) for one in found] == [("b", "test", False)]
+    assert find_few_photos(photos(a=100, b=80), ("a", "b")) == []
