@@ -52,19 +52,22 @@ class Decision:
 
 def read_decisions(path: Path) -> tuple[Decision, ...]:
     """Return the filled rows of a table. Raises DataError where one cannot be followed or two are in contradiction."""
+    decisions = [
+        decision for where, row in read_rows(path) if (decision := _decision(row, where)) is not None
+    ]
+    _refuse_contradictions(decisions)
+    return tuple(decisions)
+
+
+def read_rows(path: Path) -> list[tuple[str, Mapping[str, str]]]:
+    """Return the rows of a table, filled or not, each with where it stands. Raises DataError where it is none."""
     try:
         with open(path, "rb") as file:
-            decisions = [
-                decision
-                for where, row in _rows(decoded(file, str(path)), str(path))
-                if (decision := _decision(row, where)) is not None
-            ]
+            return list(_rows(decoded(file, str(path)), str(path)))
     except OSError as error:
         raise DataError(
             f"cannot read {path} ({error.strerror or error}). Expected a table of decisions"
         ) from error
-    _refuse_contradictions(decisions)
-    return tuple(decisions)
 
 
 def _rows(lines: Iterator[str], title: str) -> Iterator[tuple[str, Mapping[str, str]]]:

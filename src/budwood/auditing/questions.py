@@ -1,0 +1,145 @@
+"""The table of decisions as it is written: a row for each finding that a decision about photos would answer."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from budwood.auditing.decisions import delimiter_of, read_rows
+from budwood.auditing.findings import (
+    Audit,
+    Conflict,
+    CrossSplit,
+    Duplicate,
+    Finding,
+    Outlier,
+    PoorPicture,
+    Shown,
+    Unreadable,
+    WrongLabel,
+)
+from budwood.auditing.words import evidence
+from budwood.core.files import write_text
+from budwood.core.text import NO_BREAK
+
+COLUMNS = (
+    "decision",
+    "photo",
+    "labelled",
+    "label",
+    "other",
+    "finding",
+    "evidence",
+    "sha256",
+    "other_sha256",
+)
+"""It begins with the decision, so that no file's name begins a comment."""
+HELP = (
+    "# Fill in the column decision: keep, drop or relabel (as what the column label says) of the photo,\n"
+    "# or same or different of the photo and the other. An empty one is undecided. Then:\n"
+    "# budwood audit DATA --decisions decisions.csv --fix photos.csv\n"
+)
+SHA256_LENGTH = 16
+"""Hexadecimal digits of a photo's hash: enough to see that it has changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A row that waits for a decision."""
+
+    photo: str
+    labelled: str
+    finding: str
+    evidence: str = ""
+    label: str = ""
+    """What it may be, as a proposal for `relabel`."""
+    other: str = ""
+    sha256: str = ""
+    other_sha256: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Return what tells it from others."""
+        return self.finding, self.photo, self.other
+
+
+def questions_of(audit: Audit) -> list[Question]:
+    """Return the rows for the findings of an audit, in their order; files whose name is no text have none."""
+    hashes = {photo.name: photo.sha256[:SHA256_LENGTH] for photo in audit.photos}
+    rows = []
+    for finding in audit.findings:
+        for photo, other, label in _of(finding):
+            name = other.path if other else ""
+            if any("\ud800" <= char <= "\udfff" for char in photo.path + name):
+                continue
+            rows.append(
+                Question(
+                    photo.path,
+                    photo.label,
+                    finding.kind,
+                    evidence(finding).replace(NO_BREAK, " "),
+                    label,
+                    name,
+                    hashes.get(photo.path, ""),
+                    hashes.get(name, ""),
+                )
+            )
+    return rows
+
+
+def _of(finding: Finding) -> Iterator[tuple[Shown, Shown | None, str]]:
+    """Yield the photo, the other photo and the label that is proposed of each row of a finding."""
+    match finding:
+        case WrongLabel():
+            yield finding.photo, None, finding.suggested
+        case Unreadable() | Outlier() | PoorPicture():
+            yield finding.photo, None, ""
+        case Conflict():
+            for photo in finding.photos:
+                other = next(one for one in finding.photos if one.label != photo.label)
+                yield photo, other, other.label
+        case CrossSplit() | Duplicate():
+            for other in finding.photos[1:]:
+                yield finding.photos[0], other, ""
+
+
+def write_questions(path: Path, questions: Iterable[Question]) -> int:
+    """Write a table of questions, or add those that are new to one that is there; return how many were written.
+
+    What stands in a table that is there stays as it is. Raises DataError where it is no table of decisions.
+    """
+    if not path.exists():
+        rows = list(questions)
+        write_text(path, HELP + _as_text(rows, COLUMNS, ",", header=True))
+        return len(rows)
+    text = path.read_bytes().decode("utf-8", "surrogateescape")
+    there = {
+        (row.get("finding", "").strip(), row["photo"], row.get("other", "")) for _, row in read_rows(path)
+    }
+    new = [one for one in questions if one.key not in there]
+    if new:
+        first = next(
+            line for line in text.removeprefix("\ufeff").splitlines() if line.strip() and line[0] != "#"
+        )
+        delimiter = delimiter_of(first)
+        header = [name.strip().lower() for name in next(csv.reader([first], delimiter=delimiter))]
+        end = "" if text.endswith("\n") else "\n"
+        write_text(path, text + end + _as_text(new, header, delimiter))
+    return len(new)
+
+
+def _as_text(rows: Iterable[Question], columns: Sequence[str], delimiter: str, header: bool = False) -> str:
+    file = io.StringIO(newline="")
+    writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+    if header:
+        writer.writerow(columns)
+    for row in rows:
+        values = {"decision": "", **asdict(row)}
+        fields = [values.get(name, "") for name in columns]
+        # A name of a file may begin as a comment does, or hold what ends a line.
+        if str(fields[0]).startswith("#") or any("\r" in str(one) for one in fields):
+            csv.writer(file, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL).writerow(fields)
+        else:
+            writer.writerow(fields)
+    return file.getvalue()

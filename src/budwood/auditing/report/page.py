@@ -1,0 +1,135 @@
+"""audit.html: what an audit found, with the photos, in one file that needs no network."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from budwood._version import __version__
+from budwood.auditing.findings import SEVERITIES, Audit
+from budwood.auditing.report.sections import (
+    IN_SIGHT,
+    choose_samples,
+    count_classes,
+    list_findings,
+    usable_share,
+)
+from budwood.auditing.words import counted, decided_as_lines, severity_words
+from budwood.core.errors import DataError
+from budwood.core.files import write_text
+from budwood.core.text import count, listing, percent, shown
+from budwood.data.images import ValueRange
+from budwood.report.headline import Headline, Remark
+from budwood.report.page import environment
+from budwood.report.reading import passed_over_as_lines, reading_as_lines
+from budwood.report.thumbnails import Album
+
+PAGE = "audit.html"
+
+
+def write_page(audit: Audit, folder: Path, *, source: str, levels: ValueRange | None = None) -> Path:
+    """Write `audit.html` into a folder, whole or not at all, and return it.
+
+    Args:
+        audit: with the photos, which are shown.
+        folder: where it goes.
+        source: what was read, for the commands that the page names.
+        levels: the values that are black and white in pictures of more than 8 bits.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    album = Album({photo.name: photo.image for photo in audit.photos}, "pad", levels=levels)
+    kinds = list_findings(audit, album)
+    samples = choose_samples(audit, album)
+    album.develop()
+    titles = [(one.kind, f"{one.title} ({one.total:,})") for one in kinds]
+    titles += [("classes", "Classes")]
+    titles += [("samples", "Samples")] if samples else []
+    read = [*reading_as_lines(audit.understood), *passed_over_as_lines(audit.understood.passed_over)]
+    titles += [("read", "What was read")] if read else []
+    html = (
+        environment(Path(__file__).parent / "templates")
+        .get_template("audit.html.jinja")
+        .render(
+            headline=_headline(audit, titles, album),
+            budwood=__version__,
+            fingerprint="",
+            album=album,
+            kinds=kinds,
+            in_sight=IN_SIGHT,
+            classes=count_classes(audit),
+            samples=samples,
+            read=read,
+            command=f"budwood audit {shown(shlex.quote(source))}",
+        )
+    )
+    path = folder / PAGE
+    try:
+        write_text(path, html.encode("utf-8", "backslashreplace").decode("utf-8"))
+    except OSError as error:
+        raise DataError(f"cannot write {path} ({error.strerror or error})") from error
+    return path
+
+
+def _headline(audit: Audit, titles: Sequence[tuple[str, str]], album: Album) -> Headline:
+    return Headline(
+        kind="audit",
+        name=audit.source,
+        about=[count(audit.counts.found, "photo")],
+        sentence=verdict(audit),
+        accuracy=None,
+        interval=None,
+        caption="",
+        remarks=[
+            *(Remark(line, True) for line in worst_as_lines(audit)),
+            *(Remark(line) for line in decided_as_lines(audit)),
+            *([Remark(audit.no_network)] if audit.no_network else []),
+        ],
+        facts=_facts(audit),
+        sections=titles,
+    )
+
+
+def verdict(audit: Audit) -> str:
+    """Return the sentence at the top: how much was found."""
+    parts = [
+        severity_words(severity, number)
+        for severity in SEVERITIES
+        if (number := sum(one.severity == severity for one in audit.findings))
+    ]
+    found = f"{listing(parts)} in" if parts else "Nothing odd was found in"
+    return f"{found} {count(audit.counts.found, 'photo')} of {count(len(audit.counts.classes), 'class', 'classes')}."
+
+
+def worst_as_lines(audit: Audit) -> list[str]:
+    """Return how many errors of each kind there are."""
+    kinds = dict.fromkeys(one.kind for one in audit.errors)
+    return [f"{counted(kind, len([one for one in audit.errors if one.kind == kind]))}." for kind in kinds]
+
+
+def _facts(audit: Audit) -> list[tuple[str, str, str]]:
+    counts, network = audit.counts, audit.network
+    facts = [
+        (
+            "Photos",
+            f"{counts.found:,}",
+            f"{counts.usable:,} usable"
+            + (f", in {counts.groups:,} groups" if counts.groups < counts.usable else ""),
+        ),
+        ("Classes", f"{len(counts.classes):,}", usable_share(audit)),
+    ]
+    if network is not None:
+        between = (
+            f"95 % interval {percent(network.interval[0])} to {percent(network.interval[1])}; "
+            if network.interval
+            else ""
+        )
+        facts.append(
+            (
+                "Accuracy out of fold",
+                percent(network.accuracy),
+                f"{between}{network.folds} folds on {network.backbone}",
+            )
+        )
+        facts.append(("Features", f"{network.computed:,} computed", f"{network.stored:,} found in the cache"))
+    return facts
