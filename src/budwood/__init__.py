@@ -23,6 +23,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 # Loaded on first use: `import budwood` and `budwood --help` load no TensorFlow.
 _HOMES = {
+    "audit": "budwood.auditing.audit",
     "train": "budwood.pipeline.train",
     "study": "budwood.studies.study",
     "load_study": "budwood.studies.results",
@@ -41,6 +42,7 @@ __all__ = [
     "Run",
     "TransferClassifier",
     "__version__",
+    "audit",
     "load",
     "load_study",
     "log_to_mlflow",
@@ -49,6 +51,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from budwood.auditing.audit import audit
     from budwood.config.recipe import Recipe
     from budwood.core.errors import BudwoodError
     from budwood.estimator import TransferClassifier

@@ -1,10 +1,30 @@
-"""Made photos whose faults are known."""
+"""Made photos whose faults are known, and findings that are made up on pictures, so that none has to be computed."""
 
 import zlib
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from budwood.auditing.findings import (
+    Audit,
+    Conflict,
+    Counts,
+    Duplicate,
+    FewPhotos,
+    Network,
+    Outlier,
+    PoorPicture,
+    Shown,
+    Unreadable,
+    WrongLabel,
+)
+from budwood.config.recipe import Recipe
+from budwood.data.images import content_of, digest
+from budwood.data.manifest import Manifest
+from budwood.data.sources import read_source
 
 COLOURS = {"blue": (40, 60, 200), "green": (40, 160, 60), "red": (200, 50, 40)}
 
@@ -36,3 +56,73 @@ def photos(tmp_path):
 @pytest.fixture
 def a_photo(photos):
     return lambda label, number=0: sorted((photos / label).iterdir())[number]
+
+
+def shown_of(manifest: Manifest, name: str) -> Shown:
+    photo = next(one for one in manifest.photos if one.name == name)
+    return Shown(name, photo.label, photo.split or "")
+
+
+def audit_of(manifest: Manifest, findings=(), **more) -> Audit:
+    """An audit that found what it is told."""
+    photos = tuple(replace(photo, sha256=digest(content_of(photo.image))) for photo in manifest.photos)
+    understood = manifest.understood()
+    counts = Counts(
+        found=len(photos),
+        readable=len(photos),
+        usable=len(photos),
+        groups=len(photos),
+        classes=understood.classes,
+    )
+    return Audit(
+        source="colours",
+        understood=understood,
+        counts=counts,
+        findings=tuple(findings),
+        photos=photos,
+        **more,
+    )
+
+
+@pytest.fixture
+def manifest(colours: Path) -> Manifest:
+    return read_source(colours, Recipe().data)
+
+
+@pytest.fixture
+def findings(manifest):
+    """One of each kind that can be decided."""
+
+    def name(label: str, number: int) -> Shown:
+        return shown_of(manifest, f"{label}/{label} {number:02}.jpg")
+
+    return (
+        Conflict(
+            photos=(name("blue", 0), name("red", 0)),
+            by="pixels",
+            similarity=1.0,
+            left_out=("blue/blue 00.jpg", "red/red 00.jpg"),
+        ),
+        Unreadable(photo=name("red", 1), fault="truncated", detail="the file ends early"),
+        WrongLabel(photo=name("blue", 2), suggested="green", of_label=0.01, of_suggested=0.97, rank=1),
+        WrongLabel(photo=name("green", 2), suggested="red", of_label=0.2, of_suggested=0.7, rank=2),
+        Outlier(photo=name("red", 3), distance=0.8, limit=0.5, rank=1),
+        FewPhotos(label="red", split="test", num_photos=1, given=False),
+        Duplicate(photos=(name("green", 4), name("green", 5), name("green", 6)), by="bytes", similarity=1.0),
+        Duplicate(photos=(name("green", 7), name("green", 8)), by="hash", similarity=0.97),
+        PoorPicture(photo=name("blue", 9), value=3.0, limit=5.0, kind="blurred"),
+    )
+
+
+@pytest.fixture
+def network() -> Network:
+    return Network(
+        backbone="mobilenet_v2",
+        computed=42,
+        stored=0,
+        accuracy=0.9,
+        interval=(0.8, 0.96),
+        num_photos=42,
+        folds=5,
+        strength=0.01,
+    )

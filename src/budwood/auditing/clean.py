@@ -159,12 +159,14 @@ def refuse_output(
         raise DataError(f"{output} is a folder. Give a file for --fix, such as {output / 'photos.csv'}")
     if not output.exists():
         return
-    if output.samefile(source) or any(path.exists() and output.samefile(path) for path in reads):
+    read = [Path(source), *reads] if source else list(reads)
+    if any(path.exists() and output.samefile(path) for path in read):
         raise DataError(
             f"{output} is what was read. Give another file for --fix, so that nothing of it is lost"
         )
     for photo in photos:
-        if isinstance(photo.image, Path) and photo.image.name == output.name and output.samefile(photo.image):
+        image = photo.image
+        if isinstance(image, Path) and image.name == output.name and output.samefile(image):
             raise DataError(f"{output} is a photo of the data. Give another file for --fix")
     if not overwrite:
         raise DataError(f"{output} is there already. Give another name, or --overwrite")

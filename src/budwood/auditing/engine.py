@@ -90,6 +90,8 @@ def run_audit(source: Any, settings: AuditSettings | None = None, progress: Prog
     findings += find_imbalance(photos, checked.classes)
     if not refusal(checked):
         findings += find_few_photos(photos, checked.classes, recipe.data.split, recipe.split_seed)
+    # With what decoding says of them.
+    seen = {photo.name: photo for photo, _ in checked.inspected}
     network, why = None, ""
     if settings.network:
         found, network, why = _of_network(recipe, checked, photos, progress)
@@ -108,7 +110,7 @@ def run_audit(source: Any, settings: AuditSettings | None = None, progress: Prog
         findings=_sorted(findings),
         network=network,
         no_network=why,
-        photos=manifest.photos,
+        photos=tuple(seen.get(photo.name, photo) for photo in manifest.photos),
     )
 
 

@@ -18,13 +18,18 @@ def thumbnail(
 ) -> str | None:
     """A photo as the network sees it, `side` pixels square, as the `data:` URI of a JPEG; None where it cannot be read.
 
-    `resize` is the recipe's `data.resize`: "crop", "stretch" or "pad".
+    `resize` is the recipe's `data.resize`: "crop", "stretch" or "pad"; or "whole" for all of it in its own shape.
     """
     if image is None:
         return None
     try:
         # A JPEG at a half or a quarter of its size is good enough to look at, and decoded several times as fast.
-        pixels = fit_square(decode(image, side, levels), side, resize)
+        pixels = decode(image, side, levels)
+        if resize == "whole":
+            whole = Image.fromarray(pixels)
+            whole.thumbnail((side, side), Image.Resampling.BICUBIC)
+            return _jpeg(whole)
+        pixels = fit_square(pixels, side, resize)
     except (ImageError, OSError):
         return None
     return jpeg(pixels)
@@ -35,6 +40,10 @@ def jpeg(pixels: UInt8[np.ndarray, "height width 3"], side: int | None = None) -
     image = Image.fromarray(pixels)
     if side is not None:
         image = image.resize((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    return _jpeg(image)
+
+
+def _jpeg(image: Image.Image) -> str:
     return _data_uri(image, "JPEG", quality=80 if max(image.size) > 120 else 72, optimize=True)
 
 

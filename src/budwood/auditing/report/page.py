@@ -26,7 +26,7 @@ from budwood.report.thumbnails import Album
 PAGE = "audit.html"
 
 
-def write_page(audit: Audit, folder: Path, *, source: str, levels: ValueRange | None = None) -> Path:
+def write_audit_page(audit: Audit, folder: Path, *, source: str, levels: ValueRange | None = None) -> Path:
     """Write `audit.html` into a folder, whole or not at all, and return it.
 
     Args:
@@ -38,7 +38,7 @@ def write_page(audit: Audit, folder: Path, *, source: str, levels: ValueRange | 
     Raises:
         DataError: it cannot be written.
     """
-    album = Album({photo.name: photo.image for photo in audit.photos}, "pad", levels=levels)
+    album = Album({photo.name: photo.image for photo in audit.photos}, "whole", levels=levels)
     kinds = list_findings(audit, album)
     samples = choose_samples(audit, album)
     album.develop()

@@ -42,8 +42,8 @@ class Card:
     num_more: int
     """Photos of it that are not shown."""
     evidence: str
-    suggested: str
-    """The class that a label is likely to be; of other kinds empty."""
+    odds: tuple[str, float, float] | None
+    """Of a likely wrong label the class that it looks like, its probability and that of the label."""
 
 
 @dataclass(frozen=True)
@@ -163,8 +163,8 @@ def _cards(findings: Sequence[Finding], room: int, album: Album) -> list[Card]:
         for photo in photos:
             album.want(photo.path, LARGE if len(cards) < IN_SIGHT else SMALL)
         total = sum(1 for _ in photos_of(one))
-        suggested = one.suggested if isinstance(one, WrongLabel) else ""
-        cards.append(Card(photos, total - len(photos), evidence(one), suggested))
+        odds = (one.suggested, one.of_suggested, one.of_label) if isinstance(one, WrongLabel) else None
+        cards.append(Card(photos, total - len(photos), evidence(one), odds))
     return cards
 
 

@@ -1,0 +1,32 @@
+"""An audit as lines of a terminal: the most severe first, two examples of each kind, and what mends it."""
+
+from budwood.auditing.findings import SEVERITIES, Audit
+from budwood.auditing.report.page import verdict
+from budwood.auditing.words import WORDS, counted, decided_as_lines, line
+from budwood.core.text import NO_BREAK, percent
+
+EXAMPLES = 2
+
+
+def audit_as_text(audit: Audit) -> str:
+    """Return the findings of an audit for a terminal."""
+    lines = [verdict(audit)]
+    for severity in SEVERITIES:
+        found = [one for one in audit.findings if one.severity == severity]
+        for kind in dict.fromkeys(one.kind for one in found):
+            some = [one for one in found if one.kind == kind]
+            lines += ["", f"{severity}: {counted(kind, len(some))}"]
+            lines += [f"    {line(one)}" for one in some[:EXAMPLES]]
+            if len(some) > EXAMPLES:
+                lines.append(f"    and {len(some) - EXAMPLES:,} more")
+            lines.append(f"  {WORDS[kind].mend}")
+    end = list(decided_as_lines(audit))
+    if audit.network is not None:
+        network = audit.network
+        end.append(
+            f"Out of fold {percent(network.accuracy)} of {network.num_photos:,} photos are classified as labelled "
+            f"({network.folds} folds, {network.backbone})."
+        )
+    if audit.no_network:
+        end.append(audit.no_network)
+    return "\n".join([*lines, *([""] if end else []), *end]).replace(NO_BREAK, " ")

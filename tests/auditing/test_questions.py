@@ -1,0 +1,79 @@
+"""`budwood.auditing.questions`: the table that is written is the table that is read."""
+
+import csv
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from budwood.auditing.decisions import read_decisions, read_rows
+from budwood.auditing.questions import Question, questions_of, write_questions
+from tests.auditing.conftest import audit_of
+
+NAMES = st.text(
+    st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), min_size=1, max_size=20
+).filter(str.strip)
+
+
+def test_questions_of__has_a_row_for_what_a_decision_answers(manifest, findings):
+    rows = questions_of(audit_of(manifest, findings))
+    assert [(one.finding, one.photo, one.other, one.label) for one in rows] == [
+        ("conflict", "blue/blue 00.jpg", "red/red 00.jpg", "red"),
+        ("conflict", "red/red 00.jpg", "blue/blue 00.jpg", "blue"),
+        ("unreadable", "red/red 01.jpg", "", ""),
+        ("wrong_label", "blue/blue 02.jpg", "", "green"),
+        ("wrong_label", "green/green 02.jpg", "", "red"),
+        ("outlier", "red/red 03.jpg", "", ""),
+        ("duplicate", "green/green 04.jpg", "green/green 05.jpg", ""),
+        ("duplicate", "green/green 04.jpg", "green/green 06.jpg", ""),
+        ("duplicate", "green/green 07.jpg", "green/green 08.jpg", ""),
+        ("blurred", "blue/blue 09.jpg", "", ""),
+    ]
+    assert rows[0].labelled == "blue" and rows[3].evidence == "looks like 'green' (97 %; 'blue' 1 %)"
+    assert len(rows[0].sha256) == len(rows[0].other_sha256) == 16
+
+
+@given(st.lists(st.tuples(NAMES, NAMES, NAMES), max_size=6, unique_by=lambda one: one[0]))
+def test_write_questions__is_read_back(tmp_path_factory, names):
+    path = tmp_path_factory.mktemp("table") / "decisions.csv"
+    questions = [Question(photo, label, "conflict", "x", label, other) for photo, label, other in names]
+    assert write_questions(path, questions) == len(questions)
+    assert read_decisions(path) == ()
+    assert [(row["photo"], row["labelled"], row["other"]) for _, row in read_rows(path)] == names
+    # As a spreadsheet saves it.
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, quoting=csv.QUOTE_ALL)
+        writer.writerow(["photo", "decision", "finding"])
+        writer.writerows((photo, "drop", "conflict") for photo, _, _ in names)
+    wanted = [(photo, "drop", "conflict") for photo, _, _ in names]
+    assert [(one.photo, one.verdict, one.finding) for one in read_decisions(path)] == wanted
+
+
+def test_write_questions__adds_what_is_new_and_leaves_the_rest_as_it_is(tmp_path, manifest, findings):
+    path = tmp_path / "decisions.csv"
+    mine = '﻿# my own table\nphoto;decision;finding;other\n"blue/blue 02.jpg";keep;wrong_label;'
+    path.write_text(mine, "utf-8")
+    rows = questions_of(audit_of(manifest, findings))
+    assert write_questions(path, rows) == len(rows) - 1
+    text = path.read_text("utf-8")
+    assert text.startswith(mine + "\n") and "blue/blue 00.jpg;;conflict;red/red 00.jpg\n" in text
+    assert [one.verdict for one in read_decisions(path)] == ["keep"]
+    assert write_questions(path, rows) == 0 and path.read_text("utf-8") == text
+
+
+def test_write_questions__begins_with_how_to_fill_it_in(tmp_path, manifest, findings):
+    path = tmp_path / "decisions.csv"
+    write_questions(path, questions_of(audit_of(manifest, findings)))
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+    rows = list(csv.DictReader(lines))
+    assert len(rows) == 10 and not any(row["decision"] for row in rows)
+
+
+def test_questions_of__passes_over_names_that_are_no_text(manifest, findings):
+    odd = audit_of(manifest, [findings[2]])
+    photo = findings[2].photo.__class__("blue/\udcff.jpg", "blue")
+    assert questions_of(odd) and not questions_of(
+        audit_of(
+            manifest,
+            [type(findings[2])(photo=photo, suggested="green", of_label=0.0, of_suggested=1.0, rank=1)],
+        )
+    )
