@@ -22,6 +22,7 @@ COMMANDS = [
     "manifest",
     "augment",
     "sample",
+    "audit",
     "backbones",
     "recipes",
     "doctor",

@@ -1,0 +1,106 @@
+"""`budwood.auditing.clean`: what `--fix` leaves out, and why."""
+
+from dataclasses import replace
+
+import pytest
+
+from budwood.auditing.clean import clean, refuse_output, write_cleaned
+from budwood.auditing.decisions import Decision
+from budwood.auditing.findings import CrossSplit
+from budwood.auditing.settle import settle
+from budwood.config.recipe import Recipe
+from budwood.core.errors import DataError
+from budwood.data.sources import read_source
+from tests.auditing.conftest import audit_of, shown_of
+
+UNDECIDED = {
+    "unreadable": ("red/red 01.jpg",),
+    "conflict": ("blue/blue 00.jpg", "red/red 00.jpg"),
+    "duplicate": ("green/green 05.jpg", "green/green 06.jpg"),
+}
+
+
+@pytest.fixture
+def cleaned(manifest, findings):
+    def by(*decisions, found=findings):
+        settled = settle(manifest, decisions)
+        return clean(audit_of(settled.manifest, found), settled)
+
+    return by
+
+
+def test_clean__leaves_out_what_is_wrong_beyond_doubt(cleaned):
+    found = cleaned()
+    assert found.left_out == UNDECIDED and found.found == 42 and len(found.manifest.photos) == 37
+    assert found.undecided == 2 and found.lost_classes == ()
+    lines = "\n".join(found.as_lines())
+    assert lines.startswith("37 of 42 photos kept\n")
+    assert "left out, cannot be read: 1 (red/red 01.jpg)" in lines
+    assert "unchanged, for nobody decided: 2 likely wrong labels" in lines
+
+
+def test_clean__follows_decisions(cleaned):
+    found = cleaned(
+        Decision("blue/blue 00.jpg", "keep"),
+        Decision("blue/blue 02.jpg", "relabel", label="green"),
+        Decision("green/green 02.jpg", "drop"),
+        Decision("green/green 07.jpg", "same", "green/green 08.jpg"),
+        Decision("green/green 05.jpg", "keep", finding="duplicate"),
+    )
+    assert found.left_out == {
+        "dropped": ("green/green 02.jpg",),
+        "unreadable": ("red/red 01.jpg",),
+        "conflict": ("red/red 00.jpg",),
+    }
+    labels = {photo.name: photo.label for photo in found.manifest.photos}
+    assert labels["blue/blue 02.jpg"] == "green" and "blue/blue 00.jpg" in labels
+    assert (found.joined, dict(found.relabelled)) == (1, {"blue/blue 02.jpg": "blue"})
+
+
+def test_clean__leaves_out_pictures_saved_again_under_two_labels_unless_they_are_different(cleaned, findings):
+    again = replace(findings[0], by="hash", left_out=())
+    assert cleaned(found=[again]).left_out == {"conflict": UNDECIDED["conflict"]}
+    different = Decision("blue/blue 00.jpg", "different", "red/red 00.jpg")
+    assert cleaned(different, found=[again]).left_out == {}
+    assert cleaned(different).left_out["conflict"] == UNDECIDED["conflict"]
+
+
+def test_clean__leaves_out_the_copies_that_a_training_does_without(cleaned, manifest):
+    photos = tuple(shown_of(manifest, f"red/red 0{n}.jpg") for n in range(2))
+    leak = CrossSplit(photos=photos, by="bytes", similarity=1.0, left_out=("red/red 01.jpg",))
+    assert cleaned(found=[leak]).left_out == {"cross_split": ("red/red 01.jpg",)}
+
+
+def test_write_cleaned__is_read_again_with_the_same_names(cleaned, colours, tmp_path):
+    found = cleaned(Decision("green/green 07.jpg", "same", "green/green 08.jpg"))
+    written = write_cleaned(found, tmp_path / "photos.csv", source=str(colours))
+    again = read_source(written, Recipe().data)
+    labels = [(photo.name, photo.label) for photo in again.photos]
+    assert labels == [(photo.name, photo.label) for photo in found.manifest.photos]
+    groups = [photo.group for photo in again.photos if photo.group and photo.group.startswith("same as")]
+    assert len(groups) == 2
+
+
+def test_refuse_output__spares_what_was_read(manifest, colours, tmp_path):
+    def refused(output, *reads, source=str(colours), overwrite=True):
+        with pytest.raises(DataError) as error:
+            refuse_output(output, manifest.photos, source, reads, overwrite)
+        return str(error.value)
+
+    table = tmp_path / "photos.csv"
+    refuse_output(table, manifest.photos, str(colours), (), False)
+    refuse_output(table, manifest.photos, "tfds:mnist", (), False)
+    table.write_text("x")
+    refuse_output(table, manifest.photos, "tfds:mnist", (tmp_path / "absent.csv",), True)
+    assert "is there already" in refused(table, overwrite=False)
+    assert "is what was read" in refused(table, source=str(table))
+    assert "is what was read" in refused(table, table)
+    assert "has another ending" in refused(colours / "red" / "red 00.jpg")
+    folder = tmp_path / "folder.csv"
+    folder.mkdir()
+    assert "is a folder" in refused(folder)
+    photo = colours / "red" / "photo.csv"
+    (colours / "red" / "red 00.jpg").rename(photo)
+    odd = replace(manifest.photos[0], image=type(manifest.photos[0].image)(photo))
+    with pytest.raises(DataError, match="is a photo of the data"):
+        refuse_output(photo, [odd], str(colours), (), True)
