@@ -86,7 +86,8 @@ def test_run_audit__planted_faults_are_each_found(photos, a_photo):
     audit = run_audit(photos, OFFLINE)
 
     expected = ["blank", "blurred", "conflict", "dark", "duplicate", "duplicate", "not_read", "overexposed"]
-    assert sorted({*kinds(audit)} - {"few_photos", "other"}) == sorted({*expected, "tiny", "unreadable"})
+    assert audit.of("not_read")[0].files.place == "red" and audit.of("other") == []
+    assert sorted({*kinds(audit)} - {"few_photos"}) == sorted({*expected, "tiny", "unreadable"})
     for kind in ("blank", "blurred", "dark", "overexposed", "tiny"):
         (found,) = audit.of(kind)
         assert found.photo.path.split("/zz-")[1].split(".")[0] == kind.replace("overexposed", "bright")

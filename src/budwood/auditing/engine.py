@@ -134,12 +134,14 @@ def _of_check(manifest: Manifest, checked: Check) -> list[Finding]:
     photos = {photo.name: photo for photo in manifest.photos}
     readable = {photo.name for photo, _ in checked.inspected}
     findings: list[Finding] = [NotRead(files=files) for files in checked.understood.passed_over]
+    # What was passed over is told by kind and place, where the source counts it.
+    told_apart = _TOLD_APART | ({"ignored"} if findings else set())
     for problem in checked.problems:
         photo = photos.get(problem.path)
         if photo is not None and photo.name not in readable:
             shown = Shown(photo.name, photo.label, photo.split or "")
             findings.append(Unreadable(photo=shown, fault=problem.kind, detail=problem.detail))
-        elif problem.kind not in _TOLD_APART:
+        elif problem.kind not in told_apart:
             findings.append(OtherProblem(path=problem.path, problem=problem.kind, detail=problem.detail))
     if reason := refusal(checked):
         findings.append(OtherProblem(path=".", problem="refused", detail=reason, severity="error"))
