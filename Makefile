@@ -15,6 +15,8 @@ BIN := $(VENV)/bin
 USER_READY := $(VENV)/.ready
 DEV_READY := $(VENV)/.ready-dev
 # Bytecode is left to the first import: TensorFlow alone has thousands of modules that nobody imports.
+# It is kept then, whatever the environment says: to compile TensorFlow anew takes each process five seconds.
+export PYTHONDONTWRITEBYTECODE :=
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt
 ifneq ($(shell test -L $(VENV) && echo link),)
 $(error $(VENV) is a link, and what make installs would go into the environment of another folder. Remove the link)
