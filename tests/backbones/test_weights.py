@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from budwood.backbones.registry import get_backbone
-from budwood.backbones.weights import LayerWeights, assign, read_h5
+from budwood.backbones.weights import LayerWeights, NoWeights, assign, read_h5
 from budwood.core.errors import WeightsError
 
 
@@ -164,3 +164,10 @@ def test_build__truncated_file(test_data, tmp_path):
     (tmp_path / "short.weights.h5").write_bytes(content[: len(content) // 2])
     with pytest.raises(WeightsError, match=r"short\.weights\.h5 is damaged"):
         get_backbone("mobilenet").build(64, weights=tmp_path / "short.weights.h5")
+
+
+def test_no_weights__are_refused_with_what_goes_in_their_place(tmp_path):
+    none = NoWeights("plain_stack")
+    with pytest.raises(WeightsError, match="plain_stack has no published ImageNet weights.*random"):
+        none.read()
+    assert not none.is_here() and "not published" in str(none.where())

@@ -84,3 +84,20 @@ def test_sample__digits(call, tmp_path):
     assert status == 1 and "not an empty folder" in err
     status, _, err = call("sample", "flowers", tmp_path / "flowers", "--from", tmp_path / "absent.tgz")
     assert status == 1 and "absent.tgz" in err
+
+
+def test_check__takes_keys_of_data_and_no_others(call, colours, tmp_path):
+    table = tmp_path / "elsewhere" / "photos.csv"
+    table.parent.mkdir()
+    rows = [
+        f"{photo.relative_to(colours).as_posix()},{photo.parent.name}" for photo in colours.glob("*/*.jpg")
+    ]
+    table.write_text("path,label\n" + "\n".join(rows) + "\n")
+    status, _, err = call("check", table)
+    assert status == 1 and "data.root" in err
+    status, out, _ = call("check", table, "--set", f"data.root={colours}")
+    assert status == 0 and "42 photos, 42 usable" in out
+    status, out, _ = call("check", table, "--set", f"data.root={colours}", "--set", "data.min_photos=20")
+    assert status == 1 and "small_class" in out
+    status, _, err = call("check", table, "--set", "head.dropout=0.2")
+    assert status == 1 and "only [data] has" in err

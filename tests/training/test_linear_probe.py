@@ -294,6 +294,27 @@ def test_resolve_fit(values, sizes, fit):
     assert (reason is not None) == (sizes[0] == 58_000)
 
 
+NEED_GRADIENT_STEPS = {
+    "head": {"hidden": [8], "batch_norm": True, "dropout": 0.2},
+    "loss": {"label_smoothing": 0.1, "focal": 2.0},
+    "distill": {"run": "r"},
+}
+GO_WITH_A_LINEAR_FIT = {
+    "head": {"pooling", "l2", "logits"},
+    "loss": {"class_weights"},
+    "distill": {"temperature", "weight"},
+}
+
+
+@pytest.mark.parametrize("section", NEED_GRADIENT_STEPS)
+def test_resolve_fit__no_key_is_forgotten(section):
+    keys = set(getattr(Recipe(), section).model_dump())
+    assert keys == NEED_GRADIENT_STEPS[section].keys() | GO_WITH_A_LINEAR_FIT[section]
+    for key, value in NEED_GRADIENT_STEPS[section].items():
+        recipe, _ = resolve_fit(Recipe.from_dict({section: {key: value}}), 2936, 1280, 5)
+        assert recipe.frozen.fit == "gradient", key
+
+
 def test_fit_linear__twins_do_not_choose_the_strength():
     rng = np.random.default_rng(0)
     scenes = rng.normal(size=(60, 40)).astype(np.float32)

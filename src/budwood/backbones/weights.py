@@ -28,7 +28,9 @@ class WeightsLocation:
     'weights.h5, downloaded'
     """
 
-    state: Literal["in the mirror", "downloaded", "not downloaded", "installed", "not installed"]
+    state: Literal[
+        "in the mirror", "downloaded", "not downloaded", "installed", "not installed", "not published"
+    ]
     path: Path | None = None
     """The file; None where it is not here, or in a package."""
     name: str = ""
@@ -142,6 +144,38 @@ def read_h5(path: Path) -> LayerWeights:
             f"{path} holds no named layer. If an old Keras 3 wrote it, load and save it once with a newer one."
         )
     return LayerWeights(arrays, str(path), in_order)
+
+
+@dataclass(frozen=True)
+class NoWeights:
+    """The `pretrained` of a network without published ImageNet weights: it begins from random ones, or from a file.
+
+    >>> str(NoWeights("plain_stack").where())
+    'ImageNet weights of plain_stack, not published'
+    """
+
+    name: str
+    """The network's."""
+    file: str = ""
+
+    def read(self) -> LayerWeights:
+        """Raise WeightsError: there are none."""
+        raise WeightsError(
+            f"{self.name} has no published ImageNet weights. Expected backbone.weights (--weights) to be "
+            '"random", with a recipe that trains from scratch, or a file of weights'
+        )
+
+    def read_file(self, path: Path) -> LayerWeights:
+        """Return the weights in a Keras file. Raises WeightsError when it cannot be read."""
+        return read_h5(path)
+
+    def is_here(self) -> bool:
+        """Return False."""
+        return False
+
+    def where(self) -> WeightsLocation:
+        """Return that they are not published."""
+        return WeightsLocation("not published", name=f"ImageNet weights of {self.name}")
 
 
 def _named_layers(root: Any) -> list[tuple[str, list[np.ndarray]]]:

@@ -32,22 +32,28 @@ def check(
     layout: Layout = None,
     split_folders: SplitFolders = None,
     columns: Columns = None,
+    settings: Settings = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Say how photos are read, and what is wrong with them; exit status 1 where something is."""
     from budwood.data.check import check as check_photos
     from budwood.data.check import refusal
+    from budwood.data.decoder.levels import as_range
     from budwood.data.manifest import Problem
     from budwood.data.sources import read_source
     from budwood.report.reading import understood_as_lines
 
     progress = progress_of(quiet, as_json)
-    settings = data_settings(*reading_options(layout, split_folders, columns))
+    asked = data_settings(*reading_options(layout, split_folders, columns), *(settings or []))
     found = check_photos(
-        read_source(data, settings, progress=progress), for_training=False, progress=progress
+        read_source(data, asked, progress=progress),
+        for_training=False,
+        levels=as_range(asked.levels),
+        min_photos=asked.fewest,
+        progress=progress,
     )
-    if reason := refusal(found):
+    if reason := refusal(found, asked.max_unreadable):
         found = replace(found, problems=(*found.problems, Problem(".", "refused", reason)))
     if as_json:
         print_json(found.to_json())

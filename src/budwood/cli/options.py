@@ -141,9 +141,15 @@ def _pairs(option: str, text: str, form: str) -> list[tuple[str, str]]:
 
 
 def data_settings(*changes: str) -> "DataSettings":
-    """Return the [data] of a recipe with some settings."""
+    """Return the [data] of a recipe with some settings. Raises RecipeError for a key of another section."""
     from budwood.config.recipe import Recipe
+    from budwood.core.errors import RecipeError
 
+    for change in changes:
+        if not change.startswith("data."):
+            raise RecipeError(
+                f"--set {change}: nothing is trained here, so only [data] has an effect. Expected data.KEY=VALUE"
+            )
     return Recipe().with_settings(changes).data
 
 

@@ -130,7 +130,9 @@ def mean_share_interval(
     return score_interval(share, n / effect, groups, confidence)
 
 
-def score_interval(share: float, n: int | float, groups: Grouping, confidence: float = 0.95) -> tuple[float, float]:
+def score_interval(
+    share: float, n: int | float, groups: Grouping, confidence: float = 0.95
+) -> tuple[float, float]:
     """Return the interval of a share, or of a mean of shares, that says as much as n independent photos."""
     return wilson_score(share, n, _quantile(groups, confidence))
 
