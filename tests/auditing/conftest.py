@@ -107,7 +107,7 @@ def findings(manifest):
         WrongLabel(photo=name("blue", 2), suggested="green", of_label=0.01, of_suggested=0.97, rank=1),
         WrongLabel(photo=name("green", 2), suggested="red", of_label=0.2, of_suggested=0.7, rank=2),
         Outlier(photo=name("red", 3), distance=0.8, limit=0.5, rank=1),
-        FewPhotos(label="red", split="test", num_photos=1, given=False),
+        FewPhotos(split="test", least=5, classes={"red": 1}, given=False),
         Duplicate(photos=(name("green", 4), name("green", 5), name("green", 6)), by="bytes", similarity=1.0),
         Duplicate(photos=(name("green", 7), name("green", 8)), by="hash", similarity=0.97),
         PoorPicture(photo=name("blue", 9), value=3.0, limit=5.0, kind="blurred"),

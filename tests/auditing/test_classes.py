@@ -1,4 +1,5 @@
 from budwood.auditing.classes import find_few_photos, find_imbalance
+from budwood.auditing.words import evidence
 from budwood.data.manifest import Photo
 
 
@@ -26,12 +27,24 @@ def test_find_imbalance__the_majority_guess_and_weights():
 def test_find_few_photos__of_given_splits():
     found = find_few_photos(photos(a_train=30, a_test=20, b_train=30, b_test=1), ("a", "b"))
 
-    test = [(one.label, one.num_photos, one.given) for one in found if one.split == "test"]
-    assert test == [("b", 1, True)]
+    test = [(one.classes, one.given) for one in found if one.split == "test"]
+    assert test == [({"b": 1}, True)]
 
 
 def test_find_few_photos__of_the_split_that_would_be_made():
     found = find_few_photos(photos(a=100, b=20), ("a", "b"))
 
-    assert [(one.label, one.split, one.given) for one in found] == [("b", "test", False)]
+    assert [(list(one.classes), one.split, one.given) for one in found] == [(["b"], "test", False)]
     assert find_few_photos(photos(a=100, b=80), ("a", "b")) == []
+
+
+def test_find_few_photos__one_finding_of_a_split_says_how_many_classes_and_names_the_smallest():
+    sizes = {f"c{number}_test": 1 + number % 4 for number in range(500)}
+
+    (found,) = find_few_photos(photos(**sizes), [f"c{number}" for number in range(500)])
+
+    assert len(found.classes) == 500
+    assert list(found.classes)[:5] == ["c0", "c4", "c8", "c12", "c16"]
+    assert evidence(found) == (
+        "500 classes have fewer than 5 photos in test: 'c0' 1, 'c4' 1, 'c8' 1, 'c12' 1, 'c16' 1 and 495 more"
+    )

@@ -38,7 +38,7 @@ EVERY = (
     ),
     WrongLabel(photo=A, suggested="dogs", of_label=0.1, of_suggested=0.85, rank=1),
     Outlier(photo=B, distance=0.8, limit=0.5, rank=1),
-    FewPhotos(label="cats", split="test", num_photos=1, given=True),
+    FewPhotos(split="test", least=5, classes={"cats": 1}, given=True),
     NotRead(files=PassedOver("format", "cats", 30, "cats/a.heic", ".heic")),
     Duplicate(photos=(A, A), by="pixels", similarity=1.0),
     AlikeClasses(

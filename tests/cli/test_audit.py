@@ -62,6 +62,19 @@ def test_audit__fix_without_decisions(here, call):
     assert status == 1 and "clean.csv is what was read" in err
 
 
+def test_audit__what_cannot_be_written_is_refused_before_any_photo_is_read(here, call):
+    (here / "file").write_text("")
+    table = (here / "table.csv").write_bytes(b"path,label\n")
+    for option, path in (("-o", "file/out"), ("--fix", "file/photos.csv"), ("--json", "file/found.json")):
+        status, out, err = call("audit", "photos", option, path, "--no-features")
+        assert status == 1 and not out and "check" not in err and "is no folder that can be written" in err
+    status, _, err = call("audit", "table.csv", "--json", "table.csv", *FAST)
+    assert status == 1 and "Give another file for --json" in err
+    assert (here / "table.csv").stat().st_size == table
+    assert call("audit", "photos", "--json", "new/found.json", "--fail-on", "never", *FAST)[0] == 0
+    assert (here / "new/found.json").exists()
+
+
 def test_audit__exit_status_and_json(here, call):
     status, out, err = call("audit", "photos", "--json", "-", *FAST)
     found = json.loads(out)

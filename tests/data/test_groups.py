@@ -10,6 +10,7 @@ from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError, RecipeError
 from budwood.data.groups import form_groups, names_in_two_splits, suggestion
 from budwood.data.manifest import Kin, Photo
+from budwood.data.split import assign_splits
 
 
 def photo(name, label="a", **values):
@@ -45,7 +46,7 @@ def test_form_groups__burst():
     other = photo("other", kin=Kin(taken="2026:01:02 10:00:10 Another"))
     found = groups([*photos, other], "burst:60s")
     assert found[0] == found[1] == found[2]
-    assert len(set(found)) == 3
+    assert found[3:] == [None, None]
     assert len(set(groups([*photos, other], "burst:1h"))) == 2
 
 
@@ -56,12 +57,14 @@ def test_form_groups__auto_is_the_same_picture_and_what_a_table_gives():
         photo("3", kin=Kin(equal="f", same="s", near="n")),
         photo("4", kin=Kin(equal="g", same="t", near="n")),
         photo("5", group="given"),
+        photo("6", group="given"),
+        photo("7", group="of one"),
     ]
     auto = groups(photos, "auto")
     assert auto[0] == auto[1] == auto[2] == "same picture sha 1"
-    assert auto[3:] == [None, "given"]
+    assert auto[3:] == [None, "given", "given", None]
     assert len(set(groups(photos, "near-duplicates")[:4])) == 1
-    assert groups(photos, "none") == ["same picture sha 1", "same picture sha 1", None, None, None]
+    assert groups(photos, "none") == ["same picture sha 1"] * 2 + [None] * 5
 
 
 def test_form_groups__a_copy_joins_two_groups():
@@ -69,9 +72,28 @@ def test_form_groups__a_copy_joins_two_groups():
         photo("1", group="b", kin=Kin(same="s")),
         photo("2", group="a", kin=Kin(same="s")),
         photo("3", group="b"),
-        photo("4", group="c"),
+        photo("4", group="a"),
+        photo("5", group="c"),
+        photo("6", group="c"),
     ]
-    assert groups(photos, "auto") == ["a", "a", "a", "c"]
+    assert groups(photos, "auto") == ["a", "a", "a", "a", "c", "c"]
+
+
+def test_form_groups__a_table_that_names_every_photo_is_divided_as_the_folder_that_names_none():
+    folder = [
+        photo(f"{label}/{i}", label, kin=Kin(same="s" if i < 2 and label == "a" else ""))
+        for label in "ab"
+        for i in range(40)
+    ]
+    table = [replace(one, group=one.name) for one in folder]
+    pair = [replace(one, group="a pair" if i in (10, 50) else one.name) for i, one in enumerate(folder)]
+    splits = [
+        {one.name: one.split for one in assign_splits(form_groups(photos, GroupRule.read("auto")))}
+        for photos in (folder, table, pair)
+    ]
+
+    assert splits[1] == splits[0]
+    assert sum(splits[2][name] != split for name, split in splits[0].items()) <= 4
 
 
 @pytest.mark.parametrize(

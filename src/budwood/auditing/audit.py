@@ -37,6 +37,28 @@ class AuditFiles:
     """Table of decisions that is followed."""
     overwrite: bool = False
     """Write over `fix` where it exists."""
+    json: Path | None = None
+    """Another file for the findings, as audit.json has them."""
+
+    def refuse_unwritable(self, source: str) -> None:
+        """Raise DataError where something cannot be written; before an audit, for it may take long."""
+        if self.output is not None and self.output.exists() and not self.output.is_dir():
+            raise DataError(f"{self.output} is a file. Give a folder for the page")
+        for wanted in (self.output and self.output / JSON, self.fix, self.json):
+            if wanted is None:
+                continue
+            there = next(path for path in wanted.absolute().parents if path.exists())
+            if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+                raise DataError(
+                    f"cannot write {wanted}: {there} is no folder that can be written. Give another"
+                )
+        if self.json is None:
+            return
+        if self.json.is_dir():
+            raise DataError(f"{self.json} is a folder. Give a file for --json")
+        others = (Path(source) if source else None, self.decisions, self.fix)
+        if any(one is not None and one.absolute() == self.json.absolute() for one in others):
+            raise DataError(f"{self.json} is read, or written by --fix. Give another file for --json")
 
 
 def audit(
@@ -95,8 +117,7 @@ def audit_into(
     """
     source = os.fspath(data) if isinstance(data, str | os.PathLike) else ""
     answers: tuple[Decision, ...] = read_decisions(files.decisions) if files.decisions else ()
-    if files.output is not None and files.output.exists() and not files.output.is_dir():
-        raise DataError(f"{files.output} is a file. Give a folder for the page")
+    files.refuse_unwritable(source)
     manifest = read_source(data, settings.recipe.data, progress=progress)
     if files.fix is not None:
         reads = [files.decisions] if files.decisions else []
@@ -112,6 +133,12 @@ def audit_into(
         own = files.output / DECISIONS
         if own.exists() and (said is None or not own.samefile(said)) and (num := len(read_decisions(own))):
             progress.say(f"{own} holds {num:,} decisions that are not followed: give --decisions {own}")
+    if files.json is not None:
+        try:
+            files.json.parent.mkdir(parents=True, exist_ok=True)
+            write_json(files.json, found.to_json())
+        except OSError as error:
+            raise DataError(f"cannot write {files.json} ({error.strerror or error})") from error
     cleaned = None
     if files.fix is not None:
         cleaned = clean(everything, settled)

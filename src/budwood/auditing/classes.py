@@ -52,7 +52,9 @@ def find_few_photos(
     shares: Sequence[float] = (0.8, 0.1, 0.1),
     seed: int = 0,
 ) -> list[FewPhotos]:
-    """Return the classes that have few photos in test, or none in a split, as given or as `train` would divide.
+    """Return for each split, the worst first, the classes that have too few photos in it, where there are such.
+
+    Too few are less than five in test, none in validation, less than two in train, as given or as `train` would divide.
 
     Args:
         photos: that can be used, with their groups; photos of one group count once.
@@ -72,8 +74,9 @@ def find_few_photos(
     found = []
     for split in _MEASURED:
         least = {"train": 2, "validation": 1, "test": FEW}[split]
-        for label in classes:
-            number = len(there[label, split])
-            if split in splits and number < least:
-                found.append(FewPhotos(label=label, split=split, num_photos=number, given=split in given))
-    return sorted(found, key=lambda one: (one.num_photos, -_MEASURED.index(one.split)))
+        numbers = {label: len(there[label, split]) for label in classes}
+        few = sorted((label for label in classes if numbers[label] < least), key=numbers.__getitem__)
+        if split in splits and few:
+            by_class = {label: numbers[label] for label in few}
+            found.append(FewPhotos(split=split, least=least, classes=by_class, given=split in given))
+    return sorted(found, key=lambda one: (min(one.classes.values()), -_MEASURED.index(one.split)))

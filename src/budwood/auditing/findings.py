@@ -218,12 +218,13 @@ class Imbalance:
 
 @dataclass(frozen=True, kw_only=True)
 class FewPhotos:
-    """A class of which a split has few photos, or none: its figures there say little, or nothing."""
+    """Classes of which a split has few photos, or none: their figures there say little, or nothing."""
 
-    label: str
     split: Literal["train", "validation", "test"]
-    num_photos: int
-    """In a given split, or as `train` would divide; copies count once."""
+    least: int
+    """Photos of a class from which on it is not listed."""
+    classes: Mapping[str, int]
+    """The photos of each, the fewest first, in a given split or as `train` would divide; copies count once."""
     given: bool
     """Whether the source brings that split."""
     severity: Severity = "warning"

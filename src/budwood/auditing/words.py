@@ -97,8 +97,8 @@ WORDS: dict[str, KindWords] = {
     ),
     "few_photos": KindWords(
         "Classes with few photos",
-        "class with few photos in a split",
-        "classes with few photos in a split",
+        "split in which classes have few photos",
+        "splits in which classes have few photos",
         "The figures of such a class say next to nothing.",
         "Add photos, or leave such classes out with --min-photos.",
     ),
@@ -242,7 +242,11 @@ def evidence(finding: Finding) -> str:
             )
         case FewPhotos():
             would = "" if finding.given else " as they would be divided"
-            return f"{_name(finding.label)}: {count(finding.num_photos, 'photo')} in {finding.split}{would}"
+            names = [f"{_name(label)} {number:,}" for label, number in finding.classes.items()]
+            more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+            what = f"fewer than {finding.least:,} photos" if finding.least > 1 else "no photo"
+            classes = count(len(names), "class has", "classes have")
+            return f"{classes} {what} in {finding.split}{would}: {', '.join(names[:_NAMED])}{more}"
         case NotRead():
             return "; ".join(passed_over_as_lines([finding.files]))
         case OtherProblem():

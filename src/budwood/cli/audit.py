@@ -82,14 +82,13 @@ def audit(
     from budwood.auditing.engine import AuditSettings
     from budwood.auditing.report.terminal import audit_as_text
     from budwood.config.recipe import Recipe
-    from budwood.core.files import write_json
 
     changes = [*reading_options(layout, split_folders, columns), *group_option(group), *(settings or [])]
     asked = Recipe.load(recipe).with_settings(changes)
     prints_json = str(as_json) == "-"
     if not no_features:
         load_keras()
-    files = AuditFiles(output, fix, decisions, overwrite)
+    files = AuditFiles(output, fix, decisions, overwrite, None if prints_json else as_json)
     found, cleaned = audit_into(
         data, AuditSettings(asked, not no_features), files, progress_of(quiet, prints_json)
     )
@@ -97,8 +96,6 @@ def audit(
         print_json(found.to_json())
     else:
         print(audit_as_text(found))
-    if as_json is not None and not prints_json:
-        write_json(as_json, found.to_json())
     told = sys.stderr if prints_json else sys.stdout
     if cleaned is not None and fix is not None and not quiet:
         print("\n".join([f"\n{shown(fix)}", *(f"  {line}" for line in cleaned.as_lines())]), file=told)

@@ -25,7 +25,8 @@ def form_groups(photos: Sequence[Photo], rule: GroupRule) -> tuple[Photo, ...]:
     """Return the photos, each that belongs with others with the name of its group.
 
     Photos of equal bytes or pixels are together under every rule; those that are one picture saved again are unless
-    the rule is "none". What is linked in two ways is one group, under the smaller name.
+    the rule is "none". What is linked in two ways is one group, under the smaller name. A group of one photo is none: a
+    table that names every photo is divided as the folder that names none of them.
 
     Raises:
         DataError: the rule does not apply to some of the photos, makes one group of all, or puts one group into two
@@ -40,9 +41,10 @@ def form_groups(photos: Sequence[Photo], rule: GroupRule) -> tuple[Photo, ...]:
     members = defaultdict(list)
     for index, first in enumerate(unit):
         members[first].append(index)
+    sizes = Counter(named)
     names: dict[int, str | None] = {}
     for first, together in members.items():
-        given = [name for index in together if (name := named[index])]
+        given = [name for index in together if (name := named[index]) and sizes[name] > 1]
         alone = SAME_PICTURE + min(photos[index].sha256 for index in together)[:12]
         names[first] = min(given) if given else alone if len(together) > 1 else None
     return tuple(replace(photo, group=names[first]) for photo, first in zip(photos, unit, strict=True))
