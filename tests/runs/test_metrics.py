@@ -24,7 +24,7 @@ def photo(split: str, number: int, near: str = "", group: str | None = None) -> 
     return Photo(b"", f"{split}/{number}.jpg", label, split, sha256=f"{split}{number}", kin=kin, group=group)
 
 
-def described(test: list[Photo], wrong: set[int]) -> Metrics:
+def described(test: list[Photo], wrong: set[int], twins: frozenset[str] = frozenset()) -> Metrics:
     parts = {
         "train": [photo("train", number) for number in range(40)],
         "validation": [photo("validation", number) for number in range(10)],
@@ -38,7 +38,9 @@ def described(test: list[Photo], wrong: set[int]) -> Metrics:
         shares["test"][index] = shares["test"][index][::-1]
     evaluation = PhaseEvaluation(shares, 1.0, SINGLE_LABEL)
     recipe = Recipe.from_dict({"evaluate": {"resamples": 200}})
-    return describe(CLASSES, labels, {"frozen": evaluation}, [PHASE], "frozen", recipe, parts=parts)
+    return describe(
+        CLASSES, labels, {"frozen": evaluation}, [PHASE], "frozen", recipe, parts=parts, twins=twins
+    )
 
 
 def test_describe__accuracy_beside_that_without_near_twins():
@@ -54,6 +56,13 @@ def test_describe__accuracy_beside_that_without_near_twins():
     sentence = terminal.verdict(found.test.to_json(), "test")
     assert "Of these 30 photos have a near twin in training" in sentence
     assert "20 photos it is 75.0" in sentence
+
+
+def test_describe__copies_that_only_their_pixels_tell_count_as_twins():
+    test = [photo("test", number, near="train3" if number == 0 else "") for number in range(50)]
+    found = described(test, wrong={7, 20}, twins=frozenset({"test/1.jpg", "test/0.jpg"}))
+    assert (found.test.without_twins.twins, found.test.without_twins.n) == (2, 48)
+    assert found.test.without_twins.accuracy == pytest.approx(46 / 48)
 
 
 def test_describe__without_near_twins_nothing_is_said():

@@ -83,6 +83,7 @@ def evaluate(session: Session, outcomes: Sequence[PhaseOutcome], failure: str | 
         outcomes[-1].recipe,
         failure,
         session.parts,
+        session.twins,
     )
     return Evaluation(
         next(one for one in outcomes if one.name == chosen),

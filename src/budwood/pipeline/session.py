@@ -46,6 +46,8 @@ class Session:
     """Open, from pixels to the probabilities of the model that is learned from."""
     callbacks: Sequence[keras.callbacks.Callback]
     """The user's own."""
+    twins: frozenset[str] = frozenset()
+    """Names of photos of which a training photo is a copy, as their features and pixels tell."""
 
     @property
     def progress(self) -> Progress:

@@ -22,6 +22,7 @@ from budwood.pipeline.outcome import from_run, record, save, tidy
 from budwood.pipeline.prepare import Prepared, prepare
 from budwood.pipeline.request import Output, TrainingRequest, ask_for_training, read_recipe
 from budwood.pipeline.session import Session, divide_by_split
+from budwood.pipeline.twins import look_for_twins
 from budwood.report.card import write_card
 from budwood.report.page import write_report
 from budwood.run import Run
@@ -121,8 +122,13 @@ def train_prepared(prepared: Prepared, callbacks: Sequence[keras.callbacks.Callb
 
             task, classes = request.task, checked.classes
             parts, labels = divide_by_split(photos, classes, task)
+            twins, found = look_for_twins(features, parts, recipe) if wanted else (frozenset(), [])
+            for note in found:
+                directory.note(note.text, note.kind)
             session = Session(
-                directory, recipe, features.training.size, classes, parts, labels, task, teacher, callbacks
+                *(directory, recipe, features.training.size, classes, parts, labels, task, teacher),
+                callbacks,
+                twins,
             )
             if request.teacher:
                 taught_by = request.teacher

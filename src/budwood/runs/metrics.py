@@ -1,6 +1,6 @@
 """What `metrics.json` says of a training: the kept model's figures, every phase, the verdict and the calibration."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 import numpy as np
 from jaxtyping import Bool
@@ -37,6 +37,7 @@ def describe(
     recipe: Recipe,
     failure: str | None = None,
     parts: Mapping[str, Sequence[Photo]] | None = None,
+    twins: Set[str] = frozenset(),
 ) -> Metrics:
     """Return what `metrics.json` holds.
 
@@ -50,6 +51,7 @@ def describe(
         failure: why a phase that was tried left no model.
         parts: photos by split, in the order of the labels: which of them belong together, and which show nearly the
             same as a training photo; by default none do.
+        twins: names of photos that show what a training photo shows though their perceptual hashes differ.
     """
     parts = parts or {}
     groups = _groups_by_split(parts)
@@ -59,7 +61,9 @@ def describe(
         split: SplitMetrics.model_validate(
             {
                 **kept.task.metrics(labels[split], shares, classes, **settings, groups=groups.get(split)),
-                "without_twins": _without_twins(kept.correct(split, labels[split]), split, parts, groups),
+                "without_twins": _without_twins(
+                    kept.correct(split, labels[split]), split, parts, groups, twins
+                ),
             }
         )
         for split, shares in kept.probabilities.items()
@@ -91,13 +95,17 @@ def _without_twins(
     split: str,
     parts: Mapping[str, Sequence[Photo]],
     groups: Mapping[str, Grouping],
+    twins: Set[str],
 ) -> WithoutTwins | None:
     """Return the accuracy without the photos that nearly show what a training photo shows; None where there are none.
 
     None too where no photo would be left.
     """
     learned = {photo.kin.near for photo in parts.get("train", ()) if photo.kin.near}
-    alone = np.array([photo.kin.near not in learned for photo in parts.get(split, ())], dtype=bool)
+    part = parts.get(split, ())
+    alone = np.array(
+        [photo.kin.near not in learned and photo.name not in twins for photo in part], dtype=bool
+    )
     if alone.all() or not alone.any():
         return None
     rest = correct[alone]

@@ -1,0 +1,54 @@
+"""Copies of training photos among those that a training is measured on, found by the features that it has anyway."""
+
+from collections.abc import Mapping, Sequence
+
+from budwood.config.recipe import Recipe
+from budwood.core.notes import Note
+from budwood.core.text import count
+from budwood.data.decoder.levels import as_range
+from budwood.data.manifest import Photo
+from budwood.features.twins import find_twins
+from budwood.pipeline.features import OpenFeatures
+
+MEASURED = {"test": "test photo", "validation": "validation photo"}
+
+
+def look_for_twins(
+    features: OpenFeatures, parts: Mapping[str, Sequence[Photo]], recipe: Recipe
+) -> tuple[frozenset[str], list[Note]]:
+    """Return the names of photos of which a training photo is a copy, and what the user should know of them.
+
+    They change no split: whatever the recipe, the same photos are in it. Photos that are alike by their perceptual
+    hash are known already.
+    """
+    known = parts["train"]
+    learned = {photo.kin.near for photo in known if photo.kin.near}
+    vectors = features.training.array(known) if known else None
+    names: set[str] = set()
+    notes: list[Note] = []
+    for split, word in MEASURED.items():
+        photos = [photo for photo in parts[split] if photo.kin.near not in learned]
+        if not photos or vectors is None:
+            continue
+        found = find_twins(photos, features.exact.array(photos), known, vectors, as_range(recipe.data.levels))
+        names |= {twin.photo for twin in found.twins}
+        if found.twins:
+            first = found.twins[0]
+            notes.append(
+                Note(
+                    f"{count(len(found.twins), word)} {'is a copy' if len(found.twins) == 1 else 'are copies'} of a "
+                    "training photo, such as mirrored, cropped or stamped; the first is "
+                    f"{first.photo!r}, like {first.known!r}. The accuracy without such photos stands beside the "
+                    "other; a column of groups in a table of the photos keeps them in one split (--group column:NAME)",
+                    "groups",
+                )
+            )
+        if found.passed_over:
+            notes.append(
+                Note(
+                    f"copies of training photos were looked for among the {found.compared:,} {word}s that are most "
+                    f"like one; {found.passed_over:,} more were not compared",
+                    "groups",
+                )
+            )
+    return frozenset(names), notes

@@ -1,0 +1,46 @@
+"""What a training says of copies of its training photos."""
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from budwood.config.recipe import Recipe
+from budwood.data.manifest import Kin, Photo
+from budwood.pipeline.features import OpenFeatures
+from budwood.pipeline.twins import look_for_twins
+
+
+class Vectors:
+    """Features that are a photo's label."""
+
+    def array(self, photos: list[Photo]) -> np.ndarray:
+        return np.array([[1.0, int(photo.label)] for photo in photos])
+
+
+class Features(OpenFeatures):
+    """Those of a stand-in for the store."""
+
+    def __init__(self) -> None:
+        object.__setattr__(self, "training", Vectors())
+        object.__setattr__(self, "exact", Vectors())
+
+
+def test_look_for_twins__a_mirrored_copy_of_a_training_photo():
+    noise = np.random.default_rng(0).integers(0, 255, (2, 12, 16, 3)).astype(np.uint8)
+    one, two = (Image.fromarray(each).resize((160, 120), Image.Resampling.BICUBIC) for each in noise)
+    parts = {
+        "train": [Photo(one, "train/1", "0", "train", kin=Kin(near="n"))],
+        "validation": [Photo(one, "validation/known by its hash", "0", "validation", kin=Kin(near="n"))],
+        "test": [Photo(two, "test/1", "0", "test"), Photo(ImageOps.mirror(one), "test/2", "0", "test")],
+    }
+    names, notes = look_for_twins(Features(), parts, Recipe())
+    assert names == {"test/2"}
+    assert [note.kind for note in notes] == ["groups"]
+    assert "1 test photo is a copy of a training photo" in notes[0].text
+    assert "'train/1'" in notes[0].text
+
+
+def test_look_for_twins__nothing_to_look_for():
+    assert look_for_twins(Features(), {"train": [], "validation": [], "test": []}, Recipe()) == (
+        frozenset(),
+        [],
+    )
