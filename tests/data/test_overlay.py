@@ -6,9 +6,16 @@ import random
 import numpy as np
 import pytest
 from PIL import Image
+from threadpoolctl import threadpool_limits
 
 from benchmarks.planted_copies import KINDS
 from budwood.data.overlay import COPY, grey, overlay
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    with threadpool_limits(1):
+        yield
 
 
 def scene(seed: int, side: int = 240) -> Image.Image:

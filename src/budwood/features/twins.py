@@ -99,7 +99,10 @@ def find_twins(
         except ImageError:  # gone since its features were stored
             return None
 
-    with ThreadPoolExecutor(num_cores()) as pool:
+    from threadpoolctl import threadpool_limits
+
+    # Threads within the small products of each pair would only wait for one another.
+    with threadpool_limits(1), ThreadPoolExecutor(num_cores()) as pool:
         found = zip(looked, pool.map(compare, looked), strict=True)
         twins = tuple(
             Twin(photos[one].name, known[place[one]].name, seen.similarity, seen.mirrored)
