@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, ImageOps
 
 from budwood.auditing import engine
 from budwood.auditing.engine import AuditSettings, run_audit
@@ -122,6 +122,27 @@ def test_run_audit__copies_and_groups_across_given_splits(photos, a_photo):
     assert (copy.by, copy.severity) == ("hash", "error") and copy.similarity > 0.995
     (group,) = audit.of("split_group")
     assert (group.group, group.splits, group.num_photos) == ("plant", ("train", "test"), 2)
+
+
+def test_run_audit__a_mirrored_copy_in_another_split_is_found_by_pixels(photos, seen, a_photo, monkeypatch):
+    ImageOps.mirror(Image.open(a_photo("red"))).save(photos / "red" / "zz.jpg", quality=80)
+    manifest = read_source(photos)
+    tested = f"red/{a_photo('red').name}"
+    given = [replace(photo, split="test" if photo.name == tested else "train") for photo in manifest.photos]
+    # Noise stands for features here; those of the copy are like those of the photo.
+    own = Means.array
+    same = {"red/zz.jpg": tested}
+    monkeypatch.setattr(
+        Means,
+        "array",
+        lambda self, some: own(self, [replace(one, name=same.get(one.name, one.name)) for one in some]),
+    )
+
+    audit = run_audit(replace(manifest, photos=tuple(given)))
+
+    (copy,) = audit.of("cross_split")
+    assert [(one.path, one.split) for one in copy.photos] == [(tested, "test"), ("red/zz.jpg", "train")]
+    assert (copy.by, copy.severity, copy.left_out) == ("features", "error", ()) and copy.similarity > 0.75
 
 
 def test_run_audit__planted_wrong_labels_come_first(photos, seen, a_photo):

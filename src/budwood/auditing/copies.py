@@ -1,20 +1,22 @@
 """One picture several times: under two labels, in two given splits, or twice in its place.
 
-What is the same was found by the check (`budwood.data.kin`): equal bytes, equal pixels, hashes that are alike.
+What is the same was found by the check (`budwood.data.kin`): equal bytes, equal pixels, hashes that are alike. Copies
+across splits that are mirrored, cropped or stamped are found by features and pixels (`budwood.features.twins`).
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from budwood.auditing.findings import By, Conflict, CrossSplit, Duplicate, Shown, SplitGroup
 from budwood.data.groups import SAME_PICTURE
-from budwood.data.images import Inspection
+from budwood.data.images import Inspection, ValueRange
 from budwood.data.manifest import Photo
 from budwood.data.perceptual_hash import correlation, shared_grid, stacked
+from budwood.features.twins import find_twins
 
 COMPARED = 50
 """Photos of one finding that are compared with one another."""
@@ -51,6 +53,38 @@ def find_copies(inspected: Sequence[tuple[Photo, Inspection]], used: AbstractSet
             )
     order = {"conflict": 0, "cross_split": 1, "duplicate": 2}
     return sorted(found, key=lambda one: (order[one.kind], -one.similarity, one.photos[0].path))
+
+
+def find_copies_across(
+    rows: Callable[[Sequence[int]], Float[np.ndarray, "n features"]],
+    photos: Sequence[Photo],
+    levels: ValueRange | None = None,
+) -> list[CrossSplit]:
+    """Return the copies across given splits that the check could not know: mirrored, cropped and stamped ones.
+
+    Args:
+        rows: gives the features of photos by their places.
+        photos: those that a training uses.
+        levels: black and white in pictures of more than 8 bits.
+    """
+    by_name = {photo.name: photo for photo in photos}
+    places = defaultdict(list)
+    for place, photo in enumerate(photos):
+        places[photo.split].append(place)
+    found = []
+    for later, earlier in (("test", "train"), ("validation", "train"), ("test", "validation")):
+        here, there = places[later], places[earlier]
+        if not here or not there:
+            continue
+        measured, learned = [photos[place] for place in here], [photos[place] for place in there]
+        for twin in find_twins(measured, rows(here), learned, rows(there), levels).twins:
+            pair = by_name[twin.photo], by_name[twin.known]
+            # What is near by its hash is a finding already.
+            if not pair[0].kin.near or pair[0].kin.near != pair[1].kin.near:
+                shown = (_shown(pair[0]), _shown(pair[1]))
+                alike = round(twin.similarity, 4)
+                found.append(CrossSplit(photos=shown, by="features", similarity=alike, left_out=()))
+    return sorted(found, key=lambda one: (-one.similarity, one.photos[0].path, one.photos[1].path))
 
 
 def find_split_groups(photos: Sequence[Photo]) -> list[SplitGroup]:

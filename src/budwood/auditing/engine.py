@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from budwood.auditing.classes import find_few_photos, find_imbalance
-from budwood.auditing.copies import find_copies, find_split_groups
+from budwood.auditing.copies import find_copies, find_copies_across, find_split_groups
 from budwood.auditing.features import audited_features
 from budwood.auditing.findings import (
     SEVERITIES,
@@ -205,6 +205,7 @@ def _of_network(
             findings += describe_wrong_labels(opinions, kept, labels, classes)
             findings += find_alike_classes(opinions, kept, labels, classes)
             findings += find_outliers(rows, labels, kept, seed=recipe.seed)
+            findings += find_copies_across(rows, kept, as_range(recipe.data.levels))
     except (BackboneError, WeightsError) as error:
         return [], None, str(error)
     asked = np.flatnonzero(opinions.asked)

@@ -179,7 +179,7 @@ _BY = {
     "bytes": "the same file",
     "pixels": "equal pixels",
     "hash": "alike by perceptual hash",
-    "features": "alike by their features",
+    "features": "alike by their features, and by their pixels where one is laid over the other",
 }
 _AGREE = {"error": ("error", "errors"), "warning": ("warning", "warnings"), "note": ("note", "notes")}
 
