@@ -39,6 +39,18 @@ def test_clean__leaves_out_what_is_wrong_beyond_doubt(cleaned):
     assert "unchanged, for nobody decided: 2 likely wrong labels" in lines
 
 
+def test_clean__says_how_many_pictures_that_are_alike_it_left_as_they_are(cleaned, manifest):
+    pair = tuple(shown_of(manifest, name) for name in ("green/green 07.jpg", "green/green 08.jpg"))
+    alike = (CrossSplit(photos=pair, by="hash", similarity=0.99, left_out=()),)
+    said = "unchanged, for nobody decided: 1 picture that is alike in several splits"
+
+    assert said in "\n".join(cleaned(found=alike).as_lines())
+    answer = Decision(pair[0].path, "different", other=pair[1].path)
+    assert cleaned(answer, found=alike).alike == 0
+    # Of what is left out, nothing is left to decide.
+    assert cleaned(found=(replace(alike[0], left_out=(pair[0].path,)),)).alike == 0
+
+
 def test_clean__follows_decisions(cleaned):
     found = cleaned(
         Decision("blue/blue 00.jpg", "keep"),

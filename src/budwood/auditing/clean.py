@@ -35,6 +35,8 @@ class Cleaned:
     """Pairs that are in one group by decision."""
     undecided: int
     """Likely wrong labels that nobody decided; they stay as they are."""
+    alike: int
+    """Pictures in several splits that are alike, not equal, and that nobody decided; they stay as they are."""
     lost_classes: tuple[str, ...]
     """Classes of which no photo is left."""
 
@@ -56,6 +58,9 @@ class Cleaned:
             lines.append(f"put into one group: {count(self.joined, 'pair')}")
         if self.undecided:
             lines.append(f"unchanged, for nobody decided: {count(self.undecided, 'likely wrong label')}")
+        if self.alike:
+            what = count(self.alike, "picture that is alike", "pictures that are alike")
+            lines.append(f"unchanged, for nobody decided: {what} in several splits")
         if self.lost_classes:
             lines.append(f"no photo is left of {listing([repr(shown(one)) for one in self.lost_classes])}")
         return lines
@@ -90,6 +95,12 @@ def clean(audit: Audit, settled: Settled) -> Cleaned:
         {name: label for name, label in settled.relabelled.items() if name not in gone},
         len({one.pair for one in settled.decisions if one.verdict == "same" and gone.isdisjoint(one.pair)}),
         sum(not settled.answers(one) for one in audit.of("wrong_label")),
+        sum(
+            isinstance(one, CrossSplit)
+            and not settled.answers(one)
+            and sum(photo.path not in gone for photo in one.photos) > 1
+            for one in audit.findings
+        ),
         tuple(label for label in settled.manifest.classes if label not in held),
     )
 
