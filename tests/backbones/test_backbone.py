@@ -395,7 +395,10 @@ def test_build__own_saved_weights_come_back(built, tmp_path):
 
 
 def test_where__says_a_place(built):
-    assert any(word in str(built.backbone.where()) for word in ("installed", "downloaded", "published", "in the mirror"))
+    assert any(
+        word in str(built.backbone.where())
+        for word in ("installed", "downloaded", "published", "in the mirror")
+    )
 
 
 def test_build__larger_pictures_are_made_smaller_inside():
