@@ -1,5 +1,6 @@
 """What every test shares: shapes checked at run time, a cache of its own, the real photos where they are."""
 
+import gc
 import io
 import os
 import sys
@@ -57,6 +58,12 @@ def pytest_collection_modifyitems(items):
         if tests in path.parents
     }
     items.sort(key=lambda item: -LONGEST.get(names.get(item.path, ""), 0))
+
+
+def pytest_collection_finish():
+    # What was imported stays: each full collection of garbage would go through it again, half a second at a time.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -131,6 +138,18 @@ def session_run(session_cache, session_colours, tmp_path_factory) -> Path:
             settings=["data.size=64", "evaluate.resamples=200"],
             progress=SILENT,
         ).folder
+
+
+@pytest.fixture(scope="module")
+def tiny_backbones():
+    """The backbones `tiny` and `tiny_other` beside the real ones, for the tests of one file."""
+    from budwood.backbones.registry import BACKBONES
+    from tests.tiny import OTHER, TINY
+
+    with pytest.MonkeyPatch.context() as patch:
+        for backbone in (TINY, OTHER):
+            patch.setitem(BACKBONES, backbone.name, backbone)
+        yield
 
 
 @pytest.fixture

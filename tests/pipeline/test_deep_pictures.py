@@ -16,9 +16,9 @@ from budwood.pipeline.request import Output, ask_for_training
 from budwood.pipeline.train import train
 from budwood.run import load
 
-SMALL = ["data.size=64", "evaluate.resamples=200"]
+SMALL = ["backbone.name=tiny", "data.size=64", "evaluate.resamples=200"]
 
-pytestmark = pytest.mark.usefixtures("shared_cache")
+pytestmark = pytest.mark.usefixtures("tiny_backbones", "shared_cache")
 
 
 def grey(label: str, index: int) -> np.ndarray:
@@ -42,7 +42,7 @@ def scans(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(scans, tmp_path_factory, session_cache):
+def run(tiny_backbones, scans, tmp_path_factory, session_cache):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BUDWOOD_CACHE", str(session_cache))
         folder = tmp_path_factory.mktemp("runs") / "scans"

@@ -16,7 +16,13 @@ from budwood.pipeline.train import train
 from budwood.run import load
 
 SETTINGS = [
-    *["data.size=64", "evaluate.resamples=200", "head.dropout=0.2", "loss.label_smoothing=0.1"],
+    *[
+        "backbone.name=tiny",
+        "data.size=64",
+        "evaluate.resamples=200",
+        "head.dropout=0.2",
+        "loss.label_smoothing=0.1",
+    ],
     *[
         "frozen.fit=linear",
         "finetune.epochs=2",
@@ -32,7 +38,7 @@ SETTINGS = [
     ],
 ]
 
-pytestmark = pytest.mark.usefixtures("one_cache")
+pytestmark = pytest.mark.usefixtures("tiny_backbones", "one_cache")
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +57,7 @@ def two_phases(data, folder, *settings, **options):
 
 
 @pytest.fixture(scope="module")
-def run(module_cache, session_colours, tmp_path_factory):
+def run(tiny_backbones, module_cache, session_colours, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BUDWOOD_CACHE", str(module_cache))
         folder = tmp_path_factory.mktemp("runs") / "two"
@@ -63,7 +69,7 @@ def test_train__two_phases_leave_both_measured(run, session_colours):
     assert [phase["name"] for phase in metrics["phases"]] == ["frozen", "finetune"]
     first, second = metrics["phases"]
     assert first["epochs"] == 1 and second["epochs"] == 2 and second["best_epoch"] in (2, 3)
-    assert first["unfrozen_layers"] == [] and "block7a_dwconv" in second["unfrozen_layers"]
+    assert first["unfrozen_layers"] == [] and "block4a_dwconv" in second["unfrozen_layers"]
     better = min(metrics["phases"], key=lambda phase: phase["validation_loss"])["name"]
     assert metrics["chosen_phase"] == better
     chosen = next(phase for phase in metrics["phases"] if phase["name"] == better)
@@ -80,9 +86,9 @@ def test_train__two_phases_leave_both_measured(run, session_colours):
     ]
     assert "seconds" not in history[0]
     layers = {row["name"]: row for row in read_csv(run.folder / "layers.csv")}
-    assert layers["block7a_dwconv"]["trained"] == "1" and layers["block7a_bn"]["trained"] == "0"
+    assert layers["block4a_dwconv"]["trained"] == "1" and layers["block4a_bn"]["trained"] == "0"
     assert layers["stem_conv"]["part"] == "frozen" and layers["head_logits"]["trained"] == "1"
-    assert run.info["views"]["boundary"] == "block6d_add"
+    assert run.info["views"]["boundary"] == "block3a_project_bn"
     assert "fine-tuning" in (run.folder / "report.html").read_text(encoding="utf-8").lower()
 
 
@@ -225,7 +231,7 @@ def test_train__phase_2_that_bursts_at_once_leaves_phase_1(run, session_colours,
     ("setting", "words"),
     [
         ("finetune.epochs=0", r"--from goes on with phase 2"),
-        ("backbone.name=mobilenet_v2", r"backbone.name = 'efficientnet_lite0'"),
+        ("backbone.name=mobilenet_v2", r"backbone.name = 'tiny'"),
         ("data.size=96", r"data.size = 64"),
     ],
 )
@@ -247,13 +253,13 @@ def test_train__from_scratch(session_colours, tmp_path):
     scratch = two_phases(
         session_colours,
         tmp_path / "scratch",
-        *["backbone.weights=random", "backbone.name=mobilenet", "frozen.epochs=0", "frozen.fit=auto"],
+        *["backbone.weights=random", "frozen.epochs=0", "frozen.fit=auto"],
         *["finetune.unfreeze=all", "finetune.batch_norm=train", "augment.views=per-epoch"],
-        *["finetune.epochs=1", "data.size=32"],
+        *["finetune.epochs=1"],
     )
     assert [phase["name"] for phase in scratch.metrics["phases"]] == ["finetune"]
     assert scratch.info["views"]["boundary"] == "pixels"
-    assert len(scratch.metrics["phases"][0]["unfrozen_layers"]) > 50
+    assert len(scratch.metrics["phases"][0]["unfrozen_layers"]) > 20
     assert scratch.evaluate(session_colours)["n"] == scratch.metrics["test"]["n"]
 
 
@@ -264,8 +270,8 @@ def test_train__nothing_to_do(session_colours, tmp_path):
 
 
 def test_train__freezing_line_outside_is_said_before_any_work(session_colours, tmp_path):
-    with pytest.raises(RecipeError, match="block7a_dwconv"):
-        two_phases(session_colours, tmp_path / "run", 'finetune.unfreeze={from_layer="block7a_dwcnv"}')
+    with pytest.raises(RecipeError, match="block4a_dwconv"):
+        two_phases(session_colours, tmp_path / "run", 'finetune.unfreeze={from_layer="block4a_dwcnv"}')
     assert not (tmp_path / "run").exists()
 
 
@@ -300,8 +306,8 @@ def test_train__a_bank_of_no_more_views_than_the_store_may_hold(
 ):
     # What the other tests share would be evicted.
     monkeypatch.setenv("BUDWOOD_CACHE", str(own_cache))
-    # 34 photos of 2 x 2 x 192 numbers in float16.
-    monkeypatch.setenv("BUDWOOD_CACHE_LIMIT", "120KB")
+    # 34 photos of 4 x 4 x 32 numbers in float16.
+    monkeypatch.setenv("BUDWOOD_CACHE_LIMIT", "80KB")
     run = two_phases(session_colours, tmp_path / "run", "augment.views=9", "finetune.epochs=1")
     (line,) = [note for note in run.files.info.warnings_of() if "augment.views = 9" in note]
     assert "2 views of each photo instead" in line and "BUDWOOD_CACHE_LIMIT" in line

@@ -14,16 +14,16 @@ from budwood.pipeline.prepare import prepare
 from budwood.pipeline.request import Output, ask_for_training
 from budwood.pipeline.train import train
 
-NAMES = 'backbone.name=["efficientnet_lite0@64", "mobilenet@32"]'
+NAMES = 'backbone.name=["tiny@64", "tiny_other@32"]'
 SETTINGS = [
     NAMES,
-    'backbone.weights={mobilenet="random"}',
+    'backbone.weights={tiny_other="random"}',
     *["evaluate.resamples=200", "head.dropout=0.2", "loss.label_smoothing=0.1", "frozen.fit=linear"],
     *["finetune.epochs=2", "finetune.unfreeze={blocks=1}", "finetune.learning_rate=1e-3"],
     *["finetune.batch_size=16", "augment.views=2", "augment.horizontal_flip=true"],
 ]
 
-pytestmark = pytest.mark.usefixtures("shared_cache")
+pytestmark = pytest.mark.usefixtures("tiny_backbones", "shared_cache")
 
 
 def side_by_side(data, folder, *settings, **options):
@@ -31,7 +31,7 @@ def side_by_side(data, folder, *settings, **options):
 
 
 @pytest.fixture(scope="module")
-def run(session_cache, session_colours, tmp_path_factory):
+def run(tiny_backbones, session_cache, session_colours, tmp_path_factory):
     """Both backbones, fine-tuned, and mirrored."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BUDWOOD_CACHE", str(session_cache))
@@ -39,7 +39,7 @@ def run(session_cache, session_colours, tmp_path_factory):
 
 
 def test_train__resolved_recipe_has_every_size(run):
-    assert run.recipe.backbone.name == ["efficientnet_lite0@64", "mobilenet@32"]
+    assert run.recipe.backbone.name == ["tiny@64", "tiny_other@32"]
     assert run.recipe.data.size == 64 and run.recipe.evaluate.flip
 
 
@@ -48,7 +48,7 @@ def test_train__one_flat_model_is_what_was_measured(run, session_colours):
     assert model.input.shape == (None, 64, 64, 3) and model.output.shape == (None, 3)
     assert not [layer for layer in model.layers if isinstance(layer, keras.Model)]
     names = {layer.name for layer in model.layers}
-    assert {"efficientnet_lite0.stem_conv", "mobilenet.conv1", "mobilenet.preprocess_resize"} <= names
+    assert {"tiny.stem_conv", "tiny_other.stem_conv", "tiny_other.preprocess_resize"} <= names
     rows = read_csv(run.folder / "predictions.csv")
     pixels = np.stack([view(session_colours / row["name"], 64) for row in rows]).astype(np.float32)
     found = np.array([[float(row[f"p:{label}"]) for label in run.classes] for row in rows])
@@ -66,23 +66,23 @@ def test_train__each_backbone_has_records_of_its_own(run):
     history = read_csv(run.folder / "history.csv")
     assert [(row["phase"], row["backbone"], row["epoch"]) for row in history] == [
         ("frozen", "", "1"),
-        ("finetune", "efficientnet_lite0", "2"),
-        ("finetune", "efficientnet_lite0", "3"),
-        ("finetune", "mobilenet", "4"),
-        ("finetune", "mobilenet", "5"),
+        ("finetune", "tiny", "2"),
+        ("finetune", "tiny", "3"),
+        ("finetune", "tiny_other", "4"),
+        ("finetune", "tiny_other", "5"),
     ]
     phase = run.metrics["phases"][1]
     assert phase["epochs"] == 4 and [one["name"] for one in phase["backbones"]] == [
-        "efficientnet_lite0",
-        "mobilenet",
+        "tiny",
+        "tiny_other",
     ]
     assert phase["trainable_parameters"] == sum(one["trainable_parameters"] for one in phase["backbones"])
     layers = {row["name"]: row for row in read_csv(run.folder / "layers.csv")}
-    for trained in ("efficientnet_lite0.block7a_dwconv", "mobilenet.conv_pw_13"):
+    for trained in ("tiny.block4a_dwconv", "tiny_other.block4a_project_conv"):
         assert layers[trained]["trained"] == "1" and layers[trained]["part"] == "trainable"
         assert trained in phase["unfrozen_layers"]
-    assert layers["mobilenet.conv1"]["part"] == "frozen"
-    assert set(run.info["views"]) == {"efficientnet_lite0", "mobilenet"}
+    assert layers["tiny_other.stem_conv"]["part"] == "frozen"
+    assert set(run.info["views"]) == {"tiny", "tiny_other"}
     report = (run.folder / "report.html").read_text(encoding="utf-8")
     assert "one after the other" in report and "with the mirror image" in report
 
@@ -101,11 +101,11 @@ def test_train__a_backbone_finds_what_it_yielded_beside_another(run, session_col
         session_colours,
         tmp_path / "alone",
         recipe="frozen-linear",
-        settings=["backbone.name=efficientnet_lite0@64", "evaluate.resamples=200"],
+        settings=["backbone.name=tiny@64", "evaluate.resamples=200"],
         progress=SILENT,
     )
     assert alone.info["features"]["computed"] == 0 and alone.info["features"]["found"] == 42
-    assert alone.recipe.backbone.name == "efficientnet_lite0" and alone.recipe.data.size == 64
+    assert alone.recipe.backbone.name == "tiny" and alone.recipe.data.size == 64
     assert alone.info["features"]["fingerprint"] == run.info["features"]["fingerprint"].split("+")[0]
 
 
@@ -129,11 +129,11 @@ def test_train__one_of_two_is_fine_tuned_and_gone_on_from(run, session_colours, 
     more = side_by_side(
         session_colours,
         tmp_path / "more",
-        *['finetune.backbones=["mobilenet"]', "finetune.epochs=1", "finetune.warmup_epochs=0"],
+        *['finetune.backbones=["tiny_other"]', "finetune.epochs=1", "finetune.warmup_epochs=0"],
         start=run.folder,
     )
     start, tuned = more.metrics["phases"]
-    assert [one["name"] for one in tuned["backbones"]] == ["mobilenet"]
+    assert [one["name"] for one in tuned["backbones"]] == ["tiny_other"]
     assert start["name"] == "start" and start["validation_accuracy"] is not None
     model = keras.models.load_model(_of_phase(more, "finetune"), safe_mode=True)
     before = keras.models.load_model(_of_phase(run, run.metrics["chosen_phase"]), safe_mode=True)
@@ -143,7 +143,12 @@ def test_train__one_of_two_is_fine_tuned_and_gone_on_from(run, session_colours, 
         if layer.weights
         and not np.array_equal(layer.get_weights()[0], before.get_layer(layer.name).get_weights()[0])
     }
-    assert changed == {"mobilenet.conv_dw_13", "mobilenet.conv_pw_13", "head_logits"}
+    assert changed == {
+        "head_logits",
+        "tiny_other.block4a_dwconv",
+        "tiny_other.block4a_project_conv",
+        "tiny_other.top_conv",
+    }
 
 
 def _of_phase(run, phase):
@@ -153,7 +158,7 @@ def _of_phase(run, phase):
 
 
 def test_train__one_backbone_mirrored(session_colours, tmp_path):
-    settings = ["data.size=64", "evaluate.resamples=200", "evaluate.flip=true"]
+    settings = ["backbone.name=tiny", "data.size=64", "evaluate.resamples=200", "evaluate.flip=true"]
     run = train(session_colours, tmp_path / "run", recipe="frozen-linear", settings=settings, progress=SILENT)
     photo = session_colours / "red" / "red 00.jpg"
     pixels = view(photo, 64)[np.newaxis].astype(np.float32)
@@ -164,7 +169,7 @@ def test_train__one_backbone_mirrored(session_colours, tmp_path):
     plain = train(
         session_colours,
         tmp_path / "on",
-        settings=[*settings[:2], "finetune.epochs=1", "finetune.warmup_epochs=0", "augment.views=1"],
+        settings=[*settings[:3], "finetune.epochs=1", "finetune.warmup_epochs=0", "augment.views=1"],
         start=run.folder,
         progress=SILENT,
     )
@@ -176,9 +181,9 @@ def test_describe__every_backbone_by_itself(run, session_colours, tmp_path):
     recipe = Recipe().with_settings(SETTINGS)
     prepared = prepare(ask_for_training(session_colours, recipe, Output(tmp_path / "run")))
     text = describe(prepared, estimate(prepared))
-    assert "efficientnet_lite0, 3,413,024 parameters" in text and "32 px in, 1,024 features out" in text
+    assert "tiny, 10,800 parameters" in text and "32 px in, 64 features out" in text
     assert "0 and 0 of 42 photos to compute: the store has them all" in text
-    assert "# Phase 2 of efficientnet_lite0" in text and "# Phase 2 of mobilenet" in text
+    assert "# Phase 2 of tiny\n" in text and "# Phase 2 of tiny_other" in text
 
 
 @pytest.mark.parametrize(
@@ -186,16 +191,16 @@ def test_describe__every_backbone_by_itself(run, session_colours, tmp_path):
     [
         (['backbone.name=["mobilenet", "mobilenet@64"]'], RecipeError, "mobilenet is there twice"),
         (["backbone.name=[]"], RecipeError, "at least 1 item"),
-        ([NAMES, "data.size=48"], RecipeError, "efficientnet_lite0@64 sees 64 px.*data.size=64"),
+        ([NAMES, "data.size=48"], RecipeError, "tiny@64 sees 64 px.*data.size=64"),
         (["backbone.name=mobilenet@31"], RecipeError, "from 32 to 1024 px"),
         (
             ["backbone.name=mobilenet@abc"],
             BackboneError,
             "`abc` is no size in pixels. Give mobilenet@224",
         ),
-        ([NAMES, "backbone.weights=some.h5"], RecipeError, r"whose it is: weights = \{efficientnet_lite0"),
-        ([NAMES, 'backbone.weights={mobilnet="random"}'], RecipeError, "Did you mean mobilenet"),
-        ([NAMES, 'finetune.backbones=["mobilnet"]'], RecipeError, "Did you mean mobilenet"),
+        ([NAMES, "backbone.weights=some.h5"], RecipeError, r"whose it is: weights = \{tiny"),
+        ([NAMES, 'backbone.weights={tiny_othr="random"}'], RecipeError, "Did you mean tiny_other"),
+        ([NAMES, 'finetune.backbones=["tiny_othr"]'], RecipeError, "Did you mean tiny_other"),
     ],
 )
 def test_train__wrong_request(settings, error, words, session_colours, tmp_path):

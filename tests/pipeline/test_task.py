@@ -12,11 +12,18 @@ from budwood.pipeline.session import divide_by_split
 from budwood.training import losses
 from tests.tasks import BACKWARDS, training_backwards
 
-pytestmark = pytest.mark.usefixtures("shared_cache")
+pytestmark = pytest.mark.usefixtures("tiny_backbones", "shared_cache")
 
 
 def settings(*more):
-    return ["data.size=64", "frozen.fit=gradient", "frozen.epochs=3", "frozen.learning_rate=0.01", *more]
+    return [
+        "backbone.name=tiny",
+        "data.size=64",
+        "frozen.fit=gradient",
+        "frozen.epochs=3",
+        "frozen.learning_rate=0.01",
+        *more,
+    ]
 
 
 def test_train__with_a_second_task(session_colours, tmp_path, monkeypatch):

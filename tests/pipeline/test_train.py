@@ -37,11 +37,12 @@ FILES = {
     "report.html",
     "model",
 }
-SMALL = ["data.size=64", "evaluate.resamples=200"]
+SIZES = ["data.size=64", "evaluate.resamples=200"]
+SMALL = ["backbone.name=tiny", *SIZES]
 SCORES = {"n", "loss", "accuracy", "accuracy_ci95", "top5_accuracy", "balanced_accuracy", "macro_f1", "ece"}
 SCORES |= {"weighted_precision", "weighted_recall", "weighted_f1", "per_class", "confusion"}
 
-pytestmark = pytest.mark.usefixtures("shared_cache")
+pytestmark = pytest.mark.usefixtures("tiny_backbones", "shared_cache")
 
 
 def small_train(data, folder, *settings, **options):
@@ -125,7 +126,7 @@ def test_train__of_a_manifest_in_memory_gives_what_its_folder_gives(session_run,
         for photo in listed.photos
     ]
     manifest = Manifest(tuple(photos), listed.classes)
-    run = train(manifest, tmp_path / "run", recipe="frozen-linear", settings=SMALL, progress=SILENT)
+    run = train(manifest, tmp_path / "run", recipe="frozen-linear", settings=SIZES, progress=SILENT)
     one, other = (read_json(folder / "check.json") for folder in (run.folder, session_run))
     # A manifest has no folders whose meaning could be told.
     assert one["understood"].pop("reading") != other["understood"].pop("reading")
@@ -153,7 +154,7 @@ def test_train__gradient_fit_without_test_split(session_colours, tmp_path):
     history = read_csv(run.folder / "history.csv")
     assert 1 <= len(history) <= 3 and float(history[0]["val_loss"]) > 0
     assert not (run.folder / "linear_path.json").exists()
-    assert run.metrics["phases"][0]["trainable_parameters"] == 1280 * 16 + 16 + 16 * 3 + 3
+    assert run.metrics["phases"][0]["trainable_parameters"] == 96 * 16 + 16 + 16 * 3 + 3
     assert run.model.get_layer("head_dense_1").units == 16
 
 
