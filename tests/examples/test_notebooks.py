@@ -94,7 +94,7 @@ def run_notebook(name: str, test_data: Path, folder: Path) -> list[nbformat.Note
 
 
 def printed(found: list[nbformat.NotebookNode]) -> str:
-    return "".join(output.text for output in found if output.output_type == "stream")
+    return "".join(output.text for output in found if output.get("name") == "stdout")
 
 
 def accuracies(folder: Path) -> dict[str, float]:
