@@ -27,7 +27,7 @@ JSON, DECISIONS = "audit.json", "decisions.csv"
 
 @dataclass(frozen=True)
 class AuditFiles:
-    """What an audit reads and writes beside the data."""
+    """Paths of the files that an audit reads and writes beside the data."""
 
     output: Path | None = None
     """Folder of the page, audit.json and the table of decisions; None writes none of them."""

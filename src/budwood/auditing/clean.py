@@ -24,7 +24,7 @@ _REASONS = {
 
 @dataclass(frozen=True)
 class Cleaned:
-    """What is left of the photos, and why the others are not there."""
+    """A cleaned manifest, and the photos that were left out of it by reason."""
 
     manifest: Manifest
     left_out: Mapping[str, tuple[str, ...]]

@@ -11,12 +11,20 @@ from collections.abc import Set as AbstractSet
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from budwood.auditing.findings import By, Conflict, CrossSplit, Duplicate, Shown, SplitGroup
+from budwood.auditing.findings import (
+    By,
+    Conflict,
+    CrossSplit,
+    Duplicate,
+    OtherProblem,
+    Shown,
+    SplitGroup,
+)
 from budwood.data.groups import SAME_PICTURE
 from budwood.data.images import Inspection, ValueRange
 from budwood.data.manifest import Photo
 from budwood.data.perceptual_hash import correlation, shared_grid, stacked
-from budwood.features.twins import find_twins
+from budwood.features.twins import AT_MOST, find_twins
 
 COMPARED = 50
 """Photos of one finding that are compared with one another."""
@@ -59,8 +67,10 @@ def find_copies_across(
     rows: Callable[[Sequence[int]], Float[np.ndarray, "n features"]],
     photos: Sequence[Photo],
     levels: ValueRange | None = None,
-) -> list[CrossSplit]:
+) -> list[CrossSplit | OtherProblem]:
     """Return the copies across given splits that the check could not know: mirrored, cropped and stamped ones.
+
+    Pairs of photos that were too many to be compared are a finding too.
 
     Args:
         rows: gives the features of photos by their places.
@@ -71,20 +81,30 @@ def find_copies_across(
     places = defaultdict(list)
     for place, photo in enumerate(photos):
         places[photo.split].append(place)
-    found = []
+    found: list[CrossSplit] = []
+    not_compared = 0
     for later, earlier in (("test", "train"), ("validation", "train"), ("test", "validation")):
         here, there = places[later], places[earlier]
         if not here or not there:
             continue
         measured, learned = [photos[place] for place in here], [photos[place] for place in there]
-        for twin in find_twins(measured, rows(here), learned, rows(there), levels).twins:
+        twins = find_twins(measured, rows(here), learned, rows(there), levels)
+        not_compared += twins.passed_over
+        for twin in twins.twins:
             pair = by_name[twin.photo], by_name[twin.known]
             # What is near by its hash is a finding already.
             if not pair[0].kin.near or pair[0].kin.near != pair[1].kin.near:
                 shown = (_shown(pair[0]), _shown(pair[1]))
                 alike = round(twin.similarity, 4)
                 found.append(CrossSplit(photos=shown, by="features", similarity=alike, left_out=()))
-    return sorted(found, key=lambda one: (-one.similarity, one.photos[0].path, one.photos[1].path))
+    found.sort(key=lambda one: (-one.similarity, one.photos[0].path, one.photos[1].path))
+    if not not_compared:
+        return [*found]
+    detail = (
+        f"copies across splits were looked for among the {AT_MOST:,} pairs of photos of two splits that are most "
+        f"alike; {not_compared:,} more were not compared, so there may be others"
+    )
+    return [*found, OtherProblem(path=".", problem="copies", detail=detail)]
 
 
 def find_split_groups(photos: Sequence[Photo]) -> list[SplitGroup]:

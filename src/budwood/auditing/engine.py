@@ -46,12 +46,12 @@ _ORDER = (
 
 @dataclass(frozen=True)
 class AuditSettings:
-    """What an audit is to look at."""
+    """Settings of an audit."""
 
     recipe: Recipe = field(default_factory=lambda: Recipe.load("frozen-linear"))
     """Its [data] says how to read, its backbone gives the features; the rest does not matter."""
     network: bool = True
-    """Whether to ask a network: labels, outliers and classes that look alike need it."""
+    """Whether features of a network are used; wrong labels, outliers and look-alike classes need them."""
 
 
 def run_audit(source: Any, settings: AuditSettings | None = None, progress: Progress = SILENT) -> Audit:
@@ -205,7 +205,7 @@ def _of_network(
             findings += describe_wrong_labels(opinions, kept, labels, classes)
             findings += find_alike_classes(opinions, kept, labels, classes)
             findings += find_outliers(rows, labels, kept, seed=recipe.seed)
-            findings += find_copies_across(rows, kept, as_range(recipe.data.levels))
+            findings += find_copies_across(rows, kept, as_range(recipe.data.levels) or checked.values.range)
     except (BackboneError, WeightsError) as error:
         return [], None, str(error)
     asked = np.flatnonzero(opinions.asked)

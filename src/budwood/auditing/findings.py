@@ -115,7 +115,7 @@ class GroupHint:
     """Something that hints at photos that belong together, which nothing keeps in one split."""
 
     evidence: str
-    """What hints at it, such as "paths with 'patient' and a number"."""
+    """The evidence in words, such as "paths with 'patient' and a number"."""
     option: str
     """The value of `--group` that keeps them together."""
     num_groups: int

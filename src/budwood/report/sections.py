@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from budwood.core import text as words
-from budwood.evaluation.groups import share_interval
+from budwood.evaluation.groups import Grouping, share_interval
 from budwood.report import terminal
 from budwood.report.reading import passed_over_as_lines, reading_as_lines
 from budwood.report.summary import START, Contents
 from budwood.runs.figures import ClassScores
-from budwood.runs.schema import FeaturesInfo, ProblemRow
+from budwood.runs.schema import FeaturesInfo, PredictionRow, ProblemRow
 
 SPLITS = ("train", "validation", "test")
 MEASURED = ("test", "validation")
@@ -302,19 +302,24 @@ def score_classes(contents: Contents, anchors: Mapping[str, str] | None = None) 
     Those without a photo come last, for nothing is known of them. `anchors` are the places of the classes' photos in
     the page, by the class's name.
     """
-    scores = contents.scores
+    scores, judged = contents.scores, contents.judged
+    photos_of: dict[str, list[PredictionRow]] = {name: [] for name in contents.classes}
+    for row in contents.predictions:
+        if row.split == judged:
+            photos_of[row.true].append(row)
+    group_of = contents.group_of
     rows = []
     for index, name in enumerate(contents.classes):
         total, right = sum(scores.confusion[index]), scores.confusion[index][index]
-        photos = [row for row in contents.predictions if row.split == contents.judged and row.true == name]
-        groups = contents.grouping(photos)
+        photos = photos_of[name]
+        groups = Grouping.of([group_of.get(row.name, "") for row in photos])
         interval = share_interval(np.array([row.correct for row in photos], dtype=bool), groups)
         num = 0 if groups.single else groups.num
         rows.append(ClassRow(scores.per_class[index], right, total, interval, num, (anchors or {}).get(name)))
     rows.sort(key=lambda row: (not row.total, row.metrics.f1, row.name))
     typical = sorted(row.total for row in rows)[len(rows) // 2]
     return Classes(
-        split=contents.judged,
+        split=judged,
         rows=rows,
         tall=len(rows) > MOST_IN_SIGHT,
         few=typical if typical <= terminal.FEW_OF_A_CLASS else 0,

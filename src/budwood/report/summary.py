@@ -7,7 +7,6 @@ from typing import Literal
 
 from budwood.config.recipe import Recipe
 from budwood.core.errors import RunError
-from budwood.evaluation.groups import Grouping
 from budwood.runs.figures import LinearPoint, Metrics, Phase, SplitMetrics
 from budwood.runs.files import RunFiles
 from budwood.runs.schema import CheckReport, EpochRow, ListedLayer, PredictionRow, RunInfo, SplitRow
@@ -80,10 +79,10 @@ class Contents:
         """The phase whose model was kept."""
         return self.metrics.chosen_phase
 
-    def grouping(self, rows: Sequence[PredictionRow]) -> Grouping:
-        """Return which of some photos belong together."""
-        groups = {photo.name: photo.group for photo in self.photos}
-        return Grouping.of([groups.get(row.name, "") for row in rows])
+    @property
+    def group_of(self) -> dict[str, str]:
+        """The group of each photo, by its name."""
+        return {photo.name: photo.group for photo in self.photos}
 
     def epochs(self, phase: str) -> list[EpochRow]:
         """The rows of `history.csv` that belong to a phase; to "start" those of the run that this one went on from."""
