@@ -61,3 +61,27 @@ def test_find_twins__says_what_was_not_compared(monkeypatch):
 
 def test_find_twins__of_nothing():
     assert find_twins([], np.empty((0, 2)), [], np.empty((0, 2))) == Twins((), 0, 0)
+
+
+def test_find_twins__small_photos_are_not_compared():
+    image = pictures(1)[0]
+    for side, number in ((63, 0), (64, 1)):
+        one = Photo(image, "one", "a", width=80, height=side)
+        found = find_twins([one], np.ones((1, 1)), [photo(image, "known")], np.ones((1, 1)))
+        assert (found.compared, len(found.twins)) == (number, number)
+
+
+def test_find_twins__where_all_photos_of_a_class_are_alike_the_limit_rises():
+    # As of a fixed camera: most of the picture is the same every time.
+    images = pictures(31)
+    alike = [Image.blend(images[0], image, 0.4) for image in images[1:]]
+    known = [photo(image, f"known {place}") for place, image in enumerate(alike[:20])]
+    photos = [photo(image, f"other {place}") for place, image in enumerate(alike[20:])]
+    photos.append(photo(ImageOps.mirror(alike[3]), "mirrored"))
+    places = [*range(10), 3]
+    found = find_twins(photos, np.eye(20)[places], known, np.eye(20))
+    assert [(one.photo, one.known) for one in found.twins] == [("mirrored", "known 3")]
+    assert found.limit > 0.8
+    apart = [Photo(one.image, one.name, str(place)) for place, one in enumerate(known)]
+    # Without a second photo of a class nothing says how alike they are.
+    assert len(find_twins(photos, np.eye(20)[places], apart, np.eye(20)).twins) == 11

@@ -35,7 +35,7 @@ def test_look_for_twins__a_mirrored_copy_of_a_training_photo():
     names, notes = look_for_twins(Features(), parts, Recipe())
     assert names == {"test/2"}
     assert [note.kind for note in notes] == ["groups"]
-    assert "1 test photo is a copy of a training photo" in notes[0].text
+    assert "1 test photo looks like a copy of a training photo" in notes[0].text
     assert "'train/1'" in notes[0].text
 
 

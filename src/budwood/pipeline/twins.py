@@ -10,6 +10,7 @@ from budwood.data.manifest import Photo
 from budwood.features.twins import find_twins
 from budwood.pipeline.features import OpenFeatures
 
+_LIKE = {True: "looks like a copy", False: "look like copies"}
 MEASURED = {"test": "test photo", "validation": "validation photo"}
 
 
@@ -36,7 +37,7 @@ def look_for_twins(
             first = found.twins[0]
             notes.append(
                 Note(
-                    f"{count(len(found.twins), word)} {'is a copy' if len(found.twins) == 1 else 'are copies'} of a "
+                    f"{count(len(found.twins), word)} {_LIKE[len(found.twins) == 1]} of a "
                     "training photo, such as mirrored, cropped or stamped; the first is "
                     f"{first.photo!r}, like {first.known!r}. The accuracy without such photos stands beside the "
                     "other; a column of groups in a table of the photos keeps them in one split (--group column:NAME)",
