@@ -3,40 +3,11 @@ from hypothesis import strategies as st
 
 from budwood.config.data import Data
 from budwood.core.errors import DataError
-from budwood.data.image_ref import ImageBytes
 from budwood.data.sources.folder import read_tree
-from budwood.data.sources.tree import Entry
+from tests.data.sources.shelf import Shelf
 
 BESIDE = {"beside", "unlabelled", "annotations", "copy", "preview", "no_label"}
 """Why photos are not read; everything else that is passed over is no photo."""
-
-
-class Shelf:
-    """A tree of files that are given by their paths."""
-
-    def __init__(self, names):
-        self.title = "shelf"
-        self.names = list(names)
-
-    def entries(self, folder):
-        start = f"{folder}/" if folder else ""
-        inside = [name for name in self.names if name.startswith(start)]
-        bases = sorted({name[len(start) :].partition("/")[0] for name in inside})
-        return tuple(
-            Entry(start + base, "file", size=1)
-            if start + base in self.names
-            else Entry(start + base, "folder")
-            for base in bases
-        )
-
-    def identity(self, folder):
-        return folder
-
-    def image(self, name):
-        return ImageBytes(name.encode(), name)
-
-    def start(self, name, size):
-        return b""
 
 
 FOLDERS = st.sampled_from(

@@ -1,6 +1,5 @@
 """What is wrong with tables is refused with the file and the row, whatever kind of table it is."""
 
-import json
 import os
 from pathlib import Path
 
@@ -9,24 +8,9 @@ import pytest
 from budwood.config.data import Data
 from budwood.core.errors import BudwoodError, DataError
 from budwood.data.sources import read_source
+from tests.data.sources.tables import PICTURES, read
 
-PICTURES = ("a/1.png", "a/2.png", "b/3.png", "b/4.png")
 GOOD = "path,label\na/1.png,cat\na/2.png,cat\nb/3.png,dog\nb/4.png,dog\n"
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
-    """A folder with four files in it, and in which the test is."""
-    for name in PICTURES:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(b"a picture")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def read(content: str | bytes, name: str = "photos.csv", **settings):
-    Path(name).write_bytes(content.encode() if isinstance(content, str) else content)
-    return read_source(name, Data(**settings))
 
 
 def labels(manifest) -> dict[str, str]:
@@ -49,32 +33,6 @@ def test_table__names_labels_and_more(folder):
         **{"path": "Image Path", "label": "class", "split": "Split", "group": "group", "weight": "weight"},
     }
     assert dict(manifest.reading.splits) == {"train": ("train",), "test": ("Testing", "test")}
-
-
-@pytest.mark.parametrize(
-    ("text", "settings", "wanted"),
-    [
-        ("path, label\na/1.png, cat\na/2.png, cat\nb/3.png, dog\n", {}, "cat"),
-        ("sep=;\npath;label\na/1.png;cat\na/2.png;cat\nb/3.png;dog\n", {}, "cat"),
-        ("Datei,Art\na/1.png,cat\nb/3.png,dog\n", {"columns": {"path": "Datei", "label": "Art"}}, "cat"),
-        ('path,label\na/1.png,"cat, grey"\nb/3.png,dog\n', {}, "cat, grey"),
-        ('path,label\na/1.png,"cat\n  or not"\nb/3.png,dog\n', {}, "cat\n  or not"),
-        ("path,label\na\\1.png,cat\nb\\3.png,dog\n", {}, "cat"),
-        ("path,label\n./a/1.png,cat\nb//3.png,dog\n", {}, "cat"),
-        ("path,label\na/1,cat\nb/3,dog\n", {}, "cat"),
-        ("path,label,,\na/1.png,cat,,\nb/3.png,dog,,\n,,,\n", {}, "cat"),
-        ("path\tlabel\na/1.png\tcat\nb/3.png\tdog\n", {}, "cat"),
-        ("label|file\ncat|a/1.png\ndog|b/3.png\n", {}, "cat"),
-        ("path,label\r\na/1.png,cat\r\nb/3.png,dog\r\n", {}, "cat"),
-        ("path,label\n1.png,cat\n2.png,dog\n", {"root": "a"}, "cat"),
-        ("path,label\na/1.png,1\nb/3.png,2\n", {}, "1"),
-        ("path,label,split\na/1.png,cat,train\na/2.png,cat,\nb/3.png,dog,train\n", {}, "cat"),
-    ],
-)
-def test_table__what_can_be_read_is_read(folder, text, settings, wanted):
-    manifest = read(text, **settings)
-    assert manifest.photos[0].label == wanted
-    assert Path(manifest.photos[0].image) == folder / "a" / "1.png"
 
 
 def test_table__splits_by_names_of_ones_own(folder):
@@ -205,60 +163,6 @@ def test_table__what_is_wrong_is_said(folder, kind):
     content, message = BAD[kind]
     with pytest.raises(DataError, match=message):
         read(content)
-
-
-@pytest.mark.parametrize(
-    ("records", "message"),
-    [
-        (
-            [{"path": "a/1.png", "label": 1}, {"path": "b/3.png", "label": "dog"}],
-            "labels of mixed types: 1 in line 1",
-        ),
-        (
-            [{"path": "a/1.png", "label": 1}, {"path": "b/3.png", "label": "1"}],
-            "is a number in line 1 and text in line 2",
-        ),
-        ([{"path": "a/1.png", "label": 1.5}], "line 1: the label is 1.5, a number with decimals"),
-        ([{"path": "a/1.png", "label": True}], "line 1: the label is of type bool"),
-        ([{"path": "a/1.png", "label": ["a", "b"]}], "line 1: the label is .*and a photo has one"),
-        ([{"path": "a/1.png", "label": None}], "line 1: the label is empty"),
-        ([{"path": 3, "label": "cat"}], "line 1: the path is of type int"),
-        (
-            [{"path": "a/1.png", "label": "cat"}, ["b/3.png", "dog"]],
-            "line 2: it is of type list. Expected an object",
-        ),
-        ([{"path": "a/1.png", "label": "cat"}, {"path": "b/3.png"}], "line 2: the label is empty"),
-        ([], "photos.jsonl is empty"),
-    ],
-)
-def test_json_lines__what_is_wrong_is_said(folder, records, message):
-    with pytest.raises(DataError, match=message):
-        read("".join(json.dumps(record) + "\n" for record in records), "photos.jsonl")
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ('{"path": "a/1.png", "path": "a/2.png", "label": "x"}', "the key 'path' is there twice"),
-        ('{"path": "a/1.png"', "line 1: it is no JSON"),
-        ("[" * 100_000, "nested too deeply|it is no JSON"),
-        ('{"path": "a/1.png", "label": ' + "9" * 10_000 + "}", "it is no JSON|the label is"),
-    ],
-)
-def test_json_lines__damaged(folder, text, message):
-    with pytest.raises(DataError, match=message):
-        read(text + "\n", "photos.jsonl")
-
-
-def test_json_lines__a_key_of_later_lines_is_a_column(folder):
-    lines = [
-        {"path": "a/1.png", "label": "cat"},
-        {"path": "b/3.png", "label": "dog", "age": 3, "split": "train"},
-        {"path": "b/4.png", "label": "dog", "split": "test"},
-    ]
-    manifest = read("\n\n".join(map(json.dumps, lines)), "photos.jsonl")
-    assert [photo.split for photo in manifest.photos] == [None, "train", "test"]
-    assert dict(manifest.photos[1].metadata) == {"age": "3"}
 
 
 def test_read_source__a_file_of_no_kind(folder):

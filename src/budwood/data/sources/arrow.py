@@ -82,7 +82,10 @@ class ArrowFile:
             there = pictures.is_valid().to_numpy(zero_copy_only=False)
             if is_struct(pictures.type):
                 names = [pictures.type.field(index).name for index in range(pictures.type.num_fields)]
-                paths = pictures.field("path").to_pylist() if "path" in names else paths
+                if "path" in names:
+                    # Below an empty value any path may stand.
+                    under = pictures.field("path").to_pylist()
+                    paths = [path if one else None for path, one in zip(under, there, strict=True)]
                 pictures = pictures.field("bytes")
                 there &= pictures.is_valid().to_numpy(zero_copy_only=False)
             places = self._places(pictures)

@@ -56,7 +56,7 @@ class ZipPicture:
             if self.method == _DEFLATED:
                 return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, max(size, 1))
             return bz2.BZ2Decompressor().decompress(packed, size)
-        except (zlib.error, EOFError) as error:
+        except (zlib.error, OSError, EOFError) as error:
             raise OSError(f"it is damaged in {self.file} ({error})") from error
 
 
