@@ -8,21 +8,7 @@ from budwood.config.data import Data
 from budwood.core.errors import DataError
 from budwood.data.sources.layout import choose_reading, possible_readings
 from budwood.data.sources.layout_words import option
-from budwood.data.sources.listing import File, Folder
-
-
-def listed(names, root=""):
-    """The listing of photos that are given by their paths; a path that ends in "/" is a folder without photos."""
-    start = f"{root}/" if root else ""
-    inside = [name for name in names if name.startswith(start) and name != start]
-    here = sorted({name[len(start) :].partition("/")[0] for name in inside})
-    folders = [one for one in here if any(name.startswith(f"{start}{one}/") for name in inside)]
-    files = [File(f"{start}{one}", 1) for one in here if one not in folders]
-    return Folder(root, tuple(listed(names, start + one) for one in folders), tuple(files))
-
-
-def in_each(*folders, number=3, start=0):
-    return [f"{folder}/{start + index}.jpg" for folder in folders for index in range(number)]
+from tests.data.sources.listings import in_each, listed
 
 
 def seen(names, **settings):
@@ -176,28 +162,6 @@ def test_choose_reading__shows_every_reading_and_its_option(names, options):
         assert choose_reading(top, Data(**chosen), "DATA").photos == reading.photos
 
 
-REFUSED = {
-    "a level too many": (in_each("flowers/a", "flowers/b"), "Give DATA/flowers$"),
-    "two levels too many": (in_each("x/flowers/a", "x/flowers/b"), "Give DATA/x/flowers$"),
-    "splits one level deeper": (in_each("x/train/a", "x/test/a"), "Give DATA/x$"),
-    "file names one level deeper": ([f"x/{c}_{n}.jpg" for c in "ab" for n in range(2)], "Give DATA/x$"),
-    "one class": (in_each("a/deep"), "one class only, 'a'"),
-    "no train": (in_each("validation/a", "test/a", "test/b"), "no 'train' to learn from"),
-    "splits without labels": (in_each("train", "test"), "no class folders in them.*--layout classes"),
-    "inside itself": (in_each("a", "b", "x/a", "x/b"), "'x' in DATA holds folders of the same names"),
-    "a camera's names": (
-        [f"IMG_{n}.jpg" for n in range(3)] + [f"DSC_{n}.jpg" for n in range(3)],
-        "lie loose",
-    ),
-}
-
-
-@pytest.mark.parametrize(("names", "words"), REFUSED.values(), ids=REFUSED.keys())
-def test_choose_reading__refused_with_the_way_out(names, words):
-    with pytest.raises(DataError, match=words):
-        choose_reading(listed(names), Data(), "DATA")
-
-
 def test_choose_reading__as_asked():
     names = in_each("amazon/train/a", "amazon/train/b", "amazon/test/a", "dslr/train/b", "dslr/train/a")
     assert seen(names, layout="nested") == {"a": {"train", "test"}, "b": {"train"}}
@@ -208,21 +172,6 @@ def test_choose_reading__as_asked():
     deep = in_each("x/Learn/a", "x/Learn/b", "x/Try/a", "y/a")
     folders = {"train": "x/Learn", "test": ["x/Try"]}
     assert seen(deep, split_folders=folders) == {"a": {"train", "test"}, "b": {"train"}}
-
-
-@pytest.mark.parametrize(
-    ("settings", "words"),
-    [
-        ({"split_folders": {"train": "Trian"}}, "no folder 'Trian'.*Did you mean Train?"),
-        ({"split_folders": {"train": "Train", "test": "Train/a"}}, "in two splits"),
-        ({"layout": "flat"}, "no class when it is read as --layout flat asks.*such as cat.1.jpg"),
-        ({"layout": "classes"}, "one class, 'Train', when it is read as --layout classes asks"),
-        ({"layout": "nested", "split_folders": {"train": "Train/a"}}, "no class"),
-    ],
-)
-def test_choose_reading__asked_for_what_is_not_there(settings, words):
-    with pytest.raises(DataError, match=words):
-        choose_reading(listed(in_each("Train/a", "Train/b")), Data(**settings), "DATA")
 
 
 NAMES = st.one_of(
