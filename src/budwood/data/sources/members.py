@@ -28,7 +28,7 @@ def link_refusal(name: str, title: str) -> DataError:
 
 
 def refuse_growth(size: int, packed: int, title: str) -> None:
-    if size > GROWTH_FROM and size > MAX_GROWTH * max(packed, 1):
+    if size > GROWTH_FROM and size > MAX_GROWTH * packed:
         raise DataError(
             f"{title} would grow from {packed:,} to {size:,} bytes or more. Photos do not: it is a trap (a zip "
             "bomb), or not made of photos. Nothing of it is read"
