@@ -128,7 +128,7 @@ def audit_into(
     everything = replace(run_audit(settled.manifest, settings, progress), source=source_name(data))
     found = settled.judge(everything) if files.decisions else everything
     if files.output is not None:
-        _write(found, files.output, source, settings, progress)
+        _write(found, files.output, settings, progress)
         said = files.decisions
         own = files.output / DECISIONS
         if own.exists() and (said is None or not own.samefile(said)) and (num := len(read_decisions(own))):
@@ -153,14 +153,14 @@ def audit_into(
     return found, cleaned
 
 
-def _write(found: Audit, folder: Path, source: str, settings: AuditSettings, progress: Progress) -> None:
+def _write(found: Audit, folder: Path, settings: AuditSettings, progress: Progress) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / JSON, found.to_json())
         write_questions(folder / DECISIONS, questions_of(found))
         with progress.stage("page", unit="pages"):
             levels = as_range(settings.recipe.data.levels)
-            write_audit_page(found, folder, source=source or found.source, levels=levels)
+            write_audit_page(found, folder, levels=levels)
     except OSError as error:
         raise DataError(f"cannot write into {folder} ({error.strerror or error})") from error
 

@@ -1,6 +1,5 @@
 """audit.html: what an audit found, with the photos, in one file that needs no network."""
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from budwood.auditing.report.sections import (
 from budwood.auditing.words import counted, decided_as_lines, severity_words
 from budwood.core.errors import DataError
 from budwood.core.files import write_text
-from budwood.core.text import count, listing, percent, shown
+from budwood.core.text import count, listing, percent
 from budwood.data.images import ValueRange
 from budwood.report.headline import Headline, Remark
 from budwood.report.page import environment
@@ -26,13 +25,12 @@ from budwood.report.thumbnails import Album
 PAGE = "audit.html"
 
 
-def write_audit_page(audit: Audit, folder: Path, *, source: str, levels: ValueRange | None = None) -> Path:
+def write_audit_page(audit: Audit, folder: Path, *, levels: ValueRange | None = None) -> Path:
     """Write `audit.html` into a folder, whole or not at all, and return it.
 
     Args:
         audit: with the photos, which are shown.
         folder: where it goes.
-        source: what was read, for the commands that the page names.
         levels: the values that are black and white in pictures of more than 8 bits.
 
     Raises:
@@ -60,7 +58,6 @@ def write_audit_page(audit: Audit, folder: Path, *, source: str, levels: ValueRa
             classes=count_classes(audit),
             samples=samples,
             read=read,
-            command=f"budwood audit {shown(shlex.quote(source))}",
         )
     )
     path = folder / PAGE

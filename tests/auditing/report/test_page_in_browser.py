@@ -31,7 +31,7 @@ def page(manifest, findings, network, tmp_path):
     ]  # fmt: skip
     decided = Decided(dropped=1, relabelled=0, joined=2, answered={"blank": 1}, changed=("a.jpg",))
     found = audit_of(manifest, [*findings, *more], network=network, decided=decided)
-    return write_audit_page(replace(found, source=WORST), tmp_path, source="colours")
+    return write_audit_page(replace(found, source=WORST), tmp_path)
 
 
 @pytest.mark.parametrize(("size", "dark"), [(PHONE, False), (DESKTOP, True)], ids=["phone", "desktop"])
@@ -66,5 +66,5 @@ def test_page__is_bounded(manifest, network, tmp_path, monkeypatch):
         WrongLabel(photo=photo, suggested="red", of_label=0.0, of_suggested=1.0, rank=rank)
         for rank in range(500)
     ]
-    text = write_audit_page(audit_of(manifest, many), tmp_path, source="x").read_text()
+    text = write_audit_page(audit_of(manifest, many), tmp_path).read_text()
     assert text.count("looks like red") == 10 and "no room here for 490 more" in text
