@@ -22,7 +22,7 @@ def test_find_copies_across__says_what_it_did_not_compare(monkeypatch):
     assert {tuple(shown.path for shown in one.photos) for one in found} == {
         (f"test/{n}", f"train/{n}") for n in range(3)
     }
-    monkeypatch.setattr("budwood.features.twins.AT_MOST", 1)
+    monkeypatch.setattr("budwood.features.twins.most_pairs", lambda photos: 1)
     copy, rest = find_copies_across(lambda places: features[list(places)], photos)
     assert (copy.kind, rest.kind, rest.problem) == ("cross_split", "other", "copies")
     assert "2 more were not compared" in rest.detail

@@ -24,7 +24,7 @@ from budwood.data.groups import SAME_PICTURE
 from budwood.data.images import Inspection, ValueRange
 from budwood.data.manifest import Photo
 from budwood.data.perceptual_hash import correlation, shared_grid, stacked
-from budwood.features.twins import AT_MOST, find_twins
+from budwood.features.twins import find_twins
 
 COMPARED = 50
 """Photos of one finding that are compared with one another."""
@@ -82,14 +82,14 @@ def find_copies_across(
     for place, photo in enumerate(photos):
         places[photo.split].append(place)
     found: list[CrossSplit] = []
-    not_compared = 0
+    compared = not_compared = 0
     for later, earlier in (("test", "train"), ("validation", "train"), ("test", "validation")):
         here, there = places[later], places[earlier]
         if not here or not there:
             continue
         measured, learned = [photos[place] for place in here], [photos[place] for place in there]
         twins = find_twins(measured, rows(here), learned, rows(there), levels)
-        not_compared += twins.passed_over
+        compared, not_compared = compared + twins.compared, not_compared + twins.passed_over
         for twin in twins.twins:
             pair = by_name[twin.photo], by_name[twin.known]
             # What is near by its hash is a finding already.
@@ -101,7 +101,7 @@ def find_copies_across(
     if not not_compared:
         return [*found]
     detail = (
-        f"copies across splits were looked for among the {AT_MOST:,} pairs of photos of two splits that are most "
+        f"copies across splits were looked for among the {compared:,} pairs of photos of two splits that are most "
         f"alike; {not_compared:,} more were not compared, so there may be others"
     )
     return [*found, OtherProblem(path=".", problem="copies", detail=detail)]

@@ -3,7 +3,7 @@
 It is the picture's brightness on a grid of 16 x 16, upright, in whole numbers: reduced by integer arithmetic from the
 decode of the check, whatever the backbone, its size, the engine and the machine. Two photos are compared by the
 correlation of their grids, which brightness and contrast do not change. Neighbours are found in a k-d tree over the
-grid's coarse part, which never makes a distance larger, so that what is near is found without comparing all pairs.
+grid's lowest frequencies, which never make a distance larger: what is near is found without comparing all pairs.
 """
 
 from collections.abc import Sequence
@@ -31,8 +31,8 @@ _REDUCED = 128
 """Pixels of a side to which a larger one is reduced by whole factors first."""
 _MOST_VALUES = 1024
 """Samples of a side from which on every second or third is looked at."""
-_COARSE = 4
-"""Side of the grid by which neighbours are looked for."""
+_COARSE = 16
+"""Frequencies of the grid by which neighbours are looked for."""
 _NEIGHBOURS = 8
 _ENOUGH = 50
 """Photos from which on their mean is what they share."""
@@ -135,23 +135,30 @@ def near_pairs(
     """
     from scipy.spatial import cKDTree
 
-    if len(grids) < 2:
-        return np.empty((0, 2), np.int64), np.empty(0)
+    none = np.empty((0, 2), np.int64), np.empty(0)
     mean = shared_grid(grids)
-    told = np.flatnonzero(_variance(grids - mean) >= _flattest())
+    told = np.flatnonzero(np.concatenate([_variance(some - mean) for some in _parts(grids)]) >= _flattest())
     if len(told) < 2:
-        return np.empty((0, 2), np.int64), np.empty(0)
-    tree = cKDTree(_coarse(grids[told] - mean))
+        return none
+    points = np.concatenate([_coarse(some - mean) for some in _parts(grids[told])])
+    # The frequencies vary by very different amounts, so that halving boxes finds as much in half the time.
+    tree = cKDTree(points, balanced_tree=False)
     radius = float(np.sqrt(2 * (1 - least))) + 1e-9
     number = min(_NEIGHBOURS, len(told) - 1) + 1
-    distances, found = tree.query(tree.data, k=number, distance_upper_bound=radius, workers=-1)
+    distances, found = tree.query(points, k=number, distance_upper_bound=radius, workers=-1)
     near = np.isfinite(distances)
     first, second = np.repeat(told, near.sum(axis=1)), told[found[near]]
-    pairs = np.unique(np.sort(np.stack([first, second], axis=1), axis=1), axis=0)
+    pairs = np.stack([np.minimum(first, second), np.maximum(first, second)], axis=1)
     pairs = pairs[pairs[:, 0] < pairs[:, 1]]
-    parts = np.array_split(pairs, len(pairs) // 100_000 + 1)
-    alike = np.concatenate([correlation(grids[one[:, 0]], grids[one[:, 1]], mean) for one in parts])
+    pairs = np.unique(pairs[:, 0] * len(grids) + pairs[:, 1])
+    pairs = np.stack([pairs // len(grids), pairs % len(grids)], axis=1)
+    alike = np.concatenate([correlation(grids[one[:, 0]], grids[one[:, 1]], mean) for one in _parts(pairs)])
     return pairs[alike >= least], alike[alike >= least]
+
+
+def _parts(rows: np.ndarray) -> Sequence[np.ndarray]:
+    """Return the rows in parts whose whole numbers of eight bytes take no room to speak of."""
+    return np.array_split(rows, len(rows) // 16_384 + 1)
 
 
 def stacked(hashes: Sequence[bytes]) -> UInt8[np.ndarray, "n 256"]:
@@ -179,9 +186,16 @@ def _flattest() -> float:
 
 
 def _coarse(grids: Int[np.ndarray, "n 256"]) -> Float[np.ndarray, "n 16"]:
-    """Of the grids, brought to mean 0 and length 1, the part that a grid of 4 x 4 shows."""
-    cells = SIDE // _COARSE
-    sums = grids.reshape(-1, _COARSE, cells, _COARSE, cells).sum(axis=(2, 4)).reshape(len(grids), -1)
-    centred = _COARSE**2 * sums - sums.sum(axis=1, keepdims=True)
+    """Of the grids, brought to mean 0 and length 1, the lowest frequencies, in which most of a picture is."""
     length = np.sqrt(_variance(grids).astype(np.float64) / LENGTH)
-    return centred / (_COARSE**2 * cells * length[:, None])
+    return grids @ _frequencies() / length[:, None]
+
+
+@lru_cache(maxsize=1)
+def _frequencies() -> Float[np.ndarray, "256 16"]:
+    """Return the lowest frequencies of the cosine transform of a grid but the mean, each of length 1."""
+    places = np.arange(SIDE)
+    waves = np.sqrt(2 / SIDE) * np.cos(np.pi * places[:, None] * (places[None] + 0.5) / SIDE)
+    waves[0] /= np.sqrt(2)
+    order = sorted((i * i + j * j, i, j) for i in range(SIDE) for j in range(SIDE))[1 : _COARSE + 1]
+    return np.stack([np.outer(waves[i], waves[j]).ravel() for _, i, j in order], axis=1)

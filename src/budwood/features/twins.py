@@ -1,35 +1,51 @@
 """Photos that were learned from and stand among those that are measured on: copies with other pixels.
 
-Features name candidates: of each photo the nearest that was learned from, if it is near enough. The pixels of the two
-then decide (`budwood.data.overlay`), for two flowers of a species can be nearer to one another than a photo to its
-mirror image. Where different photos of a class are alike pixel by pixel too, such as written digits or the pictures of
-a fixed camera, the limit rises with how alike pairs drawn at random are.
+Features name candidates: of each photo those that were learned from, are nearest and near enough. Of these a look at
+grids of 16 x 16 passes most over (`budwood.data.grid_overlay`), and the pixels of the rest decide
+(`budwood.data.overlay`), for two flowers of a species can be nearer to one another than a photo to its mirror image.
+Where different photos of a class are alike pixel by pixel too, such as written digits or the pictures of a fixed
+camera, the limit rises with how alike pairs drawn at random are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float
 
 from budwood.core.errors import ImageError
 from budwood.core.system import num_cores
-from budwood.data.images import ValueRange
+from budwood.data.decoded import Decoded
+from budwood.data.grid_overlay import best_fits
+from budwood.data.images import ValueRange, inspect
 from budwood.data.manifest import Photo
-from budwood.data.overlay import COPY, Overlay, grey, overlay
+from budwood.data.overlay import COPY, Grey, Overlay, grey, overlay
+from budwood.data.perceptual_hash import stacked
+from budwood.features.neighbours import nearest
 
 NEAR_ENOUGH = 0.62
-"""Cosine similarity of features from which on the pixels of two photos are compared."""
-AT_MOST = 1_000
-"""Pairs whose pixels are compared, the nearest first: their number must not grow with the data."""
+"""Cosine similarity of features from which on two photos are looked at."""
+NEIGHBOURS = 8
+"""Photos that are looked at beside each: others of its class can be nearer than its copy of half the size."""
+MAY_BE = 0.7
+"""Correlation of grids from which on the pixels of two photos are compared; the lowest of 2,700 copies had 0.78."""
 SMALLEST = 64
 """Pixels of the shorter side below which a photo shows too little fine structure to be compared."""
 _DRAWN = 100
 """Pairs of different photos of a class that say how alike such pairs are ..."""
 _QUANTILE = 0.95
 """... by this quantile: a few of them may be copies."""
-_BLOCK = 1_024
+_KEPT = 2_048
+"""Decoded photos that are kept while pairs are compared, of 64 kB each."""
+
+Pair = tuple[Photo, Photo]
+
+
+def most_pairs(num_photos: int) -> int:
+    """Return how many pairs have their pixels compared: one a photo, which takes less time than its features did."""
+    return max(1_000, num_photos)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,33 +69,9 @@ class Twins:
     compared: int
     """Pairs whose pixels were compared."""
     passed_over: int
-    """Pairs that were near enough and too many."""
+    """Pairs that may show the same and were too many."""
     limit: float = COPY
     """Similarity of pixels from which on a pair is a copy."""
-
-
-def nearest(
-    vectors: Float[np.ndarray, "n features"], known: Float[np.ndarray, "m features"]
-) -> tuple[Int[np.ndarray, "n"], Float32[np.ndarray, "n"]]:
-    """Return of each vector which of the known ones is nearest by its angle, and the cosine of that.
-
-    >>> nearest(np.eye(2), np.array([[0.0, 2.0], [3.0, 0.0]]))[0].tolist()
-    [1, 0]
-    """
-    known = _unit(known)
-    best = np.full(len(vectors), -np.inf, np.float32)
-    place = np.zeros(len(vectors), np.int64)
-    for first in range(0, len(vectors), _BLOCK):
-        rows = slice(first, first + _BLOCK)
-        block = _unit(vectors[rows])
-        for start in range(0, len(known), 8 * _BLOCK):
-            cosines = block @ known[start : start + 8 * _BLOCK].T
-            here = cosines.argmax(axis=1)
-            value = cosines[np.arange(len(block)), here]
-            better = value > best[rows]
-            place[rows] = np.where(better, here + start, place[rows])
-            best[rows] = np.where(better, value, best[rows])
-    return place, best
 
 
 def find_twins(
@@ -98,21 +90,61 @@ def find_twins(
     """
     if not len(photos) or not len(known):
         return Twins((), 0, 0)
-    place, cosine = nearest(vectors, known_vectors)
+    places, cosines = nearest(vectors, known_vectors, NEIGHBOURS)
     near = [
-        (photos[one], known[place[one]])
-        for one in np.argsort(-cosine, kind="stable").tolist()
-        if cosine[one] >= NEAR_ENOUGH and _is_large(photos[one]) and _is_large(known[place[one]])
+        (photos[row], known[places[row, column]])
+        for row, column in np.argwhere(cosines >= NEAR_ENOUGH).tolist()
+        if _is_large(photos[row]) and _is_large(known[places[row, column]])
     ]
-    looked = near[:AT_MOST]
+    return compare_pixels(near, known, levels, at_most=most_pairs(len(photos)))
+
+
+def compare_pixels(
+    pairs: Sequence[Pair], known: Sequence[Photo], levels: ValueRange | None = None, *, at_most: int
+) -> Twins:
+    """Return the pairs whose pixels show the same, for each first photo the one that is most like it.
+
+    Args:
+        pairs: a photo, and one that it may show.
+        known: all photos of the second kind, of which some are drawn to see how alike different photos are.
+        levels: black and white in pictures of more than 8 bits.
+        at_most: pairs whose pixels are compared, those with the grids that are most alike first.
+    """
+    may_be = _first_look(pairs)
+    looked = may_be[:at_most]
     alike = [pair for pair in _compared(looked, levels) if pair[2].similarity >= COPY]
     limit = _limit([(photo, twin) for photo, twin, _ in alike], known, levels) if alike else COPY
-    twins = tuple(
-        Twin(photo.name, twin.name, seen.similarity, seen.mirrored)
-        for photo, twin, seen in alike
-        if seen.similarity >= limit
-    )
-    return Twins(twins, len(looked), len(near) - len(looked), limit)
+    best: dict[str, Twin] = {}
+    for photo, twin, seen in alike:
+        if seen.similarity >= limit and (
+            photo.name not in best or seen.similarity > best[photo.name].similarity
+        ):
+            best[photo.name] = Twin(photo.name, twin.name, seen.similarity, seen.mirrored)
+    return Twins(tuple(best.values()), len(looked), len(may_be) - len(looked), limit)
+
+
+def _first_look(pairs: Sequence[Pair]) -> list[Pair]:
+    """Return the pairs of which one may show the other, those first that are most alike."""
+    grids = _grids({id(photo): photo for pair in pairs for photo in pair})
+    there = [pair for pair in pairs if all(id(photo) in grids for photo in pair)]
+    fits = best_fits(*(stacked([grids[id(pair[side])] for pair in there]) for side in (0, 1)))
+    return [there[place] for place in np.argsort(-fits, kind="stable") if fits[place] >= MAY_BE]
+
+
+def _grids(photos: Mapping[int, Photo]) -> dict[int, bytes]:
+    """Return the perceptual hashes of photos, without those that cannot be decoded any more.
+
+    They are in the record of decoded photos as a rule, for the check has decoded them all.
+    """
+    found = {}
+    with Decoded() as record:
+        for key, photo in photos.items():
+            try:
+                seen = record.get(photo.sha256) if photo.sha256 else None
+                found[key] = (seen or inspect(photo.image)).hash
+            except ImageError:
+                continue
+    return found
 
 
 def _is_large(photo: Photo) -> bool:
@@ -120,7 +152,7 @@ def _is_large(photo: Photo) -> bool:
     return not photo.width or min(photo.width, photo.height) >= SMALLEST
 
 
-def _limit(pairs: Sequence[tuple[Photo, Photo]], known: Sequence[Photo], levels: ValueRange | None) -> float:
+def _limit(pairs: Sequence[Pair], known: Sequence[Photo], levels: ValueRange | None) -> float:
     """Return the limit halfway between what different photos of a class reach and 1, and `COPY` at least."""
     of_label: dict[str, list[Photo]] = {}
     for photo in known:
@@ -137,14 +169,18 @@ def _limit(pairs: Sequence[tuple[Photo, Photo]], known: Sequence[Photo], levels:
     return max(COPY, (1 + float(np.quantile(seen, _QUANTILE))) / 2) if seen else COPY
 
 
-def _compared(
-    pairs: Sequence[tuple[Photo, Photo]], levels: ValueRange | None
-) -> list[tuple[Photo, Photo, Overlay]]:
+def _compared(pairs: Sequence[Pair], levels: ValueRange | None) -> list[tuple[Photo, Photo, Overlay]]:
     """Return the pairs with what their pixels say, without those of which one cannot be decoded any more."""
+    # Photos of two sources can have one name.
+    photos = {id(photo): photo for pair in pairs for photo in pair}
 
-    def compare(pair: tuple[Photo, Photo]) -> Overlay | None:
+    @lru_cache(maxsize=_KEPT)
+    def pixels(key: int) -> Grey:
+        return grey(photos[key].image, levels)
+
+    def compare(pair: Pair) -> Overlay | None:
         try:
-            return overlay(grey(pair[0].image, levels), grey(pair[1].image, levels))
+            return overlay(pixels(id(pair[0])), pixels(id(pair[1])))
         except ImageError:  # gone since its features were stored
             return None
 
@@ -154,8 +190,3 @@ def _compared(
     with threadpool_limits(1), ThreadPoolExecutor(num_cores()) as pool:
         found = list(pool.map(compare, pairs))
     return [(*pair, seen) for pair, seen in zip(pairs, found, strict=True) if seen is not None]
-
-
-def _unit(vectors: Float[np.ndarray, "n features"]) -> Float32[np.ndarray, "n features"]:
-    vectors = np.asarray(vectors, np.float32)
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)

@@ -47,8 +47,8 @@ def look_for_twins(
         if found.passed_over:
             notes.append(
                 Note(
-                    f"copies of training photos were looked for among the {found.compared:,} {word}s that are most "
-                    f"like one; {found.passed_over:,} more were not compared",
+                    f"copies of training photos were looked for among the {found.compared:,} pairs of a {word} and a "
+                    f"training photo that are most alike; {found.passed_over:,} more were not compared",
                     "groups",
                 )
             )
