@@ -27,7 +27,7 @@ from budwood.config.recipe import Recipe
 from budwood.core.progress.base import SILENT
 from budwood.data.check import check
 from budwood.data.groups import form_groups
-from budwood.data.images import inspect
+from budwood.data.inspection import inspect
 from budwood.data.manifest import Photo
 from budwood.data.sources import read_source
 

@@ -3,7 +3,7 @@ import pytest
 
 from budwood.auditing.pictures import BLURRED, CERTAIN, blur_limit, find_poor_pictures
 from budwood.data.decoder.levels import Samples
-from budwood.data.images import Inspection
+from budwood.data.inspection import Inspection
 from budwood.data.manifest import Photo
 
 

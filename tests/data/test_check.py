@@ -258,8 +258,8 @@ def test_check__second_time_decodes_nothing_but_new_photos(folder, monkeypatch):
     photo(folder / "cats" / "new.jpg", 300)
     (folder / "cats" / "bad.jpg").write_text("no")
     measured = []
-    measure = check_module.inspect
-    monkeypatch.setattr(check_module, "inspect", lambda image: measured.append(image) or measure(image))
+    measure = check_module.look
+    monkeypatch.setattr(check_module, "look", lambda image: measured.append(image) or measure(image))
     second = check(read_folder(folder))
     expected = [(folder / "cats" / name).read_bytes() for name in ("bad.jpg", "new.jpg")]
     assert sorted(measured) == sorted(expected)
@@ -267,7 +267,7 @@ def test_check__second_time_decodes_nothing_but_new_photos(folder, monkeypatch):
 
 
 def test_check__interrupt_keeps_what_was_decoded(folder, monkeypatch):
-    measure = check_module.inspect
+    measure = check_module.look
     calls = []
 
     def interrupt(image):
@@ -276,7 +276,7 @@ def test_check__interrupt_keeps_what_was_decoded(folder, monkeypatch):
             raise KeyboardInterrupt
         return measure(image)
 
-    monkeypatch.setattr(check_module, "inspect", interrupt)
+    monkeypatch.setattr(check_module, "look", interrupt)
     with pytest.raises(KeyboardInterrupt):
         check(read_folder(folder))
     first = len(calls)

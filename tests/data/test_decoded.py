@@ -5,7 +5,7 @@ import pytest
 
 from budwood.data.decoded import Decoded
 from budwood.data.decoder.levels import Samples
-from budwood.data.images import Inspection
+from budwood.data.inspection import Inspection
 
 ONE, TWO = "01" * 32, "02" * 32
 

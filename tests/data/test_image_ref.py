@@ -12,7 +12,8 @@ from PIL import Image
 
 from budwood.core.errors import ImageError
 from budwood.data.image_ref import ImageBytes, ImageFile, ImageRef
-from budwood.data.images import content_of, decode, digest, measure, view
+from budwood.data.images import content_of, decode, digest, view
+from budwood.data.inspection import measure
 from budwood.data.sources.archive import open_archive
 from budwood.data.sources.memory import DatasetPicture
 

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from budwood.core.errors import ImageError
-from budwood.data.images import MAX_PIXELS, decode, digest, fit_square, measure, view
+from budwood.data.images import MAX_PIXELS, decode, digest, fit_square, view
+from budwood.data.inspection import measure
 
 GREY = np.linspace(0, 255, 64).round().astype(np.uint8).reshape(8, 8)
 STORED = {

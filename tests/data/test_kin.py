@@ -123,7 +123,7 @@ def test_kin__is_known_without_decoding_again(monkeypatch, tmp_path):
     monkeypatch.setenv("BUDWOOD_CACHE", str(tmp_path))
     contents = {"a/1": with_exif(scene(1)), "a/2": saved(scene(1), quality=92), "b/2": saved(scene(2))}
     _, kept = checked(contents)
-    for name in ("inspect", "decode"):
+    for name in ("look", "decode"):
         monkeypatch.setattr(f"budwood.data.check.{name}", lambda *_: pytest.fail("decoded again"))
     _, again = checked(contents)
     assert {name: photo.kin for name, photo in kept.items()} == {name: p.kin for name, p in again.items()}

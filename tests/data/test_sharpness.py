@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from budwood.data.images import inspect
-from budwood.data.sharpness import sharpness
+from budwood.data.inspection import inspect
+from budwood.data.sharpness import sharpness, sharpnesses
 
 
 def scene(side, seed=0):
@@ -59,3 +59,22 @@ def test_inspect__sharpness_of_a_file_and_none_of_more_than_8_bits(tmp_path):
     deep = np.random.default_rng(0).integers(0, 4096, (60, 60)).astype(np.uint16)
     Image.fromarray(deep).save(tmp_path / "deep.tif")
     assert inspect(tmp_path / "deep.tif").sharpness is None
+
+
+@pytest.mark.parametrize("shape", [(48, 48), (61, 97), (130, 70), (255, 128)])
+def test_sharpnesses__many_at_once_are_as_one_by_one_and_as_plain_sums(shape):
+    lumas = np.random.default_rng(0).integers(0, 256, (5, *shape)).astype(np.uint8)
+    lumas[3] = 200
+    found = sharpnesses(lumas)
+    assert found == [sharpness(luma) for luma in lumas]
+    assert found[3] is None and None not in found[:3]
+
+
+def test_sharpnesses__are_ratios_of_mean_squares_of_second_differences():
+    luma = np.random.default_rng(0).integers(0, 256, (61, 97)).astype(np.uint8)
+    ratios = []
+    for lines in (luma[::2].astype(int), luma.T[::2].astype(int)):
+        one = 2 * lines[:, 1:-1] - lines[:, :-2] - lines[:, 2:]
+        two = 2 * lines[:, 2:-2] - lines[:, :-4] - lines[:, 4:]
+        ratios.append(np.mean(one**2) / np.mean(two**2))
+    assert sharpness(luma) == pytest.approx(min(ratios), rel=1e-12)

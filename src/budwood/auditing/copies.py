@@ -21,7 +21,8 @@ from budwood.auditing.findings import (
     SplitGroup,
 )
 from budwood.data.groups import SAME_PICTURE
-from budwood.data.images import Inspection, ValueRange
+from budwood.data.images import ValueRange
+from budwood.data.inspection import Inspection
 from budwood.data.manifest import Photo
 from budwood.data.perceptual_hash import correlation, shared_grid, stacked
 from budwood.features.twins import find_twins

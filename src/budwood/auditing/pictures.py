@@ -11,7 +11,7 @@ import numpy as np
 
 from budwood.auditing.findings import PoorKind, PoorPicture, Shown
 from budwood.data.check import TINY
-from budwood.data.images import Inspection
+from budwood.data.inspection import Inspection
 from budwood.data.manifest import Photo
 from budwood.data.perceptual_hash import stacked
 

@@ -1,5 +1,6 @@
 """The check: every photo is read once, what cannot be used is listed and left out, the rest goes on."""
 
+import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,8 @@ from budwood.core.system import num_cores
 from budwood.core.text import count
 from budwood.data.decoded import Decoded
 from budwood.data.decoder.levels import NOTHING_DEEP, Decision, ValueRange, decide
-from budwood.data.images import Inspection, content_of, decode, digest, inspect
+from budwood.data.images import content_of, decode, digest
+from budwood.data.inspection import Inspection, Look, inspections, look
 from budwood.data.kin import find_kin
 from budwood.data.manifest import Kin, Manifest, Photo, Problem
 from budwood.data.understood import Understood
@@ -21,8 +23,10 @@ TINY = 32
 """Pixels of a side below which a photo is pointed out."""
 
 _FEWEST = 3
-_AT_A_TIME = 8
-"""Photos that a thread takes at once."""
+_AT_A_TIME = 64
+"""Most photos that a thread takes at once: those of one shape share the work of hash and sharpness."""
+_SHARES = 4
+"""Parts at least that each thread takes of a few photos, so that none waits for another."""
 
 
 @dataclass(frozen=True)
@@ -201,18 +205,21 @@ def _values_json(values: Decision) -> dict | None:
 
 
 _Inspected = tuple[Photo, Inspection] | Problem
+_Looked = tuple[str, Inspection | Look] | Problem
 
 
 def _inspect_all(photos: Sequence[Photo], progress: Progress) -> list[_Inspected]:
     results = []
-    pool = ThreadPoolExecutor(num_cores())
+    pool, stop = ThreadPoolExecutor(num_cores()), threading.Event()
     with Decoded() as decoded, progress.stage("check", total=len(photos)) as stage:
         try:
-            some = [photos[at : at + _AT_A_TIME] for at in range(0, len(photos), _AT_A_TIME)]
-            for found in pool.map(lambda part: [_inspect(photo, decoded) for photo in part], some):
+            size = max(8, min(_AT_A_TIME, len(photos) // (_SHARES * num_cores())))
+            some = [photos[at : at + size] for at in range(0, len(photos), size)]
+            for found in pool.map(lambda part: _inspect(part, decoded, stop), some):
                 results += found
                 stage.advance(len(found))
         finally:
+            stop.set()
             pool.shutdown(cancel_futures=True)
         return _with_kin(results, decoded)
 
@@ -230,19 +237,45 @@ def _with_kin(results: list[_Inspected], decoded: Decoded) -> list[_Inspected]:
     return [one if isinstance(one, Problem) else (next(photos), one[1]) for one in results]
 
 
-def _inspect(photo: Photo, decoded: Decoded) -> _Inspected:
+def _inspect(photos: Sequence[Photo], decoded: Decoded, stop: threading.Event) -> list[_Inspected]:
+    looked: list[_Looked] = []
+    try:
+        for photo in photos:
+            if stop.is_set():
+                break
+            looked.append(_look(photo, decoded))
+    finally:
+        # What was decoded is noted, whatever became of the next one.
+        results = _settled(photos[: len(looked)], looked, decoded)
+    return results
+
+
+def _settled(photos: Sequence[Photo], looked: Sequence[_Looked], decoded: Decoded) -> list[_Inspected]:
+    new = [one[1] for one in looked if not isinstance(one, Problem)]
+    shown = iter(inspections([found for found in new if isinstance(found, Look)]))
+    results: list[_Inspected] = []
+    for photo, one in zip(photos, looked, strict=True):
+        if isinstance(one, Problem):
+            results.append(one)
+            continue
+        sha256, found = one
+        if isinstance(found, Look):
+            found = next(shown)
+            decoded.add(sha256, found)
+        kin = Kin(taken=found.taken)
+        usable = replace(photo, sha256=sha256, width=found.width, height=found.height, kin=kin)
+        results.append((usable, found))
+    return results
+
+
+def _look(photo: Photo, decoded: Decoded) -> _Looked:
     try:
         # It may come from afar: once.
         image = content_of(photo.image)
         sha256 = digest(image)
-        found = decoded.get(sha256)
-        if found is None:
-            found = inspect(image)
-            decoded.add(sha256, found)
+        return sha256, decoded.get(sha256) or look(image)
     except ImageError as error:
         return Problem(photo.name, error.kind, error.fault)
-    kin = Kin(taken=found.taken)
-    return replace(photo, sha256=sha256, width=found.width, height=found.height, kin=kin), found
 
 
 def _compare(photos: Sequence[Photo]) -> tuple[list[Photo], list[Problem]]:

@@ -8,7 +8,7 @@ from types import TracebackType
 from budwood.core.cache import cache_dir
 from budwood.core.errors import StoreError
 from budwood.data.decoder.levels import Samples
-from budwood.data.images import Inspection
+from budwood.data.inspection import Inspection
 
 # Of another name than those that knew less.
 _TABLE = (

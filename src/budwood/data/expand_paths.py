@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from budwood.core.errors import DataError, ImageError
-from budwood.data.images import measure
+from budwood.data.inspection import measure
 from budwood.data.manifest import PassedOver
 from budwood.data.sources.left import count_unread
 from budwood.data.sources.tree import DiskTree

@@ -13,8 +13,6 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
-from budwood.data.sharpness import sharpness
-
 SIDE = 16
 LENGTH = SIDE * SIDE
 """Bytes of a hash."""
@@ -38,30 +36,6 @@ _ENOUGH = 50
 """Photos from which on their mean is what they share."""
 
 
-def perceptual_hash(image: Image.Image, size: tuple[int, int] | None = None) -> UInt8[np.ndarray, "16 16"]:
-    """Return the brightness of a picture of any 8-bit mode, as it lies in the file, on a grid of 16 x 16.
-
-    Args:
-        image: the picture.
-        size: its width and height before it was decoded at a reduced scale; by default it was not.
-
-    >>> int(perceptual_hash(Image.new("RGB", (40, 30), "white")).min())
-    255
-    """
-    return hash_and_sharpness(image, size or image.size)[0]
-
-
-def hash_and_sharpness(
-    image: Image.Image, size: tuple[int, int]
-) -> tuple[UInt8[np.ndarray, "16 16"], float | None]:
-    """Return the perceptual hash of a picture, and how sharp it is, from one reduction of it."""
-    try:
-        luma = _small_luma(image)
-    except ValueError:  # a mode without a brightness: no copy of anything
-        return np.zeros((SIDE, SIDE), np.uint8), None
-    return grid_of(luma, size), sharpness(luma)
-
-
 def hash_of_values(values: np.ndarray) -> UInt8[np.ndarray, "16 16"]:
     """Return the same of samples of any type, (H, W) or (H, W, channels), between their own smallest and largest."""
     height, width = values.shape[:2]
@@ -71,10 +45,10 @@ def hash_of_values(values: np.ndarray) -> UInt8[np.ndarray, "16 16"]:
     luma = luma.mean(axis=2) if luma.ndim == 3 else luma
     low, high = luma.min(), luma.max()
     scaled = np.rint((luma - low) * (255.0 / max(high - low, 1e-300)))
-    return grid_of(np.clip(scaled, 0, 255).astype(np.uint8), (width, height))
+    return grids_of(np.clip(scaled, 0, 255).astype(np.uint8)[None], (width, height))[0]
 
 
-def _small_luma(image: Image.Image) -> UInt8[np.ndarray, "height width"]:
+def small_luma(image: Image.Image) -> UInt8[np.ndarray, "height width"]:
     """Return the brightness of a picture of any 8-bit mode, as it lies in the file, reduced by whole factors.
 
     Raises ValueError of a mode without a brightness.
@@ -88,17 +62,22 @@ def _small_luma(image: Image.Image) -> UInt8[np.ndarray, "height width"]:
     if transparent:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return np.asarray(image.convert("L"))
+    grey = image if image.mode == "L" else image.convert("L")
+    return np.frombuffer(grey.tobytes(), np.uint8).reshape(grey.height, grey.width)
 
 
-def grid_of(luma: UInt8[np.ndarray, "height width"], size: tuple[int, int]) -> UInt8[np.ndarray, "16 16"]:
+def grids_of(
+    lumas: UInt8[np.ndarray, "n height width"], size: tuple[int, int]
+) -> UInt8[np.ndarray, "n 16 16"]:
     """Return the means over a grid of 16 x 16, in which a pixel at an edge counts by its share.
 
     The sums are of whole numbers that a double holds exactly: no machine rounds them otherwise. `size` is width and
     height before any reduction: the last row and column of a reduced picture may stand for less than the others.
     """
-    rows, columns = _overlaps(luma.shape[0], size[1]), _overlaps(luma.shape[1], size[0])
-    sums = (rows @ luma.astype(np.float64) @ columns.T).astype(np.int64)
+    rows, columns = _overlaps(lumas.shape[1], size[1]), _overlaps(lumas.shape[2], size[0])
+    # The sums of columns fit into singles but for pictures of 65,793 pixels and more.
+    single = np.float32 if 255 * size[1] < 2**24 else np.float64
+    sums = ((rows.astype(single) @ lumas.astype(single)).astype(np.float64) @ columns.T).astype(np.int64)
     area = size[0] * size[1]
     return ((2 * sums + area) // (2 * area)).astype(np.uint8)
 

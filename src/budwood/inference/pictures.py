@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from PIL import Image
 
-from budwood.data.images import ImageLike, ImageRef
+from budwood.data.image_ref import ImageRef
+from budwood.data.images import ImageLike
 
 
 def many(images: ImageLike | Iterable[ImageLike]) -> list[ImageLike]:

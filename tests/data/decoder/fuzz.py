@@ -18,7 +18,8 @@ from PIL import Image, ImageCms, features
 
 from budwood.core.errors import ImageError
 from budwood.data.decoder import machine
-from budwood.data.images import inspect, view
+from budwood.data.images import view
+from budwood.data.inspection import inspect
 
 WIDTH, HEIGHT = 60, 44
 INTERESTING = (

@@ -8,7 +8,8 @@ from PIL import Image, features
 from budwood.core.errors import DataError, ImageError
 from budwood.data import images
 from budwood.data.decoder import formats
-from budwood.data.images import begins_like_a_picture, decode, measure, sniff, view
+from budwood.data.images import begins_like_a_picture, decode, sniff, view
+from budwood.data.inspection import measure
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"

@@ -8,7 +8,8 @@ from PIL import Image, ImageFile
 
 from budwood.core.errors import ImageError, MachineError
 from budwood.data.decoder import machine
-from budwood.data.images import content_of, decode, digest, inspect, view
+from budwood.data.images import content_of, decode, digest, view
+from budwood.data.inspection import inspect
 
 FAULTS = [
     MemoryError(),

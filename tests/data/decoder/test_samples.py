@@ -8,7 +8,8 @@ import tifffile
 from PIL import Image
 
 from budwood.core.errors import ImageError
-from budwood.data.images import Inspection, Samples, ValueRange, decode, inspect, view
+from budwood.data.images import Samples, ValueRange, decode, view
+from budwood.data.inspection import Inspection, inspect
 
 TWELVE = ValueRange(0.0, 4095.0)
 GREY = (np.arange(48 * 64).reshape(48, 64) * 4095 // (48 * 64 - 1)).astype(np.uint16)
