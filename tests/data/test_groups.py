@@ -6,8 +6,7 @@ from dataclasses import replace
 import pytest
 
 from budwood.config.group_rule import GroupRule
-from budwood.config.recipe import Recipe
-from budwood.core.errors import DataError, RecipeError
+from budwood.core.errors import DataError
 from budwood.data.groups import form_groups, names_in_two_splits, suggestion
 from budwood.data.manifest import Kin, Photo
 from budwood.data.split import assign_splits
@@ -121,14 +120,6 @@ def test_form_groups__a_table_that_names_every_photo_is_divided_as_the_folder_th
 def test_form_groups__refused(photos, rule, said):
     with pytest.raises(DataError, match=re.escape(said)):
         form_groups(photos, GroupRule.read(rule))
-
-
-@pytest.mark.parametrize(
-    "text", ["columns:x", "column:", "pattern:", "pattern:(", "burst:", "burst:0s", "auto:x", ""]
-)
-def test_group_rule__refused(text):
-    with pytest.raises(RecipeError, match="group"):
-        Recipe.from_dict({"data": {"group": text}})
 
 
 def test_suggestion__frames_in_names():

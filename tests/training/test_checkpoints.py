@@ -6,7 +6,6 @@ import pytest
 
 from budwood.core.errors import RunError
 from budwood.training.checkpoints import Checkpoints, apply_weights, layer_weights, read
-from budwood.training.kept_epochs import kept_epochs
 
 
 def network(width=4, norm=True):
@@ -34,22 +33,6 @@ def test_write_weights__keeps_what_is_asked_for(tmp_path, keep, files):
     write(checkpoints, 8)
     assert sorted(file.name for file in (tmp_path / "checkpoints").iterdir()) == files
     assert read(checkpoints.path("best"))[0]["epoch"] == 7
-
-
-def test_kept_epochs__of_all_phases(tmp_path):
-    frozen, finetune = (Checkpoints(tmp_path, phase, {}) for phase in ("frozen", "finetune"))
-    write(frozen, 1, is_best=True)
-    write(frozen, 2)
-    write(finetune, 3, is_best=True)
-    write(finetune, 4)
-    finetune.write_last({"history": []}, {})
-    content = finetune.path(4).read_bytes()
-    finetune.path(4).write_bytes(content[: len(content) // 2])
-    (tmp_path / "frozen.keras").write_bytes(b"no checkpoint")
-    found = kept_epochs(tmp_path)
-    assert found.keys() == {1, 2, 3}
-    assert found[2] == frozen.path(2)
-    assert kept_epochs(tmp_path / "nowhere") == {}
 
 
 def test_read__holds_no_pickle(tmp_path):

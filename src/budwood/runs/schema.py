@@ -157,7 +157,7 @@ class RunInfo(Part):
     @property
     def seconds(self) -> float:
         """Return the seconds of all stages together."""
-        return sum(stage.seconds for stage in self.stages)
+        return sum((stage.seconds for stage in self.stages), 0.0)
 
     def sha256_of(self, name: str) -> str | None:
         """Return the recorded SHA-256 of a file of the run; None where none was recorded."""

@@ -17,7 +17,7 @@ def kept_epochs(folder: Path) -> dict[int, Path]:
     for file in sorted(folder.glob("*.npz")):
         if not file.stem.endswith("-last"):
             with (
-                suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile),
+                suppress(OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile),
                 file.open("rb") as content,
                 np.load(content, allow_pickle=False) as archive,
             ):
