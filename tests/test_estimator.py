@@ -170,6 +170,17 @@ def test_fit__groups_are_held_out_together_where_the_strength_is_chosen(photos, 
         TransferClassifier(**SMALL).fit(paths, labels, groups=[1])
 
 
+def test_fit__sample_weight_counts_in_what_is_learned(photos):
+    paths, labels = photos
+    label = labels[0]
+    weights = [0.0 if one == label else 1.0 for one in labels]
+    model = TransferClassifier(**SMALL).fit(paths, labels, sample_weight=weights)
+    assert label in model.classes_ and label not in model.predict(paths)
+    for wrong, words in ([1.0], "one number per picture"), ([-1.0] * len(paths), "from 0 up"):
+        with pytest.raises(ValueError, match=words):
+            TransferClassifier(**SMALL).fit(paths, labels, sample_weight=wrong)
+
+
 def test_grid_search__over_l2_strength_and_pooling(photos, computed):
     grid = {"l2_strength": [1e-3, 1.0], "pooling": ["avg", "max"]}
     search = GridSearchCV(TransferClassifier(size=64, folds=2), grid, cv=2, error_score="raise")

@@ -81,13 +81,15 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         X: Iterable[ImageLike] | np.ndarray,  # noqa: N803
         y: Sequence[Any] | np.ndarray,
         groups: Sequence[Any] | np.ndarray | None = None,
+        sample_weight: Sequence[float] | np.ndarray | None = None,
     ) -> "TransferClassifier":
         """Learns from pictures (paths, encoded bytes, PIL images or uint8 arrays) and their labels `(n,)`.
 
         With `groups` `(n,)`, pictures of one group, such as a patient, are held out together where the strength is
-        chosen. Of what is said of accuracy scikit-learn's `GroupKFold` takes care.
+        chosen. Of what is said of accuracy scikit-learn's `GroupKFold` takes care. With `sample_weight` `(n,)`, from 0
+        up, pictures count by it in the loss; only the ratios matter.
 
-        Raises ValueError for labels that are no classes or are too few, groups that are not one a picture,
+        Raises ValueError for labels that are no classes or are too few, groups or weights that are not one a picture,
         RecipeError for a parameter out of range,
         ImageError for a picture that cannot be read, DataError for pictures of more than 8 bits that no range suits.
         """
@@ -102,6 +104,15 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(
                 f"groups must hold one group per picture: got {len(belonging)} for {len(pictures)} pictures"
             )
+        weights = None if sample_weight is None else np.asarray(sample_weight, np.float64)
+        if weights is not None:
+            if weights.shape != labels.shape:
+                raise ValueError(
+                    f"sample_weight must hold one number per picture: got shape {weights.shape} for {len(pictures)} "
+                    "pictures"
+                )
+            if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
+                raise ValueError("sample_weight must hold finite numbers from 0 up, one of them above 0")
         check_classification_targets(labels)
         recipe = self._recipe()
         # What belonged to an earlier fit says nothing of this one.
@@ -113,7 +124,8 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
                 f"a classifier needs at least two classes in y, and found {len(self.classes_)} class"
             )
         names = [str(place) for place in range(len(self.classes_))]
-        fit = fit_as_asked(recipe, self._features(pictures), places, names, groups=belonging)
+        features = self._features(pictures)
+        fit = fit_as_asked(recipe, features, places, names, groups=belonging, weights=weights)
         self._known = self._remember()
         self.coef_, self.intercept_, self.l2_strength_ = fit.kernel, fit.bias, fit.strength
         return self

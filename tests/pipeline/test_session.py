@@ -72,3 +72,12 @@ def test_refuse_failures__names_the_photo():
     refuse_failures(fine)
     with pytest.raises(DataError, match=r"a/1.jpg: cut short. Start the run again, with --resume"):
         refuse_failures(dataclasses.replace(fine, failed={"a/1.jpg": "cut short"}))
+
+
+def test_identity__a_training_with_other_weights_of_photos_is_another(session):
+    def identity(*weights):
+        photos = [Photo(image=b"", name=f"{n}", label="a", weight=weight) for n, weight in enumerate(weights)]
+        return dataclasses.replace(session, parts={"train": photos})._identity(session.recipe)
+
+    assert identity(1.0, 1.0) == session._identity(session.recipe)
+    assert identity(1.0, 2.0) != identity(2.0, 1.0)

@@ -335,3 +335,19 @@ def test_train__two_classes_and_default_output(colours, tmp_path, monkeypatch):
     np.testing.assert_allclose(
         run.predict_proba(sorted((colours / "red").iterdir())[:2]).sum(axis=1), 1, rtol=1e-5
     )
+
+
+def test_train__photos_count_by_the_weights_of_their_table(session_colours, tmp_path):
+    listed = read_source(session_colours)
+
+    def trained(name, weigh, *settings):
+        photos = tuple(replace(photo, weight=weigh(photo)) for photo in listed.photos)
+        return small_train(Manifest(photos, listed.classes), tmp_path / name, *settings)
+
+    # One class of weight 0: nothing that it shows is learned, and it is never the answer.
+    first = listed.classes[0]
+    run = trained("run", lambda photo: float(photo.label != first))
+    assert any("0 to 1, in what is learned" in note.text for note in run.files.info.warnings)
+    assert {p.label for p in run.predict([photo.image for photo in listed.photos])} == set(listed.classes[1:])
+    alike = trained("alike", lambda photo: 2.0)
+    assert not any("in what is learned" in note.text for note in alike.files.info.warnings)

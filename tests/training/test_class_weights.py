@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from budwood.config.learning import Loss
-from budwood.core.errors import RecipeError
-from budwood.training.class_weights import class_weights, refuse_unknown_classes
+from budwood.core.errors import DataError, RecipeError
+from budwood.training.class_weights import class_weights, photo_weights, refuse_unknown_classes, relative
 
 LABELS = np.array([0, 0, 0, 1, 2, 2])
 
@@ -48,3 +48,35 @@ def test_refuse_unknown_classes__names_the_nearest():
     refuse_unknown_classes(Loss(class_weights={"tulips": 0.0}), ["daisy", "tulips"])
     with pytest.raises(RecipeError, match="there is nothing to learn"):
         refuse_unknown_classes(Loss(class_weights={"daisy": 0.0, "tulips": 0.0}), ["daisy", "tulips"])
+
+
+@pytest.mark.parametrize("weights", ["none", "balanced", {"a": 3.0, "c": 0.5}])
+def test_photo_weights__are_1_on_average_and_in_the_ratio_of_both(weights):
+    own = np.linspace(0, 4, len(LABELS))
+    loss, classes = Loss(class_weights=weights), ["a", "b", "c"]
+    found = photo_weights(loss, LABELS, classes, own)
+    assert found.mean() == pytest.approx(1)
+    of_class = class_weights(loss, LABELS, classes, own)
+    np.testing.assert_allclose(found * own[-1] * of_class[LABELS[-1]], found[-1] * own * of_class[LABELS])
+
+
+def test_photo_weights__balanced_lets_each_class_count_alike():
+    found = photo_weights(
+        Loss(class_weights="balanced"), LABELS, ["a", "b", "c"], np.linspace(0.1, 4, len(LABELS))
+    )
+    np.testing.assert_allclose(np.bincount(LABELS, found), len(LABELS) / 3)
+
+
+def test_photo_weights__alike_are_none_at_all():
+    classes = ["a", "b", "c"]
+    assert photo_weights(Loss(), LABELS, classes, np.full(len(LABELS), 0.3)) is None
+    balanced = Loss(class_weights="balanced")
+    np.testing.assert_array_equal(
+        photo_weights(balanced, LABELS, classes, np.full(len(LABELS), 7.0)),
+        class_weights(balanced, LABELS, classes)[LABELS],
+    )
+
+
+def test_relative__all_zero():
+    with pytest.raises(DataError, match="weight 0"):
+        relative(np.zeros(3))

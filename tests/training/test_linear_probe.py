@@ -9,7 +9,7 @@ from budwood.core.errors import DataError
 from budwood.training import cross_validation
 from budwood.training import linear_probe as linear
 from budwood.training.cross_validation import assign_folds
-from budwood.training.linear_probe import fit_linear, linear_fits, resolve_fit
+from budwood.training.linear_probe import fit_as_asked, fit_linear, linear_fits, resolve_fit
 from budwood.training.strength_path import FIRST, best
 
 
@@ -60,6 +60,20 @@ def test_fit_linear__weights_are_those_of_scikit_learn(num_classes):
     expected = exact.fit(scaled, y, sample_weight=weights).predict_proba(scaled)
     np.testing.assert_allclose(probabilities(fit, x), expected, atol=1e-4)
     assert np.abs(expected - probabilities(fit_linear(x, y, num_classes, strengths=[0.05]), x)).max() > 0.05
+
+
+def test_fit_as_asked__photos_count_by_their_own_weights_and_those_of_their_classes():
+    x, y = photos(num_classes=3)
+    own = np.linspace(0.5, 2, len(y))
+    recipe = Recipe.from_dict(
+        {"frozen": {"l2_strengths": [0.05]}, "loss": {"class_weights": {"0": 2.0, "1": 1.0}}}
+    )
+    product = own * np.array([2.0, 1.0, 1.0])[y]
+    expected = fit_linear(x, y, 3, strengths=[0.05], weights=product / product.mean())
+    found = fit_as_asked(recipe, x, y, ["0", "1", "2"], weights=own)
+    np.testing.assert_allclose(found.kernel, expected.kernel, atol=1e-6)
+    alone = fit_as_asked(recipe, x, y, ["0", "1", "2"])
+    assert np.abs(alone.kernel - found.kernel).max() > 1e-4
 
 
 def test_fit_linear__weights_count_where_the_strength_is_chosen():

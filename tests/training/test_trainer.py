@@ -13,10 +13,13 @@ RNG = np.random.default_rng(0)
 FEATURES, LABELS = RNG.normal(size=(40, 6)).astype(np.float32), np.arange(40) % 3
 
 
-def new_trainer(head=None, rates=None, **settings):
+def new_trainer(head=None, rates=None, own=None, loss=None, augment=None, **settings):
     model = head_model(to_logits(head_layers(head or Head(dropout=0.5), 3)), 6)
-    recipe = Recipe(frozen=Frozen(batch_size=16, **settings))
-    return Trainer(model, ArrayBatches(FEATURES, LABELS), ["a", "b", "c"], recipe, recipe.frozen, rates or {})
+    recipe = Recipe(
+        frozen=Frozen(batch_size=16, **settings), loss=loss or Loss(), augment=augment or Augment()
+    )
+    batches = ArrayBatches(FEATURES, LABELS, weights=own)
+    return Trainer(model, batches, ["a", "b", "c"], recipe, recipe.frozen, rates or {})
 
 
 def run_epoch(trainer, epoch=1):
@@ -147,3 +150,31 @@ def test_run_epoch__what_the_teacher_says_is_mixed_as_the_photos_are(classes, he
     expected = np.hstack([shares[:, -trainer.num_logits :], features @ at_temperature])
     np.testing.assert_allclose(targets, expected, atol=1e-6)
     np.testing.assert_allclose(weights, np.ones(6), rtol=1e-6)
+
+
+@pytest.mark.parametrize("augment", [Augment(), Augment(mixup=0.4)])
+def test_run_epoch__weights_of_photos_are_those_of_classes_where_a_class_has_one(augment):
+    by_photo = new_trainer(Head(), own=np.array([6.0, 2.0, 1.0])[LABELS], augment=augment)
+    by_class = new_trainer(Head(), loss=Loss(class_weights={"a": 6.0, "b": 2.0, "c": 1.0}), augment=augment)
+    alike = new_trainer(Head(), augment=augment)
+    figures = [run_epoch(trainer) for trainer in (by_photo, by_class, alike)]
+    assert figures[0] == pytest.approx(figures[1], rel=1e-5)
+    for one, other, third in zip(by_photo.weights(), by_class.weights(), alike.weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+        assert np.abs(one - third).max() > 1e-5
+
+
+def test_run_epoch__a_photo_of_weight_0_teaches_nothing():
+    half = (np.arange(40) < 20).astype(float)
+    wrong = np.where(half > 0, LABELS, (LABELS + 1) % 3)
+    trainers = [new_trainer(Head(), own=half), new_trainer(Head(), own=half)]
+    trainers[1].batches.labels = wrong
+    for trainer in trainers:
+        run_epoch(trainer)
+    for one, other in zip(*(trainer.weights() for trainer in trainers), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_run_epoch__equal_weights_change_nothing():
+    plain, weighed = new_trainer(), new_trainer(own=np.full(40, 2.5))
+    assert run_epoch(plain) == run_epoch(weighed)

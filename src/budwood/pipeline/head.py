@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import keras
+import numpy as np
 
 from budwood.config.recipe import Head, Recipe
 from budwood.features.ensemble import ExtractorEnsemble
@@ -92,6 +93,7 @@ def _fit_head(
         original,
         session.labels["train"],
         [photo.group for photo in train],
+        np.array([photo.weight for photo in train]),
         callbacks=session.hooks(asked, phase, backbone),
         progress=session.progress,
         note=session.directory.note,

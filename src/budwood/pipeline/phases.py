@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import keras
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from budwood.config.recipe import Recipe
 from budwood.core.errors import RecipeError
@@ -28,7 +28,7 @@ from budwood.runs.metrics import linear_path
 from budwood.training.batches import TrainingData
 from budwood.training.checkpoints import Row
 from budwood.training.class_weights import refuse_unknown_classes
-from budwood.training.linear_probe import fit_as_asked, resolve_fit
+from budwood.training.linear_probe import LinearFit, fit_as_asked, resolve_fit
 from budwood.training.loop import Before, Fitted, fit
 from budwood.training.optimizers import make_optimizer
 from budwood.training.validation import validate
@@ -86,6 +86,7 @@ def train_frozen_phase(
     train: Rows | np.ndarray,
     train_labels: Int[np.ndarray, "n"],
     groups: Sequence[str | None] | None = None,
+    weights: Float[np.ndarray, "n"] | None = None,
     *,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     progress: Progress = SILENT,
@@ -99,6 +100,7 @@ def train_frozen_phase(
             the validation photos, and the classes.
         train, train_labels: for a linear fit, the vectors `(n, features)` of the original views, and class numbers.
         groups: for a linear fit, which training photos belong together.
+        weights: for a linear fit, how much the data say that each training photo counts, from 0 up.
         callbacks: of gradient steps, see `budwood.training.loop.fit`.
         progress: told of the stage "head" of a linear fit.
         note: told what the user should know, such as a linear fit that gave way to gradient steps.
@@ -114,7 +116,13 @@ def train_frozen_phase(
                 "the linear fit of the head learns from the labels alone; phase 2 from the teacher too",
                 "teacher",
             )
-        return _linear(resolved, data, train[:], train_labels, groups, progress)
+        found = fit_as_asked(
+            *(resolved, train[:], train_labels, data.classes),
+            groups=groups,
+            weights=weights,
+            progress=progress,
+        )
+        return _linear(resolved, data, train[:], train_labels, found)
     _refuse_cutmix_of_vectors(resolved)
     mixed = resolved
     if resolved.augment.cutmix:
@@ -158,10 +166,8 @@ def _linear(
     data: TrainingData,
     features: np.ndarray,
     labels: np.ndarray,
-    groups: Sequence[str | None] | None,
-    progress: Progress,
+    found: LinearFit,
 ) -> PhaseResult:
-    found = fit_as_asked(recipe, features, labels, data.classes, groups=groups, progress=progress)
     layers = linear_layers(found, recipe.head, recipe.seed, data.task.activation)
     model = head_model(to_logits(layers), features.shape[1])
     row: Row = {

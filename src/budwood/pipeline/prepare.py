@@ -95,9 +95,13 @@ class Prepared(PreparedNetworks):
         if self.check.values.range is None and self.recipe.data.levels is not None:
             unused = "data.range and data.bit_depth have no effect: no picture has more than 8 bits a sample"
             data.append(Note(unused, "settings"))
-        if any(photo.weight != 1 for photo in self.photos):
-            weights = "the weights of the photos are kept with them, and no training uses them yet: each counts alike"
-            data.append(Note(weights, "data"))
+        weights = [photo.weight for photo in self.photos if photo.split == "train"]
+        if weights and min(weights) != max(weights):
+            counted = (
+                f"training photos count by their weights, {min(weights):g} to {max(weights):g}, in what is learned; "
+                "in what is measured each photo counts alike"
+            )
+            data.append(Note(counted, "data"))
         split = [Note(line, "split") for line in lacking(self.photos, self.classes)]
         split += [Note(line, "groups") for line in _hints(self.request.recipe, self.check)]
         return (*settings, *data, *split, *_kept_splits(self.request, self.photos))

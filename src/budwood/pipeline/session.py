@@ -1,5 +1,6 @@
 """What the phases of one training share. Nothing of it changes while they run."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from budwood.training.callbacks import (
     WriteTensorBoard,
 )
 from budwood.training.checkpoints import Checkpoints, part_of
+from budwood.training.class_weights import relative
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,9 @@ class Session:
         settings = recipe.model_dump(mode="json", exclude_none=True, exclude={"evaluate", "log"})
         identity = {key: json.dumps(value) for key, value in flat(settings).items()}
         identity["photos"] = self.directory.split_sha256
+        weights = np.array([photo.weight for photo in self.parts.get("train", ())])
+        if relative(weights) is not None:
+            identity["weights"] = hashlib.sha256(weights.tobytes()).hexdigest()
         if self.directory.info.distill:
             identity["teacher"] = self.directory.info.distill.model
         return identity

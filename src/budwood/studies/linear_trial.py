@@ -90,7 +90,8 @@ def _fit_and_evaluate(
     with directory.stage("head"):
         recipe, _ = resolve_fit(recipe, len(parts["train"]), known.features, len(classes))
         groups = [photo.group for photo in parts["train"]]
-        found = fit_as_asked(recipe, rows["train"], labels["train"], classes, groups=groups)
+        weights = np.array([photo.weight for photo in parts["train"]])
+        found = fit_as_asked(recipe, rows["train"], labels["train"], classes, groups=groups, weights=weights)
         logits = {split: part @ found.kernel + found.bias for split, part in rows.items()}
         temperature = task.fit_temperature(logits["validation"], labels["validation"])
         shares = {

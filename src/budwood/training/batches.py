@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, Int, Shaped
+from jaxtyping import Float, Float32, Int, Shaped
 
 from budwood.config.recipe import Augment
 from budwood.core.errors import ImageError
@@ -38,6 +38,10 @@ class Batches(Protocol):
     @property
     def labels(self) -> Int[np.ndarray, "rows"]:
         """The class of each row of an epoch: of each photo, or with `augment.originals` of each photo twice."""
+
+    @property
+    def weights(self) -> Float[np.ndarray, "rows"] | None:
+        """How much the data say that each row counts, from 0 up; None where they say nothing."""
 
     def prepare(self) -> Extraction:
         """Computes and stores what can be known before the first epoch."""
@@ -128,6 +132,7 @@ class _ViewBatches:
         # The photo of each row.
         self.photos = [*photos, *photos] if augment.originals else list(photos)
         self.labels = np.concatenate([labels, labels]) if augment.originals else labels
+        self.weights = np.array([photo.weight for photo in self.photos])
 
     def views(self, epoch: int) -> Int[np.ndarray, "rows"]:
         """The view that each row shows in an epoch."""
@@ -235,8 +240,14 @@ class ArrayBatches:
         features: Rows | np.ndarray,
         labels: Int[np.ndarray, "rows"],
         probabilities: Float32[np.ndarray, "rows classes"] | None = None,
+        weights: Float[np.ndarray, "rows"] | None = None,
     ):
-        self.features, self.labels, self.probabilities = features, labels, probabilities
+        self.features, self.labels, self.probabilities, self.weights = (
+            features,
+            labels,
+            probabilities,
+            weights,
+        )
         self.shape = tuple(features.shape[1:])
 
     def prepare(self) -> Extraction:

@@ -22,7 +22,7 @@ from jaxtyping import Float, Float32, Int
 from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError
 from budwood.core.progress.base import SILENT, Progress, expect
-from budwood.training.class_weights import class_weights
+from budwood.training.class_weights import photo_weights
 from budwood.training.cross_validation import (
     MAX_BYTES,
     CrossValidation,
@@ -185,13 +185,14 @@ def fit_as_asked(
     classes: Sequence[str],
     *,
     groups: Sequence[Hashable] | None = None,
+    weights: Float[np.ndarray, "n"] | None = None,
     progress: Progress = SILENT,
 ) -> LinearFit:
-    """`fit_linear` with the strengths, the folds and the class weights of a recipe.
+    """`fit_linear` with the strengths, the folds and the class weights of a recipe, and the photos' own weights.
 
-    Raises DataError as `fit_linear` does, and RecipeError where the weights are of other classes.
+    Raises DataError as `fit_linear` does or where every weight is 0, and RecipeError where the class weights are of
+    other classes.
     """
-    weights = class_weights(recipe.loss, labels, classes)[labels]
     return fit_linear(
         features,
         labels,
@@ -199,7 +200,7 @@ def fit_as_asked(
         strengths=recipe.frozen.l2_strengths,
         folds=recipe.frozen.folds,
         seed=recipe.seed,
-        weights=None if recipe.loss.class_weights == "none" else weights,
+        weights=photo_weights(recipe.loss, labels, classes, weights),
         groups=groups,
         progress=progress,
     )

@@ -15,7 +15,7 @@ from budwood.evaluation.task import SINGLE_LABEL, Task
 from budwood.network.fold_batch_norm import fold_batch_norm
 from budwood.training.batches import Batches
 from budwood.training.checkpoints import Arrays
-from budwood.training.class_weights import class_weights
+from budwood.training.class_weights import class_weights, relative
 from budwood.training.losses import TRAINING, Distillation
 from budwood.training.mixing import mix
 from budwood.training.optimizers import make_optimizer
@@ -50,7 +50,9 @@ class Trainer:
         self.epochs, self.batch_size, self.averages = settings.epochs, settings.batch_size, settings.ema > 0
         self.num_batches = math.ceil(len(batches.labels) / settings.batch_size)
         self.num_classes, self.num_logits = len(classes), model.output.shape[-1]
-        self.weight_of_class = class_weights(recipe.loss, batches.labels, classes).astype(np.float32)
+        own = relative(batches.weights)
+        self.weight_of_class = class_weights(recipe.loss, batches.labels, classes, own).astype(np.float32)
+        self.own = None if own is None else own.astype(np.float32)
         self.best: list[np.ndarray] = []
         """The weights to keep, in the order of `model.weights`."""
         to_labels = self.training.loss(recipe.loss, self.num_logits)
@@ -91,18 +93,26 @@ class Trainer:
                 if taught is not None:
                     # Side by side they are mixed alike.
                     targets = np.hstack([targets, soften(next(taught), self.distill.temperature)])
+                if self.own is not None:
+                    # Of a mixture too each photo counts by its own weight.
+                    weights = self.own[chosen] * (targets[:, : self.num_classes] @ self.weight_of_class)
+                    targets = np.hstack([targets, weights[:, None]])
                 features, targets = mix(
                     np.asarray(rows, np.float32),
                     targets,
                     self.augment,
                     np.random.default_rng([self.seed, epoch, number]),
                 )
+                if self.own is not None:
+                    targets, weights = targets[:, :-1], targets[:, -1]
                 of_labels, of_teacher = np.hsplit(targets, [self.num_classes])
+                if self.own is None:
+                    weights = of_labels @ self.weight_of_class
                 logs = self.runner.train_on_batch(
                     features,
                     # Of one logit, the share of the second class.
                     np.hstack([of_labels[:, -self.num_logits :], of_teacher]),
-                    of_labels @ self.weight_of_class,
+                    weights,
                     return_dict=True,
                 )
                 for key, value in logs.items():
