@@ -21,7 +21,8 @@ from scipy.stats import binomtest
 from benchmarks.planted_copies import KINDS
 from budwood.core.progress.base import SILENT
 from budwood.data.check import check
-from budwood.data.images import digest, inspect
+from budwood.data.images import digest
+from budwood.data.inspection import inspect
 from budwood.data.kin import find_kin
 from budwood.data.manifest import Photo
 from budwood.data.sources import read_source

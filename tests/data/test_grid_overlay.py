@@ -8,7 +8,7 @@ from PIL import Image, ImageOps
 
 from benchmarks.planted_copies import KINDS
 from budwood.data.grid_overlay import best_fits
-from budwood.data.images import inspect
+from budwood.data.inspection import inspect
 from budwood.data.perceptual_hash import stacked
 
 

@@ -9,18 +9,22 @@ import pytest
 from PIL import Image
 
 from budwood.data import perceptual_hash as hashing
+from budwood.data.inspection import inspect
 from budwood.data.perceptual_hash import (
     LENGTH,
     SIDE,
     correlation,
-    grid_of,
-    hash_and_sharpness,
+    grids_of,
     hash_of_values,
     near_pairs,
-    perceptual_hash,
     shared_grid,
+    small_luma,
     stacked,
 )
+
+
+def perceptual_hash(image, size=None):
+    return grids_of(small_luma(image)[None], size or image.size)[0]
 
 
 def scene(seed, size=(160, 120)):
@@ -55,9 +59,9 @@ def share(pixel, scale, whole, cell):
 @pytest.mark.parametrize(
     ("shape", "size"), [((16, 16), (16, 16)), ((5, 7), (7, 5)), ((20, 33), (33, 20)), ((9, 12), (23, 18))]
 )
-def test_grid_of__is_the_mean_of_each_cell(shape, size):
+def test_grids_of__is_the_mean_of_each_cell(shape, size):
     luma = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    np.testing.assert_array_equal(grid_of(luma, size), grid_by_fractions(luma, size))
+    np.testing.assert_array_equal(grids_of(luma[None], size)[0], grid_by_fractions(luma, size))
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "CMYK", "YCbCr", "RGBA", "LA", "1"])
@@ -81,9 +85,9 @@ def test_perceptual_hash__what_is_transparent_is_white():
     assert perceptual_hash(palette).min() == 255
 
 
-def test_hash_and_sharpness__a_mode_without_brightness_is_like_nothing():
-    grid, sharp = hash_and_sharpness(Image.new("La", (40, 40), 200), (40, 40))
-    assert (grid.max(), sharp) == (0, None)
+def test_inspect__a_mode_without_brightness_is_like_nothing():
+    found = inspect(Image.new("La", (40, 40), 200))
+    assert not any(found.hash) and len(found.hash) == 256 and found.sharpness is None
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -119,7 +123,7 @@ def test_perceptual_hash__of_a_reduced_decode_is_that_of_the_whole():
 def test_hash_of_values__is_that_of_a_picture_of_these_levels():
     levels = np.asarray(scene(2).convert("L"))
     whole = np.interp(levels, (levels.min(), levels.max()), (0, 255))
-    expected = grid_of(np.rint(whole).astype(np.uint8), levels.shape[::-1])
+    expected = grids_of(np.rint(whole).astype(np.uint8)[None], levels.shape[::-1])[0]
     for values in (levels, levels.astype(np.uint16) * 200 + 7, levels / 1000.0, np.stack([levels] * 3, 2)):
         # A level in the middle of two may be rounded either way.
         assert np.abs(hash_of_values(values).astype(int) - expected).max() <= 1

@@ -19,7 +19,8 @@ from budwood.core.errors import ImageError
 from budwood.core.system import num_cores
 from budwood.data.decoded import Decoded
 from budwood.data.grid_overlay import best_fits
-from budwood.data.images import ValueRange, inspect
+from budwood.data.images import ValueRange
+from budwood.data.inspection import inspect
 from budwood.data.manifest import Photo
 from budwood.data.overlay import COPY, Grey, Overlay, grey, overlay
 from budwood.data.perceptual_hash import stacked
