@@ -57,7 +57,8 @@ WORDS: dict[str, KindWords] = {
         "pictures in several splits",
         "What is learned from is measured on, so the accuracy says too much. Of equal pictures a training leaves out "
         "the copies of the split that comes earlier.",
-        f"{_DECIDE}: drop one, or say that they are different.",
+        f"{_DECIDE}: drop one, or say that they are different. To divide anew: budwood manifest DATA --group "
+        "near-duplicates -o photos.csv writes which photos belong together; take its column split out.",
     ),
     "split_group": KindWords(
         "One group in several splits",

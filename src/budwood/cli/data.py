@@ -4,7 +4,7 @@ import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,12 +18,17 @@ from budwood.cli.options import (
     SplitFolders,
     app,
     data_settings,
+    group_option,
     print_json,
     progress_of,
     reading_options,
     refuse_bad_sheet,
 )
+from budwood.core.errors import BudwoodError
 from budwood.core.text import count, shown
+
+if TYPE_CHECKING:
+    from budwood.auditing.near_duplicates import Grouped
 
 
 @app.command()
@@ -95,18 +100,37 @@ def manifest(
     ] = None,
     layout: Layout = None,
     split_folders: SplitFolders = None,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RULE",
+            help="Write the groups of photos that belong together: near-duplicates (also mirrored, cropped and "
+            "stamped copies, by the features of a network), column:NAME, 'pattern:REGEX', parent, burst:60s or auto.",
+        ),
+    ] = None,
+    no_features: Annotated[
+        bool,
+        typer.Option("--no-features", help="With --group near-duplicates: ask no network, only the hash."),
+    ] = False,
     columns: Columns = None,
     settings: Settings = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Write down what was understood of the data, to be corrected by hand and trained on."""
+    from budwood.auditing.near_duplicates import group_manifest
     from budwood.data.manifest_files import write_manifest
     from budwood.data.sources import read_source
 
+    if no_features and group != "near-duplicates":
+        raise BudwoodError("--no-features goes with --group near-duplicates alone. Leave it out")
     progress = progress_of(quiet)
-    asked = data_settings(*reading_options(layout, split_folders, columns), *(settings or []))
-    found = read_source(data, asked, progress=progress)
+    changes = [*reading_options(layout, split_folders, columns), *group_option(group)]
+    asked = data_settings(*changes, *(settings or []))
+    found, notes = read_source(data, asked, progress=progress), []
+    if group is not None:
+        grouped = group_manifest(found, asked, network=not no_features, progress=progress)
+        found, notes = grouped.manifest, _grouped_as_lines(grouped)
     written = write_manifest(
         found,
         output,
@@ -118,11 +142,42 @@ def manifest(
     )
     print(shown(written))
     if not quiet:
+        for line in notes:
+            print(shown(line), file=sys.stderr)
         print(
             f"{count(len(found.photos), 'photo')}, {count(len(found.classes), 'class', 'classes')}. "
             f"Train on it: budwood train {shlex.quote(str(written))}",
             file=sys.stderr,
         )
+
+
+def _grouped_as_lines(found: "Grouped") -> list[str]:
+    twins, lines = found.twins, []
+    lines.append(
+        f"{count(found.num_groups, 'group')} of several photos, {count(found.num_photos, 'photo')} in them"
+        + (
+            f"; features and pixels found {count(len(twins.twins), 'pair')} that the perceptual hash does not know"
+            if twins.compared
+            else ""
+        )
+    )
+    if twins.passed_over:
+        lines.append(
+            f"{twins.compared:,} pairs were compared pixel by pixel, the most alike first; {twins.passed_over:,} more "
+            "were not"
+        )
+    if twins.compared and found.too_small:
+        lines.append(
+            f"{count(found.too_small, 'photo')} with a side under 64 pixels: only the perceptual hash was asked"
+        )
+    if found.in_two_splits:
+        one, other = found.in_two_splits[0]
+        lines.append(
+            f"{count(len(found.in_two_splits), 'group')} in several of the given splits, such as {one.name!r} in "
+            f"{one.split} and {other.name!r} in {other.split}. budwood train refuses that: put each group into one "
+            "split, or take the column split out and let it divide"
+        )
+    return lines
 
 
 @app.command()

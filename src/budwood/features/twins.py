@@ -9,7 +9,7 @@ camera, the limit rises with how alike pairs drawn at random are.
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -66,7 +66,6 @@ class Twins:
     """What was found."""
 
     twins: tuple[Twin, ...]
-    """One at most for each photo."""
     compared: int
     """Pairs whose pixels were compared."""
     passed_over: int
@@ -97,13 +96,38 @@ def find_twins(
         for row, column in np.argwhere(cosines >= NEAR_ENOUGH).tolist()
         if _is_large(photos[row]) and _is_large(known[places[row, column]])
     ]
-    return compare_pixels(near, known, levels, at_most=most_pairs(len(photos)))
+    found = compare_pixels(near, known, levels, at_most=most_pairs(len(photos)))
+    best: dict[str, Twin] = {}
+    for twin in found.twins:
+        if twin.photo not in best or twin.similarity > best[twin.photo].similarity:
+            best[twin.photo] = twin
+    return replace(found, twins=tuple(best.values()))
+
+
+def find_twins_among(
+    photos: Sequence[Photo], vectors: Float[np.ndarray, "n features"], levels: ValueRange | None = None
+) -> Twins:
+    """Return which photos show what another one shows, every pair of them once, but those that the hash knows.
+
+    Photos with a side under 64 pixels are not compared.
+    """
+    if len(photos) < 2:
+        return Twins((), 0, 0)
+    places, cosines = nearest(vectors, vectors, NEIGHBOURS + 1)
+    rows, columns = np.nonzero(cosines >= NEAR_ENOUGH)
+    ends = np.sort(np.stack([rows, places[rows, columns]], axis=1), axis=1)
+    near = [
+        (photos[one], photos[other])
+        for one, other in np.unique(ends[ends[:, 0] < ends[:, 1]], axis=0).tolist()
+        if _is_large(photos[one]) and _is_large(photos[other]) and not _is_known(photos[one], photos[other])
+    ]
+    return compare_pixels(near, photos, levels, at_most=most_pairs(len(photos)))
 
 
 def compare_pixels(
     pairs: Sequence[Pair], known: Sequence[Photo], levels: ValueRange | None = None, *, at_most: int
 ) -> Twins:
-    """Return the pairs whose pixels show the same, for each first photo the one that is most like it.
+    """Return the pairs whose pixels show the same.
 
     Args:
         pairs: a photo, and one that it may show.
@@ -113,15 +137,14 @@ def compare_pixels(
     """
     may_be = _first_look(pairs)
     looked = may_be[:at_most]
-    alike = [pair for pair in _compared(looked, levels) if pair[2].similarity >= COPY]
+    alike = [pair for pair in _compared(looked, levels) if pair[2].is_copy]
     limit = _limit([(photo, twin) for photo, twin, _ in alike], known, levels) if alike else COPY
-    best: dict[str, Twin] = {}
-    for photo, twin, seen in alike:
-        if seen.similarity >= limit and (
-            photo.name not in best or seen.similarity > best[photo.name].similarity
-        ):
-            best[photo.name] = Twin(photo.name, twin.name, seen.similarity, seen.mirrored)
-    return Twins(tuple(best.values()), len(looked), len(may_be) - len(looked), limit)
+    twins = tuple(
+        Twin(photo.name, twin.name, seen.similarity, seen.mirrored)
+        for photo, twin, seen in alike
+        if seen.similarity >= limit
+    )
+    return Twins(twins, len(looked), len(may_be) - len(looked), limit)
 
 
 def _first_look(pairs: Sequence[Pair]) -> list[Pair]:
@@ -148,6 +171,11 @@ def _grids(photos: Mapping[int, Photo]) -> dict[int, bytes]:
     return found
 
 
+def _is_known(one: Photo, other: Photo) -> bool:
+    """Return whether their perceptual hashes say that they are nearly one picture."""
+    return bool(one.kin.near) and one.kin.near == other.kin.near
+
+
 def _is_large(photo: Photo) -> bool:
     # Of a photo that was not decoded nothing is known.
     return not photo.width or min(photo.width, photo.height) >= SMALLEST
@@ -164,7 +192,7 @@ def _limit(pairs: Sequence[Pair], known: Sequence[Photo], levels: ValueRange | N
         photo, twin = pairs[place]
         others = of_label[twin.label]
         other = others[int(rng.integers(len(others)))]
-        if other is not twin and (not twin.kin.near or other.kin.near != twin.kin.near):
+        if other is not photo and other is not twin and not _is_known(other, twin):
             drawn.append((photo, other))
     seen = [one.similarity for _, _, one in _compared(drawn, levels)]
     return max(COPY, (1 + float(np.quantile(seen, _QUANTILE))) / 2) if seen else COPY

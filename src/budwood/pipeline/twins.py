@@ -40,7 +40,8 @@ def look_for_twins(
                     f"{count(len(found.twins), word)} {_LIKE[len(found.twins) == 1]} of a "
                     "training photo, such as mirrored, cropped or stamped; the first is "
                     f"{first.photo!r}, like {first.known!r}. The accuracy without such photos stands beside the "
-                    "other; a column of groups in a table of the photos keeps them in one split (--group column:NAME)",
+                    "other. budwood manifest DATA --group near-duplicates -o photos.csv writes which photos belong "
+                    "together; trained on that table, they stay in one split",
                     "groups",
                 )
             )
