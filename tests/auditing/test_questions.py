@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from budwood.auditing.decisions import read_decisions, read_rows
+from budwood.auditing.findings import CrossSplit, Shown
 from budwood.auditing.questions import Question, questions_of, write_questions
 from tests.auditing.conftest import audit_of
 
@@ -30,6 +31,19 @@ def test_questions_of__has_a_row_for_what_a_decision_answers(manifest, findings)
     ]
     assert rows[0].labelled == "blue" and rows[3].evidence == "looks like 'green' (97 %; 'blue' 1 %)"
     assert len(rows[0].sha256) == len(rows[0].other_sha256) == 16
+
+
+def test_questions_of__offers_each_photo_of_several_splits(manifest):
+    train, test, other = (
+        Shown(f"red/red 0{number}.jpg", "red", split) for number, split in enumerate(("train", "test", "test"))
+    )
+    leak = CrossSplit(photos=(train, test, other), by="hash", similarity=0.999, left_out=())
+    rows = questions_of(audit_of(manifest, [leak]))
+    assert [(one.photo, one.other) for one in rows] == [
+        (train.path, test.path),
+        (test.path, train.path),
+        (other.path, train.path),
+    ]
 
 
 @given(st.lists(st.tuples(NAMES, NAMES, NAMES), max_size=6, unique_by=lambda one: one[0]))

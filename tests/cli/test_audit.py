@@ -99,3 +99,11 @@ def test_audit__says_what_is_wrong_with_decisions_before_anything_is_computed(he
         and "d.csv, line 2: 'red/red 77.jpg' is not in the data" in err
     )
     assert call("audit", "photos", "-o", "d.csv", *FAST)[2].count("d.csv is a file") == 1
+
+
+@pytest.mark.parametrize("output", ["photos", "photos/audit", "photos/red/../blue/new"])
+def test_audit__page_does_not_become_a_part_of_the_data(here, call, output):
+    before = sorted(here.rglob("*"))
+    status, _, err = call("audit", "photos", "-o", output, *FAST)
+    assert status == 1 and one_line(err) and "lies in the data" in err
+    assert sorted(here.rglob("*")) == before

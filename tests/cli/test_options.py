@@ -7,6 +7,8 @@ import sys
 import pytest
 
 import budwood
+from budwood.cli.options import refuse_bad_sheet, refuse_pictures_in
+from budwood.core.errors import BudwoodError
 
 # In the order of `budwood --help`.
 COMMANDS = [
@@ -57,3 +59,14 @@ def test_help__loads_nothing_heavy():
 
 def test_version(call):
     assert call("--version") == (0, f"budwood {budwood.__version__}\n", "")
+
+
+def test_refuse_bad_sheet__no_picture_among_the_photos(tmp_path):
+    (tmp_path / "photos" / "cats").mkdir(parents=True)
+    data = str(tmp_path / "photos")
+    refuse_bad_sheet(tmp_path / "sheet.png", [data, "-", "tfds:digits"])
+    for place in (tmp_path / "photos" / "sheet.png", tmp_path / "photos" / "cats" / "sheet.png"):
+        with pytest.raises(BudwoodError, match="would be one of its photos"):
+            refuse_bad_sheet(place, [data])
+    with pytest.raises(BudwoodError, match="would be one of its photos"):
+        refuse_pictures_in(tmp_path / "photos", [data])

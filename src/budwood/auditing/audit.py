@@ -15,7 +15,7 @@ from budwood.auditing.report.page import PAGE, write_audit_page
 from budwood.auditing.settle import settle
 from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError
-from budwood.core.files import write_json
+from budwood.core.files import lies_in, write_json
 from budwood.core.progress import choose_progress
 from budwood.core.progress.base import Progress
 from budwood.data.decoder.levels import as_range
@@ -44,6 +44,11 @@ class AuditFiles:
         """Raise DataError where something cannot be written; before an audit, for it may take long."""
         if self.output is not None and self.output.exists() and not self.output.is_dir():
             raise DataError(f"{self.output} is a file. Give a folder for the page")
+        if self.output is not None and lies_in(self.output, source):
+            raise DataError(
+                f"{self.output} lies in the data, and what is written there would be a part of them. Give another "
+                "folder for the page, such as -o audit beside the data"
+            )
         for wanted in (self.output and self.output / JSON, self.fix, self.json):
             if wanted is None:
                 continue

@@ -99,7 +99,12 @@ def _of(finding: Finding) -> Iterator[tuple[Shown, Shown | None, str]]:
             for photo in finding.photos:
                 other = next(one for one in finding.photos if one.label != photo.label)
                 yield photo, other, other.label
-        case CrossSplit() | Duplicate():
+        case CrossSplit():
+            # Any of them may be the one to drop.
+            yield finding.photos[0], finding.photos[1], ""
+            for photo in finding.photos[1:]:
+                yield photo, finding.photos[0], ""
+        case Duplicate():
             for other in finding.photos[1:]:
                 yield finding.photos[0], other, ""
 

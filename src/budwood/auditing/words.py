@@ -239,7 +239,9 @@ def evidence(finding: Finding) -> str:
             return (
                 f"{finding.num_largest:,} photos of {_name(finding.largest)}, {finding.num_smallest:,} of "
                 f"{_name(finding.smallest)}; always answering {_name(finding.largest)} is right on "
-                f"{percent(finding.majority_share)}"
+                f"{percent(finding.majority_share)}; balanced, one of {_name(finding.largest)} would weigh "
+                f"{finding.weights[finding.largest]:.2g} and one of {_name(finding.smallest)} "
+                f"{finding.weights[finding.smallest]:.2g}"
             )
         case FewPhotos():
             would = "" if finding.given else " as they would be divided"

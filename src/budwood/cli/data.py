@@ -207,7 +207,7 @@ def augment(
             f"the recipe {recipe} draws no views (augment.views = 0). Give one that does, such as --recipe cats-dogs, "
             "or --set augment.views=per-epoch --set augment.horizontal_flip=true"
         )
-    refuse_bad_sheet(sheet)
+    refuse_bad_sheet(sheet, [str(data)])
     photos = read_source(data, asked.data).photos
     size = 224 if asked.data.size == "auto" else asked.data.size
     # One photo of every class before a second of any, as far as they are sorted by class.

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from budwood._version import __version__
 from budwood.core.errors import BudwoodError
+from budwood.core.files import lies_in
 from budwood.core.text import count, shown
 
 if TYPE_CHECKING:
@@ -182,13 +184,24 @@ def print_json(value: object) -> None:
     print(json.dumps(value, indent=2))
 
 
-def refuse_bad_sheet(sheet: Path) -> None:
+def refuse_bad_sheet(sheet: Path, data: Sequence[str] = ()) -> None:
+    """Raise BudwoodError where a sheet cannot be written, or would be a picture of the data itself."""
     if sheet.is_dir() or not sheet.parent.is_dir():
         raise BudwoodError(f"cannot write the sheet {sheet}. Give a file in a folder that exists")
     if sheet.suffix.lower() != ".png":
         raise BudwoodError(
             f"the sheet is a PNG picture, and {sheet} has another ending. Give {sheet.with_suffix('.png')}"
         )
+    refuse_pictures_in(sheet, data)
+
+
+def refuse_pictures_in(place: Path, data: Sequence[str]) -> None:
+    """Raise BudwoodError where pictures that are written would be read as photos of the data."""
+    for folder in data:
+        if lies_in(place, folder):
+            raise BudwoodError(
+                f"{place} lies in {folder}, and a picture there would be one of its photos. Give another place"
+            )
 
 
 def check_mlflow(uri: str) -> None:

@@ -16,6 +16,7 @@ from budwood.cli.options import (
     print_json,
     progress_of,
     refuse_bad_sheet,
+    refuse_pictures_in,
 )
 from budwood.core.errors import BudwoodError, refuse_bad_share
 from budwood.core.tensorflow import load_keras
@@ -63,7 +64,7 @@ def predict(
     from budwood.data.expand_paths import expand
 
     if sheet is not None:
-        refuse_bad_sheet(sheet)
+        refuse_bad_sheet(sheet, images)
     for name, share in (("precision", precision), ("acceptance", acceptance)):
         if share is not None:
             refuse_bad_share(name, share, 0.98)
@@ -182,7 +183,9 @@ def explain(
             "say where the sheet goes: -o why.png, or -o an existing directory for one a picture"
         )
     if output is not None and not apart:
-        refuse_bad_sheet(output)
+        refuse_bad_sheet(output, images)
+    if output is not None and apart:
+        refuse_pictures_in(output, images)
     if acceptance is not None:
         refuse_bad_share("acceptance", acceptance, 0.98)
     inputs = expand(images, lambda: sys.stdin.buffer.read())

@@ -64,6 +64,16 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def lies_in(path: Path, data: str) -> bool:
+    """Return whether a path is a folder that data are read from, or lies in it.
+
+    >>> lies_in(Path("/photos/audit"), "/"), lies_in(Path("audit"), "")
+    (True, False)
+    """
+    folder = Path(data)
+    return bool(data) and folder.is_dir() and path.resolve().is_relative_to(folder.resolve())
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

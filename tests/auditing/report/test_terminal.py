@@ -48,6 +48,7 @@ def test_audit_as_text__ends_with_decisions_and_the_network(manifest, network):
     assert lines[1:] == [
         "",
         "By decision: 2 photos dropped.",
-        "Out of fold 90.0 % of 42 photos are classified as labelled (5 folds, mobilenet_v2).",
+        "Out of fold 90.0 % of 42 photos are classified as labelled (5 folds, mobilenet_v2); always "
+        "answering blue is right on 33.3 %.",
     ]
     assert audit_as_text(audit_of(manifest, no_network="Too few.")).endswith("classes.\n\nToo few.")

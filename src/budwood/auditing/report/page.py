@@ -15,7 +15,7 @@ from budwood.auditing.report.sections import (
 from budwood.auditing.words import counted, decided_as_lines, severity_words
 from budwood.core.errors import DataError
 from budwood.core.files import write_text
-from budwood.core.text import count, listing, percent
+from budwood.core.text import count, listing, percent, shorten, shown
 from budwood.data.images import ValueRange
 from budwood.report.headline import Headline, Remark
 from budwood.report.page import environment
@@ -98,6 +98,14 @@ def verdict(audit: Audit) -> str:
     return f"{found} {count(audit.counts.found, 'photo')} of {count(len(audit.counts.classes), 'class', 'classes')}."
 
 
+def majority_words(audit: Audit) -> str:
+    """Return how often the largest class alone would be right, to stand beside an accuracy."""
+    sizes = {name: sum(counts.values()) for name, counts in audit.counts.classes.items()}
+    largest = max(sizes, key=sizes.__getitem__)
+    share = percent(sizes[largest] / max(sum(sizes.values()), 1))
+    return f"always answering {shorten(shown(largest))} is right on {share}"
+
+
 def worst_as_lines(audit: Audit) -> list[str]:
     """Return how many errors of each kind there are."""
     kinds = dict.fromkeys(one.kind for one in audit.errors)
@@ -125,7 +133,7 @@ def _facts(audit: Audit) -> list[tuple[str, str, str]]:
             (
                 "Accuracy out of fold",
                 percent(network.accuracy),
-                f"{between}{network.folds} folds on {network.backbone}",
+                f"{between}{network.folds} folds on {network.backbone}; {majority_words(audit)}",
             )
         )
         facts.append(("Features", f"{network.computed:,} computed", f"{network.stored:,} found in the cache"))

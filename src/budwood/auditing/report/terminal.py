@@ -1,7 +1,7 @@
 """An audit as lines of a terminal: the most severe first, two examples of each kind, and what mends it."""
 
 from budwood.auditing.findings import SEVERITIES, Audit
-from budwood.auditing.report.page import verdict
+from budwood.auditing.report.page import majority_words, verdict
 from budwood.auditing.words import WORDS, counted, decided_as_lines, line
 from budwood.core.text import NO_BREAK, percent
 
@@ -25,7 +25,7 @@ def audit_as_text(audit: Audit) -> str:
         network = audit.network
         end.append(
             f"Out of fold {percent(network.accuracy)} of {network.num_photos:,} photos are classified as labelled "
-            f"({network.folds} folds, {network.backbone})."
+            f"({network.folds} folds, {network.backbone}); {majority_words(audit)}."
         )
     if audit.no_network:
         end.append(audit.no_network)
