@@ -16,6 +16,7 @@ from budwood.core.cache import refuse_read_only_cache
 from budwood.core.errors import FewPhotosWarning, ImageError, RunError, did_you_mean, refuse_bad_share
 from budwood.core.progress.base import SILENT, Progress
 from budwood.data.images import ImageLike
+from budwood.data.places import find_place
 from budwood.evaluation.ood import ACCEPTANCE, OodFigures, Reference
 from budwood.inference.artifact import REFERENCE, Artifact, load_artifact
 from budwood.inference.load import load_predictor
@@ -418,4 +419,6 @@ class Run:
 
     @cached_property
     def _own_photos(self) -> OwnPhotos:
-        return OwnPhotos(self.splits, self.classes, self.recipe.data)
+        split = self.files.info.split
+        place = find_place(split.sha256) if split else None
+        return OwnPhotos(self.splits, self.classes, self.recipe.data, place)

@@ -9,7 +9,8 @@ from jaxtyping import Bool, Float
 
 from budwood.core.errors import DataError, ImageError, RunError, refuse_bad_share
 from budwood.core.progress.base import Progress
-from budwood.data.images import ImageLike
+from budwood.core.text import count
+from budwood.data.images import ImageLike, ValueRange
 from budwood.data.manifest import Photo
 from budwood.evaluation.groups import Grouping
 from budwood.evaluation.metrics import SplitFigures
@@ -17,8 +18,12 @@ from budwood.evaluation.ood import ACCEPTANCE, METHODS, OodFigures, Reference, m
 from budwood.evaluation.selective import Answered, answer, choose_threshold
 from budwood.evaluation.task import Task
 from budwood.features.ensemble import ExtractorEnsemble
+from budwood.features.twins import find_twins
 from budwood.inference.own_photos import UNSEEN, OwnPhotos
 from budwood.inference.predictor import Predictor, vectors
+
+MOST_COMPUTED = 5_000
+"""Photos whose features are computed to know copies of them. Of a frozen backbone the store has them."""
 
 
 def evaluate(
@@ -119,9 +124,60 @@ def _features_of(
     with predictor.extractor(progress) as features:
         extraction = features.compute(photos)
         photos = [photo for photo in photos if photo.name not in extraction.failed]
+        if split == UNSEEN and (foreign := own.foreign(photos)):
+            copies = find_copies(foreign, own, features, predictor.input.levels, progress)
+            photos = [photo for photo in photos if photo.name not in copies]
         if not photos:
             raise DataError(
                 f"no photo of {data} belongs to `{split}`: of {usable} usable photos, all were left "
                 "out. Give other photos, or --split all"
             )
         yield photos, features
+
+
+def find_copies(
+    photos: Sequence[Photo],
+    own: OwnPhotos,
+    features: ExtractorEnsemble,
+    levels: ValueRange | None,
+    progress: Progress,
+) -> frozenset[str]:
+    """Return the names of photos that show what a photo shows that the run learned from or chose by, and say so.
+
+    They are found by features and pixels, such as mirrored, cropped and stamped ones. Where the photos of the run are
+    not at hand, or too many features would have to be computed, that is said, and none is found.
+
+    Args:
+        photos: with features.
+        own: the photos of the run.
+        features: of the model, open.
+        levels: black and white in pictures of more than 8 bits.
+        progress: told of the photos that have to be computed, and of what is found.
+    """
+    learned = own.learned()
+    missing = features.missing(learned)
+    if not learned or missing > MOST_COMPUTED:
+        why = "where they were" if not learned else f"in the store, and {missing:,} are many to compute"
+        progress.say(
+            f"the photos that the run learned from are not {why}: copies of them are known by their perceptual hash "
+            "alone, which does not know mirrored, cropped and stamped ones"
+        )
+        return frozenset()
+    failed = features.compute(learned).failed
+    learned = [photo for photo in learned if photo.name not in failed]
+    found = find_twins(
+        photos, vectors(features.array(photos)), learned, vectors(features.array(learned)), levels
+    )
+    if found.twins:
+        first = found.twins[0]
+        progress.say(
+            f"{count(len(found.twins), 'photo')} {'shows' if len(found.twins) == 1 else 'show'} what the run learned "
+            f"from, such as mirrored, cropped or stamped (the first is {first.photo!r}, like {first.known!r}), and "
+            f"{'is' if len(found.twins) == 1 else 'are'} left out"
+        )
+    if found.passed_over:
+        progress.say(
+            f"copies were looked for among the {found.compared:,} pairs that are most alike; {found.passed_over:,} "
+            "more were not compared"
+        )
+    return frozenset(twin.photo for twin in found.twins)

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from budwood.config.data import Data
-from budwood.core.errors import DataError, ImageError
+from budwood.core.errors import BudwoodError, DataError, ImageError
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.text import count
 from budwood.data.images import ImageLike, digest
@@ -27,12 +27,17 @@ class OwnPhotos:
         rows: of its split.csv.
         classes: of its model.
         settings: the [data] of its recipe, by which its photos are listed; by default "auto".
+        source: where they were when it was trained; None where that is not known.
     """
 
     def __init__(
-        self, rows: Sequence[Mapping[str, str]], classes: Sequence[str], settings: Data | None = None
+        self,
+        rows: Sequence[Mapping[str, str]],
+        classes: Sequence[str],
+        settings: Data | None = None,
+        source: str | None = None,
     ):
-        self._rows, self.classes, self._settings = rows, classes, settings
+        self._rows, self.classes, self._settings, self.source = rows, classes, settings, source
 
     @cached_property
     def _splits(self) -> dict[str, str]:
@@ -86,6 +91,26 @@ class OwnPhotos:
             photos = [photo for photo in photos if photo.name not in again]
         return photos, len(checked.photos) - len(photos)
 
+    def foreign(self, photos: Sequence[Photo]) -> list[Photo]:
+        """Return those that are no photos of the run, by their bytes."""
+        return [photo for photo in photos if photo.sha256 not in self._splits]
+
+    def learned(self) -> list[Photo]:
+        """Return the training and validation photos of the run that are still where they were, none where that is
+        not known or they are gone."""
+        from budwood.data.sources import read_source
+
+        try:
+            found = read_source(self.source, self._settings).photos if self.source else ()
+        except BudwoodError:
+            return []
+        rows = {row["name"]: row for row in self._rows if row["split"] != "test"}
+        return [
+            replace(photo, split=rows[photo.name]["split"], sha256=rows[photo.name]["sha256"])
+            for photo in found
+            if photo.name in rows
+        ]
+
     def images(self, data: object) -> dict[str, ImageLike]:
         """Return those photos of the run that a folder holds, by their names. Raises DataError where it holds none."""
         from budwood.data.check import check
@@ -110,7 +135,7 @@ class OwnPhotos:
         from budwood.data.decoded import Decoded
         from budwood.data.perceptual_hash import SAME, near_pairs, stacked
 
-        foreign = [photo for photo in photos if photo.sha256 not in self._splits]
+        foreign = self.foreign(photos)
         if not foreign:
             return set()
         with Decoded() as record:

@@ -67,6 +67,11 @@ class TrainingRequest:
     """The run whose model is learned from."""
 
     @property
+    def place(self) -> str | None:
+        """Return where the photos are, if in a file or a folder."""
+        return os.path.abspath(self.source) if os.path.exists(self.source) else None
+
+    @property
     def steps(self) -> list[str]:
         """Return the stages that the training will consist of, by their names in run.json."""
         settings, names = self.recipe.finetune, [backbone.name for backbone in self.backbones]

@@ -11,6 +11,7 @@ from budwood.config.recipe import Recipe
 from budwood.core.errors import RecipeError
 from budwood.core.progress import choose_progress
 from budwood.core.progress.base import Progress, announce
+from budwood.data.places import keep_place
 from budwood.features.extract import Extraction
 from budwood.inference.artifact import save_artifact
 from budwood.inference.converted import keep_in_run
@@ -105,7 +106,10 @@ def train_prepared(prepared: Prepared, callbacks: Sequence[keras.callbacks.Callb
                 wanted = request.previous or recipe.frozen.epochs
                 extraction = features.compute(prepared.photos) if wanted else Extraction()
                 checked, photos = move_failed(prepared.check, prepared.photos, extraction)
-                directory.record_split(write_data(folder, checked, photos))
+                split = write_data(folder, checked, photos)
+                directory.record_split(split)
+                if request.place:
+                    keep_place(split.sha256, request.place)
                 directory.record_data(
                     DataInfo(root_name=request.name, photos=len(photos), classes=checked.classes)
                 )
