@@ -27,8 +27,8 @@ def figures() -> dict[str, str]:
 def filled(text: str) -> str:
     """Return a page's text with today's figure at every mark. Raises KeyError for one that the file lacks.
 
-    >>> filled("<!-- =accuracy.keras -->?<!-- / -->")
-    '<!-- =accuracy.keras -->91.2 %<!-- / -->'
+    >>> filled("<!-- =accuracy_shuffled.keras -->?<!-- / -->")
+    '<!-- =accuracy_shuffled.keras -->91.2 %<!-- / -->'
     """
     return MARK.sub(lambda mark: f"{mark[1]}{_shown(mark['name'])}{mark[4]}", text)
 
