@@ -13,6 +13,7 @@ import argparse
 import json
 import random
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,10 @@ def measured(data: Path, copies: int, seed: int) -> dict:
     rows = lambda photos: np.stack([vectors[photo.name] for photo in photos])  # noqa: E731
     among = find_twins_among(known, rows(known))
     natural = {frozenset((one.photo, one.known)) for one in among.twins}
+    alike: dict[str, list[str]] = {}
+    for photo in known:
+        alike.setdefault(photo.kin.near, []).append(photo.name)
+    natural |= {frozenset(pair) for names in alike.values() for pair in combinations(names, 2)}
     kinds = {}
     for kind, some in planted.items():
         by_hash = _found_by_hash(known, some, hashes)

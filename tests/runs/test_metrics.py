@@ -1,5 +1,7 @@
 """What metrics.json says of photos that belong together, and of those that nearly show what was learned from."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from budwood.data.manifest import Kin, Photo
 from budwood.evaluation.phases import PhaseEvaluation
 from budwood.evaluation.statistics import wilson_interval
 from budwood.evaluation.task import SINGLE_LABEL
+from budwood.features.twins import Twin
 from budwood.report import terminal
 from budwood.runs.figures import Metrics, TrainedPhase
 from budwood.runs.metrics import describe
@@ -24,7 +27,7 @@ def photo(split: str, number: int, near: str = "", group: str | None = None) -> 
     return Photo(b"", f"{split}/{number}.jpg", label, split, sha256=f"{split}{number}", kin=kin, group=group)
 
 
-def described(test: list[Photo], wrong: set[int], twins: frozenset[str] = frozenset()) -> Metrics:
+def described(test: list[Photo], wrong: set[int], twins: Sequence[Twin] = ()) -> Metrics:
     parts = {
         "train": [photo("train", number) for number in range(40)],
         "validation": [photo("validation", number) for number in range(10)],
@@ -49,6 +52,8 @@ def test_describe__accuracy_beside_that_without_near_twins():
     found = described(test, wrong={31, 35, 39, 41, 43})
     assert found.test.accuracy == 0.9
     assert found.test.without_twins.twins == 30
+    first = found.test.without_twins.pairs[0]
+    assert (first.photo, first.known, first.by) == ("test/0.jpg", "train/0.jpg", "hash")
     assert found.test.without_twins.n == 20
     assert found.test.without_twins.accuracy == 0.75
     assert found.test.without_twins.accuracy_ci95 == pytest.approx(wilson_interval(15, 20))
@@ -60,9 +65,15 @@ def test_describe__accuracy_beside_that_without_near_twins():
 
 def test_describe__copies_that_only_their_pixels_tell_count_as_twins():
     test = [photo("test", number, near="train3" if number == 0 else "") for number in range(50)]
-    found = described(test, wrong={7, 20}, twins=frozenset({"test/1.jpg", "test/0.jpg"}))
+    twins = [Twin(f"test/{place}.jpg", f"train/{place}.jpg", 0.7 + 0.1 * place, True) for place in (0, 1)]
+    found = described(test, wrong={7, 20}, twins=twins)
     assert (found.test.without_twins.twins, found.test.without_twins.n) == (2, 48)
     assert found.test.without_twins.accuracy == pytest.approx(46 / 48)
+    pairs = [(one.photo, one.known, one.by, one.similarity) for one in found.test.without_twins.pairs]
+    assert pairs == [
+        ("test/1.jpg", "train/1.jpg", "features", 0.8),
+        ("test/0.jpg", "train/0.jpg", "features", 0.7),
+    ]
 
 
 def test_describe__without_near_twins_nothing_is_said():

@@ -16,6 +16,7 @@ from budwood.data.split import SPLITS
 from budwood.evaluation.task import Task
 from budwood.features.extract import Extraction
 from budwood.features.extractor import FeatureExtractor
+from budwood.features.twins import Twin
 from budwood.runs.directory import RunDirectory, flat
 from budwood.training.batches import Batches
 from budwood.training.callbacks import (
@@ -48,8 +49,8 @@ class Session:
     """Open, from pixels to the probabilities of the model that is learned from."""
     callbacks: Sequence[keras.callbacks.Callback]
     """The user's own."""
-    twins: frozenset[str] = frozenset()
-    """Names of photos of which a training photo is a copy, as their features and pixels tell."""
+    twins: tuple[Twin, ...] = ()
+    """Photos of which a training photo is a copy, as their features and pixels tell."""
 
     @property
     def progress(self) -> Progress:

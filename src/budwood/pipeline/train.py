@@ -126,7 +126,7 @@ def train_prepared(prepared: Prepared, callbacks: Sequence[keras.callbacks.Callb
 
             task, classes = request.task, checked.classes
             parts, labels = divide_by_split(photos, classes, task)
-            twins, found = look_for_twins(features, parts, recipe) if wanted else (frozenset(), [])
+            twins, found = look_for_twins(features, parts, recipe) if wanted else ((), [])
             for note in found:
                 directory.note(note.text, note.kind)
             session = Session(

@@ -7,7 +7,7 @@ from budwood.core.notes import Note
 from budwood.core.text import count
 from budwood.data.decoder.levels import as_range
 from budwood.data.manifest import Photo
-from budwood.features.twins import find_twins
+from budwood.features.twins import Twin, find_twins
 from budwood.pipeline.features import OpenFeatures
 
 _LIKE = {True: "looks like a copy", False: "look like copies"}
@@ -16,8 +16,8 @@ MEASURED = {"test": "test photo", "validation": "validation photo"}
 
 def look_for_twins(
     features: OpenFeatures, parts: Mapping[str, Sequence[Photo]], recipe: Recipe
-) -> tuple[frozenset[str], list[Note]]:
-    """Return the names of photos of which a training photo is a copy, and what the user should know of them.
+) -> tuple[tuple[Twin, ...], list[Note]]:
+    """Return the photos of which a training photo is a copy, and what the user should know of them.
 
     They change no split: whatever the recipe, the same photos are in it. Photos that are alike by their perceptual
     hash are known already.
@@ -25,14 +25,14 @@ def look_for_twins(
     known = parts["train"]
     learned = {photo.kin.near for photo in known if photo.kin.near}
     vectors = features.training.array(known) if known else None
-    names: set[str] = set()
+    twins: list[Twin] = []
     notes: list[Note] = []
     for split, word in MEASURED.items():
         photos = [photo for photo in parts[split] if photo.kin.near not in learned]
         if not photos or vectors is None:
             continue
         found = find_twins(photos, features.exact.array(photos), known, vectors, as_range(recipe.data.levels))
-        names |= {twin.photo for twin in found.twins}
+        twins += found.twins
         if found.twins:
             first = found.twins[0]
             notes.append(
@@ -53,4 +53,4 @@ def look_for_twins(
                     "groups",
                 )
             )
-    return frozenset(names), notes
+    return tuple(twins), notes

@@ -35,6 +35,7 @@ from budwood.report.phases import describe_phases
 from budwood.report.samples import show_samples
 from budwood.report.summary import Contents, read_contents
 from budwood.report.thumbnails import LARGE, Album, picture, read_pictures
+from budwood.report.twins import show_twins
 
 REPORT = "report.html"
 
@@ -96,6 +97,7 @@ SECTIONS: Mapping[str, _Section] = {
     "samples": _Section("Photos", lambda page: show_samples(page.contents, page.album), True),
     "mistakes": _Section("Worst mistakes", lambda page: page.mistakes),
     "labels": _Section("Likely wrong labels", _Filling.labels),
+    "twins": _Section("Near twins", lambda page: show_twins(page.contents, page.album), True),
     "read": _Section("What was read", lambda page: sections.describe_reading(page.contents), True),
     "problems": _Section("Problems in the data", lambda page: sections.group_problems(page.contents), True),
     "making": _Section("How it was made", lambda page: sections.describe_making(page.contents), True),

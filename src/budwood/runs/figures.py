@@ -30,11 +30,27 @@ class GroupsInfo(Part):
     """Without a confidence level, where there are too few groups for an interval."""
 
 
+class TwinPair(Part):
+    """A photo that was measured on, and one that was learned from and shows nearly the same."""
+
+    left_out = frozenset({"similarity"})
+
+    photo: str
+    known: str
+    by: Literal["hash", "features"]
+    """Whether their perceptual hashes are near, or their features and pixels say it."""
+    similarity: float | None = None
+    """Of their pixels; of pairs by features."""
+    mirrored: bool = False
+
+
 class WithoutTwins(Part):
     """The accuracy on the photos of a split of which no near twin was learned from."""
 
     twins: int
     """Photos left out, for a training photo shows nearly the same."""
+    pairs: tuple[TwinPair, ...] = ()
+    """Some of them, the most alike of each kind first."""
     n: int
     accuracy: float
     accuracy_ci95: Interval | None

@@ -1,6 +1,6 @@
 """What `metrics.json` says of a training: the kept model's figures, every phase, the verdict and the calibration."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Bool
@@ -10,6 +10,7 @@ from budwood.data.manifest import Photo
 from budwood.evaluation.groups import Grouping, share_interval
 from budwood.evaluation.phases import PhaseEvaluation
 from budwood.evaluation.verdict import compare_phases
+from budwood.features.twins import Twin
 from budwood.runs.figures import (
     BeforeAfter,
     Calibration,
@@ -19,10 +20,14 @@ from budwood.runs.figures import (
     Phase,
     SplitMetrics,
     TrainedPhase,
+    TwinPair,
     Verdict,
     WithoutTwins,
 )
 from budwood.training.linear_probe import LinearFit
+
+PAIRS_KEPT = 100
+"""Pairs of near twins of each kind that are named."""
 
 Labels = Mapping[str, np.ndarray]
 """Targets by split, as the task encodes them."""
@@ -37,7 +42,7 @@ def describe(
     recipe: Recipe,
     failure: str | None = None,
     parts: Mapping[str, Sequence[Photo]] | None = None,
-    twins: Set[str] = frozenset(),
+    twins: Sequence[Twin] = (),
 ) -> Metrics:
     """Return what `metrics.json` holds.
 
@@ -51,7 +56,7 @@ def describe(
         failure: why a phase that was tried left no model.
         parts: photos by split, in the order of the labels: which of them belong together, and which show nearly the
             same as a training photo; by default none do.
-        twins: names of photos that show what a training photo shows though their perceptual hashes differ.
+        twins: photos that show what a training photo shows though their perceptual hashes differ.
     """
     parts = parts or {}
     groups = _groups_by_split(parts)
@@ -95,26 +100,49 @@ def _without_twins(
     split: str,
     parts: Mapping[str, Sequence[Photo]],
     groups: Mapping[str, Grouping],
-    twins: Set[str],
+    twins: Sequence[Twin],
 ) -> WithoutTwins | None:
     """Return the accuracy without the photos that nearly show what a training photo shows; None where there are none.
 
     None too where no photo would be left.
     """
-    learned = {photo.kin.near for photo in parts.get("train", ()) if photo.kin.near}
+    learned = {photo.kin.near: photo.name for photo in parts.get("train", ()) if photo.kin.near}
     part = parts.get(split, ())
-    alone = np.array(
-        [photo.kin.near not in learned and photo.name not in twins for photo in part], dtype=bool
-    )
+    seen = {twin.photo: twin for twin in twins}
+    alone = np.array([photo.kin.near not in learned and photo.name not in seen for photo in part], dtype=bool)
     if alone.all() or not alone.any():
         return None
     rest = correct[alone]
     return WithoutTwins(
         twins=int((~alone).sum()),
+        pairs=tuple(
+            _pairs(
+                [photo for photo, is_alone in zip(part, alone, strict=True) if not is_alone], learned, seen
+            )
+        ),
         n=len(rest),
         accuracy=float(rest.mean()),
         accuracy_ci95=share_interval(rest, groups[split].part(alone)),
     )
+
+
+def _pairs(
+    photos: Sequence[Photo], learned: Mapping[str, str], seen: Mapping[str, Twin]
+) -> Iterator[TwinPair]:
+    """Yield the pairs that a report can show: by features the most alike first, then those that the hash knows."""
+    by_features = sorted(
+        (seen[photo.name] for photo in photos if photo.name in seen), key=lambda one: -one.similarity
+    )
+    for twin in by_features[:PAIRS_KEPT]:
+        yield TwinPair(
+            photo=twin.photo,
+            known=twin.known,
+            by="features",
+            similarity=round(twin.similarity, 4),
+            mirrored=twin.mirrored,
+        )
+    for photo in [photo for photo in photos if photo.name not in seen][:PAIRS_KEPT]:
+        yield TwinPair(photo=photo.name, known=learned[photo.kin.near], by="hash")
 
 
 def linear_path(found: LinearFit) -> LinearPath:

@@ -1,0 +1,37 @@
+"""The photos that were measured on beside the training photos that show nearly the same."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from budwood.report.summary import Contents
+from budwood.report.thumbnails import LARGE, Album
+from budwood.runs.figures import TwinPair, WithoutTwins
+
+PAIRS = 12
+
+
+@dataclass(frozen=True)
+class NearTwins:
+    """Pairs of near twins, and what the accuracy is without them."""
+
+    split: str
+    found: WithoutTwins
+    accuracy: float
+    """With them."""
+    pairs: Sequence[TwinPair]
+    """Those that are shown: of both kinds, if there are both."""
+
+
+def show_twins(contents: Contents, album: Album) -> NearTwins | None:
+    """Return the near twins of the split that the report is about; None where there are none, or none is named."""
+    found = contents.scores.without_twins
+    if found is None or not found.pairs:
+        return None
+    by_features = [pair for pair in found.pairs if pair.by == "features"]
+    by_hash = [pair for pair in found.pairs if pair.by == "hash"]
+    of_hash = min(len(by_hash), max(PAIRS // 2, PAIRS - len(by_features)))
+    pairs = [*by_features[: PAIRS - of_hash], *by_hash[:of_hash]]
+    for pair in pairs:
+        album.want(pair.photo, LARGE)
+        album.want(pair.known, LARGE)
+    return NearTwins(contents.judged, found, contents.scores.accuracy, pairs)
