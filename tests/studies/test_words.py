@@ -1,4 +1,5 @@
 import shlex
+from dataclasses import replace
 
 from budwood.studies.results import read_results
 from budwood.studies.words import as_text, commands_for_best, pair_sentences, state_sentence, trust_sentences
@@ -75,3 +76,12 @@ def test_search__states_and_commands_that_can_be_pasted(made):
     assert several[:3] == ["budwood", "study", "my photos"]
     assert several[several.index("--seeds") + 1] == "3-7"
     assert f"Train it: {shlex.join(train)}" in as_text(results)
+
+
+def test_trust_sentences__near_twins_are_in_the_figures(made):
+    fill(made, {"a": 0.9}, replicates=3)
+    results = read_results(made.folder)
+    assert not any("twin" in line for line in trust_sentences(results))
+    lines = trust_sentences(replace(results, near_twins=4, linear=True))
+    assert lines[0].startswith("Up to 4 test photos of a trial have a near twin in training")
+    assert lines[1].startswith("Linear probes look for near twins by the perceptual hash alone")

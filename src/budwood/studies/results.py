@@ -99,6 +99,10 @@ class Results:
     """In the order in which they were planned."""
     configurations: dict[str, Configuration] = field(default_factory=dict)
     """By name, what each consists of."""
+    near_twins: int = 0
+    """Photos of that split with a near twin in training, in the trial that has most."""
+    linear: bool = False
+    """Whether complete trials are linear probes alone, which know near twins by their perceptual hash only."""
 
     @property
     def best(self) -> str | None:
@@ -164,6 +168,7 @@ def read_results(folder: Path) -> Results:
     failures: dict[str, str] = {}
     pruned: dict[str, str] = {}
     listed: list[ListedTrial] = []
+    linear = False
     for name in record.trials:
         trial = study.trial(name)
         found = trial.read()
@@ -173,6 +178,7 @@ def read_results(folder: Path) -> Results:
             continue
         planned[found.configuration] = planned.get(found.configuration, 0) + 1
         if one is not None:
+            linear |= found.kind == "linear"
             trials.setdefault(found.configuration, []).append(one)
         elif found.state == "failed" and search is None:
             failures[f"{found.configuration}, {found.replicate}"] = str(found.error)
@@ -202,7 +208,14 @@ def read_results(folder: Path) -> Results:
         search=search,
         trials=listed,
         configurations=configurations,
+        near_twins=max((_near_twins(one, split) for one in done), default=0),
+        linear=linear,
     )
+
+
+def _near_twins(trial: CompleteTrial, split: str) -> int:
+    measured = trial.metrics.of(split)
+    return measured.without_twins.twins if measured and measured.without_twins else 0
 
 
 def _search(folder: Path, record: StudyRecord) -> SearchResults | None:

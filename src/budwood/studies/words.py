@@ -97,6 +97,17 @@ def trust_sentences(results: "Results") -> list[str]:
         if trials == 2
         else []
     )
+    if results.near_twins:
+        few.append(
+            f"Up to {count(results.near_twins, f'{results.split} photo')} of a trial "
+            f"{'has' if results.near_twins == 1 else 'have'} a near twin in training, and the figures are of all "
+            "photos: budwood train with a recipe says what it is without them."
+        )
+    if results.linear:
+        few.append(
+            "Linear probes look for near twins by the perceptual hash alone, not for mirrored, cropped and stamped "
+            "copies: budwood train does."
+        )
     if results.test_evaluations:
         evaluations = count(results.test_evaluations, "test-set evaluation")
         each = "" if results.test_evaluations == 1 else ", one by every trial"
