@@ -11,6 +11,9 @@ from budwood.config.section import Auto, Section
 MIN_SIZE, MAX_SIZE = 32, 1024
 """Side of a square picture in pixels."""
 
+Masks = Literal["auto", "skip", "keep"]
+"""What is done with pictures that may be masks of the photos beside them."""
+
 
 class Data(Section):
     """How photos are read and split."""
@@ -43,6 +46,10 @@ class Data(Section):
     possible."""
     split_folders: dict[Literal["train", "validation", "test"], str | list[str]] = Field(default_factory=dict)
     """Folders of each split, as {train = "Training", test = ["Testing", "extra"]}; no other folder is read."""
+    masks: Masks = "auto"
+    """Masks among the photos of a class (cats/images with cats/masks, 1.jpg with 1_mask.png). "auto" passes over those
+    that go with the photos one by one, and stops with an error where it is not certain; "skip" passes over these too;
+    "keep" reads all as photos."""
     group: str = "auto"
     """Which photos form a group, which stays in one split. "column:NAME": a column of a table; "pattern:REGEX": the
     first parenthesis of a regular expression on the path; "parent": the folder; "burst:60s": EXIF times at most 60 s

@@ -33,6 +33,6 @@ def possible_copies(top: Folder) -> Iterator[Copy]:
 
 
 def without(top: Folder, names: frozenset[str]) -> Folder:
-    """Return the listing without some folders."""
+    """Return the listing without some folders and files."""
     folders = tuple(without(one, names) for one in top.folders if one.name not in names)
-    return replace(top, folders=folders)
+    return replace(top, folders=folders, files=tuple(one for one in top.files if one.name not in names))

@@ -18,6 +18,7 @@ from budwood.data.sources.layout import choose_reading, is_asked
 from budwood.data.sources.layout_words import EXPECTED
 from budwood.data.sources.left import tell_left
 from budwood.data.sources.listing import SPLITS, Folder, WhyPassedOver
+from budwood.data.sources.masks import find_masks
 from budwood.data.sources.names import SPLIT_NAMES
 from budwood.data.sources.spelling import join_spellings
 from budwood.data.sources.tree import DiskTree, Tree
@@ -54,8 +55,10 @@ def read_tree(tree: Tree, settings: Data) -> Manifest:
     if walk.is_empty:
         why = f"cannot be used: {walk.problems[0].detail}" if walk.problems else "is empty"
         raise DataError(f"{tree.title} {why}. {EXPECTED}")
-    copies = _copies(tree, top)
-    reading = choose_reading(without(top, copies), settings, tree.title)
+    masks = find_masks(top, settings.masks, tree.title)
+    bare = without(top, masks)
+    copies = _copies(tree, bare)
+    reading = choose_reading(without(bare, copies), settings, tree.title)
     asked = is_asked(settings)
     placed, joined = join_spellings(reading.photos, asked=asked, title=tree.title)
     placed.sort(key=lambda photo: photo.name.split("/"))
@@ -69,7 +72,11 @@ def read_tree(tree: Tree, settings: Data) -> Manifest:
         )
         for photo in placed
     )
-    reasons: dict[str, WhyPassedOver] = {**reading.reasons, **dict.fromkeys(copies, "copy")}
+    reasons: dict[str, WhyPassedOver] = {
+        **reading.reasons,
+        **dict.fromkeys(copies, "copy"),
+        **dict.fromkeys(masks, "annotations"),
+    }
     left, unread = tell_left(top, walk.unread, placed, reading.class_folders, reasons)
     return Manifest(
         photos,

@@ -1,5 +1,6 @@
 """What a reading of a folder leaves: told as problems, and counted by kind and place."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -54,7 +55,12 @@ def tell_left(
     left = list(_left_of(top, read, classes, reasons, "beside"))
     lost = {one.name for one in left if not one.is_file}
     loose = [one for one in unread if lost.isdisjoint(_parents(one.name))]
-    problems = [Problem(one.name, "ignored", _in_words(one)) for one in left]
+    problems = [Problem(one.name, "ignored", _in_words(one)) for one in left if not _is_mask(one)]
+    masks = Counter(_above(one.name) for one in left if _is_mask(one))
+    problems += [
+        Problem(folder, "ignored", f"{count(number, 'picture')} in it; {_WHY['annotations']}")
+        for folder, number in masks.items()
+    ]
     problems += [Problem(one.name, "ignored", one.detail) for one in loose if one.detail]
     told = lost | {parent for name in read for parent in _parents(name)}
     problems += [Problem(name, "empty_class", _EMPTY_CLASS) for name in class_folders if name not in told]
@@ -107,6 +113,10 @@ def _left_of(
             yield from _left_of(child, read, classes, reasons, reason)
         elif names or not (child.name in classes or classes.intersection(_parents(child.name))):
             yield _Left(child.name, reason, len(names), next(iter(names), ""))
+
+
+def _is_mask(left: _Left) -> bool:
+    return left.is_file and left.why == "annotations"
 
 
 def _in_words(left: _Left) -> str:

@@ -46,6 +46,9 @@ ANNOTATIONS = _set(
     "segmentationobject groundtruth gt trimaps trimap xml xmls bboxes bbox boxes imagesets csv meta metadata"
 )
 """Names of folders that hold what was drawn on the pictures that lie beside them."""
+_MASKS = _set(
+    "annotations masks mask segmentation segmentations segmentationclass segmentationobject groundtruth trimaps trimap"
+)
 _UNLABELLED = _set(
     "pred predict prediction predictions unlabeled unlabelled inference sample samples submission demo"
 )
@@ -158,6 +161,15 @@ def is_of_annotations(name: str) -> bool:
     (True, False)
     """
     return "".join(words_of(name)) in ANNOTATIONS
+
+
+def is_of_masks(name: str) -> bool:
+    """Return whether a folder of that name holds pictures drawn on others, whatever these are called.
+
+    >>> is_of_masks("Ground Truth"), is_of_masks("labels")
+    (True, False)
+    """
+    return "".join(words_of(name)) in _MASKS
 
 
 def is_of_unlabelled(name: str) -> bool:
