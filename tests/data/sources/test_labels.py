@@ -13,6 +13,9 @@ from budwood.data.sources.labels import Labels
         (3, "3"),
         (-1, "-1"),
         (np.int64(3), "3"),
+        (3.0, "3"),
+        (np.float32(3), "3"),
+        (np.array([3]), "3"),
         (np.str_("cat"), "cat"),
         ("0", "0"),
     ],
@@ -40,11 +43,12 @@ def test_read__two_unicode_forms_are_one_name():
             for value in (None, "", "  ", float("nan"), np.float32("nan"), np.array(-1))
         ],
         *[(value, "and the classes are numbered 0 to 1") for value in (2, -2, 10**30)],
-        *[(value, "a number with decimals") for value in (1.0, 0.5, np.float64(1))],
+        *[(value, "a number with decimals") for value in (0.5, np.float64(1.5), float("inf"))],
         *[(value, "of type bool") for value in (True, np.True_)],
         *[(value, "and a photo has one") for value in (["a"], {"a": 1}, ("a", "b"))],
         (b"cat", "of type bytes"),
-        (np.array([1]), "of type ndarray"),
+        (np.eye(3)[1], r"an array of shape \(3,\), and a photo has one label.*argmax"),
+        *[(value, "as programs write an empty field") for value in ("NaN", " nan", "#N/A", "<NA>")],
         ("a" * 501, "has 501 characters"),
     ],
 )
@@ -75,6 +79,8 @@ def test_read__one_label_as_number_and_text(swapped):
         (["a", "b", "a; b"], "row 2: 'a; b' names several classes, and 'a' is one"),
         (["Cat", "dog", "cat"], r"'Cat' \(row 0\) and 'cat' \(row 2\) differ by case"),
         (["a  b", "a b"], "differ by case or blanks"),
+        (["1", "2", "01"], r"'1' \(row 0\) and '01' \(row 2\) are the same number"),
+        (["1", "1.0"], "are the same number"),
     ],
 )
 def test_judge__labels_that_do_not_go_together(values, message):
@@ -85,7 +91,18 @@ def test_judge__labels_that_do_not_go_together(values, message):
         labels.judge()
 
 
-@pytest.mark.parametrize("values", [["a", "b"], ["a", "a;b"], ["cats, dogs", "birds"], [1, 2, 1]])
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["a", "b"],
+        ["1", "1.5", "11"],
+        [0.0, 1],
+        ["none", "some"],
+        ["a", "a;b"],
+        ["cats, dogs", "birds"],
+        [1, 2, 1],
+    ],
+)
 def test_judge__labels_that_do(values):
     labels = Labels("x")
     for row, value in enumerate(values):

@@ -3,6 +3,7 @@
 import io
 import pickle
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -113,6 +114,26 @@ def random_crop(image, label):
     return Image.fromarray(np.random.default_rng().integers(0, 255, (9, 9, 3), np.uint8)), label
 
 
+def pictures(dtype, value=1, shape=(4, 4, 3)):
+    """Two of which the second is of another kind."""
+    return [np.zeros((4, 4), np.uint8), np.full(shape, value, dtype)], ["a", "b"]
+
+
+class Fails(Items):
+    targets: ClassVar = [label for _, label in [Items()[index] for index in range(len(Items()))]]
+
+    def __getitem__(self, index):
+        if index == 3:
+            raise RuntimeError("boom")
+        return super().__getitem__(index)
+
+
+def test_read_python__a_dataset_that_fails_when_a_picture_is_read_names_the_item():
+    photos = read_source(Fails()).photos
+    with pytest.raises(DataError, match=r"fails at item 3 \(RuntimeError: boom\)"):
+        decode(photos[3].image)
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
@@ -132,6 +153,16 @@ def random_crop(image, label):
             "a tensor of floats from -2 to -2",
         ),
         (Elsewhere(lambda image, label: (np.zeros((4, 4, 2), np.float64), label)), "an array of float64"),
+        (
+            Elsewhere(lambda image, label: 1 / 0),
+            "the dataset fails at item 0 .ZeroDivisionError: division by zero",
+        ),
+        (pictures(np.float32), r"item 1: an array of float32 and shape \(4, 4, 3\) is no.*astype\('uint8'\)"),
+        (pictures(np.float32, 255), r"item 1: an array of float32.*\(H, W, 4\)$"),
+        (pictures(np.float64, np.nan), "item 1: an array of float64"),
+        (pictures(np.uint8, shape=(3, 8, 8)), r"item 1: an array of uint8 and shape \(3, 8, 8\).*transpose"),
+        ((np.zeros((3, 4, 4, 3), np.uint8), np.eye(3)), r"item 0: the label is an array of shape \(3,\)"),
+        ((np.zeros((3, 4, 4), np.uint8), [0.0, 1.0, np.nan]), "item 2: the label is empty"),
         (Part(Items(), []), "the dataset is empty"),
     ],
 )

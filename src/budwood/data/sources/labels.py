@@ -12,6 +12,8 @@ from budwood.data.sources.names import class_key
 
 _SEPARATORS = re.compile(r"[;|,]")
 _LONGEST = 500
+_MISSING = ("nan", "-nan", "<na>", "#n/a", "nat")
+_NUMBER = re.compile(r"[+-]?\d{1,15}(\.0*)?")
 
 
 class Labels:
@@ -31,6 +33,11 @@ class Labels:
     def read(self, value: object, where: str) -> str:
         """Return the class that a value names. Raises DataError, with `where` it stands."""
         value = _without_array(value)
+        if shape := getattr(value, "shape", ()):
+            raise DataError(
+                f"{self.title}, {where}: the label is an array of shape {tuple(shape)}, and a photo has one label. "
+                "Expected a class name, or its number, which labels.argmax(axis=1) gives of one-hot rows"
+            )
         label = self._number(value, where) if isinstance(value, int | float) else value
         if label is None or label == "" or (isinstance(label, str) and not label.strip()):
             raise DataError(
@@ -46,6 +53,11 @@ class Labels:
                 f"{self.title}, {where}: the label is of type {type(label).__name__}. Expected a class name, or its "
                 "number"
             )
+        if label.strip().lower() in _MISSING:
+            raise DataError(
+                f"{self.title}, {where}: the label is {shown(label)!r}, as programs write an empty field. Give the "
+                "photo a label, or remove it; a class of that name needs another one"
+            )
         if len(label) > _LONGEST:
             raise DataError(
                 f"{self.title}, {where}: the label has {len(label):,} characters, which is no class name: "
@@ -53,7 +65,7 @@ class Labels:
             )
         # Two forms of the same letters are one name.
         label = unicodedata.normalize("NFC", label)
-        kind = int if isinstance(value, int) else str
+        kind = int if isinstance(value, int | float) else str
         first, kind_of_first = self._first.setdefault(label, (where, kind))
         if kind is not kind_of_first:
             raise DataError(
@@ -90,6 +102,20 @@ class Labels:
                     f"({self._first[label][0]}) differ by case or blanks alone. Write them alike, or "
                     "give them names that differ"
                 )
+        self._refuse_same_numbers()
+
+    def _refuse_same_numbers(self) -> None:
+        """Raise DataError where labels are one number in several spellings, such as 1, 01 and 1.0."""
+        seen: dict[float, str] = {}
+        for label in self._first:
+            if _NUMBER.fullmatch(label.strip()):
+                other = seen.setdefault(float(label), label)
+                if other != label:
+                    raise DataError(
+                        f"{self.title}: the labels {other!r} ({self._first[other][0]}) and {label!r} "
+                        f"({self._first[label][0]}) are the same number. Write them alike, or give them names that "
+                        "differ"
+                    )
 
     def _number(self, value: int | float, where: str) -> object:
         if isinstance(value, bool):
@@ -97,10 +123,12 @@ class Labels:
         if isinstance(value, float):
             if value != value:  # NaN is how tables of numbers leave a field empty
                 return None
-            raise DataError(
-                f"{self.title}, {where}: the label is {value:g}, a number with decimals. Expected a class name, or its "
-                "number"
-            )
+            if not value.is_integer():
+                raise DataError(
+                    f"{self.title}, {where}: the label is {value:g}, a number with decimals. Expected a class name, or "
+                    "its number"
+                )
+            value = int(value)  # so are numbers beside an empty field
         if self.names is None:
             return str(value) if abs(value) < 10**18 else [value]
         if value == -1:  # how data sets say that nobody knows
@@ -119,6 +147,6 @@ def _without_array(value: object) -> object:
     if isinstance(value, numbers.Integral):
         return int(value)
     item = getattr(value, "item", None)
-    if callable(item) and getattr(value, "ndim", None) == 0:
+    if callable(item) and getattr(value, "size", None) == 1:
         return item()
     return value

@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 
 from budwood.config.data import Data
-from budwood.core.errors import DataError
+from budwood.core.errors import BudwoodError, DataError
+from budwood.core.text import shown
 from budwood.data.image_ref import ImageBytes, ImageRef
 from budwood.data.images import ImageLike
 from budwood.data.manifest import Manifest, Photo
@@ -91,7 +92,7 @@ class DatasetPicture:
     name: str = ""
 
     def read(self) -> bytes:
-        return _encoded(self.dataset[self.index][0])
+        return _encoded(_item(self.dataset, self.index)[0], f"item {self.index}")
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ def _of_dataset(dataset: Any, settings: Data) -> Manifest:
     if isinstance(first[0], str | os.PathLike):
         pairs = [_item(dataset, index) for index in range(number)]
         return _of_two([pair[0] for pair in pairs], [pair[1] for pair in pairs], settings)
-    if _encoded(first[0]) != _encoded(_item(dataset, 0)[0]):
+    if _encoded(first[0], "item 0") != _encoded(_item(dataset, 0)[0], "item 0"):
         raise DataError(
             "the dataset gives another picture each time that item 0 is asked for. Leave out its random transforms: "
             "Budwood draws the views itself (augment.views)"
@@ -229,6 +230,13 @@ def _item(dataset: Any, index: int) -> tuple[Any, Any]:
         raise DataError(
             f"the dataset gives no item {index} ({type(error).__name__}: {error}). {_FORMS}"
         ) from error
+    except (BudwoodError, MemoryError):
+        raise
+    except Exception as error:
+        said = shown(str(error)[:200])
+        raise DataError(
+            f"the dataset fails at item {index} ({type(error).__name__}: {said}). Mend or leave out what lies there"
+        ) from error
     if not (isinstance(item, list | tuple) and len(item) == 2):
         raise DataError(
             f"item {index} of the dataset is of type {type(item).__name__}, and no pair of a picture and its label"
@@ -248,16 +256,37 @@ def _class_names(dataset: Any) -> Sequence[str] | None:
 def _picture(image: Any, where: str) -> ImageLike:
     if isinstance(image, bytes):
         return ImageBytes(image)
-    if isinstance(image, np.ndarray | Image.Image | ImageRef) and not isinstance(image, io.IOBase):
+    if isinstance(image, np.ndarray):
+        return _plain_array(image, where)
+    if isinstance(image, Image.Image | ImageRef) and not isinstance(image, io.IOBase):
         return image
     if hasattr(image, "numpy"):
-        return _array(image)
+        return _array(image, where)
     raise DataError(
         f"{where}: a {type(image).__name__} is no picture. Expected a path, encoded bytes, a Pillow image or an array"
     )
 
 
-def _array(tensor: Any) -> np.ndarray:
+def _plain_array(pixels: np.ndarray, where: str) -> ImageLike:
+    """Return an array that is a picture. Raises DataError where it is none, at once and not once for each photo."""
+    shape = pixels.shape
+    channels_last = len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4))
+    if pixels.dtype == np.uint8 and channels_last:
+        return pixels
+    if pixels.dtype == np.uint16 and len(shape) == 2:
+        return Image.fromarray(pixels)
+    hint = ""
+    if not channels_last and len(shape) == 3 and shape[0] in (1, 3, 4):
+        hint = "; array.transpose(1, 2, 0) puts the channels last"
+    elif pixels.dtype.kind == "f" and pixels.size and pixels.min() >= 0 and pixels.max() <= 1:
+        hint = "; (255 * array).round().astype('uint8') makes that of 0 to 1"
+    raise DataError(
+        f"{where}: an array of {pixels.dtype} and shape {shape} is no picture. Expected uint8, 0 to 255, of shape "
+        f"(H, W), (H, W, 1), (H, W, 3) or (H, W, 4){hint}"
+    )
+
+
+def _array(tensor: Any, where: str) -> ImageLike:
     """Return a tensor as an array of 8 bits, the channels last."""
     pixels = np.asarray(tensor.numpy())
     if pixels.ndim == 3 and pixels.shape[0] in (1, 3, 4) and pixels.shape[2] not in (1, 3, 4):
@@ -265,27 +294,20 @@ def _array(tensor: Any) -> np.ndarray:
     if pixels.dtype.kind == "f":
         if pixels.size and not (pixels.min() >= 0 and pixels.max() <= 1):
             raise DataError(
-                f"a tensor of floats from {pixels.min():.3g} to {pixels.max():.3g} is no picture. Expected 0 to 1, or "
-                "uint8: leave out the dataset's normalisation"
+                f"{where}: a tensor of floats from {pixels.min():.3g} to {pixels.max():.3g} is no picture. Expected 0 "
+                "to 1, or uint8: leave out the dataset's normalisation"
             )
         pixels = np.rint(pixels * 255).astype(np.uint8)
-    return np.ascontiguousarray(pixels)
+    return _plain_array(np.ascontiguousarray(pixels), where)
 
 
-def _encoded(image: Any) -> bytes:
+def _encoded(image: Any, where: str) -> bytes:
     """Return a picture as an encoded file, without loss and always the same."""
-    picture = _picture(image, "an item of the dataset")
+    picture = _picture(image, where)
     if isinstance(picture, ImageRef):
         return picture.read()
     if isinstance(picture, np.ndarray):
-        squeezed = picture[:, :, 0] if picture.ndim == 3 and picture.shape[2] == 1 else picture
-        try:
-            picture = Image.fromarray(squeezed)
-        except TypeError as error:
-            raise DataError(
-                f"an array of {squeezed.dtype} and shape {squeezed.shape} is no picture. Expected uint8, 0 to 255, of "
-                "shape (H, W), (H, W, 3) or (H, W, 4)"
-            ) from error
+        picture = Image.fromarray(picture[:, :, 0] if picture.shape[2:] == (1,) else picture)
     file = io.BytesIO()
     opened = cast(Image.Image, picture)
     opened.save(file, "PPM" if opened.mode in ("L", "RGB") else "PNG")
