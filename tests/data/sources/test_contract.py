@@ -97,7 +97,7 @@ def test_source__labels_and_splits_are_known(source):
 
 def test_source__decodes_nothing(source, monkeypatch):
     read_source(source)  # unpacks what has to be unpacked
-    for name in ("_decode", "_opened"):
+    for name in ("_decode", "open_image"):
         monkeypatch.setattr(images, name, lambda *arguments: pytest.fail("a picture was decoded"))
     read_source(source)
 
