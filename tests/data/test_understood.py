@@ -15,6 +15,7 @@ def test_lacking__classes_of_which_a_given_split_has_none():
         "test": ["b", "c"]
     }
     assert understood(a={"": 3}, b={"": 1}).lacking == {}
+    assert understood(a={"train": 3}, b={"train": 1, "": 1}).lacking == {}
     assert understood(a={"train": 3, "": 1}, b={"": 1}).lacking == {"train": ["b"]}
 
 

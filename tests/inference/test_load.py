@@ -1,9 +1,7 @@
 """The predictor of a saved model: its converted graph is kept, found, mended and moved."""
 
-import json
 import os
 import shutil
-import stat
 import subprocess
 import sys
 
@@ -18,27 +16,10 @@ from budwood.inference.keras_predictor import KerasPredictor
 from budwood.inference.load import load_predictor
 from budwood.inference.openvino_predictor import OpenVinoPredictor
 from budwood.run import load
+from tests.inference.asked import asked
 
 pytest.importorskip("openvino")
 pytestmark = pytest.mark.usefixtures("shared_cache")
-
-
-@pytest.fixture
-def model(session_run, tmp_path):
-    """The folder of a model that may be changed."""
-    return shutil.copytree(session_run / "model", tmp_path / "model")
-
-
-@pytest.fixture
-def photo(session_colours):
-    return session_colours / "red" / "red 00.jpg"
-
-
-def asked(folder, photo):
-    """What a model says, and what is said of its graph meanwhile."""
-    said: list[str] = []
-    predictor = load_predictor(folder, say=said.append)
-    return predictor, list(predictor.predict([photo])[0].probabilities.values()), said
 
 
 def test_load__a_graph_that_is_whole_is_used_without_a_word(model, photo):
@@ -46,64 +27,6 @@ def test_load__a_graph_that_is_whole_is_used_without_a_word(model, photo):
     assert isinstance(predictor, OpenVinoPredictor) and said == []
     graph = converted.find(model, read_info(model).sha256)
     assert graph.difference < 1e-5 and graph.megabytes > 1 and graph.seconds > 0
-
-
-@pytest.mark.parametrize(
-    "damage", ["lose all", "empty folder", "lose model.bin", "flip model.bin", "cut model.xml", "other model"]
-)
-def test_load__a_graph_that_is_lost_or_damaged_is_made_again_with_a_word(model, session_run, photo, damage):
-    expected = asked(session_run / "model", photo)[1]
-    folder = model / "openvino"
-    how, name = damage.split(" ")
-    if damage == "lose all":
-        shutil.rmtree(folder)
-    elif how == "empty":
-        for file in folder.iterdir():
-            file.unlink()
-    elif how == "lose":
-        (folder / name).unlink()
-    elif how == "other":
-        info = json.loads((folder / "graph.json").read_text())
-        (folder / "graph.json").write_text(json.dumps({**info, "model": "0" * 64}))
-    else:
-        content = bytearray((folder / name).read_bytes())
-        content[len(content) // 2] ^= 1
-        (folder / name).write_bytes(content if how == "flip" else content[:99])
-    predictor, found, said = asked(model, photo)
-    assert isinstance(predictor, OpenVinoPredictor) and len(said) == 1
-    assert ("is missing" if how == "empty" or name == "all" else "is damaged") in said[0]
-    assert found == pytest.approx(expected, abs=1e-6)
-    assert asked(model, photo)[2] == []
-
-
-def test_load__where_the_run_cannot_be_written_the_cache_keeps_the_graph(
-    model, photo, monkeypatch, own_cache
-):
-    monkeypatch.setenv("BUDWOOD_CACHE", str(own_cache))
-    shutil.rmtree(model / "openvino")
-    # A file in its way, for root may write into any folder.
-    (model / "openvino").write_text("")
-    model.chmod(stat.S_IRUSR | stat.S_IXUSR)
-    real = converted._put
-    monkeypatch.setattr(converted, "_put", lambda source, place: place.parent == model or real(source, place))
-    try:
-        assert len(asked(model, photo)[2]) == 1
-        assert asked(model, photo)[2] == []
-        assert not (model / "openvino").is_dir()
-    finally:
-        model.chmod(0o755)
-
-
-def test_load__where_nothing_can_be_written_it_still_answers(model, session_run, photo, monkeypatch):
-    expected = asked(session_run / "model", photo)[1]
-    shutil.rmtree(model / "openvino")
-    real = converted._put
-    monkeypatch.setattr(
-        converted, "_put", lambda source, place: "budwood-graph-" in str(place) and real(source, place)
-    )
-    _, found, said = asked(model, photo)
-    assert len(said) == 2 and "Set BUDWOOD_CACHE to a folder that you may write" in said[1]
-    assert found == pytest.approx(expected, abs=1e-6)
 
 
 def test_load__a_model_that_was_changed_is_refused(model):

@@ -10,16 +10,14 @@ import pytest
 
 from budwood.core.errors import ImageError, RunError
 from budwood.core.progress.base import SILENT
-from budwood.data.images import view
 from budwood.data.manifest import Photo
 from budwood.evaluation.ood import Reference
 from budwood.features.ensemble import ExtractorEnsemble
 from budwood.features.extractor import FeatureExtractor, KnownModel
-from budwood.inference.artifact import load_artifact, read_reference
 from budwood.inference.keras_predictor import KerasPredictor
 from budwood.inference.load import load_predictor
-from budwood.inference.openvino_predictor import OpenVinoPredictor
 from budwood.inference.predictor import InputContract, OodDetector, Predictor, Scores
+from tests.inference.asked import keras_predictor
 
 pytest.importorskip("openvino")
 pytestmark = pytest.mark.usefixtures("shared_cache")
@@ -61,11 +59,6 @@ class _FeaturesOf:
         return (scores.features for scores in self.predictor.scores(views))
 
 
-def keras_predictor(run):
-    artifact = load_artifact(run / "model")
-    return KerasPredictor(artifact, OodDetector(read_reference(run / "model", artifact.info)))
-
-
 @pytest.fixture(scope="session")
 def made(session_run):
     """Each kind is made once, and stays warm."""
@@ -80,13 +73,6 @@ def predictor(request, made, session_run) -> Predictor:
         "memory": MeanColour,
     }
     return made.setdefault(request.param, kinds[request.param]())
-
-
-@pytest.fixture
-def photos(session_colours):
-    return [
-        session_colours / label / f"{label} 0{n}.jpg" for n in range(3) for label in ("red", "green", "blue")
-    ]
 
 
 def test_predict__names_the_class_in_order(predictor, photos):
@@ -191,20 +177,3 @@ def test_predict__loaded_before_a_fork_and_first_asked_in_each_child(session_run
     predictor = load_predictor(session_run / "model")
     assert [in_child(lambda: predictor.predict(photos[:1])[0].label) for _ in range(2)] == ["red", "red"]
     assert predictor.predict(photos[:1])[0].label == "red"
-
-
-def test_openvino__gives_what_keras_gives(session_run, photos):
-    openvino, keras = load_predictor(session_run / "model"), keras_predictor(session_run)
-    assert isinstance(openvino, OpenVinoPredictor)
-    for one, other in zip(openvino.predict(photos), keras.predict(photos), strict=True):
-        assert one.label == other.label and one.out_of_distribution == other.out_of_distribution
-        assert list(one.probabilities.values()) == pytest.approx(list(other.probabilities.values()), abs=1e-5)
-        assert one.distance == pytest.approx(other.distance, abs=1e-5)
-    pixels = np.stack([view(photo, openvino.input.size, openvino.input.resize) for photo in photos])
-    whole = np.asarray(keras.artifact.model(pixels.astype(np.float32), training=False))
-    np.testing.assert_allclose(whole, [one.probabilities for one in openvino.ask(photos)], atol=1e-5)
-
-
-def test_openvino__computes_in_f32_whatever_the_processor_has(session_run):
-    predictor = load_predictor(session_run / "model")
-    assert predictor._whole.compiled.get_property("INFERENCE_PRECISION_HINT").to_string() == "f32"

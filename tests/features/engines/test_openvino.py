@@ -1,9 +1,6 @@
 """OpenVINO graphs: equal to Keras, the same whatever runs beside them, kept on disk, and silent on the network."""
 
 import json
-import os
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -11,32 +8,10 @@ import pytest
 
 pytest.importorskip("openvino")
 
-from budwood.core.errors import BackboneError
 from budwood.data.images import view
-from budwood.features.engines import graphs
 from budwood.features.engines import openvino as openvino_graph
 from budwood.features.engines.openvino import OpenVinoGraph
-
-SIZE = 16
-
-
-def tiny_model(pooled: bool = True) -> keras.Model:
-    keras.utils.set_random_seed(0)
-    pixels = keras.Input((SIZE, SIZE, 3), name="pixels")
-    x = keras.layers.Rescaling(1 / 127.5, -1)(pixels)
-    x = keras.layers.Conv2D(8, 3, strides=2, activation="relu")(x)
-    x = keras.layers.DepthwiseConv2D(3)(x)
-    x = keras.layers.BatchNormalization()(x)
-    return keras.Model(pixels, keras.layers.GlobalAveragePooling2D()(x) if pooled else x)
-
-
-def views(n: int, size: int = SIZE) -> list[np.ndarray]:
-    return list(np.random.default_rng(1).integers(0, 256, (n, size, size, 3), dtype=np.uint8))
-
-
-def run(graph, pictures):
-    """The first output for each picture."""
-    return (outputs[0] for outputs in graph.run_all(pictures))
+from tests.features.engines.tiny import SIZE, run, tiny_model, views
 
 
 def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
@@ -108,60 +83,6 @@ def test_run__passes_on_what_its_source_raises(tmp_path):
     assert len(list(run(graph, views(3)))) == 3
 
 
-def test_graph__is_converted_once(tmp_path, monkeypatch):
-    model, pictures = tiny_model(), views(3)
-    first = list(run(OpenVinoGraph(model, precision="f32", folder=tmp_path / "fp"), pictures))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["fp"]
-    monkeypatch.setattr(openvino_graph, "convert_model", None)
-    again = OpenVinoGraph(model, precision="f32", folder=tmp_path / "fp")
-    assert np.array_equal(first, list(run(again, pictures)))
-    assert again.notes == []
-
-
-@pytest.mark.parametrize("name", ["graph.xml", "graph.bin", "graph.json"])
-@pytest.mark.parametrize("damage", ["flip", "cut", "lose"])
-def test_graph__damaged_on_disk_is_converted_again(tmp_path, name, damage):
-    model, pictures = tiny_model(), views(3)
-    expected = list(run(OpenVinoGraph(model, precision="f32", folder=tmp_path / "fp"), pictures))
-    file = tmp_path / "fp" / name
-    data = bytearray(file.read_bytes())
-    data[len(data) // 2] ^= 64
-    if damage == "lose":
-        file.unlink()
-    else:
-        file.write_bytes(data if damage == "flip" else data[: len(data) // 2])
-    again = OpenVinoGraph(model, precision="f32", folder=tmp_path / "fp")
-    assert np.array_equal(expected, list(run(again, pictures)))
-    assert len(again.notes) == 1
-    assert "damaged" in again.notes[0].text
-    assert OpenVinoGraph(model, precision="f32", folder=tmp_path / "fp").notes == []
-
-
-def test_graph__that_computes_something_else_is_refused(tmp_path, monkeypatch):
-    graph_of_another = tiny_model()
-    graph_of_another.layers[2].set_weights(
-        [2 * weight for weight in graph_of_another.layers[2].get_weights()]
-    )
-    core = graphs.new_core()
-    OpenVinoGraph(graph_of_another, precision="f32", folder=tmp_path / "other")
-    other = core.read_model(tmp_path / "other" / "graph.xml")
-    real = graphs._compare
-    monkeypatch.setattr(graphs, "_compare", lambda graph, *rest: real(other, *rest))
-    with pytest.raises(BackboneError, match=r'backbone\.engine = "keras"'):
-        OpenVinoGraph(tiny_model(), precision="f32", folder=tmp_path / "fp")
-    assert [path.name for path in tmp_path.iterdir()] == ["other"]
-
-
-def test_graph__only_the_last_used_are_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(graphs, "MAX_GRAPHS", 2)
-    model = tiny_model()
-    for age, name in enumerate(["a", "b", "c"]):
-        OpenVinoGraph(model, precision="f32", folder=tmp_path / name)
-        if name != "c":
-            os.utime(tmp_path / name, (age, age))
-    assert {path.name for path in tmp_path.iterdir()} == {"b", "c"}
-
-
 def test_precision__bf16_is_near_f32_or_says_that_it_is_f32(tmp_path):
     model, pictures = tiny_model(), views(5)
     rough = OpenVinoGraph(model, precision="bf16", folder=tmp_path / "fp")
@@ -172,59 +93,6 @@ def test_precision__bf16_is_near_f32_or_says_that_it_is_f32(tmp_path):
         assert np.array_equal(found, expected)
     else:
         assert 0 < relative_error(found, expected) < 5e-2
-
-
-CONVERT = """
-import os, sys, time
-from pathlib import Path
-
-log = Path(sys.argv[2])
-
-def hook(event, arguments):
-    if event.startswith(("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")):
-        with log.open("a") as file:
-            file.write(f"{event} {arguments}")
-        raise PermissionError(event)
-
-# Handed on to forked children, from one of which openvino-telemetry sends.
-sys.addaudithook(hook)
-if sys.argv[3] == "before":
-    import openvino
-    import openvino_telemetry
-    # The import itself calls home, from a thread: that shows that the hook hears it.
-    while openvino_telemetry.Telemetry().sender.queue_size:
-        time.sleep(0.01)
-    log.unlink()
-import keras
-from budwood.features.engines.openvino import OpenVinoGraph
-pixels = keras.Input((8, 8, 3))
-model = keras.Model(pixels, keras.layers.Conv2D(2, 3)(pixels))
-OpenVinoGraph(model, precision="f32", folder=Path(sys.argv[1]) / "fp")
-time.sleep(0.5)
-print("converted")
-"""
-
-
-@pytest.mark.parametrize("imported", ["after", "before"])
-def test_import_openvino__never_calls_home(tmp_path, imported):
-    """Importing and converting open no connection and leave nothing in the home folder."""
-    home = tmp_path / "home"
-    home.mkdir()
-    environment = {
-        name: value for name, value in os.environ.items() if name not in ("CI", "TF_BUILD", "JENKINS_URL")
-    }
-    log = tmp_path / "connections"
-    done = subprocess.run(
-        [sys.executable, "-c", CONVERT, str(tmp_path), str(log), imported],
-        env=environment | {"HOME": str(home), "LOCALAPPDATA": str(home)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert "converted" in done.stdout, done.stderr
-    assert not log.exists(), log.read_text()
-    if imported == "after":
-        assert [path.name for path in home.rglob("*openvino*")] == []
 
 
 def test_run__real_network_agrees_with_keras(test_data, tmp_path):

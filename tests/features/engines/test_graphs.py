@@ -1,0 +1,176 @@
+"""Converted graphs: kept on disk, joined and cut, and silent on the network."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from budwood.core.errors import BackboneError
+from budwood.features.engines import graphs
+from budwood.features.engines import openvino as openvino_graph
+from budwood.features.engines.openvino import OpenVinoGraph
+from tests.features.engines.tiny import run, tiny_model, views
+
+openvino = pytest.importorskip("openvino")
+
+
+def test_graph__is_converted_once(tmp_path, monkeypatch):
+    model, pictures = tiny_model(), views(3)
+    first = list(run(OpenVinoGraph(model, precision="f32", folder=tmp_path / "fp"), pictures))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fp"]
+    monkeypatch.setattr(openvino_graph, "convert_model", None)
+    again = OpenVinoGraph(model, precision="f32", folder=tmp_path / "fp")
+    assert np.array_equal(first, list(run(again, pictures)))
+    assert again.notes == []
+
+
+@pytest.mark.parametrize("name", ["graph.xml", "graph.bin", "graph.json"])
+@pytest.mark.parametrize("damage", ["flip", "cut", "lose"])
+def test_graph__damaged_on_disk_is_converted_again(tmp_path, name, damage):
+    model, pictures = tiny_model(), views(3)
+    expected = list(run(OpenVinoGraph(model, precision="f32", folder=tmp_path / "fp"), pictures))
+    file = tmp_path / "fp" / name
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 64
+    if damage == "lose":
+        file.unlink()
+    else:
+        file.write_bytes(data if damage == "flip" else data[: len(data) // 2])
+    again = OpenVinoGraph(model, precision="f32", folder=tmp_path / "fp")
+    assert np.array_equal(expected, list(run(again, pictures)))
+    assert len(again.notes) == 1
+    assert "damaged" in again.notes[0].text
+    assert OpenVinoGraph(model, precision="f32", folder=tmp_path / "fp").notes == []
+
+
+def test_graph__that_computes_something_else_is_refused(tmp_path, monkeypatch):
+    graph_of_another = tiny_model()
+    graph_of_another.layers[2].set_weights(
+        [2 * weight for weight in graph_of_another.layers[2].get_weights()]
+    )
+    core = graphs.new_core()
+    OpenVinoGraph(graph_of_another, precision="f32", folder=tmp_path / "other")
+    other = core.read_model(tmp_path / "other" / "graph.xml")
+    real = graphs._compare
+    monkeypatch.setattr(graphs, "_compare", lambda graph, *rest: real(other, *rest))
+    with pytest.raises(BackboneError, match=r'backbone\.engine = "keras"'):
+        OpenVinoGraph(tiny_model(), precision="f32", folder=tmp_path / "fp")
+    assert [path.name for path in tmp_path.iterdir()] == ["other"]
+
+
+def test_graph__only_the_last_used_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(graphs, "MAX_GRAPHS", 2)
+    model = tiny_model()
+    for age, name in enumerate(["a", "b", "c"]):
+        OpenVinoGraph(model, precision="f32", folder=tmp_path / name)
+        if name != "c":
+            os.utime(tmp_path / name, (age, age))
+    assert {path.name for path in tmp_path.iterdir()} == {"b", "c"}
+
+
+CONVERT = """
+import os, sys, time
+from pathlib import Path
+
+log = Path(sys.argv[2])
+
+def hook(event, arguments):
+    if event.startswith(("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")):
+        with log.open("a") as file:
+            file.write(f"{event} {arguments}")
+        raise PermissionError(event)
+
+# Handed on to forked children, from one of which openvino-telemetry sends.
+sys.addaudithook(hook)
+if sys.argv[3] == "before":
+    import openvino
+    import openvino_telemetry
+    # The import itself calls home, from a thread: that shows that the hook hears it.
+    while openvino_telemetry.Telemetry().sender.queue_size:
+        time.sleep(0.01)
+    log.unlink()
+import keras
+from budwood.features.engines.openvino import OpenVinoGraph
+pixels = keras.Input((8, 8, 3))
+model = keras.Model(pixels, keras.layers.Conv2D(2, 3)(pixels))
+OpenVinoGraph(model, precision="f32", folder=Path(sys.argv[1]) / "fp")
+time.sleep(0.5)
+print("converted")
+"""
+
+
+@pytest.mark.parametrize("imported", ["after", "before"])
+def test_import_openvino__never_calls_home(tmp_path, imported):
+    """Importing and converting open no connection and leave nothing in the home folder."""
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("CI", "TF_BUILD", "JENKINS_URL")
+    }
+    log = tmp_path / "connections"
+    done = subprocess.run(
+        [sys.executable, "-c", CONVERT, str(tmp_path), str(log), imported],
+        env=environment | {"HOME": str(home), "LOCALAPPDATA": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert "converted" in done.stdout, done.stderr
+    assert not log.exists(), log.read_text()
+    if imported == "after":
+        assert [path.name for path in home.rglob("*openvino*")] == []
+
+
+def part(weights):
+    """A graph from pixels (1, 2, 2, 3) to features: their mean over the picture, times a matrix."""
+    ops = openvino.opset13
+    pixels = ops.parameter([1, 2, 2, 3], openvino.Type.u8)
+    mean = ops.reduce_mean(ops.convert(pixels, "f32"), ops.constant(np.array([1, 2])), keep_dims=False)
+    return openvino.Model([ops.matmul(mean, ops.constant(weights), False, False)], [pixels])
+
+
+def head(weights):
+    ops = openvino.opset13
+    rows = ops.parameter([-1, len(weights)], openvino.Type.f32)
+    return openvino.Model([ops.softmax(ops.matmul(rows, ops.constant(weights), False, False), 1)], [rows])
+
+
+@pytest.mark.parametrize("widths", [(4,), (4, 2), (1, 2, 3)])
+def test_join__is_cut_into_its_parts_and_its_head_again(widths):
+    rng = np.random.default_rng(0)
+    kernels = [rng.normal(size=(3, width)).astype(np.float32) * 0.01 for width in widths]
+    top = rng.normal(size=(sum(widths), 5)).astype(np.float32)
+    pixels = rng.integers(0, 256, (1, 2, 2, 3), np.uint8)
+    mean = pixels.astype(np.float32).mean(axis=(1, 2))
+    features = [mean @ kernel for kernel in kernels]
+    logits = np.concatenate(features, axis=1) @ top
+    expected = np.exp(logits) / np.exp(logits).sum()
+
+    def joined():
+        return graphs.join([part(kernel) for kernel in kernels], head(top))
+
+    found = graphs.compile_graph(joined())(pixels)
+    np.testing.assert_allclose(found["probabilities"], expected, rtol=1e-4)
+    for number, one in enumerate(features):
+        np.testing.assert_allclose(found[f"features_{number}"], one, rtol=1e-4)
+        alone = graphs.compile_graph(graphs.only_output(joined(), number + 1))(pixels)
+        np.testing.assert_allclose(alone[0], one, rtol=1e-4)
+    rows = rng.normal(size=(7, sum(widths))).astype(np.float32)
+    shares = np.exp(rows @ top) / np.exp(rows @ top).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(
+        graphs.compile_graph(graphs.above_features(joined()))(rows)[0], shares, rtol=1e-4
+    )
+
+
+def test_read_kept__nothing_where_nothing_is(tmp_path):
+    assert graphs.read_kept(tmp_path / "nowhere") == (None, "")
+
+
+def test_checksums__of_both_files(tmp_path):
+    for name in ("a.xml", "a.bin"):
+        (tmp_path / name).write_bytes(b"abc")
+    # The first test vector of FIPS 180-2.
+    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert graphs.checksums(tmp_path, "a") == {"a.xml": expected, "a.bin": expected}
