@@ -35,7 +35,8 @@ def test_questions_of__has_a_row_for_what_a_decision_answers(manifest, findings)
 
 def test_questions_of__offers_each_photo_of_several_splits(manifest):
     train, test, other = (
-        Shown(f"red/red 0{number}.jpg", "red", split) for number, split in enumerate(("train", "test", "test"))
+        Shown(f"red/red 0{number}.jpg", "red", split)
+        for number, split in enumerate(("train", "test", "test"))
     )
     leak = CrossSplit(photos=(train, test, other), by="hash", similarity=0.999, left_out=())
     rows = questions_of(audit_of(manifest, [leak]))

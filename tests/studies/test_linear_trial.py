@@ -1,6 +1,7 @@
 """A linear trial on features that are made up, its figures against scikit-learn."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -88,6 +89,19 @@ def test_fit_and_evaluate__twice_is_the_same(study):
     first = (study.trial("one").run / "predictions.csv").read_bytes()
     fit_and_evaluate(spec(study))
     assert (study.trial("one").run / "predictions.csv").read_bytes() == first
+
+
+def test_fit_and_evaluate__photos_count_by_their_weights(study):
+    fit_and_evaluate(spec(study))
+    plain = read_run(study.trial("one").run).metrics.validation.loss
+    table = study.read_photos()
+    # Every third class alone counts.
+    photos = tuple(replace(photo, weight=9.0 if photo.label == "c" else 0.1) for photo in table.photos)
+    study.write_photos(replace(table, photos=photos))
+    fit_and_evaluate(spec(study))
+    run = read_run(study.trial("one").run)
+    assert run.metrics.validation.loss > plain + 0.1
+    assert [row.predicted for row in run.predictions].count("c") > 15
 
 
 def test_fit_and_evaluate__features_that_nobody_computed(study):

@@ -76,13 +76,22 @@ def test_trial_folder__updates_what_is_there_and_makes_nothing(study):
 def test_photo_table__without_the_pictures(study):
     photos = (
         Photo(b"1", "a/1.jpg", "a", "train", "f00", 40, 30, "plant 7"),
-        Photo(b"2", "b/2.jpg", "b", "test"),
+        Photo(b"2", "b/2.jpg", "b", "test", weight=0.5, metadata={"age": "3"}),
     )
     check = CheckReport(problems=(), found=2, kept=2, unreadable=0)
     study.write_photos(PhotoTable(("a", "b"), photos, check))
     found = study.read_photos()
     assert found == PhotoTable(("a", "b"), photos, check)
     assert [photo.image for photo in found.photos] == [b"", b""]
+
+
+def test_photo_table__of_an_older_version_has_no_weights(study):
+    check = CheckReport(problems=(), found=1, kept=1, unreadable=0)
+    study.write_photos(PhotoTable(("a",), (Photo(b"", "1.jpg", "a", weight=3.0),), check))
+    values = read_json(study.photo_file)
+    values["photos"] = [row[:-1] for row in values["photos"]]
+    write_json(study.photo_file, values)
+    assert [photo.weight for photo in study.read_photos().photos] == [1.0]
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", '{"key": {}}'])

@@ -236,14 +236,30 @@ class StudyFolder:
     def read_photos(self) -> PhotoTable:
         found = read_json(self.photo_file)
         photos = tuple(
-            Photo(b"", name, label, split, sha256, width, height, group, metadata=metadata, kin=Kin(*kin))
-            for name, label, split, sha256, width, height, group, metadata, kin in found["photos"]
+            Photo(
+                b"",
+                name,
+                label,
+                split,
+                sha256,
+                width,
+                height,
+                group,
+                *weight,
+                metadata=metadata,
+                kin=Kin(*kin),
+            )
+            # A study of an older version has no weights.
+            for name, label, split, sha256, width, height, group, metadata, kin, *weight in found["photos"]
         )
         return PhotoTable(tuple(found["classes"]), photos, CheckReport.model_validate(found["check"]))
 
     def write_photos(self, table: PhotoTable) -> None:
         rows = [
-            [p.name, p.label, p.split, p.sha256, p.width, p.height, p.group, dict(p.metadata), astuple(p.kin)]
+            [
+                *(p.name, p.label, p.split, p.sha256, p.width, p.height, p.group),
+                *(dict(p.metadata), astuple(p.kin), p.weight),
+            ]
             for p in table.photos
         ]
         write_json(

@@ -248,7 +248,9 @@ def _new_record(plan: StudyPlan, command: str) -> StudyRecord:
 
 
 def _identity(photos: Sequence[Photo]) -> str:
-    rows = sorted((p.name, p.label, p.split or "", p.sha256) for p in photos)
+    rows = sorted(
+        (p.name, p.label, p.split or "", p.sha256, *([p.weight] if p.weight != 1 else [])) for p in photos
+    )
     return hashlib.sha256(json.dumps(rows).encode("utf-8", "surrogateescape")).hexdigest()
 
 

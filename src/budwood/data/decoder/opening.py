@@ -194,7 +194,8 @@ def orientation_of(image: Image.Image | ScientificTiff) -> int:
         if b"\x12\x01" not in exif and b"\x01\x12" not in exif:
             return 1
     try:
-        return int(image.getexif().get(_ORIENTATION, 1))
+        found = int(image.getexif().get(_ORIENTATION, 1))
+        return found if found in TRANSPOSE else 1
     except Exception:  # a damaged EXIF block says nothing about the pixels
         return 1
 
