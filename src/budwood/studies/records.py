@@ -235,23 +235,7 @@ class StudyFolder:
 
     def read_photos(self) -> PhotoTable:
         found = read_json(self.photo_file)
-        photos = tuple(
-            Photo(
-                b"",
-                name,
-                label,
-                split,
-                sha256,
-                width,
-                height,
-                group,
-                *weight,
-                metadata=metadata,
-                kin=Kin(*kin),
-            )
-            # A study of an older version has no weights.
-            for name, label, split, sha256, width, height, group, metadata, kin, *weight in found["photos"]
-        )
+        photos = tuple(_photo(*row) for row in found["photos"])
         return PhotoTable(tuple(found["classes"]), photos, CheckReport.model_validate(found["check"]))
 
     def write_photos(self, table: PhotoTable) -> None:
@@ -276,3 +260,30 @@ class StudyFolder:
 
     def write_features(self, known: Mapping[str, StoredFeatures]) -> None:
         write_json(self.features_file, {key: one.to_json() for key, one in known.items()})
+
+
+def _photo(
+    name: str,
+    label: str,
+    split: str | None,
+    sha256: str,
+    width: int,
+    height: int,
+    group: str | None,
+    *more: Any,
+) -> Photo:
+    """Return a photo by its row in photos.json; a study of an older version has no weights."""
+    metadata, kin, *weight = more
+    return Photo(
+        b"",
+        name,
+        label,
+        split,
+        sha256,
+        width,
+        height,
+        group,
+        weight[0] if weight else 1.0,
+        metadata,
+        Kin(*kin),
+    )
