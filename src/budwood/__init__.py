@@ -69,12 +69,12 @@ def __getattr__(name: str):
     if name not in _HOMES:
         raise AttributeError(f"module 'budwood' has no attribute {name!r}")
     from budwood.core.system import in_notebook
-    from budwood.core.tensorflow import expect_many_models, hushed
+    from budwood.core.tensorflow import expect_many_models, hushed, uncollected
 
     if in_notebook():
         expect_many_models()
     # Once it is loaded it has said what it says.
-    with nullcontext() if "tensorflow" in sys.modules else hushed():
+    with nullcontext() if "tensorflow" in sys.modules else hushed(), uncollected():
         value = getattr(importlib.import_module(_HOMES[name]), name)
     globals()[name] = value
     return value

@@ -1,10 +1,11 @@
+import gc
 import logging
 import os
 import sys
 
 import pytest
 
-from budwood.core.tensorflow import expect_many_models, hushed
+from budwood.core.tensorflow import expect_many_models, hushed, load_keras, uncollected
 
 
 def test_hushed__silences_the_process_and_gives_standard_error_back(capfd):
@@ -31,6 +32,28 @@ def test_hushed__without_standard_error(monkeypatch):
     monkeypatch.setattr(os, "dup", closed)
     with hushed():
         pass
+
+
+def test_uncollected__leaves_the_collector_as_it_was():
+    assert gc.isenabled()
+    with pytest.raises(ZeroDivisionError), uncollected():
+        assert not gc.isenabled()
+        raise ZeroDivisionError
+    assert gc.isenabled()
+    with uncollected():
+        with uncollected():
+            pass
+        assert not gc.isenabled()
+    assert gc.isenabled()
+
+
+def test_load_keras__puts_off_collections(tmp_path, monkeypatch):
+    (tmp_path / "keras.py").write_text("import gc\nCOLLECTS = gc.isenabled()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, "keras", None)
+    monkeypatch.delitem(sys.modules, "keras")
+    load_keras()
+    assert sys.modules["keras"].COLLECTS is False and gc.isenabled()
 
 
 def test_expect_many_models__drops_one_warning_alone():
