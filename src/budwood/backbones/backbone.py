@@ -1,7 +1,7 @@
 """Backbone: what every pretrained network must offer, whatever family it comes from."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
@@ -120,8 +120,9 @@ class Backbone:
         seen = given if side == size else resized(given, size)
         model = keras.Model(given, network(preprocess(seen)), name=self.name)
         if found is None:
-            return _with_seed(model, seed)
-        assign(model, found, self.name, file=self.pretrained.file, recognise=self._recognise)
+            _draw_weights(model, seed)
+        else:
+            assign(model, found, self.name, file=self.pretrained.file, recognise=self._recognise)
         return model
 
     def layers(self, model: "keras.Model") -> list[str]:
@@ -216,22 +217,26 @@ def resized(pixels: Any, size: int) -> Any:
     return keras.layers.Identity(name=RESIZE)(smaller)
 
 
-def _with_seed(model: "keras.Model", seed: int) -> "keras.Model":
-    """Return the same graph with new weights that `seed` alone decides, whatever ran before in this process."""
+def _draw_weights(model: "keras.Model", seed: int) -> None:
+    """Give a flat model new weights that `seed` alone decides, whatever ran before in this process."""
     import keras
 
-    config = model.get_config()
-    for index, initializer in enumerate(_seeded_initializers(config)):
-        initializer["seed"] = derive_seed(seed, index)
-    return keras.Model.from_config(config)
+    drawn = 0
+    for layer in model.layers:
+        for name, value in layer.get_config().items():
+            if (
+                isinstance(value, dict)
+                and value.get("module") == "keras.initializers"
+                and "seed" in value["config"]
+            ):
+                value["config"]["seed"] = derive_seed(seed, drawn)
+                drawn += 1
+                initializer = keras.initializers.deserialize(value)
+                setattr(layer, name, initializer)
+                weight = _weight_of(layer, name.removesuffix("_initializer"))
+                weight.assign(initializer(weight.shape, dtype=weight.dtype))
 
 
-def _seeded_initializers(config: Any) -> Iterator[dict]:
-    if isinstance(config, dict):
-        if config.get("module") == "keras.initializers" and "seed" in config["config"]:
-            yield config["config"]
-        for value in config.values():
-            yield from _seeded_initializers(value)
-    elif isinstance(config, Sequence) and not isinstance(config, str):
-        for value in config:
-            yield from _seeded_initializers(value)
+def _weight_of(layer: "keras.layers.Layer", name: str) -> Any:
+    """Return the weight that Keras draws with the layer's `{name}_initializer`."""
+    return next(getattr(layer, each) for each in (name, f"{name}_kernel", "kernel") if hasattr(layer, each))
