@@ -77,13 +77,15 @@ def fit_curve(
         words = f"{reached}; {FEWEST} numbers of photos and some errors are needed to say more."
         return Curve(name, points, None, None, None, None, words.replace("\u00a0", " "))
     numbers, values = [point.photos for point in points], [np.asarray(accuracies[p.photos]) for p in points]
-    expected = _continue(numbers, np.array([point.accuracy for point in points]), 2 * last.photos)
+    (expected,) = _continue(
+        numbers, np.array([[point.accuracy for point in points]]), 2 * last.photos
+    ).tolist()
     rng = np.random.default_rng(seed)
-    drawn = [
-        _continue(numbers, np.array([rng.choice(some, len(some)).mean() for some in values]), 2 * last.photos)
-        for _ in range(RESAMPLES)
-    ]
-    low, high = (float(end) for end in np.quantile(drawn, [0.025, 0.975]))
+    drawn = np.array(
+        [[some[rng.integers(len(some), size=len(some))].mean() for some in values] for _ in range(RESAMPLES)]
+    )
+    ends = np.quantile(_continue(numbers, drawn, 2 * last.photos), [0.025, 0.975])
+    low, high = (float(end) for end in ends)
     words = (
         f"{reached}; about {percent(expected)} with {2 * last.photos:,}, if it goes on so "
         f"(by the trials alone {100 * low:.1f} to {100 * high:.1f})."
@@ -91,8 +93,10 @@ def fit_curve(
     return Curve(name, points, 2 * last.photos, expected, low, high, words.replace("\u00a0", " "))
 
 
-def _continue(numbers: Sequence[int], accuracies: Float[np.ndarray, "n"], at: int) -> float:
+def _continue(
+    numbers: Sequence[int], accuracies: Float[np.ndarray, "rows n"], at: int
+) -> Float[np.ndarray, "rows"]:
     errors = np.log(np.maximum(1 - accuracies, 1e-4))
-    slope, height = np.polyfit(np.log(numbers), errors, 1)
+    slopes, heights = np.polyfit(np.log(numbers), errors.T, 1)
     # More photos do no harm.
-    return float(1 - np.exp(height + min(slope, 0.0) * np.log(at))) if slope < 0 else float(accuracies[-1])
+    return np.where(slopes < 0, 1 - np.exp(heights + slopes * np.log(at)), accuracies[:, -1])
