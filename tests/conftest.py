@@ -4,7 +4,7 @@ import gc
 import io
 import os
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -26,21 +26,20 @@ hypothesis.settings.register_profile("fast", max_examples=32, **untimed)
 
 # Seconds of processor time, about. They begin first, so that no worker is left with a long one at the end.
 LONGEST = {
-    "backbones/test_backbone.py": 145,
-    "docs/test_blocks.py": 60,
+    "backbones/test_backbone.py": 120,
     "studies/test_study.py": 55,
-    "backbones/test_applications.py": 50,
+    "docs/test_blocks.py": 50,
     "training/test_loop.py": 45,
-    "cli/test_train.py": 40,
     "pipeline/test_several_backbones.py": 40,
     "pipeline/test_train.py": 40,
     "docs/test_site.py": 40,
+    "backbones/test_applications.py": 36,
     "pipeline/test_distill.py": 33,
     "pipeline/test_finetune.py": 33,
-    "integrations/test_mlflow.py": 33,
     "test_estimator.py": 32,
-    "inference/test_explain.py": 30,
+    "cli/test_train.py": 30,
     "backbones/test_efficientnet_lite.py": 22,
+    "integrations/test_mlflow.py": 20,
     "network/test_unfreeze.py": 20,
     "backbones/test_input_range.py": 20,
     "features/engines/test_openvino.py": 18,
@@ -65,10 +64,16 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: -LONGEST.get(names.get(item.path, ""), 0))
 
 
-def pytest_collection_finish():
-    # What was imported stays: each full collection of garbage would go through it again, half a second at a time.
-    gc.collect()
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    # What is imported stays: each full collection of garbage would go through it again, half a second at a time.
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(autouse=True)
@@ -127,27 +132,24 @@ def session_colours(tmp_path_factory) -> Path:
     return write_colours(tmp_path_factory.mktemp("data") / "colours")
 
 
-@pytest.fixture(scope="session")
-def session_run(session_cache, session_colours, tmp_path_factory) -> Path:
-    """A complete run on the colours, for tests that do not change it."""
+def train_on_colours(colours: Path, folder: Path, cache: Path, *settings: str) -> Path:
     from budwood.core.progress.base import SILENT
     from budwood.pipeline.train import train
 
+    settings = ["data.size=64", "evaluate.resamples=200", *settings]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BUDWOOD_CACHE", str(session_cache))
-        folder = tmp_path_factory.mktemp("runs") / "colours"
-        return train(
-            session_colours,
-            folder,
-            recipe="frozen-linear",
-            settings=["data.size=64", "evaluate.resamples=200"],
-            progress=SILENT,
-        ).folder
+        patch.setenv("BUDWOOD_CACHE", str(cache))
+        return train(colours, folder, recipe="frozen-linear", settings=settings, progress=SILENT).folder
 
 
-@pytest.fixture(scope="module")
-def tiny_backbones():
-    """The backbones `tiny` and `tiny_other` beside the real ones, for the tests of one file."""
+@pytest.fixture(scope="session")
+def session_run(session_cache, session_colours, tmp_path_factory) -> Path:
+    """A complete run on the colours, for tests that do not change it."""
+    return train_on_colours(session_colours, tmp_path_factory.mktemp("runs") / "colours", session_cache)
+
+
+@contextmanager
+def with_tiny_backbones():
     from budwood.backbones.registry import BACKBONES
     from tests.tiny import OTHER, TINY
 
@@ -155,6 +157,21 @@ def tiny_backbones():
         for backbone in (TINY, OTHER):
             patch.setitem(BACKBONES, backbone.name, backbone)
         yield
+
+
+@pytest.fixture(scope="module")
+def tiny_backbones():
+    """The backbones `tiny` and `tiny_other` beside the real ones, for the tests of one file."""
+    with with_tiny_backbones():
+        yield
+
+
+@pytest.fixture(scope="session")
+def tiny_run(session_cache, session_colours, tmp_path_factory) -> Path:
+    """As `session_run`, of the backbone `tiny`: soon loaded, converted and differentiated."""
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    with with_tiny_backbones():
+        return train_on_colours(session_colours, folder, session_cache, "backbone.name=tiny")
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Two backbones of a few layers: what is tested on them is not the network, and a real one takes ten times as long."""
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +45,7 @@ class Drawn:
         return f"{self.name}.h5"
 
     def read(self) -> LayerWeights:
-        model = (TINY if self.name == "tiny" else OTHER).build(weights="random", seed=5)
-        return LayerWeights(
-            {layer.name: layer.get_weights() for layer in model.layers if layer.weights}, "drawn"
-        )
+        return _drawn(self.name)
 
     def read_file(self, path: Path) -> LayerWeights:
         return read_h5(path)
@@ -80,3 +77,9 @@ def _backbone(name: str, features: int, parameters: int) -> Backbone:
 
 TINY = _backbone("tiny", 96, 10_800)
 OTHER = _backbone("tiny_other", 64, 9_136)
+
+
+@cache
+def _drawn(name: str) -> LayerWeights:
+    model = (TINY if name == "tiny" else OTHER).build(weights="random", seed=5)
+    return LayerWeights({layer.name: layer.get_weights() for layer in model.layers if layer.weights}, "drawn")

@@ -12,7 +12,7 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.slow)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def write_legacy() -> Callable[..., None]:
     """Writes a model's weights to a file of the `.h5` layout of Keras 2, in which Keras still keeps ImageNet's."""
     return _write_legacy

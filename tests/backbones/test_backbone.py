@@ -104,6 +104,7 @@ SMALL_MEMBERS = {
     *("efficientnet_v2b0", "resnet50", "resnet50_v2", "convnext_tiny", "densenet121", "xception"),
     *("inception_v3", "nasnet_mobile", "vgg16"),
 }
+BaseConvolutions = keras.layers.Conv2D | keras.layers.DepthwiseConv2D | keras.layers.SeparableConv2D
 # Hundreds of layers, of which each copy takes seconds: what copies them (the mark `copies`) is for the slow tier.
 LARGE_GRAPHS = {"densenet121", "inception_v3", "nasnet_mobile"}
 NAMES = [name if name in SMALL_MEMBERS else pytest.param(name, marks=pytest.mark.slow) for name in BACKBONES]
@@ -139,10 +140,20 @@ def built(request) -> SimpleNamespace:
 
 
 @pytest.fixture(scope="module")
-def others(built) -> list[keras.Model]:
-    """The backbone at other sizes; the seed of the first is that of `built`."""
-    sizes = (max(75, built.backbone.min_size + 2), built.backbone.min_size)
-    return [built.backbone.build(size, weights="random", seed=seed) for seed, size in enumerate(sizes)]
+def others(built, tmp_path_factory) -> list[keras.Model]:
+    """The backbone at other sizes: drawn from the seed of `built`, and from another with the weights that it has, in a
+    file, and with more stochastic depth where it has some by itself."""
+    backbone, file = built.backbone, tmp_path_factory.mktemp("own") / "own.weights.h5"
+    built.network.save_weights(file)
+    return [
+        backbone.build(max(75, backbone.min_size + 2), weights="random", seed=0),
+        backbone.build(
+            backbone.min_size,
+            weights=file,
+            seed=1,
+            drop_connect_rate=0.4 if backbone.drop_connect_rate else "auto",
+        ),
+    ]
 
 
 def pixels(size: int) -> np.ndarray:
@@ -192,16 +203,16 @@ def test_build__preprocesses_as_the_network_was_trained(built):
     assert_preprocessed(built.network, built)
 
 
-def test_build__wrong_preprocessing_would_be_noticed(built):
-    wrong = keras.layers.Rescaling(1 / 127, offset=-1.0, name="preprocess")
-
+@pytest.mark.parametrize("name", BACKBONES)
+def test_preprocess__is_as_the_network_was_trained_and_a_wrong_one_would_be_noticed(name):
     # The network above the pixels has no part in it, so a stand-in saves the time.
-    backbone = dataclasses.replace(
-        built.backbone, preprocess=wrong, network=keras.layers.ReLU(), drop_connect_rate=None
-    )
-    model = backbone.build(size_of(backbone), weights="random")
+    stand_in = dataclasses.replace(BACKBONES[name], network=keras.layers.ReLU(), drop_connect_rate=None)
+    seen = SimpleNamespace(backbone=stand_in, pixels=pixels(size_of(stand_in)))
+    assert_preprocessed(stand_in.build(size_of(stand_in), weights="random"), seen)
+    wrong = keras.layers.Rescaling(1 / 127, offset=-1.0, name="preprocess")
+    model = dataclasses.replace(stand_in, preprocess=wrong).build(size_of(stand_in), weights="random")
     with pytest.raises(AssertionError):
-        assert_preprocessed(model, built)
+        assert_preprocessed(model, seen)
 
 
 def test_build__is_flat_and_of_plain_keras_layers(built):
@@ -245,8 +256,8 @@ def test_build__cut_anywhere_and_composed_equals_the_whole(built):
     # Every kind: pixels, stem, inside of and between blocks, after an addition, the end, in the head; of the smallest
     # graph every third boundary too (test_cut.py takes every one of a small graph).
     kinds = ["pixels", "preprocess", stem[0], stem[-1], end, "pooling", "probabilities"]
-    kinds += [unit[-1] for unit in built.backbone.blocks(built.network) if unit[-1] in points][1:-1:6]
-    kinds += [name for name in points if name.endswith(("_add", "_dwconv", "depthwise"))][::6]
+    kinds += [unit[-1] for unit in built.backbone.blocks(built.network) if unit[-1] in points][1:-1:12]
+    kinds += [name for name in points if name.endswith(("_add", "_dwconv", "depthwise"))][::12]
     chosen = kinds + points[::3] if built.backbone.name == "mobilenet" else kinds
     assert set(chosen) <= set(points)
     expected = run(built.whole, built.pixels)
@@ -324,9 +335,16 @@ def test_blocks__end_where_the_model_can_be_cut(built):
 
 @pytest.mark.copies
 def test_build__random_weights_follow_the_seed_alone(built, others):
-    same, different = (model.get_weights() for model in others)
-    assert all(map(np.array_equal, same, built.unshaken))
-    assert not all(map(np.array_equal, different, built.unshaken))
+    assert all(map(np.array_equal, others[0].get_weights(), built.unshaken))
+
+
+def test_build__another_seed_draws_other_weights():
+    one, other = (BACKBONES["mobilenet_v2"].build(32, weights="random", seed=seed) for seed in (0, 1))
+    kernels = [layer.name for layer in one.layers if isinstance(layer, BaseConvolutions)]
+    assert len(kernels) > 50
+    for name in kernels:
+        values = [model.get_layer(name).get_weights()[0] for model in (one, other)]
+        assert np.mean(values[0] == values[1]) < 0.01, name
 
 
 def dropout(model: keras.Model) -> list[keras.layers.Dropout]:
@@ -348,13 +366,15 @@ def test_build__stochastic_depth_as_asked(built, others):
             built.backbone.build(weights="random", drop_connect_rate=0.4)
         built.backbone._network(0.0, seed=0)
         return
-    own = others[1]
-    model = built.backbone.build(own.input_shape[1], weights="random", seed=1, drop_connect_rate=0.4)
+    model = others[1]
+    if not built.backbone.drop_connect_rate:
+        size = model.input_shape[1]
+        model = built.backbone.build(size, weights="random", seed=1, drop_connect_rate=0.4)
+        # Nothing but training changes.
+        assert fingerprint(model) == fingerprint(built.backbone.build(size, weights="random", seed=1))
     rates = [layer.rate for layer in dropout(model)]
     assert all(layer.name.startswith("block") and layer.name.endswith("_drop") for layer in dropout(model))
     assert rates == sorted(rates) and 0 < rates[0] < 0.1 and 0.3 < rates[-1] < 0.4 + 1e-9
-    # Nothing but training changes.
-    assert fingerprint(model) == fingerprint(own)
 
 
 @pytest.mark.parametrize("rate", [-0.1, 1.0])
@@ -387,11 +407,19 @@ def test_build__missing_file_is_told(built, tmp_path):
 
 
 @pytest.mark.copies
-def test_build__own_saved_weights_come_back(built, tmp_path):
-    file = tmp_path / "own.weights.h5"
-    built.network.save_weights(file)
-    again = built.backbone.build(size_of(built.backbone), weights=file)
-    assert fingerprint(again) == fingerprint(built.network)
+def test_build__own_saved_weights_come_back(built, others):
+    """In the same graph, but for its size and what dropout does in training."""
+    again = others[1]
+    assert all(map(np.array_equal, again.get_weights(), built.network.get_weights()))
+    for one, other in zip(built.network.layers, again.layers, strict=True):
+        assert type(one) is type(other)
+        if not isinstance(one, keras.layers.InputLayer | keras.layers.Dropout):
+            assert computed(one) == computed(other)
+
+
+def computed(layer: keras.layers.Layer) -> dict:
+    """What a layer does, without how its weights are drawn."""
+    return {key: value for key, value in layer.get_config().items() if not key.endswith("_initializer")}
 
 
 def test_where__says_a_place(built):

@@ -10,6 +10,7 @@ import doctest
 import io
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ class Block:
     language: str
     text: str
     mark: str = ""
+    given: bool = False
 
     @property
     def runs(self) -> bool:
@@ -44,7 +46,7 @@ def blocks_of(page: Path) -> list[Block]:
     """The blocks of a page in order, first what it takes as given."""
     text = page.read_text(encoding="utf-8")
     given = [
-        Block(text[: found.start()].count("\n") + 1, "shell", found[1] + "\n")
+        Block(text[: found.start()].count("\n") + 1, "shell", found[1] + "\n", given=True)
         for found in BEFORE.finditer(text)
     ]
     return given + [
@@ -55,8 +57,12 @@ def blocks_of(page: Path) -> list[Block]:
     ]
 
 
-def run_blocks(page: Path, blocks: list[Block], names: dict[str, Any]) -> None:
-    """Runs blocks in the current folder; raises AssertionError, or what the code raises, with page and line."""
+def run_blocks(page: Path, blocks: list[Block], names: dict[str, Any], kept: Path | None = None) -> None:
+    """Runs blocks in the current folder; raises AssertionError, or what the code raises, with page and line.
+
+    A training that several pages take as given is done once, where there is a folder to keep it in: each page's photos
+    are the same.
+    """
     printed = ""
     for block in blocks:
         place = f"{page.name}:{block.line}"
@@ -64,11 +70,12 @@ def run_blocks(page: Path, blocks: list[Block], names: dict[str, Any]) -> None:
             check_output(place, block.text, printed)
         elif block.runs:
             try:
-                printed = (
-                    run_python(block.text, place, names)
-                    if block.language == "python"
-                    else run_shell(block.text)
-                )
+                if block.language == "python":
+                    printed = run_python(block.text, place, names)
+                elif kept is not None and block.given and block.text.startswith("budwood train "):
+                    train_once(block.text, kept)
+                else:
+                    printed = run_shell(block.text)
             except BaseException as error:
                 error.add_note(f"in the block at {place}")
                 raise
@@ -98,6 +105,18 @@ def run_shell(text: str) -> str:
         assert done.returncode == 0, f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
     return "".join(run_budwood(words[1:]) for words in commands)
+
+
+def train_once(text: str, kept: Path) -> None:
+    """Runs a training, or copies the run that it left before."""
+    (words,) = commands_of(text)
+    output = Path(words[words.index("-o") + 1])
+    before = kept / re.sub(r"\W+", "-", text)
+    if not before.exists():
+        run_shell(text)
+        shutil.copytree(output, before)
+    else:
+        shutil.copytree(before, output)
 
 
 def commands_of(text: str) -> list[list[str]]:

@@ -16,6 +16,11 @@ PAGES = sorted([README, ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")
 WITH_CODE = [page for page in PAGES if any(block.runs for block in blocks_of(page))]
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("kept")
+
+
 def name_of(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
@@ -61,9 +66,9 @@ def names_for(page: Path) -> dict:
     [page for page in WITH_CODE if not all(is_slow(page, one) for one in blocks_of(page))],
     ids=name_of,
 )
-def test_page__its_quick_blocks_run(page, desk):
+def test_page__its_quick_blocks_run(page, desk, kept):
     blocks = [block for block in blocks_of(page) if not is_slow(page, block)]
-    run_blocks(page, blocks, names_for(page))
+    run_blocks(page, blocks, names_for(page), kept)
 
 
 @pytest.mark.slow
@@ -81,8 +86,8 @@ def test_blocks_of__marks_languages_and_what_is_given(tmp_path):
         "```shell\nbudwood train photos\n```\n<!-- output -->\n```text\n2\n```\n"
     )
     given, python, shell, output = blocks_of(page)
-    assert (given.text, given.runs) == ("budwood doctor\n", True)
-    assert (python.line, python.text, python.runs) == (5, "1 + 1\n", True)
+    assert (given.text, given.runs, given.given) == ("budwood doctor\n", True, True)
+    assert (python.line, python.text, python.runs, python.given) == (5, "1 + 1\n", True, False)
     assert (shell.mark, shell.runs) == ("not run: hours", False)
     assert (output.mark, output.runs) == ("output", False)
 

@@ -4,9 +4,9 @@ import pytest
 
 
 @pytest.fixture
-def model(session_run, tmp_path):
+def model(tiny_backbones, tiny_run, tmp_path):
     """The folder of a model that may be changed."""
-    return shutil.copytree(session_run / "model", tmp_path / "model")
+    return shutil.copytree(tiny_run / "model", tmp_path / "model")
 
 
 @pytest.fixture

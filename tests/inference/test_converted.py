@@ -18,8 +18,8 @@ pytest.importorskip("openvino")
 @pytest.mark.parametrize(
     "damage", ["lose all", "empty folder", "lose model.bin", "flip model.bin", "cut model.xml", "other model"]
 )
-def test_load__a_graph_that_is_lost_or_damaged_is_made_again_with_a_word(model, session_run, photo, damage):
-    expected = asked(session_run / "model", photo)[1]
+def test_load__a_graph_that_is_lost_or_damaged_is_made_again_with_a_word(model, tiny_run, photo, damage):
+    expected = asked(tiny_run / "model", photo)[1]
     folder = model / "openvino"
     how, name = damage.split(" ")
     if damage == "lose all":
@@ -63,8 +63,8 @@ def test_load__where_the_run_cannot_be_written_the_cache_keeps_the_graph(
 
 
 @pytest.mark.usefixtures("shared_cache")
-def test_load__where_nothing_can_be_written_it_still_answers(model, session_run, photo, monkeypatch):
-    expected = asked(session_run / "model", photo)[1]
+def test_load__where_nothing_can_be_written_it_still_answers(model, tiny_run, photo, monkeypatch):
+    expected = asked(tiny_run / "model", photo)[1]
     shutil.rmtree(model / "openvino")
     real = converted._put
     monkeypatch.setattr(

@@ -16,7 +16,7 @@ from budwood.studies.study import study
 
 mlflow = pytest.importorskip("mlflow")
 pytestmark = [
-    pytest.mark.usefixtures("shared_cache"),
+    pytest.mark.usefixtures("shared_cache", "tiny_backbones"),
     # MLflow's own, of its database, where a test asks it.
     pytest.mark.filterwarnings("ignore"),
 ]
@@ -49,14 +49,12 @@ def runs_in(store, experiment):
     return client, client.search_runs([found.experiment_id])
 
 
-def test_log_run__parameters_metrics_tags_files(session_run, store):
-    run = log_run(session_run, store, "flowers", tags={"who": "me"})
+def test_log_run__parameters_metrics_tags_files(tiny_run, store):
+    run = log_run(tiny_run, store, "flowers", tags={"who": "me"})
     client, (found,) = runs_in(store, "flowers")
-    assert (found.info.run_id, found.info.run_name, found.info.status) == (run, session_run.name, "FINISHED")
-    assert (
-        found.data.params["data.size"] == "64" and found.data.params["backbone.name"] == "efficientnet_lite0"
-    )
-    metrics = read_json(session_run / "metrics.json")
+    assert (found.info.run_id, found.info.run_name, found.info.status) == (run, tiny_run.name, "FINISHED")
+    assert found.data.params["data.size"] == "64" and found.data.params["backbone.name"] == "tiny"
+    metrics = read_json(tiny_run / "metrics.json")
     for split in ("validation", "test"):
         for key in ("accuracy", "loss", "ece"):
             assert found.data.metrics[f"final/{split}_{key}"] == metrics[split][key]
@@ -69,20 +67,20 @@ def test_log_run__parameters_metrics_tags_files(session_run, store):
     assert files >= {"recipe.toml", "metrics.json", "history.csv", "report.html", "model"}
     assert (store / "mlartifacts" / run).is_dir()
     # Once.
-    assert log_run(session_run, store, "flowers") == run
+    assert log_run(tiny_run, store, "flowers") == run
     assert len(runs_in(store, "flowers")[1]) == 1
 
 
-def test_log_run__the_model_is_the_file_that_was_measured(session_run, store, tmp_path):
-    run = log_run(session_run, store)
+def test_log_run__the_model_is_the_file_that_was_measured(tiny_run, store, tmp_path):
+    run = log_run(tiny_run, store)
     client, _ = runs_in(store, "colours")
     model = client.download_artifacts(run, "model", str(tmp_path))
-    file = session_run / "model" / "model.keras"
+    file = tiny_run / "model" / "model.keras"
     assert sha256_of(file) == sha256_of(tmp_path / "model" / "data" / "model.keras")
     import mlflow.pyfunc
 
     shares = mlflow.pyfunc.load_model(model).predict(np.zeros((2, 64, 64, 3), np.float32))
-    expected = budwood.load(session_run).model.predict(np.zeros((2, 64, 64, 3), np.float32), verbose=0)
+    expected = budwood.load(tiny_run).model.predict(np.zeros((2, 64, 64, 3), np.float32), verbose=0)
     np.testing.assert_allclose(shares, expected, rtol=1e-5)
 
 
@@ -98,25 +96,25 @@ def test_log_to_mlflow__every_complete_trial_of_a_study(session_colours, store, 
     assert all(run.data.tags["budwood.configuration"] == "frozen-linear" for run in found)
 
 
-def test_log_run__what_cannot_be_logged(session_run, store, tmp_path, monkeypatch):
+def test_log_run__what_cannot_be_logged(tiny_run, store, tmp_path, monkeypatch):
     with pytest.raises(RunError, match="is not a run"):
         log_run(tmp_path, store)
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="cannot make the directory"):
-        log_run(session_run, tmp_path / "file" / "store")
+        log_run(tiny_run, tmp_path / "file" / "store")
     with pytest.raises(RunError, match=r"Log it again: budwood mlflow \S+ nowhere://at"):
-        log_run(session_run, "nowhere://at")
+        log_run(tiny_run, "nowhere://at")
     monkeypatch.setitem(sys.modules, "mlflow", None)
     with pytest.raises(RunError, match=r"pip install 'budwood\[mlflow\]'"):
         check_tracking(store)
 
 
-def test_log_run__that_breaks_off_is_no_finished_run(session_run, store, monkeypatch):
+def test_log_run__that_breaks_off_is_no_finished_run(tiny_run, store, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(mlflow.MlflowClient, "log_artifact", lambda *arguments: 1 / 0)
         with pytest.raises(RunError, match="division by zero"):
-            log_run(session_run, store, "flowers")
-    log_run(session_run, store, "flowers")
+            log_run(tiny_run, store, "flowers")
+    log_run(tiny_run, store, "flowers")
     assert sorted(run.info.status for run in runs_in(store, "flowers")[1]) == ["FAILED", "FINISHED"]
 
 

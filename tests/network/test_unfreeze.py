@@ -1,3 +1,6 @@
+import dataclasses
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from budwood.config.learning import Finetune
 from budwood.core.errors import RecipeError
 from budwood.network.graph import cut, cut_points
 from budwood.network.unfreeze import head_table, unfreeze
+from tests.tiny import TINY
 
 SIZE = 64
 
@@ -256,6 +260,32 @@ def test_unfreeze__batch_norm_frozen_holds_every_bit_of_the_whole_backbone(name)
     assert_held_unless_asked(name, "all")
 
 
+def crossed(x, stride: int):
+    """A stem, and four blocks, each of which takes in what the last two before it yield."""
+    before = x = keras.layers.Conv2D(8, stride, strides=stride, name="stem")(x)
+    for number in range(1, 5):
+        both = [
+            keras.layers.Conv2D(8, 1, name=f"block{number}_conv{place}")(given)
+            for place, given in enumerate((x, before))
+        ]
+        before, x = x, keras.layers.Add(name=f"block{number}_add")(both)
+    return x
+
+
+# What the stem yields at stride 1 is more than the pixels are.
+@pytest.mark.parametrize(("stride", "boundary"), [(4, "stem"), (1, "pixels")])
+def test_unfreeze__where_no_cut_passes_between_crossed_blocks_the_boundary_is_below_them(stride, boundary):
+    network = partial(crossed, stride=stride)
+    backbone = dataclasses.replace(TINY, network=network, last="block4_add", features=8)
+    model = with_head(backbone.build(32, weights="random"))
+    for blocks in (1, 2):
+        found = unfreeze(model, backbone, finetune({"blocks": blocks}))
+        assert found.boundary == boundary
+        trained = {f"block{5 - number}_conv{place}" for number in (1, 2)[:blocks] for place in (0, 1)}
+        assert set(found.layers) == trained
+
+
+@pytest.mark.slow
 def test_unfreeze__where_no_cut_passes_between_blocks_the_boundary_is_the_pixels():
     backbone = get_backbone("nasnet_mobile")
     model = with_head(backbone.build(32, weights="random"))
