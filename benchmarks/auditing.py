@@ -21,7 +21,6 @@ from PIL import Image, ImageFilter
 from budwood.auditing.features import audited_features
 from budwood.auditing.labels import ask_heads
 from budwood.auditing.outliers import find_outliers, neighbour_distances
-from budwood.auditing.pictures import blur_limit
 from budwood.config.group_rule import GroupRule
 from budwood.config.recipe import Recipe
 from budwood.core.progress.base import SILENT
@@ -29,6 +28,7 @@ from budwood.data.check import check
 from budwood.data.groups import form_groups
 from budwood.data.inspection import inspect
 from budwood.data.manifest import Photo
+from budwood.data.poor_photos import blur_limit
 from budwood.data.sources import read_source
 
 RECIPE = Recipe.load("frozen-linear")

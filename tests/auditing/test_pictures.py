@@ -1,52 +1,14 @@
 import numpy as np
-import pytest
 
-from budwood.auditing.pictures import BLURRED, CERTAIN, blur_limit, find_poor_pictures
-from budwood.data.decoder.levels import Samples
+from budwood.auditing.findings import PoorPicture, Shown
+from budwood.auditing.pictures import find_poor_pictures
 from budwood.data.inspection import Inspection
 from budwood.data.manifest import Photo
 
 
-def looks(level, spread=40, sharpness=0.35, samples=None, side=200):
-    """A photo whose grid has a mean and a spread."""
-    pattern = np.tile([-1, 1], 128) * spread
-    grid = np.clip(level + pattern, 0, 255).astype(np.uint8)
-    found = Inspection(side, side, samples, hash=grid.tobytes(), sharpness=sharpness)
-    return Photo(b"", "a.jpg", "a"), found
-
-
-@pytest.mark.parametrize(
-    ("seen", "kind"),
-    [
-        (looks(128), None),
-        (looks(15, 10), "dark"),
-        (looks(90, 80), None),
-        (looks(246, 5), "overexposed"),
-        (looks(128, 2, None), "blank"),
-        (looks(128, 2), None),
-        (looks(15, 2, None), "dark"),
-        (looks(0, 0, None), "blank"),
-        (looks(128, 40, None), None),
-        (looks(128, sharpness=0.09), "blurred"),
-        (looks(128, side=31), "tiny"),
-        (looks(15, 10, None, Samples("uint16", 0.0, 9.0, 9.0)), None),
-    ],
-)
-def test_find_poor_pictures__each_kind(seen, kind):
-    assert [one.kind for one in find_poor_pictures([seen])] == ([kind] if kind else [])
-
-
-def test_find_poor_pictures__the_worst_first():
-    found = find_poor_pictures([looks(18, 5), looks(9, 5), looks(12, 5)])
-
-    assert [one.value for one in found] == [9, 12, 18]
-    assert find_poor_pictures([]) == []
-
-
-def test_blur_limit__what_is_usual_counts_between_two_bounds():
-    sharp = np.random.default_rng(0).normal(0.5, 0.03, 200).tolist()
-    mixed = np.random.default_rng(0).uniform(0.05, 0.6, 200).tolist()
-
-    assert blur_limit(sharp) == BLURRED
-    assert blur_limit(mixed) == CERTAIN
-    assert blur_limit(sharp[:10]) == CERTAIN
+def test_find_poor_pictures__with_the_photo_as_the_data_have_it():
+    grid = np.tile([9, 11], 128).astype(np.uint8)
+    photo = Photo(b"", "cats/a.jpg", "cats", split="test")
+    found = find_poor_pictures([(photo, Inspection(200, 200, hash=grid.tobytes(), sharpness=0.3))])
+    shown = Shown("cats/a.jpg", "cats", "test")
+    assert found == [PoorPicture(photo=shown, value=10.0, limit=20.0, kind="dark")]

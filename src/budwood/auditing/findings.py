@@ -12,6 +12,7 @@ from pydantic import Field, TypeAdapter
 
 from budwood.core.files import JsonObject
 from budwood.data.manifest import Photo
+from budwood.data.poor_photos import PoorKind
 from budwood.data.understood import PassedOver, Understood
 
 FORMAT = 1
@@ -181,9 +182,6 @@ class AlikeClasses:
     examples: tuple[Shown, ...] = ()
     severity: Severity = "note"
     kind: Literal["alike_classes"] = "alike_classes"
-
-
-PoorKind = Literal["blank", "blurred", "dark", "overexposed", "tiny"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,81 +1,21 @@
-"""Pictures on which little is to be seen, from what the check's one decoding showed: no file is opened here.
-
-Brightness and its spread come from the grid of the perceptual hash, sharpness from the same reduced picture
-(`budwood.data.sharpness`). What is blurred is so by both limits: below what hardly any sharp photo of any data set has,
-and far below what is usual in this one.
-"""
+"""Findings of pictures on which little is to be seen."""
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from budwood.auditing.findings import PoorKind, PoorPicture, Shown
-from budwood.data.check import TINY
+from budwood.auditing.findings import PoorPicture, Shown
 from budwood.data.inspection import Inspection
 from budwood.data.manifest import Photo
-from budwood.data.perceptual_hash import stacked
-
-BLANK = 3.0
-"""Levels of 255: the standard deviation of the grid up to which nothing is to be seen, where there is no fine detail
-either; of what is dark or overexposed 1."""
-DARK = 20.0
-"""Mean level up to which a picture is dark ..."""
-OVEREXPOSED = 240.0
-"""... and from which on it is overexposed; in both it must not reach the middle anywhere."""
-_MIDDLE, _PLAIN = 128, 1.0
-BLURRED = 0.17
-"""Sharpness above which no photo is blurred, whatever the others are ..."""
-UNUSUAL = 3.5
-"""... and so many robust standard deviations of its logarithm it lies below the median (Iglewicz and Hoaglin 1993)."""
-CERTAIN = 0.1
-"""Sharpness below which a photo is blurred, whatever the others are: of one that was blurred by 2 % of its side."""
-_ENOUGH = 20
-"""Photos from which on the others say what is usual."""
+from budwood.data.poor_photos import poor_photos
 
 
 def find_poor_pictures(inspected: Sequence[tuple[Photo, Inspection]]) -> list[PoorPicture]:
     """Return the photos that are blank, dark, overexposed, blurred or tiny, each once, the worst of a kind first."""
-    if not inspected:
-        return []
-    grids = stacked([found.hash for _, found in inspected]).astype(np.float64)
-    means, spreads = grids.mean(axis=1), grids.std(axis=1)
-    darkest, brightest = grids.min(axis=1), grids.max(axis=1)
-    limit = blur_limit([found.sharpness for _, found in inspected if found.sharpness is not None])
-    found: list[tuple[float, PoorPicture]] = []
-    for place, (photo, one) in enumerate(inspected):
-        shown = Shown(photo.name, photo.label, photo.split or "")
-
-        def add(kind: PoorKind, value: float, bound: float, badness: float, shown: Shown = shown) -> None:
-            found.append((badness, PoorPicture(photo=shown, value=round(value, 4), limit=bound, kind=kind)))
-
-        mean, spread = float(means[place]), float(spreads[place])
-        short = float(min(one.width, one.height))
-        # Of more than 8 bits the grid lies between the picture's own darkest and brightest value.
-        comparable = one.samples is None
-        if short < TINY:
-            add("tiny", short, float(TINY), short)
-        dark = comparable and mean <= DARK and brightest[place] < _MIDDLE
-        bright = comparable and mean >= OVEREXPOSED and darkest[place] >= _MIDDLE
-        if spread <= (_PLAIN if dark or bright else BLANK) and one.sharpness is None:
-            add("blank", spread, BLANK, spread)
-        elif dark:
-            add("dark", mean, DARK, mean)
-        elif bright:
-            add("overexposed", mean, OVEREXPOSED, -mean)
-        elif one.sharpness is not None and one.sharpness < limit:
-            add("blurred", one.sharpness, round(limit, 4), one.sharpness)
-    return [one for _, one in sorted(found, key=lambda pair: (pair[1].kind, pair[0], pair[1].photo.path))]
-
-
-def blur_limit(sharpnesses: Sequence[float]) -> float:
-    """Return the sharpness below which a photo of a data set is blurred.
-
-    >>> blur_limit([]), round(blur_limit([0.3, 0.35, 0.4, 0.45] * 10), 2), blur_limit([0.1, 0.3, 0.9] * 10)
-    (0.1, 0.17, 0.1)
-    """
-    if len(sharpnesses) < _ENOUGH:
-        return CERTAIN
-    logs = np.log(np.maximum(sharpnesses, 1e-6))
-    middle = float(np.median(logs))
-    deviation = 1.4826 * float(np.median(np.abs(logs - middle)))
-    return float(np.clip(np.exp(middle - UNUSUAL * deviation), CERTAIN, BLURRED))
+    return [
+        PoorPicture(
+            photo=Shown(one.photo.name, one.photo.label, one.photo.split or ""),
+            value=one.value,
+            limit=one.limit,
+            kind=one.kind,
+        )
+        for one in poor_photos(inspected)
+    ]

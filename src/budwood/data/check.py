@@ -17,10 +17,8 @@ from budwood.data.images import content_of, decode, digest
 from budwood.data.inspection import Inspection, Look, inspections, look
 from budwood.data.kin import find_kin
 from budwood.data.manifest import Kin, Manifest, Photo, Problem
+from budwood.data.poor_photos import TINY, poor_photos
 from budwood.data.understood import Understood
-
-TINY = 32
-"""Pixels of a side below which a photo is pointed out."""
 
 _FEWEST = 3
 _AT_A_TIME = 64
@@ -85,6 +83,7 @@ class Check:
             "unreadable": self.num_unreadable,
             "understood": asdict(self.understood),
             "values": _values_json(self.values),
+            "poor": [{"path": one.photo.name, "kind": one.kind} for one in poor_photos(self.inspected)],
         }
 
 

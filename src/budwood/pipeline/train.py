@@ -175,7 +175,8 @@ def train_prepared(prepared: Prepared, callbacks: Sequence[keras.callbacks.Callb
 
         with directory.stage("report"):
             directory.save()
-            write_report(folder, {photo.name: photo.image for photo in photos})
+            every = (*(photo for photo, _ in prepared.check.inspected), *photos)
+            write_report(folder, {photo.name: photo.image for photo in every})
             write_card(folder)
     return Run(folder)
 

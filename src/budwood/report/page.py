@@ -99,7 +99,9 @@ SECTIONS: Mapping[str, _Section] = {
     "labels": _Section("Likely wrong labels", _Filling.labels),
     "twins": _Section("Near twins", lambda page: show_twins(page.contents, page.album), True),
     "read": _Section("What was read", lambda page: sections.describe_reading(page.contents), True),
-    "problems": _Section("Problems in the data", lambda page: sections.group_problems(page.contents), True),
+    "problems": _Section(
+        "Problems in the data", lambda page: sections.group_problems(page.contents, page.album), True
+    ),
     "making": _Section("How it was made", lambda page: sections.describe_making(page.contents), True),
     "cells": _Section("Photos by answer", lambda page: page.cells),
 }

@@ -12,6 +12,7 @@ from budwood.evaluation.groups import Grouping, share_interval
 from budwood.report import terminal
 from budwood.report.reading import passed_over_as_lines, reading_as_lines
 from budwood.report.summary import START, Contents
+from budwood.report.thumbnails import Album
 from budwood.runs.figures import ClassScores
 from budwood.runs.schema import FeaturesInfo, PredictionRow, ProblemRow
 
@@ -20,8 +21,12 @@ MEASURED = ("test", "validation")
 MOST_IN_SIGHT = 40
 """Classes up to which a table of them is shown whole; beyond, it scrolls."""
 LISTED = 20
+"""Problems of a kind that are listed."""
 FEW_CLASSES = 10
 """Classes below which the top-5 accuracy says little, and is left out of the page."""
+PICTURED = 12
+"""Photos that are shown of a kind of problem."""
+_SHOWN = frozenset({"conflict", "leak", "tiny", "blank", "blurred", "dark", "overexposed"})
 
 FIGURES = [
     ("accuracy", "Accuracy", "share of photos classified correctly", True),
@@ -121,6 +126,8 @@ class ProblemGroup:
     kind: str
     count: int
     first: Sequence[ProblemRow]
+    pictures: Sequence[str] = ()
+    """Names of those photos that are shown."""
 
 
 @dataclass(frozen=True)
@@ -334,15 +341,24 @@ def describe_reading(contents: Contents) -> list[str] | None:
     return [*reading_as_lines(understood), *passed_over_as_lines(understood.passed_over)] or None
 
 
-def group_problems(contents: Contents) -> list[ProblemGroup]:
-    """Return what the check found, by kind, most frequent first."""
+def group_problems(contents: Contents, album: Album) -> list[ProblemGroup]:
+    """Return what the check found, by kind, most frequent first, and ask the album for some of the photos."""
     kinds: dict[str, list[ProblemRow]] = {}
     for problem in contents.check.problems:
         kinds.setdefault(problem.kind, []).append(problem)
-    return [
-        ProblemGroup(kind.replace("_", " "), len(found), found[:LISTED])
-        for kind, found in sorted(kinds.items(), key=lambda item: (-len(item[1]), item[0]))
-    ]
+    tiny = {problem.path for problem in kinds.get("tiny", [])}
+    for photo in contents.check.poor:
+        # What is tiny is a problem of the check as well, with its size.
+        if photo.path not in tiny:
+            kinds.setdefault(photo.kind, []).append(ProblemRow(path=photo.path, kind=photo.kind, detail=""))
+    groups = []
+    for kind, found in sorted(kinds.items(), key=lambda item: (-len(item[1]), item[0])):
+        there = [one.path for one in found if album.image(one.path) is not None or album.earlier(one.path)]
+        pictures = list(dict.fromkeys(there))[:PICTURED] if kind in _SHOWN else []
+        for name in pictures:
+            album.want(name)
+        groups.append(ProblemGroup(kind.replace("_", " "), len(found), found[:LISTED], pictures))
+    return groups
 
 
 def describe_making(contents: Contents) -> Making:

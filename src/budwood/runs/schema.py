@@ -188,6 +188,14 @@ class CheckedValues(Part):
     photos: int
 
 
+class PoorRow(Part):
+    """A photo on which little is to be seen."""
+
+    path: str
+    kind: str
+    """One of "blank", "blurred", "dark", "overexposed" or "tiny"."""
+
+
 class CheckReport(Part):
     """The content of `check.json`."""
 
@@ -198,6 +206,8 @@ class CheckReport(Part):
     understood: Understood = Understood()
     """How the source was read."""
     values: CheckedValues | None = None
+    poor: tuple[PoorRow, ...] = ()
+    """Photos on which little is to be seen, the worst of a kind first; none in a run of an older version."""
 
     @property
     def unused(self) -> int:

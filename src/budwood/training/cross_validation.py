@@ -195,6 +195,7 @@ class OutOfFold:
             self._x = self._axes.rotate(features, self._rows)
         self._labels, self._num_classes, self._progress = labels, num_classes, progress
         self._threads = threads(features.shape[1], num_classes)
+        self._starts: dict[float, list[np.ndarray]] = {}
 
     def logits(
         self, strength: float | None = None, weights: Float[np.ndarray, "n"] | None = None
@@ -222,6 +223,7 @@ class OutOfFold:
             ThreadPoolExecutor(self._threads) as pool,
         ):
             validation = CrossValidation(problems, parts, pool, stage)
+            validation.known.solutions |= self._starts
             if strength is None:
                 path = search(validation.score)
                 expect(stage, len(path) * len(self._train))
@@ -229,6 +231,8 @@ class OutOfFold:
             else:
                 validation.score(strength)
             solutions = validation.known.solutions[strength]
+        # What is asked next, of the same photos, is likely to be near.
+        self._starts = {strength: solutions}
         for solution, part in zip(solutions, self._held_out, strict=True):
             found[self._rows[part]] = x[part] @ solution
         return found, strength
