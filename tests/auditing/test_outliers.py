@@ -42,6 +42,16 @@ def test_find_outliers__hardly_any_where_all_are_alike_and_none_of_few_photos():
     assert find(rows[:20], labels[:20], photos[:20]) == []
 
 
+def test_find_outliers__lists_three_in_a_hundred_at_most(monkeypatch):
+    # What no data of sense have: distances that trail off evenly.
+    distances = np.linspace(0.1, 0.9999, 1000) ** 0.2
+    monkeypatch.setattr(outliers, "neighbour_distances", lambda *_: distances)
+    monkeypatch.setattr(outliers, "UNUSUAL", 0.5)
+    rows, labels, photos = made(n=1000)
+    found = find(rows, labels, photos)
+    assert len(found) == 30 and found[0].photo.path == "999" and found[0].limit < found[-1].distance
+
+
 def test_neighbour_distances__compared_with_some_that_the_seed_draws(monkeypatch):
     rows, labels, _ = made(n=600)
     monkeypatch.setattr(outliers, "COMPARED_WITH", 300)

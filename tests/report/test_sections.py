@@ -65,6 +65,7 @@ def test_group_problems__shows_photos_on_which_little_is_to_be_seen(make_run):
     # Neither what is not there nor copies under one label, of which one by itself shows nothing.
     assert not found["dark"].pictures and not found["duplicate"].pictures and not found["truncated"].pictures
     assert album.wanted == sections.PICTURED + 1
+    assert list(found)[-2:] == ["blurred", "dark"]
 
 
 def test_summarize__says_which_phase_was_kept(make_run):

@@ -99,3 +99,17 @@ def test_out_of_fold__nothing_can_be_held_out():
     logits, strength = OutOfFold(np.eye(3, dtype=np.float32), np.arange(3), 3).logits()
 
     assert np.isnan(logits).all() and strength == 0
+
+
+def test_out_of_fold__near_the_last_strength_it_says_what_a_search_anywhere_says():
+    x, y = photos()
+    weights = np.where(np.arange(len(y)) % 10, 1.0, 0.0)
+    first, again = OutOfFold(x, y, 4), OutOfFold(x, y, 4)
+    strength = first.logits()[1]
+
+    near = first.logits(weights=weights, near=strength)
+    anywhere = again.logits(weights=weights)
+    assert near[1] == anywhere[1]
+    # Of a weak penalty hardly more than the scale is left to differ.
+    assert np.corrcoef(near[0].ravel(), anywhere[0].ravel())[0, 1] > 0.99
+    np.testing.assert_array_equal(near[0].argmax(axis=1), anywhere[0].argmax(axis=1))

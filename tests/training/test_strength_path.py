@@ -42,6 +42,16 @@ def test_search__tries_few(lowest, most):
     assert len(tried) == len(set(tried)) <= most
 
 
+@pytest.mark.parametrize(
+    ("lowest", "near", "most"), [(0.01, 0.1, 5), (0.1, 0.1, 3), (0.2, 0.1, 4), (1e-9, 1e-5, 2)]
+)
+def test_search__beside_a_strength_that_is_near(lowest, near, most):
+    score, tried = valley(lowest)
+    found = best(search(score, near)).strength
+    assert found == pytest.approx(best(search(valley(lowest)[0])).strength)
+    assert len(tried) == len(set(tried)) <= most
+
+
 @pytest.mark.parametrize(("lowest", "end"), [(1e-9, WEAKEST), (1e9, STRONGEST)])
 def test_search__ends_at_the_ends(lowest, end):
     assert best(search(valley(lowest)[0])).strength == pytest.approx(end)

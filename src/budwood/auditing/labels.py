@@ -197,8 +197,8 @@ def _in_two_rounds(
         # What is left of a class has to be learned from, whichever fold is held out.
         if len(np.unique(heads.fold_of[(labels == label) & (learned > 0)])) < 2:
             learned[labels == label] = 1
-    # The strength of the first round: looking for another one finds as many and takes as long again.
-    logits, _ = heads.logits(strength, learned * len(labels) / learned.sum())
+    # Without them less noise is in the labels, so the penalty is the same or weaker.
+    logits, strength = heads.logits(weights=learned * len(labels) / learned.sum(), near=strength)
     shares = _softmax(logits)
     return shares, _suspects_of(shares, labels), strength
 

@@ -13,6 +13,8 @@ NEIGHBOURS = 60
 come in a small group."""
 UNUSUAL = 2.5
 """Robust standard deviations of the logarithm of the similarity below the median from which on a photo is listed."""
+MOST = 0.03
+"""Share of the photos that is listed at most, those first that are farthest from others."""
 FEWEST = 30
 """Photos below which nothing is usual."""
 COMPARED_WITH = 10_000
@@ -46,6 +48,8 @@ def find_outliers(
     middle = float(np.median(logs))
     deviation = 1.4826 * float(np.median(np.abs(logs - middle)))
     limit = 1 - float(np.exp(middle - UNUSUAL * deviation))
+    # Where distances trail off, many are beyond it, and a list of all would say little.
+    limit = max(limit, float(np.quantile(distances, 1 - MOST)))
     listed = np.flatnonzero(distances > limit)
     order = listed[np.lexsort((listed, -distances[listed]))].tolist()
     return [

@@ -86,7 +86,8 @@ WORDS: dict[str, KindWords] = {
         "Photos unlike all others",
         "photo unlike all others",
         "photos unlike all others",
-        "Nothing in the data looks like them: a photo of something else, a drawing, a screenshot, or just a rare view.",
+        "Nothing in the data looks like them: a photo of something else, a drawing, a screenshot, or just a rare view. "
+        "Where all photos belong, 1 in 1,000 to 3 in 100 are listed too, and never more than 3 in 100.",
         f"{_DECIDE}: drop or keep.",
     ),
     "group_hint": KindWords(

@@ -342,7 +342,10 @@ def describe_reading(contents: Contents) -> list[str] | None:
 
 
 def group_problems(contents: Contents, album: Album) -> list[ProblemGroup]:
-    """Return what the check found, by kind, most frequent first, and ask the album for some of the photos."""
+    """Return what the check found, by kind, most frequent first, then the photos on which little is to be seen.
+
+    The album is asked for some of the photos.
+    """
     kinds: dict[str, list[ProblemRow]] = {}
     for problem in contents.check.problems:
         kinds.setdefault(problem.kind, []).append(problem)
@@ -352,7 +355,8 @@ def group_problems(contents: Contents, album: Album) -> list[ProblemGroup]:
         if photo.path not in tiny:
             kinds.setdefault(photo.kind, []).append(ProblemRow(path=photo.path, kind=photo.kind, detail=""))
     groups = []
-    for kind, found in sorted(kinds.items(), key=lambda item: (-len(item[1]), item[0])):
+    poor = {photo.kind for photo in contents.check.poor}
+    for kind, found in sorted(kinds.items(), key=lambda item: (item[0] in poor, -len(item[1]), item[0])):
         there = [one.path for one in found if album.image(one.path) is not None or album.earlier(one.path)]
         pictures = list(dict.fromkeys(there))[:PICTURED] if kind in _SHOWN else []
         for name in pictures:

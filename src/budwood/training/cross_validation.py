@@ -198,13 +198,18 @@ class OutOfFold:
         self._starts: dict[float, list[np.ndarray]] = {}
 
     def logits(
-        self, strength: float | None = None, weights: Float[np.ndarray, "n"] | None = None
+        self,
+        strength: float | None = None,
+        weights: Float[np.ndarray, "n"] | None = None,
+        near: float | None = None,
     ) -> tuple[Float32[np.ndarray, "n classes"], float]:
         """Return the logits of each photo by the head of its fold, NaN where none holds it out, and the strength.
 
         Args:
             strength: of the L2 penalty; by default the one of lowest cross-validated loss.
             weights: how much each photo counts in what is learned and in that loss; by default all alike.
+            near: the strength of the last answer, beside which, or weaker, that one is looked for, from the solutions
+                that are known; by default anywhere.
         """
         from threadpoolctl import threadpool_limits
 
@@ -223,15 +228,15 @@ class OutOfFold:
             ThreadPoolExecutor(self._threads) as pool,
         ):
             validation = CrossValidation(problems, parts, pool, stage)
-            validation.known.solutions |= self._starts
+            if near is not None:
+                validation.known.solutions |= self._starts
             if strength is None:
-                path = search(validation.score)
+                path = search(validation.score, near)
                 expect(stage, len(path) * len(self._train))
                 strength = best(path).strength
             else:
                 validation.score(strength)
             solutions = validation.known.solutions[strength]
-        # What is asked next, of the same photos, is likely to be near.
         self._starts = {strength: solutions}
         for solution, part in zip(solutions, self._held_out, strict=True):
             found[self._rows[part]] = x[part] @ solution

@@ -33,11 +33,12 @@ def best(path: Sequence[PathPoint]) -> PathPoint:
     return min(path, key=lambda point: (point.loss, -point.strength))
 
 
-def search(score: Callable[[float], PathPoint]) -> list[PathPoint]:
+def search(score: Callable[[float], PathPoint], near: float | None = None) -> list[PathPoint]:
     """Return the strengths tried, in falling order: the best of three a decade and what shows that it is.
 
     The cross-validated loss has one valley. Decades are tried from 0.1 on, downhill until the loss rises; then the
-    strengths beside the best, on the side first whose decade is better, downhill until the loss rises.
+    strengths beside the best, on the side first whose decade is better, downhill until the loss rises. Where the best
+    is known to be `near` one that was found, or weaker, only those beside it are tried, the weaker first.
 
     >>> path = search(lambda strength: PathPoint(strength, (math.log10(strength) + 1.6) ** 2, 0.9, 0.01))
     >>> [float(f"{point.strength:.2g}") for point in path], float(f"{best(path).strength:.2g}")
@@ -63,6 +64,13 @@ def search(score: Callable[[float], PathPoint]) -> list[PathPoint]:
             if place_of_best() != place:
                 break
 
+    if near is not None:
+        middle = round(PER_DECADE * math.log10(near))
+        at(middle)
+        go(-1)
+        if place_of_best() == middle:
+            go(1)
+        return [points[place] for place in sorted(points, reverse=True)]
     at(first)
     for step in (-PER_DECADE, PER_DECADE):
         go(step)
