@@ -164,3 +164,30 @@ def test_start__of_every_kind(tmp_path):
         for name in tree.files():
             assert tree.start(name, 8) == b"\x89PNG\r\n\x1a\n"
             assert io.BytesIO(tree.image(name).read()).read(8) == tree.start(name, 8)
+
+
+@pytest.mark.parametrize("start", ["", "photos/"])
+def test_read_source__a_table_in_an_archive(tmp_path, start):
+    file = tmp_path / "photos.zip"
+    with zipfile.ZipFile(file, "w") as opened:
+        for number in range(4):
+            opened.writestr(f"{start}img/{number}.png", b"a picture")
+        rows = "".join(f"img/{number}.png,{'ab'[number % 2]}\n" for number in range(4))
+        opened.writestr(f"{start}labels.csv", f"path,label\n{rows}")
+    with pytest.raises(DataError, match=r"There is 'labels\.csv' in it: give .*photos\.zip/labels\.csv"):
+        read_source(file)
+    for name in {"labels.csv", f"{start}labels.csv"}:
+        found = read_source(str(file / name))
+        assert [(photo.name, photo.label) for photo in found.photos][:2] == [
+            (f"{name.removesuffix('labels.csv')}img/0.png", "a"),
+            (f"{name.removesuffix('labels.csv')}img/1.png", "b"),
+        ]
+    with pytest.raises(DataError, match=r"holds no table or export 'other\.csv'.*There is 'labels\.csv'"):
+        read_source(file / "other.csv")
+
+
+def test_read_source__an_archive_in_an_archive_is_named(tmp_path):
+    with zipfile.ZipFile(tmp_path / "outer.zip", "w") as opened:
+        opened.write(make_zip(tmp_path), "inner.zip")
+    with pytest.raises(DataError, match=r"There is 'inner\.zip' in it: unpack that, and give inner\.zip"):
+        read_source(tmp_path / "outer.zip")

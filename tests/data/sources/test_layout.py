@@ -125,7 +125,16 @@ AMBIGUOUS = {
         in_each("train/a", "train/b", "training/a", "training/b"),
         {
             "--split-folders train=train": {"a", "b"},
+            "--split-folders train=training": {"a", "b"},
             "--split-folders train=train,train=training": {"a", "b"},
+        },
+    ),
+    "two folders for validation": (
+        in_each(*(f"{s}/{c}" for s in ("train", "valid", "dev", "test") for c in "ab")),
+        {
+            "--split-folders validation=dev,test=test,train=train": {"a", "b"},
+            "--split-folders validation=valid,test=test,train=train": {"a", "b"},
+            "--split-folders validation=dev,validation=valid,test=test,train=train": {"a", "b"},
         },
     ),
     "a train without a name": (
@@ -147,6 +156,7 @@ AMBIGUOUS = {
 def test_choose_reading__shows_every_reading_and_its_option(names, options):
     top = listed(names)
     found = {option(one): one for one in possible_readings(top)}
+    assert len(found) == len(possible_readings(top))
     assert {text: set(found[text].counts) for text in options} == options
     with pytest.raises(DataError) as error:
         choose_reading(top, Data(), "DATA")

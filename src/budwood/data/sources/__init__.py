@@ -15,7 +15,7 @@ from budwood.core.errors import DataError
 from budwood.core.progress.base import SILENT, Progress
 from budwood.data.manifest import Manifest, Photo
 from budwood.data.sources.annotations import is_annotations, items_of, read_cvat, read_json_annotations
-from budwood.data.sources.archive import ENDINGS, is_archive, open_archive
+from budwood.data.sources.archive import ENDINGS, ArchiveTree, is_archive, open_archive
 from budwood.data.sources.delimited import TEXT_ENDINGS, read_json, read_text_table, title_of
 from budwood.data.sources.folder import read_folder, read_tree
 from budwood.data.sources.hub import is_saved, read_hub, read_saved
@@ -177,6 +177,8 @@ def read_source(source: Any, settings: Data | None = None, *, progress: Progress
     if os.path.isdir(text):
         return _read_tree(DiskTree(text), settings, progress)
     refuse_unknown_scheme(text, SCHEMES)
+    if archive := _archive_above(text):
+        return _read_inside(archive, text, settings, progress)
     return read_folder(text, settings)
 
 
@@ -217,7 +219,28 @@ def _read_file(path: str, settings: Data, progress: Progress) -> Manifest:
     )
 
 
-def _read_tree(tree: Tree, settings: Data, progress: Progress) -> Manifest:
+def _archive_above(path: str) -> str | None:
+    """Return the archive in which a path leads, None where it leads in none."""
+    return next((str(one) for one in Path(path).parents if is_archive(one) and os.path.isfile(one)), None)
+
+
+def _read_inside(archive: str, path: str, settings: Data, progress: Progress) -> Manifest:
+    """Return the manifest of a table or an export in an archive, such as photos.zip/labels.csv."""
+    name = os.path.relpath(path, archive).replace(os.sep, "/")
+    whole = open_archive(archive, progress)
+    kind = _kind_of_file(name)
+    for tree in (whole.unwrapped(), whole):
+        if kind is not None and name in tree:
+            return kind.read(tree, name, settings, progress)
+    tables = [one for one in whole.unwrapped().files() if one.lower().endswith(_TABLES)]
+    there = f"There is {tables[0]!r}" if tables else "There is none"
+    raise DataError(
+        f"{archive} holds no table or export {name!r} ({', '.join(_TABLES)}). {there}. Without one, give {archive} "
+        "itself"
+    )
+
+
+def _read_tree(tree: DiskTree | ArchiveTree, settings: Data, progress: Progress) -> Manifest:
     """Return the manifest of a folder, or of an archive, by what lies in it."""
     for kind in FOLDERS:
         # A reading of folders that is asked for leaves no other.
@@ -230,10 +253,19 @@ def _read_tree(tree: Tree, settings: Data, progress: Progress) -> Manifest:
     try:
         return read_tree(tree, settings)
     except DataError as error:
-        if tables := [name for name in _names_at(tree, "") if name.lower().endswith(_TABLES)]:
+        files = _names_at(tree, "") if isinstance(tree, DiskTree) else tree.files()
+        if tables := [name for name in files if name.lower().endswith(_TABLES)]:
+            first = min(tables, key=lambda name: name.count("/"))
             raise DataError(
-                f"{error}. There is {tables[0]!r} in it: give {title_of(tree, tables[0])} to read the labels from that"
+                f"{error}. There is {first!r} in it: give {title_of(tree, first)} to read the labels from that"
             ) from error
+        if archives := [name for name in files if is_archive(name)]:
+            give = (
+                f"give {title_of(tree, archives[0])}"
+                if isinstance(tree, DiskTree)
+                else f"unpack that, and give {archives[0]}"
+            )
+            raise DataError(f"{error}. There is {archives[0]!r} in it: {give}") from error
         raise
 
 

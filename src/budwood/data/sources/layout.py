@@ -5,7 +5,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import permutations
+from itertools import islice, permutations, product
 
 from budwood.config.data import Data
 from budwood.core.errors import DataError
@@ -34,6 +34,9 @@ from budwood.data.sources.readings import (
     read_splits_below,
     roles_in,
 )
+
+_MOST_WAYS = 6
+"""Of one folder for each split that are shown where several have the name of one split."""
 
 
 def choose_reading(top: Folder, settings: Data, title: str) -> Candidate:
@@ -174,17 +177,20 @@ def _assignments(
     """Return the ways to make splits of folders that hold the same classes: those whose names say which split they are,
     and others."""
     known = [(folder, split) for folder, split in roles if any(folder is one for one in with_classes)]
-    plain: list[tuple[Folder, Split]] = []
+    named: dict[Split, list[Folder]] = {}
     for folder, split in known:
-        if split not in {given for _, given in plain}:
-            plain.append((folder, split))
-    ways: list[SplitFolders] = [plain]
-    if len(plain) < len(known):
+        named.setdefault(split, []).append(folder)
+    # Of several folders for one split it may be any of them, or all.
+    chosen = islice(product(*named.values()), _MOST_WAYS)
+    ways: list[SplitFolders] = [list(zip(folders, named, strict=True)) for folders in chosen]
+    if len(named) < len(known):
         ways.append(known)
-    free: list[Split] = [split for split in ("validation", "test") if split not in {s for _, s in plain}]
-    for chosen in permutations(free, min(len(same), len(free))):
-        ways.append([*plain, *zip(same, chosen, strict=False)])
-    if same and not free:
+    plain = ways[0]
+    free: list[Split] = [split for split in ("validation", "test") if split not in named]
+    if same and free:
+        for given in permutations(free, min(len(same), len(free))):
+            ways.append([*plain, *zip(same, given, strict=False)])
+    elif same:
         ways.append([*plain, *((one, "train") for one in same)])
     return [_as_splits(way) for way in ways]
 
