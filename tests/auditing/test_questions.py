@@ -2,6 +2,7 @@
 
 import csv
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,12 +76,38 @@ def test_write_questions__adds_what_is_new_and_leaves_the_rest_as_it_is(tmp_path
     assert write_questions(path, rows) == 0 and path.read_text("utf-8") == text
 
 
-def test_write_questions__begins_with_how_to_fill_it_in(tmp_path, manifest, findings):
+def test_write_questions__is_a_plain_table_that_says_what_can_be_decided(tmp_path, manifest, findings):
     path = tmp_path / "decisions.csv"
     write_questions(path, questions_of(audit_of(manifest, findings)))
-    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
-    rows = list(csv.DictReader(lines))
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
     assert len(rows) == 10 and not any(row["decision"] for row in rows)
+    for row in rows:
+        assert row["choices"].endswith("same or different" if row["other"] else "drop or relabel")
+
+
+ABOVE = ["# Fill in the column decision: keep, drop or relabel of the photo,", "# or same"]
+
+
+@pytest.mark.parametrize("delimiter", ",;\t")
+@pytest.mark.parametrize("quoting", [csv.QUOTE_ALL, csv.QUOTE_MINIMAL])
+@pytest.mark.parametrize("divided", [False, True])
+def test_write_questions__tables_of_earlier_versions_that_a_spreadsheet_saved(
+    tmp_path, manifest, findings, delimiter, quoting, divided
+):
+    path = tmp_path / "decisions.csv"
+    rows = questions_of(audit_of(manifest, findings))
+    with open(path, "w", newline="", encoding="utf-8-sig") as file:
+        writer = csv.writer(file, delimiter=delimiter, quoting=quoting)
+        # A spreadsheet divides these lines at their commas, or keeps them whole, and fills every row up.
+        above = [line.split(",") if divided else [line] for line in ABOVE]
+        writer.writerows([*line, *[""] * (9 - len(line))] for line in above)
+        writer.writerow(["decision", "photo", "other", "finding", "label"])
+        writer.writerow(["drop", rows[2].photo, rows[2].other, rows[2].finding, "a, b"])
+    assert [(one.photo, one.verdict) for one in read_decisions(path)] == [(rows[2].photo, "drop")]
+    assert write_questions(path, rows) == len(rows) - 1
+    assert [one.photo for one in read_decisions(path)] == [rows[2].photo]
+    assert len(read_rows(path)) == len(rows)
 
 
 def test_questions_of__passes_over_names_that_are_no_text(manifest, findings):

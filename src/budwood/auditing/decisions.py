@@ -1,7 +1,8 @@
 """What a person decided about findings: a table, written with a row for each finding, filled in and read back.
 
 A row says `keep`, `drop` or `relabel` of one photo, or `same` or `different` of two. A row without a decision says
-nothing, and so does a line that begins with #.
+nothing, and so does a line that begins with #. Above the row of names, where earlier versions wrote such lines, they
+are known too as spreadsheets save them: in quotes, with empty fields behind.
 """
 
 import csv
@@ -22,6 +23,7 @@ Verdict = Literal["keep", "drop", "relabel", "same", "different"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 OF_PAIRS: tuple[Verdict, ...] = ("same", "different")
 DELIMITERS = ",;\t"
+_ABOVE = re.compile(r'"?#.*|sep=.\s*|[\s,;"]*', re.DOTALL)
 _HEX = re.compile(r"[0-9a-f]{8,64}")
 
 
@@ -100,11 +102,22 @@ def _without_comments(lines: Iterator[str], numbers: list[int]) -> Iterator[str]
     """Yield the lines that are no comments and not empty, and note the number of each when it is asked for."""
     quoted = False
     for number, line in enumerate(lines, 1):
+        if not numbers and is_above_header(line):
+            continue
         if not quoted and (line.startswith("#") or not line.strip()):
             continue
         quoted ^= line.count('"') % 2 == 1
         numbers.append(number)
         yield line
+
+
+def is_above_header(line: str) -> bool:
+    """Return whether a line is none of a table that could name its columns.
+
+    >>> [is_above_header(line) for line in ('"# Fill in, drop";;', "sep=;", ",,", "decision,photo")]
+    [True, True, True, False]
+    """
+    return _ABOVE.fullmatch(line) is not None
 
 
 def delimiter_of(first: str) -> str:

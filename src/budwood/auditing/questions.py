@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from budwood.auditing.decisions import delimiter_of, read_rows
+from budwood.auditing.decisions import delimiter_of, is_above_header, read_rows
 from budwood.auditing.findings import (
     Audit,
     Conflict,
@@ -33,13 +33,9 @@ COLUMNS = (
     "evidence",
     "sha256",
     "other_sha256",
+    "choices",
 )
-"""It begins with the decision, so that no file's name begins a comment."""
-HELP = (
-    "# Fill in the column decision: keep, drop or relabel (as what the column label says) of the photo,\n"
-    "# or same or different of the photo and the other. An empty one is undecided. Then:\n"
-    "# budwood audit DATA --decisions decisions.csv --fix photos.csv\n"
-)
+"""It begins with the decision, so that no file's name begins a comment, and ends with what can be decided."""
 SHA256_LENGTH = 16
 """Hexadecimal digits of a photo's hash: enough to see that it has changed."""
 
@@ -57,6 +53,11 @@ class Question:
     other: str = ""
     sha256: str = ""
     other_sha256: str = ""
+
+    @property
+    def choices(self) -> str:
+        """Return what can be decided, as help for whoever fills the table in."""
+        return "keep, drop, relabel, same or different" if self.other else "keep, drop or relabel"
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -116,7 +117,7 @@ def write_questions(path: Path, questions: Iterable[Question]) -> int:
     """
     if not path.exists():
         rows = list(questions)
-        write_text(path, HELP + _as_text(rows, COLUMNS, ",", header=True))
+        write_text(path, _as_text(rows, COLUMNS, ",", header=True))
         return len(rows)
     text = path.read_bytes().decode("utf-8", "surrogateescape")
     there = {
@@ -124,9 +125,8 @@ def write_questions(path: Path, questions: Iterable[Question]) -> int:
     }
     new = [one for one in questions if one.key not in there]
     if new:
-        first = next(
-            line for line in text.removeprefix("\ufeff").splitlines() if line.strip() and line[0] != "#"
-        )
+        lines = text.removeprefix("\ufeff").splitlines()
+        first = next(line for line in lines if not is_above_header(line))
         delimiter = delimiter_of(first)
         header = [name.strip().lower() for name in next(csv.reader([first], delimiter=delimiter))]
         end = "" if text.endswith("\n") else "\n"
@@ -140,7 +140,7 @@ def _as_text(rows: Iterable[Question], columns: Sequence[str], delimiter: str, h
     if header:
         writer.writerow(columns)
     for row in rows:
-        values = {"decision": "", **asdict(row)}
+        values = {"decision": "", **asdict(row), "choices": row.choices}
         fields = [values.get(name, "") for name in columns]
         # A name of a file may begin as a comment does, or hold what ends a line.
         if str(fields[0]).startswith("#") or any("\r" in str(one) for one in fields):

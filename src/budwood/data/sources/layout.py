@@ -184,7 +184,7 @@ def _assignments(
     chosen = islice(product(*named.values()), _MOST_WAYS)
     ways: list[SplitFolders] = [list(zip(folders, named, strict=True)) for folders in chosen]
     if len(named) < len(known):
-        ways.append(known)
+        ways.append([(folder, split) for split, folders in named.items() for folder in folders])
     plain = ways[0]
     free: list[Split] = [split for split in ("validation", "test") if split not in named]
     if same and free:
