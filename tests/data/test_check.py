@@ -10,7 +10,7 @@ from PIL import Image
 
 from budwood.core.errors import DataError, MachineError
 from budwood.data import check as check_module
-from budwood.data.check import check
+from budwood.data.check import check, refusal
 from budwood.data.images import decode
 from budwood.data.sources import read_arrays, read_folder
 
@@ -215,8 +215,12 @@ def test_check__class_with_two_different_photos_can_be_left_out(folder):
     assert ("birds", "small_class") in [(one.path, one.kind) for one in found.problems]
     assert found.left_out == ["too few photos (data.min_photos), so the class is left out: birds"]
     assert check(read_folder(folder), min_photos=2, for_training=False).classes == ("birds", "cats", "dogs")
-    with pytest.raises(DataError, match="photos of 0 classes can be used"):
+    most = Counter(photo.label for photo in found.photos).most_common(1)[0][1]
+    with pytest.raises(
+        DataError, match=rf"min_photos = 100 \(--min-photos\) leaves.* has {most} and .*or fewer"
+    ) as error:
         check(read_folder(folder), min_photos=100)
+    assert refusal(check(read_folder(folder), min_photos=100, for_training=False)) == str(error.value)
 
 
 def test_check__photos_of_a_group_count_once(folder):

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from statistics import median
@@ -10,7 +10,7 @@ from statistics import median
 from budwood.core.errors import DataError, ImageError
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.system import num_cores
-from budwood.core.text import count
+from budwood.core.text import count, listing
 from budwood.data.decoded import Decoded
 from budwood.data.decoder.levels import NOTHING_DEEP, Decision, ValueRange, decide
 from budwood.data.images import content_of, decode, digest
@@ -43,6 +43,8 @@ class Check:
     """How the source was read, before any photo of it was."""
     values: Decision = NOTHING_DEEP
     """Which values are black and white in pictures of more than 8 bits."""
+    too_few: str = ""
+    """Why `min_photos` leaves fewer than two classes; empty where it does not."""
     inspected: tuple[tuple[Photo, Inspection], ...] = field(default=(), repr=False, compare=False)
     """Every photo that can be decoded, those that are left out too, and what decoding showed."""
 
@@ -138,6 +140,7 @@ def check(
     if for_training:
         _refuse_too_many_unreadable(bad, len(inspected), max_unreadable)
     kept, same = _compare(readable)
+    before = _different(kept)
     kept, small = _leave_small_classes_out(kept, min_photos or 0)
     tiny = [
         Problem(photo.name, "tiny", f"only {photo.width} x {photo.height} pixels")
@@ -151,8 +154,9 @@ def check(
         for label in manifest.classes
         if label not in classes and label not in {problem.path for problem in small}
     ]
+    too_few = _too_few(before, min_photos) if min_photos and small and len(classes) < 2 else ""
     if for_training:
-        _refuse_too_few(kept, classes)
+        _refuse_too_few(kept, classes, too_few)
     several = [
         Problem(photo.name, "pages", f"holds {found.pages} pages; the first is read")
         for photo, found in seen
@@ -168,6 +172,7 @@ def check(
         num_unreadable=len(bad),
         understood=manifest.understood(),
         values=values,
+        too_few=too_few,
         inspected=tuple(seen),
     )
 
@@ -180,7 +185,7 @@ def refusal(found: Check, max_unreadable: float = 0.2) -> str | None:
             "Mend or remove them"
         )
     try:
-        _refuse_too_few(found.photos, found.classes)
+        _refuse_too_few(found.photos, found.classes, found.too_few)
     except DataError as error:
         return str(error)
     return None
@@ -337,7 +342,22 @@ def _different(photos: Sequence[Photo]) -> Counter[str]:
     return Counter(label for label, _ in {(photo.label, photo.group or photo.kin.equal) for photo in photos})
 
 
-def _refuse_too_few(photos: Sequence[Photo], classes: Sequence[str]) -> None:
+def _too_few(different: Mapping[str, int], fewest: int) -> str:
+    """Return in words that classes of fewer than `fewest` different photos are left out, and how many they have."""
+    largest = sorted(different, key=lambda label: (-different[label], label))[:2]
+    found = listing([f"{label!r} has {different[label]:,}" for label in largest])
+    text = (
+        f"data.min_photos = {fewest} (--min-photos) leaves fewer than two classes: of the largest, {found} different "
+        "photos"
+    )
+    if len(largest) < 2:
+        return f"{text}; two classes are needed"
+    return f"{text}. Give {different[largest[-1]]} or fewer, or add photos"
+
+
+def _refuse_too_few(photos: Sequence[Photo], classes: Sequence[str], too_few: str) -> None:
+    if too_few:
+        raise DataError(too_few)
     if len(classes) < 2:
         raise DataError(
             f"photos of {len(classes)} class{'' if classes else 'es'} can be used{_listed(classes)}; two are needed. "

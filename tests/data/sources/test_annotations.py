@@ -27,6 +27,24 @@ def changed(file, change):
 
 
 @pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "it has images and annotations, but no categories"),
+        ('{"a": 1}', "it is none of the exports that are read"),
+    ],
+)
+def test_coco__a_file_in_a_folder_that_is_no_export_is_named(tmp_path, text, message):
+    folder = make_coco(tmp_path)
+    (file,) = folder.glob("annotations/*.json")
+    if text is None:
+        changed(file, lambda value: value.pop("categories"))
+    else:
+        file.write_text(text)
+    with pytest.raises(DataError, match=rf"annotations/{file.name} cannot be read: {message}"):
+        read_source(folder)
+
+
+@pytest.mark.parametrize(
     ("change", "message"),
     [
         (
@@ -211,5 +229,7 @@ def test_datumaro__item_without_a_path_is_found_by_its_id(tmp_path):
 @pytest.mark.parametrize("value", [{"a": 1}, 3, "text", None, {"images": []}])
 def test_json__of_no_kind(tmp_path, value):
     (tmp_path / "x.json").write_text(json.dumps(value))
-    with pytest.raises(DataError, match=r"x\.json is none of the exports that are read"):
+    with pytest.raises(
+        DataError, match=r"x\.json cannot be read: it (is none of the exports|has images, but no annotations)"
+    ):
         read_source(tmp_path / "x.json")

@@ -14,7 +14,13 @@ from budwood.config.data import Data
 from budwood.core.errors import DataError
 from budwood.core.progress.base import SILENT, Progress
 from budwood.data.manifest import Manifest, Photo
-from budwood.data.sources.annotations import is_annotations, items_of, read_cvat, read_json_annotations
+from budwood.data.sources.annotations import (
+    is_annotations,
+    items_of,
+    read_cvat,
+    read_json_annotations,
+    why_none,
+)
 from budwood.data.sources.archive import ENDINGS, ArchiveTree, is_archive, open_archive
 from budwood.data.sources.delimited import TEXT_ENDINGS, read_json, read_text_table, title_of
 from budwood.data.sources.folder import read_folder, read_tree
@@ -253,6 +259,11 @@ def _read_tree(tree: DiskTree | ArchiveTree, settings: Data, progress: Progress)
     try:
         return read_tree(tree, settings)
     except DataError as error:
+        for name in items_of(tree, "annotations"):
+            value = read_json(tree, name)
+            if not is_annotations(value):
+                why = f"{title_of(tree, name)} cannot be read: {why_none(value)}"
+                raise DataError(f"{why}. Without it: {error}") from error
         files = _names_at(tree, "") if isinstance(tree, DiskTree) else tree.files()
         if tables := [name for name in files if name.lower().endswith(_TABLES)]:
             first = min(tables, key=lambda name: name.count("/"))

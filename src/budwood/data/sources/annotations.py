@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 from budwood.config.data import Data
 from budwood.core.errors import DataError
-from budwood.core.text import shown
+from budwood.core.text import listing, shown
 from budwood.data.manifest import Manifest, Problem
 from budwood.data.sources.columns import Columns
 from budwood.data.sources.delimited import finder_of, open_file, read_json, read_json_table, title_of
@@ -22,6 +22,7 @@ from budwood.data.sources.table import Row, Table, read_table, split_names, spli
 from budwood.data.sources.tree import Tree
 
 _ROLES = {"path": "path", "label": "label"}
+_COCO = ("images", "annotations", "categories")
 _BESIDE = ("images", "JPEGImages", "img", "data")
 _LARGEST_XML = 500_000_000
 _WORDS = re.compile(r"[A-Za-z]+")
@@ -81,6 +82,21 @@ def is_annotations(value: object) -> bool:
     return _kind_of(value) is not None
 
 
+def why_none(value: object) -> str:
+    """Return what keeps a JSON value from being an export, for messages.
+
+    >>> why_none({"images": [], "annotations": []})
+    'it has images and annotations, but no categories'
+    """
+    there = [key for key in _COCO if isinstance(value, dict) and isinstance(value.get(key), list)]
+    if there:
+        return f"it has {listing(there)}, but no {' and no '.join(key for key in _COCO if key not in there)}"
+    return (
+        "it is none of the exports that are read. Expected COCO (images, annotations, categories), Label Studio (a "
+        'list of tasks), Datumaro (categories, items), or a list of objects such as {"path": ..., "label": ...}'
+    )
+
+
 def read_json_annotations(tree: Tree, names: Sequence[str], settings: Data) -> Manifest:
     """Return the manifest of JSON files: exports of COCO, Label Studio or Datumaro, or a plain list of objects.
 
@@ -94,11 +110,7 @@ def read_json_annotations(tree: Tree, names: Sequence[str], settings: Data) -> M
         ((name, value),) = values.items()
         if isinstance(value, list):
             return read_json_table(tree, name, settings, value)
-        raise DataError(
-            f"{title_of(tree, name)} is none of the exports that are read. Expected COCO (images, annotations, "
-            "categories), Label Studio (a list of tasks), Datumaro (categories, items), or a list of objects such as "
-            '{"path": ..., "label": ...}'
-        )
+        raise DataError(f"{title_of(tree, name)} cannot be read: {why_none(value)}")
     if len(kinds) > 1:
         raise DataError(f"{', '.join(values)} in {tree.title} are of several kinds. Give one of them")
     (kind,) = kinds
@@ -153,7 +165,7 @@ def _kind_of(value: object) -> str | None:
     if isinstance(value, dict):
         if isinstance(value.get("items"), list) and isinstance(value.get("categories"), dict):
             return "datumaro"
-        if all(isinstance(value.get(key), list) for key in ("images", "annotations", "categories")):
+        if all(isinstance(value.get(key), list) for key in _COCO):
             return "coco"
     if isinstance(value, list) and value and all(isinstance(task, dict) for task in value):
         tasks = [task for task in value if isinstance(task.get("data"), dict)]
