@@ -81,6 +81,29 @@ def test_predict__loose_folder_on_a_sheet_without_true_classes(predict, loose, t
     ]
 
 
+@pytest.mark.parametrize("ending", [".csv", ".jsonl"])
+def test_predict__loose_folder_as_a_table(predict, loose, tmp_path, ending):
+    (loose / "0.jpg").write_bytes((loose / "1.jpg").read_bytes()[:100])
+    table = tmp_path / f"new{ending}"
+    assert predict(loose, "-o", table, "-q", "--top", 3)[0] == 1
+    if ending == ".csv":
+        rows = read_csv(table)
+        assert [row["predicted"] for row in rows] == ["", "red", "green", "blue", "blue"]
+        for row in rows[1:]:
+            shares = [float(row[f"p:{label}"]) for label in ("blue", "green", "red")]
+            assert sum(shares) == pytest.approx(1, abs=1e-5) and float(row["probability"]) == max(shares)
+    else:
+        rows = [json.loads(line) for line in table.read_text().splitlines()]
+        assert [row.get("label") for row in rows] == [None, "red", "green", "blue", "blue"]
+        assert len(rows[1]["top"]) == 3
+    assert rows[0]["error"]
+    table.write_text("mine\n")
+    status, _, err = predict(loose, "-o", table, "-q")
+    assert (
+        status == 1 and "no table of predictions. Give another name" in err and table.read_text() == "mine\n"
+    )
+
+
 def test_predict__damaged_picture_in_a_loose_folder(predict, loose):
     content = (loose / "1.jpg").read_bytes()
     (loose / "0.jpg").write_bytes(content[: len(content) // 2])

@@ -184,13 +184,17 @@ def print_json(value: object) -> None:
     print(json.dumps(value, indent=2))
 
 
-def refuse_bad_sheet(sheet: Path, data: Sequence[str] = ()) -> None:
-    """Raise BudwoodError where a sheet cannot be written, or would be a picture of the data itself."""
+def refuse_bad_sheet(sheet: Path, data: Sequence[str] = (), otherwise: str = "") -> None:
+    """Raise BudwoodError where a sheet cannot be written, or would be a picture of the data itself.
+
+    `otherwise` says what else could be given in its place.
+    """
     if sheet.is_dir() or not sheet.parent.is_dir():
         raise BudwoodError(f"cannot write the sheet {sheet}. Give a file in a folder that exists")
     if sheet.suffix.lower() != ".png":
         raise BudwoodError(
             f"the sheet is a PNG picture, and {sheet} has another ending. Give {sheet.with_suffix('.png')}"
+            + otherwise
         )
     refuse_pictures_in(sheet, data)
 

@@ -45,13 +45,14 @@ def predict(
     ] = None,
     acceptance: Acceptance = None,
     as_json: AsJson = False,
-    sheet: Annotated[
+    output: Annotated[
         Path | None,
         typer.Option(
             "--output",
             "-o",
-            metavar="PNG",
-            help="Write one contact sheet; ✓ and ✗ go by the name of the folder a picture lies in.",
+            metavar="PNG|CSV|JSONL",
+            help="Write one contact sheet (.png; ✓ and ✗ go by the name of the folder a picture lies in) or a table "
+            "(.csv with the probability of every class, .jsonl with the --top ones).",
         ),
     ] = None,
     quiet: Quiet = False,
@@ -62,9 +63,13 @@ def predict(
     file was bad.
     """
     from budwood.data.expand_paths import expand
+    from budwood.inference.prediction_files import ENDINGS, refuse_bad_table, write_predictions
 
-    if sheet is not None:
-        refuse_bad_sheet(sheet, images)
+    as_table = output is not None and output.suffix.lower() in ENDINGS
+    if output is not None and as_table:
+        refuse_bad_table(output)
+    elif output is not None:
+        refuse_bad_sheet(output, images, f", or a table with the ending {' or '.join(ENDINGS)}")
     for name, share in (("precision", precision), ("acceptance", acceptance)):
         if share is not None:
             refuse_bad_share(name, share, 0.98)
@@ -96,12 +101,14 @@ def predict(
             print(f"{shown(prediction.name)}\t{prediction.in_words(top)}")
     if not (quiet or as_json):
         _warn_of_none_of_these(loaded, predictions, acceptance)
-    if sheet is not None:
+    if output is not None and as_table:
+        write_predictions(predictions, loaded.classes, output, top)
+    elif output is not None:
         from budwood.report.sheets.predictions import write_sheet
 
-        write_sheet(_sheet_items(pictures, predictions, loaded.classes), sheet)
-        if not (quiet or as_json):
-            print(f"sheet   {shown(sheet)}", file=sys.stderr)
+        write_sheet(_sheet_items(pictures, predictions, loaded.classes), output)
+    if output is not None and not (quiet or as_json):
+        print(f"{'table' if as_table else 'sheet'}   {shown(output)}", file=sys.stderr)
     if any(prediction.error is not None for prediction in predictions):
         raise typer.Exit(1)
 
