@@ -5,6 +5,7 @@ import pytest
 from budwood.auditing import findings as kinds
 from budwood.auditing.findings import Decided, Shown
 from budwood.auditing.words import WORDS, counted, decided_as_lines, evidence, line, severity_words
+from budwood.core.text import NO_BREAK
 from budwood.data.understood import PassedOver
 from tests.auditing.conftest import audit_of
 
@@ -112,3 +113,18 @@ def test_decided_as_lines__what_was_done_and_what_does_not_count(manifest):
     assert decided_as_lines(audit_of(manifest)) == []
     nothing = Decided(dropped=0, relabelled=0, joined=0, answered={})
     assert decided_as_lines(audit_of(manifest, decided=nothing)) == []
+
+
+def test_evidence__of_unequal_classes_says_the_guess_and_the_weights():
+    found = kinds.Imbalance(
+        largest="cats",
+        smallest="dogs",
+        num_largest=1000,
+        num_smallest=5,
+        majority_share=1000 / 1005,
+        weights={"cats": 0.5025, "dogs": 100.5},
+    )
+    assert evidence(found).replace(NO_BREAK, " ") == (
+        "1,000 photos of 'cats', 5 of 'dogs'; always answering 'cats' is right on 99.5 %; balanced, one of "
+        "'cats' would weigh 0.5 and one of 'dogs' 100"
+    )

@@ -241,8 +241,8 @@ def evidence(finding: Finding) -> str:
                 f"{finding.num_largest:,} photos of {_name(finding.largest)}, {finding.num_smallest:,} of "
                 f"{_name(finding.smallest)}; always answering {_name(finding.largest)} is right on "
                 f"{percent(finding.majority_share)}; balanced, one of {_name(finding.largest)} would weigh "
-                f"{finding.weights[finding.largest]:.2g} and one of {_name(finding.smallest)} "
-                f"{finding.weights[finding.smallest]:.2g}"
+                f"{_weight(finding.weights[finding.largest])} and one of {_name(finding.smallest)} "
+                f"{_weight(finding.weights[finding.smallest])}"
             )
         case FewPhotos():
             would = "" if finding.given else " as they would be divided"
@@ -255,6 +255,10 @@ def evidence(finding: Finding) -> str:
             return "; ".join(passed_over_as_lines([finding.files]))
         case OtherProblem():
             return f"{finding.problem.replace('_', ' ')}: {finding.detail}"
+
+
+def _weight(weight: float) -> str:
+    return f"{weight:.2g}" if weight < 10 else f"{weight:,.0f}"
 
 
 def _poor(finding: PoorPicture) -> str:
