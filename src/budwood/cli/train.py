@@ -184,10 +184,11 @@ def study(
     or, with --search N, the best of N is looked for, and DIR/best.toml is its recipe. Exit status 1 where one failed.
     """
     from budwood.studies.grid import parse_seeds, parse_sizes
-    from budwood.studies.plan import describe, workload
     from budwood.studies.records import StudyFolder
     from budwood.studies.request import StudyRequest
     from budwood.studies.study import plan_study, run_study
+    from budwood.studies.timing import DRY_RUN_SECONDS, Stopwatch
+    from budwood.studies.workload import describe, workload
 
     if mlflow is not None and not dry_run:
         check_mlflow(mlflow)
@@ -217,7 +218,8 @@ def study(
     if dry_run:
         plan = plan_study(request, progress)
         known = StudyFolder(output if resume else output / "nothing")
-        print(describe(plan, workload(plan, known, jobs)))
+        found = workload(plan, known, jobs, Stopwatch(jobs, DRY_RUN_SECONDS, features=True))
+        print(describe(plan, found))
         return
     command = shlex.join(["budwood", *sys.argv[1:]])
     results = run_study(request, jobs=jobs, progress=progress, command=command)

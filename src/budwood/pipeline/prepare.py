@@ -107,8 +107,8 @@ class Prepared(PreparedNetworks):
         return (*settings, *data, *split, *_kept_splits(self.request, self.photos))
 
 
-def prepare(request: TrainingRequest) -> Prepared:
-    """Check and divide the photos and build the backbones. Nothing is written.
+def prepare(request: TrainingRequest, checked: Check | None = None) -> Prepared:
+    """Check and divide the photos, unless they have been `checked`, and build the backbones. Nothing is written.
 
     Raises:
         DataError: the photos cannot be trained on, or do not suit the runs that the training builds on.
@@ -118,7 +118,7 @@ def prepare(request: TrainingRequest) -> Prepared:
     directory = request.directory
     fetch_weights(request)
     with directory.stage("check"):
-        checked = check_photos(request)
+        checked = checked or check_photos(request)
         request = replace(request, recipe=with_range(request.recipe, checked))
         photos = split_photos(request, checked)
         if request.output.goes_on:

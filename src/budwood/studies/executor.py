@@ -103,7 +103,7 @@ class LocalExecutor:
         self._thread.join()
 
     def submit(self, spec: TrialSpec) -> "Future[TrialResult]":
-        job = _Job(spec, Future(), _group(spec.recipe) if spec.kind == "training" else "")
+        job = _Job(spec, Future(), features_group(spec.recipe) if spec.kind == "training" else "")
         with self._changed:
             if self._closed or self._cancelled:
                 raise RuntimeError("the executor is closed")
@@ -246,7 +246,7 @@ class _Child:
         return self.process.exitcode
 
 
-def _group(recipe: Recipe) -> str:
+def features_group(recipe: Recipe) -> str:
     """Return a key that is equal for trainings that share features."""
     finetune = (recipe.finetune.unfreeze, recipe.augment, recipe.seed) if recipe.finetune.epochs else None
     return repr(

@@ -21,7 +21,7 @@ from budwood.core.errors import RecipeError, RunError
 from budwood.core.files import write_json
 from budwood.core.locks import lock
 from budwood.core.progress import choose_progress
-from budwood.core.progress.base import Progress
+from budwood.core.progress.base import SILENT, Progress, step
 from budwood.core.system import versions
 from budwood.data.check import check
 from budwood.data.manifest import Photo
@@ -34,7 +34,7 @@ from budwood.runs.schema import CheckReport
 from budwood.studies.executor import Executor, LocalExecutor
 from budwood.studies.features import FAILURE, WANTED
 from budwood.studies.grid import Combination, Sizes
-from budwood.studies.plan import StudyPlan, summary, workload
+from budwood.studies.plan import StudyPlan
 from budwood.studies.records import PhotoTable, StudyFolder, StudyRecord
 from budwood.studies.report.page import write_study_report
 from budwood.studies.request import StudyRequest
@@ -42,12 +42,16 @@ from budwood.studies.results import Results, read_results
 from budwood.studies.runner import Runner
 from budwood.studies.search import BEST, SEARCH, Search, import_optuna
 from budwood.studies.searching import Searching
+from budwood.studies.timing import Stopwatch
 from budwood.studies.trials import plan_trials
+from budwood.studies.workload import summary, workload
 
 OUR_FILES = {
     *("study.json", "photos.json", "features.json", WANTED, FAILURE),
     *("trials", "results.json", REPORT, "features.log", SEARCH, BEST),
 }
+ESTIMATE_SECONDS = 15.0
+"""That are spent at most on the question of how long a study will take, beside loading Keras."""
 
 
 def study(
@@ -140,7 +144,11 @@ def run_study(
     plan = plan_study(request, progress)
     # Of a study that is replaced nothing is known any more.
     known = folder if request.goes_on else StudyFolder(folder.path / "nothing")
-    progress.say(summary(plan, workload(plan, known, jobs)))
+    # Timed on this machine, for whoever is told.
+    if progress is not SILENT and executor is LocalExecutor:
+        with step(progress, "estimate"):
+            found = workload(plan, known, jobs, Stopwatch(jobs, ESTIMATE_SECONDS, features=False))
+        progress.say(summary(plan, found))
     began = time.perf_counter()
     with _own(folder.path, overwrite=request.overwrite):
         record = _new_record(plan, command or f"budwood study {request.data} -o {folder.path}")
