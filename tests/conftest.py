@@ -134,7 +134,7 @@ def session_colours(tmp_path_factory) -> Path:
 
 def train_on_colours(colours: Path, folder: Path, cache: Path, *settings: str) -> Path:
     from budwood.core.progress.base import SILENT
-    from budwood.pipeline.train import train
+    from budwood.pipeline.entry import train
 
     settings = ["data.size=64", "evaluate.resamples=200", *settings]
     with pytest.MonkeyPatch.context() as patch:

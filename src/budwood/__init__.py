@@ -8,8 +8,6 @@
 
 import importlib
 import os
-import sys
-from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from budwood._version import __version__
@@ -21,10 +19,10 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 # TensorFlow's own chatter would bury ours; whoever sets the variable keeps it.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-# Loaded on first use: `import budwood` and `budwood --help` load no TensorFlow.
+# Loaded on first use, and without TensorFlow, which is loaded by what needs it: `budwood.core.tensorflow.load_keras`.
 _HOMES = {
     "audit": "budwood.auditing.audit",
-    "train": "budwood.pipeline.train",
+    "train": "budwood.pipeline.entry",
     "study": "budwood.studies.study",
     "load_study": "budwood.studies.results",
     "load": "budwood.run",
@@ -57,7 +55,7 @@ if TYPE_CHECKING:
     from budwood.estimator import TransferClassifier
     from budwood.inference.prediction import Prediction
     from budwood.integrations.mlflow import log_to_mlflow
-    from budwood.pipeline.train import train
+    from budwood.pipeline.entry import train
     from budwood.run import Run, load
     from budwood.studies.results import load_study
     from budwood.studies.study import study
@@ -68,14 +66,7 @@ register_hooks()
 def __getattr__(name: str):
     if name not in _HOMES:
         raise AttributeError(f"module 'budwood' has no attribute {name!r}")
-    from budwood.core.system import in_notebook
-    from budwood.core.tensorflow import expect_many_models, hushed, uncollected
-
-    if in_notebook():
-        expect_many_models()
-    # Once it is loaded it has said what it says.
-    with nullcontext() if "tensorflow" in sys.modules else hushed(), uncollected():
-        value = getattr(importlib.import_module(_HOMES[name]), name)
+    value = getattr(importlib.import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
 

@@ -17,9 +17,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
+from budwood.backbones.resolve import refuse_impossible
 from budwood.config.learning import MAX_L2_STRENGTH, MIN_L2_STRENGTH
 from budwood.config.recipe import Recipe
 from budwood.core.errors import ImageError, RecipeError
+from budwood.core.tensorflow import load_keras
 from budwood.data.decoder.levels import decide
 from budwood.data.images import ImageLike, ValueRange, digest, samples_of
 from budwood.data.manifest import Photo
@@ -115,6 +117,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
                 raise ValueError("sample_weight must hold finite numbers from 0 up, one of them above 0")
         check_classification_targets(labels)
         recipe = self._recipe()
+        refuse_impossible(recipe)
         # What belonged to an earlier fit says nothing of this one.
         self._known = None
         self.levels_ = _levels_of(pictures)
@@ -265,6 +268,7 @@ _built: set[_Network] = set()
 @functools.lru_cache(maxsize=2)
 def _frozen_features(network: _Network) -> FeatureExtractor:
     """Kept from call to call, since building takes seconds."""
+    load_keras()
     from budwood.pipeline.features import extractor
     from budwood.pipeline.prepare import prepare_networks
 

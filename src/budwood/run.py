@@ -15,6 +15,7 @@ from jaxtyping import Float
 from budwood.core.cache import refuse_read_only_cache
 from budwood.core.errors import FewPhotosWarning, ImageError, RunError, did_you_mean, refuse_bad_share
 from budwood.core.progress.base import SILENT, Progress
+from budwood.core.tensorflow import load_keras
 from budwood.data.images import ImageLike
 from budwood.data.places import find_place
 from budwood.evaluation.ood import ACCEPTANCE, OodFigures, Reference
@@ -123,9 +124,10 @@ class Run:
 
     def raw_model(self) -> "keras.Model":
         """Return the model, read anew, with its logits as they were trained."""
+        model = load_artifact(self.folder / "model").model
+        # Here, for it imports Keras.
         from budwood.network.heads import divide_logits
 
-        model = load_artifact(self.folder / "model").model
         divide_logits(model, 1 / self.temperature)
         return model
 
@@ -253,6 +255,7 @@ class Run:
         'tulips'
         """
         self.refuse_unknown_class(target)
+        load_keras()
         from budwood.inference.explain import explain
 
         pictures = many(images)
@@ -400,6 +403,8 @@ class Run:
 
         refuse_lost_epoch(self.files, epoch)
         from budwood.inference.keras_predictor import KerasPredictor
+
+        load_keras()
         from budwood.runs.epochs import artifact_of_epoch
 
         artifact = artifact_of_epoch(self.files, epoch)
@@ -413,6 +418,7 @@ class Run:
 
     @cached_property
     def _occlusion_runner(self) -> "Runner":
+        load_keras()
         from budwood.inference.explain import occlusion_runner
 
         return occlusion_runner(self._artifact, self.recipe.backbone.engine)

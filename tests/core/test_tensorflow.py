@@ -8,6 +8,11 @@ import pytest
 from budwood.core.tensorflow import expect_many_models, hushed, load_keras, uncollected
 
 
+@pytest.fixture(autouse=True)
+def usual_level(monkeypatch):
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
 def test_hushed__silences_the_process_and_gives_standard_error_back(capfd):
     with pytest.raises(ZeroDivisionError), hushed():
         os.write(2, b"chatter\n")
@@ -23,6 +28,13 @@ def test_hushed__what_python_had_not_yet_written_is_not_lost(capfd, monkeypatch)
         with hushed():
             pass
         assert capfd.readouterr().err == "before\n"
+
+
+def test_hushed__not_for_who_asks_for_chatter(capfd, monkeypatch):
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
+    with hushed():
+        os.write(2, b"chatter\n")
+    assert capfd.readouterr().err == "chatter\n"
 
 
 def test_hushed__without_standard_error(monkeypatch):

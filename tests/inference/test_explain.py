@@ -20,7 +20,7 @@ from budwood.inference.explain import Explanation
 from budwood.inference.grad_cam import GradCam
 from budwood.inference.occlusion import importance, occlude
 from budwood.network.compose import logits_layer, pooling_layers
-from budwood.pipeline.train import train
+from budwood.pipeline.entry import train
 from budwood.report.sheets.explanations import draw_explanations
 from budwood.run import Run, load
 from tests.changed_runs import forget_reference

@@ -11,9 +11,9 @@ from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError, RecipeError
 from budwood.core.progress.base import SILENT
 from budwood.data.sources import read_source
+from budwood.pipeline.entry import train
 from budwood.pipeline.prepare import prepare, with_range
 from budwood.pipeline.request import Output, ask_for_training
-from budwood.pipeline.train import train
 from budwood.run import load
 
 SMALL = ["backbone.name=tiny", "data.size=64", "evaluate.resamples=200"]

@@ -18,9 +18,9 @@ from budwood.data.images import digest, view
 from budwood.data.manifest import Photo
 from budwood.pipeline.distill import refuse_unfit_teacher, teacher_features
 from budwood.pipeline.dry_run import describe, estimate
+from budwood.pipeline.entry import train
 from budwood.pipeline.prepare import prepare
 from budwood.pipeline.request import Output, ask_for_training
-from budwood.pipeline.train import train
 from budwood.run import load
 
 pytestmark = pytest.mark.usefixtures("tiny_backbones", "shared_cache")

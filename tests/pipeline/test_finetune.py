@@ -12,7 +12,7 @@ from budwood.core.errors import DataError, RecipeError, RunError
 from budwood.core.files import read_csv, read_json
 from budwood.core.progress.base import SILENT
 from budwood.data.images import view
-from budwood.pipeline.train import train
+from budwood.pipeline.entry import train
 from budwood.run import load
 
 SETTINGS = [

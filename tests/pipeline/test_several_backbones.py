@@ -10,9 +10,9 @@ from budwood.core.files import read_csv
 from budwood.core.progress.base import SILENT
 from budwood.data.images import view
 from budwood.pipeline.dry_run import describe, estimate
+from budwood.pipeline.entry import train
 from budwood.pipeline.prepare import prepare
 from budwood.pipeline.request import Output, ask_for_training
-from budwood.pipeline.train import train
 
 NAMES = 'backbone.name=["tiny@64", "tiny_other@32"]'
 SETTINGS = [

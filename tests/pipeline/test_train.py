@@ -20,7 +20,8 @@ from budwood.data.image_ref import ImageBytes
 from budwood.data.images import view
 from budwood.data.manifest import Manifest
 from budwood.data.sources import read_source
-from budwood.pipeline.train import refuse_bad_callbacks, train
+from budwood.pipeline.entry import train
+from budwood.pipeline.train import refuse_bad_callbacks
 from budwood.run import load
 from tests.metrics import assert_same_metrics
 

@@ -6,7 +6,7 @@ from budwood.core.errors import DataError, RunError, WeightsError
 from budwood.core.files import read_csv, read_json
 from budwood.core.locks import lock
 from budwood.core.progress.base import SILENT
-from budwood.pipeline.train import train
+from budwood.pipeline.entry import train
 from budwood.run import load
 from budwood.studies.executor import LocalExecutor
 from budwood.studies.records import StudyFolder

@@ -43,8 +43,7 @@ def trained(monkeypatch):
             (folder / name).mkdir()
             (folder / name / "file").touch()
 
-    monkeypatch.setattr(module, "load_keras", lambda: None)
-    monkeypatch.setitem(sys.modules, "budwood.pipeline.train", SimpleNamespace(train=train))
+    monkeypatch.setitem(sys.modules, "budwood.pipeline.entry", SimpleNamespace(train=train))
     return calls
 
 

@@ -7,13 +7,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from budwood.core.system import in_notebook
+
 
 @contextmanager
 def hushed() -> Iterator[None]:
-    """Silence what TensorFlow writes to the process's standard error while it is loaded, whatever its level of logging.
+    """Silence what TensorFlow writes to the process's standard error while it is loaded: some of it before it knows its
+    level of logging. Who asks for a talkative one, `TF_CPP_MIN_LOG_LEVEL` 0 or 1, is left it.
 
     What Python writes to `sys.stderr` in a notebook is not lost.
     """
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") in ("0", "1"):
+        yield
+        return
     try:
         ours = os.dup(2)
     except OSError:
@@ -63,7 +69,14 @@ def _is_no_retracing(record: logging.LogRecord) -> bool:
 
 
 def load_keras() -> None:
-    """Load Keras without what TensorFlow writes to the terminal meanwhile."""
+    """Load Keras without what TensorFlow writes to the terminal meanwhile; do nothing where it is loaded.
+
+    To be called by whatever imports a module that imports Keras, or the first to speak is TensorFlow.
+    """
+    if in_notebook():
+        expect_many_models()
+    if "tensorflow" in sys.modules:
+        return
     # Whoever needs it says so, where it cannot be imported.
     with hushed(), uncollected(), suppress(ImportError):
         import keras  # noqa: F401

@@ -1,16 +1,12 @@
 """The whole training on one page, top to bottom in the order in which data flow."""
 
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
-from pathlib import Path
 
 import keras
 
-from budwood.config.recipe import Recipe
 from budwood.core.errors import RecipeError
-from budwood.core.progress import choose_progress
-from budwood.core.progress.base import Progress, announce
+from budwood.core.progress.base import announce
 from budwood.data.places import keep_place
 from budwood.features.extract import Extraction
 from budwood.inference.artifact import save_artifact
@@ -21,7 +17,7 @@ from budwood.pipeline.finetune import finetune
 from budwood.pipeline.head import start_heads, train_head
 from budwood.pipeline.outcome import from_run, record, save, tidy
 from budwood.pipeline.prepare import Prepared, prepare
-from budwood.pipeline.request import Output, TrainingRequest, ask_for_training, read_recipe
+from budwood.pipeline.request import TrainingRequest
 from budwood.pipeline.session import Session, divide_by_split
 from budwood.pipeline.twins import look_for_twins
 from budwood.report.card import write_card
@@ -31,58 +27,9 @@ from budwood.runs.schema import DataInfo, FeaturesInfo, TeacherInfo
 from budwood.runs.writing import write_data, write_metrics, write_predictions
 
 
-def train(
-    data: object,
-    output: str | os.PathLike | None = None,
-    *,
-    recipe: str | os.PathLike | Recipe = "auto",
-    settings: Iterable[str] = (),
-    start: str | os.PathLike | None = None,
-    overwrite: bool = False,
-    resume: bool = False,
-    callbacks: keras.callbacks.Callback | Sequence[keras.callbacks.Callback] = (),
-    progress: Progress | None = None,
-    command: str | None = None,
-) -> Run:
-    """Train a classifier on a folder of labelled photos and measure what was saved.
-
-    Args:
-        data: a folder of class folders, a table, an archive, an export of annotations or `tfds:NAME`, see
-            the page "Your data"; or photos that the program holds: a data frame, `(images, labels)`, a list of
-            `(image, label)`, a dataset as PyTorch or Hugging Face has it, or a Manifest.
-        output: the run directory; by default the next free `runs/NAME-N`.
-        recipe: the name of a shipped recipe, a TOML file, or a Recipe.
-        settings: `"section.key=value"` laid over the recipe, values in TOML.
-        start: a complete run whose model is fine-tuned further, on the same photos or on more (`--from`).
-        overwrite: replace the run that `output` holds.
-        resume: go on with an interrupted run in `output`, from its last epoch; features are found in the store.
-        callbacks: your own Keras callbacks, one or several, told of the gradient steps of both phases.
-        progress: what to tell meanwhile; by default bars in a terminal, a display in a notebook, plain lines elsewhere.
-        command: how to reproduce it, for the report.
-
-    Returns:
-        The complete run: `run.metrics`, `run.predict(...)`, `run.model`.
-
-    Raises:
-        RecipeError, DataError, BackboneError, WeightsError, StoreError, RunError: all of them BudwoodError.
-
-    >>> run = train("photos", settings=["backbone.name=mobilenet_v2"])    # doctest: +SKIP
-    """
-    callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks)
-    refuse_bad_callbacks(callbacks)
-    request = ask_for_training(
-        data,
-        read_recipe(recipe, settings, start=start is not None),
-        Output(None if output is None else Path(output), overwrite, resume),
-        start=start,
-        command=command,
-        progress=progress or choose_progress(),
-    )
-    return train_request(request, callbacks)
-
-
 def train_request(request: TrainingRequest, callbacks: Sequence[keras.callbacks.Callback] = ()) -> Run:
     """Prepare what is asked for, and train it."""
+    refuse_bad_callbacks(callbacks)
     announce(request.directory.progress, request.steps)
     return train_prepared(prepare(request), callbacks)
 

@@ -11,7 +11,6 @@ import traceback
 
 from budwood.core.errors import BudwoodError
 from budwood.core.progress.base import SILENT
-from budwood.core.tensorflow import load_keras
 from budwood.runs.files import read_info
 from budwood.runs.writing import mark_unsaved
 from budwood.studies.linear_trial import fit_and_evaluate
@@ -43,9 +42,8 @@ def execute(spec: TrialSpec) -> TrialResult:
 
 def train(spec: TrialSpec) -> None:
     """Do the trial as `budwood train` does it."""
-    load_keras()
-    # Here, for linear trials know this module too and load no Keras.
-    from budwood.pipeline.train import train as train_on
+    # Here, for linear trials know this module too and need nothing of it.
+    from budwood.pipeline.entry import train as train_on
 
     run = spec.folder.run
     state = read_info(run).state if (run / "run.json").is_file() else None
