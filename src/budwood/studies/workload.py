@@ -114,7 +114,7 @@ def _time(
     jobs: int | None,
 ) -> Time | None:
     """Return how long all groups take; a group of which nothing is known takes as long as the others of its kind."""
-    each = {name: known.get(name, timed[name].each if name in timed else None) for name in groups}
+    each = {name: one.each for name, one in timed.items()} | dict(known)
     once: dict[str, float] = {}
     for name, one in timed.items():
         shared = features_group(groups[name].recipe)
@@ -123,12 +123,12 @@ def _time(
     kinds: tuple[TrialKind, ...] = ("linear", "training")
     for kind in kinds:
         mine = {name: group for name, group in groups.items() if group.kind == kind}
-        usual = [one for name in mine if (one := each[name]) is not None]
-        if mine and not usual:
+        known_of_kind = [each[name] for name in mine if name in each]
+        if mine and not known_of_kind:
             return None
         trials = sum(group.trials for group in mine.values())
         work = sum(
-            group.trials * (fmean(usual) if (one := each[name]) is None else one)
+            group.trials * (each[name] if name in each else fmean(known_of_kind))
             for name, group in mine.items()
         )
         seconds += work / max(1.0, min(jobs_for(kind, jobs), trials))
