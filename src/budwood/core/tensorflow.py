@@ -75,7 +75,7 @@ def load_keras() -> None:
     """
     if in_notebook():
         expect_many_models()
-    if "tensorflow" in sys.modules:
+    if "keras" in sys.modules:
         return
     # Whoever needs it says so, where it cannot be imported.
     with hushed(), uncollected(), suppress(ImportError):
