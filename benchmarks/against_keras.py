@@ -133,7 +133,7 @@ def report_split(seed: int, measured: dict, epochs: int) -> None:
         computed = measured[f"{kind} features"]["computed"]
         print(
             f"  Budwood, {kind:<19}{cost.seconds:7.1f} s   peak {cost.peak_bytes / 1e9:.2f} GB   ({stages})"
-            f"   {ratio:.1f}x   {computed} images through the frozen part"
+            f"   {ratio:.1f}x   {computed} images through the feature extractor"
         )
     accuracy = [statistics.mean(measured[f"{side}_correct"].values()) for side in ("keras", "budwood")]
     print(f"  test accuracy: plain Keras {accuracy[0]:.1%}, Budwood {accuracy[1]:.1%}", flush=True)

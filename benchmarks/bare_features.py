@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def openvino_model(frozen: FeatureExtractor) -> openvino.CompiledModel:
-    """The frozen part, converted anew and compiled for throughput at one image per request."""
+    """The feature extractor, converted anew and compiled for throughput at one image per request."""
     import keras
     import tensorflow as tf
 

@@ -2,7 +2,7 @@
 
     make bench-explain    a minute or two
 
-On a linear fit of tf_flowers with the default network. Plain Keras: Grad-CAM by a gradient through a model with two
+On a linear probe of tf_flowers with the default network. Plain Keras: Grad-CAM by a gradient through a model with two
 outputs, as Keras's own example has it, and the same 25 covered windows by `predict`, photo by photo, on 20 of the
 photos. Budwood: `budwood explain` from its start to its end, with the sheet and the similar photos; and its rate alone.
 """

@@ -100,12 +100,14 @@ def make_run(folder: Path, size: Size) -> list[str]:
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     recipe = Recipe.from_dict({"data": {"size": 224}, "evaluate": {"resamples": 100}})
     parts = {"validation": slice(0, size.held_out), "test": slice(size.held_out, None)}
-    judged = PhaseEvaluation({name: probabilities[part] for name, part in parts.items()}, 1.0, SINGLE_LABEL)
+    evaluation = PhaseEvaluation(
+        {name: probabilities[part] for name, part in parts.items()}, 1.0, SINGLE_LABEL
+    )
     labels = {name: truth[: len(logits)][part] for name, part in parts.items()}
     phase = TrainedPhase(
         name="frozen", seconds=60.0, epochs=1, best_epoch=1, trainable_parameters=0, unfrozen_layers=()
     )
-    metrics = describe(classes, labels, {"frozen": judged}, [phase], "frozen", recipe)
+    metrics = describe(classes, labels, {"frozen": evaluation}, [phase], "frozen", recipe)
     writing.write_metrics(folder, metrics)
     writing.write_recipe(folder, recipe)
     write_records(folder, classes, photos, probabilities)

@@ -2,7 +2,7 @@
 
     make bench-study      a minute or two
 
-Both on MobileNetV2 at 224 px and tf_flowers. The eight are seven strengths of the linear fit's penalty and its own
+Both on MobileNetV2 at 224 px and tf_flowers. The eight are seven strengths of the linear probe's penalty and its own
 choice among ten by cross-validation. Plain Keras: one epoch of its phase 1, without its start. Budwood: the whole
 process, 40 trials, from its start to its end.
 """

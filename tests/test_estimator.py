@@ -91,7 +91,7 @@ def photos(session_colours):
 
 @pytest.fixture
 def computed(monkeypatch):
-    """How many pictures each call sends through the frozen part."""
+    """How many pictures each call sends through the feature extractor."""
     counts = []
     real = frozen.extract
 

@@ -158,7 +158,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         """Return the recipe of these parameters. What a recipe refuses is refused here, in the same words."""
         if not isinstance(self.backbone, str):
             raise RecipeError(
-                f"backbone = {self.backbone!r} is not the name of one backbone. Give one; several side by side are "
+                f"backbone = {self.backbone!r} is not the name of one backbone. Give one; an ensemble of several is "
                 "for budwood.train"
             )
         frozen = {"l2_strengths": self._strengths(), "folds": self.folds}

@@ -89,7 +89,7 @@ class Run:
 
     @property
     def history(self) -> "list[EpochRow]":
-        """The rows of history.csv, one for each epoch of every phase (a linear fit has one): phase, epoch, loss,
+        """The rows of history.csv, one for each epoch of every phase (a linear probe has one): phase, epoch, loss,
         accuracy, val_loss, val_accuracy and what else was tracked.
 
         >>> [row["val_accuracy"] for row in run.history]                  # doctest: +SKIP

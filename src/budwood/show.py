@@ -196,7 +196,7 @@ def answers(
     own = {
         row["name"]: row["sha256"]
         for row in run.splits
-        if row["split"] == contents.judged and (row["name"] in mistaken or not wrong)
+        if row["split"] == contents.evaluated_split and (row["name"] in mistaken or not wrong)
     }
     photos = [photo for photo in _photos(data, run.recipe.data) if photo.name in own]
     photos = [photo for photo in photos if digest(photo.image) == own[photo.name]]
@@ -210,13 +210,15 @@ def _predicted(
     run: "Run", pictures: Sequence[ImageLike], labels: Sequence[str | None], precision: float | None
 ) -> Shown:
     tiles = []
-    for picture, true, said in zip(pictures, labels, run.predict(pictures, precision=precision), strict=True):
-        if said.error is not None:
-            tiles.append(Tile(None, said.name, said.error))
+    for picture, true, prediction in zip(
+        pictures, labels, run.predict(pictures, precision=precision), strict=True
+    ):
+        if prediction.error is not None:
+            tiles.append(Tile(None, prediction.name, prediction.error))
             continue
-        right = None if true is None else said.label == true and not said.out_of_distribution
+        right = None if true is None else prediction.label == true and not prediction.out_of_distribution
         note = "" if true is None else "right" if right else f"truly {true}"
-        tiles.append(Tile(thumbnail(picture, "pad"), said.in_words(), note, right))
+        tiles.append(Tile(thumbnail(picture, "pad"), prediction.in_words(), note, right))
     return show_pictures(tiles)
 
 

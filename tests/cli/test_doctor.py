@@ -27,7 +27,7 @@ def test_examine__what_is_broken_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr(doctor.importlib, "import_module", broken)
     findings = by_name()
     assert not findings["tensorflow"].ok and findings["tensorflow"].detail == "ImportError: tensorflow is"
-    assert findings["openvino"].ok and "Keras runs the frozen part" in findings["openvino"].detail
+    assert findings["openvino"].ok and "Keras runs the feature extractor" in findings["openvino"].detail
     assert not findings["weights"].ok and not findings["cache"].ok
     assert findings["keras"].ok
 

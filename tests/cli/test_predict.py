@@ -118,21 +118,21 @@ def test_predict__empty_loose_folder(predict, tmp_path):
     assert status == 1 and out == "" and "a folder without a picture that is read" in err
 
 
-def test_predict__unsure_of_what_would_be_right_less_often(predict, loose, session_run):
+def test_predict__abstains_from_what_would_be_right_less_often(predict, loose, session_run):
     run = load(session_run)
     threshold, found = run.confidence_threshold(0.9)
     assert found["validation"].precision >= 0.9
     assert set(found) == {"validation", "test"}
     status, out, err = predict(loose, "--precision", "0.9")
     assert status == 0
-    assert "unsure below a probability of" in err and "test:" in err
+    assert "abstains below a probability of" in err and "test:" in err
     shares = {
         prediction.name: prediction.probability for prediction in run.predict(sorted(loose.glob("*.*")))
     }
     for line in out.splitlines():
         name, text = line.split("\t")
         if name in shares:
-            assert text.startswith("unsure: ") == (shares[name] < threshold)
+            assert text.startswith("not confident: ") == (shares[name] < threshold)
     status, out, _ = predict(loose, "--precision", "0.9", "--json")
     assert all(isinstance(one["confident"], bool) for one in json.loads(out))
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from budwood.config.lint import TRANSFORMATIONS, remarks
+from budwood.config.lint import TRANSFORMATIONS, find_warnings
 from budwood.config.loading import shipped_recipes
 from budwood.config.recipe import Recipe
 
@@ -13,7 +13,7 @@ TUNED = {"epochs": 3}
 
 @pytest.mark.parametrize("name", shipped_recipes())
 def test_remarks__shipped_recipes_have_none(name):
-    assert remarks(Recipe.load(name)) == []
+    assert find_warnings(Recipe.load(name)) == []
 
 
 @pytest.mark.parametrize(
@@ -23,12 +23,12 @@ def test_remarks__shipped_recipes_have_none(name):
         ({"augment": {"views": 1, "zoom": 0.1}}, "augment.zoom", "augment.views = 1 draws no views"),
         ({"augment": {"views": 5}, "frozen": GRADIENT}, "augment.views", "no change of the photos"),
         ({"augment": {"rand_magnitude": 3.0}}, "augment.rand_magnitude", "augment.rand_augment = 0"),
-        ({"augment": {"mixup": 0.2}, "frozen": LINEAR}, "augment.mixup", "linear fit"),
-        ({"augment": {"cutmix": 0.2}, "frozen": LINEAR}, "augment.cutmix", "linear fit"),
-        ({"head": {"dropout": 0.2}, "frozen": LINEAR}, "head.dropout", "linear fit"),
-        ({"loss": {"label_smoothing": 0.1}, "frozen": LINEAR}, "loss.label_smoothing", "linear fit"),
-        ({"frozen": LINEAR | {"batch_size": 8}}, "frozen.batch_size", "linear fit"),
-        ({"frozen": GRADIENT | {"folds": 3}}, "frozen.folds", "linear fit"),
+        ({"augment": {"mixup": 0.2}, "frozen": LINEAR}, "augment.mixup", "linear probe"),
+        ({"augment": {"cutmix": 0.2}, "frozen": LINEAR}, "augment.cutmix", "linear probe"),
+        ({"head": {"dropout": 0.2}, "frozen": LINEAR}, "head.dropout", "linear probe"),
+        ({"loss": {"label_smoothing": 0.1}, "frozen": LINEAR}, "loss.label_smoothing", "linear probe"),
+        ({"frozen": LINEAR | {"batch_size": 8}}, "frozen.batch_size", "linear probe"),
+        ({"frozen": GRADIENT | {"folds": 3}}, "frozen.folds", "linear probe"),
         ({"frozen": GRADIENT | {"plateau_patience": 9}}, "frozen.plateau_patience", "frozen.schedule"),
         ({"frozen": {"epochs": 0, "momentum": 0.5}, "finetune": TUNED}, "frozen.momentum", "no phase 1"),
         ({"finetune": {"unfreeze": {"blocks": 2}}}, "finetune.unfreeze", "no phase 2"),
@@ -36,7 +36,7 @@ def test_remarks__shipped_recipes_have_none(name):
     ],
 )
 def test_remarks__tells_what_has_no_effect(values, key, reason):
-    (line,) = remarks(Recipe.from_dict(values))
+    (line,) = find_warnings(Recipe.from_dict(values))
     assert line.startswith(f"{key} has no effect: ")
     assert reason in line
 
@@ -46,8 +46,8 @@ def test_remarks__every_transformation_needs_views(key):
     value = True if "flip" in key else 1 if key == "rand_augment" else 0.5
     alone = Recipe.from_dict({"augment": {key: value}})
     drawn = Recipe.from_dict({"augment": {key: value, "views": 3}, "frozen": GRADIENT})
-    assert f"augment.{key}" in remarks(alone)[0]
-    assert remarks(drawn) == []
+    assert f"augment.{key}" in find_warnings(alone)[0]
+    assert find_warnings(drawn) == []
 
 
 def test_remarks__phase_2_has_a_use_for_what_a_linear_fit_has_not():
@@ -57,17 +57,17 @@ def test_remarks__phase_2_has_a_use_for_what_a_linear_fit_has_not():
         "loss": {"label_smoothing": 0.1},
         "frozen": LINEAR,
     }
-    assert len(remarks(Recipe.from_dict(values))) == 1
-    assert remarks(Recipe.from_dict(values | {"finetune": TUNED})) == []
+    assert len(find_warnings(Recipe.from_dict(values))) == 1
+    assert find_warnings(Recipe.from_dict(values | {"finetune": TUNED})) == []
 
 
 def test_remarks__one_line_for_each_reason():
-    (line,) = remarks(Recipe.from_dict({"augment": {"rotation": 0.1, "zoom": 0.1}}))
+    (line,) = find_warnings(Recipe.from_dict({"augment": {"rotation": 0.1, "zoom": 0.1}}))
     assert line.startswith("augment.rotation, augment.zoom have no effect: ")
 
 
 def test_remarks__random_weights_that_would_stay():
     random = {"backbone": {"weights": "random"}}
-    (line,) = remarks(Recipe.from_dict(random | {"finetune": TUNED}))
+    (line,) = find_warnings(Recipe.from_dict(random | {"finetune": TUNED}))
     assert "keeps random weights for good" in line
-    assert remarks(Recipe.from_dict(random | {"finetune": TUNED | {"unfreeze": "all"}})) == []
+    assert find_warnings(Recipe.from_dict(random | {"finetune": TUNED | {"unfreeze": "all"}})) == []

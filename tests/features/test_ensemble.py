@@ -1,4 +1,4 @@
-"""Side by side: what the parts yield, joined; and each part's features are those that it has alone."""
+"""An ensemble: what the parts yield, joined; and each part's features are those that it has alone."""
 
 import keras
 import numpy as np

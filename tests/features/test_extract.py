@@ -28,7 +28,7 @@ DRAWN = Renderer(SIZE, "crop", Augment(rotation=0.2, brightness=40))
 
 
 class MeanColour:
-    """Stands for a frozen part; counts what it is given."""
+    """Stands for a feature extractor; counts what it is given."""
 
     shape = (3,)
 
@@ -194,7 +194,7 @@ def test_extract__keeps_every_view_of_a_photo_under_a_key_of_its_own(photos, tab
         for photo, view in zip(asked, views, strict=True)
     ]
     assert np.array_equal(table.gather(keys_of(asked, DRAWN, views)), expected)
-    # Plain views are the same whatever is drawn besides.
+    # Original views are the same whatever is drawn besides.
     result = run(photos[:3], frozen, table, PLAIN)
     assert (result.num_computed, result.num_found) == (1, 2)
 

@@ -1,4 +1,4 @@
-"""Frozen features: stored as asked, whatever the dtype, and never under another frozen part's name."""
+"""Frozen features: stored as asked, whatever the dtype, and never under another feature extractor's name."""
 
 from dataclasses import replace
 
@@ -60,7 +60,7 @@ def test_compute__stores_the_models_output_of_each_view(photos):
         expected = model.predict_on_batch(rendered(photos, views, seed=4).astype(np.float32))
         np.testing.assert_allclose(frozen.array(photos, views), expected, rtol=1e-5, atol=1e-4)
         assert np.array_equal(frozen.rows(photos, np.array(views))[[3]], frozen.array(photos[3:4], [3]))
-        # The plain views of the first and the last photo are there already.
+        # The original views of the first and the last photo are there already.
         assert (frozen.compute(photos).num_found, frozen.missing(photos)) == (2, 0)
 
 
@@ -94,7 +94,7 @@ def test_dtype__is_what_is_stored(photos, dtype):
 
 def test_dtype__each_has_its_own_rows_in_one_folder(photos):
     with features(small_model(), dtype="float16") as half, features(small_model()) as single:
-        assert half._shelf.folder == single._shelf.folder
+        assert half._table.folder == single._table.folder
         half.compute(photos)
         assert (half.missing(photos), single.missing(photos)) == (0, 6)
 

@@ -27,7 +27,7 @@ def test_top__equal_ones_in_the_order_of_the_classes():
     ("more", "words"),
     [
         ({}, "b 50.0%  c 30.0%"),
-        ({"confident": False}, "unsure: b 50.0%  c 30.0%"),
+        ({"confident": False}, "not confident: b 50.0%  c 30.0%"),
         ({"out_of_distribution": True, "confident": False}, "none of these (b 50.0%  c 30.0%)"),
     ],
 )

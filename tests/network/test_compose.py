@@ -1,4 +1,4 @@
-"""Backbones side by side and mirrored: what is put together computes what its parts do, and comes apart again."""
+"""Ensembles and flips: what is put together computes what its parts do, and comes apart again."""
 
 from dataclasses import replace
 

@@ -94,7 +94,7 @@ def test_train__two_phases_leave_both_measured(run, session_colours):
 
 def test_train__plain_views_of_phase_2_come_by_in_phase_1(run):
     parts, views = Counter(row["split"] for row in run.splits), run.info["views"]
-    # Of each training photo the one drawn view is left.
+    # Of each training photo the one augmented view is left.
     assert (views["computed"], views["found"]) == (parts["train"], parts["train"] + parts["validation"])
 
 

@@ -270,7 +270,7 @@ def test_refuse_bad_settings__a_teacher_without_part():
     with pytest.raises(RecipeError, match=r"learns from the labels alone.*frozen.fit=gradient"):
         refuse_bad_settings(recipe, 100, 8, CLASSES)
     refuse_bad_settings(recipe.with_settings(["finetune.epochs=1"]), 100, 8, CLASSES)
-    # A linear fit that gives way.
+    # A linear probe that gives way.
     refuse_bad_settings(recipe, 10**7, 1280, CLASSES)
 
 

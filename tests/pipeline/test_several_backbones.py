@@ -1,4 +1,4 @@
-"""Several backbones side by side, mirrored, end to end on small data."""
+"""Ensembles of backbones, flipped, end to end on small data."""
 
 import keras
 import numpy as np
@@ -84,7 +84,7 @@ def test_train__each_backbone_has_records_of_its_own(run):
     assert layers["tiny_other.stem_conv"]["part"] == "frozen"
     assert set(run.info["views"]) == {"tiny", "tiny_other"}
     report = (run.folder / "report.html").read_text(encoding="utf-8")
-    assert "one after the other" in report and "with the mirror image" in report
+    assert "one after the other" in report and "with horizontal-flip test-time augmentation" in report
 
 
 def test_evaluate__an_epoch_is_of_one_backbone_alone(run, session_colours):

@@ -4,13 +4,13 @@ from hypothesis import strategies as st
 
 from budwood.report.cells import RIGHT, gather_cells, share_out
 from budwood.report.summary import read_contents
-from budwood.report.thumbnails import Album
+from budwood.report.thumbnails import Thumbnails
 
 
 def test_gather_cells__all_mistakes_and_a_few_of_the_others(make_run):
     contents = read_contents(make_run(per_class=200).folder)
-    album = Album({"x": b""})
-    found = gather_cells(contents, album)
+    thumbnails = Thumbnails({"x": b""})
+    found = gather_cells(contents, thumbnails)
     test = [one for one in contents.predictions if one.split == "test"]
     wrong = [one for one in test if one.true != one.predicted]
     cells = [cell for group in found.by_class for cell in group.cells]
@@ -18,7 +18,7 @@ def test_gather_cells__all_mistakes_and_a_few_of_the_others(make_run):
     assert found.num_mistakes == found.num_mistakes_shown == len(wrong) > 10
     assert sum(cell.num_shown for cell in cells if not cell.is_right) == len(wrong)
     assert [cell.num_shown for cell in cells if cell.is_right] == [RIGHT] * 5
-    assert album.wanted == found.num_shown
+    assert thumbnails.wanted == found.num_shown
     for cell in cells:
         stated = [one.probability for one in cell.shown]
         assert stated == sorted(stated, reverse=not cell.is_right)
@@ -29,25 +29,25 @@ def test_gather_cells__all_mistakes_and_a_few_of_the_others(make_run):
 
 def test_gather_cells__a_small_budget_reaches_every_cell_first(make_run):
     contents = read_contents(make_run(per_class=200).folder)
-    all_cells = len(gather_cells(contents, Album({})).anchors())
-    found = gather_cells(contents, Album({}), budget=all_cells + 3)
+    all_cells = len(gather_cells(contents, Thumbnails({})).anchors())
+    found = gather_cells(contents, Thumbnails({}), budget=all_cells + 3)
     assert len(found.anchors()) == all_cells
     assert found.num_shown == all_cells + 3 and found.num_left_out == 0
 
 
 def test_gather_cells__beyond_the_budget_the_rarest_cells_have_none(make_run):
     contents = read_contents(make_run(per_class=200).folder)
-    found = gather_cells(contents, Album({}), budget=4)
+    found = gather_cells(contents, Thumbnails({}), budget=4)
     assert found.num_shown == 4 and found.num_left_out > 0
     kept = [len(cell.photos) for group in found.by_class for cell in group.cells]
-    wrong = gather_cells(contents, Album({}))
+    wrong = gather_cells(contents, Thumbnails({}))
     sizes = [len(cell.photos) for group in wrong.by_class for cell in group.cells if not cell.is_right]
     assert sorted(kept, reverse=True) == sorted(sizes, reverse=True)[:4]
 
 
 def test_gather_cells__a_class_without_a_test_photo_has_no_place(make_run):
     names = {"daisy": [f"daisy/{i}.jpg" for i in range(8)], "roses": [f"roses/{i}.jpg" for i in range(40)]}
-    found = gather_cells(read_contents(make_run(list(names), names=names).folder), Album({}))
+    found = gather_cells(read_contents(make_run(list(names), names=names).folder), Thumbnails({}))
     assert list(found.class_anchors()) == ["roses"]
 
 

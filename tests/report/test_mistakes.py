@@ -1,14 +1,14 @@
 from budwood.core import files
 from budwood.report.mistakes import SUSPECTS, show_mistakes, show_suspects, suspect_labels
 from budwood.report.summary import read_contents
-from budwood.report.thumbnails import Album
+from budwood.report.thumbnails import Thumbnails
 
 
 def show(run):
-    contents, album = read_contents(run.folder), Album({})
+    contents, thumbnails = read_contents(run.folder), Thumbnails({})
     wrong_labels = suspect_labels(contents)
-    mistakes = show_mistakes(contents, album, wrong_labels)
-    return mistakes, show_suspects(contents, album, wrong_labels, mistakes), wrong_labels
+    mistakes = show_mistakes(contents, thumbnails, wrong_labels)
+    return mistakes, show_suspects(contents, thumbnails, wrong_labels, mistakes), wrong_labels
 
 
 def test_show_mistakes__surest_first_and_at_most_24(make_run):

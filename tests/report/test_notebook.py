@@ -70,7 +70,7 @@ def test_show_run__stands_on_any_paper(make_run):
     # The colour of text and the paper belong to the notebook.
     assert set(re.findall(r"(?<![-\w])color: ?([^;}]+)", html)) == {"inherit"}
     opaque = re.findall(r"\n([^\n{]+){[^}]*background: rgb\(", html)
-    assert [rule.strip() for rule in opaque] == [".budwood .told", ".budwood .bar b"]
+    assert [rule.strip() for rule in opaque] == [".budwood .mark", ".budwood .bar b"]
     assert "prefers-color-scheme" not in html and "url(" not in html and "http" not in html
 
 

@@ -395,7 +395,7 @@ def test_sections__there_is_one_of_each_name_that_a_task_asks_for(task):
     }
 
 
-OF_EVERY_TASK = ["head", "samples", "problems", "making"]
+OF_EVERY_TASK = ["head", "samples", "problems", "reproducibility"]
 
 
 @pytest.mark.parametrize(

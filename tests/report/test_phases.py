@@ -44,8 +44,8 @@ def test_describe_phases__top5_with_more_than_five_classes(make_run):
 def test_describe_phases__the_frozen_phase_may_be_the_better_one(make_run):
     both = describe(make_run(fit="gradient", finetuned=True), chosen_phase="frozen")
     assert both.table.kept == [True, False]
-    remarks = [row[1] for row in both.curves.table.rows if "(" in row[1]]
-    assert remarks == ["9 (kept)", "22 (best of its phase)"]
+    notes = [row[1] for row in both.curves.table.rows if "(" in row[1]]
+    assert notes == ["9 (kept)", "22 (best of its phase)"]
     assert both.reading[0].startswith("At epoch 9, which was kept")
 
 

@@ -12,19 +12,19 @@ from budwood.report.page import write_report
 from budwood.report.pictures import jpeg
 from budwood.report.samples import show_samples, show_views
 from budwood.report.summary import read_contents
-from budwood.report.thumbnails import LARGE, Album
+from budwood.report.thumbnails import LARGE, Thumbnails
 
 
 def test_show_samples__counts_and_draws_training_photos_only(make_run):
     run = make_run()
     contents = read_contents(run.folder)
-    album = Album(run.photos)
-    found = show_samples(contents, album)
+    thumbnails = Thumbnails(run.photos)
+    found = show_samples(contents, thumbnails)
     assert found.rows[0] == ("daisy", [32, 4, 4], 40)
     assert found.totals == [160, 20, 20]
     training = {photo.name for photo in contents.photos if photo.split == "train"}
     names = [file for _, files_ in found.strips for file in files_]
-    assert len(names) == len(set(names)) == album.wanted == 30
+    assert len(names) == len(set(names)) == thumbnails.wanted == 30
     assert set(names) <= training
 
 
@@ -38,7 +38,7 @@ def augmented(run, **augment):
 def test_show_views__are_those_of_the_renderer_of_training(make_run, views, numbers):
     run = augmented(make_run(fit="gradient"), views=views, horizontal_flip=True, rotation=0.1)
     contents = read_contents(run.folder)
-    found = show_views(contents, Album(run.photos))
+    found = show_views(contents, Thumbnails(run.photos))
     assert found.numbers == numbers and "turned by up to 36 degrees" in found.words
     assert len(found.rows) == 3 and len({photo.label for photo, _ in found.rows}) == 3
     recipe = Recipe.load(run.folder / "recipe.toml")
@@ -55,23 +55,23 @@ def test_show_views__are_those_of_the_renderer_of_training(make_run, views, numb
 
 def test_show_views__none_where_training_drew_none(make_run):
     run = make_run(fit="gradient")
-    assert show_views(read_contents(run.folder), Album(run.photos)) is None
+    assert show_views(read_contents(run.folder), Thumbnails(run.photos)) is None
     augmented(run, views=1, mixup=0.2)
-    assert show_views(read_contents(run.folder), Album(run.photos)) is None
+    assert show_views(read_contents(run.folder), Thumbnails(run.photos)) is None
 
 
 def test_show_views__a_linear_fit_alone_saw_none(make_run):
     run = augmented(make_run(), views=4, rotation=0.1)
-    assert show_views(read_contents(run.folder), Album(run.photos)) is None
+    assert show_views(read_contents(run.folder), Thumbnails(run.photos)) is None
 
 
 def test_show_views__without_photos_or_with_broken_ones(make_run):
     run = make_run(finetuned=True)
     contents = read_contents(run.folder)
-    assert show_views(contents, Album({})) is None
-    assert show_views(contents, Album(dict.fromkeys(run.photos, b"no picture"))) is None
+    assert show_views(contents, Thumbnails({})) is None
+    assert show_views(contents, Thumbnails(dict.fromkeys(run.photos, b"no picture"))) is None
     some = {name: image if name.startswith("roses") else b"" for name, image in run.photos.items()}
-    assert all(photo.label == "roses" for photo, _ in show_views(contents, Album(some)).rows)
+    assert all(photo.label == "roses" for photo, _ in show_views(contents, Thumbnails(some)).rows)
     assert isinstance(some["roses/0000.jpg"], np.ndarray)
 
 

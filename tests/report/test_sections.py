@@ -94,9 +94,11 @@ def test_summarize__head_that_this_run_did_not_train(make_run, name, head):
     assert facts["Head"] == head
 
 
-def test_describe_making__notes_stand_beside_the_curves_of_fine_tuning(make_run):
-    assert sections.describe_making(read_contents(make_run().folder)).notes == ["1 photo left out: truncated"]
-    assert sections.describe_making(read_contents(make_run(finetuned=True).folder)).notes == []
+def test_describe_reproducibility__notes_stand_beside_the_curves_of_fine_tuning(make_run):
+    assert sections.describe_reproducibility(read_contents(make_run().folder)).notes == [
+        "1 photo left out: truncated"
+    ]
+    assert sections.describe_reproducibility(read_contents(make_run(finetuned=True).folder)).notes == []
 
 
 def test_summarize__an_interval_without_width_is_none(make_run):

@@ -25,7 +25,7 @@ def test_read_contents__linear_and_gradient(make_run):
     assert len(contents.path) == 13
     (contents.folder / "linear_path.json").unlink()
     contents = read_contents(make_run(fit="gradient", test=False).folder)
-    assert contents.judged == "validation"
+    assert contents.evaluated_split == "validation"
 
 
 def test_read_contents__two_phases(make_run):

@@ -139,8 +139,8 @@ def test_compare__a_photo_that_was_moved_to_the_right_class(run_with):
     info = files.read_json(b / "run.json")
     files.write_json(b / "run.json", info | {"started": "2999-01-01T00:00:00+00:00"})
     found = compare([a, b])
-    assert (found["n"], found["mended"], found["truth"]) == (400, 1, "b")
-    # Both said red, which is right since the label was mended.
+    assert (found["n"], found["corrected"], found["truth"]) == (400, 1, "b")
+    # Both said red, which is right since the label was corrected.
     assert [run["accuracy"] for run in found["runs"]] == [0.9025, 0.9025]
     assert "1 photo has another class in some runs; the one of b, begun last, counts." in as_text(found)
 

@@ -176,7 +176,7 @@ def test_study__search_survives_a_configuration_that_fails(session_colours, tmp_
 
 
 def test_study__search_goes_on_where_values_do_not_go_together(session_colours, tmp_path):
-    # A linear fit has no hidden layers; beside the first values of the others each is fine by itself.
+    # A linear probe has no hidden layers; beside the first values of the others each is fine by itself.
     grid = ['frozen.fit=["auto", "linear"]', "head.hidden=[[], [8]]", "finetune.epochs=[0]"]
     found = small_search(
         session_colours, tmp_path / "s", number=4, seeds=[0], grid=[*grid, "frozen.epochs=[1]"]

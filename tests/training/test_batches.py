@@ -136,7 +136,7 @@ def test_stored_batches__a_repeated_training_finds_the_views_of_every_epoch(mode
     assert not np.array_equal(*first)
 
 
-def test_streamed_feed__stores_no_drawn_view(model, photos):
+def test_streamed_batches__stores_no_augmented_view(model, photos):
     with boundary(model, "pixels", BESIDE) as features:
         # 40 x 40 pixels are few; those of a network are not.
         batches = StreamedBatches(features, photos, LABELS, BESIDE, 5)

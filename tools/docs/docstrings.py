@@ -1,4 +1,4 @@
-"""A Griffe extension: docstrings as this house writes them, made into what mkdocstrings knows how to show."""
+"""A Griffe extension: docstrings as this package writes them, made into what mkdocstrings knows how to show."""
 
 import re
 from typing import Any

@@ -134,9 +134,9 @@ def audit_into(
     found = settled.judge(everything) if files.decisions else everything
     if files.output is not None:
         _write(found, files.output, settings, progress)
-        said = files.decisions
+        given = files.decisions
         own = files.output / DECISIONS
-        if own.exists() and (said is None or not own.samefile(said)) and (num := len(read_decisions(own))):
+        if own.exists() and (given is None or not own.samefile(given)) and (num := len(read_decisions(own))):
             progress.say(f"{own} holds {num:,} decisions that are not followed: give --decisions {own}")
     if files.json is not None:
         try:

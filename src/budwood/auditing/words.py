@@ -37,7 +37,7 @@ class KindWords:
     many: str
     what: str
     """A sentence or two: what it is, and what follows."""
-    mend: str
+    fix: str
     """What can be done."""
 
 
@@ -72,7 +72,7 @@ WORDS: dict[str, KindWords] = {
         "file that cannot be read",
         "files that cannot be read",
         "They cannot be decoded, and a training leaves them out.",
-        "Mend or replace the files, or decide in decisions.csv: drop, or keep to hear no more of it.",
+        "Fix or replace the files, or decide in decisions.csv: drop, or keep to hear no more of it.",
     ),
     "wrong_label": KindWords(
         "Likely wrong labels",

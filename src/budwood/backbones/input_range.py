@@ -80,8 +80,8 @@ def check_input_range(model: "keras.Model", views: UInt8[np.ndarray, "n size siz
 
     Args:
         model: flat, as `Backbone.build` gives it: raw pixels, layers named "preprocess...", the network's own.
-        views: plain views of the user's photos at the model's size, 0 to 255. Thirty suffice; of more than 128, so many
-            spread evenly are taken.
+        views: original views of the user's photos at the model's size, 0 to 255. Thirty suffice; of more than 128,
+            so many spread evenly are taken.
 
     Returns:
         The declared and the likely range. It is not suspicious where there is no verdict, and the words say why: no

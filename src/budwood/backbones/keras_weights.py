@@ -90,8 +90,8 @@ class KerasDownload:
 class EfficientNetDownload(KerasDownload):
     """Of the first EfficientNets, whose files also hold what normalises the pixels.
 
-    Keras keeps standard deviations where it expects variances, and mends that by a further layer that it adds for the
-    literal `weights="imagenet"` alone: the same weights given as a file meet pixels at half their contrast there.
+    Keras keeps standard deviations where it expects variances, and makes up for that by a further layer that it adds
+    for the literal `weights="imagenet"` alone: the same weights given as a file meet pixels at half their contrast.
     """
 
     def read(self) -> LayerWeights:

@@ -77,7 +77,7 @@ def audit(
     settings: Settings = None,
     quiet: Quiet = False,
 ) -> None:
-    """Look for wrong labels, copies, leaks and bad pictures; exit status 1 where there are errors."""
+    """Look for wrong labels, copies, leaks and faulty pictures; exit status 1 where there are errors."""
     from budwood.auditing.audit import PAGE, AuditFiles, audit_into, next_command
     from budwood.auditing.engine import AuditSettings
     from budwood.auditing.report.terminal import audit_as_text
@@ -96,11 +96,11 @@ def audit(
         print_json(found.to_json())
     else:
         print(audit_as_text(found))
-    told = sys.stderr if prints_json else sys.stdout
+    stream = sys.stderr if prints_json else sys.stdout
     if cleaned is not None and fix is not None and not quiet:
-        print("\n".join([f"\n{shown(fix)}", *(f"  {line}" for line in cleaned.as_lines())]), file=told)
+        print("\n".join([f"\n{shown(fix)}", *(f"  {line}" for line in cleaned.as_lines())]), file=stream)
     if output is not None and not quiet:
-        print(f"\npage: {shown(output / PAGE)}\nnext: {shown(next_command(str(data), files))}", file=told)
+        print(f"\npage: {shown(output / PAGE)}\nnext: {shown(next_command(str(data), files))}", file=stream)
     severities = {FailOn.error: ("error",), FailOn.warning: ("error", "warning"), FailOn.never: ()}[fail_on]
     if any(one.severity in severities for one in found.findings):
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""Commands about photos before any training: what is wrong with them, how they would be varied, samples."""
+"""Commands about photos before any training: what is wrong with them, how they would be augmented, samples."""
 
 import shlex
 import sys
@@ -65,7 +65,7 @@ def check(
     else:
         for line in () if quiet else understood_as_lines(found.understood):
             print(line)
-        for line in () if quiet else found.remarks:
+        for line in () if quiet else found.warnings:
             print(shown(f"note: {line}"))
         for problem in found.problems:
             print(shown(f"{problem.kind}: {problem.path}: {problem.detail}"))
@@ -183,7 +183,9 @@ def _grouped_as_lines(found: "Grouped") -> list[str]:
 @app.command()
 def augment(
     data: Data,
-    sheet: Annotated[Path, typer.Option("--output", "-o", metavar="PNG", help="Where to write the sheet.")],
+    sheet: Annotated[
+        Path, typer.Option("--output", "-o", metavar="PNG", help="Where to write the contact sheet.")
+    ],
     recipe: Annotated[str, typer.Option(help="Shipped recipe or TOML file.")] = "auto",
     seed: Annotated[int | None, typer.Option(help="Other views.")] = None,
     layout: Layout = None,

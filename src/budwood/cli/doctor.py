@@ -48,7 +48,7 @@ def _look(what: str, find: Callable[[], str], needed: bool = True) -> Finding:
         return Finding(
             what,
             not needed,
-            detail if needed else f"absent, so Keras runs the frozen part, slower ({detail})",
+            detail if needed else f"absent, so Keras runs the feature extractor, slower ({detail})",
         )
 
 

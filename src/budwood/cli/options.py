@@ -190,10 +190,10 @@ def refuse_bad_sheet(sheet: Path, data: Sequence[str] = (), otherwise: str = "")
     `otherwise` says what else could be given in its place.
     """
     if sheet.is_dir() or not sheet.parent.is_dir():
-        raise BudwoodError(f"cannot write the sheet {sheet}. Give a file in a folder that exists")
+        raise BudwoodError(f"cannot write the contact sheet {sheet}. Give a file in a folder that exists")
     if sheet.suffix.lower() != ".png":
         raise BudwoodError(
-            f"the sheet is a PNG picture, and {sheet} has another ending. Give {sheet.with_suffix('.png')}"
+            f"the contact sheet is a PNG picture, and {sheet} has another ending. Give {sheet.with_suffix('.png')}"
             + otherwise
         )
     refuse_pictures_in(sheet, data)

@@ -40,7 +40,8 @@ def predict(
     precision: Annotated[
         float | None,
         typer.Option(
-            metavar="SHARE", help="Be unsure of what would be right less often than this, such as 0.98."
+            metavar="SHARE",
+            help="Abstain where the answer would be right less often than this, such as 0.98.",
         ),
     ] = None,
     acceptance: Acceptance = None,
@@ -57,10 +58,10 @@ def predict(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Predict the class of photos; a bad file is reported and the rest goes on.
+    """Predict the class of photos; an unreadable file is reported and the rest goes on.
 
     Standard input is one picture or a list of files, one a line or separated by NUL. Exit status 1 where a
-    file was bad.
+    file could not be read.
     """
     from budwood.data.expand_paths import expand
     from budwood.inference.prediction_files import ENDINGS, refuse_bad_table, write_predictions
@@ -75,7 +76,7 @@ def predict(
             refuse_bad_share(name, share, 0.98)
     inputs = expand(images, lambda: sys.stdin.buffer.read())
     if not quiet:
-        _tell_passed_over(inputs)
+        _report_passed_over(inputs)
     from budwood.run import load
 
     loaded = load(run)
@@ -113,7 +114,7 @@ def predict(
         raise typer.Exit(1)
 
 
-def _tell_passed_over(inputs: "Expanded") -> None:
+def _report_passed_over(inputs: "Expanded") -> None:
     """Say which files of the folders are not read."""
     from budwood.report.reading import passed_over_as_lines
 
@@ -165,7 +166,7 @@ def explain(
             "--output",
             "-o",
             metavar="PNG|DIR",
-            help="One sheet, or an existing directory for one PNG a picture. Needed, but with --json.",
+            help="One contact sheet, or an existing directory for one PNG a picture. Needed, but with --json.",
         ),
     ] = None,
     target: Annotated[
@@ -179,7 +180,7 @@ def explain(
 ) -> None:
     """Show why photos are taken for what they are: Grad-CAM, occlusion, and similar training photos.
 
-    Exit status 1 where a file was bad.
+    Exit status 1 where a file could not be read.
     """
     from budwood.data.expand_paths import expand
     from budwood.report.sheets.explanations import MOST, name_sheets, write_explanations
@@ -187,7 +188,7 @@ def explain(
     apart = output is not None and output.is_dir()
     if output is None and not as_json:
         raise BudwoodError(
-            "say where the sheet goes: -o why.png, or -o an existing directory for one a picture"
+            "say where the contact sheet goes: -o why.png, or -o an existing directory for one a picture"
         )
     if output is not None and not apart:
         refuse_bad_sheet(output, images)
@@ -198,21 +199,21 @@ def explain(
     inputs = expand(images, lambda: sys.stdin.buffer.read())
     if output is not None and not apart and len(inputs) > MOST:
         raise BudwoodError(
-            f"{len(inputs):,} pictures are more than the {MOST} of one sheet. Give fewer, or -o an existing directory "
-            "for a sheet each"
+            f"{len(inputs):,} pictures are more than the {MOST} of one contact sheet. Give fewer, or -o an "
+            "existing directory for a sheet each"
         )
     from budwood.run import load
 
     if not quiet:
-        _tell_passed_over(inputs)
+        _report_passed_over(inputs)
     loaded, progress = load(run), progress_of(quiet, as_json)
     loaded.refuse_unknown_class(target)
     load_keras()
     sheets: list[Path | None] = [output] * len(inputs)
     if output is not None and apart:
         sheets = list(name_sheets([name for name, _ in inputs], output))
-    found, bad = [], 0
-    said_of_all: list[Prediction] = []
+    found, unreadable = [], 0
+    predictions: list[Prediction] = []
     for start in range(0, len(inputs), MOST):
         some = inputs[start : start + MOST]
         explained = loaded.explain(
@@ -225,22 +226,22 @@ def explain(
         if output is not None and not apart and any(one.target is not None for one in explained):
             write_explanations(explained, output)
         for explanation, sheet in zip(explained, sheets[start : start + MOST], strict=True):
-            said = explanation.prediction
-            bad += said.error is not None
-            said_of_all.append(said)
+            prediction = explanation.prediction
+            unreadable += prediction.error is not None
+            predictions.append(prediction)
             if apart and sheet is not None and explanation.target is not None:
                 write_explanations([explanation], sheet)
             if as_json:
                 place = None if sheet is None or explanation.target is None else str(sheet)
                 found.append({**explanation.to_json(top), "sheet": place})
-            elif said.error is not None:
-                print(shown(f"budwood: {said.name}: {said.error}"), file=sys.stderr)
+            elif prediction.error is not None:
+                print(shown(f"budwood: {prediction.name}: {prediction.error}"), file=sys.stderr)
             elif not quiet:
-                print(f"{shown(said.name)}\t{explanation.in_words()}")
+                print(f"{shown(prediction.name)}\t{explanation.in_words()}")
     if as_json:
         print_json(found)
-    elif not quiet and bad < len(inputs):
-        _warn_of_none_of_these(loaded, said_of_all, acceptance)
+    elif not quiet and unreadable < len(inputs):
+        _warn_of_none_of_these(loaded, predictions, acceptance)
         print(f"sheet   {shown(output)}", file=sys.stderr)
-    if bad:
+    if unreadable:
         raise typer.Exit(1)

@@ -42,7 +42,7 @@ def train(
         typer.Option(
             metavar="NAME[@SIZE]",
             help="Short for --set backbone.name=NAME; several, with commas between them or given "
-            "again, stand side by side.",
+            "again, make an ensemble.",
         ),
     ] = None,
     weights: Annotated[Path | None, typer.Option(help="Weights file of the backbone.")] = None,
@@ -120,7 +120,7 @@ def study(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Directory of the study.")],
     recipes: Annotated[str, typer.Option(metavar="A,B", help="Shipped recipes or TOML files.")] = "auto",
     backbones: Annotated[
-        str | None, typer.Option(metavar="X,Y", help="Each recipe on each; + joins several side by side.")
+        str | None, typer.Option(metavar="X,Y", help="Each recipe on each; + joins several into an ensemble.")
     ] = None,
     grid: Annotated[
         list[str] | None,

@@ -14,7 +14,7 @@ L2Strength = Annotated[float, Field(ge=MIN_L2_STRENGTH, le=MAX_L2_STRENGTH)]
 
 
 class Loss(Section):
-    """The loss function that gradient steps minimize. A linear fit in phase 1 uses only the class weights."""
+    """The loss function that gradient steps minimize. A linear probe in phase 1 uses only the class weights."""
 
     label_smoothing: Fraction = 0.0
     """Share of the target that is spread evenly over all classes (Szegedy et al. 2016)."""
@@ -27,7 +27,7 @@ class Loss(Section):
 
 class Distill(Section):
     """Knowledge distillation: gradient steps of either phase learn from the predictions of a finished run as well as
-    from the labels (Hinton, Vinyals and Dean 2015). A linear fit uses the labels only."""
+    from the labels (Hinton, Vinyals and Dean 2015). A linear probe uses the labels only."""
 
     run: Annotated[str, Field(min_length=1)] | None = None
     """Directory of the run whose saved model is the teacher; without it there is no distillation."""
@@ -77,7 +77,7 @@ class Frozen(Steps):
     """"linear" is multinomial logistic regression, "gradient" any head and optimizer; "auto" is "linear" where the
     head has no hidden layer, batch norm or dropout and the features of the training split are small enough."""
     l2_strengths: Auto | Annotated[list[L2Strength], Field(min_length=1)] = "auto"
-    """L2 strengths that the linear fit tries: factors of the squared norm beside the mean loss per photo."""
+    """L2 strengths that the linear probe tries: factors of the squared norm beside the mean loss per photo."""
     folds: Annotated[int, Field(ge=2, le=20)] = 5
     """Number of cross-validation folds by which the L2 strength is chosen."""
     epochs: Annotated[int, Field(ge=0)] = 30

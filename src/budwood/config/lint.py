@@ -7,19 +7,19 @@ from budwood.config.recipe import Augment, Backbone, Head, Recipe
 from budwood.config.section import Section
 
 TRANSFORMATIONS = set(Augment.model_fields) - {"views", "originals", "mixup", "cutmix", "rand_magnitude"}
-"""The settings of [augment] that say what a drawn view shows."""
+"""The settings of [augment] that say what an augmented view shows."""
 OF_GRADIENT_STEPS = set(Steps.model_fields)
-OF_A_LINEAR_FIT = {"l2_strengths", "folds"}
+OF_A_LINEAR_PROBE = {"l2_strengths", "folds"}
 
 
-def remarks(recipe: Recipe) -> list[str]:
+def find_warnings(recipe: Recipe) -> list[str]:
     """A line for each reason why settings that differ from their defaults have no part in the training, and one where
     a part of the network would keep random weights.
 
     Args:
         recipe: with `frozen.fit` decided; while it is "auto", what depends on it is left out.
 
-    >>> remarks(Recipe.from_dict({"augment": {"rotation": 0.1}, "frozen": {"fit": "gradient"}}))
+    >>> find_warnings(Recipe.from_dict({"augment": {"rotation": 0.1}, "frozen": {"fit": "gradient"}}))
     ['augment.rotation has no effect: augment.views = 0 draws no views; give augment.views = "per-epoch", or a number']
     """
     found: dict[str, list[str]] = {}
@@ -57,12 +57,12 @@ def _unused(recipe: Recipe) -> Iterator[tuple[str, str]]:
         keys = set(Frozen.model_fields) - {"epochs", "fit"}
         yield from ((key, why) for key in _changed("frozen", frozen, Frozen(), keys))
     elif frozen.fit == "linear":
-        why = 'phase 1 is a linear fit, which takes no gradient steps (frozen.fit = "gradient" does)'
+        why = 'phase 1 is a linear probe, which takes no gradient steps (frozen.fit = "gradient" does)'
         keys = OF_GRADIENT_STEPS - {"epochs"}
         yield from ((key, why) for key in _changed("frozen", frozen, Frozen(), keys))
     elif frozen.fit == "gradient":
-        why = "they belong to a linear fit, and frozen.fit is gradient"
-        yield from ((key, why) for key in _changed("frozen", frozen, Frozen(), OF_A_LINEAR_FIT))
+        why = "they belong to a linear probe, and frozen.fit is gradient"
+        yield from ((key, why) for key in _changed("frozen", frozen, Frozen(), OF_A_LINEAR_PROBE))
     if not finetune.epochs:
         why = "finetune.epochs = 0, there is no phase 2"
         keys = set(Finetune.model_fields) - {"epochs"}
@@ -78,8 +78,8 @@ def _unused(recipe: Recipe) -> Iterator[tuple[str, str]]:
 
     if frozen.epochs and frozen.fit == "linear" and not finetune.epochs:
         why = (
-            'a linear fit sees the plain photos and their labels alone; phase 2 or frozen.fit = "gradient" has a use '
-            "for it"
+            'a linear probe sees the original photos and their labels alone; phase 2 or frozen.fit = "gradient" has '
+            "a use for it"
         )
         if draws and changes:
             yield "augment.views", why

@@ -59,7 +59,7 @@ class Augment(Section):
     """Strength of the RandAugment operations, of 10: at 5 a picture loses or gains 45 % of its brightness."""
     mixup: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
     """Alpha of mixup (Zhang et al. 2018); 0: none. Mixed is the input of the part that is trained: pixels where all is
-    trained (mixup), else features of the frozen part (manifold mixup, Verma et al. 2019)."""
+    trained (mixup), else the features (manifold mixup, Verma et al. 2019)."""
     cutmix: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
     """Alpha of cutmix (Yun et al. 2019); 0: none. Needs an input of the trained part with height and width."""
 
@@ -75,7 +75,7 @@ def name_and_size(sized: str) -> tuple[str, int | None]:
 
 
 class Backbone(Section):
-    """The pretrained network, or several side by side."""
+    """The pretrained network, or an ensemble of several."""
 
     name: str | Annotated[list[str], Field(min_length=1)] = "efficientnet_lite0"
     """Name of the network, or a list of names. `name@size` gives a network an input size in pixels other than
@@ -84,9 +84,10 @@ class Backbone(Section):
     """"imagenet", "random", or the path of a weights file; or a table of backbone names and one of these, "imagenet"
     for a backbone that is not in it."""
     precision: Literal["f32", "bf16"] = "f32"
-    """Arithmetic of the frozen part on OpenVINO; "bf16" is faster on some processors, and differs by about 1e-2."""
+    """Arithmetic of the feature extractor on OpenVINO; "bf16" is faster on some processors, and off by about 1e-2."""
     engine: Literal["auto", "openvino", "keras"] = "auto"
-    """Runtime of the frozen part; "auto": OpenVINO where it is installed and there is no accelerator, else Keras."""
+    """Runtime of the feature extractor; "auto": OpenVINO where it is installed and there is no
+    accelerator, else Keras."""
     drop_connect_rate: Auto | Fraction = "auto"
     """Stochastic depth (Huang et al. 2016) in the trained part of the backbone: the probability that the topmost block
     is skipped, falling linearly to 0 at the first. "auto": that of the published network."""
@@ -112,9 +113,7 @@ class Backbone(Section):
         seen: set[str] = set()
         for one, size in map(name_and_size, given):
             if one in seen:
-                raise ValueError(
-                    f"{one} is there twice. Side by side stand different backbones: give each once"
-                )
+                raise ValueError(f"{one} is there twice. An ensemble has different backbones: give each once")
             seen.add(one)
             if size is not None and not MIN_SIZE <= size <= MAX_SIZE:
                 raise ValueError(f"`{one}@{size}`: pictures have from {MIN_SIZE} to {MAX_SIZE} px")
@@ -148,9 +147,9 @@ class Head(Section):
     batch_norm: bool = False
     """Whether batch normalization follows the pooling and every hidden layer."""
     dropout: Fraction = 0.0
-    """Dropout rate before every dense layer, in gradient steps; no effect on a linear fit."""
+    """Dropout rate before every dense layer, in gradient steps; no effect on a linear probe."""
     l2: Annotated[float, Field(ge=0.0)] = 0.0
-    """L2 penalty on the kernels of the head, in gradient steps; a linear fit uses `frozen.l2_strengths`."""
+    """L2 penalty on the kernels of the head, in gradient steps; a linear probe uses `frozen.l2_strengths`."""
     logits: Literal["per-class", "single"] = "per-class"
     """Outputs of the head: "per-class"; or "single" for two classes, one output trained by binary cross-entropy. The
     saved model gives the probabilities of both classes either way."""

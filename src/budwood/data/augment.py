@@ -39,7 +39,7 @@ class Renderer:
     """Renders the views of photos: view 0 is the plain one, all others are drawn as `augment` says.
 
     Args:
-        size, resize: of the plain view (`budwood.data.images.view`).
+        size, resize: of the original view (`budwood.data.images.view`).
         augment: the recipe's [augment].
         seed: decides the draws, with the photo's content and the number of the view.
         levels: the values that are black and white in pictures of more than 8 bits.
@@ -69,7 +69,7 @@ class Renderer:
         Args:
             image: the photo.
             sha256: of its content, hexadecimal; decides the draws.
-            view: 0 for the plain view, or any other number for a drawn one.
+            view: 0 for the original view, or any other number for an augmented one.
 
         Raises:
             ImageError: the picture cannot be decoded.
@@ -77,7 +77,7 @@ class Renderer:
         if self._is_plain(view):
             return images.view(image, self.size, self.resize, self.levels)
         rng = np.random.default_rng([self.seed, view, int(sha256, 16)])
-        # Twice the size, as for the plain view, keeps JPEG's coarse scaling out of the result.
+        # Twice the size, as for the original view, keeps JPEG's coarse scaling out of the result.
         pixels, resize = images.decode(image, 2 * self.size, self.levels), self.resize
         if self.augment.crop:
             pixels = random_crop(pixels, self.augment.crop, rng)

@@ -49,7 +49,7 @@ class Check:
     """Every photo that can be decoded, those that are left out too, and what decoding showed."""
 
     @property
-    def remarks(self) -> list[str]:
+    def warnings(self) -> list[str]:
         """Return what is to be known of the photos that are used, a line for each."""
         lines = list(self.values.lines)
         if pages := sum(problem.kind == "pages" for problem in self.problems):
@@ -89,10 +89,10 @@ class Check:
         }
 
 
-def crop_remark(photos: Sequence[Photo], resize: str) -> str | None:
+def crop_warning(photos: Sequence[Photo], resize: str) -> str | None:
     """Return what to know where cropping leaves less than half of the typical photo, else None.
 
-    >>> crop_remark([Photo(b"", "1", "cat", width=300, height=100)], "crop")
+    >>> crop_warning([Photo(b"", "1", "cat", width=300, height=100)], "crop")
     'the middle square is 33 % of the typical photo, the rest is never seen; data.resize = "pad" or "stretch" keeps all'
     """
     if resize != "crop" or not photos:
@@ -136,9 +136,9 @@ def check(
     inspected = _inspect_all(manifest.photos, progress)
     seen = [one for one in inspected if not isinstance(one, Problem)]
     readable = [photo for photo, _ in seen]
-    bad = [problem for problem in inspected if isinstance(problem, Problem)]
+    unreadable = [problem for problem in inspected if isinstance(problem, Problem)]
     if for_training:
-        _refuse_too_many_unreadable(bad, len(inspected), max_unreadable)
+        _refuse_too_many_unreadable(unreadable, len(inspected), max_unreadable)
     kept, same = _compare(readable)
     before = _different(kept)
     kept, small = _leave_small_classes_out(kept, min_photos or 0)
@@ -163,13 +163,13 @@ def check(
         if found.pages > 1
     ]
     values, unclear = _decide_values([found for _, found in seen], levels, for_training)
-    problems = (*manifest.problems, *bad, *same, *tiny, *several, *lost, *small, *unclear)
+    problems = (*manifest.problems, *unreadable, *same, *tiny, *several, *lost, *small, *unclear)
     return Check(
         tuple(kept),
         classes,
         problems,
         num_found=len(inspected),
-        num_unreadable=len(bad),
+        num_unreadable=len(unreadable),
         understood=manifest.understood(),
         values=values,
         too_few=too_few,
@@ -182,7 +182,7 @@ def refusal(found: Check, max_unreadable: float = 0.2) -> str | None:
     if found.num_unreadable > max_unreadable * found.num_found:
         return (
             f"{found.num_unreadable} of {found.num_found} photos cannot be decoded, more than {max_unreadable:.0%}. "
-            "Mend or remove them"
+            "Fix or remove them"
         )
     try:
         _refuse_too_few(found.photos, found.classes, found.too_few)
@@ -312,14 +312,14 @@ def _compare(photos: Sequence[Photo]) -> tuple[list[Photo], list[Problem]]:
     return [photo for photo in photos if photo.name not in dropped], problems
 
 
-def _refuse_too_many_unreadable(bad: Sequence[Problem], num_found: int, max_unreadable: float) -> None:
+def _refuse_too_many_unreadable(unreadable: Sequence[Problem], num_found: int, max_unreadable: float) -> None:
     if num_found == 0:
         raise DataError("there are no photos. Expected at least 3 of each of two classes")
-    if len(bad) > max_unreadable * num_found:
-        some = _names(f"{problem.path!r} ({problem.kind})" for problem in bad)
+    if len(unreadable) > max_unreadable * num_found:
+        some = _names(f"{problem.path!r} ({problem.kind})" for problem in unreadable)
         raise DataError(
-            f"{len(bad)} of {num_found} photos ({len(bad) / num_found:.0%}) cannot be decoded: {some}. "
-            f"Mend or remove them, or raise `data.max_unreadable`, which is {max_unreadable:g}"
+            f"{len(unreadable)} of {num_found} photos ({len(unreadable) / num_found:.0%}) cannot be decoded: {some}. "
+            f"Fix or remove them, or raise `data.max_unreadable`, which is {max_unreadable:g}"
         )
 
 

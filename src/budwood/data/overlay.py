@@ -126,8 +126,8 @@ def _correlations(
     both = np.stack([centred.ravel(), centred[:, ::-1].ravel()], axis=1)
     products = (windows.reshape(-1, count) @ both).T.reshape(2, *places)
     total = _within(sums, template.shape)
-    spread = np.maximum(_within(squares, template.shape) - total * total / count, 1e-3)
-    return products / np.sqrt(spread * max(float((centred**2).sum()), 1e-3))
+    variance = np.maximum(_within(squares, template.shape) - total * total / count, 1e-3)
+    return products / np.sqrt(variance * max(float((centred**2).sum()), 1e-3))
 
 
 def _sums(values: Grey) -> Float[np.ndarray, "_ _"]:

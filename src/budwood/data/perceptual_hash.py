@@ -99,9 +99,9 @@ def correlation(
     """Return how alike grids are beyond a mean grid, pair by pair, in [-1, 1]; 0 where one is nearly plain."""
     a, b = a.astype(np.int64) - mean, b.astype(np.int64) - mean
     product = LENGTH * (a * b).sum(axis=1) - a.sum(axis=1) * b.sum(axis=1)
-    spread = _variance(a).astype(np.float64) * _variance(b)
-    told = (_variance(a) >= _flattest()) & (_variance(b) >= _flattest())
-    return np.where(told, product / np.sqrt(np.maximum(spread, 1)), 0.0)
+    scale = _variance(a).astype(np.float64) * _variance(b)
+    textured = (_variance(a) >= _flattest()) & (_variance(b) >= _flattest())
+    return np.where(textured, product / np.sqrt(np.maximum(scale, 1)), 0.0)
 
 
 def near_pairs(
@@ -116,17 +116,19 @@ def near_pairs(
 
     none = np.empty((0, 2), np.int64), np.empty(0)
     mean = shared_grid(grids)
-    told = np.flatnonzero(np.concatenate([_variance(some - mean) for some in _parts(grids)]) >= _flattest())
-    if len(told) < 2:
+    textured = np.flatnonzero(
+        np.concatenate([_variance(some - mean) for some in _parts(grids)]) >= _flattest()
+    )
+    if len(textured) < 2:
         return none
-    points = np.concatenate([_coarse(some - mean) for some in _parts(grids[told])])
+    points = np.concatenate([_coarse(some - mean) for some in _parts(grids[textured])])
     # The frequencies vary by very different amounts, so that halving boxes finds as much in half the time.
     tree = cKDTree(points, balanced_tree=False)
     radius = float(np.sqrt(2 * (1 - least))) + 1e-9
-    number = min(_NEIGHBOURS, len(told) - 1) + 1
+    number = min(_NEIGHBOURS, len(textured) - 1) + 1
     distances, found = tree.query(points, k=number, distance_upper_bound=radius, workers=-1)
     near = np.isfinite(distances)
-    first, second = np.repeat(told, near.sum(axis=1)), told[found[near]]
+    first, second = np.repeat(textured, near.sum(axis=1)), textured[found[near]]
     pairs = np.stack([np.minimum(first, second), np.maximum(first, second)], axis=1)
     pairs = pairs[pairs[:, 0] < pairs[:, 1]]
     pairs = np.unique(pairs[:, 0] * len(grids) + pairs[:, 1])

@@ -110,8 +110,8 @@ def _new_folder(folder: Path) -> Iterator[Path]:
             folder.rmdir()
         content.replace(folder)
     except OSError as error:
-        mend = "Make room" if error.errno == errno.ENOSPC else "Name a place that can be written"
-        raise DataError(f"cannot write {folder} ({error.strerror or error}). {mend}") from error
+        fix = "Make room" if error.errno == errno.ENOSPC else "Name a place that can be written"
+        raise DataError(f"cannot write {folder} ({error.strerror or error}). {fix}") from error
     finally:
         if place is not None:
             shutil.rmtree(place, ignore_errors=True)

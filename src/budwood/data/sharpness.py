@@ -42,7 +42,10 @@ def sharpnesses(lumas: UInt8[np.ndarray, "n height width"]) -> list[float | None
     across = _energies(lumas[:, :, ::step].swapaxes(1, 2))
     below = np.minimum(along[1], across[1])
     ratios = np.minimum(*(one / np.maximum(two, _FLATTEST) for one, two in (along, across)))
-    return [value if told else None for value, told in zip(ratios.tolist(), below >= _FLATTEST, strict=True)]
+    return [
+        value if has_edges else None
+        for value, has_edges in zip(ratios.tolist(), below >= _FLATTEST, strict=True)
+    ]
 
 
 def _reduced(lumas: UInt8[np.ndarray, "n height width"], factor: int) -> UInt8[np.ndarray, "n rows columns"]:

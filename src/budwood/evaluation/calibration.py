@@ -1,4 +1,4 @@
-"""Calibration: how far stated probabilities are from the truth, and the temperature that mends it (Guo et al. 2017)."""
+"""Calibration: how far probabilities are from the truth, and the temperature that corrects them (Guo et al. 2017)."""
 
 from dataclasses import dataclass
 from typing import TypedDict
@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 ECE_BINS = 15
-SPREAD = 0.5
+PRIOR_DEVIATION = 0.5
 """Standard deviation of the logarithm of the temperature before any photo is seen: a few photos that are all right
 would else ask for boundless certainty. Beside a hundred photos it hardly counts."""
 SMALLEST = float(np.finfo(np.float32).tiny)
@@ -40,7 +40,7 @@ def fit_temperature(logits: Float[np.ndarray, "n classes"], labels: Int[np.ndarr
 
     def loss(log_temperature: float) -> float:
         shares = log_softmax(logits * np.exp(-log_temperature), axis=1)
-        return -shares[rows, labels].sum() + 0.5 * (log_temperature / SPREAD) ** 2
+        return -shares[rows, labels].sum() + 0.5 * (log_temperature / PRIOR_DEVIATION) ** 2
 
     found = minimize_scalar(
         loss, bounds=(np.log(0.05), np.log(20)), method="bounded", options={"xatol": 1e-6}

@@ -1,4 +1,4 @@
-"""The features of several frozen parts side by side: each in the store under its own name, handed out as one."""
+"""The features of an ensemble of backbones: each in the store under its own name, handed out as one."""
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -71,11 +71,11 @@ class ExtractorEnsemble:
     ) -> Extraction:
         found = Extraction()
         for part in self.parts:
-            told = progress or part.progress
+            display = progress or part.progress
             # One after the other: which network is at work is worth a word.
             if len(self.parts) > 1:
-                told = Named(told, part.model.name)
-            found += part.compute(photos, views, progress=told)
+                display = Named(display, part.model.name)
+            found += part.compute(photos, views, progress=display)
         return found
 
     def stream(
@@ -118,7 +118,7 @@ class JoinedRows(Rows):
 
 
 class EngineEnsemble:
-    """Runs several frozen parts on the same pictures, read once."""
+    """Runs several feature extractors on the same pictures, read once."""
 
     def __init__(self, parts: Sequence[Engine | Pixels | NamedRunner]):
         self._parts = list(parts)

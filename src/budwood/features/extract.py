@@ -1,4 +1,4 @@
-"""Extracting features: views that the store does not know are rendered and sent through the frozen part, once."""
+"""Extracting features: views that the store does not know are rendered and sent through the feature extractor, once."""
 
 import os
 from collections import deque
@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 LOOKAHEAD = 8
-"""Views rendered ahead of the frozen part, per core."""
+"""Views rendered ahead of the feature extractor, per core."""
 VIEWS_AT_A_TIME = 8
 """Views of one photo that share one decoding."""
 
@@ -65,7 +65,7 @@ class Extraction:
     """What `extract` did. Photos of one content count once, each view of theirs by itself."""
 
     num_computed: int = 0
-    """Views sent through the frozen part."""
+    """Views sent through the feature extractor."""
     num_found: int = 0
     """Views whose features the store had."""
     failed: dict[str, str] = field(default_factory=dict)
@@ -109,12 +109,12 @@ def extract(
 
     Args:
         photos: any number; copies of one image are computed once, and a photo may stand there for several views.
-        frozen: makes the frozen part; called only where something is missing.
-        table: open, of that frozen part.
-        renderer: how a photo becomes the square that the frozen part sees.
+        frozen: makes the feature extractor; called only where something is missing.
+        table: open, of that feature extractor.
+        renderer: how a photo becomes the square that the feature extractor sees.
         views: which view of each photo; all plain by default.
         keep_lower: given key and features of every view that is computed as a lower boundary yields them on the way,
-            where the frozen part hands these out.
+            where the feature extractor hands these out.
         progress: told of stage "features".
 
     Returns:

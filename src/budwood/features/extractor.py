@@ -1,4 +1,4 @@
-"""The features of photos under one frozen part: found in the store, or computed and kept there."""
+"""The features of photos under one feature extractor: found in the store, or computed and kept there."""
 
 import math
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -40,8 +40,8 @@ class KnownModel:
 class FeatureExtractor:
     """A frozen model with all that decides what it yields for a photo, before the store that remembers it.
 
-    A context manager: open it to ask the store. Every photo has its plain view, number 0, and any number of drawn
-    ones; where `views` is left out, all are plain.
+    A context manager: open it to ask the store. Every photo has its original view, number 0, and any number of
+    augmented ones; where `views` is left out, all are original.
 
     Args:
         model: raw 0-255 pixels `(None, size, size, 3)` in, features out. A model whose output is its input, such as
@@ -59,7 +59,7 @@ class FeatureExtractor:
     Attributes:
         shape: of one view's features.
         dtype: in which the store has them now: "float32", "float16" or "uint8".
-        fingerprint: of the frozen part; neither dtype nor augmentation changes it.
+        fingerprint: of the feature extractor; neither dtype nor augmentation changes it.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class FeatureExtractor:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Equal for two frozen parts exactly when their features may stand for one another."""
+        """Equal for two feature extractors exactly when their features may stand for one another."""
         if isinstance(self.model, KnownModel):
             return self.model.fingerprint
         from budwood.network.graph import fingerprint
@@ -120,9 +120,9 @@ class FeatureExtractor:
 
     def __enter__(self) -> "FeatureExtractor":
         # Open as long as its rows are read: what is in use is never evicted.
-        self._shelves: list[FeatureTable] = []
+        self._tables: list[FeatureTable] = []
         self._open = ExitStack()
-        self._add_shelf()
+        self._add_table()
         return self
 
     def __exit__(self, *failure) -> None:
@@ -130,12 +130,12 @@ class FeatureExtractor:
 
     def missing(self, photos: Sequence[Photo], views: Views | None = None) -> int:
         """How many distinct views the store does not know."""
-        return len(self._shelf.missing(keys_of(photos, self.renderer, views)))
+        return len(self._table.missing(keys_of(photos, self.renderer, views)))
 
     def compute(
         self, photos: Sequence[Photo], views: Views | None = None, *, progress: Progress | None = None
     ) -> Extraction:
-        """Sends the views that the store does not know through the frozen part.
+        """Sends the views that the store does not know through the feature extractor.
 
         Args:
             photos: any number; one may stand there for several views.
@@ -151,15 +151,15 @@ class FeatureExtractor:
     def keep(self, key: str, row: Float32[np.ndarray, "..."]) -> None:
         """Puts into the store what another run of the same layers yielded for a view."""
         try:
-            self._shelf.add(key, row)
+            self._table.add(key, row)
         except Float16Overflow:
             self._widen()
-            self._shelf.add(key, row)
+            self._table.add(key, row)
 
     def _widen(self) -> None:
         # Rows that were handed out stay readable on the table of float16.
         self.dtype = "float32"
-        self._add_shelf()
+        self._add_table()
 
     def stream(
         self, photos: Sequence[Photo], views: Views
@@ -174,27 +174,27 @@ class FeatureExtractor:
     @property
     def notes(self) -> list[Note]:
         """What the user should know of the engine and of the store."""
-        notes = [note for table in self._shelves for note in table.notes]
-        if len(self._shelves) > 1:
+        notes = [note for table in self._tables for note in table.notes]
+        if len(self._tables) > 1:
             text = "features beyond the range of float16 were met: they are stored as float32"
             notes.append(Note(text, "features"))
         return [*notes, *(getattr(self.part, "notes", []) if "part" in vars(self) else [])]
 
     def rows(self, photos: Sequence[Photo], views: Views | None = None) -> Rows:
         """The features, `(n, *shape)`, read from disk as they are asked for. Compute them first."""
-        return self._shelf.reader(keys_of(photos, self.renderer, views))
+        return self._table.reader(keys_of(photos, self.renderer, views))
 
     def array(self, photos: Sequence[Photo], views: Views | None = None) -> Shaped[np.ndarray, "n ..."]:
         """The features in memory. Compute them first."""
-        return self._shelf.gather(keys_of(photos, self.renderer, views))
+        return self._table.gather(keys_of(photos, self.renderer, views))
 
     @property
-    def _shelf(self) -> FeatureTable:
-        return self._shelves[-1]
+    def _table(self) -> FeatureTable:
+        return self._tables[-1]
 
-    def _add_shelf(self) -> None:
+    def _add_table(self) -> None:
         store = FeatureStore(progress=self.progress)
-        self._shelves.append(self._open.enter_context(store.open(self.fingerprint, self.shape, self.dtype)))
+        self._tables.append(self._open.enter_context(store.open(self.fingerprint, self.shape, self.dtype)))
 
     def _extract(self, photos: Sequence[Photo], views: Views | None, progress: Progress | None) -> Extraction:
         keep, lower = None, self.lower
@@ -205,7 +205,7 @@ class FeatureExtractor:
                 self.renderer,
                 None if views is None else [int(views[place]) for place in learned],
             )
-            unknown = set(lower._shelf.missing(keys))
+            unknown = set(lower._table.missing(keys))
 
             def keep(key: str, row: Float32[np.ndarray, "..."]) -> None:
                 if key in unknown:
@@ -214,7 +214,7 @@ class FeatureExtractor:
         return extract(
             photos,
             lambda: self.part,
-            self._shelf,
+            self._table,
             renderer=self.renderer,
             views=views,
             keep_lower=keep,
@@ -223,7 +223,7 @@ class FeatureExtractor:
 
 
 class Pixels:
-    """Stands for the frozen part where there is none: what it is given is what it yields."""
+    """Stands for the feature extractor where there is none: what it is given is what it yields."""
 
     engine = "none"
 

@@ -30,7 +30,7 @@ REFERENCE = "reference.npz"
 
 @dataclass(frozen=True)
 class Artifact:
-    """A model as it was read back from disk, cut where its frozen part ends."""
+    """A model as it was read back from disk, cut where its feature extractor ends."""
 
     model: "keras.Model"
     """Raw 0-255 pixels `(None, S, S, 3)` in, probabilities `(None, K)` out."""
@@ -55,7 +55,7 @@ class Artifact:
         return as_range(self.info.input.levels)
 
     def features(self, *, engine: str = "auto", progress: Progress = SILENT) -> ExtractorEnsemble:
-        """The features of the model's own frozen part, at full precision; those of each backbone by themselves."""
+        """Return the model's own feature extractor, at full precision; that of each backbone by itself."""
         from budwood.network.graph import branches, cut
 
         frozen, _ = cut(self.model, self.info.boundary)
@@ -74,7 +74,7 @@ class Artifact:
         )
 
     def probabilities(self, rows: Rows | np.ndarray, batch: int = 4096) -> Float[np.ndarray, "n classes"]:
-        """Class probabilities, float32, from features of the model's own frozen part."""
+        """Class probabilities, float32, from features of the model's own feature extractor."""
         import keras
 
         parts = [np.zeros((0, len(self.classes)), np.float32)]

@@ -101,7 +101,7 @@ def explain(
 
     Args:
         artifact: the model.
-        part: what runs its frozen part on hidden and unhidden pictures; a little less precision does no harm.
+        part: what runs its feature extractor on hidden and unhidden pictures; a little less precision does no harm.
         predictions: what it says of each picture; one that could not be read is not explained.
         targets: for each picture the class to explain; the predicted one where there is none.
         reference: what is known of training photos.
@@ -117,7 +117,7 @@ def explain(
 
 
 def occlusion_runner(artifact: Artifact, engine: str) -> Runner:
-    """Return what runs the frozen part of a model at half the precision, where the processor has it.
+    """Return what runs the feature extractor of a model at half the precision, where the processor has it.
 
     What hangs on which part of a picture needs no more.
     """
@@ -132,9 +132,11 @@ def _explain_some(
     artifact: Artifact, part, cam: GradCam, reference: Reference | None, batch
 ) -> Iterator[Explanation]:
     """Those of one batch: all are hidden and asked for in one stream, which keeps the cores busy."""
-    seen = [_view(picture, artifact) if said.error is None else None for picture, said, *_ in batch]
+    seen = [
+        _view(picture, artifact) if prediction.error is None else None for picture, prediction, *_ in batch
+    ]
     usable = [pixels for pixels in seen if pixels is not None]
-    labels = [target or said.label for _, said, target, *_ in batch]
+    labels = [target or prediction.label for _, prediction, target, *_ in batch]
     numbers = np.array(
         [
             artifact.classes.index(label)
@@ -148,19 +150,21 @@ def _explain_some(
     # At once: a call of the head takes as long for hundreds of rows as for one.
     shares = deque(np.split(artifact.probabilities(np.stack(rows)), len(usable)) if usable else [])
     features = deque(rows[:: GRID**2 + 1])
-    for (_, said, _, own, true), pixels, label in zip(batch, seen, labels, strict=True):
+    for (_, prediction, _, own, true), pixels, label in zip(batch, seen, labels, strict=True):
         if pixels is None or label is None:
-            yield Explanation(said, None, true=true)
+            yield Explanation(prediction, None, true=true)
             continue
         number, hidden = artifact.classes.index(label), shares.popleft()
         yield Explanation(
-            said,
+            prediction,
             label,
             pixels,
             maps.popleft(),
             importance(hidden, number, artifact.size),
             float(hidden[1:, number].min()),
-            reference.farther_than(said.distance) if reference and said.distance is not None else None,
+            reference.farther_than(prediction.distance)
+            if reference and prediction.distance is not None
+            else None,
             _similar(reference, artifact.classes, vectors(features.popleft()[None]), own),
             true,
         )

@@ -20,7 +20,7 @@ BATCH_SIZE = 16
 
 
 class GradCam:
-    """Grad-CAM for a flat model from pixels to probabilities, of one backbone or of several side by side.
+    """Grad-CAM for a flat model from pixels to probabilities, of one backbone or of an ensemble.
 
     What is asked for is the class's log-odds, log p - log(1 - p), not its logit: a softmax knows nothing but
     differences of logits, so a single logit, one for each of two classes, and any number shifted by the same amount

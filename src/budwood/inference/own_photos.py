@@ -135,8 +135,8 @@ class OwnPhotos:
         from budwood.data.decoded import Decoded
         from budwood.data.perceptual_hash import SAME, near_pairs, stacked
 
-        foreign = self.foreign(photos)
-        if not foreign:
+        unknown = self.unknown(photos)
+        if not unknown:
             return set()
         with Decoded() as record:
             own = [
@@ -144,12 +144,12 @@ class OwnPhotos:
                 for sha, split in self._splits.items()
                 if split != "test" and (found := record.get(sha))
             ]
-            others = [found.hash for photo in foreign if (found := record.get(photo.sha256))]
-        if not own or len(others) < len(foreign):
+            others = [found.hash for photo in unknown if (found := record.get(photo.sha256))]
+        if not own or len(others) < len(unknown):
             return set()
         pairs, _ = near_pairs(stacked([*own, *others]), SAME)
         across = pairs[(pairs[:, 0] < len(own)) & (pairs[:, 1] >= len(own))]
-        return {foreign[index - len(own)].name for index in across[:, 1].tolist()}
+        return {unknown[index - len(own)].name for index in across[:, 1].tolist()}
 
     def _in_own_names(self, found: Manifest, progress: Progress) -> Manifest:
         others = {label: own for label in found.classes if (own := self._known(label)) not in (None, label)}

@@ -48,7 +48,7 @@ class Prediction:
         shares = "  ".join(f"{shown(label)} {share:.1%}" for label, share in self.top(k))
         if self.out_of_distribution:
             return f"none of these ({shares})"
-        return shares if self.confident else f"unsure: {shares}"
+        return shares if self.confident else f"not confident: {shares}"
 
     def to_json(self, k: int = 1) -> JsonObject:
         """The prediction as plain values, with the k most probable classes."""

@@ -34,7 +34,7 @@ class Scores(NamedTuple):
 
     probabilities: Float32[np.ndarray, "classes"]
     features: Float32[np.ndarray, "features"]
-    """The pooled features of all backbones side by side; of a picture and its mirror image their mean."""
+    """The pooled features of all backbones, joined; of a picture and its mirror image their mean."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The model that is saved, put together from its parts and taken apart again.
 
-Backbones stand side by side on one input; a picture and its mirror image go through them as one batch. Both are plain
-layers of one flat graph: what is saved needs no code of ours, and what is measured is what is saved.
+The backbones of an ensemble share one input; a picture and its mirror image go through them as one batch. Both are
+plain layers of one flat graph: what is saved needs no code of ours, and what is measured is what is saved.
 """
 
 from collections.abc import Callable, Sequence

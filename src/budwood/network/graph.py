@@ -1,4 +1,4 @@
-"""Cuts a model at one boundary: the frozen part from the pixels up to it, the trainable part from there on."""
+"""Cuts a model at one boundary: the feature extractor from the pixels up to it, the trainable part from there on."""
 
 import hashlib
 import json
@@ -51,10 +51,10 @@ def boundary_below(model: keras.Model, layers: Collection[str], largest: float =
 
 
 def cut(model: keras.Model, at: str) -> tuple[keras.Model, keras.Model]:
-    """The frozen part, up to and with the layer `at`, and the trainable part above it.
+    """The feature extractor, up to and with the layer `at`, and the trainable part above it.
 
     Both share their layers with `model`: a weight changed in one is changed in all, and `trainable(frozen(x))` equals
-    `model(x)`. At the input layer the frozen part gives back what it gets, and the trainable part is the whole.
+    `model(x)`. At the input layer the feature extractor gives back what it gets, and the trainable part is the whole.
 
     Args:
         model: a flat functional model with one input and one output.

@@ -46,7 +46,7 @@ class FineTuning:
     stored_bytes: int
     views_seconds: float
     """To compute them where the store has none."""
-    drawn_views: int
+    augmented_views: int
     """Drawn anew in every epoch."""
     epoch_seconds: float
 
@@ -74,7 +74,7 @@ class Estimate:
     """That would be stored."""
     run_bytes: float
     head_seconds: float | None = None
-    """Of a linear fit; None for a head that is trained by gradient steps, or comes from a run."""
+    """Of a linear probe; None for a head that is trained by gradient steps, or comes from a run."""
     finetuning: tuple[FineTuning, ...] = ()
     teaching: Teaching | None = None
 
@@ -238,8 +238,8 @@ def _finetuning_in_words(phase: FineTuning) -> list[str]:
         f"views       {count(phase.stored_views, 'view')} stored, {phase.stored_bytes / 1e6:,.0f} MB in the store, "
         f"about {duration(phase.views_seconds)} to compute where it has none"
     )
-    if phase.drawn_views:
-        views += f"; {count(phase.drawn_views, 'view')} drawn in every epoch"
+    if phase.augmented_views:
+        views += f"; {count(phase.augmented_views, 'view')} drawn in every epoch"
     return [
         f"unfrozen    {count(len(phase.layers), 'layer')} with weights of the backbone from {phase.layers[0]} up, "
         f"{phase.parameters:,} parameters with the head's",

@@ -89,8 +89,8 @@ def open_features(
     What is measured is what is saved, so validation and test are computed at full precision always;
     `precision = "bf16"` holds for the training photos.
 
-    Where phase 2 will want the plain views at a boundary lower down, by the backbone's name in `boundaries`, they are
-    kept as they come by.
+    Where phase 2 will want the original views at a boundary lower down, by the backbone's name in `boundaries`, they
+    are kept as they come by.
     """
     precisions = list(dict.fromkeys([recipe.backbone.precision, "f32"]))
     wants_plain = recipe.augment.views != "per-epoch" or recipe.augment.originals

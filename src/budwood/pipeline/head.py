@@ -44,7 +44,7 @@ def start_heads(
     """Return the head with which each backbone is fine-tuned: of one alone the head there is, of several one each."""
     if len(networks) == 1:
         return [Start(before.head, before.val_loss, 1.0)]
-    # As a rule the linear fit, whatever stands on the joined features.
+    # As a rule the linear probe, whatever stands on the joined features.
     settings = before.recipe.head
     plain = Head(dropout=settings.dropout, l2=settings.l2, logits=settings.logits)
     linear = before.recipe.frozen.model_copy(update={"fit": "linear"})

@@ -23,7 +23,7 @@ from budwood.runs.writing import write_history, write_layers, write_linear_path,
 from budwood.training.validation import validate
 
 START = "start"
-"""The phase that a run goes on from, or whose head nobody trained."""
+"""The phase that a run is initialised from, or whose head nobody trained."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class PhaseOutcome:
     trained: TrainedPhase | None = None
     """What `metrics.json` will say of it, before it is measured; None where nobody trained the head."""
     linear_path: LinearPath | None = None
-    """The L2 strengths tried by a linear fit."""
+    """The L2 strengths tried by a linear probe."""
     saved: SavedPhase | None = None
     """The model as the phase left it; None where nobody trained the head."""
 

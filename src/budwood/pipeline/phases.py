@@ -43,14 +43,14 @@ class PhaseResult:
     recipe: Recipe
     """The recipe with what the phase resolved."""
     history: list[Row]
-    """A row an epoch; one for a linear fit, without a rate."""
+    """A row an epoch; one for a linear probe, without a rate."""
     best_epoch: int
     seconds: float
     trainable_parameters: int
     temperature: float
     """By which the logits of the weights that were kept are to be divided."""
     linear_path: LinearPath | None = None
-    """The strengths tried and the one chosen, for a linear fit."""
+    """The strengths tried and the one chosen, for a linear probe."""
     stopped: str | None = None
     """Why it ended before its last epoch, in words."""
 
@@ -70,8 +70,8 @@ def refuse_bad_settings(recipe: Recipe, photos: int, features: int, classes: Seq
     resolved = resolve_fit(recipe, photos, features, len(classes))[0]
     if resolved.distill.run and resolved.frozen.fit == "linear" and not resolved.finetune.epochs:
         raise RecipeError(
-            "a linear fit learns from the labels alone, and there is no phase 2: the teacher (distill.run) would have "
-            "no part. Give --set frozen.fit=gradient or --set finetune.epochs=10, or leave the teacher out"
+            "a linear probe learns from the labels alone, and there is no phase 2: the teacher (distill.run) would "
+            "have no part. Give --set frozen.fit=gradient or --set finetune.epochs=10, or leave the teacher out"
         )
     if resolved.frozen.fit == "gradient":
         _refuse_cutmix_of_vectors(resolved)
@@ -98,12 +98,12 @@ def train_frozen_phase(
         recipe: its [head], [loss], [distill] and [frozen] decide, and of [augment] the mixing.
         data: for gradient steps, vectors `(features,)` of the training photos and their views; for either fit those of
             the validation photos, and the classes.
-        train, train_labels: for a linear fit, the vectors `(n, features)` of the original views, and class numbers.
-        groups: for a linear fit, which training photos belong together.
-        weights: for a linear fit, how much the data say that each training photo counts, from 0 up.
+        train, train_labels: for a linear probe, the vectors `(n, features)` of the original views, and class numbers.
+        groups: for a linear probe, which training photos belong together.
+        weights: for a linear probe, how much the data say that each training photo counts, from 0 up.
         callbacks: of gradient steps, see `budwood.training.loop.fit`.
-        progress: told of the stage "head" of a linear fit.
-        note: told what the user should know, such as a linear fit that gave way to gradient steps.
+        progress: told of the stage "head" of a linear probe.
+        note: told what the user should know, such as a linear probe that gave way to gradient steps.
 
     Raises RecipeError, DataError and RunError as `fit` and `fit_linear` do.
     """
@@ -113,7 +113,7 @@ def train_frozen_phase(
     if resolved.frozen.fit == "linear":
         if resolved.distill.run:
             note(
-                "the linear fit of the head learns from the labels alone; phase 2 from the teacher too",
+                "the linear probe of the head learns from the labels alone; phase 2 from the teacher too",
                 "teacher",
             )
         found = fit_as_asked(

@@ -13,12 +13,12 @@ import keras
 
 from budwood.backbones.registry import get_backbone
 from budwood.backbones.resolve import refuse_impossible, resolve
-from budwood.config.lint import remarks
+from budwood.config.lint import find_warnings
 from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError
 from budwood.core.notes import Note
 from budwood.core.progress.base import Progress
-from budwood.data.check import Check, check, crop_remark
+from budwood.data.check import Check, check, crop_warning
 from budwood.data.decoder.levels import as_range
 from budwood.data.groups import names_in_two_splits, suggestion
 from budwood.data.manifest import Photo
@@ -87,10 +87,10 @@ class Prepared(PreparedNetworks):
     @cached_property
     def warnings(self) -> tuple[Note, ...]:
         """Return what a user should know before it begins."""
-        settings = [Note(line, "settings") for line in remarks(self.resolved[0])]
+        settings = [Note(line, "settings") for line in find_warnings(self.resolved[0])]
         data = [Note(f"{line} (check.json says which)", "data") for line in self.check.left_out]
-        data += [Note(line, "data") for line in self.check.remarks]
-        if cropped := crop_remark(self.photos, self.recipe.data.resize):
+        data += [Note(line, "data") for line in self.check.warnings]
+        if cropped := crop_warning(self.photos, self.recipe.data.resize):
             data.append(Note(cropped, "data"))
         if self.check.values.range is None and self.recipe.data.levels is not None:
             unused = "data.range and data.bit_depth have no effect: no picture has more than 8 bits a sample"

@@ -175,7 +175,7 @@ def refuse_same_folder(
     folder: Path, start: str | os.PathLike | None, teacher: str | os.PathLike | None
 ) -> None:
     """Raise RunError where the new run would take the place of one that it builds on."""
-    for run, what in ((start, "is the run to go on from"), (teacher, "is the run that teaches")):
+    for run, what in ((start, "is the run to initialise from"), (teacher, "is the run that teaches")):
         if run is not None and folder.resolve() == Path(run).resolve():
             raise RunError(f"{folder} {what}. Give another directory for the new one")
 
@@ -204,7 +204,7 @@ def refuse_other_network(recipe: Recipe, previous: RunFiles) -> None:
 
 
 def like(before: Recipe, recipe: Recipe) -> Recipe:
-    """Return a recipe that goes on from a run, with the split, the backbones and the sizes of that run."""
+    """Return a recipe that is initialised from a run, with the split, the backbones and the sizes of that run."""
     return recipe.model_copy(
         update={
             "split_seed": before.split_seed,

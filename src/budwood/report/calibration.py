@@ -17,7 +17,7 @@ PERFECT = "The dashed diagonal is a model whose probabilities are exactly right.
 def describe_calibration(contents: Contents) -> Charted | None:
     """A reliability diagram, a sentence, and the figures behind them; None for a run that has none."""
     found = contents.metrics.calibration
-    measured = found.of(contents.judged)
+    measured = found.of(contents.evaluated_split)
     if measured is None:
         return None
     before, after = measured.before, measured.after
@@ -27,7 +27,7 @@ def describe_calibration(contents: Contents) -> Charted | None:
         [line for line in lines if line.x],
         Axis.around("stated probability", (0.0, 1.0), words.whole_percent),
         Axis.around("share of right answers", (0.0, 1.0), words.whole_percent),
-        alt=f"Share of right answers against stated probability on the {contents.judged} photos. "
+        alt=f"Share of right answers against stated probability on the {contents.evaluated_split} photos. "
         f"The calibration error went {moved}. {PERFECT}",
         diagonal=True,
     )
@@ -40,7 +40,7 @@ def describe_calibration(contents: Contents) -> Charted | None:
     return Charted(
         f"The logits were divided by a temperature of {found.temperature:.2f}, which suits the validation "
         f"photos (Guo et al. 2017). It changes no answer, only how sure the model says it is: the calibration error on "
-        f"the {contents.judged} photos went {moved}, the loss from {before.loss:.3f} to {after.loss:.3f}. "
+        f"the {contents.evaluated_split} photos went {moved}, the loss from {before.loss:.3f} to {after.loss:.3f}. "
         f"{open_}{PERFECT} Bins of fewer than {FEWEST} photos are in the table alone.",
         [("Reliability", chart)],
         Table(

@@ -36,7 +36,7 @@ def write_card(folder: Path) -> Path:
 
 
 def _render(contents: Contents, split_hash: str) -> str:
-    split, info, recipe = contents.judged, contents.info, contents.recipe
+    split, info, recipe = contents.evaluated_split, contents.info, contents.recipe
     scores = contents.scores
     counts = Counter((photo.label, photo.split) for photo in contents.photos)
     splits = [name for name in SPLITS if any(counts[label, name] for label in contents.classes)]
@@ -58,7 +58,7 @@ def _render(contents: Contents, split_hash: str) -> str:
             split=split,
             scores=scores,
             verdict=terminal.verdict(scores.to_json(), split),
-            remarks=terminal.remarks(scores.to_json(), split, contents.classes)[
+            notes=terminal.notes(scores.to_json(), split, contents.classes)[
                 : 1 if split == "validation" else 0
             ],
             classes=contents.classes,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from budwood.report.summary import Contents
-from budwood.report.thumbnails import SMALL, Album
+from budwood.report.thumbnails import SMALL, Thumbnails
 from budwood.runs.schema import PredictionRow
 
 BUDGET = 1500
@@ -83,16 +83,16 @@ class Cells:
         return {group.name: group.anchor for group in self.by_class}
 
 
-def gather_cells(contents: Contents, album: Album, budget: int = BUDGET) -> Cells:
-    """The photos of the judged split by true and predicted class, as many of each cell as `budget` photos allow.
+def gather_cells(contents: Contents, thumbnails: Thumbnails, budget: int = BUDGET) -> Cells:
+    """The photos of the evaluated split by true and predicted class, as many of each cell as `budget` photos allow.
 
-    Every cell has one before any has two, mistakes before right ones and frequent ones first; then all get alike. The
-    thumbnails are wanted of the album.
+    Every cell has one before any has two, mistakes before right ones and frequent ones first; then all get alike. Their
+    thumbnails are asked for.
     """
     places = {name: place for place, name in enumerate(contents.classes)}
     found: dict[tuple[int, int], list[PredictionRow]] = {}
     for one in contents.predictions:
-        if one.split == contents.judged:
+        if one.split == contents.evaluated_split:
             found.setdefault((places[one.true], places[one.predicted]), []).append(one)
     order = sorted(found, key=lambda cell: (cell[0] == cell[1], -len(found[cell]), cell))
     wants = [min(len(found[cell]), RIGHT) if cell[0] == cell[1] else len(found[cell]) for cell in order]
@@ -110,10 +110,10 @@ def gather_cells(contents: Contents, album: Album, budget: int = BUDGET) -> Cell
     for group in by_class:
         for cell in group.cells:
             for one in cell.shown:
-                album.want(one.name, SMALL)
+                thumbnails.want(one.name, SMALL)
     wrong = [cell for cell in order if cell[0] != cell[1]]
     return Cells(
-        contents.judged,
+        contents.evaluated_split,
         contents.classes,
         by_class,
         num_shown=sum(given.values()),

@@ -67,7 +67,7 @@ class Confusions:
 
 def count_confusions(contents: Contents, anchors: Anchors | None = None) -> Confusions:
     """Return the confusion matrix of the split that the report shows."""
-    classes, split, anchors = contents.classes, contents.judged, anchors or {}
+    classes, split, anchors = contents.classes, contents.evaluated_split, anchors or {}
     matrix = contents.scores.confusion
     pairs = terminal.confusions(matrix)
     counts = np.asarray(matrix, dtype=np.int64).reshape(len(classes), len(classes))
@@ -107,8 +107,8 @@ def _rows(
             n = int(counts[true, answer])
             rate = n / total if total else 0.0
             style = _style(n, rate, float(shades[true, answer]), true == answer)
-            said = _words(classes, counts, true, answer)
-            cells.append(MatrixCell(n, rate, style, anchors.get((true, answer)), said))
+            text = _words(classes, counts, true, answer)
+            cells.append(MatrixCell(n, rate, style, anchors.get((true, answer)), text))
         rows.append(MatrixRow(name, total, cells))
     return rows
 

@@ -83,14 +83,14 @@ def learning_curves(
 
 
 def epoch_table(
-    history: Sequence[Mapping[str, Any]], remarks: Mapping[int, str], *, with_phase: bool = False
+    history: Sequence[Mapping[str, Any]], notes: Mapping[int, str], *, with_phase: bool = False
 ) -> Table:
-    """Return the figures behind the curves. `remarks` stand beside their epochs."""
+    """Return the figures behind the curves. `notes` stand beside their epochs."""
     tracked = _tracked(history)
     columns = [f"{part} {title.lower()}" for part in ("train", "validation") for title, _, _ in tracked]
     rows = []
     for row in history:
-        epoch = f"{row['epoch']}" + (f" ({remarks[row['epoch']]})" if row["epoch"] in remarks else "")
+        epoch = f"{row['epoch']}" + (f" ({notes[row['epoch']]})" if row["epoch"] in notes else "")
         figures = [
             (decimals if key == "loss" else percent)(row.get(prefix + key))
             for prefix in ("", "val_")

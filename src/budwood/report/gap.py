@@ -66,8 +66,8 @@ def describe_gap(contents: Contents, row: Mapping[str, Any], phase: str) -> Gap 
 
 def _variance(share: float, photos: int) -> float:
     # With one more right and one more wrong, so that all right on ten photos is not taken for certain.
-    mended = (share * photos + 1) / (photos + 2)
-    return mended * (1 - mended) / max(photos, 1)
+    smoothed = (share * photos + 1) / (photos + 2)
+    return smoothed * (1 - smoothed) / max(photos, 1)
 
 
 def _harder(contents: Contents) -> list[str]:

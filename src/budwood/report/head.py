@@ -36,7 +36,7 @@ def describe_head(contents: Contents) -> HeadSection | None:
 
 
 def _gap(contents: Contents) -> Gap | None:
-    """Between train and validation at the epoch that was kept; a linear fit has one row alone."""
+    """Between train and validation at the epoch that was kept; a linear probe has one row alone."""
     best = contents.best_epoch("frozen")
     rows = [row for row in contents.history if row["epoch"] == best or contents.chosen is not None]
     return describe_gap(contents, rows[0], "frozen") if rows else None

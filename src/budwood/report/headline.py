@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Remark:
+class HeadlineNote:
     """A sentence below the figure."""
 
     text: str
@@ -27,9 +27,9 @@ class Headline:
     """In [0, 1], like the ends of its interval; None where there is no figure yet."""
     interval: tuple[float, float] | None
     caption: str
-    remarks: Sequence[Remark]
+    notes: Sequence[HeadlineNote]
     facts: Sequence[tuple[str, str, str]]
-    """Name, value and a remark of each."""
+    """Name, value and a note of each."""
     sections: Sequence[tuple[str, str]]
     """The anchor of each section of the page, and its title."""
     guess: float | None = None

@@ -8,7 +8,7 @@ import numpy as np
 from budwood.core import text as words
 from budwood.evaluation.label_issues import find_wrong_labels
 from budwood.report.summary import Contents
-from budwood.report.thumbnails import LARGE, Album
+from budwood.report.thumbnails import LARGE, Thumbnails
 from budwood.runs.schema import PredictionRow
 
 MISTAKES = 24
@@ -65,27 +65,29 @@ def suspect_labels(contents: Contents) -> WrongLabels:
     return WrongLabels([held_out[one.index] for one in found], len(held_out))
 
 
-def show_mistakes(contents: Contents, album: Album, wrong_labels: WrongLabels) -> Mistakes:
+def show_mistakes(contents: Contents, thumbnails: Thumbnails, wrong_labels: WrongLabels) -> Mistakes:
     """Return the worst mistakes, the surest first."""
     wrong = [
-        one for one in contents.predictions if one.split == contents.judged and one.predicted != one.true
+        one
+        for one in contents.predictions
+        if one.split == contents.evaluated_split and one.predicted != one.true
     ]
     wrong.sort(key=lambda one: (-one.probability, one.name))
     suspected = {one.name for one in wrong_labels.suspects}
     shown = wrong[:MISTAKES]
     for one in shown:
-        album.want(one.name, LARGE)
-    return Mistakes(contents.judged, len(wrong), [(one, one.name in suspected) for one in shown])
+        thumbnails.want(one.name, LARGE)
+    return Mistakes(contents.evaluated_split, len(wrong), [(one, one.name in suspected) for one in shown])
 
 
 def show_suspects(
-    contents: Contents, album: Album, wrong_labels: WrongLabels, mistakes: Mistakes
+    contents: Contents, thumbnails: Thumbnails, wrong_labels: WrongLabels, mistakes: Mistakes
 ) -> Suspects:
     """Return the likeliest wrong labels beside those of the worst mistakes."""
     above = {one.name for one, _ in mistakes.photos}
     others = [one for one in wrong_labels.suspects if one.name not in above]
     for one in others[:SUSPECTS]:
-        album.want(one.name, LARGE)
+        thumbnails.want(one.name, LARGE)
     return Suspects(
         num_suspects=len(wrong_labels.suspects),
         num_photos=wrong_labels.num_photos,

@@ -53,7 +53,7 @@ def show_run(folder: Path) -> Shown:
         folder=folder,
         report=folder / "report.html",
         summary=sections.summarize(contents),
-        warning=terminal.remarks(contents.scores.to_json(), contents.judged, contents.classes)[0]
+        warning=terminal.notes(contents.scores.to_json(), contents.evaluated_split, contents.classes)[0]
         if not contents.has_test
         else "",
         phases=both and both.table,
@@ -63,7 +63,7 @@ def show_run(folder: Path) -> Shown:
         notes=contents.warnings[:NOTES],
         more_notes=max(0, len(contents.warnings) - NOTES),
     )
-    return Shown(html, terminal.verdict(contents.scores.to_json(), contents.judged))
+    return Shown(html, terminal.verdict(contents.scores.to_json(), contents.evaluated_split))
 
 
 def show_curves(folders: Sequence[Path]) -> Shown:
@@ -110,14 +110,14 @@ def show_data(
         kinds.setdefault(problem[1].replace("_", " "), []).append(problem)
     largest = max((sum(counts.values()) for counts in classes.values()), default=0) or 1
     html = _render("data", lead=lead, parts=parts, classes=classes, kinds=kinds, largest=largest, read=read)
-    told = [f"{words.shown(label)}: {sum(counts.values()):,}" for label, counts in classes.items()]
+    counted = [f"{words.shown(label)}: {sum(counts.values()):,}" for label, counts in classes.items()]
     return Shown(
         html,
         "\n".join(
             [
                 lead,
                 *map(words.shown, read),
-                *told,
+                *counted,
                 *(words.shown(f"{kind}: {path}: {why}") for path, kind, why in problems),
             ]
         ),

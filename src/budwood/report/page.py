@@ -22,7 +22,7 @@ from budwood.report.calibration import describe_calibration
 from budwood.report.cells import Cells, gather_cells
 from budwood.report.confusion import Confusions, count_confusions
 from budwood.report.head import describe_head
-from budwood.report.headline import Headline, Remark
+from budwood.report.headline import Headline, HeadlineNote
 from budwood.report.mistakes import (
     Mistakes,
     Suspects,
@@ -34,7 +34,7 @@ from budwood.report.mistakes import (
 from budwood.report.phases import describe_phases
 from budwood.report.samples import show_samples
 from budwood.report.summary import Contents, read_contents
-from budwood.report.thumbnails import LARGE, Album, picture, read_pictures
+from budwood.report.thumbnails import LARGE, Thumbnails, picture, read_pictures
 from budwood.report.twins import show_twins
 
 REPORT = "report.html"
@@ -48,8 +48,8 @@ NO_PICTURES = (
 class _Filling:
     """What the sections are filled from; what several of them need is made once, and only if one of them is there."""
 
-    def __init__(self, contents: Contents, album: Album):
-        self.contents, self.album = contents, album
+    def __init__(self, contents: Contents, thumbnails: Thumbnails):
+        self.contents, self.thumbnails = contents, thumbnails
 
     @functools.cached_property
     def wrong_labels(self) -> WrongLabels:
@@ -58,12 +58,14 @@ class _Filling:
 
     @functools.cached_property
     def mistakes(self) -> Mistakes:
-        return show_mistakes(self.contents, self.album, self.wrong_labels)
+        return show_mistakes(self.contents, self.thumbnails, self.wrong_labels)
 
     @functools.cached_property
     def cells(self) -> Cells | None:
         return (
-            gather_cells(self.contents, self.album) if "cells" in self.contents.files.task.sections else None
+            gather_cells(self.contents, self.thumbnails)
+            if "cells" in self.contents.files.task.sections
+            else None
         )
 
     def confusion(self) -> Confusions:
@@ -75,8 +77,8 @@ class _Filling:
     def labels(self) -> Suspects:
         # One that stands among the mistakes is not shown again.
         shown = "mistakes" in self.contents.files.task.sections
-        above = self.mistakes if shown else Mistakes(self.contents.judged, 0, [])
-        return show_suspects(self.contents, self.album, self.wrong_labels, above)
+        above = self.mistakes if shown else Mistakes(self.contents.evaluated_split, 0, [])
+        return show_suspects(self.contents, self.thumbnails, self.wrong_labels, above)
 
 
 @dataclass(frozen=True)
@@ -94,15 +96,17 @@ SECTIONS: Mapping[str, _Section] = {
     "phases": _Section("Phases", lambda page: describe_phases(page.contents), True),
     "confusion": _Section("Confusions", _Filling.confusion),
     "classes": _Section("Classes", _Filling.classes),
-    "samples": _Section("Photos", lambda page: show_samples(page.contents, page.album), True),
+    "samples": _Section("Photos", lambda page: show_samples(page.contents, page.thumbnails), True),
     "mistakes": _Section("Worst mistakes", lambda page: page.mistakes),
     "labels": _Section("Likely wrong labels", _Filling.labels),
     "twins": _Section("Near twins", lambda page: show_twins(page.contents, page.album), True),
     "read": _Section("What was read", lambda page: sections.describe_reading(page.contents), True),
     "problems": _Section(
-        "Problems in the data", lambda page: sections.group_problems(page.contents, page.album), True
+        "Problems in the data", lambda page: sections.group_problems(page.contents, page.thumbnails), True
     ),
-    "making": _Section("How it was made", lambda page: sections.describe_making(page.contents), True),
+    "reproducibility": _Section(
+        "How it was made", lambda page: sections.describe_reproducibility(page.contents), True
+    ),
     "cells": _Section("Photos by answer", lambda page: page.cells),
 }
 """The sections of the report in their order, by their anchors: `NAME.html.jinja` shows what `fill` returns as `NAME`.
@@ -115,7 +119,7 @@ def write_report(folder: Path, photos: Mapping[str, ImageLike] | None = None) ->
 
     Args:
         folder: a run directory with `run.json`, `recipe.toml`, `split.csv`, `check.json`, `history.csv`,
-            `metrics.json` and `predictions.csv`, `linear_path.json` after a linear fit and, where they were
+            `metrics.json` and `predictions.csv`, `linear_path.json` after a linear probe and, where they were
             listed, the layers in `layers.csv`.
         photos: where the photos are, by their names in `split.csv`. Of one that is missing or cannot be read the
             thumbnail of the report that is there is kept, and else a placeholder stands in its place; without
@@ -152,8 +156,8 @@ def write_page(folder: Path, html: str) -> Path:
 
 def _render(contents: Contents, photos: Mapping[str, ImageLike]) -> str:
     kept = read_pictures(contents.folder / REPORT)
-    album = Album(photos, contents.recipe.data.resize, kept, as_range(contents.recipe.data.levels))
-    page = _Filling(contents, album)
+    thumbnails = Thumbnails(photos, contents.recipe.data.resize, kept, as_range(contents.recipe.data.levels))
+    page = _Filling(contents, thumbnails)
     filled = {
         name: found
         for name, section in SECTIONS.items()
@@ -161,25 +165,25 @@ def _render(contents: Contents, photos: Mapping[str, ImageLike]) -> str:
         if (found := section.fill(page)) is not None
     }
     # Every section has said by now which photos it shows.
-    album.develop()
+    thumbnails.decode()
     info = contents.info
     return (
         environment()
         .get_template("page.html.jinja")
         .render(
-            headline=_headline(contents, album, [(name, SECTIONS[name].title) for name in filled]),
+            headline=_headline(contents, thumbnails, [(name, SECTIONS[name].title) for name in filled]),
             budwood=info.budwood,
             fingerprint=info.features.fingerprint if info.features else "",
-            album=album,
+            thumbnails=thumbnails,
             no_pictures=NO_PICTURES,
-            resize=album.resize,
+            resize=thumbnails.resize,
             **filled,
         )
     )
 
 
-def _headline(contents: Contents, album: Album, titles: Sequence[tuple[str, str]]) -> Headline:
-    summary, lost = sections.summarize(contents), _words_of_lost(contents, album)
+def _headline(contents: Contents, thumbnails: Thumbnails, titles: Sequence[tuple[str, str]]) -> Headline:
+    summary, lost = sections.summarize(contents), _words_of_lost(contents, thumbnails)
     return Headline(
         kind="report",
         name=summary.run,
@@ -188,14 +192,14 @@ def _headline(contents: Contents, album: Album, titles: Sequence[tuple[str, str]
         accuracy=summary.accuracy,
         interval=summary.interval,
         caption=f"Solid: measured, with its interval. Dashed: always answering {summary.guessed}.",
-        remarks=[
-            *([Remark(words.shown(summary.phases))] if summary.phases else []),
+        notes=[
+            *([HeadlineNote(words.shown(summary.phases))] if summary.phases else []),
             # Without a test the first one says what the figure is worth.
             *(
-                Remark(line, is_warning=not contents.has_test and not place)
-                for place, line in enumerate(summary.remarks)
+                HeadlineNote(line, is_warning=not contents.has_test and not place)
+                for place, line in enumerate(summary.notes)
             ),
-            *([Remark(lost, is_warning=True)] if lost else []),
+            *([HeadlineNote(lost, is_warning=True)] if lost else []),
         ],
         facts=summary.facts,
         sections=titles,
@@ -203,13 +207,14 @@ def _headline(contents: Contents, album: Album, titles: Sequence[tuple[str, str]
     )
 
 
-def _words_of_lost(contents: Contents, album: Album) -> str:
+def _words_of_lost(contents: Contents, thumbnails: Thumbnails) -> str:
     """Return a sentence where photos could not be read, and how to have them; else an empty string."""
-    if not album.lost:
+    if not thumbnails.lost:
         return ""
     return (
-        f"{album.lost:,} of {words.count(album.wanted, 'photo')} that this page would show could not be read: moved, "
-        "deleted or damaged since the training. All figures stand. To have the pictures, say where the photos are: "
+        f"{thumbnails.lost:,} of {words.count(thumbnails.wanted, 'photo')} that this page would show could not be "
+        "read: moved, deleted or damaged since the training. All figures stand. To have the pictures, say where the "
+        "photos are: "
         f"budwood report {words.shown(shlex.quote(str(contents.folder)))} --data DATA"
     )
 

@@ -64,12 +64,12 @@ def describe_phases(contents: Contents) -> PhasesSection | None:
     if "finetune" not in contents.phases:
         return None
     kept = contents.best_epochs(contents.kept)
-    remarks = {
+    notes = {
         epoch: f"best of {backbone}" if backbone else "best of its phase"
         for name in contents.phases
         for epoch, backbone in contents.best_epochs(name).items()
     }
-    remarks |= {epoch: f"kept of {backbone}" if backbone else "kept" for epoch, backbone in kept.items()}
+    notes |= {epoch: f"kept of {backbone}" if backbone else "kept" for epoch, backbone in kept.items()}
     epochs = words.listing([f"{epoch}" for epoch in kept])
     first, name = _start(contents)
     gaps = [gap for row, gap in _gaps(contents) if row["epoch"] == max(kept)]
@@ -83,7 +83,7 @@ def describe_phases(contents: Contents) -> PhasesSection | None:
     )
     return PhasesSection(
         lead=_lead(contents),
-        curves=Charted("", charts, epoch_table(contents.history, remarks, with_phase=True)),
+        curves=Charted("", charts, epoch_table(contents.history, notes, with_phase=True)),
         reading=_reading(contents),
         difference=_difference(contents),
         table=_phase_table(contents),
@@ -129,20 +129,20 @@ def _lead(contents: Contents) -> str:
 
 def _reading(contents: Contents) -> list[str]:
     """What one should know to read the learning curves."""
-    varied = settings.augmentation(contents.recipe.augment)
-    if not varied:
-        varied = "There was no augmentation: the training photos were shown as they are."
+    augmentation = settings.augmentation(contents.recipe.augment)
+    if not augmentation:
+        augmentation = "There was no augmentation: the training photos were shown as they are."
     elif contents.chosen is not None:
-        varied += " The logistic regression saw the original photos alone."
+        augmentation += " The logistic regression saw the original photos alone."
     best = contents.best_epochs(contents.kept)
     seen = "of the training photos, as the steps of that epoch met them (augmented views, dropout, moving weights)"
     if contents.kept == "frozen" and contents.chosen is not None:
         seen = "of the original training photos"
-    said = {row["epoch"]: gap.words for row, gap in _gaps(contents)}
+    gaps = {row["epoch"]: gap.words for row, gap in _gaps(contents)}
     gap = [
         f"At epoch {row['epoch']}, {which}, {percent(row.get('accuracy'))} {seen} and "
         f"{percent(row.get('val_accuracy'))} of the validation photos were classified correctly. "
-        + said.get(row["epoch"], "")
+        + gaps.get(row["epoch"], "")
         for row in contents.history
         if row["epoch"] in best
         for which in [f"of which {best[row['epoch']]} was kept" if best[row["epoch"]] else "which was kept"]
@@ -150,7 +150,7 @@ def _reading(contents: Contents) -> list[str]:
     return [
         *_one_after_the_other(contents),
         *gap,
-        varied,
+        augmentation,
         *filter(None, [settings.training_loss(contents.recipe)]),
     ]
 
@@ -176,7 +176,7 @@ def _made_up_for(contents: Contents) -> str:
 
 def _accuracies(contents: Contents) -> Markup | None:
     """The accuracy of each phase with its interval; None where there are not two of them."""
-    split = contents.judged
+    split = contents.evaluated_split
     n = contents.scores.n
     if contents.scores.groups:
         # Of the phase that was not kept it is unknown which photos it has right.
@@ -188,9 +188,7 @@ def _accuracies(contents: Contents) -> Markup | None:
             is_kept = name == contents.kept
             took = f"{words.duration(phase.seconds)}{', kept' if is_kept else ''}"
             text = f"{words.percent(accuracy)} ({100 * low:.1f} to {100 * high:.1f})"
-            rows.append(
-                Row(TITLES.get(name, name), accuracy, low, high, text, remark=took, hollow=not is_kept)
-            )
+            rows.append(Row(TITLES.get(name, name), accuracy, low, high, text, note=took, hollow=not is_kept))
     if len(rows) < 2:
         return None
     held = [end for row in rows for end in (row.low, row.high)]
@@ -213,7 +211,7 @@ def _difference(contents: Contents) -> Difference | None:
     if verdict.difference is None or verdict.interval is None:
         return None
     low, high = verdict.interval
-    photos = words.count(verdict.n or 0, f"{contents.judged} photo")
+    photos = words.count(verdict.n or 0, f"{contents.evaluated_split} photo")
     end = max(abs(low), abs(high), 0.01) * 1.2
     left, value, right = (50 + 50 * share / end for share in (low, verdict.difference, high))
     return Difference(

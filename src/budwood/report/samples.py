@@ -1,4 +1,4 @@
-"""Photos of the data: how many of each class are in each split, a few of them, and how training varied them."""
+"""Photos of the data: how many of each class are in each split, a few of them, and how training augmented them."""
 
 import random
 from collections import Counter
@@ -14,14 +14,14 @@ from budwood.report import settings
 from budwood.report.pictures import jpeg
 from budwood.report.sections import MOST_IN_SIGHT, SPLITS
 from budwood.report.summary import Contents
-from budwood.report.thumbnails import LARGE, Album
+from budwood.report.thumbnails import LARGE, Thumbnails
 from budwood.runs.schema import SplitRow
 
 MOST_STRIPS, SOME_STRIPS = 20, 8
 """Classes up to which each shows some of its photos, and how many do where there are more."""
 SAMPLES = 6
-VARIED, VIEWS = 3, 4
-"""Photos whose drawn views are shown, and how many of each."""
+AUGMENTED, VIEWS = 3, 4
+"""Photos whose augmented views are shown, and how many of each."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Samples:
     views: Views | None
 
 
-def show_samples(contents: Contents, album: Album) -> Samples:
+def show_samples(contents: Contents, thumbnails: Thumbnails) -> Samples:
     """Count the photos, and choose those that are shown."""
     counts: dict[str, Counter[str]] = {name: Counter() for name in contents.classes}
     training: dict[str, list[str]] = {name: [] for name in contents.classes}
@@ -64,11 +64,11 @@ def show_samples(contents: Contents, album: Album) -> Samples:
     if len(picked) > MOST_STRIPS:
         picked = [picked[i] for i in sorted(chance.sample(range(len(picked)), SOME_STRIPS))]
     strips = []
-    for name in picked if album else []:
+    for name in picked if thumbnails else []:
         names = chance.sample(sorted(training[name]), min(SAMPLES, len(training[name])))
         strips.append((name, names))
         for file in names:
-            album.want(file, LARGE)
+            thumbnails.want(file, LARGE)
     splits = [split for split in SPLITS if any(row[split] for row in counts.values())]
     return Samples(
         splits=splits,
@@ -78,17 +78,17 @@ def show_samples(contents: Contents, album: Album) -> Samples:
         strips=strips,
         only_some=len(contents.classes) > MOST_STRIPS,
         tall=len(counts) > MOST_IN_SIGHT,
-        views=show_views(contents, album),
+        views=show_views(contents, thumbnails),
     )
 
 
-def show_views(contents: Contents, album: Album) -> Views | None:
+def show_views(contents: Contents, thumbnails: Thumbnails) -> Views | None:
     """A few training photos and views of them that training drew; None where it drew none, or without photos.
 
     They are rendered by what renders them in training, with the seed of the training.
     """
-    numbers = _drawn_views(contents)
-    if not numbers or not album:
+    numbers = _augmented_views(contents)
+    if not numbers or not thumbnails:
         return None
     recipe = contents.recipe
     assert isinstance(recipe.data.size, int), "the recipe of a run is resolved"
@@ -98,13 +98,15 @@ def show_views(contents: Contents, album: Album) -> Views | None:
     # The first ones, so that some other way of choosing samples leaves these as they are.
     first: dict[str, SplitRow] = {}
     for photo in contents.photos:
-        at_hand = album.image(photo.name) is not None or album.earlier(_view_name(photo, numbers[0]))
+        at_hand = thumbnails.image(photo.name) is not None or thumbnails.earlier(
+            _view_name(photo, numbers[0])
+        )
         if photo.split == "train" and at_hand:
             first.setdefault(photo.label, photo)
-    photos = list(first.values())[:: max(1, len(first) // VARIED)][:VARIED]
+    photos = list(first.values())[:: max(1, len(first) // AUGMENTED)][:AUGMENTED]
     tasks = [(photo, number) for photo in photos for number in (0, *numbers)]
     with ThreadPoolExecutor() as pool:
-        drawn = iter(list(pool.map(lambda task: _draw(renderer, album, *task), tasks)))
+        drawn = iter(list(pool.map(lambda task: _draw(renderer, thumbnails, *task), tasks)))
     rows = [
         (photo, [(next(drawn), _view_name(photo, number)) for number in (0, *numbers)]) for photo in photos
     ]
@@ -114,7 +116,7 @@ def show_views(contents: Contents, album: Album) -> Views | None:
     return Views(rows, numbers, settings.augmentation(recipe.augment))
 
 
-def _drawn_views(contents: Contents) -> list[int]:
+def _augmented_views(contents: Contents) -> list[int]:
     """The numbers of the views to show: none where no phase saw one."""
     views = contents.recipe.augment.views
     if contents.chosen is not None and "finetune" not in contents.phases:
@@ -129,8 +131,8 @@ def _view_name(photo: SplitRow, number: int) -> str:
     return f"{photo.name} view {number}"
 
 
-def _draw(renderer: Renderer, album: Album, photo: SplitRow, number: int) -> str | None:
-    image, earlier = album.image(photo.name), album.earlier(_view_name(photo, number))
+def _draw(renderer: Renderer, thumbnails: Thumbnails, photo: SplitRow, number: int) -> str | None:
+    image, earlier = thumbnails.image(photo.name), thumbnails.earlier(_view_name(photo, number))
     if image is None:
         return earlier
     try:

@@ -46,7 +46,7 @@ FIGURES = [
 ]
 
 Fact = tuple[str, str, str]
-"""Name, value and a remark for a box below the headline."""
+"""Name, value and a note for a box below the headline."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Summary:
     verdict: str
     phases: str
     """What fine-tuning changed; "" where two phases were not compared."""
-    remarks: Sequence[str]
+    notes: Sequence[str]
     facts: Sequence[Fact]
 
 
@@ -131,7 +131,7 @@ class ProblemGroup:
 
 
 @dataclass(frozen=True)
-class Making:
+class Reproducibility:
     """Recipe, stages, versions, warnings and the commands that make the run again."""
 
     command: str
@@ -146,7 +146,7 @@ class Making:
 
 def summarize(contents: Contents) -> Summary:
     """Return the headline figure of a run and what stands around it."""
-    split = contents.judged
+    split = contents.evaluated_split
     scores = contents.scores
     support = [sum(row) for row in scores.confusion]
     verdict = contents.metrics.verdict
@@ -161,7 +161,7 @@ def summarize(contents: Contents) -> Summary:
         guessed="the most frequent class" if min(support) < max(support) else "the same class",
         verdict=terminal.verdict(scores.to_json(), split),
         phases=f"{verdict.words} {terminal.kept(contents.kept)}" if verdict.difference is not None else "",
-        remarks=[*terminal.remarks(scores.to_json(), split, contents.classes), *none_of_these(contents)],
+        notes=[*terminal.notes(scores.to_json(), split, contents.classes), *none_of_these(contents)],
         facts=_facts(contents),
     )
 
@@ -200,7 +200,7 @@ def _facts(contents: Contents) -> list[Fact]:
             "Backbone",
             _named(recipe.backbone.name),
             f"{recipe.data.size} px, weights {_named(recipe.backbone.weights)}"
-            + (", with the mirror image" if recipe.evaluate.flip else ""),
+            + (", with horizontal-flip test-time augmentation" if recipe.evaluate.flip else ""),
         ),
         ("Head", *_head_fact(contents)),
         *_finetune_fact(contents),
@@ -309,10 +309,10 @@ def score_classes(contents: Contents, anchors: Mapping[str, str] | None = None) 
     Those without a photo come last, for nothing is known of them. `anchors` are the places of the classes' photos in
     the page, by the class's name.
     """
-    scores, judged = contents.scores, contents.judged
+    scores, evaluated = contents.scores, contents.evaluated_split
     photos_of: dict[str, list[PredictionRow]] = {name: [] for name in contents.classes}
     for row in contents.predictions:
-        if row.split == judged:
+        if row.split == evaluated:
             photos_of[row.true].append(row)
     group_of = contents.group_of
     rows = []
@@ -326,7 +326,7 @@ def score_classes(contents: Contents, anchors: Mapping[str, str] | None = None) 
     rows.sort(key=lambda row: (not row.total, row.metrics.f1, row.name))
     typical = sorted(row.total for row in rows)[len(rows) // 2]
     return Classes(
-        split=judged,
+        split=evaluated,
         rows=rows,
         tall=len(rows) > MOST_IN_SIGHT,
         few=typical if typical <= terminal.FEW_OF_A_CLASS else 0,
@@ -365,11 +365,11 @@ def group_problems(contents: Contents, album: Album) -> list[ProblemGroup]:
     return groups
 
 
-def describe_making(contents: Contents) -> Making:
+def describe_reproducibility(contents: Contents) -> Reproducibility:
     """Return how the run was made, and how to make it again."""
     info = contents.info
     total = info.seconds
-    return Making(
+    return Reproducibility(
         command=info.command,
         recipe_path=shlex.quote(str(contents.folder / "recipe.toml")),
         recipe=contents.recipe_text,

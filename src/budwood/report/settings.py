@@ -22,7 +22,7 @@ CHANGES: list[tuple[str, float, str]] = [
 
 
 def augmentation(augment: Augment) -> str:
-    """How the training photos were varied, from the recipe's section `augment`; "" where they were not.
+    """How the training photos were augmented, from the recipe's section `augment`; "" where they were not.
 
     >>> augmentation(Augment(views=2, rotation=0.1))
     'Every epoch showed one of 2 augmented views of each training photo: turned by up to 36 degrees.'

@@ -47,14 +47,14 @@ class Contents:
         return self.metrics.test is not None
 
     @property
-    def judged(self) -> Literal["test", "validation"]:
+    def evaluated_split(self) -> Literal["test", "validation"]:
         """The split whose figures the report shows: "test", or "validation" where no test was asked for."""
         return self.metrics.reported
 
     @property
     def scores(self) -> SplitMetrics:
         """The figures of that split."""
-        found = self.metrics.of(self.judged)
+        found = self.metrics.of(self.evaluated_split)
         if found is None:
             raise RunError(f"{self.folder} has the figures of no split. Train it again")
         return found

@@ -91,7 +91,7 @@ def scores_as_text(scores: dict, split: str) -> str:
     return "\n".join(lines).replace(NO_BREAK, " ")
 
 
-def remarks(scores: dict, split: str, classes: Sequence[str]) -> list[str]:
+def notes(scores: dict, split: str, classes: Sequence[str]) -> list[str]:
     """What else a reader should know before trusting the figure, most important first.
 
     `scores` is one split's part of `metrics.json`; its `confusion` has one row for each true class.
@@ -214,7 +214,7 @@ def ood_as_text(figures: "Mapping[str, OodFigures]", acceptance: float, default:
 def selective_as_text(precision: float, threshold: float, splits: "Mapping[str, Answered]") -> str:
     """Return from which probability on a run answers, and what that does to photos that it did not learn from."""
     lines = [
-        f"unsure below a probability of {percent(threshold)}, above which at least {whole_percent(precision)} were "
+        f"abstains below a probability of {percent(threshold)}, above which at least {whole_percent(precision)} were "
         "right on the validation photos"
     ]
     for split, found in splits.items():

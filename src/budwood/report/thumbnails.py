@@ -18,10 +18,10 @@ LARGE, SMALL = 160, 104
 """Sides of the thumbnails in pixels: where a photo is shown by itself, and in a gallery of many."""
 
 
-class Album:
-    """Thumbnails on their way into the page.
+class Thumbnails:
+    """Thumbnails of a page.
 
-    What the sections `want` is decoded by `develop`, and `show` gives the element that shows it. A photo that is
+    What the sections `want` is decoded by `decode`, and `show` gives the element that shows it. A photo that is
     wanted in several places is embedded in the first of them, and the others refer to it.
 
     Args:
@@ -43,7 +43,7 @@ class Album:
         self._kept = kept
         self._sides: dict[str, int] = {}
         self._uses: Counter[str] = Counter()
-        self._developed: dict[str, str | None] = {}
+        self._decoded: dict[str, str | None] = {}
         self._names: dict[str, str] = {}
 
     def __bool__(self) -> bool:
@@ -62,13 +62,13 @@ class Album:
         self._sides[name] = max(side, self._sides.get(name, 0))
         self._uses[name] += 1
 
-    def develop(self) -> None:
+    def decode(self) -> None:
         """Makes the thumbnails of all photos that are wanted, on all cores."""
         if not self:
             return
-        wanted = [name for name in self._sides if name not in self._developed]
+        wanted = [name for name in self._sides if name not in self._decoded]
         with ThreadPoolExecutor(num_cores()) as pool:
-            self._developed.update(zip(wanted, pool.map(self._make, wanted), strict=True))
+            self._decoded.update(zip(wanted, pool.map(self._make, wanted), strict=True))
 
     def _make(self, name: str) -> str | None:
         made = thumbnail(self._photos.get(name), self.resize, self._sides[name], self.levels)
@@ -77,7 +77,7 @@ class Album:
     @property
     def lost(self) -> int:
         """How many of the photos that are wanted could not be read."""
-        return sum(uri is None for uri in self._developed.values())
+        return sum(uri is None for uri in self._decoded.values())
 
     @property
     def wanted(self) -> int:
@@ -85,7 +85,7 @@ class Album:
 
     def show(self, name: str, alt: str) -> Markup:
         """The element that shows a photo which is wanted: a placeholder where it cannot be read."""
-        uri = self._developed.get(name)
+        uri = self._decoded.get(name)
         if uri is None:
             return gone(name)
         if self._uses[name] == 1:
@@ -103,10 +103,10 @@ class Album:
 
 def picture(uri: str, alt: str, side: int, name: str = "") -> Markup:
     """An image element; `name` is that of the photo, where it is the photo itself that is shown."""
-    told = Markup(' data-photo="{}"').format(name) if name else ""
+    attribute = Markup(' data-photo="{}"').format(name) if name else ""
     return Markup(
         '<img class="thumb"{} src="{}" alt="{}" width="{}" height="{}" loading="lazy" decoding="async">'
-    ).format(told, uri, words.shown(alt), side, side)
+    ).format(attribute, uri, words.shown(alt), side, side)
 
 
 class _Pictures(HTMLParser):

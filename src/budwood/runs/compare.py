@@ -54,7 +54,7 @@ class Shared(NamedTuple):
     """Which photos runs are compared on; the fields are those of `Comparison`, but for the groups themselves."""
 
     own: dict[str, int]
-    mended: int
+    corrected: int
     truth: str
     groups: Grouping
 
@@ -67,7 +67,7 @@ class Comparison(TypedDict):
     """Photos that all runs have in the split."""
     own: dict[str, int]
     """By run, how many photos it has in the split itself."""
-    mended: int
+    corrected: int
     """Photos whose class is another in some of the runs."""
     truth: str
     """The run whose class of these counts, the one begun last."""
@@ -83,12 +83,12 @@ def compare(folders: Sequence[str | os.PathLike], *, split: str = "test") -> Com
 
     Args:
         folders: two run directories or more, of the same classes. Compared is on the photos that all have in the
-            split; where a photo's class was mended between them, its latest is the truth for all.
+            split; where a photo's class was corrected between them, its latest is the truth for all.
         split: "test", or "validation" (whose photos also chose each run's epoch and phase).
 
     Returns:
-        split, n (photos of all runs), own (photos of each), mended and truth (photos whose class was mended, and the
-        run whose counts), groups (of photos that belong together, 0 where none do), method, runs (run, backbone,
+        split, n (photos of all runs), own (photos of each), corrected and truth (photos whose class was corrected, and
+        the run whose counts), groups (of photos that belong together, 0 where none do), method, runs (run, backbone,
         accuracy, interval; the best first) and pairs (a, b, difference of accuracy a minus b in [-1, 1], interval,
         bootstrap, p, p_adjusted, words).
 
@@ -129,7 +129,7 @@ def compare(folders: Sequence[str | os.PathLike], *, split: str = "test") -> Com
         "split": split,
         "n": len(correct[order[0]]),
         "own": shared.own,
-        "mended": shared.mended,
+        "corrected": shared.corrected,
         "truth": shared.truth,
         "groups": 0 if groups.single else groups.num,
         "method": METHOD if groups.single else METHOD_OF_GROUPS,
@@ -159,8 +159,10 @@ def as_text(comparison: Comparison) -> str:
     if any(number != n for number in own.values()):
         each = listing([f"{shown(run)} has {number:,}" for run, number in own.items()])
         lines += ["", f"Compared on the {count(n, comparison['split'] + ' photo')} that all have: {each}."]
-    if comparison["mended"]:
-        many = f"{count(comparison['mended'], 'photo')} {'has' if comparison['mended'] == 1 else 'have'}"
+    if comparison["corrected"]:
+        many = (
+            f"{count(comparison['corrected'], 'photo')} {'has' if comparison['corrected'] == 1 else 'have'}"
+        )
         lines += [
             "",
             f"{many} another class in some runs; the one of {shown(comparison['truth'])}, begun last, counts.",
@@ -206,11 +208,11 @@ def _on_the_same_photos(
             "Train them on the same data with the same split_seed"
         )
     last = max(runs, key=lambda name: runs[name].info.started)
-    mended = [photo for photo in shared if len({predictions[name][photo].true for name in runs}) > 1]
-    if len(mended) > len(shared) / 2:
+    corrected = [photo for photo in shared if len({predictions[name][photo].true for name in runs}) > 1]
+    if len(corrected) > len(shared) / 2:
         raise RunError(
-            f"{listing([shown(name) for name in runs])} cannot be compared: {count(len(mended), 'photo')} have another "
-            f"class in each, such as {shown(predictions[first][mended[0]].name)}"
+            f"{listing([shown(name) for name in runs])} cannot be compared: {count(len(corrected), 'photo')} have "
+            f"another class in each, such as {shown(predictions[first][corrected[0]].name)}"
         )
     correct = {
         name: np.array([_is_right(found[photo], predictions[last][photo].true) for photo in shared])
@@ -219,7 +221,7 @@ def _on_the_same_photos(
     groups = {row.sha256 or row.name: row.group for row in runs[last].split}
     return correct, Shared(
         {name: len(found) for name, found in predictions.items()},
-        len(mended),
+        len(corrected),
         last,
         Grouping.of([groups.get(photo, "") for photo in shared]),
     )

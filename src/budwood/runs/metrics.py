@@ -146,7 +146,7 @@ def _pairs(
 
 
 def linear_path(found: LinearFit) -> LinearPath:
-    """Return what `linear_path.json` holds of a linear fit."""
+    """Return what `linear_path.json` holds of a linear probe."""
     points = tuple(
         LinearPoint(l2_strength=one.strength, loss=one.loss, accuracy=one.accuracy, loss_se=one.loss_se)
         for one in found.path

@@ -113,8 +113,8 @@ class Results:
     @property
     def few_groups(self) -> int | None:
         """How many groups the photos are where these are too few for intervals and comparisons; else None."""
-        judged = [one.test if self.split == "test" else one.validation for one in self.summaries]
-        return min((one.few_groups for one in judged if one and one.few_groups is not None), default=None)
+        estimates = [one.test if self.split == "test" else one.validation for one in self.summaries]
+        return min((one.few_groups for one in estimates if one and one.few_groups is not None), default=None)
 
     def to_json(self) -> JsonObject:
         """The content of results.json."""
@@ -284,9 +284,11 @@ def _curves(
             # Sizes that differ by rounding alone are one.
             near = [n for n in of_size if abs(n - one.train_photos) <= 0.02 * n]
             of_size.setdefault((near or [one.train_photos])[0], []).append(one)
-        judged = "test" if split == "test" and all(one.test for one in some) else "validation"
-        estimates = {number: estimate_mean(group, judged) for number, group in of_size.items()}
-        accuracies = {number: [one.of(judged).accuracy for one in group] for number, group in of_size.items()}
+        evaluated_on = "test" if split == "test" and all(one.test for one in some) else "validation"
+        estimates = {number: estimate_mean(group, evaluated_on) for number, group in of_size.items()}
+        accuracies = {
+            number: [one.of(evaluated_on).accuracy for one in group] for number, group in of_size.items()
+        }
         intervals = {number: (found.low, found.high) for number, found in estimates.items()}
         curves.append(fit_curve(base, accuracies, intervals))
     return curves

@@ -211,7 +211,7 @@ def plan_study(request: StudyRequest, progress: Progress) -> StudyPlan:
         low, high = checked.values.range.low, checked.values.range.high
         grid = replace(grid, settings=[*grid.settings, f"data.range=[{low!r},{high!r}]"])
         given = combine()
-    for line in checked.remarks:
+    for line in checked.warnings:
         progress.say(line)
     trials, kind = plan_trials(given, checked.photos, seeds=list(request.seeds), folds=request.folds)
     for trial in trials:
@@ -268,9 +268,9 @@ def _refuse_unless_free(folder: Path, *, overwrite: bool, resume: bool) -> None:
     content = {path.name for path in folder.iterdir()} if folder.exists() else set()
     if not content:
         return
-    foreign = sorted(name for name in content - OUR_FILES if not name.startswith("."))
-    if "study.json" not in content or foreign:
-        what = f"it holds {foreign[0]}" if foreign else "it holds no study.json"
+    others = sorted(name for name in content - OUR_FILES if not name.startswith("."))
+    if "study.json" not in content or others:
+        what = f"it holds {others[0]}" if others else "it holds no study.json"
         raise RunError(
             f"{folder} is not a study of Budwood ({what}), so it is left as it is. Give another directory"
         )

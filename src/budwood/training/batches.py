@@ -97,7 +97,7 @@ def make_batches(
 ) -> Batches:
     """The batches of some photos with the views that the recipe's [augment] asks for.
 
-    Plain views and those of a bank are stored, and so are vectors of views drawn for every epoch; larger features of
+    Original views and those of a bank are stored, and so are vectors of views drawn for every epoch; larger features of
     these, and pixels, are computed during the epoch and never stored.
 
     Args:
@@ -128,7 +128,7 @@ class _ViewBatches:
         self.shape = features.shape
         self.num_photos = len(photos)
         self.num_plain = len(photos) if augment.originals else 0
-        """Rows of plain views, which come first."""
+        """Rows of original views, which come first."""
         # The photo of each row.
         self.photos = [*photos, *photos] if augment.originals else list(photos)
         self.labels = np.concatenate([labels, labels]) if augment.originals else labels
@@ -193,7 +193,7 @@ class StoredBatches(_ViewBatches):
 
 
 class StreamedBatches(_ViewBatches):
-    """Drawn views go from the file through the frozen part into the batch; plain ones come from the store."""
+    """Augmented views go from the file through the feature extractor into the batch; original ones come stored."""
 
     def prepare(self) -> Extraction:
         return self.features.compute(self.photos[: self.num_plain])

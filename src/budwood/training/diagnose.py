@@ -17,7 +17,7 @@ CLEARLY = 2.0
 """Standard errors of the mean paired difference that a worse loss must exceed ..."""
 NOTABLY = 0.1
 """... and the share of the loss before."""
-MENDED = 0.5
+UNDONE = 0.5
 """The share of the rise that must go when its reason is undone."""
 HEAD = "head_"
 """Layers whose name begins so are the head's."""
@@ -58,7 +58,7 @@ class LossSpike:
                 f'{self.undone:.3f}. Take finetune.batch_norm = "frozen"'
             )
         return (
-            f"{rise}. Neither the weights put back alone nor the statistics of BatchNorm alone mend it: both have gone "
+            f"{rise}. Neither the weights put back alone nor the statistics of BatchNorm alone undo it: both have gone "
             f"too far together. {slower}"
         )
 
@@ -97,12 +97,12 @@ def find_loss_spike(
             for weight, new in zip(model.weights, now, strict=True):
                 weight.assign(new)
 
-    mended = after - MENDED * (after - before)
+    enough = after - UNDONE * (after - before)
     undone = loss_with(weights=True, statistics=False)
-    if undone <= mended:
+    if undone <= enough:
         return LossSpike("rate", before, after, undone)
     undone = loss_with(weights=False, statistics=True)
-    if undone <= mended:
+    if undone <= enough:
         return LossSpike("batch_norm", before, after, undone)
     return LossSpike("compile" if stuck else "both", before, after)
 

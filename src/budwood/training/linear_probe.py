@@ -164,7 +164,7 @@ def fit_linear(
 def resolve_fit(recipe: Recipe, photos: int, features: int, classes: int) -> tuple[Recipe, str | None]:
     """The recipe with `frozen.fit` decided, and a line that says why where the user could be surprised.
 
-    A linear fit that would need too much memory or time gives way to the gradient fit.
+    A linear probe that would need too much memory or time gives way to gradient steps.
     """
     wanted, reason = recipe.frozen.fit, None
     if wanted == "auto":
@@ -172,7 +172,7 @@ def resolve_fit(recipe: Recipe, photos: int, features: int, classes: int) -> tup
     if wanted == "linear" and not linear_fits(photos, features, classes):
         wanted = "gradient"
         reason = (
-            f"{photos:,} photos x {features:,} features x {classes:,} classes are too many for the linear fit: "
+            f"{photos:,} photos x {features:,} features x {classes:,} classes are too many for the linear probe: "
             "the head is trained by gradient steps instead"
         )
     return recipe.model_copy(update={"frozen": recipe.frozen.model_copy(update={"fit": wanted})}), reason

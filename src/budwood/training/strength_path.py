@@ -14,7 +14,7 @@ WEAKEST, STRONGEST = 1e-5, 1e2
 below 1e-5, only the scale of the logits, which calibration sets."""
 TYPICAL = 6
 """Strengths that `search` tries, give or take one."""
-REMEMBERED = 4
+KEPT_SOLUTIONS = 4
 """Strengths whose solutions are kept for others to start from."""
 
 
@@ -95,7 +95,7 @@ class Known:
         self.solutions[point.strength] = solutions
         keep = best(self.points).strength
         for strength in list(self.solutions):
-            if len(self.solutions) > REMEMBERED and strength != keep:
+            if len(self.solutions) > KEPT_SOLUTIONS and strength != keep:
                 del self.solutions[strength]
 
     def nearest(self, strength: float, folds: int) -> list[list[np.ndarray]]:

@@ -56,7 +56,7 @@ def test_page__opens_without_complaint_or_network(page, browser, size, dark):
         wrong.locator("summary").click()
         assert wrong.locator("details li").last.is_visible() and wrong.locator(".gone").count() == 1
         assert wrong.locator("details li").count() == 6
-        assert "a.jpg changed since it was decided" in found.page.locator(".remarks").inner_text()
+        assert "a.jpg changed since it was decided" in found.page.locator(".notes").inner_text()
 
 
 def test_page__is_bounded(manifest, network, tmp_path, monkeypatch):

@@ -5,17 +5,17 @@ import pytest
 from budwood.auditing.findings import Conflict, Duplicate, PoorPicture, Shown, WrongLabel
 from budwood.auditing.report import sections
 from budwood.auditing.report.sections import choose_samples, count_classes, list_findings, usable_share
-from budwood.report.thumbnails import Album
+from budwood.report.thumbnails import Thumbnails
 from tests.auditing.conftest import audit_of
 
 
 @pytest.fixture
-def album(manifest):
-    return Album({photo.name: photo.image for photo in manifest.photos}, "whole")
+def thumbnails(manifest):
+    return Thumbnails({photo.name: photo.image for photo in manifest.photos}, "whole")
 
 
-def test_list_findings__each_kind_once_the_most_severe_first(manifest, findings, album):
-    found = list_findings(audit_of(manifest, findings), album)
+def test_list_findings__each_kind_once_the_most_severe_first(manifest, findings, thumbnails):
+    found = list_findings(audit_of(manifest, findings), thumbnails)
     assert sorted(one.kind for one in found) == sorted({one.kind for one in findings})
     order = [("error", "warning", "note").index(one.severity) for one in found]
     assert order == sorted(order)
@@ -24,35 +24,35 @@ def test_list_findings__each_kind_once_the_most_severe_first(manifest, findings,
 
 
 def test_list_findings__without_photos_they_are_lines(manifest, findings):
-    found = list_findings(audit_of(manifest, findings), Album({}, "whole"))
+    found = list_findings(audit_of(manifest, findings), Thumbnails({}, "whole"))
     assert all(len(one.lines) == one.total and not one.cards for one in found)
 
 
-def test_list_findings__a_card_has_one_photo_of_each_label_first(manifest, album):
+def test_list_findings__a_card_has_one_photo_of_each_label_first(manifest, thumbnails):
     photos = [Shown(f"blue/blue {number:02}.jpg", "blue") for number in range(6)]
     red = Shown("red/red 00.jpg", "red")
     conflict = Conflict(photos=(*photos, red), by="pixels", similarity=1.0, left_out=())
-    (found,) = list_findings(audit_of(manifest, [conflict]), album)
+    (found,) = list_findings(audit_of(manifest, [conflict]), thumbnails)
     (card,) = found.cards
     assert card.photos == [photos[0], red, photos[1], photos[2]]
     assert (card.num_more, found.beside) == (3, True)
 
 
-def test_list_findings__odds_of_a_wrong_label(manifest, album):
+def test_list_findings__odds_of_a_wrong_label(manifest, thumbnails):
     wrong = WrongLabel(
         photo=Shown("red/red 00.jpg", "red"), suggested="blue", of_label=0.1, of_suggested=0.8, rank=1
     )
-    (found,) = list_findings(audit_of(manifest, [wrong]), album)
+    (found,) = list_findings(audit_of(manifest, [wrong]), thumbnails)
     assert (found.cards[0].odds, found.beside) == (("blue", 0.8, 0.1), False)
 
 
-def test_list_findings__the_room_of_the_page_is_shared_out(manifest, album, monkeypatch):
+def test_list_findings__the_room_of_the_page_is_shared_out(manifest, thumbnails, monkeypatch):
     monkeypatch.setattr(sections, "BUDGET", 10)
     poor = [
         PoorPicture(photo=Shown(f"red/red {number:02}.jpg", "red"), value=1.0, limit=2.0, kind="dark")
         for number in range(14)
     ]
-    (found,) = list_findings(audit_of(manifest, poor), album)
+    (found,) = list_findings(audit_of(manifest, poor), thumbnails)
     assert (len(found.cards), found.num_left, found.total) == (10, 4, 14)
 
 
@@ -80,15 +80,15 @@ def test_count_classes__photos_of_findings_are_counted_once(manifest):
     assert {row.name: row.findings for row in found.rows} == {"red": 3, "blue": 0, "green": 0}
 
 
-def test_choose_samples__some_of_each_class_and_none_that_is_unreadable(manifest, findings, album):
-    found = choose_samples(audit_of(manifest, findings), album)
+def test_choose_samples__some_of_each_class_and_none_that_is_unreadable(manifest, findings, thumbnails):
+    found = choose_samples(audit_of(manifest, findings), thumbnails)
     assert found.strips and found.num_classes == 3
     for label, names in found.rows:
         assert len(set(names)) == sections.SAMPLES
         assert all(name.startswith(f"{label}/") for name in names)
     assert "red/red 01.jpg" not in dict(found.rows)["red"]
-    assert found == choose_samples(audit_of(manifest, findings), album)
-    assert choose_samples(audit_of(manifest), Album({}, "whole")) is None
+    assert found == choose_samples(audit_of(manifest, findings), thumbnails)
+    assert choose_samples(audit_of(manifest), Thumbnails({}, "whole")) is None
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def test_audit_as_text__the_most_severe_first_with_what_mends_it(manifest, findi
         section = text.split(f"{one.severity}: {counted(one.kind, len(audit.of(one.kind)))}\n")[1].split(
             "\n\n"
         )[0]
-        assert WORDS[one.kind].mend in section
+        assert WORDS[one.kind].fix in section
     assert text.startswith("1 error, ")
     heads = [line.split(":")[0] for line in text.splitlines() if line[:1] not in ("", " ")][1:]
     assert heads == sorted(heads, key="error warning note".index)
@@ -35,7 +35,7 @@ def test_audit_as_text__two_examples_of_each_kind(manifest):
 def test_audit_as_text__one_kind_of_two_severities_stands_twice(manifest):
     far = Outlier(photo=Shown("red/1.jpg", "red"), distance=0.8, limit=0.5, rank=1)
     text = audit_as_text(audit_of(manifest, [far, replace(far, severity="error")]))
-    assert text.count(WORDS["outlier"].mend) == 2
+    assert text.count(WORDS["outlier"].fix) == 2
 
 
 def test_audit_as_text__of_nothing_is_one_line(manifest):

@@ -1,4 +1,4 @@
-"""Which engine runs the frozen part, and that both give the same."""
+"""Which engine runs the feature extractor, and that both give the same."""
 
 from types import SimpleNamespace
 

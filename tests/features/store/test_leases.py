@@ -7,7 +7,7 @@ import pytest
 
 from budwood.core.errors import StoreError
 from budwood.features.store import leases
-from budwood.features.store.leases import Lease, gate, in_use
+from budwood.features.store.leases import Lease, in_use, store_lock
 
 HOLD = """
 import sys, time
@@ -46,19 +46,19 @@ def test_lease__of_a_killed_process_is_dead(tmp_path):
 
 
 def test_gate__is_passed_by_one_at_a_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(leases, "GATE_SECONDS", 0.1)
+    monkeypatch.setattr(leases, "LOCK_SECONDS", 0.1)
     hold = HOLD.replace(
-        "lease = Lease(Path(sys.argv[1]))", "lease = gate(Path(sys.argv[1])); lease.__enter__()"
+        "lease = Lease(Path(sys.argv[1]))", "lease = store_lock(Path(sys.argv[1])); lease.__enter__()"
     )
-    hold = hold.replace("import Lease", "import gate")
+    hold = hold.replace("import Lease", "import store_lock")
     with subprocess.Popen(
         [sys.executable, "-c", hold, str(tmp_path)], stdout=subprocess.PIPE, text=True
     ) as other:
         try:
             assert other.stdout.readline() == "held\n"
-            with pytest.raises(StoreError, match="another process has held"), gate(tmp_path):
+            with pytest.raises(StoreError, match="another process has held"), store_lock(tmp_path):
                 pass
         finally:
             other.kill()
-    with gate(tmp_path):
+    with store_lock(tmp_path):
         pass

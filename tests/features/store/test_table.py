@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from budwood.core.errors import StoreError
-from budwood.features.store import table as shelf_module
+from budwood.features.store import table as table_module
 from budwood.features.store.store import FeatureStore
 from budwood.features.store.table import Float16Overflow
 
@@ -47,7 +47,7 @@ def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess:
     flush_after=st.integers(0, 12),
     data=st.data(),
 )
-def test_shelf__gives_back_what_was_added(tmp_path_factory, keys, shape, dtype, flush_after, data):
+def test_table__gives_back_what_was_added(tmp_path_factory, keys, shape, dtype, flush_after, data):
     store = FeatureStore(tmp_path_factory.mktemp("store"))
     rows = np.random.default_rng(0).normal(size=(len(keys), *shape)).astype(np.float32)
     with store.open("fp", shape, dtype) as table:
@@ -80,7 +80,7 @@ def test_missing__names_each_key_once_in_order(store):
         assert table.missing(["c", "b", "a", "c"]) == ["c", "a"]
 
 
-def test_missing__sees_what_another_shelf_has_committed(store):
+def test_missing__sees_what_another_table_has_committed(store):
     with store.open("fp", (4,)) as reader, store.open("fp", (4,)) as writer:
         assert reader.missing(["a"]) == ["a"]
         writer.add("a", np.ones(4, np.float32))
@@ -137,7 +137,7 @@ def no_rows(npy: Path, marker: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [flip_byte, cut_rows, cut_marker, other_shape, no_rows])
-def test_shelf__computes_again_what_was_damaged(store, damage):
+def test_table__computes_again_what_was_damaged(store, damage):
     folder = fill(store, {"a": 1, "b": 2})
     marker = next(folder.glob("*.json"))
     fill(store, {"c": 3})
@@ -155,7 +155,7 @@ def test_shelf__computes_again_what_was_damaged(store, damage):
     assert len(list(folder.glob("*.npy"))) == 2
 
 
-def test_shelf__never_reads_rows_without_a_marker(store):
+def test_table__never_reads_rows_without_a_marker(store):
     folder = fill(store, {"a": 1})
     next(folder.glob("*.json")).unlink()
     with store.open("fp", (4,)) as table:
@@ -216,7 +216,7 @@ def test_add__copies_the_row(store):
 
 @pytest.mark.parametrize(("name", "value"), [("FLUSH_BYTES", 64), ("FLUSH_SECONDS", 0.0)])
 def test_add__flushes_by_size_and_by_time(store, monkeypatch, name, value):
-    monkeypatch.setattr(shelf_module, name, value)
+    monkeypatch.setattr(table_module, name, value)
     with store.open("fp", (4,)) as table:
         for number in range(4):
             table.add(str(number), np.ones(4, np.float32))
@@ -292,7 +292,7 @@ def test_flush__real_limit_of_file_size(tmp_path):
         assert len(list(table.folder.glob("*.npy*"))) == 1
 
 
-def test_shelf__two_processes_write_at_once(tmp_path):
+def test_table__two_processes_write_at_once(tmp_path):
     code = """
         import sys
         from pathlib import Path
@@ -328,14 +328,14 @@ def test_shelf__two_processes_write_at_once(tmp_path):
 
 
 @POSIX
-def test_shelf__is_sound_after_a_kill_midway(tmp_path):
+def test_table__is_sound_after_a_kill_midway(tmp_path):
     code = """
         import sys
         from pathlib import Path
         import numpy as np
-        from budwood.features.store import table as shelf_module
+        from budwood.features.store import table as table_module
         from budwood.features.store.store import FeatureStore
-        shelf_module.FLUSH_BYTES = 400_000
+        table_module.FLUSH_BYTES = 400_000
         with FeatureStore(Path(sys.argv[1])).open("fp", (1000,)) as table:
             number = 0
             while True:
@@ -357,7 +357,7 @@ def test_shelf__is_sound_after_a_kill_midway(tmp_path):
 
 
 def test_close__merges_many_small_shards(store, monkeypatch):
-    monkeypatch.setattr(shelf_module, "MAX_SHARDS", 3)
+    monkeypatch.setattr(table_module, "MAX_SHARDS", 3)
     for number in range(5):
         folder = fill(store, {str(number): number})
     keys = [str(number) for number in range(5)]
@@ -371,7 +371,7 @@ def test_close__merges_many_small_shards(store, monkeypatch):
 def test_close__does_not_merge_under_another_reader(store, monkeypatch):
     for number in range(5):
         folder = fill(store, {str(number): number})
-    monkeypatch.setattr(shelf_module, "MAX_SHARDS", 3)
+    monkeypatch.setattr(table_module, "MAX_SHARDS", 3)
     with store.open("fp", (4,)) as other:
         with store.open("fp", (4,)) as table:
             table.missing(["0"])
@@ -380,7 +380,7 @@ def test_close__does_not_merge_under_another_reader(store, monkeypatch):
 
 
 def test_reader__works_with_more_shards_than_maps(store, monkeypatch):
-    monkeypatch.setattr(shelf_module, "MAX_MAPS", 2)
+    monkeypatch.setattr(table_module, "MAX_MAPS", 2)
     with store.open("fp", (4,)) as table:
         for number in range(6):
             table.add(str(number), np.full(4, number, np.float32))

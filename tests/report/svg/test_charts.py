@@ -36,7 +36,7 @@ def test_line_chart__names_two_lines_and_marks_the_best():
 
 def test_line_chart__log_axis_has_decades_and_a_band():
     strengths = [1e-4, 1e-3, 1e-2]
-    chart = _draw([Line("loss", strengths, [0.3, 0.2, 0.4], spread=[0.01, 0.01, 0.01])], log=True)
+    chart = _draw([Line("loss", strengths, [0.3, 0.2, 0.4], band=[0.01, 0.01, 0.01])], log=True)
     assert {"10⁻⁴", "10⁻³", "10⁻²"} <= set(_texts(chart))
     assert len(chart.findall("polygon")) == 1
     x = [float(circle.attrib["cx"]) for circle in chart.iter("circle")]

@@ -34,7 +34,7 @@ def test_interval_rows__alike_figures_do_not_hide_one_another():
 
 
 def test_interval_rows__names_are_escaped():
-    found = draw(Row("<script>", 0.75, 0.6, 0.9, "<b>", remark="<i>"))
+    found = draw(Row("<script>", 0.75, 0.6, 0.9, "<b>", note="<i>"))
     assert "<script>" not in found and "&lt;b&gt;" in found and "&lt;i&gt;" in found
     assert "<script>" not in share_rows([("<script>", 0.5, "50 %")])
 

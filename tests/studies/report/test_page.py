@@ -106,7 +106,7 @@ def test_write_study_report__what_failed_and_what_is_missing(made):
     made.save()
     page = page_of(made)
     assert "2 trials failed and are in none of the figures" in page.text
-    assert "budwood study photos -o s --resume" in section(made, "making")
+    assert "budwood study photos -o s --resume" in section(made, "reproducibility")
     assert "1 trial is not done yet" in page.text
     assert "no space left" in section(made, "failures") and "always fails" in section(made, "failures")
     assert "3 of 5" in section(made, "configurations") and "Rings: trials are missing" in section(

@@ -26,7 +26,7 @@ def test_verdict__good_bad_and_alike(made):
     assert "better than 1 of the 2 others and cannot be told from 1" in found.title
     assert found.interval[0] < found.accuracy < found.interval[1]
     assert found.warnings == []
-    assert len([line for line in found.remarks if " points (95" in line]) == 2
+    assert len([line for line in found.notes if " points (95" in line]) == 2
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,8 @@ def test_verdict__how_the_best_stands(made, shares, words):
 
 def test_verdict__more_pairs_than_the_head_has_room_for(made):
     fill(made, {name: 0.9 - 0.05 * place for place, name in enumerate("abcde")}, replicates=2)
-    remarks = sections.verdict(read(made)).remarks
-    assert f"These are {sections.SENTENCES} of 4; all are under Pairs." in remarks
+    notes = sections.verdict(read(made)).notes
+    assert f"These are {sections.SENTENCES} of 4; all are under Pairs." in notes
 
 
 def test_verdict__what_failed_and_what_is_not_done(made):
@@ -73,8 +73,8 @@ def test_verdict__of_a_search_tests_no_pair(made):
     fill_search(made, 4)
     found = sections.verdict(read(made))
     assert "is the best of 4 configurations" in found.title
-    assert found.remarks[0] == "4 configurations: 3 complete, 1 pruned, 0 failed."
-    assert "No pair is tested" in found.remarks[1]
+    assert found.notes[0] == "4 configurations: 3 complete, 1 pruned, 0 failed."
+    assert "No pair is tested" in found.notes[1]
 
 
 def test_facts__name_value_and_remark(made):
@@ -91,7 +91,7 @@ def test_table__the_best_first_with_its_number(made):
     fill(made, {"bad": 0.5, "good": 0.9})
     rows = sections.table(read(made))
     assert [row.one.name for row in rows] == ["good", "bad"]
-    assert rows[0].judged.mean > rows[1].judged.mean
+    assert rows[0].evaluation.mean > rows[1].evaluation.mean
     assert [row.state for row in rows] == ["", ""]
 
 
@@ -131,7 +131,7 @@ def test_making__leaves_out_what_nobody_knows(made):
         "finished": "?",
     }
     made.save()
-    found = sections.making(read(made), record(made))
+    found = sections.reproducibility(read(made), record(made))
     names = dict(found.facts)
     assert names["begun"] == "2026-11-22 07:40 UTC"
     assert "last finished" not in names

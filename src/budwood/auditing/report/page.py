@@ -17,10 +17,10 @@ from budwood.core.errors import DataError
 from budwood.core.files import write_text
 from budwood.core.text import count, listing, percent, shorten, shown
 from budwood.data.images import ValueRange
-from budwood.report.headline import Headline, Remark
+from budwood.report.headline import Headline, HeadlineNote
 from budwood.report.page import environment
 from budwood.report.reading import passed_over_as_lines, reading_as_lines
-from budwood.report.thumbnails import Album
+from budwood.report.thumbnails import Thumbnails
 
 PAGE = "audit.html"
 
@@ -36,10 +36,10 @@ def write_audit_page(audit: Audit, folder: Path, *, levels: ValueRange | None = 
     Raises:
         DataError: it cannot be written.
     """
-    album = Album({photo.name: photo.image for photo in audit.photos}, "whole", levels=levels)
-    kinds = list_findings(audit, album)
-    samples = choose_samples(audit, album)
-    album.develop()
+    thumbnails = Thumbnails({photo.name: photo.image for photo in audit.photos}, "whole", levels=levels)
+    kinds = list_findings(audit, thumbnails)
+    samples = choose_samples(audit, thumbnails)
+    thumbnails.decode()
     titles = [(one.kind, f"{one.title} ({one.total:,})") for one in kinds]
     titles += [("classes", "Classes")]
     titles += [("samples", "Samples")] if samples else []
@@ -49,10 +49,10 @@ def write_audit_page(audit: Audit, folder: Path, *, levels: ValueRange | None = 
         environment(Path(__file__).parent / "templates")
         .get_template("audit.html.jinja")
         .render(
-            headline=_headline(audit, titles, album),
+            headline=_headline(audit, titles, thumbnails),
             budwood=__version__,
             fingerprint="",
-            album=album,
+            thumbnails=thumbnails,
             kinds=kinds,
             in_sight=IN_SIGHT,
             classes=count_classes(audit),
@@ -68,7 +68,7 @@ def write_audit_page(audit: Audit, folder: Path, *, levels: ValueRange | None = 
     return path
 
 
-def _headline(audit: Audit, titles: Sequence[tuple[str, str]], album: Album) -> Headline:
+def _headline(audit: Audit, titles: Sequence[tuple[str, str]], thumbnails: Thumbnails) -> Headline:
     return Headline(
         kind="audit",
         name=audit.source,
@@ -77,10 +77,10 @@ def _headline(audit: Audit, titles: Sequence[tuple[str, str]], album: Album) -> 
         accuracy=None,
         interval=None,
         caption="",
-        remarks=[
-            *(Remark(line, True) for line in worst_as_lines(audit)),
-            *(Remark(line) for line in decided_as_lines(audit)),
-            *([Remark(audit.no_network)] if audit.no_network else []),
+        notes=[
+            *(HeadlineNote(line, True) for line in worst_as_lines(audit)),
+            *(HeadlineNote(line) for line in decided_as_lines(audit)),
+            *([HeadlineNote(audit.no_network)] if audit.no_network else []),
         ],
         facts=_facts(audit),
         sections=titles,

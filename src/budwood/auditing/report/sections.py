@@ -20,7 +20,7 @@ from budwood.auditing.findings import (
 from budwood.auditing.words import WORDS, counted, evidence, line
 from budwood.report.cells import share_out
 from budwood.report.sections import MOST_IN_SIGHT
-from budwood.report.thumbnails import LARGE, SMALL, Album
+from budwood.report.thumbnails import LARGE, SMALL, Thumbnails
 
 IN_SIGHT = 24
 """Findings of a kind that lie open in the page."""
@@ -56,7 +56,7 @@ class KindSection:
     title: str
     count: str
     what: str
-    mend: str
+    fix: str
     total: int
     cards: Sequence[Card] = ()
     lines: Sequence[str] = ()
@@ -106,8 +106,8 @@ class Samples:
     num_classes: int
 
 
-def list_findings(audit: Audit, album: Album) -> list[KindSection]:
-    """Return a section for each kind that was found, the most severe first, and ask the album for their photos."""
+def list_findings(audit: Audit, thumbnails: Thumbnails) -> list[KindSection]:
+    """Return a section for each kind that was found, the most severe first, and ask for their thumbnails."""
     kinds: dict[str, list[Finding]] = {}
     for kind in WORDS:
         if found := audit.of(kind):
@@ -116,13 +116,13 @@ def list_findings(audit: Audit, album: Album) -> list[KindSection]:
     worst = {
         kind: min((one.severity for one in found), key=order.__getitem__) for kind, found in kinds.items()
     }
-    pictured = [kind for kind in kinds if _with_photos(kinds[kind][0]) and album]
+    pictured = [kind for kind in kinds if _with_photos(kinds[kind][0]) and thumbnails]
     wants = [sum(len(_shown(one)) for one in kinds[kind]) for kind in pictured]
     room = dict(zip(pictured, share_out(wants, BUDGET), strict=True))
     sections = []
     for kind in sorted(kinds, key=lambda one: order[worst[one]]):
         found, words = kinds[kind], WORDS[kind]
-        cards = _cards(found, room[kind], album) if kind in room else []
+        cards = _cards(found, room[kind], thumbnails) if kind in room else []
         sections.append(
             KindSection(
                 kind,
@@ -130,7 +130,7 @@ def list_findings(audit: Audit, album: Album) -> list[KindSection]:
                 words.title,
                 counted(kind, len(found)),
                 words.what,
-                words.mend,
+                words.fix,
                 len(found),
                 cards,
                 () if kind in room else [line(one) for one in found[:LISTED]],
@@ -153,7 +153,7 @@ def _shown(finding: Finding) -> list[Shown]:
     return ordered[:BESIDE]
 
 
-def _cards(findings: Sequence[Finding], room: int, album: Album) -> list[Card]:
+def _cards(findings: Sequence[Finding], room: int, thumbnails: Thumbnails) -> list[Card]:
     cards: list[Card] = []
     for one in findings:
         photos = _shown(one)
@@ -161,7 +161,7 @@ def _cards(findings: Sequence[Finding], room: int, album: Album) -> list[Card]:
         if room < 0:
             break
         for photo in photos:
-            album.want(photo.path, LARGE if len(cards) < IN_SIGHT else SMALL)
+            thumbnails.want(photo.path, LARGE if len(cards) < IN_SIGHT else SMALL)
         total = sum(1 for _ in photos_of(one))
         odds = (one.suggested, one.of_suggested, one.of_label) if isinstance(one, WrongLabel) else None
         cards.append(Card(photos, total - len(photos), evidence(one), odds))
@@ -203,14 +203,14 @@ def _suspects(audit: Audit) -> dict[str, set[str]]:
     return found
 
 
-def choose_samples(audit: Audit, album: Album) -> Samples | None:
-    """Return photos of each class, and ask the album for them; None without photos."""
-    if not album:
+def choose_samples(audit: Audit, thumbnails: Thumbnails) -> Samples | None:
+    """Return photos of each class, and ask for their thumbnails; None without photos."""
+    if not thumbnails:
         return None
-    bad = {photo.path for one in audit.of("unreadable") for photo in photos_of(one)}
+    unreadable = {photo.path for one in audit.of("unreadable") for photo in photos_of(one)}
     classes: dict[str, list[str]] = {name: [] for name in audit.counts.classes}
     for photo in audit.photos:
-        if photo.label in classes and photo.name not in bad:
+        if photo.label in classes and photo.name not in unreadable:
             classes[photo.label].append(photo.name)
     strips = len(classes) <= STRIPS
     each = SAMPLES if strips else max(1, min(SAMPLES, ALL_SAMPLES // max(len(classes), 1)))
@@ -219,7 +219,7 @@ def choose_samples(audit: Audit, album: Album) -> Samples | None:
     for name, names in list(classes.items())[:ALL_SAMPLES]:
         some = chance.sample(sorted(names), min(each, len(names)))
         for one in some:
-            album.want(one, LARGE if strips else SMALL)
+            thumbnails.want(one, LARGE if strips else SMALL)
         if some:
             rows.append((name, some))
     return Samples(rows, strips, len(classes)) if rows else None

@@ -1,4 +1,4 @@
-"""An audit as lines of a terminal: the most severe first, two examples of each kind, and what mends it."""
+"""An audit as lines of a terminal: the most severe first, two examples of each kind, and what fixes it."""
 
 from budwood.auditing.findings import SEVERITIES, Audit
 from budwood.auditing.report.page import majority_words, verdict
@@ -19,7 +19,7 @@ def audit_as_text(audit: Audit) -> str:
             lines += [f"    {line(one)}" for one in some[:EXAMPLES]]
             if len(some) > EXAMPLES:
                 lines.append(f"    and {len(some) - EXAMPLES:,} more")
-            lines.append(f"  {WORDS[kind].mend}")
+            lines.append(f"  {WORDS[kind].fix}")
     end = list(decided_as_lines(audit))
     if audit.network is not None:
         network = audit.network

@@ -240,10 +240,10 @@ def _label_studio(value: Any, images: Images, prefix: str, split: str | None, se
         more = {key: one for key, one in data.items() if key != field and isinstance(one, str | int | float)}
         more = {key: one for key, one in more.items() if key not in _ROLES}
         if len(set(answers)) > 1:
-            said = ", ".join(
+            counted = ", ".join(
                 f"{len(answer)} of {shown(', '.join(answer))!r}" for answer in sorted(set(answers))
             )
-            detail = f"its annotators do not agree ({said}); it is left out"
+            detail = f"its annotators do not agree ({counted}); it is left out"
             images.problems.append(Problem(shown(str(path)), "conflict", detail))
             continue
         images.add(where, path, answers[0] if answers else (), {**_of_split(split), **more})

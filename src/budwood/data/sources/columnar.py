@@ -104,8 +104,8 @@ def _row(
 def features_of(schema: Any) -> dict[str, Any]:
     """Return what Hugging Face writes of each column beside the table."""
     try:
-        said = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-        features = said["info"]["features"]
+        metadata = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+        features = metadata["info"]["features"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return {}
     return features if isinstance(features, dict) else {}

@@ -1,4 +1,4 @@
-"""What a reading of a folder leaves: told as problems, and counted by kind and place."""
+"""What a reading of a folder leaves: reported as problems, and counted by kind and place."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -62,8 +62,8 @@ def tell_left(
         for folder, number in masks.items()
     ]
     problems += [Problem(one.name, "ignored", one.detail) for one in loose if one.detail]
-    told = lost | {parent for name in read for parent in _parents(name)}
-    problems += [Problem(name, "empty_class", _EMPTY_CLASS) for name in class_folders if name not in told]
+    reported = lost | {parent for name in read for parent in _parents(name)}
+    problems += [Problem(name, "empty_class", _EMPTY_CLASS) for name in class_folders if name not in reported]
     problems.sort(key=lambda problem: problem.path.split("/"))
     counts: Counts = {}
     for one in left:

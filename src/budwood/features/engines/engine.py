@@ -1,4 +1,4 @@
-"""What runs a frozen part: OpenVINO on a CPU, Keras on an accelerator or where OpenVINO is absent."""
+"""What runs a feature extractor: OpenVINO on a CPU, Keras on an accelerator or where OpenVINO is absent."""
 
 import os
 import tempfile
@@ -78,10 +78,12 @@ class Engine:
                 # Converters meet layers that they do not know; Keras always runs its own models.
                 if engine == "openvino":
                     raise
-                self.notes.append(Note(f"Keras runs the frozen part, OpenVINO could not: {error}", "engine"))
+                self.notes.append(
+                    Note(f"Keras runs the feature extractor, OpenVINO could not: {error}", "engine")
+                )
                 self.engine = "keras"
         if precision != "f32":
-            text = f"{precision} needs OpenVINO: Keras runs the frozen part in f32"
+            text = f"{precision} needs OpenVINO: Keras runs the feature extractor in f32"
             self.notes.append(Note(text, "precision"))
         self._runner = _KerasBatches(model)
 
@@ -146,9 +148,7 @@ def choose_engine(engine: str, notes: list[Note] | None = None) -> Literal["open
 
     if keras.backend.backend() != "tensorflow":
         if engine == "openvino":
-            text = (
-                f"models of Keras on {keras.backend.backend()} are not converted: Keras runs the frozen part"
-            )
+            text = f"models of Keras on {keras.backend.backend()} are not converted: Keras runs the feature extractor"
             notes.append(Note(text, "engine"))
         return "keras"
     if engine == "auto" and _sees_accelerator():

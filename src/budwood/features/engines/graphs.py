@@ -137,7 +137,7 @@ def _convert(traced: Any) -> Any:
 
 
 def join(parts: Sequence[Any], head: Any) -> Any:
-    """One graph of feature extractors on the same pixels and the head that takes their features side by side.
+    """One graph of feature extractors on the same pixels and the head that takes their features joined.
 
     Its outputs are the head's, then each part's; the graphs given are used up.
     """

@@ -119,7 +119,7 @@ class OpenVinoGraph:
         self.notes: list[Note] = []
         self._model, self._folder = model, folder
         if precision == "bf16" and "BF16" not in new_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-            text = "this CPU has no bf16 arithmetic: the frozen part runs in f32"
+            text = "this CPU has no bf16 arithmetic: the feature extractor runs in f32"
             self.notes.append(Note(text, "precision"))
             precision = "f32"
         graph = self._read()
@@ -159,9 +159,7 @@ class OpenVinoGraph:
         )
         if error <= LARGEST_ERROR_OF_BF16:
             return "bf16"
-        text = (
-            f"bf16 on this CPU is {error:.0%} off, more than rounding explains: the frozen part runs in f32"
-        )
+        text = f"bf16 on this CPU is {error:.0%} off, more than rounding explains: the feature extractor runs in f32"
         self.notes.append(Note(text, "precision"))
         return "f32"
 

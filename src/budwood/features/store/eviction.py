@@ -63,7 +63,7 @@ def fingerprint_folders(folder: Path) -> list[Path]:
 
 
 def evict(folder: Path, limit: int) -> int:
-    """Brings the store within `limit` bytes as far as it is not in use; returns the bytes freed. Inside the gate."""
+    """Bring the store within `limit` bytes as far as it is not in use; return the bytes freed. Hold the store lock."""
     usage = {path: list_usage(path) for path in fingerprint_folders(folder)}
     excess = sum(shard.bytes for shards in usage.values() for shard in shards) - limit
     idle = list(_idle(usage))
@@ -80,7 +80,7 @@ def evict(folder: Path, limit: int) -> int:
 
 
 def clear(folder: Path) -> int:
-    """Removes all that is not in use; returns the bytes freed. Inside the gate."""
+    """Remove all that is not in use; return the bytes freed. Hold the store lock."""
     freed = 0
     for path in _idle(fingerprint_folders(folder)):
         freed += _bytes(path)

@@ -9,18 +9,18 @@ from filelock import FileLock, Timeout
 
 from budwood.core.errors import StoreError
 
-GATE_SECONDS = 60.0
+LOCK_SECONDS = 60.0
 
 
 @contextmanager
-def gate(folder: Path) -> Iterator[None]:
+def store_lock(folder: Path) -> Iterator[None]:
     """Passed by one process at a time, to open a table or to evict: so that the two never overlap."""
-    lock = FileLock(folder / "gate.lock", thread_local=False)
+    lock = FileLock(folder / "store.lock", thread_local=False)
     try:
-        lock.acquire(timeout=GATE_SECONDS)
+        lock.acquire(timeout=LOCK_SECONDS)
     except Timeout as error:
         raise StoreError(
-            f"another process has held {folder / 'gate.lock'} for {GATE_SECONDS:.0f} s. "
+            f"another process has held {folder / 'store.lock'} for {LOCK_SECONDS:.0f} s. "
             "End that process, or set BUDWOOD_CACHE to another folder"
         ) from error
     try:
@@ -30,13 +30,13 @@ def gate(folder: Path) -> Iterator[None]:
 
 
 class Lease:
-    """While it is held, nothing in the folder is evicted. Taken inside the gate."""
+    """While it is held, nothing in the folder is evicted. Taken inside the store lock."""
 
     def __init__(self, folder: Path):
         (folder / "leases").mkdir(parents=True, exist_ok=True)
         self.path = folder / "leases" / f"{uuid.uuid4().hex}.lock"
         self._lock = FileLock(self.path, thread_local=False)
-        self._lock.acquire(timeout=GATE_SECONDS)
+        self._lock.acquire(timeout=LOCK_SECONDS)
 
     def release(self) -> None:
         self._lock.release()
@@ -44,7 +44,7 @@ class Lease:
 
 
 def in_use(folder: Path) -> bool:
-    """Whether a living process holds a lease on the folder. Asked inside the gate; clears dead leases away."""
+    """Whether a living process holds a lease on the folder. Asked inside the store lock; clears dead leases away."""
     for path in list((folder / "leases").glob("*.lock")):
         lock = FileLock(path, thread_local=False)
         try:

@@ -1,10 +1,10 @@
-"""The feature store: what frozen parts yielded for photos, kept on disk so that it is computed once.
+"""The feature store: what feature extractors yielded for photos, kept on disk so that it is computed once.
 
     <folder>/<fingerprint>/<uuid>.npy + <uuid>.json   shards (see `shards`)
     <folder>/<fingerprint>/leases/<uuid>.lock         held while a process has the table open
-    <folder>/gate.lock                                held for the moment of opening, evicting, clearing
+    <folder>/store.lock                                held for the moment of opening, evicting, clearing
 
-A table holds one frozen part's features. Any number of processes may have it open: each writes shards of its own
+A table holds one feature extractor's features. Any number of processes may have it open: each writes shards of its own
 and sees the others' once they are committed. The store is bounded: a table that closes evicts what was unused for
 longest.
 """
@@ -19,7 +19,7 @@ from budwood.core.cache import cache_dir
 from budwood.core.errors import StoreError
 from budwood.core.progress.base import SILENT, Progress
 from budwood.features.store import eviction
-from budwood.features.store.leases import Lease, gate, in_use
+from budwood.features.store.leases import Lease, in_use, store_lock
 from budwood.features.store.shards import DTYPES, Shard, ShardError, read_shard, remove_orphans
 from budwood.features.store.table import FeatureTable, Rows, cannot_write
 
@@ -27,7 +27,7 @@ __all__ = ["FeatureStore", "FeatureTable", "Rows"]
 
 
 class StoredInfo(TypedDict):
-    """The features of one frozen part."""
+    """The features of one feature extractor."""
 
     fingerprint: str
     bytes: int
@@ -65,10 +65,10 @@ class FeatureStore:
         self.progress = progress
 
     def open(self, fingerprint: str, shape: tuple[int, ...], dtype: str = "float32") -> FeatureTable:
-        """The table of one frozen part, a context manager; nothing on it is evicted until it is closed.
+        """The table of one feature extractor, a context manager; nothing on it is evicted until it is closed.
 
         Args:
-            fingerprint: names the frozen part; letters, digits, `-` and `_`.
+            fingerprint: names the feature extractor; letters, digits, `-` and `_`.
             shape: of one photo's features.
             dtype: "float32", "float16" or "uint8"; a folder may hold features of several, each sees its own.
 
@@ -82,7 +82,7 @@ class FeatureStore:
         folder = self.folder / fingerprint
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with gate(self.folder):
+            with store_lock(self.folder):
                 lease = Lease(folder)
                 remove_orphans(folder)
         except OSError as error:
@@ -95,7 +95,7 @@ class FeatureStore:
         """Return what the store holds."""
         fingerprints: list[StoredInfo] = []
         if self.folder.is_dir():
-            with gate(self.folder):
+            with store_lock(self.folder):
                 for folder in eviction.fingerprint_folders(self.folder):
                     usage = eviction.list_usage(folder)
                     last_used = max((shard.last_used for shard in usage), default=folder.stat().st_mtime)
@@ -121,7 +121,7 @@ class FeatureStore:
         """Removes everything that no process is using; returns the bytes freed."""
         if not self.folder.is_dir():
             return 0
-        with gate(self.folder):
+        with store_lock(self.folder):
             return eviction.clear(self.folder)
 
 

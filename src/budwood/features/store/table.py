@@ -1,4 +1,4 @@
-"""A table of the feature store: one frozen part's features, added by key and read back in any order."""
+"""A table of the feature store: one feature extractor's features, added by key and read back in any order."""
 
 import errno
 import os
@@ -17,7 +17,7 @@ from budwood.core.errors import StoreError
 from budwood.core.notes import Note
 from budwood.core.progress.base import SILENT, Progress
 from budwood.features.store.eviction import evict
-from budwood.features.store.leases import Lease, gate, in_use
+from budwood.features.store.leases import Lease, in_use, store_lock
 from budwood.features.store.shards import (
     Shard,
     ShardError,
@@ -42,7 +42,7 @@ class Float16Overflow(StoreError):  # noqa: N818
 
 
 class FeatureTable:
-    """One frozen part's features, by opaque keys. Made by `FeatureStore.open`; close it, or use it in `with`.
+    """One feature extractor's features, by opaque keys. Made by `FeatureStore.open`; close it, or use it in `with`.
 
     `add` and `flush` are for one thread; rows may be read from several.
     """
@@ -104,7 +104,7 @@ class FeatureTable:
             )
         if not np.isfinite(row).all():
             raise StoreError(
-                f"the features of {key} are not finite. Look for NaN in the weights of the frozen part"
+                f"the features of {key} are not finite. Look for NaN in the weights of the feature extractor"
             )
         if self.dtype == np.float16 and np.abs(row).max(initial=0) > np.finfo(np.float16).max:
             raise Float16Overflow(
@@ -177,7 +177,7 @@ class FeatureTable:
             self._maps.clear()
             self._lease.release()
         try:
-            with gate(self.folder.parent):
+            with store_lock(self.folder.parent):
                 if len(self._shards) > MAX_SHARDS and not in_use(self.folder):
                     # A disk without room for the merged shard keeps the small ones.
                     with suppress(OSError, ShardError):
@@ -256,7 +256,7 @@ class Rows:
         self, table: FeatureTable, names: list[str], shards: Int[np.ndarray, "n"], rows: Int[np.ndarray, "n"]
     ):
         self.shape, self.dtype = (len(rows), *table.shape), table.dtype
-        self._shelf, self._names = table, names
+        self._table, self._names = table, names
         self._shards, self._rows = shards, rows
 
     def __len__(self) -> int:
@@ -267,13 +267,13 @@ class Rows:
     ) -> Shaped[np.ndarray, "..."]:
         if isinstance(indices, SupportsIndex) and not isinstance(indices, np.ndarray):
             return self[[indices]][0]
-        self._shelf._check_open()
+        self._table._check_open()
         shards, rows = self._shards[indices], self._rows[indices]
-        batch = np.empty((len(rows), *self._shelf.shape), self.dtype)
+        batch = np.empty((len(rows), *self._table.shape), self.dtype)
         order = np.argsort(shards, kind="stable")
         for places in np.split(order, np.flatnonzero(np.diff(shards[order])) + 1):
             if len(places):
-                batch[places] = self._shelf._map(self._names[shards[places[0]]])[rows[places]]
+                batch[places] = self._table._map(self._names[shards[places[0]]])[rows[places]]
         return batch
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
@@ -281,8 +281,8 @@ class Rows:
 
 
 def cannot_write(error: OSError, folder: Path, kept: str = "") -> str:
-    mend = "Free space" if error.errno in _FULL else "Allow writing there"
+    fix = "Free space" if error.errno in _FULL else "Allow writing there"
     return (
         f"the feature store in {folder} cannot be written: {error.strerror or error}. {kept}"
-        f"{mend}, or set BUDWOOD_CACHE to a folder on another disk"
+        f"{fix}, or set BUDWOOD_CACHE to a folder on another disk"
     )

@@ -98,13 +98,13 @@ def over(
 def _draw_row(explanation: "Explanation") -> tuple[Canvas, int]:
     """Return a row and its height in pixels."""
     sheet, y = Canvas(_WIDTH, _ROW), 0
-    said, (x, second, third, fourth, fifth) = explanation.prediction, _COLUMNS
-    sheet.write((x, y), said.name, INK, _COLUMNS[4] - GAP)
+    prediction, (x, second, third, fourth, fifth) = explanation.prediction, _COLUMNS
+    sheet.write((x, y), prediction.name, INK, _COLUMNS[4] - GAP)
     sheet.draw.line((x, y + LINE + 4, _WIDTH - GAP, y + LINE + 4), fill=RULE)
     y += LINE + 14
     picture, cam, occlusion = explanation.picture, explanation.grad_cam, explanation.occlusion
     if picture is None or cam is None or occlusion is None or explanation.target is None:
-        sheet.write((x, y), said.error or "no picture", WRONG, _WIDTH - 2 * GAP)
+        sheet.write((x, y), prediction.error or "no picture", WRONG, _WIDTH - 2 * GAP)
         return sheet, y + LINE + GAP
     sheet.pixels(picture, (x, y))
     sheet.pixels(over(picture, cam), (second, y))
@@ -114,7 +114,7 @@ def _draw_row(explanation: "Explanation") -> tuple[Canvas, int]:
     sheet.write((x, below + LINE), *_truth(explanation))
     sheet.write((second, below), f"for {explanation.target}")
     sheet.write((second, below + LINE), "Grad-CAM" if cam.any() else "Grad-CAM: nothing is", QUIET)
-    left, whole = explanation.hidden_probability, said.probabilities[explanation.target]
+    left, whole = explanation.hidden_probability, prediction.probabilities[explanation.target]
     if left is not None:
         change = f"{words.percent(whole)} → {words.percent(left)} if hidden"
         sheet.write((third, below), change if left < whole else "no part alone lowers it")
@@ -125,19 +125,19 @@ def _draw_row(explanation: "Explanation") -> tuple[Canvas, int]:
 
 
 def _truth(explanation: "Explanation") -> tuple[str, str]:
-    said = explanation.prediction
+    prediction = explanation.prediction
     if explanation.true is None:
         return "", INK
-    if explanation.true == said.label and not said.out_of_distribution:
+    if explanation.true == prediction.label and not prediction.out_of_distribution:
         return "✓ right", RIGHT
     return f"✗ truly {explanation.true}", WRONG
 
 
 def _draw_probabilities(sheet: Canvas, explanation: "Explanation", place: Place) -> None:
-    (x, y), said, target = place, explanation.prediction, explanation.target
-    shown = said.top(LISTED)
+    (x, y), prediction, target = place, explanation.prediction, explanation.target
+    shown = prediction.top(LISTED)
     if target is not None and target not in dict(shown):
-        shown[-1] = (target, said.probabilities[target])
+        shown[-1] = (target, prediction.probabilities[target])
     for label, share in shown:
         sheet.write_pair((x, y), f"▸ {label}" if label == target else label, words.percent(share))
         sheet.draw.rectangle((x, y + 22, x + SIDE - 1, y + 27), fill=FRAME)
@@ -147,7 +147,7 @@ def _draw_probabilities(sheet: Canvas, explanation: "Explanation", place: Place)
     y += 38 * (LISTED - len(shown))
     if explanation.farther_than is not None:
         text, colour = (
-            ("✗ none of these?", WRONG) if said.out_of_distribution else ("none of these: no", QUIET)
+            ("✗ none of these?", WRONG) if prediction.out_of_distribution else ("none of these: no", QUIET)
         )
         sheet.write((x, y + 8), text, colour)
         farther = words.percent(explanation.farther_than, 0)

@@ -76,7 +76,7 @@ def _draw_item(sheet: Canvas, item: SheetItem, place: Place) -> None:
     if item.out_of_distribution:
         sheet.write((x, y), "none of these", QUIET)
     else:
-        label = item.predicted if item.confident else f"unsure: {item.predicted}"
+        label = item.predicted if item.confident else f"not confident: {item.predicted}"
         colour = INK if item.confident else QUIET
         sheet.write_pair((x, y), label, words.percent(item.probability), (colour, INK))
     if item.true is not None:

@@ -13,12 +13,12 @@ from budwood.report.svg.frame import Frame
 
 @dataclass(frozen=True)
 class Line:
-    """One curve: `y` over `x`, with `spread` on either side where given; points that are not finite are left out."""
+    """One curve: `y` over `x`, with `band` on either side where given; points that are not finite are left out."""
 
     name: str
     x: Sequence[float]
     y: Sequence[float]
-    spread: Sequence[float] = field(default=())
+    band: Sequence[float] = field(default=())
     style: str = "first"
     """"first" is drawn solid, "second" dashed."""
     breaks: Sequence[float] = field(default=())
@@ -34,8 +34,8 @@ class Line:
         return [piece for piece in found if piece]
 
     def points(self) -> list[tuple[float, float, float]]:
-        spread = self.spread or [0.0] * len(self.x)
-        rows = zip(self.x, self.y, spread, strict=True)
+        band = self.band or [0.0] * len(self.x)
+        rows = zip(self.x, self.y, band, strict=True)
         return [(x, y, s if math.isfinite(s) else 0.0) for x, y, s in rows if math.isfinite(y)]
 
 
@@ -149,9 +149,9 @@ def _curve(
     frame: Frame, line: Line, points: Sequence[tuple[float, float, float]], mark: tuple[float, str] | None
 ) -> list[str]:
     parts = []
-    if any(spread for _, _, spread in points):
-        upper = [frame.spot(x, y + spread) for x, y, spread in points]
-        lower = [frame.spot(x, y - spread) for x, y, spread in reversed(points)]
+    if any(band for _, _, band in points):
+        upper = [frame.spot(x, y + band) for x, y, band in points]
+        lower = [frame.spot(x, y - band) for x, y, band in reversed(points)]
         parts.append(f'<polygon class="band" points="{" ".join(upper + lower)}"/>')
     for piece in line.pieces():
         course = " ".join(frame.spot(x, y) for x, y, _ in piece)

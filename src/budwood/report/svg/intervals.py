@@ -32,10 +32,10 @@ class Row:
     """Single figures of which `value` is the mean."""
     number: str = ""
     """By which other charts and tables of the page name it."""
-    remark: str = ""
+    note: str = ""
     """Below the figures."""
     hollow: bool = False
-    """Drawn as a ring in place of a disc; `remark` or the caption says what that means."""
+    """Drawn as a ring in place of a disc; `note` or the caption says what that means."""
 
 
 def interval_rows(
@@ -62,10 +62,10 @@ def interval_rows(
     for row in rows:
         number = f"<b>{escape(row.number)}</b>" if row.number else ""
         name = f'<span title="{escape(shorten(shown(row.name), 300))}">{escape(shorten(shown(row.name), 90))}</span>'
-        remark = f"<small>{escape(row.remark)}</small>" if row.remark else ""
+        note = f"<small>{escape(row.note)}</small>" if row.note else ""
         parts += [
             f'<div class="interval"><p class="of">{number}{name}</p>'
-            f'<p class="figures">{escape(row.text)}{remark}</p>',
+            f'<p class="figures">{escape(row.text)}{note}</p>',
             *_marks(row, axis, show, zero, each),
             "</div>",
         ]

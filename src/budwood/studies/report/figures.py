@@ -55,8 +55,8 @@ class CurveChart:
     chart: Markup
 
 
-def judged(one: Summary, results: Results) -> Estimate | None:
-    """Its accuracy where the study is judged: on test photos where every trial has them, else on validation."""
+def evaluation(one: Summary, results: Results) -> Estimate | None:
+    """Its accuracy where the study is evaluated: on test photos where every trial has them, else on validation."""
     return one.test if results.split == "test" else one.validation
 
 
@@ -69,7 +69,7 @@ def models(results: Results, most: int = MOST) -> Markup:
     rank, short = numbers(results), short_names(results)
     rows = []
     for one in results.summaries[:most]:
-        found = judged(one, results)
+        found = evaluation(one, results)
         if found is None:
             continue
         dots = [
@@ -100,7 +100,7 @@ def models(results: Results, most: int = MOST) -> Markup:
 
 def beginning(results: Results, most: int = MOST) -> str:
     """Where the axis of `models` begins, in words."""
-    found = [judged(one, results) for one in results.summaries[:most]]
+    found = [evaluation(one, results) for one in results.summaries[:most]]
     values = [value for one in found if one is not None for value in (one.low, one.high)]
     names = {one.name for one in results.summaries[:most]}
     values += [
@@ -132,7 +132,7 @@ def differences(results: Results, most: int = MOST) -> Markup:
                 high,
                 f"{points(difference)} ({points(low)} to {points(high)})",
                 number=rank[other],
-                remark=_short_verdict(pair, best),
+                note=_short_verdict(pair, best),
                 hollow=not is_significant(pair),
             )
         )
@@ -157,7 +157,7 @@ def is_significant(pair: Pair) -> bool:
 
 def accuracy_by_time(results: Results) -> TimeChart | None:
     """Return accuracy against seconds of a trial; None where fewer than two configurations can be drawn."""
-    some = [one for one in results.summaries if judged(one, results) and one.seconds is not None]
+    some = [one for one in results.summaries if evaluation(one, results) and one.seconds is not None]
     if results.search is not None:
         # One that was pruned was measured on the first splits alone.
         some = [one for one in some if one.complete == one.planned]
@@ -176,7 +176,7 @@ def accuracy_by_time(results: Results) -> TimeChart | None:
     marks = []
     # Those on the edge last, so that they lie above the others.
     for one in sorted(some, key=lambda one: one in edge):
-        found = judged(one, results)
+        found = evaluation(one, results)
         assert found is not None and one.seconds is not None
         low, high = (found.low, found.high) if one in named else (None, None)
         marks.append(
@@ -303,7 +303,7 @@ def interval_text(found: Estimate) -> str:
 
 
 def _mean(one: Summary, results: Results) -> float:
-    found = judged(one, results)
+    found = evaluation(one, results)
     return -math.inf if found is None else found.mean
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from budwood.core.errors import RunError
-from budwood.report.headline import Headline, Remark
+from budwood.report.headline import Headline, HeadlineNote
 from budwood.report.page import environment, write_page
 from budwood.studies.records import StudyFolder, StudyRecord
 from budwood.studies.report import figures, names, search_figures, sections
@@ -59,7 +59,7 @@ def render(results: Results, record: StudyRecord) -> str:
         ("photos", "Would more photos help?", curves),
         ("failures", " and ".join(lost).capitalize(), lost),
         ("trials", "Trials", True),
-        ("making", "How it was made", True),
+        ("reproducibility", "How it was made", True),
     ]
     titles = [(anchor, title) for anchor, title, is_there in parts if is_there]
     return (
@@ -89,7 +89,7 @@ def render(results: Results, record: StudyRecord) -> str:
             in_all=names.common_words(results),
             trials=[one for one in results.trials if one.configuration or not search][: sections.TRIALS],
             rank=names.numbers(results),
-            made=sections.making(results, record),
+            made=sections.reproducibility(results, record),
             points=figures.points,
             chance=sections.chance,
             brief=sections.shortener(results),
@@ -109,9 +109,9 @@ def _headline(results: Results, record: StudyRecord, titles: Sequence[tuple[str,
         accuracy=verdict.accuracy,
         interval=verdict.interval,
         caption=f"The best by validation loss, on {results.split} photos: mean of its trials, with its interval.",
-        remarks=[
-            *(Remark(line, is_warning=True) for line in verdict.warnings),
-            *(Remark(line) for line in verdict.remarks),
+        notes=[
+            *(HeadlineNote(line, is_warning=True) for line in verdict.warnings),
+            *(HeadlineNote(line) for line in verdict.notes),
         ],
         facts=sections.facts(results, record),
         sections=titles,

@@ -10,7 +10,7 @@ from budwood.studies.results import Results
 Flat = dict[str, object]
 """Settings of a recipe by their dotted keys."""
 
-VARIED = {"split_seed", "seed", "data.fold", "data.folds"}
+REPLICATE_KEYS = {"split_seed", "seed", "data.fold", "data.folds"}
 """Keys that may differ between the trials of one configuration."""
 
 
@@ -40,7 +40,14 @@ def resolve_recipes(results: Results) -> Resolved | None:
         return None
     alike = _alike(list(recipes.values()))
     own = [
-        (name, [_line(key, value) for key, value in recipe.items() if key not in alike and key not in VARIED])
+        (
+            name,
+            [
+                _line(key, value)
+                for key, value in recipe.items()
+                if key not in alike and key not in REPLICATE_KEYS
+            ],
+        )
         for name, recipe in recipes.items()
     ]
     return Resolved(_toml(alike), own)
@@ -61,7 +68,7 @@ def _alike(recipes: Sequence[Flat]) -> Flat:
     return {
         key: value
         for key, value in first.items()
-        if key not in VARIED and all(key in other and other[key] == value for other in others)
+        if key not in REPLICATE_KEYS and all(key in other and other[key] == value for other in others)
     }
 
 

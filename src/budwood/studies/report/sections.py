@@ -8,7 +8,7 @@ from datetime import datetime
 from budwood.core import text as words
 from budwood.studies.comparison import Estimate, Pair
 from budwood.studies.records import StudyFolder, StudyRecord
-from budwood.studies.report.figures import is_significant, judged, ordered_pairs
+from budwood.studies.report.figures import evaluation, is_significant, ordered_pairs
 from budwood.studies.report.names import common_words, numbers, short_names
 from budwood.studies.results import Results, Summary
 from budwood.studies.search import BEST
@@ -27,7 +27,7 @@ class Verdict:
     title: str
     accuracy: float | None
     interval: tuple[float, float] | None
-    remarks: Sequence[str]
+    notes: Sequence[str]
     warnings: Sequence[str]
 
 
@@ -40,7 +40,7 @@ class TableRow:
     name: str
     state: str
     """Of a search alone."""
-    judged: Estimate | None
+    evaluation: Estimate | None
 
 
 @dataclass(frozen=True)
@@ -79,38 +79,38 @@ class Making:
 def verdict(results: Results) -> Verdict:
     """Return the head of the page."""
     best = next((one for one in results.summaries if one.name == results.best), None)
-    found = judged(best, results) if best is not None else None
+    found = evaluation(best, results) if best is not None else None
     brief = shortener(results)
-    remarks, warnings = [], _left(results)
+    notes, warnings = [], _left(results)
     if best is not None and results.search is None:
         pairs = pair_sentences(results)
-        remarks += pairs[:SENTENCES]
+        notes += pairs[:SENTENCES]
         if len(pairs) > SENTENCES:
-            remarks.append(f"These are {SENTENCES} of {len(pairs):,}; all are under Pairs.")
+            notes.append(f"These are {SENTENCES} of {len(pairs):,}; all are under Pairs.")
     elif best is not None and results.search is not None:
-        remarks += [
+        notes += [
             state_sentence(results.search),
             "Validation photos chose it among the others, which flatters it there. No pair is tested, for that would "
             "be flattered too.",
         ]
     if best is not None and best.complete == 1:
-        remarks.append(
+        notes.append(
             f"One trial each says nothing of how much another {results.replicate_kind} would change. Give --seeds 5 "
             "with --resume for that."
         )
-    remarks += trust_sentences(results)
+    notes += trust_sentences(results)
     return Verdict(
         title=brief(_title(results, best)),
         accuracy=found.mean if found else None,
         interval=(found.low, found.high) if found and found.few_groups is None else None,
-        remarks=[brief(line) for line in remarks],
+        notes=[brief(line) for line in notes],
         warnings=[brief(line) for line in warnings],
     )
 
 
 def _title(results: Results, best: Summary | None) -> str:
     done = sum(one.complete for one in results.summaries)
-    if best is None or best.validation is None or (found := judged(best, results)) is None:
+    if best is None or best.validation is None or (found := evaluation(best, results)) is None:
         if not done:
             return "No trial is complete, so there is nothing to compare yet."
         return "No configuration has all its trials yet, so none is called the best."
@@ -154,7 +154,7 @@ def _standing(results: Results) -> str:
 
 
 def facts(results: Results, record: StudyRecord) -> list[tuple[str, str, str]]:
-    """Name, value and a remark for the boxes below the verdict."""
+    """Name, value and a note for the boxes below the verdict."""
     done = sum(one.complete for one in results.summaries)
     planned = sum(one.planned for one in results.summaries)
     seconds = [trial.seconds for trial in results.trials if trial.seconds is not None]
@@ -201,7 +201,9 @@ def table(results: Results) -> list[TableRow]:
     rank, short = numbers(results), short_names(results)
     states = {one.name: one.state for one in (results.search.configurations if results.search else [])}
     return [
-        TableRow(rank.get(one.name, ""), one, short[one.name], states.get(one.name, ""), judged(one, results))
+        TableRow(
+            rank.get(one.name, ""), one, short[one.name], states.get(one.name, ""), evaluation(one, results)
+        )
         for one in results.summaries
     ]
 
@@ -245,7 +247,7 @@ def best_recipe(results: Results) -> BestRecipe | None:
     )
 
 
-def making(results: Results, record: StudyRecord) -> Making:
+def reproducibility(results: Results, record: StudyRecord) -> Making:
     """Return how the study was made, and how to go on with it."""
     command = record.command
     facts = [
@@ -255,7 +257,7 @@ def making(results: Results, record: StudyRecord) -> Making:
         ("the last command, by the clock", _seconds(record.seconds)),
         ("all trials, added up", _seconds(sum(trial.seconds or 0.0 for trial in results.trials))),
         ("differs between trials", results.replicate_kind),
-        ("judged on", f"{results.split} photos"),
+        ("evaluated on", f"{results.split} photos"),
         ("test-set evaluations", f"{results.test_evaluations:,}"),
     ]
     return Making(
