@@ -1,4 +1,4 @@
-"""The converted graph beside a model: found, mended, and kept elsewhere where it cannot be written."""
+"""The converted graph beside a model: found, made anew, and kept elsewhere where it cannot be written."""
 
 import json
 import shutil

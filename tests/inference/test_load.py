@@ -1,4 +1,4 @@
-"""The predictor of a saved model: its converted graph is kept, found, mended and moved."""
+"""The predictor of a saved model: its converted graph is kept, found, made anew and moved."""
 
 import os
 import shutil

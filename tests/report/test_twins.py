@@ -5,7 +5,7 @@ import pytest
 from budwood.core import files
 from budwood.report.page import write_report
 from budwood.report.summary import read_contents
-from budwood.report.thumbnails import Album
+from budwood.report.thumbnails import Thumbnails
 from budwood.report.twins import PAIRS, show_twins
 
 
@@ -42,8 +42,8 @@ def with_twins(make_run):
     "by_features, by_hash, shown", [(3, 0, (3, 0)), (20, 20, (6, 6)), (20, 2, (10, 2)), (1, 20, (1, 11))]
 )
 def test_show_twins__some_of_both_kinds_and_at_most_12(with_twins, by_features, by_hash, shown):
-    album = Album({"a": b""})
-    found = show_twins(read_contents(with_twins(by_features, by_hash)), album)
+    thumbnails = Thumbnails({"a": b""})
+    found = show_twins(read_contents(with_twins(by_features, by_hash)), thumbnails)
     kinds = [pair.by for pair in found.pairs]
     assert (kinds.count("features"), kinds.count("hash")) == shown
     assert len(found.pairs) <= PAIRS

@@ -124,8 +124,8 @@ def _features_of(
     with predictor.extractor(progress) as features:
         extraction = features.compute(photos)
         photos = [photo for photo in photos if photo.name not in extraction.failed]
-        if split == UNSEEN and (foreign := own.foreign(photos)):
-            copies = find_copies(foreign, own, features, predictor.input.levels, progress)
+        if split == UNSEEN and (unknown := own.unknown(photos)):
+            copies = find_copies(unknown, own, features, predictor.input.levels, progress)
             photos = [photo for photo in photos if photo.name not in copies]
         if not photos:
             raise DataError(

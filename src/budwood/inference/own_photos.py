@@ -91,7 +91,7 @@ class OwnPhotos:
             photos = [photo for photo in photos if photo.name not in again]
         return photos, len(checked.photos) - len(photos)
 
-    def foreign(self, photos: Sequence[Photo]) -> list[Photo]:
+    def unknown(self, photos: Sequence[Photo]) -> list[Photo]:
         """Return those that are no photos of the run, by their bytes."""
         return [photo for photo in photos if photo.sha256 not in self._splits]
 

@@ -99,7 +99,7 @@ SECTIONS: Mapping[str, _Section] = {
     "samples": _Section("Photos", lambda page: show_samples(page.contents, page.thumbnails), True),
     "mistakes": _Section("Worst mistakes", lambda page: page.mistakes),
     "labels": _Section("Likely wrong labels", _Filling.labels),
-    "twins": _Section("Near twins", lambda page: show_twins(page.contents, page.album), True),
+    "twins": _Section("Near twins", lambda page: show_twins(page.contents, page.thumbnails), True),
     "read": _Section("What was read", lambda page: sections.describe_reading(page.contents), True),
     "problems": _Section(
         "Problems in the data", lambda page: sections.group_problems(page.contents, page.thumbnails), True

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from budwood.report.summary import Contents
-from budwood.report.thumbnails import LARGE, Album
+from budwood.report.thumbnails import LARGE, Thumbnails
 from budwood.runs.figures import TwinPair, WithoutTwins
 
 PAIRS = 12
@@ -22,7 +22,7 @@ class NearTwins:
     """Those that are shown: of both kinds, if there are both."""
 
 
-def show_twins(contents: Contents, album: Album) -> NearTwins | None:
+def show_twins(contents: Contents, thumbnails: Thumbnails) -> NearTwins | None:
     """Return the near twins of the split that the report is about; None where there are none, or none is named."""
     found = contents.scores.without_twins
     if found is None or not found.pairs:
@@ -32,6 +32,6 @@ def show_twins(contents: Contents, album: Album) -> NearTwins | None:
     of_hash = min(len(by_hash), max(PAIRS // 2, PAIRS - len(by_features)))
     pairs = [*by_features[: PAIRS - of_hash], *by_hash[:of_hash]]
     for pair in pairs:
-        album.want(pair.photo, LARGE)
-        album.want(pair.known, LARGE)
-    return NearTwins(contents.judged, found, contents.scores.accuracy, pairs)
+        thumbnails.want(pair.photo, LARGE)
+        thumbnails.want(pair.known, LARGE)
+    return NearTwins(contents.evaluated_split, found, contents.scores.accuracy, pairs)
