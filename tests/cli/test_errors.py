@@ -35,7 +35,8 @@ def test_run_command__interrupted_names_resume_where_the_command_has_it(
         run_command(app)
     assert ended.value.code == 130
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("budwood: error: interrupted") and ("--resume" in line) == named
+    assert line.startswith("budwood: error: interrupted; ") and ("--resume" in line) == named
+    assert ("is kept" in line) == named and ("nothing to resume" in line) != named
 
 
 @pytest.mark.parametrize(

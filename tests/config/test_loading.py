@@ -77,6 +77,7 @@ def test_merged__leaves_what_it_was_given_alone():
             {"a": 'extends = "baes.toml"', "base": ""},
             ["a.toml extends `baes.toml`", "Did you mean base.toml?"],
         ),
+        ({"a": 'extends = "b"', "b": ""}, ["a.toml extends `b`", "Did you mean b.toml?"]),
         ({"a": "extends = 3"}, ["a.toml: extends takes", "got 3"]),
         ({"a": 'extends = ["auto", "quick"]'}, ["a.toml: extends takes the name of one", "quick"]),
         ({"a": 'extends = ""'}, ["a.toml: extends takes"]),

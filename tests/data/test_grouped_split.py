@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError
-from budwood.data.manifest import Kin, Photo
-from budwood.data.split import SPLITS, assign_splits, divide, take_some
+from budwood.data.manifest import SPLITS, Kin, Photo
+from budwood.data.split import assign_splits, divide, take_some
 
 SHARES = st.sampled_from([(0.8, 0.1, 0.1), (0.7, 0.15, 0.15), (0.5, 0.3, 0.2), (0.2, 0.4, 0.4)])
 # From so many photos a class on, each has some in either part of the order (see the module).

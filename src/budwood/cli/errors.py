@@ -56,8 +56,11 @@ def _complain(error: BaseException, resumes: bool = False) -> int:
     """Print one line; return the exit status."""
     status = 1
     if isinstance(error, KeyboardInterrupt):
-        line, status = "interrupted; what was computed so far is kept", 130
-        line += ": the same command with --resume goes on from there" if resumes else ""
+        line, status = "interrupted", 130
+        if resumes:
+            line += "; what was computed so far is kept: the same command with --resume goes on from there"
+        else:
+            line += "; there is nothing to resume: give the same command again"
     elif isinstance(error, BudwoodError):
         line = str(error)
     elif hasattr(error, "format_message"):  # Typer's, which has changed its classes of error

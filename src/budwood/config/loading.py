@@ -105,13 +105,20 @@ def _read_layer(wanted: str, shipped: Mapping[str, str], by: Layer | None = None
         known = [*shipped, *(sorted(file.name for file in folder.glob("*.toml")) if by else [])]
         raise RecipeError(
             f"{f'{by.name} extends `{wanted}`, which is not there' if by else f'no recipe `{wanted}`'}."
-            f"{did_you_mean(wanted, known)} Give a TOML file{f', from {folder},' if by else ''} "
+            f"{_hint(wanted, folder, known)} Give a TOML file{f', from {folder},' if by else ''} "
             f"or one of: {', '.join(shipped)}"
         )
     try:
         return _layer(str(path), path.read_text(encoding="utf-8-sig"), path)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not TOML: {error}") from error
+
+
+def _hint(wanted: str, folder: Path, known: list[str]) -> str:
+    """Return a sentence that names the file or the recipe that was meant, where one is likely."""
+    if (folder / f"{wanted}.toml").is_file():
+        return f" Did you mean {wanted}.toml?"
+    return did_you_mean(wanted, known)
 
 
 def _layer(name: str, text: str, file: Path | None = None) -> Layer:

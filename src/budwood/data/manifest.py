@@ -3,12 +3,16 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from budwood.core.text import count
 from budwood.data.images import ImageLike
 from budwood.data.understood import PassedOver, Reading, Understood
 
-__all__ = ["Manifest", "PassedOver", "Photo", "Problem", "Reading"]
+__all__ = ["SPLITS", "Manifest", "PassedOver", "Photo", "Problem", "Reading", "Split"]
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, slots=True)

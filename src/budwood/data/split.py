@@ -14,7 +14,6 @@ from budwood.data.grouped_split import deal, in_order, refuse_too_few
 from budwood.data.groups import form_groups
 from budwood.data.manifest import Photo
 
-SPLITS = ("train", "validation", "test")
 SplitRule = Literal["grouped", "shuffled"]
 
 

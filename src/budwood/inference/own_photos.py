@@ -11,11 +11,10 @@ from budwood.core.errors import BudwoodError, DataError, ImageError
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.text import count
 from budwood.data.images import ImageLike, digest
-from budwood.data.manifest import Manifest, Photo
+from budwood.data.manifest import SPLITS, Manifest, Photo
 from budwood.data.sources.names import class_key
 from budwood.evaluation.ood import Reference, fewest_held_out
 
-SPLITS = ("train", "validation", "test")
 UNSEEN, ALL = "unseen", "all"
 """The photos that a run did not learn from or choose by; every photo."""
 

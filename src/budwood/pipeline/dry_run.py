@@ -13,8 +13,7 @@ from budwood.config.recipe import Head, Recipe
 from budwood.core.progress.base import SILENT
 from budwood.core.text import count, duration, shorten, shown
 from budwood.data.decoder.levels import as_range
-from budwood.data.manifest import Photo
-from budwood.data.split import SPLITS
+from budwood.data.manifest import SPLITS, Photo
 from budwood.features.extract import stream
 from budwood.features.extractor import FeatureExtractor
 from budwood.network.compose import PooledBackbone

@@ -11,8 +11,7 @@ import numpy as np
 from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError
 from budwood.core.progress.base import Progress
-from budwood.data.manifest import Photo
-from budwood.data.split import SPLITS
+from budwood.data.manifest import SPLITS, Photo
 from budwood.evaluation.task import Task
 from budwood.features.extract import Extraction
 from budwood.features.extractor import FeatureExtractor

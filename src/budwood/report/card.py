@@ -14,9 +14,10 @@ import jinja2
 from budwood.config.recipe import Recipe
 from budwood.core import files
 from budwood.core import text as words
+from budwood.data.manifest import SPLITS
 from budwood.report import terminal
 from budwood.report.reading import passed_over_as_lines
-from budwood.report.sections import FIGURES, SPLITS, none_of_these
+from budwood.report.sections import FIGURES, none_of_these
 from budwood.report.summary import Contents, read_contents
 
 CARD = "README.md"

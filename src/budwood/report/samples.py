@@ -10,9 +10,10 @@ from budwood.core.errors import ImageError
 from budwood.data import images
 from budwood.data.augment import Renderer
 from budwood.data.decoder.levels import as_range
+from budwood.data.manifest import SPLITS
 from budwood.report import settings
 from budwood.report.pictures import jpeg
-from budwood.report.sections import MOST_IN_SIGHT, SPLITS
+from budwood.report.sections import MOST_IN_SIGHT
 from budwood.report.summary import Contents
 from budwood.report.thumbnails import LARGE, Thumbnails
 from budwood.runs.schema import SplitRow

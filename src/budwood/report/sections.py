@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from budwood.core import text as words
+from budwood.data.manifest import SPLITS
 from budwood.evaluation.groups import Grouping, share_interval
 from budwood.report import terminal
 from budwood.report.reading import passed_over_as_lines, reading_as_lines
@@ -16,7 +17,6 @@ from budwood.report.thumbnails import Album
 from budwood.runs.figures import ClassScores
 from budwood.runs.schema import FeaturesInfo, PredictionRow, ProblemRow
 
-SPLITS = ("train", "validation", "test")
 MEASURED = ("test", "validation")
 MOST_IN_SIGHT = 40
 """Classes up to which a table of them is shown whole; beyond, it scrolls."""

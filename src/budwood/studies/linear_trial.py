@@ -11,9 +11,9 @@ from budwood.config.recipe import Recipe
 from budwood.core.errors import RunError
 from budwood.data.augment import Renderer
 from budwood.data.decoder.levels import as_range
-from budwood.data.manifest import Photo
+from budwood.data.manifest import SPLITS, Photo
 from budwood.data.sources import source_name
-from budwood.data.split import SPLITS, divide
+from budwood.data.split import divide
 from budwood.evaluation.phases import MEASURED, PhaseEvaluation
 from budwood.evaluation.task import Task, task_of
 from budwood.features.fingerprint_cache import features_key

@@ -7,8 +7,7 @@ from itertools import product
 
 from budwood.config.recipe import Recipe
 from budwood.core.errors import RecipeError
-from budwood.data.manifest import Photo
-from budwood.data.split import SPLITS
+from budwood.data.manifest import SPLITS, Photo
 from budwood.studies.grid import Combination
 from budwood.studies.records import Configuration, ReplicateKind
 

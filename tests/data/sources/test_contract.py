@@ -13,9 +13,8 @@ from budwood.data import images
 from budwood.data.check import check
 from budwood.data.image_ref import ImageBytes
 from budwood.data.images import decode, digest
-from budwood.data.manifest import Manifest, Photo
+from budwood.data.manifest import SPLITS, Manifest, Photo
 from budwood.data.sources import SCHEMES, Source, read_arrays, read_source, source_name
-from budwood.data.split import SPLITS
 from tests.data.sources.forms import COLOURS, FORMS, NUMBER, each, encoded, put_pictures
 
 

@@ -174,6 +174,7 @@ def load(image: Image.Image) -> None:
         if is_machine_fault(error):
             raise
         words = str(error) or type(error).__name__
+        # Pillow raises a plain OSError, without errno, for a file cut short as for other damage: the words alone tell.
         if isinstance(error, EOFError) or "truncat" in words.lower():
             raise ImageError(f"cut short ({words})", "truncated") from error
         raise ImageError(f"damaged ({words})") from error

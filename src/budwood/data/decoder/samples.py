@@ -139,6 +139,7 @@ def open_tiff(file: io.BufferedIOBase) -> ScientificTiff:
         except Exception as error:  # damaged data make tifffile and its codecs raise nearly anything
             if is_machine_fault(error):
                 raise
+            # tifffile raises KeyError or ValueError for it, as for damage, and names the package in the words alone.
             if "imagecodecs" in str(error):
                 raise ImageError(
                     f"a TIFF of {dtype.name} with a compression that is read by the package imagecodecs: pip install "

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from budwood.config.data import Data
 from budwood.core.errors import DataError
-from budwood.data.manifest import Manifest, Photo, Reading
+from budwood.data.manifest import SPLITS, Manifest, Photo, Reading
 from budwood.data.sources.copies import possible_copies, without
 from budwood.data.sources.layout import choose_reading, is_asked
 from budwood.data.sources.layout_words import EXPECTED
 from budwood.data.sources.left import tell_left
-from budwood.data.sources.listing import SPLITS, Folder, WhyPassedOver
+from budwood.data.sources.listing import Folder, WhyPassedOver
 from budwood.data.sources.masks import find_masks
 from budwood.data.sources.names import SPLIT_NAMES
 from budwood.data.sources.spelling import join_spellings

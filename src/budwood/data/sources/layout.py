@@ -9,8 +9,9 @@ from itertools import islice, permutations, product
 
 from budwood.config.data import Data
 from budwood.core.errors import DataError
+from budwood.data.manifest import Split
 from budwood.data.sources.layout_words import ambiguity, asked_in_vain, no_such_folder, refusal
-from budwood.data.sources.listing import Candidate, Folder, Split, WhyPassedOver
+from budwood.data.sources.listing import Candidate, Folder, WhyPassedOver
 from budwood.data.sources.names import (
     are_labelled,
     class_key,

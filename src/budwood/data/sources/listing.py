@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+from budwood.data.manifest import Split
+
 Layout = Literal["classes", "splits", "nested", "flat"]
-Split = Literal["train", "validation", "test"]
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 WhyPassedOver = Literal["beside", "unlabelled", "annotations", "copy", "preview", "no_label"]
 
 

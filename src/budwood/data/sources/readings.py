@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
-from budwood.data.sources.listing import Candidate, Draft, File, Folder, Placed, Split
+from budwood.data.manifest import Split
+from budwood.data.sources.listing import Candidate, Draft, File, Folder, Placed
 from budwood.data.sources.names import (
     are_labelled,
     class_key,
