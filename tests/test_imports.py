@@ -1,10 +1,13 @@
 """What an import loads."""
 
+import ast
 import os
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+
+import budwood
 
 
 def test_import__loads_no_tensorflow():
@@ -68,5 +71,16 @@ def test_load_keras__without_standard_error():
 def test_layers__have_no_exceptions():
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))
     contracts = project["tool"]["importlinter"]["contracts"]
+    assert project["tool"]["importlinter"]["exclude_type_checking_imports"] is False
     assert {contract["type"] for contract in contracts} == {"layers", "acyclic_siblings"}
     assert not any("ignore_imports" in contract for contract in contracts)
+
+
+def test_public_names__are_the_same_wherever_they_stand():
+    tree = ast.parse(Path(budwood.__file__).read_text("utf-8"))
+    guarded = next(
+        node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    )
+    typed = {alias.name: node.module for node in guarded.body for alias in node.names}
+    assert typed == budwood._HOMES
+    assert set(budwood.__all__) == {"__version__", *typed}

@@ -100,7 +100,9 @@ def divide_by_split(
     photos: Sequence[Photo], classes: Sequence[str], task: Task
 ) -> tuple[dict[str, list[Photo]], dict[str, np.ndarray]]:
     """Return the photos of each split, and their targets."""
-    parts = {split: [photo for photo in photos if photo.split == split] for split in SPLITS}
+    parts: dict[str, list[Photo]] = {
+        split: [photo for photo in photos if photo.split == split] for split in SPLITS
+    }
     labels = {split: task.encode([photo.label for photo in part], classes) for split, part in parts.items()}
     return parts, labels
 

@@ -74,7 +74,9 @@ def _fit_and_evaluate(
     known: StoredFeatures,
 ) -> None:
     folder = directory.folder
-    parts = {split: [photo for photo in photos if photo.split == split] for split in SPLITS}
+    parts: dict[str, list[Photo]] = {
+        split: [photo for photo in photos if photo.split == split] for split in SPLITS
+    }
     labels = {split: task.encode([p.label for p in part], classes) for split, part in parts.items()}
     with directory.stage("features"):
         renderer = Renderer(known.size, recipe.data.resize, levels=as_range(recipe.data.levels))

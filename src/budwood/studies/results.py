@@ -2,134 +2,31 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from budwood.core.files import JsonObject
 from budwood.runs.files import read_run
 from budwood.studies.comparison import (
     CompleteTrial,
-    Estimate,
-    Pair,
     compare_all,
     estimate_mean,
 )
+from budwood.studies.figures import ListedTrial, SearchResults, StudyFigures, Summary
 from budwood.studies.learning_curve import Curve, fit_curve
 from budwood.studies.records import (
     Configuration,
-    ReplicateKind,
     StudyFolder,
     StudyRecord,
     TrialFolder,
     TrialRecord,
-    TrialState,
 )
-from budwood.studies.search import SearchRecord, read_search
+from budwood.studies.search import read_search
 from budwood.studies.words import as_text
 
 
-@dataclass(frozen=True)
-class SearchResults(SearchRecord):
-    """What a search asked for and what mattered."""
-
-    source: str
-    """Where the photos are."""
-    test_is_given: bool
-    """Whether the data bring test photos, which the search left closed."""
-
-
-@dataclass(frozen=True)
-class ListedTrial:
-    """One trial, whatever became of it."""
-
-    name: str
-    configuration: str | None
-    """None, like `replicate`, where the trial's file cannot be read."""
-    replicate: str | None
-    state: TrialState
-    """"planned" where it was not begun, or did not come to its end, "complete" or "failed"."""
-    why: str | None
-    """Of one that failed."""
-    seconds: float | None
-    validation: float | None
-    """Accuracy in [0, 1], like `test`."""
-    validation_loss: float | None
-    test: float | None
-    train_photos: int | None
-
-
-@dataclass(frozen=True)
-class Summary:
-    """One configuration."""
-
-    name: str
-    complete: int
-    planned: int
-    validation: Estimate | None
-    validation_loss: float | None
-    test: Estimate | None
-    seconds: float | None
-    """Of one trial, in the mean."""
-    train_photos: float | None
-
-
-@dataclass(frozen=True)
-class Results:
+class Results(StudyFigures):
     """A study read from its directory."""
-
-    folder: Path
-    replicate_kind: ReplicateKind
-    split: str
-    """On which photos the pairs were compared: "test", or "validation" where no test split was opened."""
-    summaries: list[Summary]
-    """The best first, by validation loss."""
-    pairs: list[Pair]
-    curves: list[Curve]
-    failures: dict[str, str]
-    """Of each trial that failed, why."""
-    test_evaluations: int
-    """How many test-set evaluations there were: one by every trial."""
-    pruned: dict[str, str]
-    """Of each configuration that a search pruned, why."""
-    search: SearchResults | None = None
-    """None for a study of every combination."""
-    trials: list[ListedTrial] = field(default_factory=list)
-    """In the order in which they were planned."""
-    configurations: dict[str, Configuration] = field(default_factory=dict)
-    """By name, what each consists of."""
-    near_twins: int = 0
-    """Photos of that split with a near twin in training, in the trial that has most."""
-    linear: bool = False
-    """Whether complete trials are linear probes alone, which know near twins by their perceptual hash only."""
-
-    @property
-    def best(self) -> str | None:
-        """The configuration with the lowest validation loss among those whose trials are all complete."""
-        whole = [one for one in self.summaries if one.complete == one.planned]
-        return whole[0].name if whole else None
-
-    @property
-    def few_groups(self) -> int | None:
-        """How many groups the photos are where these are too few for intervals and comparisons; else None."""
-        estimates = [one.test if self.split == "test" else one.validation for one in self.summaries]
-        return min((one.few_groups for one in estimates if one and one.few_groups is not None), default=None)
-
-    def to_json(self) -> JsonObject:
-        """The content of results.json."""
-        return {
-            "replicate_kind": self.replicate_kind,
-            "split": self.split,
-            "best": self.best,
-            "configurations": [asdict(one) for one in self.summaries],
-            "pairs": [asdict(one) for one in self.pairs],
-            "curves": [one.to_json() for one in self.curves],
-            "failures": self.failures,
-            "test_evaluations": self.test_evaluations,
-            "pruned": self.pruned,
-            "search": None if self.search is None else asdict(self.search),
-        }
 
     def as_text(self) -> str:
         """Return a table and sentences."""
@@ -140,7 +37,7 @@ class Results:
 
 
 def load_study(folder: str | os.PathLike) -> Results:
-    """What a study on disk came to, also of one that is under way. It loads no TensorFlow.
+    """Return what a study on disk came to, also of one that is under way. It loads no TensorFlow.
 
     Args:
         folder: the study's directory, as `budwood.study` wrote it.

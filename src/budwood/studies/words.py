@@ -1,23 +1,20 @@
 """What a study came to, for a terminal: a table and sentences."""
 
 import shlex
-from typing import TYPE_CHECKING
 
 from budwood.core.text import count, duration, percent, shown
 from budwood.evaluation.groups import MIN_GROUPS
+from budwood.studies.comparison import Estimate
+from budwood.studies.figures import SearchResults, StudyFigures
 from budwood.studies.search import BEST
 
-if TYPE_CHECKING:
-    from budwood.studies.comparison import Estimate
-    from budwood.studies.results import Results, SearchResults
 
-
-def as_text(results: "Results") -> str:
+def as_text(results: StudyFigures) -> str:
     """A table of the configurations, and what can be said of them."""
     return "\n".join([*_table(results), "", *_sentences(results)])
 
 
-def _table(results: "Results") -> list[str]:
+def _table(results: StudyFigures) -> list[str]:
     header = ["configuration", "trials", "validation", "loss", "std. dev."]
     header += ["test", "std. dev."] if results.split == "test" else []
     rows = [[*header, "a trial"]]
@@ -40,14 +37,14 @@ def _table(results: "Results") -> list[str]:
     ]
 
 
-def _figure(estimate: "Estimate | None") -> str:
+def _figure(estimate: Estimate | None) -> str:
     if estimate is None:
         return "-"
     text = f"{percent(estimate.mean)} ({100 * estimate.low:.1f} to {100 * estimate.high:.1f})"
     return text.replace("\u00a0", " ")
 
 
-def _deviation(estimate: "Estimate | None") -> str:
+def _deviation(estimate: Estimate | None) -> str:
     return (
         "-"
         if estimate is None or estimate.standard_deviation is None
@@ -55,7 +52,7 @@ def _deviation(estimate: "Estimate | None") -> str:
     )
 
 
-def _sentences(results: "Results") -> list[str]:
+def _sentences(results: StudyFigures) -> list[str]:
     lines = search_sentences(results, results.search) if results.search is not None else []
     if results.best is not None and results.search is None:
         lines.append(f"Lowest validation loss: {shown(results.best)}.")
@@ -67,7 +64,7 @@ def _sentences(results: "Results") -> list[str]:
     return lines
 
 
-def pair_sentences(results: "Results") -> list[str]:
+def pair_sentences(results: StudyFigures) -> list[str]:
     """How the best stands to each of the others, and what could not be compared."""
     best = results.best
     lines = [pair.words for pair in results.pairs if best in (pair.a, pair.b)]
@@ -79,7 +76,7 @@ def pair_sentences(results: "Results") -> list[str]:
     return lines
 
 
-def trust_sentences(results: "Results") -> list[str]:
+def trust_sentences(results: StudyFigures) -> list[str]:
     """Return how far to trust the figures: whether trials are enough, and how many test-set evaluations there were."""
     trials = max((one.complete for one in results.summaries), default=0)
     few = []
@@ -120,7 +117,7 @@ def trust_sentences(results: "Results") -> list[str]:
     return []
 
 
-def search_sentences(results: "Results", search: "SearchResults") -> list[str]:
+def search_sentences(results: StudyFigures, search: SearchResults) -> list[str]:
     """What a search came to, and how to go on from its best."""
     lines = [state_sentence(search)]
     best = results.summaries[0] if results.best is not None else None
@@ -150,14 +147,14 @@ def search_sentences(results: "Results", search: "SearchResults") -> list[str]:
     ]
 
 
-def state_sentence(search: "SearchResults") -> str:
+def state_sentence(search: SearchResults) -> str:
     """How many configurations a search tried, and what became of them."""
     states = [one.state for one in search.configurations]
     counts = [f"{states.count(state)} {state}" for state in ("complete", "pruned", "failed")]
     return f"{count(len(states), 'configuration')}: {', '.join(counts)}."
 
 
-def commands_for_best(results: "Results", search: "SearchResults") -> tuple[str, str]:
+def commands_for_best(results: StudyFigures, search: SearchResults) -> tuple[str, str]:
     """How to train the best of a search once, and on several splits that the search had not."""
     recipe, source = shlex.quote(str(results.folder / BEST)), shlex.quote(search.source)
     fresh = search.fresh_seed

@@ -12,9 +12,10 @@ from budwood.report.svg.axes import Axis
 from budwood.report.svg.intervals import Row, interval_rows
 from budwood.report.svg.scatter import Course, Mark, scatter
 from budwood.studies.comparison import Estimate, Pair
+from budwood.studies.figures import ListedTrial, Summary
 from budwood.studies.learning_curve import Curve
 from budwood.studies.report.names import numbers, readable, short_names
-from budwood.studies.results import ListedTrial, Results, Summary
+from budwood.studies.results import Results
 
 MOST = 20
 """Configurations in a chart of them: more are a wall, not a picture."""

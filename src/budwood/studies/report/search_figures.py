@@ -10,8 +10,8 @@ from budwood.core import text as words
 from budwood.report.svg.axes import Axis
 from budwood.report.svg.intervals import share_rows
 from budwood.report.svg.scatter import Course, Mark, scatter
+from budwood.studies.figures import SearchResults
 from budwood.studies.report.names import readable
-from budwood.studies.results import SearchResults
 from budwood.studies.search import Tried
 
 _CATEGORIES = 8

@@ -7,10 +7,11 @@ from datetime import datetime
 
 from budwood.core import text as words
 from budwood.studies.comparison import Estimate, Pair
+from budwood.studies.figures import Summary
 from budwood.studies.records import StudyFolder, StudyRecord
 from budwood.studies.report.figures import evaluation, is_significant, ordered_pairs
 from budwood.studies.report.names import common_words, numbers, short_names
-from budwood.studies.results import Results, Summary
+from budwood.studies.results import Results
 from budwood.studies.search import BEST
 from budwood.studies.words import commands_for_best, pair_sentences, state_sentence, trust_sentences
 
