@@ -4,7 +4,7 @@ from PIL import Image
 from budwood.core import files
 from budwood.report import sections
 from budwood.report.summary import read_contents
-from budwood.report.thumbnails import Album
+from budwood.report.thumbnails import Thumbnails
 
 
 def test_score_classes__weakest_first_with_wilson_intervals(make_run):
@@ -41,7 +41,7 @@ def test_score_classes__class_without_a_photo(make_run):
 
 
 def test_group_problems__most_frequent_kind_first_and_shortened(make_run):
-    first, second = sections.group_problems(read_contents(make_run().folder), Album({}))
+    first, second = sections.group_problems(read_contents(make_run().folder), Thumbnails({}))
     assert (first.kind, first.count, len(first.first)) == ("duplicate", 30, 20)
     assert (second.kind, second.count) == ("truncated", 1)
     assert not first.pictures
@@ -58,13 +58,13 @@ def test_group_problems__shows_photos_on_which_little_is_to_be_seen(make_run):
     }
     files.write_json(folder / "check.json", check | changed)
     names = [*(f"tulips/{i}.jpg" for i in range(40)), "roses/1.jpg", "roses/broken.jpg"]
-    album = Album({name: Image.new("RGB", (8, 8)) for name in names})
-    found = {one.kind: one for one in sections.group_problems(read_contents(folder), album)}
+    thumbnails = Thumbnails({name: Image.new("RGB", (8, 8)) for name in names})
+    found = {one.kind: one for one in sections.group_problems(read_contents(folder), thumbnails)}
     assert (found["blurred"].count, len(found["blurred"].pictures)) == (40, sections.PICTURED)
     assert list(found["conflict"].pictures) == ["roses/1.jpg"]
     # Neither what is not there nor copies under one label, of which one by itself shows nothing.
     assert not found["dark"].pictures and not found["duplicate"].pictures and not found["truncated"].pictures
-    assert album.wanted == sections.PICTURED + 1
+    assert thumbnails.wanted == sections.PICTURED + 1
     assert list(found)[-2:] == ["blurred", "dark"]
 
 

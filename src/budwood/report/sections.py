@@ -13,7 +13,7 @@ from budwood.evaluation.groups import Grouping, share_interval
 from budwood.report import terminal
 from budwood.report.reading import passed_over_as_lines, reading_as_lines
 from budwood.report.summary import START, Contents
-from budwood.report.thumbnails import Album
+from budwood.report.thumbnails import Thumbnails
 from budwood.runs.figures import ClassScores
 from budwood.runs.schema import FeaturesInfo, PredictionRow, ProblemRow
 
@@ -341,10 +341,10 @@ def describe_reading(contents: Contents) -> list[str] | None:
     return [*reading_as_lines(understood), *passed_over_as_lines(understood.passed_over)] or None
 
 
-def group_problems(contents: Contents, album: Album) -> list[ProblemGroup]:
+def group_problems(contents: Contents, thumbnails: Thumbnails) -> list[ProblemGroup]:
     """Return what the check found, by kind, most frequent first, then the photos on which little is to be seen.
 
-    The album is asked for some of the photos.
+    The thumbnails is asked for some of the photos.
     """
     kinds: dict[str, list[ProblemRow]] = {}
     for problem in contents.check.problems:
@@ -357,10 +357,14 @@ def group_problems(contents: Contents, album: Album) -> list[ProblemGroup]:
     groups = []
     poor = {photo.kind for photo in contents.check.poor}
     for kind, found in sorted(kinds.items(), key=lambda item: (item[0] in poor, -len(item[1]), item[0])):
-        there = [one.path for one in found if album.image(one.path) is not None or album.earlier(one.path)]
+        there = [
+            one.path
+            for one in found
+            if thumbnails.image(one.path) is not None or thumbnails.earlier(one.path)
+        ]
         pictures = list(dict.fromkeys(there))[:PICTURED] if kind in _SHOWN else []
         for name in pictures:
-            album.want(name)
+            thumbnails.want(name)
         groups.append(ProblemGroup(kind.replace("_", " "), len(found), found[:LISTED], pictures))
     return groups
 
