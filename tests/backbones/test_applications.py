@@ -138,6 +138,19 @@ def test_build__is_what_keras_builds_for_its_own_weights(name, tmp_path, write_l
     ]
 
 
+@pytest.mark.parametrize("variant", ["b0", "b1", "b2", "b3", "s", "m", "l"])
+def test_pretrained__of_an_efficientnet_v2_is_the_file_that_keras_fetches(variant):
+    """Of those that are too large to be built here each time."""
+    from keras.src.applications.efficientnet_v2 import BASE_WEIGHTS_PATH, WEIGHTS_HASHES
+
+    published, file = (
+        get_backbone(f"efficientnet_v2{variant}").pretrained,
+        f"efficientnetv2-{variant}_notop.h5",
+    )
+    expected = (file, BASE_WEIGHTS_PATH + file, WEIGHTS_HASHES[f"-{variant}"[-2:]][1])
+    assert (published.file, published.address, published.hash) == expected
+
+
 def with_weights(model: keras.Model) -> list[keras.layers.Layer]:
     """Of the network itself, those of models within the model too."""
     layers = []
