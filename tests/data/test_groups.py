@@ -159,6 +159,7 @@ def test_suggestion__times_and_columns():
     assert "--group 'burst:60s'" in suggestion(photos)
     photos = [replace(one, metadata={"Patient ID": str(i // 4)}) for i, one in enumerate(photos)]
     assert "--group 'column:Patient ID'" in suggestion(photos)
+    assert suggestion(photos).startswith("by the column 'Patient ID' there seem to be ")
 
 
 @pytest.mark.parametrize(

@@ -30,13 +30,17 @@ def test_look_for_twins__a_mirrored_copy_of_a_training_photo():
     parts = {
         "train": [Photo(one, "train/1", "0", "train", kin=Kin(near="n"))],
         "validation": [Photo(one, "validation/known by its hash", "0", "validation", kin=Kin(near="n"))],
-        "test": [Photo(two, "test/1", "0", "test"), Photo(ImageOps.mirror(one), "test/2", "0", "test")],
+        "test": [
+            Photo(two, "test/1", "0", "test"),
+            Photo(one, "test/known by its hash", "0", "test", kin=Kin(near="n")),
+            Photo(ImageOps.mirror(one), "test/2", "0", "test"),
+        ],
     }
     twins, notes = look_for_twins(Features(), parts, Recipe())
     assert [(one.photo, one.known, one.mirrored) for one in twins] == [("test/2", "train/1", True)]
     assert [note.kind for note in notes] == ["groups"]
     assert "1 test photo looks like a copy of a training photo" in notes[0].text
-    assert "'train/1'" in notes[0].text
+    assert "'train/1'" in notes[0].text and "beside 1 that the perceptual hash found" in notes[0].text
     assert "budwood manifest DATA --group near-duplicates -o photos.csv" in notes[0].text
 
 

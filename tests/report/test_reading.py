@@ -42,6 +42,15 @@ def test_understood_as_lines__many_classes_in_short():
     assert understood_as_lines(Understood(classes=given))[-1] == "train 84, validation 21"
 
 
+def test_reading_as_lines__what_may_be_no_class_and_a_class_within_another():
+    reading = Reading("classes", doubtful=("Unsorted",), inner=("daisy/roses", "daisy/tulips"))
+    assert reading_as_lines(Understood(reading))[1:] == [
+        "'Unsorted' is read as a class; if it is none, move it out of the folder",
+        "'daisy/roses', 'daisy/tulips' have the names of another class, and their photos count as of the class in "
+        "whose folder they lie",
+    ]
+
+
 def test_reading_as_lines__a_lone_train():
     lines = reading_as_lines(Understood(Reading("splits", above=("train",))))
     assert lines == ["read as what lies in 'train', still to be divided"]

@@ -87,3 +87,7 @@ def test_remarks__classes_of_one_size_have_no_most_frequent_one():
     assert "Always answering the same class would be right for 50.0" in lines
     lines = " ".join(terminal.notes(_scores([[9, 1], [2, 9]], [0.64, 0.95]), "test", ["a", "b"]))
     assert "Always answering “b”, the most frequent class" in lines
+    lines = " ".join(
+        terminal.notes(_scores([[9, 0, 0], [0, 9, 0], [0, 0, 8]], [0.8, 1.0]), "test", list("abc"))
+    )
+    assert "Always answering “a”, one of the most frequent classes, would" in lines

@@ -15,7 +15,7 @@ from typing import Literal, get_args
 
 from budwood.auditing.findings import KINDS
 from budwood.core.errors import DataError, did_you_mean
-from budwood.core.text import shown
+from budwood.core.text import count, shown
 from budwood.data.kin import joined
 from budwood.data.sources.delimited import decoded
 
@@ -90,8 +90,8 @@ def _rows(lines: Iterator[str], title: str) -> Iterator[tuple[str, Mapping[str, 
             elif any(one.strip() for one in fields):
                 if len(fields) < len(header) or any(fields[len(header) :]):
                     raise DataError(
-                        f"{where}: {len(fields)} fields, and the first row names {len(header)} columns. A field that "
-                        "holds the delimiter has to stand in quotes"
+                        f"{where}: {count(len(fields), 'field')}, and the first row names "
+                        f"{count(len(header), 'column')}. A field that holds the delimiter has to stand in quotes"
                     )
                 yield where, dict(zip(header, fields, strict=False))
     except csv.Error as error:

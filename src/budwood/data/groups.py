@@ -219,9 +219,10 @@ def suggestion(photos: Sequence[Photo]) -> str | None:
     if hint is None:
         return None
     return (
-        f"{hint.evidence} look like {hint.num_groups:,} groups of photos that belong together, such as frames of a "
-        f"scene ({hint.num_photos:,} of {count(len(photos), 'photo')}, {hint.example!r} is one). Divided photo by "
-        f"photo, a test photo has near twins in training and the accuracy says too much. --group '{hint.option}' keeps "
+        f"by {hint.evidence} there seem to be {count(hint.num_groups, 'group')} of photos that belong together, such "
+        f"as frames of a scene ({hint.num_photos:,} of {count(len(photos), 'photo')}, {hint.example!r} is one). "
+        "Divided photo by photo, a test photo has near twins in training and the accuracy says too much. --group "
+        f"'{hint.option}' keeps "
         "each group in one split; --group none says that they are independent"
     )
 

@@ -32,6 +32,10 @@ class Reading:
     """Folders above the classes that are neither a class nor a split: "images", or the domains "amazon", "dslr"."""
     joined: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     """By class, the other spellings of its name that were taken for it."""
+    inner: tuple[str, ...] = ()
+    """Folders within that of a class which have the name of another class; their photos count as the outer one."""
+    doubtful: tuple[str, ...] = ()
+    """Classes whose names say that they may be none, such as "Unsorted"."""
     columns: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Of a table, the column that gives each of "path", "label", "split", "group" and "weight"."""
     asked: bool = False

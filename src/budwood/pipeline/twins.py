@@ -31,6 +31,7 @@ def look_for_twins(
         photos = [photo for photo in parts[split] if photo.kin.near not in learned]
         if not photos or vectors is None:
             continue
+        hashed = len(parts[split]) - len(photos)
         found = find_twins(photos, features.exact.array(photos), known, vectors, as_range(recipe.data.levels))
         twins += found.twins
         if found.twins:
@@ -38,7 +39,7 @@ def look_for_twins(
             notes.append(
                 Note(
                     f"{count(len(found.twins), word)} {_LIKE[len(found.twins) == 1]} of a "
-                    "training photo, such as mirrored, cropped or stamped; the first is "
+                    f"training photo, such as mirrored, cropped or stamped{_beside(hashed)}; the first is "
                     f"{first.photo!r}, like {first.known!r}. The accuracy without such photos stands beside the "
                     "other. budwood manifest DATA --group near-duplicates -o photos.csv writes which photos belong "
                     "together; trained on that table, they stay in one split",
@@ -54,3 +55,10 @@ def look_for_twins(
                 )
             )
     return tuple(twins), notes
+
+
+def _beside(hashed: int) -> str:
+    """Return what is said of the near twins that the hash knew already: they are in the figures too."""
+    if not hashed:
+        return ""
+    return f", beside {hashed:,} that the perceptual hash found"

@@ -73,6 +73,14 @@ def reading_as_lines(found: Understood) -> list[str]:
     lines = [f"read as {_layout(reading)}"] if reading.layout else []
     for label, others in reading.joined.items():
         lines.append(_joined(label, others))
+    for label in reading.doubtful:
+        lines.append(f"{_quoted(label)} is read as a class; if it is none, move it out of the folder")
+    if reading.inner:
+        several = len(reading.inner) > 1
+        lines.append(
+            f"{_some(reading.inner)} {'have the names' if several else 'has the name'} of another class, and "
+            f"{'their' if several else 'its'} photos count as of the class in whose folder they lie"
+        )
     for split, labels in found.lacking.items():
         lines.append(f"no photos in {split} of {_some(labels)}")
     if found.groups:

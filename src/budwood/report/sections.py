@@ -158,7 +158,7 @@ def summarize(contents: Contents) -> Summary:
         accuracy=scores.accuracy,
         interval=scores.accuracy_ci95,
         guess=max(support) / max(sum(support), 1),
-        guessed="the most frequent class" if min(support) < max(support) else "the same class",
+        guessed="the most frequent class" if support.count(max(support)) == 1 else "the same class",
         verdict=terminal.verdict(scores.to_json(), split),
         phases=f"{verdict.words} {terminal.kept(contents.kept)}" if verdict.difference is not None else "",
         notes=[*terminal.notes(scores.to_json(), split, contents.classes), *none_of_these(contents)],

@@ -132,11 +132,11 @@ def guess(scores: dict, classes: Sequence[str]) -> str:
     support = [sum(row) for row in scores["confusion"]]
     most = max(range(len(classes)), key=support.__getitem__)
     share = support[most] / max(sum(support), 1)
-    which = (
-        f"{name(classes[most])}, the most frequent class,"
-        if min(support) < max(support)
-        else "the same class"
-    )
+    which = "the same class"
+    if support.count(max(support)) == 1:
+        which = f"{name(classes[most])}, the most frequent class,"
+    elif min(support) < max(support):
+        which = f"{name(classes[most])}, one of the most frequent classes,"
     return f"Always answering {which} would be right for {percent(share)}." + (
         " The interval reaches down to that: it is not shown that the model does better."
         if low <= share

@@ -363,3 +363,9 @@ def test_read_folder__says_how_it_was_read(tmp_path):
         "test": ("n/Testing", "s/Testing"),
     }
     assert {photo.metadata["domain"] for photo in manifest.photos} == {"n", "s"}
+
+
+def test_read_folder__what_may_be_no_class_is_said(tmp_path):
+    put(tmp_path, "a/1.jpg", "b/2.jpg", "b/a/3.jpg", "New Folder (2)/1.jpg", "_gsdata_/1.jpg")
+    reading = read_folder(tmp_path).reading
+    assert (reading.doubtful, reading.inner) == (("New Folder (2)",), ("b/a",))

@@ -106,3 +106,10 @@ def test_inside__a_known_class_is_not_descended_into():
 def test_inside_itself__folders_of_the_names_beside(names, name):
     found = readings.inside_itself(listed(names))
     assert (found.name if found else None) == name
+
+
+def test_inner_classes__folders_that_have_the_name_of_another_class():
+    names = ["a/1.jpg", "a/b/1.jpg", "a/x/B /2.jpg", "a/a/1.jpg", "a/b.jpg", "b/1.jpg"]
+    assert readings.inner_classes(readings.read_classes(listed(names)).photos) == ("a/b", "a/x/B ")
+    below = readings.read_classes(listed([f"data/{name}" for name in names], "data"))
+    assert readings.inner_classes(below.photos) == ("data/a/b", "data/a/x/B ")

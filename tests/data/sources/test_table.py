@@ -170,6 +170,14 @@ def test_read_source__a_file_of_no_kind(folder):
         read("hello", "notes.txt")
 
 
+def test_read_source__a_folder_that_is_a_dot_is_named(folder):
+    content = "path,label\na/1.png,cat\n"
+    for more, said in (("a/../../x.png,dog\n", "leads out of"), ("zzzz.png,dog\n", "below")):
+        with pytest.raises(DataError) as error:
+            read(content + more)
+        assert f"{said} {folder}" in str(error.value)
+
+
 def test_read_source__loose_photos_beside_a_table_name_it(folder):
     for name, loose in zip(PICTURES, ("ash.png", "oak.png", "elm.png", "fir.png"), strict=True):
         os.rename(name, loose)

@@ -225,13 +225,22 @@ def _range_of(low: float, high: float, *, is_float: bool) -> tuple[ValueRange, s
     return ValueRange(0.0, float(2**bits - 1)), f", the {bits} bits that hold them all"
 
 
+def _plain(value: float) -> str:
+    """Return a number of three digits or more as a person writes it.
+
+    >>> _plain(1911.0), _plain(0.01234), _plain(0.0)
+    ('1911', '0.0123', '0')
+    """
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
 def _doubts(deep: Sequence[Samples], num_8_bit: int, chosen: ValueRange) -> Iterable[str]:
     usual = median(one.bright for one in deep)
     share = (usual - chosen.low) / (chosen.high - chosen.low)
     if 0 < share < 1 / 16:
         yield (
             f"half of these pictures hardly go beyond {usual:g}, so they come out nearly black: a few bright pixels "
-            f"decided the range. --set data.range=[{chosen.low:g},{usual:.3g}] would show them"
+            f"decided the range. --set data.range=[{_plain(chosen.low)},{_plain(usual)}] would show them"
         )
     if num_8_bit:
         yield (

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from budwood.config.data import Data
 from budwood.core.errors import DataError
-from budwood.core.text import shown
+from budwood.core.text import count, shown
 from budwood.data.manifest import Manifest
 from budwood.data.sources.columns import choose_columns, fits
 from budwood.data.sources.find import Finder
@@ -204,8 +204,8 @@ def _rows(reader: Iterator[list[str]], header: Sequence[str], title: str) -> Ite
         surplus = fields[len(header) :]
         if len(fields) < len(header) or any(surplus):
             raise DataError(
-                f"{title}, row {number}: {len(fields)} fields, and the first row names {len(header)} columns. A field "
-                "that holds the delimiter has to stand in quotes"
+                f"{title}, row {number}: {count(len(fields), 'field')}, and the first row names "
+                f"{count(len(header), 'column')}. A field that holds the delimiter has to stand in quotes"
             )
         yield Row(f"row {number}", dict(zip(header, fields, strict=False)))
 

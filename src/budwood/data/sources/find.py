@@ -42,6 +42,8 @@ class Finder:
 
     def __init__(self, tree: Tree, base: str, title: str, beside: tuple[str, ...] = ()):
         self.tree, self.base, self.title = tree, base, title
+        # A dot says little to whoever reads it at the end of a sentence.
+        self._place = tree.root if isinstance(tree, DiskTree) and tree.title == "." else tree.title
         self._candidates = (base, *beside)
         self._listings: dict[tuple[int, str], _Listing] = {}
         self._archives: dict[str, Tree] = {}
@@ -101,7 +103,7 @@ class Finder:
                 f"{self.base or 'its root'}"
             )
         return DataError(
-            f"{self.title}, {where}: {shown(path)!r} leads out of {self.tree.title}, below which the pictures are "
+            f"{self.title}, {where}: {shown(path)!r} leads out of {self._place}, below which the pictures are "
             "expected. Say where they lie (--set data.root=FOLDER), or write absolute paths"
         )
 
@@ -186,17 +188,17 @@ class Finder:
                 if found := self._in_tree(self.tree, parts[start:]):
                     prefix = path[: len(path) - len("/".join(parts[start:]))]
                     return (
-                        f"; there is {found.name!r} below {self.tree.title}. The path is of another place or machine: "
+                        f"; there is {found.name!r} below {self._place}. The path is of another place or machine: "
                         f"remove {shown(prefix)!r} from every row"
                     )
-            return f". The path is of another place or machine: write paths below {self.tree.title}"
+            return f". The path is of another place or machine: write paths below {self._place}"
         inside = self._parts(self.base, spelled) or []
         folder = ""
         for depth, part in enumerate(inside, 1):
             listed = self._listed(self.tree, folder)
             actual = listed.same(part) or (listed.with_ending(part) if depth == len(inside) else None)
             if actual is None:
-                place = folder or self.tree.title
+                place = folder or self._place
                 cased = [name for name in listed.kinds if name.lower() == part.strip().lower()]
                 if cased:
                     return f" in {place}, where {cased[0]!r} differs by case or blanks alone. Write it as the file is"
@@ -207,12 +209,8 @@ class Finder:
         for name, kind in self._listed(self.tree, self.base).kinds.items():
             below = f"{self.base}/{name}" if self.base else name
             if kind == "folder" and self._in_tree(self.tree, [*below.split("/"), *parts]):
-                return (
-                    f" below {self.tree.title}, but there is one in {name!r}. Say so: --set data.root={below}"
-                )
-        return (
-            f" below {self.tree.title}. Paths count from there; --set data.root=FOLDER names another folder"
-        )
+                return f" below {self._place}, but there is one in {name!r}. Say so: --set data.root={below}"
+        return f" below {self._place}. Paths count from there; --set data.root=FOLDER names another folder"
 
 
 class _Listing:

@@ -19,7 +19,8 @@ from budwood.data.sources.layout_words import EXPECTED
 from budwood.data.sources.left import tell_left
 from budwood.data.sources.listing import Folder, WhyPassedOver
 from budwood.data.sources.masks import find_masks
-from budwood.data.sources.names import SPLIT_NAMES
+from budwood.data.sources.names import SPLIT_NAMES, is_hardly_a_class
+from budwood.data.sources.readings import inner_classes
 from budwood.data.sources.spelling import join_spellings
 from budwood.data.sources.tree import DiskTree, Tree
 from budwood.data.sources.walk import Walk
@@ -89,6 +90,8 @@ def read_tree(tree: Tree, settings: Data) -> Manifest:
             reading.above,
             joined,
             asked=asked,
+            inner=inner_classes(placed) if reading.layout != "flat" else (),
+            doubtful=tuple(sorted(filter(is_hardly_a_class, {photo.label for photo in photos}))),
         ),
     )
 

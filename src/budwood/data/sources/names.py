@@ -66,12 +66,25 @@ _CAMERAS = _set(
 )
 """What a camera or program puts before a number."""
 
+_NO_CLASSES = _set(
+    "unsorted tosort unlabeled unlabelled newfolder untitledfolder thumbnails thumbnail thumbs trash deleted "
+    "duplicates backup todo temp tmp"
+)
+"""Names of folders that are hardly meant as classes."""
+
 _LITTER = frozenset(
     [
         *("thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "picasa.ini", "icon\r"),
         *("zbthumbnail.info", "sync.ffs_db", "__macosx", "__pycache__", "lost+found", "found.000"),
         *("@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "@tmp", "@sharebin"),
-        *("$recycle.bin", "recycler", "recycled", "system volume information", "network trash folder"),
+        *(
+            "$recycle.bin",
+            "recycler",
+            "recycled",
+            "system volume information",
+            "network trash folder",
+            "_gsdata_",
+        ),
         *("temporary items", "lightroom previews"),
     ]
 )
@@ -180,6 +193,15 @@ def is_of_unlabelled(name: str) -> bool:
     """
     words = words_of(name)
     return bool(_UNLABELLED & set(words)) or "to test" in " ".join(words) or "to predict" in " ".join(words)
+
+
+def is_hardly_a_class(name: str) -> bool:
+    """Return whether a folder among those of classes may be something else.
+
+    >>> is_hardly_a_class("Unsorted"), is_hardly_a_class("New Folder 2"), is_hardly_a_class("unknown")
+    (True, True, False)
+    """
+    return "".join(word for word in words_of(name) if not word.isdigit()) in _NO_CLASSES
 
 
 def is_of_previews(name: str) -> bool:

@@ -162,6 +162,22 @@ def says_classes(folder: Folder, known: AbstractSet[str]) -> bool:
     return None not in labels and {class_key(label) for label in labels if label} <= known
 
 
+def inner_classes(photos: Sequence[Placed]) -> tuple[str, ...]:
+    """Return the folders within that of a class which have the name of another class."""
+    keys = {class_key(photo.label) for photo in photos}
+    found: dict[str, None] = {}
+    for photo in photos:
+        outer, own = f"{photo.home}/" if photo.home else "", class_key(photo.label)
+        # Most photos lie in the folder of their class itself.
+        if photo.name.count("/") < outer.count("/") + 2:
+            continue
+        *folders, _ = photo.name[len(outer) :].split("/")
+        for depth, folder in enumerate(folders[1:], 2):
+            if class_key(folder) in keys - {own}:
+                found[outer + "/".join(folders[:depth])] = None
+    return tuple(sorted(found))
+
+
 def inside_itself(top: Folder) -> Folder | None:
     """Return a folder that holds folders of the same names as those beside it, None where there is none."""
     deep = [folder for folder in top.children if folder.children and not folder.files]
