@@ -113,7 +113,7 @@ BAD: dict[str, tuple[str | bytes, str]] = {
         GOOD + "./a/1.png,dog\n",
         r"row 2 and row 6 .*under the labels 'cat' and 'dog'",
     ),
-    "too few fields": ("path,label\na/1.png\n", r"row 2: 1 fields, and the first row names 2 columns"),
+    "too few fields": ("path,label\na/1.png\n", r"row 2: 1 field, and the first row names 2 columns"),
     "too many fields": ("path,label\na/1.png,cat,x\n", r"row 2: 3 fields, and the first row names 2"),
     "a quote that does not end": (
         'path,label\na/1.png,"cat\nb/3.png,dog\n',
