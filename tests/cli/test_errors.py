@@ -1,5 +1,6 @@
 import io
 import os
+import signal
 import subprocess
 import sys
 
@@ -23,7 +24,23 @@ def app():
     def short() -> None:
         raise KeyboardInterrupt
 
+    @app.command()
+    def turned() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt as error:
+            raise ValueError("KeyboardInterrupt:") from error
+
     return app
+
+
+def test_run_command__interrupted_in_compiled_code_that_makes_an_error_of_it(app, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["budwood", "turned"])
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(SystemExit) as ended:
+        run_command(app)
+    assert ended.value.code == 130 and signal.getsignal(signal.SIGINT) is before
+    assert one_line(capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(("command", "named"), [("long", True), ("short", False)])
@@ -132,3 +149,21 @@ def test_main__reader_that_leaves(monkeypatch):
     os.close(read)
     os.close(write)
     assert process.communicate()[1] == "" and process.returncode == 141
+
+
+def test_main__interrupted_while_commands_are_imported_is_one_sentence():
+    code = """
+import os, signal, sys
+from budwood.cli import main
+
+class Interrupting:
+    def find_spec(self, name, *given):
+        if name == "budwood.cli.commands":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert one_line(done.stderr) and "interrupted" in done.stderr

@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from budwood.backbones.registry import get_backbone
-from budwood.cli import app
+from budwood.cli.commands import app
 from budwood.config.loading import shipped_recipes
 from budwood.config.recipe import Recipe, name_and_size
 from tests.docs.blocks import ROOT, blocks_of, commands_of

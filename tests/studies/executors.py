@@ -115,3 +115,9 @@ def die_on_odd_splits(spec):
 
 def die_on_four_folds(spec):
     return die() if spec.recipe.frozen.folds == 4 else execute(spec)
+
+
+def say_whether_deaf(spec):
+    """A linear trial that says whether Ctrl-C would interrupt its process."""
+    deaf = signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    spec.folder.update(state="failed", error="deaf" if deaf else "it hears")

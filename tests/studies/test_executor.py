@@ -14,7 +14,7 @@ from budwood.studies import executor as module
 from budwood.studies.executor import Executor, LocalExecutor
 from budwood.studies.records import TrialRecord
 from budwood.studies.spec import Figures, TrialResult, TrialSpec
-from tests.studies.executors import InMemoryExecutor, act
+from tests.studies.executors import InMemoryExecutor, act, say_whether_deaf
 
 
 @pytest.fixture(params=[LocalExecutor, InMemoryExecutor], ids=["local", "in memory"])
@@ -173,6 +173,11 @@ def test_local__of_trainings_that_share_features_one_goes_ahead(spec_of, monkeyp
         assert names(4) == ["a-0", "b-0", "a-1", "a-2"]
         for one in started:
             one.over = True
+
+
+def test_local__its_processes_do_not_hear_of_interrupts(spec_of):
+    with LocalExecutor(1, linear=say_whether_deaf) as executor:
+        assert executor.submit(spec_of("a-0")).result(60).error == "deaf"
 
 
 def test_local__a_process_that_cannot_be_started_is_a_failure(spec_of, monkeypatch):

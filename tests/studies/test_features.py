@@ -1,6 +1,5 @@
 """Features of linear trials: asked of the store, and of a process only where one is missing."""
 
-import subprocess
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,13 +52,13 @@ class Process:
         self.wanted = read_json(StudyFolder(module.Path(command[4])).path / WANTED)
         if self.failure is not None:
             write_json(module.Path(command[4]) / FAILURE, self.failure)
-        return subprocess.CompletedProcess(command, self.status)
+        return self.status
 
 
 @pytest.fixture
 def process(monkeypatch):
     found = Process()
-    monkeypatch.setattr(module.subprocess, "run", found)
+    monkeypatch.setattr(module, "run_to_its_end", found)
     return found
 
 

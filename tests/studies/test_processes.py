@@ -1,8 +1,35 @@
 import os
+import signal
+import sys
+import threading
 
 import pytest
 
-from budwood.studies.processes import environment, stay_on
+from budwood.studies.processes import environment, run_to_its_end, stay_on
+
+INTERRUPTED = """
+import os, signal, sys
+from budwood.studies.processes import hear_interrupts
+os.kill(os.getpid(), signal.SIGINT)
+{}
+sys.exit(3)
+"""
+
+
+def test_run_to_its_end__interrupts_wait_until_they_are_asked_for(capfd):
+    assert run_to_its_end([sys.executable, "-c", INTERRUPTED.format("")]) == 3
+    assert capfd.readouterr().err == ""
+    heard = "try: hear_interrupts()\nexcept KeyboardInterrupt: sys.exit(4)"
+    assert run_to_its_end([sys.executable, "-c", INTERRUPTED.format(heard)]) == 4
+
+
+def test_run_to_its_end__interrupted_it_waits_for_the_process_and_raises(tmp_path):
+    code = "import pathlib, sys, time; time.sleep(0.8); pathlib.Path(sys.argv[1]).write_text('in order')"
+    timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        run_to_its_end([sys.executable, "-c", code, str(tmp_path / "file")])
+    assert (tmp_path / "file").read_text() == "in order"
 
 
 @pytest.mark.parametrize(("base", "level"), [({}, "3"), ({"TF_CPP_MIN_LOG_LEVEL": "0"}, "0")])

@@ -23,7 +23,7 @@ KINDS = {Path: "PATH", str: "TEXT", int: "N", float: "NUMBER"}
 
 def commands_page() -> str:
     """The page, in Markdown."""
-    from budwood.cli import app
+    from budwood.cli.commands import app
 
     found = list(commands(app))
     lines = [INTRO, "| command | does |", "|---|---|"]

@@ -2,8 +2,12 @@
 
 import io
 import os
+import signal
 import sys
+import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -20,18 +24,40 @@ def run_command(app: typer.Typer) -> None:
         # A class name that the terminal cannot show is no reason to stop.
         sys.stdout.reconfigure(errors="backslashreplace")
     command = typer.main.get_command(app)
-    try:
-        status = _run(command, arguments or ["--help"])
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read the output has seen enough; Python would complain when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 141
-    except (KeyboardInterrupt, Exception) as error:
-        if len(arguments) < len(given):
-            traceback.print_exception(error)
-        status = _complain(error, resumes=_can_resume(command, arguments))
+    with _interrupts() as heard:
+        try:
+            status = _run(command, arguments or ["--help"])
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Whoever read the output has seen enough; Python would complain when it flushes at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            status = 141
+        except (KeyboardInterrupt, Exception) as error:
+            if len(arguments) < len(given):
+                traceback.print_exception(error)
+            # Compiled code makes errors of its own of it.
+            cause = KeyboardInterrupt() if heard else error
+            status = _complain(cause, resumes=_can_resume(command, arguments))
     sys.exit(status)
+
+
+@contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """Yield a list that holds something once Ctrl-C was heard, whatever became of its KeyboardInterrupt."""
+    heard: list[int] = []
+
+    def hear(number: int, frame: object) -> None:
+        heard.append(number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield heard
+        return
+    before = signal.signal(signal.SIGINT, hear)
+    try:
+        yield heard
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _run(command: Any, arguments: list[str]) -> int:

@@ -9,11 +9,12 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from typing import Any, Protocol, runtime_checkable
 
 from budwood.config.recipe import Recipe
 from budwood.core.system import usable_cores
-from budwood.studies.processes import die_with_parent, environment, stay_on
+from budwood.studies.processes import die_with_parent, environment, interrupts_held_back, stay_on
 from budwood.studies.spec import TrialResult, TrialSpec, read_result
 from budwood.studies.trial import execute
 
@@ -170,9 +171,12 @@ class LocalExecutor:
         context: Any = multiprocessing.get_context("forkserver" if sys.platform != "win32" else "spawn")
         if sys.platform != "win32":
             context.set_forkserver_preload(PRELOADED)
+            # Here, for to start it ends the holding back of interrupts.
+            resource_tracker.ensure_running()
         settings = {key: value for key, value in os.environ.items() if key.startswith("BUDWOOD_")}
         process = context.Process(target=_in_child, args=(self._linear, spec, cores, settings))
-        process.start()
+        with interrupts_held_back():
+            process.start()
         return _Child(process)
 
     def _end(self, one: _Running) -> None:
@@ -205,7 +209,7 @@ class LocalExecutor:
 
 
 def _start_training(spec: TrialSpec, cores: list[int]) -> _Process:
-    with spec.folder.log.open("wb") as log:
+    with spec.folder.log.open("wb") as log, interrupts_held_back():
         process = subprocess.Popen(
             [sys.executable, "-m", "budwood.studies.trial"],
             env=environment(os.environ),

@@ -20,7 +20,7 @@ from budwood.data.decoder.levels import as_range
 from budwood.features import fingerprint_cache
 from budwood.features.fingerprint_cache import KnownFeatures, features_key
 from budwood.features.store.store import FeatureStore
-from budwood.studies.processes import die_with_parent, environment
+from budwood.studies.processes import die_with_parent, environment, hear_interrupts, run_to_its_end
 from budwood.studies.records import StoredFeatures, StudyFolder
 
 WANTED, FAILURE = "features-wanted.json", "features-error.json"
@@ -43,17 +43,16 @@ def provide_features(data: str, study: StudyFolder, recipes: Sequence[Recipe]) -
     write_json(study.path / WANTED, wanted)
     failure = study.path / FAILURE
     failure.unlink(missing_ok=True)
-    done = subprocess.run(
+    status = run_to_its_end(
         [sys.executable, "-m", "budwood.studies.features", data, os.fspath(study.path)],
         env=environment(os.environ),
         stdout=subprocess.DEVNULL,
-        check=False,
     )
-    if done.returncode == 0:
+    if status == 0:
         return None
     with suppress(OSError, ValueError, LookupError, TypeError):
         return str(read_json(failure)["error"])
-    return f"the process that computes features ended with status {done.returncode}"
+    return f"the process that computes features ended with status {status}"
 
 
 def missing_photos(study: StudyFolder, known: Mapping[str, StoredFeatures], recipe: Recipe) -> int | None:
@@ -94,12 +93,16 @@ def compute(data: str, study: StudyFolder) -> None:
 def main() -> None:
     data, folder = sys.argv[1:]
     die_with_parent()
-    load_keras()
     try:
+        hear_interrupts()
+        load_keras()
         compute(data, StudyFolder(Path(folder)))
     except BudwoodError as error:
         write_json(Path(folder) / FAILURE, {"error": str(error)})
         sys.exit(3)
+    except KeyboardInterrupt:
+        # Who started it was interrupted too, and says so.
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,15 @@
-"""What the processes of a study have in common: they end with their parent, and keep to their cores."""
+"""What the processes of a study have in common: they end with their parent, silently, and keep to their cores."""
 
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+SECONDS_TO_END = 5.0
+"""That a process has which was interrupted."""
 
 
 def die_with_parent() -> None:
@@ -14,6 +19,44 @@ def die_with_parent() -> None:
 
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
+@contextmanager
+def interrupts_held_back() -> Iterator[None]:
+    """Hold back Ctrl-C in the processes that this thread starts meanwhile, which a terminal interrupts too.
+
+    Who is interrupted while it imports shows a trace. Who started them hears of it, and ends them; one that has
+    something to put in order calls `hear_interrupts`.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def hear_interrupts() -> None:
+    """Have Ctrl-C raise KeyboardInterrupt in this process from now on, also one that came before."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def run_to_its_end(command: list[str], **options: Any) -> int:
+    """Run a process and return its status. At Ctrl-C, of which it hears too, it has a while to end by itself."""
+    with interrupts_held_back():
+        process = subprocess.Popen(command, **options)
+    try:
+        return process.wait()
+    except BaseException:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(SECONDS_TO_END)
+        raise
+    finally:
+        process.kill()
+        process.wait()
 
 
 def stay_on(cores: list[int]) -> None:
