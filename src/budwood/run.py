@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
 
 from budwood.core.cache import refuse_read_only_cache
 from budwood.core.errors import FewPhotosWarning, ImageError, RunError, did_you_mean, refuse_bad_share
+from budwood.core.files import JsonObject
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.tensorflow import load_keras
 from budwood.data.images import ImageLike
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     import keras
 
     from budwood.config.recipe import Recipe
-    from budwood.evaluation.metrics import SplitFigures
     from budwood.evaluation.selective import Answered
     from budwood.features.extract import Runner
     from budwood.inference.explain import Explanation
@@ -68,12 +68,12 @@ class Run:
         return show_run(self.folder).html
 
     @property
-    def info(self) -> dict[str, Any]:
+    def info(self) -> JsonObject:
         """The content of run.json."""
         return self.files.info.to_json()
 
     @cached_property
-    def metrics(self) -> dict[str, Any]:
+    def metrics(self) -> JsonObject:
         """The content of metrics.json."""
         return self.files.metrics.to_json()
 
@@ -282,7 +282,7 @@ class Run:
         split: str = "unseen",
         checkpoint: int | None = None,
         progress: Progress = SILENT,
-    ) -> "SplitFigures":
+    ) -> JsonObject:
         """Return the metrics of the saved model on labelled photos: the keys of `metrics["test"]`.
 
         Args:
@@ -310,7 +310,7 @@ class Run:
             task=self.files.task,
             resamples=self.recipe.evaluate.resamples,
             seed=self.recipe.seed,
-        )
+        ).to_json()
 
     def ood_scores(
         self,

@@ -48,10 +48,10 @@ def test_task__the_figures_of_a_split_have_intervals(task, answers):
     targets = task.encode(labels, CLASSES)
     shares = task.probabilities(logits)
     found = task.metrics(targets, shares, CLASSES, resamples=200, seed=1)
-    assert found["n"] == 60
-    assert found["loss"] == pytest.approx(task.losses(shares, targets).mean())
-    assert found["accuracy"] == pytest.approx(task.correct(shares, targets).mean())
-    assert found["accuracy_ci95"][0] < found["accuracy"] < found["accuracy_ci95"][1]
+    assert found.n == 60
+    assert found.loss == pytest.approx(task.losses(shares, targets).mean())
+    assert found.accuracy == pytest.approx(task.correct(shares, targets).mean())
+    assert found.accuracy_ci95[0] < found.accuracy < found.accuracy_ci95[1]
     assert task.metrics(targets, shares, CLASSES, resamples=200, seed=1) == found
 
 

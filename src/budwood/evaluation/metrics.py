@@ -1,12 +1,12 @@
 """What `metrics.json` says of one split: scores of the predictions, each with its 95 % interval."""
 
 from collections.abc import Mapping, Sequence
-from typing import NotRequired, TypedDict, cast
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from budwood.evaluation.calibration import ECE_BINS, bin_of, ece
+from budwood.evaluation.figures import GroupsInfo, Interval, SplitFigures
 from budwood.evaluation.groups import (
     Grouping,
     cautious_range,
@@ -23,49 +23,6 @@ UNBOUNDED = ("loss", "ece")
 """Scores that are no mean of shares."""
 FEWEST_RARE = 5
 """In fewer groups of equal size with the rarer outcome the bootstrap says too little of the loss."""
-
-Interval = list[float]
-"""Lower and upper end."""
-ClassFigures = TypedDict(
-    "ClassFigures", {"class": str, "precision": float, "recall": float, "f1": float, "support": int}
-)
-
-
-class GroupFigures(TypedDict):
-    """How many groups of photos a split has."""
-
-    num: int
-    effective: float
-    largest: int
-    accuracy_range: Interval | None
-
-
-class SplitFigures(TypedDict):
-    """What metrics.json says of one split: every figure, and its 95 % interval under `<name>_ci95`, None where there
-    are too few groups of photos to state one."""
-
-    n: int
-    groups: NotRequired[GroupFigures]
-    accuracy: float
-    accuracy_ci95: Interval | None
-    top5_accuracy: float | None
-    top5_accuracy_ci95: Interval | None
-    loss: float
-    loss_ci95: Interval | None
-    balanced_accuracy: float
-    balanced_accuracy_ci95: Interval | None
-    macro_f1: float
-    macro_f1_ci95: Interval | None
-    weighted_precision: float
-    weighted_precision_ci95: Interval | None
-    weighted_recall: float
-    weighted_recall_ci95: Interval | None
-    weighted_f1: float
-    weighted_f1_ci95: Interval | None
-    ece: float
-    ece_ci95: Interval | None
-    per_class: list[ClassFigures]
-    confusion: list[list[int]]
 
 
 def compute_metrics(
@@ -137,7 +94,7 @@ def compute_metrics(
         top = (best == labels[:, None]).any(axis=1)
     for name, right in {"accuracy": correct, "top5_accuracy": top}.items():
         found[name] = None if right is None else int(right.sum()) / n
-        found[f"{name}_ci95"] = None if right is None else _as_list(share_interval(right, groups))
+        found[f"{name}_ci95"] = None if right is None else share_interval(right, groups)
     intervals = _score_intervals(scores, labels, probabilities, resamples, seed, groups)
     for name, score in scores.items():
         found[name] = float(score)
@@ -147,26 +104,22 @@ def compute_metrics(
         for name, p, r, f, s in zip(classes, precision, recall, f1, support, strict=True)
     ]
     found["confusion"] = metrics.confusion_matrix(labels, predicted, labels=numbers).tolist()
-    return cast(SplitFigures, found)
+    return SplitFigures.model_validate(found)
 
 
-def describe_groups(correct: Bool[np.ndarray, "n"], groups: Grouping) -> GroupFigures:
+def describe_groups(correct: Bool[np.ndarray, "n"], groups: Grouping) -> GroupsInfo:
     """Return how many groups there are, and a range for the accuracy where they are too few for an interval."""
-    return {
-        "num": groups.num,
-        "effective": groups.effective,
-        "largest": int(groups.sizes.max()),
-        "accuracy_range": None if groups.enough else list(cautious_range(correct, groups)),
-    }
-
-
-def _as_list(interval: tuple[float, float] | None) -> Interval | None:
-    return None if interval is None else list(interval)
+    return GroupsInfo(
+        num=groups.num,
+        effective=groups.effective,
+        largest=int(groups.sizes.max()),
+        accuracy_range=None if groups.enough else cautious_range(correct, groups),
+    )
 
 
 def _score_intervals(
     scores: Mapping[str, float], labels, probabilities, resamples: int, seed: int, groups: Grouping | None
-) -> dict[str, list[float] | None]:
+) -> dict[str, Interval | None]:
     if groups is not None and not groups.enough:
         return dict.fromkeys(scores)
     photos = _resample(labels, probabilities, resamples, seed)
@@ -182,12 +135,12 @@ def _score_intervals(
 
 def _bootstrapped(
     name: str, score: float, resampled: Float[np.ndarray, "resamples"], widening: float = 1.0
-) -> list[float]:
+) -> Interval:
     low, high = bootstrap_interval(score, resampled, basic=name == "ece")
     if widening > 1:
         low, high = score - widening * (score - low), score + widening * (high - score)
     # Reflected ends may lie outside of what the score can be.
-    return [max(0.0, low), high if name == "loss" else min(1.0, high)]
+    return max(0.0, low), high if name == "loss" else min(1.0, high)
 
 
 def _grouped(
@@ -197,7 +150,7 @@ def _grouped(
     drawn: Float[np.ndarray, "resamples"],
     groups: Grouping,
     rare: float,
-) -> list[float] | None:
+) -> Interval | None:
     """The interval of a score that resamples of photos and of whole groups were taken of.
 
     Means of shares get an interval of Wilson's kind, which has a width where every prediction is right too.
@@ -208,7 +161,7 @@ def _grouped(
         few = name == "loss" and rare < FEWEST_RARE
         return None if few else _bootstrapped(name, score, photos, widening(effect, groups))
     independent = score * (1 - score) / (variance * effect) if variance and 0 < score < 1 else 0.0
-    return list(score_interval(score, min(max(independent, groups.effective), len(groups.numbers)), groups))
+    return score_interval(score, min(max(independent, groups.effective), len(groups.numbers)), groups)
 
 
 def _resample(

@@ -15,8 +15,9 @@ from jaxtyping import Bool, Float, Int
 from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError
 from budwood.evaluation.calibration import BeforeAndAfter, before_and_after, fit_temperature
+from budwood.evaluation.figures import SplitFigures
 from budwood.evaluation.groups import Grouping
-from budwood.evaluation.metrics import SplitFigures, compute_metrics
+from budwood.evaluation.metrics import compute_metrics
 
 
 @runtime_checkable

@@ -12,8 +12,8 @@ from budwood.core.progress.base import Progress
 from budwood.core.text import count
 from budwood.data.images import ImageLike, ValueRange
 from budwood.data.manifest import Photo
+from budwood.evaluation.figures import SplitFigures
 from budwood.evaluation.groups import Grouping
-from budwood.evaluation.metrics import SplitFigures
 from budwood.evaluation.ood import ACCEPTANCE, METHODS, OodFigures, Reference, measure_ood
 from budwood.evaluation.selective import Answered, answer, choose_threshold
 from budwood.evaluation.task import Task

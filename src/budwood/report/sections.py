@@ -9,12 +9,12 @@ import numpy as np
 
 from budwood.core import text as words
 from budwood.data.manifest import SPLITS
+from budwood.evaluation.figures import ClassScores
 from budwood.evaluation.groups import Grouping, share_interval
 from budwood.report import terminal
 from budwood.report.reading import passed_over_as_lines, reading_as_lines
 from budwood.report.summary import START, Contents
 from budwood.report.thumbnails import Thumbnails
-from budwood.runs.figures import ClassScores
 from budwood.runs.schema import FeaturesInfo, PredictionRow, ProblemRow
 
 MEASURED = ("test", "validation")

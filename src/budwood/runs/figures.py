@@ -2,32 +2,8 @@
 
 from typing import Literal
 
-from pydantic import Field
-
-from budwood.runs.part import Part
-
-Interval = tuple[float, float]
-"""Lower and upper end."""
-
-
-class ClassScores(Part):
-    """One class."""
-
-    label: str = Field(alias="class")
-    precision: float
-    recall: float
-    f1: float
-    support: int
-
-
-class GroupsInfo(Part):
-    """The groups of photos that belong together, of which the intervals are."""
-
-    num: int
-    effective: float
-    largest: int
-    accuracy_range: Interval | None = None
-    """Without a confidence level, where there are too few groups for an interval."""
+from budwood.core.part import Part
+from budwood.evaluation.figures import Interval, SplitFigures
 
 
 class TwinPair(Part):
@@ -56,39 +32,13 @@ class WithoutTwins(Part):
     accuracy_ci95: Interval | None
 
 
-class SplitMetrics(Part):
-    """The figures of one split; a figure's `_ci95` is its 95 % interval."""
+class SplitMetrics(SplitFigures):
+    """The figures of one split of a run."""
 
     left_out = frozenset({"groups", "without_twins"})
-    n: int
-    groups: GroupsInfo | None = None
+
     without_twins: WithoutTwins | None = None
     """None where no training photo shows nearly the same as one of the split."""
-    accuracy: float
-    accuracy_ci95: Interval | None
-    top5_accuracy: float | None
-    top5_accuracy_ci95: Interval | None
-    loss: float
-    loss_ci95: Interval | None
-    balanced_accuracy: float
-    balanced_accuracy_ci95: Interval | None
-    macro_f1: float
-    macro_f1_ci95: Interval | None
-    weighted_precision: float
-    weighted_precision_ci95: Interval | None
-    weighted_recall: float
-    weighted_recall_ci95: Interval | None
-    weighted_f1: float
-    weighted_f1_ci95: Interval | None
-    ece: float
-    ece_ci95: Interval | None
-    per_class: tuple[ClassScores, ...]
-    confusion: tuple[tuple[int, ...], ...]
-    """Rows are true classes."""
-
-    def figure(self, name: str) -> tuple[float | None, Interval | None]:
-        """Return a figure by its key, and its interval."""
-        return getattr(self, name), getattr(self, f"{name}_ci95")
 
 
 class TrainedPart(Part):

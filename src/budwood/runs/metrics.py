@@ -65,7 +65,9 @@ def describe(
     figures = {
         split: SplitMetrics.model_validate(
             {
-                **kept.task.metrics(labels[split], shares, classes, **settings, groups=groups.get(split)),
+                **dict(
+                    kept.task.metrics(labels[split], shares, classes, **settings, groups=groups.get(split))
+                ),
                 "without_twins": _without_twins(
                     kept.correct(split, labels[split]), split, parts, groups, twins
                 ),

@@ -23,9 +23,9 @@ from pydantic import Field
 
 from budwood.core.files import JsonObject
 from budwood.core.notes import NoteKind
+from budwood.core.part import Part
 from budwood.data.understood import Understood
 from budwood.inference.model_info import ModelInfo
-from budwood.runs.part import Part
 
 __all__ = ["FORMAT", "ModelInfo", "RunInfo"]
 

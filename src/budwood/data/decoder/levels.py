@@ -4,15 +4,13 @@ A file of 16 bits a sample does not say whether 12 of them are in use, nor a fil
 decided once over all pictures of the data, never for one picture by itself: equal values are to look equal.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 
-from budwood.config.data import Data
 from budwood.core.errors import DataError, ImageError
 from budwood.core.text import count
 
@@ -39,16 +37,6 @@ def as_range(levels: Sequence[float] | None) -> ValueRange | None:
     ValueRange(low=0.0, high=4095.0)
     """
     return None if levels is None else ValueRange(float(levels[0]), float(levels[1]))
-
-
-def recipe_range(data: Mapping[str, Any]) -> ValueRange | None:
-    """Return the range that the [data] of a resolved recipe says, None for "auto".
-
-    >>> recipe_range({"range": "auto", "bit_depth": 12})
-    ValueRange(low=0.0, high=4095.0)
-    """
-    keys = {key: data[key] for key in ("range", "bit_depth") if key in data}
-    return as_range(Data.model_validate(keys).levels)
 
 
 @dataclass(frozen=True, slots=True)

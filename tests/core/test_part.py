@@ -3,7 +3,7 @@ from typing import ClassVar
 import pydantic
 import pytest
 
-from budwood.runs.part import Part
+from budwood.core.part import Part
 
 
 class Sample(Part):

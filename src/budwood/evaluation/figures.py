@@ -1,0 +1,63 @@
+"""The figures of one split, as `metrics.json` has them."""
+
+from pydantic import Field
+
+from budwood.core.part import Part
+
+Interval = tuple[float, float]
+"""Lower and upper end."""
+
+
+class ClassScores(Part):
+    """One class."""
+
+    label: str = Field(alias="class")
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+class GroupsInfo(Part):
+    """The groups of photos that belong together, of which the intervals are."""
+
+    num: int
+    effective: float
+    largest: int
+    accuracy_range: Interval | None = None
+    """Without a confidence level, where there are too few groups for an interval."""
+
+
+class SplitFigures(Part):
+    """The figures of one split; a figure's `_ci95` is its 95 % interval, None where there are too few groups of photos
+    to state one."""
+
+    left_out = frozenset({"groups"})
+
+    n: int
+    groups: GroupsInfo | None = None
+    accuracy: float
+    accuracy_ci95: Interval | None
+    top5_accuracy: float | None
+    top5_accuracy_ci95: Interval | None
+    loss: float
+    loss_ci95: Interval | None
+    balanced_accuracy: float
+    balanced_accuracy_ci95: Interval | None
+    macro_f1: float
+    macro_f1_ci95: Interval | None
+    weighted_precision: float
+    weighted_precision_ci95: Interval | None
+    weighted_recall: float
+    weighted_recall_ci95: Interval | None
+    weighted_f1: float
+    weighted_f1_ci95: Interval | None
+    ece: float
+    ece_ci95: Interval | None
+    per_class: tuple[ClassScores, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    """Rows are true classes."""
+
+    def figure(self, name: str) -> tuple[float | None, Interval | None]:
+        """Return a figure by its key, and its interval."""
+        return getattr(self, name), getattr(self, f"{name}_ci95")
