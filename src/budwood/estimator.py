@@ -91,7 +91,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         chosen. Of what is said of accuracy scikit-learn's `GroupKFold` takes care. With `sample_weight` `(n,)`, from 0
         up, pictures count by it in the loss; only the ratios matter.
 
-        Raises ValueError for labels that are no classes or are too few, groups or weights that are not one a picture,
+        Raise ValueError for labels that are no classes or are too few, groups or weights that are not one a picture,
         RecipeError for a parameter out of range,
         ImageError for a picture that cannot be read, DataError for pictures of more than 8 bits that no range suits.
         """
@@ -143,7 +143,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         return scipy.special.softmax(self._logits(X), axis=1)
 
     def predict(self, X: Iterable[ImageLike] | np.ndarray) -> np.ndarray:  # noqa: N803
-        """The most probable label of each picture."""
+        """Return the most probable label of each picture."""
         places = self._logits(X).argmax(axis=1)
         return self.classes_[places]
 

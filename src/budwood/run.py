@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 def load(folder: str | os.PathLike) -> "Run":
-    """Return the complete run in a directory. Raises RunError when there is none.
+    """Return the complete run in a directory. Raise RunError when there is none.
 
     >>> load("runs/first").classes                                        # doctest: +SKIP
     ['daisy', 'dandelion', 'roses', 'sunflowers', 'tulips']
@@ -202,7 +202,7 @@ class Run:
     def predict_proba(
         self, images: ImageLike | Sequence[ImageLike], *, progress: Progress = SILENT
     ) -> Float[np.ndarray, "n classes"]:
-        """Return class probabilities of pictures, float64. Raises ImageError at the first that cannot be read."""
+        """Return class probabilities of pictures, float64. Raise ImageError at the first that cannot be read."""
         predictions = self._predict(images, progress=progress)
         for prediction in predictions:
             if prediction.error is not None:
@@ -358,7 +358,7 @@ class Run:
     def write_report(self, data: object = None) -> Path:
         """Write report.html again, with the pictures that `data` holds, recognised by name and content.
 
-        Of photos that are not there the thumbnails of the report that is there are kept. Raises DataError when `data`
+        Of photos that are not there the thumbnails of the report that is there are kept. Raise DataError when `data`
         holds none of the run's photos.
         """
         from budwood.report.page import write_report
@@ -374,7 +374,7 @@ class Run:
         return "\n".join([*lines, f"run     {self.folder}", f"report  {self.folder / 'report.html'}"])
 
     def refuse_unknown_class(self, label: str | None) -> None:
-        """Raises RunError for the name of a class that the run does not know."""
+        """Raise RunError for the name of a class that the run does not know."""
         if label is not None and label not in self.classes:
             raise RunError(
                 f"the run does not know the class {label}.{did_you_mean(label, self.classes)} "

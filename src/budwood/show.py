@@ -48,7 +48,8 @@ __all__ = ["answers", "check", "compare", "curves", "layers", "predictions", "sa
 
 
 def check(data: object, *, settings: Iterable[str] = ()) -> Shown:
-    """What a folder holds: photos of each class, what was not read, and what is wrong, as `budwood check` finds it.
+    """Return what a folder holds: photos of each class, what was not read, and what is wrong, as `budwood
+    check` finds it.
 
     Args:
         data: labelled photos in any form that `budwood.train` takes.
@@ -101,7 +102,7 @@ def views(
     number: int = 9,
     seed: int = 0,
 ) -> Shown:
-    """What a recipe's augmentation does: one photo plain, then as the training sees it.
+    """Return what a recipe's augmentation does: one photo plain, then as the training sees it.
 
     Args:
         data: a folder of labelled photos, or `tfds:NAME`; of it one photo is drawn by `seed`.
@@ -109,7 +110,7 @@ def views(
         number: how many views are drawn, 1 or more.
         seed: another photo.
 
-    Raises RecipeError where the recipe draws no views.
+    Raise RecipeError where the recipe draws no views.
     """
     given = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
     asked = given.with_settings(settings)
@@ -137,9 +138,9 @@ def curves(*runs: "Run | str | os.PathLike") -> Shown:
 
 
 def layers(run: "Run | str | os.PathLike", most: int = 40) -> Shown:
-    """The layers of a run's model, the top one first, and which of them were trained.
+    """Return the layers of a run's model, the top one first, and which of them were trained.
 
-    Raises RunError for a run of an earlier version, which did not list them.
+    Raise RunError for a run of an earlier version, which did not list them.
     """
     folder = _folder(run)
     found = read_contents(folder).layers
@@ -151,7 +152,8 @@ def layers(run: "Run | str | os.PathLike", most: int = 40) -> Shown:
 
 
 def compare(*runs: "Run | str | os.PathLike", split: str = "test") -> Shown:
-    """Which of several runs is better, photo by photo, and how sure that is; what `budwood compare` says."""
+    """Return which of several runs is better, photo by photo, and how sure that is; what `budwood compare`
+    says."""
     comparison = compare_runs([_folder(run) for run in runs], split=split)
     return show_comparison(comparison, as_text(comparison))
 
@@ -179,7 +181,7 @@ def answers(
     wrong: bool = False,
     precision: float | None = None,
 ) -> Shown:
-    """Some of a run's test photos (validation, where it has none), with what it says of them.
+    """Return some of a run's test photos (validation, where it has none), with what it says of them.
 
     Args:
         run: what predicts.
@@ -189,7 +191,7 @@ def answers(
         wrong: only those that it takes for something else.
         precision: as `Run.predict` takes it.
 
-    Raises DataError where `data` holds none of them.
+    Raise DataError where `data` holds none of them.
     """
     contents = read_contents(run.folder)
     mistaken = {row.name for row in contents.predictions if row.predicted != row.true}
@@ -235,7 +237,7 @@ def _has(photos: Sequence[Photo], part: str | None) -> bool:
 
 
 def _draw(photos: Sequence[Photo], number: int, seed: int) -> list[Photo]:
-    """So many photos: shuffled, every class once before any comes twice."""
+    """Return that many photos: shuffled, every class once before any comes twice."""
     chance = random.Random(seed)
     shuffled = chance.sample(list(photos), len(photos))
     turn: dict[str, int] = {}

@@ -36,7 +36,7 @@ def write_config(work: Path) -> None:
 
 
 def run_zensical(work: Path, prefix: Sequence[str] = ()) -> list[str]:
-    """Builds what lies in a folder with its zensical.toml; gives what is wrong."""
+    """Build what lies in a folder with its zensical.toml; return what is wrong."""
     command = [*prefix, sys.executable, "-m", "zensical", "build", "--strict", "--clean"]
     done = subprocess.run(command, cwd=work, check=False, capture_output=True, text=True)
     lines = (done.stdout + done.stderr).splitlines()

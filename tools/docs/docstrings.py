@@ -20,7 +20,7 @@ class HouseStyle(griffe.Extension):
 
 
 def for_mkdocstrings(text: str) -> str:
-    """An example as a block of code; of `a, b: what both are` a line for each.
+    """Return an example as a block of code; of `a, b: what both are` a line for each.
 
     >>> print(for_mkdocstrings("One.\\n\\n>>> 1\\n1"))
     One.

@@ -25,7 +25,7 @@ def figures() -> dict[str, str]:
 
 
 def filled(text: str) -> str:
-    """Return a page's text with today's figure at every mark. Raises KeyError for one that the file lacks.
+    """Return a page's text with today's figure at every mark. Raise KeyError for one that the file lacks.
 
     >>> filled("<!-- =accuracy_shuffled.keras -->?<!-- / -->")
     '<!-- =accuracy_shuffled.keras -->91.2 %<!-- / -->'

@@ -32,7 +32,7 @@ An unknown key is refused with the nearest known one. `"auto"` is filled in when
 
 
 def recipe_keys_page() -> str:
-    """The page, in Markdown."""
+    """Return the page, in Markdown."""
     from budwood.config.recipe import Recipe
 
     schema = Recipe.model_json_schema()
@@ -57,7 +57,7 @@ def _table(section: type, schema: dict[str, Any], skip: frozenset | set = frozen
 
 
 def documented(section: type) -> dict[str, str]:
-    """What stands in the docstring below each key of a section, inherited ones too."""
+    """Return what stands in the docstring below each key of a section, inherited ones too."""
     texts: dict[str, str] = {}
     for kind in reversed(section.__mro__):
         if kind.__module__ == section.__module__:
@@ -83,7 +83,7 @@ def _default(section: type, key: str) -> str:
 
 
 def takes_in_words(field: dict[str, Any], schema: dict[str, Any]) -> str:
-    """What values a key takes, from its JSON schema."""
+    """Return what values a key takes, from its JSON schema."""
     if "$ref" in field:
         named = schema["$defs"][field["$ref"].rpartition("/")[2]]
         forms = [

@@ -44,7 +44,7 @@ def write_from_code() -> None:
 
 
 def stage(folder: Path) -> list[str]:
-    """Writes every page and picture of the site into a new folder; gives the names of the pages."""
+    """Write every page and picture of the site into a new folder; return the names of the pages."""
     shutil.rmtree(folder, ignore_errors=True)
     pages = {
         **{
@@ -88,7 +88,7 @@ def _whole(name: re.Match) -> str:
 
 
 def _place(path: str) -> str:
-    """Where a page of the project stands in the site."""
+    """Return where a page of the project stands in the site."""
     return MOVED.get(path, path.removeprefix("docs/"))
 
 

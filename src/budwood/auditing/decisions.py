@@ -53,7 +53,7 @@ class Decision:
 
 
 def read_decisions(path: Path) -> tuple[Decision, ...]:
-    """Return the filled rows of a table. Raises DataError where one cannot be followed or two are in contradiction."""
+    """Return the filled rows of a table. Raise DataError where one cannot be followed or two are in contradiction."""
     decisions = [
         decision for where, row in read_rows(path) if (decision := _decision(row, where)) is not None
     ]
@@ -62,7 +62,7 @@ def read_decisions(path: Path) -> tuple[Decision, ...]:
 
 
 def read_rows(path: Path) -> list[tuple[str, Mapping[str, str]]]:
-    """Return the rows of a table, filled or not, each with where it stands. Raises DataError where it is none."""
+    """Return the rows of a table, filled or not, each with where it stands. Raise DataError where it is none."""
     try:
         with open(path, "rb") as file:
             return list(_rows(decoded(file, str(path)), str(path)))

@@ -25,7 +25,7 @@ def audited_features(
 ) -> Iterator[tuple[FeatureExtractor, Extraction]]:
     """Yield the open features of photos at full precision, and what had to be computed.
 
-    Raises BackboneError, WeightsError and RecipeError where a network is needed and cannot be made.
+    Raise BackboneError, WeightsError and RecipeError where a network is needed and cannot be made.
     """
     found = _known(recipe, progress) or _built(recipe, progress)
     with found as opened:

@@ -346,7 +346,7 @@ class Audit:
         return [one for one in self.findings if one.severity == "error"]
 
     def photo(self, path: str) -> Photo:
-        """Return a photo by its path. Raises KeyError."""
+        """Return a photo by its path. Raise KeyError."""
         if not hasattr(self, "_by_path"):
             object.__setattr__(self, "_by_path", {photo.name: photo for photo in self.photos})
         return self._by_path[path]  # type: ignore[attr-defined]
@@ -358,7 +358,7 @@ class Audit:
 
     @classmethod
     def from_json(cls, values: Any) -> "Audit":
-        """Read what `to_json` gave; it has no photos to show. Raises ValueError."""
+        """Read what `to_json` gave; it has no photos to show. Raise ValueError."""
         return _ADAPTER.validate_python({**values, "photos": ()})
 
 

@@ -113,7 +113,7 @@ def _of(finding: Finding) -> Iterator[tuple[Shown, Shown | None, str]]:
 def write_questions(path: Path, questions: Iterable[Question]) -> int:
     """Write a table of questions, or add those that are new to one that is there; return how many were written.
 
-    What stands in a table that is there stays as it is. Raises DataError where it is no table of decisions.
+    What stands in a table that is there stays as it is. Raise DataError where it is no table of decisions.
     """
     if not path.exists():
         rows = list(questions)

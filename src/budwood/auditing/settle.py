@@ -123,7 +123,7 @@ def settle(manifest: Manifest, decisions: Sequence[Decision]) -> Settled:
 
 
 def _gone(decisions: Iterable[Decision], photos: Mapping[str, Photo]) -> set[str]:
-    """Return the photos that are not there any more. Raises DataError where nothing says that one ever was."""
+    """Return the photos that are not there any more. Raise DataError where nothing says that one ever was."""
     gone = set()
     for one in decisions:
         for name, known in ((one.photo, one.sha256), (one.other, one.other_sha256)):

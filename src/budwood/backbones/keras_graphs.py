@@ -18,7 +18,7 @@ KERAS_DROP_CONNECT_RATE = 0.2
 
 
 def as_built(x: Any, function: str) -> Any:
-    """Adds a network of keras.applications to a tensor of preprocessed pixels as it is.
+    """Add a network of keras.applications to a tensor of preprocessed pixels as it is.
 
     For those whose layers are all plain, all named, and none of them preprocessing: it takes half of the time.
 
@@ -35,7 +35,7 @@ def as_built(x: Any, function: str) -> Any:
 
 
 def made_plain(x: Any, function: str, drop_connect_rate: float | None = None, seed: int = 0) -> Any:
-    """Adds a network of keras.applications, without its own preprocessing, to a tensor of preprocessed pixels.
+    """Add a network of keras.applications, without its own preprocessing, to a tensor of preprocessed pixels.
 
     Args:
         x: Keras tensor `(None, size, size, 3)`.

@@ -65,7 +65,7 @@ class KerasDownload:
         return Path(home).expanduser() / "models" / self.file
 
     def _is_kept(self) -> bool:
-        """Whether Keras has the file whole; one that was cut short it fetches anew, and so do we."""
+        """Return whether Keras has the file whole; one that was cut short it fetches anew, and so do we."""
         return self._kept.is_file() and (self.hash is None or digest(self._kept, self.hash) == self.hash)
 
     def _fetched(self) -> Path:
@@ -102,7 +102,7 @@ class EfficientNetDownload(KerasDownload):
 
 
 def _normalised_as_told(weights: LayerWeights, imagenet: bool = False) -> LayerWeights:
-    """The weights without their normalization, which becomes the preprocessing that they ask for."""
+    """Return the weights without their normalization, which becomes the preprocessing that they ask for."""
     arrays = dict(weights.arrays)
     # Keras numbers unnamed layers: it may be "normalization_1".
     found = next((name for name in arrays if name.startswith("normalization")), None)

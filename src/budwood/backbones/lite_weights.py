@@ -81,7 +81,7 @@ class _Reader(pickle.Unpickler):
 
 
 def read_checkpoint(path: Path, sha256: str | None = None) -> dict[str, np.ndarray]:
-    """The named tensors of a PyTorch checkpoint (a state dict in the format before PyTorch 1.6).
+    """Return the named tensors of a PyTorch checkpoint (a state dict in the format before PyTorch 1.6).
 
     Args:
         path: the file, usually `.pth`.

@@ -19,7 +19,7 @@ BACKBONES: dict[str, Backbone] = {
 
 
 def get_backbone(name: str) -> Backbone:
-    """Return the backbone of that name. Raises BackboneError with the nearest known name.
+    """Return the backbone of that name. Raise BackboneError with the nearest known name.
 
     >>> get_backbone("efficientnet_lite0").size
     224

@@ -12,7 +12,7 @@ from budwood.core.errors import RecipeError
 def resolve(recipe: Recipe, backbones: Sequence[Backbone]) -> tuple[Recipe, list[int]]:
     """Return the recipe with what depends on the backbones filled in, and the side of each one's own input in pixels.
 
-    Raises RecipeError where a backbone would see more pixels than there are.
+    Raise RecipeError where a backbone would see more pixels than there are.
     """
     side = recipe.data.size
     sizes = [

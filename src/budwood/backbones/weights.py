@@ -63,14 +63,14 @@ class LayerWeights:
 
 
 def existing_file(path: Path) -> Path:
-    """Return `path` itself, if it is a file. Raises WeightsError otherwise."""
+    """Return `path` itself, if it is a file. Raise WeightsError otherwise."""
     if not path.is_file():
         raise WeightsError(f"no weights file {path}. Give an existing file, `imagenet` or `random`.")
     return path
 
 
 def given_file(weights: str | Path) -> Path | None:
-    """Return the file of weights, None of "imagenet" and "random". Raises WeightsError where it is not there."""
+    """Return the file of weights, None of "imagenet" and "random". Raise WeightsError where it is not there."""
     return None if weights in ("imagenet", "random") else existing_file(Path(weights).expanduser())
 
 
@@ -96,7 +96,7 @@ def mirrored(file: str) -> Path | None:
 
 
 def digest(path: Path, like: str) -> str:
-    """Return the file's MD5 or SHA-256 in hexadecimal, whichever is as long as `like`. Raises WeightsError."""
+    """Return the file's MD5 or SHA-256 in hexadecimal, whichever is as long as `like`. Raise WeightsError."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(
@@ -166,7 +166,7 @@ class NoWeights:
         )
 
     def read_file(self, path: Path) -> LayerWeights:
-        """Return the weights in a Keras file. Raises WeightsError when it cannot be read."""
+        """Return the weights in a Keras file. Raise WeightsError when it cannot be read."""
         return read_h5(path)
 
     def is_here(self) -> bool:

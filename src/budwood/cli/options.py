@@ -143,7 +143,7 @@ def _pairs(option: str, text: str, form: str) -> list[tuple[str, str]]:
 
 
 def data_settings(*changes: str) -> "DataSettings":
-    """Return the [data] of a recipe with some settings. Raises RecipeError for a key of another section."""
+    """Return the [data] of a recipe with some settings. Raise RecipeError for a key of another section."""
     from budwood.config.recipe import Recipe
     from budwood.core.errors import RecipeError
 
@@ -173,7 +173,7 @@ def options(
 
 
 def progress_of(quiet: bool, as_json: bool = False) -> "Progress":
-    """Who reads JSON may read both streams, so there it is told only to a person."""
+    """Return the display of progress. With JSON a person alone has one: a script may read both streams."""
     from budwood.core.progress import choose_progress
 
     return choose_progress(quiet or (as_json and not sys.stderr.isatty()))

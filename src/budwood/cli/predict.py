@@ -132,7 +132,8 @@ def _warn_of_none_of_these(run: "Run", predictions: "Sequence[Prediction]", acce
 def _sheet_items(
     pictures: "Sequence[ImageLike]", predictions: "Sequence[Prediction]", classes: Sequence[str]
 ) -> "list[SheetItem]":
-    """The pictures that could be read; the true class is known where the folder has the name of one."""
+    """Return the pictures that could be read; the true class is known where the folder has the name of
+    one."""
     from budwood.report.sheets.predictions import SheetItem
 
     items = []

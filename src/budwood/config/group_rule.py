@@ -22,7 +22,7 @@ class GroupRule:
 
     @classmethod
     def read(cls, text: str) -> "GroupRule":
-        r"""Return what a text asks for. Raises ValueError where it asks for nothing that there is.
+        r"""Return what a text asks for. Raise ValueError where it asks for nothing that there is.
 
         >>> GroupRule.read("burst:2min")
         GroupRule(kind='burst', argument='2min', seconds=120.0)

@@ -13,8 +13,8 @@ OF_A_LINEAR_PROBE = {"l2_strengths", "folds"}
 
 
 def find_warnings(recipe: Recipe) -> list[str]:
-    """A line for each reason why settings that differ from their defaults have no part in the training, and one where
-    a part of the network would keep random weights.
+    """Return a line for each reason why settings that differ from their defaults have no part in the
+    training, and one where a part of the network would keep random weights.
 
     Args:
         recipe: with `frozen.fit` decided; while it is "auto", what depends on it is left out.

@@ -46,7 +46,7 @@ def shipped_recipes() -> dict[str, str]:
 def read_recipe(name_or_file: str | os.PathLike) -> Table:
     """Return the values of a shipped recipe or a TOML file, with those that it extends below them.
 
-    Raises RecipeError like `read_layers`.
+    Raise RecipeError like `read_layers`.
 
     >>> read_recipe("frozen-gradient")["backbone"]
     {'name': 'efficientnet_lite0'}
@@ -134,7 +134,7 @@ def _layer(name: str, text: str, file: Path | None = None) -> Layer:
 def lay_over(values: Table, settings: Iterable[str], schema: type[BaseModel]) -> set[str]:
     """Set `section.key=value` settings in nested values, and return the keys that were given.
 
-    Values are TOML; what is not is taken as a string. Raises RecipeError for a setting without `=` or in no section.
+    Values are TOML; what is not is taken as a string. Raise RecipeError for a setting without `=` or in no section.
     """
     given = set()
     for setting in settings:

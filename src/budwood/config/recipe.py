@@ -65,7 +65,8 @@ class Augment(Section):
 
 
 def name_and_size(sized: str) -> tuple[str, int | None]:
-    """A backbone as a recipe names it: its name, and the side of its input in pixels where one is given.
+    """Return a backbone as a recipe names it: its name, and the side of its input in pixels where one is
+    given.
 
     >>> name_and_size("efficientnet_lite2@320"), name_and_size("mobilenet_v2")
     (('efficientnet_lite2', 320), ('mobilenet_v2', None))
@@ -103,7 +104,7 @@ class Backbone(Section):
         return [name_and_size(name) for name in ([self.name] if isinstance(self.name, str) else self.name)]
 
     def weights_of(self, name: str) -> str:
-        """Where the weights of one of the backbones come from: "imagenet", "random", or a file."""
+        """Return where the weights of one of the backbones come from: "imagenet", "random", or a file."""
         return self.weights if isinstance(self.weights, str) else self.weights.get(name, "imagenet")
 
     @pydantic.field_validator("name")
@@ -230,7 +231,7 @@ class Recipe(Section):
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Recipe":
-        """Return the recipe of nested dicts. Raises RecipeError with the nearest known key or what was expected."""
+        """Return the recipe of nested dicts. Raise RecipeError with the nearest known key or what was expected."""
         try:
             return cls.model_validate(values)
         except pydantic.ValidationError as error:
@@ -276,7 +277,8 @@ class Recipe(Section):
         return Recipe.from_dict(values)
 
     def without_sizes(self) -> "Recipe":
-        """The recipe with the sizes of the pictures left to the backbone, or to the run that is gone on from."""
+        """Return the recipe with the sizes of the pictures left to the backbone, or to the run that is gone
+        on from."""
         names = self.backbone.names
         name = names[0] if len(names) == 1 else names
         return self.model_copy(
@@ -287,7 +289,7 @@ class Recipe(Section):
         )
 
     def to_toml(self) -> str:
-        """The recipe as TOML text that `Recipe.load` reads back to an equal recipe."""
+        """Return the recipe as TOML text that `Recipe.load` reads back to an equal recipe."""
         import tomli_w
 
         return tomli_w.dumps(self.model_dump(exclude_none=True))

@@ -17,7 +17,8 @@ JsonObject = dict[str, object]
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A path to write to; it takes the place of `path` when the block ends, and is removed when it fails."""
+    """Give a path to write to; it takes the place of `path` when the block ends, and is removed when it
+    fails."""
     handle, name = tempfile.mkstemp(prefix=".", suffix=f".part{path.suffix}", dir=path.parent)
     os.close(handle)
     aside = Path(name)

@@ -9,7 +9,7 @@ _BIDI = {chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """A share in [0, 1] as a percentage.
+    """Return a share in [0, 1] as a percentage.
 
     >>> percent(0.918).replace("\\u00a0", " ")
     '91.8 %'
@@ -18,7 +18,7 @@ def percent(share: float, digits: int = 1) -> str:
 
 
 def whole_percent(share: float) -> str:
-    """A share as a percentage, without the decimal that is 0.
+    """Return a share as a percentage, without the decimal that is 0.
 
     >>> whole_percent(0.9).replace("\\u00a0", " "), whole_percent(0.912).replace("\\u00a0", " ")
     ('90 %', '91.2 %')
@@ -27,7 +27,7 @@ def whole_percent(share: float) -> str:
 
 
 def count(n: int, noun: str, plural: str = "") -> str:
-    """A number with its noun.
+    """Return a number with its noun.
 
     >>> count(1, "photo"), count(3670, "photo"), count(2, "class", "classes")
     ('1 photo', '3,670 photos', '2 classes')
@@ -52,7 +52,7 @@ def duration(seconds: float) -> str:
 
 
 def strength(value: float) -> str:
-    """An L2 strength, short.
+    """Return an L2 strength, short.
 
     >>> strength(0.0031622776), strength(1e-05), strength(10.0)
     ('0.0032', '1e-05', '10')
@@ -101,7 +101,7 @@ def shorten(text: str, length: int = 40) -> str:
 
 
 def name(text: object, length: int = 40) -> str:
-    """A class name or file name inside a sentence.
+    """Return a class name or file name inside a sentence.
 
     >>> name("roses")
     '“roses”'

@@ -64,7 +64,7 @@ class Renderer:
         return f"{sha256}:0" if self._is_plain(view) else f"{sha256}:{self._digest}:{view}"
 
     def render(self, image: ImageLike, sha256: str, view: int) -> UInt8[np.ndarray, "size size 3"]:
-        """One view of a photo, the same in every order, thread and process.
+        """Return one view of a photo, the same in every order, thread and process.
 
         Args:
             image: the photo.
@@ -127,23 +127,23 @@ class Renderer:
 
 
 def rotation(turns: float) -> Matrix:
-    """A rotation by a fraction of a full turn, counted as `keras.layers.RandomRotation` does."""
+    """Return a rotation by a fraction of a full turn, counted as `keras.layers.RandomRotation` does."""
     cos, sin = math.cos(2 * math.pi * turns), math.sin(2 * math.pi * turns)
     return np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
 
 
 def zoom(height: float, width: float) -> Matrix:
-    """A change of scale: beyond 1 zooms out, as in `keras.layers.RandomZoom`; -1 mirrors."""
+    """Return a change of scale: beyond 1 zooms out, as in `keras.layers.RandomZoom`; -1 mirrors."""
     return np.diag([width, height, 1.0])
 
 
 def translation(height: float, width: float) -> Matrix:
-    """A shift down and to the right, as shares of the side."""
+    """Return a shift down and to the right, as shares of the side."""
     return np.array([[1.0, 0.0, -width], [0.0, 1.0, -height], [0.0, 0.0, 1.0]])
 
 
 def shear(vertical: float, horizontal: float) -> Matrix:
-    """A shift of every column, and of every row, in proportion to its distance from the middle."""
+    """Return a shift of every column, and of every row, in proportion to its distance from the middle."""
     return np.array([[1.0, horizontal, 0.0], [vertical, 1.0, 0.0], [0.0, 0.0, 1.0]])
 
 
@@ -163,7 +163,7 @@ def draw_matrix(augment: Augment, rng: np.random.Generator) -> Matrix:
 def random_crop(
     pixels: UInt8[np.ndarray, "height width 3"], smallest: float, rng: np.random.Generator
 ) -> UInt8[np.ndarray, "cropped_height cropped_width 3"]:
-    """A random part of a photo that keeps a share of its area drawn from `smallest` to 1.
+    """Return a random part of a photo that keeps a share of its area drawn from `smallest` to 1.
 
     Its sides stand at 3:4 to 4:3 as far as a photo that is longer allows, as in Szegedy et al. 2015.
     """
@@ -189,7 +189,7 @@ FINEST = 4.0
 def warp(
     pixels: UInt8[np.ndarray, "height width 3"], size: int, resize: str, matrix: Matrix
 ) -> UInt8[np.ndarray, "size size 3"]:
-    """The photo's square (`images.fit_square`) seen through a matrix, reflected at its edges.
+    """Return the photo's square (`images.fit_square`) seen through a matrix, reflected at its edges.
 
     >>> pixels = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
     >>> bool((warp(pixels, 4, "crop", zoom(1.0, -1.0)) == pixels[:, ::-1]).all())
@@ -221,7 +221,8 @@ def warp(
 def adjust(
     pixels: UInt8[np.ndarray, "height width 3"], shifts: Float[np.ndarray, "3"], contrast: float
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Each channel shifted, clipped, then scaled about its mean by `contrast` and clipped, rounded once.
+    """Return each channel shifted, clipped, then scaled about its mean by `contrast` and clipped, rounded
+    once.
 
     >>> int(adjust(np.full((2, 2, 3), 100, np.uint8), np.array([5.0, 0.0, -200.0]), 1.0).sum())
     820
@@ -237,7 +238,7 @@ def adjust(
 def downsample(
     pixels: UInt8[np.ndarray, "height width 3"], share: float
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """The picture at a share of its resolution, scaled back up."""
+    """Return the picture at a share of its resolution, scaled back up."""
     height, width = pixels.shape[:2]
     small = (max(1, round(width * share)), max(1, round(height * share)))
     image = Image.fromarray(pixels).resize(small, Image.Resampling.BICUBIC)
@@ -282,5 +283,5 @@ def _either_way(rng: np.random.Generator, bound: float | np.ndarray, num: int | 
 
 
 def _to_8_bit(values: np.ndarray) -> np.ndarray:
-    """Rounded and clipped, in place where that spares memory."""
+    """Round and clip the pixels, in place where that spares memory."""
     return np.clip(np.rint(values, out=values), 0, 255, out=values).astype(np.uint8)

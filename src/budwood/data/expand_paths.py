@@ -31,7 +31,7 @@ def expand(arguments: Sequence[str], read_standard_input: Callable[[], bytes]) -
     What is missing or unreadable stays in the list, so that predicting it says so in its place, and so does a
     folder without pictures.
 
-    Raises DataError when there is nothing at all.
+    Raise DataError when there is nothing at all.
     """
     passed_over: list[PassedOver] = []
     found = Expanded(

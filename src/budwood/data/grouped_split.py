@@ -45,7 +45,7 @@ def deal(
         seed: the same seed and photos give the same, whatever their order.
         what: how an error calls the splits.
 
-    Raises DataError where a class has fewer groups than there are splits.
+    Raise DataError where a class has fewer groups than there are splits.
     """
     units = _units(photos, seed)
     refuse_too_few(Counter(label for unit in units for label in unit.labels), shares, what)
@@ -120,7 +120,8 @@ def _cut(units: Sequence[_Unit], shares: Mapping[str, float]) -> dict[str, str]:
 
 
 def _number(units: Sequence[_Unit], share: float) -> int:
-    """How many of the first units hold the share of the photos most nearly: one or more, and not all of several."""
+    """Return how many of the first units hold the share of the photos most nearly: one or more, and not all
+    of several."""
     sizes = [len(unit.names) for unit in units]
     wanted = share * sum(sizes)
     best, held = (0, wanted), 0

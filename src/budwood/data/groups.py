@@ -176,7 +176,7 @@ def _text(rule: GroupRule) -> str:
 
 
 def _units(photos: Sequence[Photo], named: Sequence[str | None], rule: GroupRule) -> list[int]:
-    """Of each photo the number of the first that it belongs with, directly or through others."""
+    """Return for each photo the number of the first that it belongs with, directly or through others."""
     pairs = []
     first: dict[Hashable, int] = {}
     for index, (photo, name) in enumerate(zip(photos, named, strict=True)):
@@ -283,7 +283,7 @@ def names_in_two_splits(photos: Sequence[Photo]) -> str | None:
 
 
 def _in_a_row(photos: Sequence[Photo], frames: Mapping[int, str]) -> dict[int, str]:
-    """Of what may be frames, those whose numbers have hardly a gap."""
+    """Return of what may be frames those whose numbers have hardly a gap."""
     numbers = defaultdict(list)
     for index, name in frames.items():
         match = re.search(r"(\d+)\.\w+$", photos[index].name)

@@ -66,7 +66,7 @@ def joined(count: int, pairs: Iterable[Sequence[int]]) -> list[int]:
 
 
 def _joined(names: Sequence[str], pairs: Iterable[Sequence[int]]) -> list[int]:
-    """As `joined`, but of what is linked the one with the smallest name, whatever the order."""
+    """Return the same as `joined`, but of what is linked the one with the smallest name, whatever the order."""
     roots = joined(len(names), pairs)
     smallest: dict[int, int] = {}
     for index, root in enumerate(roots):

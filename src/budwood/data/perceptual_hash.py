@@ -51,7 +51,7 @@ def hash_of_values(values: np.ndarray) -> UInt8[np.ndarray, "16 16"]:
 def small_luma(image: Image.Image) -> UInt8[np.ndarray, "height width"]:
     """Return the brightness of a picture of any 8-bit mode, as it lies in the file, reduced by whole factors.
 
-    Raises ValueError of a mode without a brightness.
+    Raise ValueError of a mode without a brightness.
     """
     factor = (max(1, image.width // _REDUCED), max(1, image.height // _REDUCED))
     transparent = image.has_transparency_data
@@ -149,7 +149,8 @@ def stacked(hashes: Sequence[bytes]) -> UInt8[np.ndarray, "n 256"]:
 
 @lru_cache(maxsize=512)
 def _overlaps(length: int, whole: int) -> Float[np.ndarray, "16 length"]:
-    """How much of each pixel lies in each cell, in units of 1 / 16 pixel of the picture that is `whole` pixels long."""
+    """Return how much of each pixel lies in each cell, in units of 1 / 16 pixel of the picture that is
+    `whole` pixels long."""
     scale = -(-whole // length)
     cells = np.arange(SIDE)[:, None] * whole
     pixels = np.arange(length)[None] * scale * SIDE
@@ -167,7 +168,7 @@ def _flattest() -> float:
 
 
 def _coarse(grids: Int[np.ndarray, "n 256"]) -> Float[np.ndarray, "n 16"]:
-    """Of the grids, brought to mean 0 and length 1, the lowest frequencies, in which most of a picture is."""
+    """Return of the grids, brought to mean 0 and length 1, the lowest frequencies, in which most of a picture is."""
     length = np.sqrt(_variance(grids).astype(np.float64) / LENGTH)
     return grids @ _frequencies() / length[:, None]
 

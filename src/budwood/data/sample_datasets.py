@@ -29,7 +29,7 @@ _DIGIT_SIDE = 32
 def write_sample(
     name: str, folder: str | os.PathLike, *, archive: Path | None = None, progress: Progress = SILENT
 ) -> None:
-    """Write the sample "digits" or "flowers" into a folder; `archive` is for flowers. Raises DataError."""
+    """Write the sample "digits" or "flowers" into a folder; `archive` is for flowers. Raise DataError."""
     if name == "flowers":
         fetch_flowers(folder, archive, progress)
     elif name == "digits":
@@ -46,7 +46,7 @@ def write_digits(folder: str | os.PathLike, progress: Progress = SILENT) -> None
     The 8 x 8 pictures with values 0 to 16 become 32 x 32 grey PNG files, enlarged by bicubic interpolation so
     that a person can see something.
 
-    Raises DataError where the folder exists and is not empty, or cannot be written.
+    Raise DataError where the folder exists and is not empty, or cannot be written.
     """
     from sklearn.datasets import load_digits
 
@@ -68,7 +68,7 @@ def fetch_flowers(
 
     Downloads 229 MB, going on where an earlier attempt stopped, or reads `archive`, a tar file of class folders.
 
-    Raises DataError where the folder exists and is not empty, the download fails, or the archive is none.
+    Raise DataError where the folder exists and is not empty, the download fails, or the archive is none.
     """
     if archive is not None:
         try:
@@ -96,7 +96,7 @@ def fetch_flowers(
 
 @contextmanager
 def _new_folder(folder: Path) -> Iterator[Path]:
-    """A place to write to that becomes `folder` when all went well, and vanishes when not."""
+    """Give a place to write to that becomes `folder` when all went well, and vanishes when not."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(f"{folder} exists and is not an empty folder. Name another, or empty it")
     place = None

@@ -107,7 +107,7 @@ def take_some(
     With the same seed the photos of a smaller number are among those of a larger one, but for one a class where shares
     are rounded.
 
-    Raises DataError where there are more classes than that, or fewer photos.
+    Raise DataError where there are more classes than that, or fewer photos.
     """
     train = sorted((photo for photo in photos if photo.split == "train"), key=lambda photo: photo.name)
     if number > len(train):

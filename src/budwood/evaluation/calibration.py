@@ -15,7 +15,7 @@ SMALLEST = float(np.finfo(np.float32).tiny)
 
 
 def fit_temperature(logits: Float[np.ndarray, "n classes"], labels: Int[np.ndarray, "n"]) -> float:
-    """The temperature by which logits should be divided, from photos that they were not trained on.
+    """Return the temperature by which logits should be divided, from photos that they were not trained on.
 
     The minimum of the negative log-likelihood, with a normal prior on its logarithm around 0. Labels smoothed in
     training give a temperature below 1, an overfitted network one above.
@@ -89,7 +89,7 @@ class BeforeAndAfter(TypedDict):
 
 
 def reliability(confidence: Float[np.ndarray, "n"], correct: Bool[np.ndarray, "n"]) -> list[Bin]:
-    """What a reliability diagram shows: the bins of `ece` that have a photo, the least sure first.
+    """Return what a reliability diagram shows: the bins of `ece` that have a photo, the least sure first.
 
     Args:
         confidence: probability of the predicted class, photo by photo.
@@ -106,7 +106,8 @@ def reliability(confidence: Float[np.ndarray, "n"], correct: Bool[np.ndarray, "n
 
 
 def ece(confidence: Float[np.ndarray, "n"], correct: Bool[np.ndarray, "n"]) -> float:
-    """Expected calibration error, in [0, 1]: 15 bins of equal width over the confidence (Guo et al. 2017).
+    """Return the expected calibration error, in [0, 1]: 15 bins of equal width over the confidence (Guo et
+    al. 2017).
 
     >>> round(ece(np.array([0.8, 0.8]), np.array([True, False])), 6)
     0.3
@@ -116,14 +117,14 @@ def ece(confidence: Float[np.ndarray, "n"], correct: Bool[np.ndarray, "n"]) -> f
 
 
 def bin_of(confidence: Float[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
-    """The number of each one's bin: open below and closed above, as in the paper."""
+    """Return the number of each one's bin: open below and closed above, as in the paper."""
     return np.clip(np.ceil(confidence * ECE_BINS).astype(np.int64) - 1, 0, ECE_BINS - 1)
 
 
 def before_and_after(
     probabilities: Float[np.ndarray, "n classes"], labels: Int[np.ndarray, "n"], temperature: float
 ) -> BeforeAndAfter:
-    """What a temperature did to the probabilities of some photos.
+    """Return what a temperature did to the probabilities of some photos.
 
     Args:
         probabilities: with the temperature in them, as the saved model states them.

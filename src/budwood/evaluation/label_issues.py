@@ -27,7 +27,8 @@ def find_wrong_labels(
     of_predicted: Float[np.ndarray, "n"],
     highest: float = 1.0,
 ) -> list[Suspect]:
-    """The photos of which another class is as sure as it is of its own photos, the widest margin first.
+    """Return the photos of which another class is as sure as it is of its own photos, the widest margin
+    first.
 
     A photo is listed where the most probable class is not its label and reaches that class's threshold: the mean
     probability of the class over the photos that have it as label. That makes a suspicion, not a finding: hard photos

@@ -54,7 +54,8 @@ class Reference:
     def nearest(
         self, features: Float[np.ndarray, "k features"], number: int
     ) -> tuple[Int[np.ndarray, "k number"], Float[np.ndarray, "k number"]]:
-        """The photos learned from that are most like each picture, by cosine similarity: places, and similarities.
+        """Return the photos learned from that are most like each picture, by cosine similarity: places, and
+        similarities.
 
         >>> known = Reference(np.eye(3, dtype=np.float32), np.arange(3), np.eye(3, dtype=np.float32))
         >>> places, similarities = known.nearest(np.array([[0.0, 3.0, 4.0]]), 2)
@@ -68,7 +69,7 @@ class Reference:
     def distance(
         self, features: Float[np.ndarray, "k features"], method: Method = DEFAULT
     ) -> Float[np.ndarray, "k"]:
-        """How far each picture lies from the photos that were learned from, from its features.
+        """Return how far each picture lies from the photos that were learned from, from its features.
 
         All features are first brought to length 1: their length says how strongly something is seen, the direction
         what it is (Mueller and Hein 2025).
@@ -91,7 +92,8 @@ class Reference:
         return np.einsum("kcf,kcf->kc", apart @ precision, apart).min(axis=1)
 
     def threshold(self, acceptance: float = ACCEPTANCE, method: Method = DEFAULT) -> float:
-        """The distance beyond which a picture is none of these, for a share of known photos that are to be known.
+        """Return the distance beyond which a picture is none of these, for a share of known photos that are
+        to be known.
 
         A new photo of the known classes lies within it with this probability, where there are held-out photos enough:
         it is the ceil((m + 1) · acceptance)-th smallest of their distances (conformal prediction, Vovk et al. 2005).
@@ -119,7 +121,7 @@ class Reference:
         return max(float(known[-1]), float(np.exp(logs.mean() + width)))
 
     def farther_than(self, distance: float, method: Method = DEFAULT) -> float:
-        """The share of the held-out photos that lie nearer than a distance, in [0, 1].
+        """Return the share of the held-out photos that lie nearer than a distance, in [0, 1].
 
         >>> known = Reference(np.eye(4, dtype=np.float32)[:2], np.arange(2), np.eye(4, dtype=np.float32))
         >>> known.farther_than(2.0), known.farther_than(0.0)
@@ -128,7 +130,7 @@ class Reference:
         return float((self._held_out_distances(method) < distance).mean())
 
     def lacks(self, acceptance: float = ACCEPTANCE) -> int:
-        """How many photos more it would take before the threshold need not be estimated.
+        """Return how many photos more it would take before the threshold need not be estimated.
 
         >>> Reference(np.eye(3, dtype=np.float32), np.arange(3), np.eye(3, dtype=np.float32)).lacks(0.9)
         6
@@ -136,7 +138,7 @@ class Reference:
         return max(0, fewest_held_out(acceptance) - len(self._known_distances(DEFAULT, acceptance)))
 
     def save(self, file: Path) -> None:
-        """Writes it as float16: more precision would change no distance that matters."""
+        """Write it as float16: more precision would change no distance that matters."""
         with whole_file(file) as aside, aside.open("wb") as stream:
             np.savez(
                 stream,
@@ -152,7 +154,7 @@ class Reference:
 
     @classmethod
     def load(cls, file: Path) -> "Reference":
-        """Raises RunError where the file is missing or damaged."""
+        """Raise RunError where the file is missing or damaged."""
         try:
             with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 parts = arrays["learned"], arrays["labels"], arrays["held_out"]

@@ -31,5 +31,5 @@ class PhaseEvaluation:
 
 
 def better(measured: Mapping[str, PhaseEvaluation], labels: Mapping[str, np.ndarray]) -> str:
-    """The phase with the lower loss on the validation photos; the earlier one where they are equal."""
+    """Return the phase with the lower loss on the validation photos; the earlier one where they are equal."""
     return min(measured, key=lambda name: measured[name].loss("validation", labels["validation"]))

@@ -36,7 +36,7 @@ class Answered:
 def choose_threshold(
     confidence: Float[np.ndarray, "n"], correct: Bool[np.ndarray, "n"], precision: float
 ) -> float | None:
-    """The lowest probability such that predictions with it or more are right as often as wanted.
+    """Return the lowest probability such that predictions with it or more are right as often as wanted.
 
     It is an estimate from these photos: on others the precision may come out lower (risk and coverage, Geifman and
     El-Yaniv 2017).
@@ -64,6 +64,6 @@ def choose_threshold(
 
 
 def answer(confidence: Float[np.ndarray, "n"], correct: Bool[np.ndarray, "n"], threshold: float) -> Answered:
-    """What a threshold does to some photos."""
+    """Return what a threshold does to some photos."""
     given = confidence >= threshold
     return Answered(len(given), int(given.sum()), int((correct & given).sum()))

@@ -68,7 +68,7 @@ class PairedDifference:
 def paired_difference(
     correct_a: Bool[np.ndarray, "n"], correct_b: Bool[np.ndarray, "n"], confidence: float = 0.95
 ) -> PairedDifference:
-    """How much more often a is right than b, photo by photo.
+    """Return how much more often a is right than b, photo by photo.
 
     The interval is Tango's score interval (1998), the p-value McNemar's exact two-sided one (1947).
     """
@@ -220,7 +220,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def photos_needed(only_a: float, only_b: float, *, power: float = 0.8, level: float = 0.05) -> int | None:
-    """How many test photos McNemar's test needs to tell two classifiers apart (Connor 1987).
+    """Return how many test photos McNemar's test needs to tell two classifiers apart (Connor 1987).
 
     Args:
         only_a, only_b: shares of photos on which one alone is right, as they truly are.
@@ -273,7 +273,7 @@ def resampled_sums(columns: Any, resamples: int, seed: int) -> Iterator[Float[np
 def bootstrap_interval(
     value: float, resampled: Float[np.ndarray, "resamples"], confidence: float = 0.95, *, basic: bool = False
 ) -> tuple[float, float]:
-    """The interval of a value from its bootstrap resamples; it always holds the value itself.
+    """Return the interval of a value from its bootstrap resamples; it always holds the value itself.
 
     Percentile interval (Efron 1979), or where `basic` the reflected one (Davison and Hinkley 1997), for statistics
     that resampling pushes to one side.

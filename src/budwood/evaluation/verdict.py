@@ -34,7 +34,8 @@ def compare_phases(
     split: str = "test",
     groups: Grouping | None = None,
 ) -> PhasesCompared:
-    """What `metrics.json` says under `verdict`: how fine-tuning changed the accuracy, and how sure that is.
+    """Return what `metrics.json` says under `verdict`: how fine-tuning changed the accuracy, and how sure
+    that is.
 
     A change is called one only where the interval leaves 0 out and the test agrees; otherwise nobody can tell.
 
@@ -81,7 +82,8 @@ def compare_models(
     split: str = "test",
     groups: Grouping | None = None,
 ) -> str:
-    """Which of two models is better on the same photos, in words; of an open question, how many photos it needs.
+    """Return which of two models is better on the same photos, in words; of an open question, how many photos
+    it needs.
 
     Args:
         name_a, name_b: of the models.
@@ -136,7 +138,7 @@ def compare_means(
     needed: int | None,
     adjusted: bool = False,
 ) -> str:
-    """Which of two recipes is better, from several trainings of each, in words.
+    """Return which of two recipes is better, from several trainings of each, in words.
 
     Args:
         name_a, name_b: of the recipes.

@@ -126,7 +126,7 @@ class EngineEnsemble:
         self.notes = list(dict.fromkeys(note for part in parts for note in part.notes))
 
     def run(self, views: Iterable[UInt8[np.ndarray, "size size 3"]]) -> Iterator[Float32[np.ndarray, "..."]]:
-        """The features of each picture, joined along the last axis, in order."""
+        """Return the features of each picture, joined along the last axis, in order."""
         copies = tee(views, len(self._parts))
         for rows in zip(
             *(part.run(copy) for part, copy in zip(self._parts, copies, strict=True)), strict=True

@@ -105,7 +105,7 @@ def extract(
     keep_lower: Callable[[str, np.ndarray], None] | None = None,
     progress: Progress = SILENT,
 ) -> Extraction:
-    """Puts the features of all photos on the table, computing those that it does not have.
+    """Put the features of all photos on the table, computing those that it does not have.
 
     Args:
         photos: any number; copies of one image are computed once, and a photo may stand there for several views.
@@ -151,7 +151,8 @@ def stream(
     resize: str,
     levels: ValueRange | None = None,
 ) -> Iterator[Float32[np.ndarray, "..."] | ImageError]:
-    """The features of each picture in order, or the error of one that cannot be decoded; nothing is stored."""
+    """Return the features of each picture in order, or the error of one that cannot be decoded; nothing is
+    stored."""
     return stream_through(pictures, frozen.run, size=size, resize=resize, levels=levels)
 
 
@@ -166,7 +167,7 @@ def stream_through(
     resize: str,
     levels: ValueRange | None = None,
 ) -> Iterator[T | ImageError]:
-    """What `run` gives for each picture in order, or the error of one that cannot be decoded."""
+    """Return what `run` gives for each picture in order, or the error of one that cannot be decoded."""
     errors: dict[int, ImageError] = {}
     sent: deque[int] = deque()
 
@@ -196,7 +197,7 @@ def stream_through(
 def stream_views(
     photos: Sequence[Photo], views: Views, frozen: Runner, renderer: Renderer
 ) -> Generator[Shaped[np.ndarray, "..."], None, None]:
-    """The features of one view of each photo, in order; nothing is stored.
+    """Return the features of one view of each photo, in order; nothing is stored.
 
     Raises:
         ImageError: a photo cannot be decoded, or changed since it was checked.
@@ -301,7 +302,7 @@ class _Decoder:
         self._pool.shutdown(cancel_futures=True)
 
     def run(self, pictures: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Future]]:
-        """Each name with its decoded picture to come, in order."""
+        """Return each name with its decoded picture to come, in order."""
         pending: deque[tuple[Any, Future]] = deque()
         for name, picture in pictures:
             pending.append((name, self._pool.submit(self._decode, picture)))

@@ -129,13 +129,13 @@ class FeatureExtractor:
         self._open.close()
 
     def missing(self, photos: Sequence[Photo], views: Views | None = None) -> int:
-        """How many distinct views the store does not know."""
+        """Return how many distinct views the store does not know."""
         return len(self._table.missing(keys_of(photos, self.renderer, views)))
 
     def compute(
         self, photos: Sequence[Photo], views: Views | None = None, *, progress: Progress | None = None
     ) -> Extraction:
-        """Sends the views that the store does not know through the feature extractor.
+        """Send the views that the store does not know through the feature extractor.
 
         Args:
             photos: any number; one may stand there for several views.
@@ -149,7 +149,7 @@ class FeatureExtractor:
             return self._extract(photos, views, progress)
 
     def keep(self, key: str, row: Float32[np.ndarray, "..."]) -> None:
-        """Puts into the store what another run of the same layers yielded for a view."""
+        """Put into the store what another run of the same layers yielded for a view."""
         try:
             self._table.add(key, row)
         except Float16Overflow:
@@ -164,7 +164,8 @@ class FeatureExtractor:
     def stream(
         self, photos: Sequence[Photo], views: Views
     ) -> Generator[Shaped[np.ndarray, "..."], None, None]:
-        """The features of one view of each photo in order, as float32 (pixels: uint8), computed and not stored.
+        """Return the features of one view of each photo in order, as float32 (pixels: uint8), computed and
+        not stored.
 
         Raises:
             ImageError: a photo cannot be decoded, or changed since it was checked.
@@ -181,11 +182,11 @@ class FeatureExtractor:
         return [*notes, *(getattr(self.part, "notes", []) if "part" in vars(self) else [])]
 
     def rows(self, photos: Sequence[Photo], views: Views | None = None) -> Rows:
-        """The features, `(n, *shape)`, read from disk as they are asked for. Compute them first."""
+        """Return the features, `(n, *shape)`, read from disk as they are asked for. Compute them first."""
         return self._table.reader(keys_of(photos, self.renderer, views))
 
     def array(self, photos: Sequence[Photo], views: Views | None = None) -> Shaped[np.ndarray, "n ..."]:
-        """The features in memory. Compute them first."""
+        """Return the features in memory. Compute them first."""
         return self._table.gather(keys_of(photos, self.renderer, views))
 
     @property
@@ -238,7 +239,7 @@ class Pixels:
 
 
 def with_pooling(backbone: "keras.Model", pooling: str) -> "keras.Model":
-    """The backbone down to one vector per photo, `(None, features)`, float32.
+    """Return the backbone down to one vector per photo, `(None, features)`, float32.
 
     Pooling has nothing to train, so it stands on the frozen side of the boundary: the store then keeps
     1,280 numbers per photo instead of 62,720.

@@ -91,7 +91,8 @@ def make_artifact(
     backbone: str | list[str],
     levels: tuple[float, float] | None = None,
 ) -> Artifact:
-    """A flat model from pixels to probabilities with what `model.json` says of it, but for the hash of its file."""
+    """Return a flat model from pixels to probabilities with what `model.json` says of it, but for the hash of
+    its file."""
     from budwood.network.graph import BOUNDARY, cut
 
     size = model.input.shape[1]
@@ -110,13 +111,13 @@ def make_artifact(
 
 
 def save_model(model: "keras.Model", file: Path) -> None:
-    """Writes a `.keras` file whole or not at all."""
+    """Write a `.keras` file whole or not at all."""
     with whole_file(file) as aside:
         model.save(aside)
 
 
 def read_model(file: Path, info: ModelInfo) -> Artifact:
-    """Reads a `.keras` file back in Keras's safe mode."""
+    """Read a `.keras` file back in Keras's safe mode."""
     load_keras()
     import keras
 
@@ -142,7 +143,7 @@ def save_artifact(folder: Path, file: Path, info: ModelInfo, reference: Referenc
 
 
 def load_artifact(folder: Path) -> Artifact:
-    """Reads the model back in Keras's safe mode. Raises RunError when a file is missing or damaged."""
+    """Read the model back in Keras's safe mode. Raise RunError when a file is missing or damaged."""
     return read_model(folder / "model.keras", read_info(folder))
 
 

@@ -189,7 +189,8 @@ def _read(folder: Path, model_sha256: str) -> ConvertedGraph | None:
 
 
 def _graph_of(part: "FeatureExtractor", folder: Path) -> Any:
-    """The graph of one backbone: the cache has it from the training, or keeps it now where it can be written."""
+    """Return the graph of one backbone: the cache has it from the training, or keeps it now where it can be
+    written."""
     try:
         kept = cache_dir() / GRAPHS / part.fingerprint
         graph, _ = read_kept(kept)
@@ -221,7 +222,7 @@ def _in_cache(model_sha256: str) -> Path:
 
 
 def _places(folder: Path, model_sha256: str) -> Iterator[Path]:
-    """Where the graph may lie, the best first."""
+    """Return where the graph may lie, the best first."""
     yield folder / FOLDER
     with suppress(StoreError):
         yield _in_cache(model_sha256)

@@ -63,7 +63,7 @@ class Explanation:
     """The true class, where it is known."""
 
     def in_words(self) -> str:
-        """The prediction, and what it resembles, on one line."""
+        """Return the prediction, and what it resembles, on one line."""
         nearest = ", ".join(f"{shown(one.label)} {one.similarity:.2f}" for one in self.similar[:3])
         return self.prediction.in_words() + (f"\tlike {nearest}" if nearest else "")
 

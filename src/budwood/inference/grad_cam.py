@@ -58,7 +58,7 @@ class GradCam:
     def maps(
         self, pictures: UInt8[np.ndarray, "n size size 3"], targets: Int[np.ndarray, "n"]
     ) -> Float32[np.ndarray, "n size size"]:
-        """For each picture what speaks for a class where: log-odds for each share of the picture, 0 or more.
+        """Return for each picture what speaks for a class where: log-odds for each share of the picture, 0 or more.
 
         Args:
             pictures: as the model sees them.
@@ -91,7 +91,7 @@ class GradCam:
         return np.maximum(total, 0.0)
 
     def _gradients(self, maps: list[Any], targets: Int[np.ndarray, "n"]) -> list[Any]:
-        """Of the log-odds of each picture's class, with respect to its maps."""
+        """Return the gradients of the log-odds of each picture's class, with respect to its maps."""
         import tensorflow as tf
 
         with tf.GradientTape() as tape:
@@ -107,7 +107,7 @@ class GradCam:
 
 
 def _compiled(model: keras.Model) -> Callable[[np.ndarray], list[Any]]:
-    """The model as one traced graph for batches of any size: it is run in less than half the time."""
+    """Return the model as one traced graph for batches of any size: it is run in less than half the time."""
     import tensorflow as tf
 
     def run(pixels: Any) -> list[Any]:

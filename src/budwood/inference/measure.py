@@ -81,7 +81,7 @@ def ood_scores(
 
 
 def refuse_bad_acceptance(acceptance: float) -> None:
-    """Raises RunError for an acceptance rate at which nothing can be told from anything."""
+    """Raise RunError for an acceptance rate at which nothing can be told from anything."""
     refuse_bad_share("acceptance", acceptance, ACCEPTANCE)
     if acceptance == 1:
         raise RunError(
@@ -116,7 +116,7 @@ def confidence_threshold(
 def _features_of(
     predictor: Predictor, own: OwnPhotos, data: object, split: str, progress: Progress
 ) -> Iterator[tuple[list[Photo], ExtractorEnsemble]]:
-    """The photos of a folder that belong to a split of a run, and the store that has their features."""
+    """Give the photos of a folder that belong to a split of a run, and the store that has their features."""
     photos, left_out = own.labelled(data, split, progress)
     if left_out and split == UNSEEN:
         progress.say(f"{left_out:,} photos that the run learned from are left out")

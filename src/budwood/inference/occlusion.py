@@ -28,7 +28,7 @@ def windows(size: int, grid: int = GRID) -> Int[np.ndarray, "windows 4"]:
 def occlude(
     picture: UInt8[np.ndarray, "size size 3"], grid: int = GRID
 ) -> Iterator[UInt8[np.ndarray, "size size 3"]]:
-    """The picture as it is, then with each window covered, `grid * grid + 1` in all."""
+    """Return the picture as it is, then with each window covered, `grid * grid + 1` in all."""
     yield picture
     colour = picture.mean(axis=(0, 1)).round().astype(np.uint8)
     for top, bottom, left, right in windows(len(picture), grid):
@@ -40,7 +40,8 @@ def occlude(
 def importance(
     probabilities: Float[np.ndarray, "pictures classes"], target: int, size: int
 ) -> Float32[np.ndarray, "size size"]:
-    """How much less likely a class becomes where a part is hidden, from what the model says of `occlude`'s pictures.
+    """Return how much less likely a class becomes where a part is hidden, from what the model says of
+    `occlude`'s pictures.
 
     Args:
         probabilities: a row for each picture that `occlude` gave, in its order.

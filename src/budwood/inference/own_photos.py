@@ -59,7 +59,7 @@ class OwnPhotos:
         return frozenset(), self._known(Path(picture).absolute().parent.name)
 
     def refuse(self, pictures: Sequence[ImageLike]) -> None:
-        """Raises DataError where a file among pictures of other things is a photo of the run."""
+        """Raise DataError where a file among pictures of other things is a photo of the run."""
         own = [path for path in pictures if isinstance(path, Path) and self._has(path)]
         if own:
             more = f", and {len(own) - 1:,} more are" if len(own) > 1 else ""
@@ -111,7 +111,7 @@ class OwnPhotos:
         ]
 
     def images(self, data: object) -> dict[str, ImageLike]:
-        """Return those photos of the run that a folder holds, by their names. Raises DataError where it holds none."""
+        """Return those photos of the run that a folder holds, by their names. Raise DataError where it holds none."""
         from budwood.data.check import check
         from budwood.data.sources import read_source
 
@@ -187,7 +187,7 @@ class OwnPhotos:
 
 
 def refuse_unknown_split(split: str) -> None:
-    """Raises DataError for what is no split of a run."""
+    """Raise DataError for what is no split of a run."""
     if split not in (UNSEEN, ALL, *SPLITS):
         raise DataError(f"no split `{split}`. Give unseen, train, validation, test or all")
 

@@ -34,11 +34,11 @@ class Prediction:
         return f"Prediction({self.name!r}, {self.in_words(3) if self.error is None else shown(self.error)})"
 
     def top(self, k: int) -> list[tuple[str, float]]:
-        """The k most probable classes with their probabilities, the most probable first."""
+        """Return the k most probable classes with their probabilities, the most probable first."""
         return sorted(self.probabilities.items(), key=lambda item: -item[1])[:k]
 
     def in_words(self, k: int = 1) -> str:
-        """The k most probable classes, and what is to be thought of them.
+        """Return the k most probable classes, and what is to be thought of them.
 
         >>> Prediction("a.jpg", "tulips", 0.93, {"tulips": 0.93, "roses": 0.07}).in_words()
         'tulips 93.0%'
@@ -51,7 +51,7 @@ class Prediction:
         return shares if self.confident else f"not confident: {shares}"
 
     def to_json(self, k: int = 1) -> JsonObject:
-        """The prediction as plain values, with the k most probable classes."""
+        """Return the prediction as plain values, with the k most probable classes."""
         if self.error is not None:
             return {"name": self.name, "error": self.error}
         top = [{"label": label, "probability": share} for label, share in self.top(k)]

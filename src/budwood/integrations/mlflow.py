@@ -55,7 +55,8 @@ def log_run(
     *,
     tags: Mapping[str, str] | None = None,
 ) -> str:
-    """Logs a complete run directory as one run of MLflow: parameters, metrics, tags, files, and the model where it is.
+    """Log a complete run directory as one run of MLflow: parameters, metrics, tags, files, and the model
+    where it is.
 
     A run that the experiment has already is not logged again.
 
@@ -100,13 +101,14 @@ def log_run(
 
 
 def check_tracking(uri: str | os.PathLike) -> None:
-    """Raises RunError where MLflow is not installed, or nothing can be logged there: said before a training."""
+    """Raise RunError where MLflow is not installed, or nothing can be logged there: said before a
+    training."""
     with _mlflow(tracking_uri(uri)) as client:
         client.search_experiments(max_results=1)
 
 
 def log_to_mlflow(folder: str | os.PathLike, uri: str | os.PathLike, experiment: str | None = None) -> int:
-    """Logs a run, or every complete trial of a study, in an experiment with the name of the study.
+    """Log a run, or every complete trial of a study, in an experiment with the name of the study.
 
     Returns:
         How many runs.
@@ -131,7 +133,7 @@ def log_to_mlflow(folder: str | os.PathLike, uri: str | os.PathLike, experiment:
 
 
 def tracking_uri(uri: str | os.PathLike) -> str:
-    """A directory, which is made, as MLflow's URI of the database in it; any other URI as it is.
+    """Return a directory, which is made, as MLflow's URI of the database in it; any other URI as it is.
 
     >>> tracking_uri("http://localhost:5000")
     'http://localhost:5000'
@@ -176,7 +178,7 @@ def _log(
 
 
 def _keras_model(files: RunFiles, folder: Path) -> Path:
-    """The model of a run as MLflow's Keras flavour has it, with the very file that was measured."""
+    """Return the model of a run as MLflow's Keras flavour has it, with the very file that was measured."""
     load_keras()
     import mlflow.keras
     from mlflow.models import ModelSignature
@@ -244,7 +246,7 @@ def _metrics(files: RunFiles) -> Iterator[tuple[str, float, int]]:
 
 
 def _tags(files: RunFiles) -> dict[str, str]:
-    """What tells a run apart from others, in MLflow's list of runs."""
+    """Return what tells a run apart from others, in MLflow's list of runs."""
     info, verdict = files.info, files.metrics.verdict.words
     found = {
         "mlflow.note.content": verdict,
@@ -259,7 +261,7 @@ def _tags(files: RunFiles) -> dict[str, str]:
 
 
 def _identity(folder: Path) -> str:
-    """Of one training: another one has other seconds in its metrics, if nothing else."""
+    """Return a hash of one training: another has other seconds in its metrics, if nothing else."""
     hashes = [sha256_of(folder / name) for name in ("metrics.json", "recipe.toml", "split.csv")]
     return hashlib.sha256("".join(hashes).encode()).hexdigest()
 

@@ -42,7 +42,8 @@ class PooledBackbone:
 
 
 def layer_prefix(network: PooledBackbone, networks: Sequence[PooledBackbone]) -> str:
-    """What the names of a backbone's layers begin with in the saved model: nothing where it stands alone."""
+    """Return what the names of a backbone's layers begin with in the saved model: nothing where it stands
+    alone."""
     return f"{network.name}." if len(networks) > 1 else ""
 
 
@@ -95,7 +96,8 @@ def compose(
 def take_apart(
     model: keras.Model, backbones: Sequence[Backbone]
 ) -> tuple[list[PooledBackbone], list[keras.layers.Layer]]:
-    """What `compose` put together, as copies: the backbones, and the head that stands on their vectors.
+    """Return what `compose` put together, as copies: the backbones, and the head that stands on their
+    vectors.
 
     Args:
         model: as `compose` gave it, or read back from disk.
@@ -124,7 +126,8 @@ def take_apart(
 
 
 def logits_of(head: keras.Model) -> keras.Model:
-    """The head of a composed model, `cut` at its boundary, up to the logits of which its probabilities are made."""
+    """Return the head of a composed model, `cut` at its boundary, up to the logits of which its probabilities
+    are made."""
     return cut(head, logits_layer(head))[0]
 
 
@@ -149,7 +152,7 @@ def _both_ways(pixels: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def _copied(model: keras.Model, tensor: keras.KerasTensor, rename: Callable[[str], str]) -> keras.KerasTensor:
-    """What the model gives for a tensor, by copies of its layers under other names."""
+    """Return what the model gives for a tensor, by copies of its layers under other names."""
     copies: dict[str, keras.Operation] = {}
     outputs: dict[str, keras.KerasTensor] = {}
 

@@ -15,7 +15,8 @@ from budwood.network.graph import nodes
 
 
 def fold_batch_norm(model: keras.Model) -> keras.Model:
-    """A twin of a flat model on the same variables, each frozen BatchNorm folded into the convolution below it.
+    """Return a twin of a flat model on the same variables, each frozen BatchNorm folded into the convolution
+    below it.
 
     Args:
         model: a flat functional model of one input and one output. A BatchNorm layer that trains, or one that does not
@@ -60,7 +61,7 @@ class FoldedConvolution(keras.layers.Layer):
     def of(
         cls, convolution: keras.layers.Layer, norm: keras.layers.BatchNormalization
     ) -> "FoldedConvolution":
-        """Of a built Conv2D or DepthwiseConv2D without activation, and a built norm of its channels."""
+        """Return the fold of a built Conv2D or DepthwiseConv2D without activation, and a built norm of its channels."""
         layer = cls(name=f"{convolution.name}_folded", dtype=convolution.dtype_policy)
         layer.convolution, layer.norm = convolution, norm
         return layer
@@ -94,7 +95,7 @@ class FoldedConvolution(keras.layers.Layer):
 
 
 def _pairs(model: keras.Model) -> dict[str, keras.layers.BatchNormalization]:
-    """The BatchNorm layer to be folded into each convolution, by the convolution's name."""
+    """Return the BatchNorm layer to be folded into each convolution, by the convolution's name."""
     calls = nodes(model)
     users: dict[str, list[keras.Operation]] = {}
     for node in calls:

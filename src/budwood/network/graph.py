@@ -27,7 +27,7 @@ def cut_points(model: keras.Model) -> list[str]:
 
 
 def boundary_below(model: keras.Model, layers: Collection[str], largest: float = math.inf) -> str:
-    """The highest cut point such that none of `layers` is in the part up to and with it.
+    """Return the highest cut point such that none of `layers` is in the part up to and with it.
 
     Args:
         model: a flat functional model with one input and one output.
@@ -51,7 +51,7 @@ def boundary_below(model: keras.Model, layers: Collection[str], largest: float =
 
 
 def cut(model: keras.Model, at: str) -> tuple[keras.Model, keras.Model]:
-    """The feature extractor, up to and with the layer `at`, and the trainable part above it.
+    """Return the feature extractor, up to and with the layer `at`, and the trainable part above it.
 
     Both share their layers with `model`: a weight changed in one is changed in all, and `trainable(frozen(x))` equals
     `model(x)`. At the input layer the feature extractor gives back what it gets, and the trainable part is the whole.
@@ -89,7 +89,8 @@ def cut(model: keras.Model, at: str) -> tuple[keras.Model, keras.Model]:
 
 
 def branches(model: keras.Model) -> list[keras.Model]:
-    """The models whose outputs a model puts together at its end, in order; itself where it ends otherwise.
+    """Return the models whose outputs a model puts together at its end, in order; itself where it ends
+    otherwise.
 
     Args:
         model: a flat functional model with one input and one output; they share its layers.
@@ -133,7 +134,7 @@ def fingerprint(frozen: keras.Model, **extra: str | int) -> str:
 
 
 def _boundaries(model: keras.Model) -> dict[str, KerasTensor]:
-    """The output tensor of each cut point, by the layer's name, bottom first."""
+    """Return the output tensor of each cut point, by the layer's name, bottom first."""
     calls = nodes(model)
     position = {id(node): index for index, node in enumerate(calls)}
     last_use = list(range(len(calls)))
@@ -151,7 +152,7 @@ def _boundaries(model: keras.Model) -> dict[str, KerasTensor]:
 
 
 def nodes(model: keras.Model) -> list[Any]:
-    """Every call of a layer on the way to the model's output, each after those that it needs."""
+    """Return every call of a layer on the way to the model's output, each after those that it needs."""
     order: dict[int, Any] = {}
     todo = [_node_of(model.output)]
     while todo:

@@ -25,7 +25,7 @@ SOFTMAX = "softmax"
 def head_layers(
     head: Head, num_classes: int, seed: int = 0, activation: str = SOFTMAX
 ) -> list[keras.layers.Layer]:
-    """The untrained layers that the recipe's [head] describes, first to last.
+    """Return the untrained layers that the recipe's [head] describes, first to last.
 
     Batch norm and dropout where asked, then for every hidden width a dense ReLU layer with its own batch norm and
     dropout, then the dense layer `head_logits` and `probabilities`, which the activation makes of them, both
@@ -34,7 +34,7 @@ def head_layers(
     With `head.logits = "single"` the dense layer gives one number z, and between the two stands a fixed one that gives
     -z/2 and z/2, of which the softmax makes the same as a sigmoid does: 1 - s(z) and s(z).
 
-    Raises RecipeError where a single logit is asked for more than two classes.
+    Raise RecipeError where a single logit is asked for more than two classes.
 
     >>> [layer.name for layer in head_layers(Head(hidden=[64], dropout=0.2), num_classes=5)]
     ['head_dropout', 'head_dense_1', 'head_dropout_1', 'head_logits', 'probabilities']
@@ -77,7 +77,7 @@ class Linear(Protocol):
 def linear_layers(
     fit: Linear, head: Head = PLAIN, seed: int = 0, activation: str = SOFTMAX
 ) -> list[keras.layers.Layer]:
-    """The layers of a linear head, with the fitted weights in them.
+    """Return the layers of a linear head, with the fitted weights in them.
 
     Of the recipe's [head] `logits` counts; `dropout` and `l2` are put in place for phase 2, the fit knew nothing of
     them.
@@ -98,7 +98,8 @@ def mean_layers(
     head: Head = PLAIN,
     activation: str = SOFTMAX,
 ) -> list[keras.layers.Layer]:
-    """One linear head on the joined features of several networks: the mean of their logits, each at its temperature.
+    """Return one linear head on the joined features of several networks: the mean of their logits, each at
+    its temperature.
 
     Args:
         heads: of each network a linear head, as `linear_layers` gives it, trained further or not.
@@ -115,7 +116,8 @@ def mean_layers(
 
 
 def to_logits(layers: Sequence[keras.layers.Layer]) -> list[keras.layers.Layer]:
-    """The layers of a head up to its logits, which the losses take: no small probability is rounded to zero."""
+    """Return the layers of a head up to its logits, which the losses take: no small probability is rounded to
+    zero."""
     return list(layers[: [layer.name for layer in layers].index(LOGITS) + 1])
 
 
@@ -126,7 +128,7 @@ def divide_logits(model: keras.Model, temperature: float) -> None:
 
 
 def refuse_bad_head(head: Head, num_classes: int) -> None:
-    """Raises RecipeError where a single logit is asked for more than two classes."""
+    """Raise RecipeError where a single logit is asked for more than two classes."""
     if head.logits == "single" and num_classes != 2:
         raise RecipeError(
             f'head.logits = "single" tells two classes apart, but the data have {num_classes}. '
@@ -135,14 +137,14 @@ def refuse_bad_head(head: Head, num_classes: int) -> None:
 
 
 def apply(layers: Sequence[keras.layers.Layer], tensor: keras.KerasTensor) -> keras.KerasTensor:
-    """The tensor that leaves the last layer when `tensor` enters the first."""
+    """Return the tensor that leaves the last layer when `tensor` enters the first."""
     for layer in layers:
         tensor = layer(tensor)
     return tensor
 
 
 def head_model(layers: Sequence[keras.layers.Layer], features: int) -> keras.Model:
-    """The layers as a model from feature vectors (None, features) to what the last layer gives.
+    """Return the layers as a model from feature vectors (None, features) to what the last layer gives.
 
     >>> head_model(head_layers(Head(), num_classes=3), features=8).output.shape
     (None, 3)
@@ -165,7 +167,7 @@ def _penalty(head: Head) -> keras.regularizers.Regularizer | None:
 
 
 def _probabilities(head: Head, activation: str) -> list[keras.layers.Layer]:
-    """What makes probabilities of logits."""
+    """Return what makes probabilities of logits."""
     shares = keras.layers.Activation(activation, dtype="float32", name=PROBABILITIES)
     if head.logits == "per-class":
         return [shares]

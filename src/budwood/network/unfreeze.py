@@ -45,7 +45,8 @@ class Unfrozen:
 
 
 def unfreeze(model: keras.Model, backbone: Backbone, settings: Finetune) -> Unfrozen:
-    """Sets `trainable` on every layer of a flat model as the recipe's [finetune] asks, and says where to cut it.
+    """Set `trainable` on every layer of a flat model as the recipe's [finetune] asks, and say where to cut
+    it.
 
     Above the line that `settings.unfreeze` draws the backbone trains, below it nothing does. With
     `settings.batch_norm = "frozen"` no BatchNorm layer of the backbone does either: Keras then runs it on its stored
@@ -92,7 +93,7 @@ def unfreeze(model: keras.Model, backbone: Backbone, settings: Finetune) -> Unfr
 
 
 def _line(settings: Finetune, own: list[str], blocks: list[list[str]], network: str) -> int:
-    """The place in `own` of the lowest layer that is asked for."""
+    """Return the place in `own` of the lowest layer that is asked for."""
     asked = settings.unfreeze
     if isinstance(asked, str):
         return 0
@@ -143,12 +144,12 @@ def _in_words(asked: str | Unfreeze) -> str:
 
 
 def frozen_table(model: keras.Model) -> tuple[LayerRow, ...]:
-    """Every layer of a model of which nothing is trained, bottom first."""
+    """Return every layer of a model of which nothing is trained, bottom first."""
     return tuple(replace(row, trained=False) for row in _table(model, model.layers[-1].name))
 
 
 def head_table(model: keras.Model) -> tuple[LayerRow, ...]:
-    """Every layer of a composed model of which the head alone was trained, bottom first."""
+    """Return every layer of a composed model of which the head alone was trained, bottom first."""
     rows = _table(model, BOUNDARY)
     return tuple(replace(row, trained=row.trained and row.part == "trainable") for row in rows)
 

@@ -51,7 +51,7 @@ def teacher_features(
         classes: the student's, in the order wanted; the teacher knows the same in any order.
         progress: told of the stage "features".
 
-    Raises RunError where the model is missing or damaged.
+    Raise RunError where the model is missing or damaged.
     """
     artifact = load_artifact(teacher.folder / "model")
     return FeatureExtractor(
@@ -68,7 +68,7 @@ def teacher_features(
 
 
 def _in_order(model: keras.Model, places: list[int]) -> keras.Model:
-    """The model with its outputs in another order."""
+    """Return the model with its outputs in another order."""
     if places == sorted(places):
         return model
     order = keras.layers.Dense(len(places), use_bias=False, dtype="float32", name="in_order")

@@ -67,7 +67,7 @@ def evaluate(session: Session, outcomes: Sequence[PhaseOutcome], failure: str | 
         outcomes: of the phases in their order; one without a saved model is passed over.
         failure: why a phase that was tried left no model.
 
-    Raises RunError as `measure` does.
+    Raise RunError as `measure` does.
     """
     engine, progress = session.recipe.backbone.engine, session.progress
     saved = {one.name: (one.saved.file, one.saved.info) for one in outcomes if one.saved}
@@ -109,7 +109,7 @@ def measure(
     engine: str = "auto",
     progress: Progress = SILENT,
 ) -> dict[str, Measured]:
-    """Reads every phase's model back and runs it on validation and test.
+    """Read every phase's model back and run it on validation and test.
 
     Args:
         saved: by phase, the `.keras` file and what `model_info` said of the model that went into it.
@@ -135,8 +135,8 @@ def make_reference(
     engine: str = "auto",
     progress: Progress = SILENT,
 ) -> Reference | None:
-    """What the features of known photos look like under the model that is kept, with small pictures of those learned
-    from; None where no photo can be read.
+    """Return what the features of known photos look like under the model that is kept, with small pictures of
+    those learned from; None where no photo can be read.
 
     Of the training photos some do, of each class its share: 500 separate other pictures as well as 3,000
     (docs/experiments/log.md).
@@ -178,7 +178,7 @@ def _apart(photos: Sequence[Photo]) -> bool:
 
 
 def _small(photo: Photo, resize: str, levels: ValueRange | None) -> bytes:
-    """A thumbnail of a photo, nothing where it is gone: its features may have been stored long ago."""
+    """Return a thumbnail of a photo, nothing where it is gone: its features may have been stored long ago."""
     try:
         return thumbnail(photo.image, THUMBNAIL, resize, levels)
     except ImageError:
@@ -204,7 +204,8 @@ def _measure(
 
 
 def _refuse_disagreement(artifact: Artifact, features: ExtractorEnsemble, photos: Sequence[Photo]) -> None:
-    """The whole model on pixels must give what its head gives on the features that the engine computed."""
+    """Warn where the whole model on pixels does not give what its head gives on the features that the engine
+    computed."""
     sample = photos[:: max(1, len(photos) // 4)][:4]
     pixels = np.stack(
         [view(photo.image, artifact.size, artifact.resize, artifact.levels) for photo in sample]

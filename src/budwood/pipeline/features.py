@@ -68,7 +68,7 @@ def build_backbones(
 def find_boundaries(recipe: Recipe, networks: Sequence[PooledBackbone]) -> dict[str, str]:
     """Return where each backbone that is to be fine-tuned will be cut in phase 2, by its name.
 
-    Raises RecipeError where `finetune.unfreeze` asks for what a backbone does not have.
+    Raise RecipeError where `finetune.unfreeze` asks for what a backbone does not have.
     """
     return {
         network.name: unfreeze(network.model, network.backbone, recipe.finetune).boundary

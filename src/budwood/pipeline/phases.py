@@ -61,7 +61,8 @@ class PhaseResult:
 
 
 def refuse_bad_settings(recipe: Recipe, photos: int, features: int, classes: Sequence[str]) -> None:
-    """Raises RecipeError for an optimizer that does not exist or settings that do not go together, in either phase.
+    """Raise RecipeError for an optimizer that does not exist or settings that do not go together, in either
+    phase.
 
     Said before hours of features, not after.
     """
@@ -105,7 +106,7 @@ def train_frozen_phase(
         progress: told of the stage "head" of a linear probe.
         note: told what the user should know, such as a linear probe that gave way to gradient steps.
 
-    Raises RecipeError, DataError and RunError as `fit` and `fit_linear` do.
+    Raise RecipeError, DataError and RunError as `fit` and `fit_linear` do.
     """
     resolved, reason = resolve_fit(recipe, len(train), train.shape[1], len(data.classes))
     if reason:
@@ -152,7 +153,7 @@ def train_finetune_phase(
         before: what went before this phase.
         callbacks: see `budwood.training.loop.fit`.
 
-    Raises RecipeError, DataError and RunError as `fit` does.
+    Raise RecipeError, DataError and RunError as `fit` does.
     """
     pixels_to_logits, _ = cut(model, LOGITS)
     _, trainable = cut(pixels_to_logits, unfrozen.boundary)
@@ -199,7 +200,7 @@ def _trainable_parameters(model: keras.Model) -> int:
 
 
 def _refuse_cutmix_of_vectors(recipe: Recipe) -> None:
-    """Where there is no fine-tuning, in which it could have its part."""
+    """Refuse cutmix where there is no fine-tuning, in which it could have its part."""
     if recipe.augment.cutmix and not recipe.finetune.epochs:
         raise RecipeError(
             "augment.cutmix cuts rectangles, but a head is trained on features without height and width. "

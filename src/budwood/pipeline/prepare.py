@@ -136,7 +136,7 @@ def prepare(request: TrainingRequest, checked: Check | None = None) -> Prepared:
 
 
 def prepare_networks(recipe: Recipe) -> PreparedNetworks:
-    """Build the backbones that a recipe names. Raises RecipeError, BackboneError and WeightsError."""
+    """Build the backbones that a recipe names. Raise RecipeError, BackboneError and WeightsError."""
     refuse_impossible(recipe)
     backbones = [get_backbone(name) for name in recipe.backbone.names]
     resolved, sizes = resolve(recipe, backbones)
@@ -153,7 +153,7 @@ def with_range(recipe: Recipe, checked: Check) -> Recipe:
 
 
 def fetch_weights(request: TrainingRequest) -> None:
-    """Fetch what is not here of the ImageNet weights, before any photo is read. Raises WeightsError."""
+    """Fetch what is not here of the ImageNet weights, before any photo is read. Raise WeightsError."""
     if request.previous:
         return
     for backbone in request.backbones:
@@ -163,7 +163,7 @@ def fetch_weights(request: TrainingRequest) -> None:
 
 
 def check_photos(request: TrainingRequest) -> Check:
-    """Return what is usable of the photos. Raises DataError where too little is."""
+    """Return what is usable of the photos. Raise DataError where too little is."""
     checked = check(
         request.manifest,
         max_unreadable=request.recipe.data.max_unreadable,
@@ -183,7 +183,7 @@ def check_photos(request: TrainingRequest) -> Check:
 def split_photos(request: TrainingRequest, checked: Check) -> tuple[Photo, ...]:
     """Return the photos with a split each.
 
-    A photo that the run gone on from or the teacher knows is in the split that it was in there. Raises DataError.
+    A photo that the run gone on from or the teacher knows is in the split that it was in there. Raise DataError.
     """
     runs = [run for run in (request.teacher, request.previous) if run]
     known = {row.sha256: row.split for run in runs for row in run.split}

@@ -15,7 +15,7 @@ PERFECT = "The dashed diagonal is a model whose probabilities are exactly right.
 
 
 def describe_calibration(contents: Contents) -> Charted | None:
-    """A reliability diagram, a sentence, and the figures behind them; None for a run that has none."""
+    """Return a reliability diagram, a sentence, and the figures behind them; None for a run that has none."""
     found = contents.metrics.calibration
     measured = found.of(contents.evaluated_split)
     if measured is None:

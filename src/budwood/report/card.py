@@ -26,9 +26,9 @@ NAMED = 20
 
 
 def write_card(folder: Path) -> Path:
-    """Writes `model/README.md` into a run directory whose other files are there, and returns its path.
+    """Write `model/README.md` into a run directory whose other files are there, and return its path.
 
-    Raises RunError where one of them is missing or damaged.
+    Raise RunError where one of them is missing or damaged.
     """
     path = folder / "model" / CARD
     text = _render(read_contents(folder), files.sha256_of(folder / "split.csv"))
@@ -103,7 +103,7 @@ def _markdown(text: object) -> str:
 
 
 def _yaml(text: object) -> str:
-    """A string as YAML reads it: JSON's way of writing one is among YAML's."""
+    """Return a string as YAML reads it: JSON's way of writing one is among YAML's."""
     return json.dumps(words.shown(text))
 
 

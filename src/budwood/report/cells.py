@@ -75,16 +75,17 @@ class Cells:
         return len(self.by_class) > FOLDED_ABOVE
 
     def anchors(self) -> dict[tuple[int, int], str]:
-        """The place in the page of each cell (true class, predicted class) that is shown."""
+        """Return the place in the page of each cell (true class, predicted class) that is shown."""
         return {(cell.true, cell.predicted): cell.anchor for group in self.by_class for cell in group.cells}
 
     def class_anchors(self) -> dict[str, str]:
-        """The place in the page of each class that is shown, by its name."""
+        """Return the place in the page of each class that is shown, by its name."""
         return {group.name: group.anchor for group in self.by_class}
 
 
 def gather_cells(contents: Contents, thumbnails: Thumbnails, budget: int = BUDGET) -> Cells:
-    """The photos of the evaluated split by true and predicted class, as many of each cell as `budget` photos allow.
+    """Return the photos of the evaluated split by true and predicted class, as many of each cell as `budget`
+    photos allow.
 
     Every cell has one before any has two, mistakes before right ones and frequent ones first; then all get alike. Their
     thumbnails are asked for.
@@ -128,7 +129,8 @@ def _sorted(photos: Sequence[PredictionRow], is_right: bool) -> list[PredictionR
 
 
 def share_out(wants: Sequence[int], budget: int) -> list[int]:
-    """How many each gets of a budget: all that it wants where there is room, else nobody one more than the others.
+    """Return how many each gets of a budget: all that it wants where there is room, else nobody one more than
+    the others.
 
     Where there are more takers than things, the first ones have one each.
 

@@ -122,7 +122,7 @@ def _style(n: int, rate: float, shade: float, same: bool) -> str:
 
 
 def _words(classes: Sequence[str], counts: Int[np.ndarray, "classes classes"], true: int, answer: int) -> str:
-    """What a cell says: read aloud, and shown where the mouse rests."""
+    """Return what a cell says: read aloud, and shown where the mouse rests."""
     n, total = int(counts[true, answer]), int(counts[true].sum())
     if not n:
         return ""
@@ -132,7 +132,8 @@ def _words(classes: Sequence[str], counts: Int[np.ndarray, "classes classes"], t
 
 
 def _links(classes: Sequence[str], counts: Int[np.ndarray, "classes classes"], anchors: Anchors) -> Markup:
-    """What lies over the picture: a link on each cell whose photos are in the page, mistakes above all else."""
+    """Return what lies over the picture: a link on each cell whose photos are in the page, mistakes above all
+    else."""
     side = max(1.0, len(classes) / FINGER)
     parts = []
     for true, answer in sorted(anchors, key=lambda cell: cell[0] != cell[1]):

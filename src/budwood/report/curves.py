@@ -45,7 +45,8 @@ def learning_curves(
     alt: str,
     gap: str | None = None,
 ) -> list[tuple[str, Markup]]:
-    """One chart for each figure that was tracked: its title, and validation and train against the epoch.
+    """Return one chart for each figure that was tracked: its title, and validation and train against the
+    epoch.
 
     Args:
         history: rows of `history.csv`. Where several backbones were trained one after the other, each has a curve of
@@ -119,7 +120,7 @@ def _tracked(history: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, Calla
 
 
 def course(line: Line, show: Callable[[float], str]) -> str:
-    """Where a curve begins, ends, and what it lies between, in words."""
+    """Return where a curve begins, ends, and what it lies between, in words."""
     points = line.points()
     if not points:
         return "no finite values."
@@ -130,15 +131,15 @@ def course(line: Line, show: Callable[[float], str]) -> str:
 
 
 def column(rows: Sequence[Mapping[str, Any]], key: str, default: float = math.nan) -> list[float]:
-    """One figure of every row; `default` where it is missing."""
+    """Return one figure of every row; `default` where it is missing."""
     return [float(value) if (value := row.get(key)) is not None else default for row in rows]
 
 
 def decimals(value: float | None) -> str:
-    """A loss with four decimals."""
+    """Return a loss with four decimals."""
     return "–" if value is None or not math.isfinite(value) else f"{value:.4f}"
 
 
 def percent(share: float | None) -> str:
-    """A share as a percentage, a dash where there is none."""
+    """Return a share as a percentage, a dash where there is none."""
     return "–" if share is None else words.percent(share)

@@ -38,7 +38,8 @@ def first_lines(metrics: Metrics, *, weighted: bool) -> list[str]:
 
 
 def _rare(scores: SplitMetrics, split: str, weighted: bool) -> list[str]:
-    """How much of the rarest classes is found, and how sure that is, where some are much rarer than others."""
+    """Return how much of the rarest classes is found, and how sure that is, where some are much rarer than
+    others."""
     support = [sum(row) for row in scores.confusion]
     rare = [place for place, photos in enumerate(support) if RARE * photos <= max(support)]
     if not rare:

@@ -24,7 +24,8 @@ class Gap:
 
 
 def describe_gap(contents: Contents, row: Mapping[str, Any], phase: str) -> Gap | None:
-    """The gap in one row of `history.csv`, against what chance makes of so few photos; None without both figures."""
+    """Return the gap in one row of `history.csv`, against what chance makes of so few photos; None without
+    both figures."""
     train, validation = (row.get(key, math.nan) for key in ("accuracy", "val_accuracy"))
     if not (math.isfinite(train) and math.isfinite(validation)):
         return None
@@ -71,7 +72,7 @@ def _variance(share: float, photos: int) -> float:
 
 
 def _harder(contents: Contents) -> list[str]:
-    """What makes training harder than validation."""
+    """Return what makes training harder than validation."""
     augment = contents.recipe.augment
     parts = [
         ("augmented views", augment.views == "per-epoch" or augment.views > 1),

@@ -53,7 +53,7 @@ class Suspects:
 
 
 def suspect_labels(contents: Contents) -> WrongLabels:
-    """By confident learning, from the photos that the network did not learn from."""
+    """Return the likely wrong labels by confident learning, from the photos that the network did not learn from."""
     places = {name: place for place, name in enumerate(contents.classes)}
     held_out = [one for one in contents.predictions if one.split in ("validation", "test")]
     found = find_wrong_labels(

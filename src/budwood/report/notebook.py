@@ -40,9 +40,9 @@ class Shown:
 
 
 def show_run(folder: Path) -> Shown:
-    """A run: the verdict, both phases, what is confused with what, and where the report is.
+    """Return a run: the verdict, both phases, what is confused with what, and where the report is.
 
-    Raises RunError where one of the run's files is missing or damaged.
+    Raise RunError where one of the run's files is missing or damaged.
     """
     contents = read_contents(folder)
     matrix = contents.scores.confusion
@@ -69,7 +69,7 @@ def show_run(folder: Path) -> Shown:
 def show_curves(folders: Sequence[Path]) -> Shown:
     """Loss and accuracy of train and validation against the epoch, a line where fine-tuning starts; a row for each run.
 
-    Raises RunError where one of a run's files is missing or damaged.
+    Raise RunError where one of a run's files is missing or damaged.
     """
     rows, text = [], []
     for folder in folders:
@@ -82,7 +82,8 @@ def show_curves(folders: Sequence[Path]) -> Shown:
 
 
 def show_layers(layers: Sequence[ListedLayer], most: int) -> Shown:
-    """A model's layers, the top one first, and whether fine-tuning trained them; of more than `most` the topmost."""
+    """Return a model's layers, the top one first, and whether fine-tuning trained them; of more than `most`
+    the topmost."""
     trained = sum(layer.trained for layer in layers)
     lead = f"{trained:,} of {len(layers):,} layers were trained"
     top = list(reversed(layers))[:most]
@@ -125,7 +126,8 @@ def show_data(
 
 
 def show_comparison(comparison: Mapping[str, Any], text: str) -> Shown:
-    """Runs side by side, the accuracy of each with its interval as a bar, and what is known of every pair.
+    """Return runs side by side, the accuracy of each with its interval as a bar, and what is known of every
+    pair.
 
     `comparison` is what `budwood.runs.compare.compare` gives, `text` the same in words.
     """

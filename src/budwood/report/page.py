@@ -115,7 +115,7 @@ Those that are not of every task are asked for by `Task.sections`."""
 
 
 def write_report(folder: Path, photos: Mapping[str, ImageLike] | None = None) -> Path:
-    """Writes `report.html` into the run directory `folder`, whole or not at all.
+    """Write `report.html` into the run directory `folder`, whole or not at all.
 
     Args:
         folder: a run directory with `run.json`, `recipe.toml`, `split.csv`, `check.json`, `history.csv`,
@@ -141,7 +141,7 @@ def write_report(folder: Path, photos: Mapping[str, ImageLike] | None = None) ->
 
 
 def write_page(folder: Path, html: str) -> Path:
-    """Write `report.html` into the directory of a run or a study. Raises RunError where nothing can be written."""
+    """Write `report.html` into the directory of a run or a study. Raise RunError where nothing can be written."""
     path = folder / REPORT
     try:
         # A lone surrogate, from a file name that is not UTF-8, has no place in HTML.
@@ -247,5 +247,5 @@ def environment(*folders: Path) -> jinja2.Environment:
 
 
 def _sentence(text: str) -> str:
-    """A note, which begins small and has no full stop, as a sentence."""
+    """Return a note, which begins small and has no full stop, as a sentence."""
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")

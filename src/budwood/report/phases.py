@@ -96,7 +96,8 @@ def describe_phases(contents: Contents) -> PhasesSection | None:
 
 
 def _start(contents: Contents) -> tuple[int | None, str]:
-    """The first epoch of fine-tuning, None where none stands before or after it, and what happens there."""
+    """Return the first epoch of fine-tuning, None where none stands before or after it, and what happens
+    there."""
     tuned = contents.epochs("finetune")
     before = contents.history[: len(contents.history) - len(tuned)]
     goes_on = any(row["phase"] == "finetune" for row in before)
@@ -128,7 +129,7 @@ def _lead(contents: Contents) -> str:
 
 
 def _reading(contents: Contents) -> list[str]:
-    """What one should know to read the learning curves."""
+    """Return what one should know to read the learning curves."""
     augmentation = settings.augmentation(contents.recipe.augment)
     if not augmentation:
         augmentation = "There was no augmentation: the training photos were shown as they are."
@@ -156,7 +157,8 @@ def _reading(contents: Contents) -> list[str]:
 
 
 def _gaps(contents: Contents) -> list[tuple[EpochRow, Gap]]:
-    """The rows of the history that were kept, each with the gap between its train and validation accuracy."""
+    """Return the rows of the history that were kept, each with the gap between its train and validation
+    accuracy."""
     kept = contents.best_epochs(contents.kept)
     found = [
         (row, describe_gap(contents, row, row["phase"])) for row in contents.history if row["epoch"] in kept
@@ -165,7 +167,7 @@ def _gaps(contents: Contents) -> list[tuple[EpochRow, Gap]]:
 
 
 def _made_up_for(contents: Contents) -> str:
-    """That a bad beginning did no harm in the end, if so."""
+    """Return a sentence if fine-tuning recovered from its first epoch, else an empty string."""
     better = contents.kept == "finetune" and len(contents.phases) > 1
     return (
         "Later epochs made up for it: what was kept is better than the model before fine-tuning."
@@ -175,7 +177,7 @@ def _made_up_for(contents: Contents) -> str:
 
 
 def _accuracies(contents: Contents) -> Markup | None:
-    """The accuracy of each phase with its interval; None where there are not two of them."""
+    """Return the accuracy of each phase with its interval; None where there are not two of them."""
     split = contents.evaluated_split
     n = contents.scores.n
     if contents.scores.groups:
@@ -197,7 +199,7 @@ def _accuracies(contents: Contents) -> Markup | None:
 
 
 def _one_after_the_other(contents: Contents) -> list[str]:
-    """How to read epochs of several backbones; nothing where there is one."""
+    """Return how to read epochs of several backbones; nothing where there is one."""
     names = [backbone for backbone in contents.best_epochs("finetune").values() if backbone]
     return names and [
         f"The backbones {words.listing(names)} were fine-tuned one after the other, each with a head of its own: the "

@@ -16,7 +16,8 @@ _RIGHT, _WRONG = (46, 125, 84), (205, 92, 24)
 def thumbnail(
     image: ImageLike | None, resize: str = "crop", side: int = 160, levels: ValueRange | None = None
 ) -> str | None:
-    """A photo as the network sees it, `side` pixels square, as the `data:` URI of a JPEG; None where it cannot be read.
+    """Return a photo as the network sees it, `side` pixels square, as the `data:` URI of a JPEG; None where
+    it cannot be read.
 
     `resize` is the recipe's `data.resize`: "crop", "stretch" or "pad"; or "whole" for all of it in its own shape.
     """
@@ -48,7 +49,8 @@ def _jpeg(image: Image.Image) -> str:
 
 
 def heat_map(confusion: Int[np.ndarray, "classes classes"], *, by_row: bool = False) -> str:
-    """A confusion matrix (rows true) as the `data:` URI of a PNG: one cell a pixel or more, stronger for more photos.
+    """Return a confusion matrix (rows true) as the `data:` URI of a PNG: one cell a pixel or more, stronger
+    for more photos.
 
     Opacity is logarithmic in the count, or with `by_row` the share of the row. Correct predictions, on the diagonal,
     are green, mistakes orange, counts each against its own largest; cells without a photo are transparent, so that the
@@ -69,7 +71,8 @@ def heat_map(confusion: Int[np.ndarray, "classes classes"], *, by_row: bool = Fa
 
 
 def log_strength(confusion: Int[np.ndarray, "classes classes"]) -> Float[np.ndarray, "classes classes"]:
-    """How strong each cell is drawn, in [0, 1]: the logarithm of its count, beside that of the largest of its kind."""
+    """Return how strong each cell is drawn, in [0, 1]: the logarithm of its count, beside that of the largest
+    of its kind."""
     diagonal = np.eye(len(confusion), dtype=bool)
     most = np.where(diagonal, confusion[diagonal].max(initial=1), confusion[~diagonal].max(initial=1))
     return np.log1p(confusion) / np.log1p(np.maximum(most, 1))

@@ -84,7 +84,8 @@ def show_samples(contents: Contents, thumbnails: Thumbnails) -> Samples:
 
 
 def show_views(contents: Contents, thumbnails: Thumbnails) -> Views | None:
-    """A few training photos and views of them that training drew; None where it drew none, or without photos.
+    """Return a few training photos and views of them that training drew; None where it drew none, or without
+    photos.
 
     They are rendered by what renders them in training, with the seed of the training.
     """
@@ -118,7 +119,7 @@ def show_views(contents: Contents, thumbnails: Thumbnails) -> Views | None:
 
 
 def _augmented_views(contents: Contents) -> list[int]:
-    """The numbers of the views to show: none where no phase saw one."""
+    """Return the numbers of the views to show: none where no phase saw one."""
     views = contents.recipe.augment.views
     if contents.chosen is not None and "finetune" not in contents.phases:
         return []

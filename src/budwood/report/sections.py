@@ -226,7 +226,7 @@ def _features_fact(features: FeaturesInfo | None) -> list[tuple[str, str, str]]:
 
 
 def _named(value: str | Sequence[str] | Mapping[str, str]) -> str:
-    """What a recipe names: a word, or one for each backbone."""
+    """Return what a recipe names: a word, or one for each backbone."""
     if isinstance(value, Mapping):
         return words.listing([f"{_named(one)} of {_named(name)}" for name, one in value.items()])
     if isinstance(value, str):

@@ -22,7 +22,8 @@ CHANGES: list[tuple[str, float, str]] = [
 
 
 def augmentation(augment: Augment) -> str:
-    """How the training photos were augmented, from the recipe's section `augment`; "" where they were not.
+    """Return how the training photos were augmented, from the recipe's section `augment`; "" where they were
+    not.
 
     >>> augmentation(Augment(views=2, rotation=0.1))
     'Every epoch showed one of 2 augmented views of each training photo: turned by up to 36 degrees.'
@@ -56,7 +57,8 @@ def _changes(augment: Augment) -> list[str]:
 
 
 def training_loss(recipe: Recipe) -> str:
-    """What the training loss holds beside the plain loss of the validation photos; "" where there is nothing.
+    """Return what the training loss holds beside the plain loss of the validation photos; "" where there is
+    nothing.
 
     >>> training_loss(Recipe.from_dict({"loss": {"label_smoothing": 0.1}, "head": {"l2": 1e-4}}))
     'The training loss includes label smoothing and an L2 penalty, the validation loss does not.'
@@ -73,7 +75,7 @@ def training_loss(recipe: Recipe) -> str:
 
 
 def unfrozen(layers: Sequence[str], batch_norm: str) -> str:
-    """What of the backbone was trained, from the names of the layers that were, bottom first.
+    """Return what of the backbone was trained, from the names of the layers that were, bottom first.
 
     >>> unfrozen(["block_16_expand", "Conv_1"], batch_norm="frozen")
     'the head and the backbone from “block_16_expand” upwards (2 layers with weights; BatchNorm kept as it was)'

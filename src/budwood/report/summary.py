@@ -85,14 +85,15 @@ class Contents:
         return {photo.name: photo.group for photo in self.photos}
 
     def epochs(self, phase: str) -> list[EpochRow]:
-        """The rows of `history.csv` that belong to a phase; to "start" those of the run that this one went on from."""
+        """Return the rows of `history.csv` that belong to a phase; to "start" those of the run that this one
+        went on from."""
         if START in self.phases:
             before = len(self.history) - self.phases["finetune"].epochs
             return self.history[:before] if phase == START else self.history[before:]
         return [row for row in self.history if row["phase"] == phase]
 
     def best_epoch(self, phase: str) -> int:
-        """The epoch of a phase whose weights were kept; 0 where there is no such phase."""
+        """Return the epoch of a phase whose weights were kept; 0 where there is no such phase."""
         found = self.phases.get(phase)
         return found.best_epoch if found else 0
 
@@ -104,7 +105,7 @@ class Contents:
 
 
 def read_contents(folder: Path) -> Contents:
-    """Read the files of a run directory. Raises RunError where one of them is missing or damaged."""
+    """Read the files of a run directory. Raise RunError where one of them is missing or damaged."""
     files = RunFiles(folder)
     path = files.linear_path
     return Contents(

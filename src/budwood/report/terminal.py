@@ -28,7 +28,7 @@ _SCORES = {
 
 
 def verdict(scores: dict, split: str) -> str:
-    """The one sentence at the top of the report.
+    """Return the one sentence at the top of the report.
 
     >>> verdict({"n": 367, "accuracy": 0.918, "accuracy_ci95": [0.886, 0.942]}, "test").replace("\\u00a0", " ")
     'On 367 test photos never used for training, 91.8 % are classified correctly (95 % interval 88.6 % to 94.2 %).'
@@ -43,7 +43,7 @@ def verdict(scores: dict, split: str) -> str:
 
 
 def _without_twins(scores: dict) -> str:
-    """The sentence on photos of which a near twin was learned from; nothing where there are none."""
+    """Return the sentence on photos of which a near twin was learned from; nothing where there are none."""
     found = scores.get("without_twins")
     if not found:
         return ""
@@ -70,7 +70,8 @@ def _interval(scores: dict) -> str:
 
 
 def scores_as_text(scores: dict, split: str) -> str:
-    """One split's part of `metrics.json` for a terminal: the verdict, the scores, a line for each class."""
+    """Return one split's part of `metrics.json` for a terminal: the verdict, the scores, a line for each
+    class."""
     classes = [entry["class"] for entry in scores["per_class"]]
     lines = [verdict(scores, split), ""]
     for key, title in _SCORES.items():
@@ -92,7 +93,7 @@ def scores_as_text(scores: dict, split: str) -> str:
 
 
 def notes(scores: dict, split: str, classes: Sequence[str]) -> list[str]:
-    """What else a reader should know before trusting the figure, most important first.
+    """Return what else a reader should know before trusting the figure, most important first.
 
     `scores` is one split's part of `metrics.json`; its `confusion` has one row for each true class.
     """
@@ -127,7 +128,8 @@ def notes(scores: dict, split: str, classes: Sequence[str]) -> list[str]:
 
 
 def guess(scores: dict, classes: Sequence[str]) -> str:
-    """What always answering the same class would be worth, and whether the model is shown to do better."""
+    """Return what always answering the same class would be worth, and whether the model is shown to do
+    better."""
     low, _ = scores["accuracy_ci95"] or scores["groups"]["accuracy_range"]
     support = [sum(row) for row in scores["confusion"]]
     most = max(range(len(classes)), key=support.__getitem__)
@@ -145,7 +147,7 @@ def guess(scores: dict, classes: Sequence[str]) -> str:
 
 
 def kept(phase: str) -> str:
-    """Which model was kept of two."""
+    """Return which model was kept of two."""
     what = "fine-tuned model" if phase == "finetune" else "model before fine-tuning"
     return f"The {what} was kept: its validation loss is the lower one."
 
@@ -167,7 +169,8 @@ def none_of_these(held_out: int) -> str:
 
 
 def confusions(matrix: Sequence[Sequence[int]]) -> list[tuple[int, int, int, int]]:
-    """The mistakes (true class, predicted class, times, photos of the true class), most frequent first."""
+    """Return the mistakes (true class, predicted class, times, photos of the true class), most frequent
+    first."""
     found = [
         (true, predicted, times, sum(row))
         for true, row in enumerate(matrix)
@@ -178,7 +181,7 @@ def confusions(matrix: Sequence[Sequence[int]]) -> list[tuple[int, int, int, int
 
 
 def confusion_words(pair: tuple[int, int, int, int], classes: Sequence[str]) -> str:
-    """One kind of mistake as a sentence."""
+    """Return one kind of mistake as a sentence."""
     true, predicted, times, total = pair
     return (
         f"{name(classes[true])} taken for {name(classes[predicted])} "

@@ -50,20 +50,21 @@ class Thumbnails:
         return bool(self._photos or self._kept)
 
     def image(self, name: str) -> ImageLike | None:
-        """Where a photo is."""
+        """Return where a photo is."""
         return self._photos.get(name)
 
     def earlier(self, name: str) -> str | None:
-        """What an earlier report showed under a name."""
+        """Return what an earlier report showed under a name."""
         return self._kept.get(name)
 
     def want(self, name: str, side: int = SMALL) -> None:
-        """Asks for a photo, once for each place that will show it; the largest side that was asked for is made."""
+        """Ask for a photo, once for each place that will show it; the largest side that was asked for is
+        made."""
         self._sides[name] = max(side, self._sides.get(name, 0))
         self._uses[name] += 1
 
     def decode(self) -> None:
-        """Makes the thumbnails of all photos that are wanted, on all cores."""
+        """Make the thumbnails of all photos that are wanted, on all cores."""
         if not self:
             return
         wanted = [name for name in self._sides if name not in self._decoded]
@@ -84,7 +85,7 @@ class Thumbnails:
         return len(self._sides)
 
     def show(self, name: str, alt: str) -> Markup:
-        """The element that shows a photo which is wanted: a placeholder where it cannot be read."""
+        """Return the element that shows a photo which is wanted: a placeholder where it cannot be read."""
         uri = self._decoded.get(name)
         if uri is None:
             return gone(name)
@@ -102,7 +103,7 @@ class Thumbnails:
 
 
 def picture(uri: str, alt: str, side: int, name: str = "") -> Markup:
-    """An image element; `name` is that of the photo, where it is the photo itself that is shown."""
+    """Return an image element; `name` is that of the photo, where it is the photo itself that is shown."""
     attribute = Markup(' data-photo="{}"').format(name) if name else ""
     return Markup(
         '<img class="thumb"{} src="{}" alt="{}" width="{}" height="{}" loading="lazy" decoding="async">'
@@ -124,7 +125,8 @@ class _Pictures(HTMLParser):
 
 
 def read_pictures(report: Path) -> dict[str, str]:
-    """The thumbnails in a report that was written before, by the photo's name; none where there is no report.
+    """Return the thumbnails in a report that was written before, by the photo's name; none where there is no
+    report.
 
     The page is their one home: a file of their own would double what a run takes on disk, for they are most of it.
     """
@@ -138,7 +140,7 @@ def read_pictures(report: Path) -> dict[str, str]:
 
 
 def gone(name: str) -> Markup:
-    """What stands in the place of a photo that is not there or cannot be read."""
+    """Return what stands in the place of a photo that is not there or cannot be read."""
     return Markup(
         '<div class="thumb gone" role="img" aria-label="picture not available: {}">no picture<br>{}</div>'
     ).format(words.shown(name), words.shorten(words.shown(name), 48))

@@ -174,7 +174,7 @@ def as_text(comparison: Comparison) -> str:
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """The folders' own names, or as much of their paths as tells them apart."""
+    """Return the folders' own names, or as much of their paths as tells them apart."""
     parts = [path.resolve().parts for path in paths]
     for depth in range(1, max(map(len, parts)) + 1):
         names = ["/".join(own[-depth:]) for own in parts]
@@ -186,7 +186,8 @@ def _names(paths: Sequence[Path]) -> list[str]:
 def _on_the_same_photos(
     runs: dict[str, RunFiles], split: str
 ) -> tuple[dict[str, Bool[np.ndarray, "n"]], Shared]:
-    """Whether each run is right, for every photo that all have in the split, in one order; and which these are."""
+    """Return whether each run is right, for every photo that all have in the split, in one order; and which
+    these are."""
     first, *others = runs
     for other in others:
         _refuse_other_classes(first, runs[first].classes, other, runs[other].classes)
@@ -256,7 +257,7 @@ def _refuse_few_groups(groups: Grouping, split: str) -> None:
 def _bootstrap(
     correct_a: Bool[np.ndarray, "n"], correct_b: Bool[np.ndarray, "n"], groups: Grouping
 ) -> list[float]:
-    """The percentile interval of the difference over resamples of photos, or of whole groups."""
+    """Return the percentile interval of the difference over resamples of photos, or of whole groups."""
     if groups.single:
         return list(paired_bootstrap(correct_a, correct_b))
     gaps = groups.sums(correct_a.astype(float) - correct_b)

@@ -79,7 +79,7 @@ class RunDirectory:
         )
 
     def refuse_unless_free(self, *, overwrite: bool = False, resume: bool = False) -> None:
-        """Raises RunError when the folder holds something that may not be replaced, or is in use.
+        """Raise RunError when the folder holds something that may not be replaced, or is in use.
 
         Changes nothing on disk, so that a wrong command leaves no trace.
         """
@@ -87,7 +87,8 @@ class RunDirectory:
 
     @contextmanager
     def running(self, *, overwrite: bool = False, resume: bool = False) -> Iterator[None]:
-        """The training's time in the directory: "complete" at its end, "failed" with the reason otherwise.
+        """Hold the directory for the time of a training: "complete" at its end, "failed" with the reason
+        otherwise.
 
         A complete run that is overwritten goes only when the new one is complete; it comes back when that fails.
         """
@@ -108,7 +109,7 @@ class RunDirectory:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """One named piece of the training; its seconds go into run.json."""
+        """Time one named piece of the training; its seconds go into run.json."""
         started = time.perf_counter()
         try:
             with step(self.progress, name):
@@ -194,7 +195,7 @@ class RunDirectory:
 
 
 def now() -> str:
-    """The time, as the files of a run tell it."""
+    """Return the time, as the files of a run tell it."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
@@ -210,7 +211,7 @@ def _make(folder: Path) -> None:
 
 
 def next_free(parent: Path, stem: str) -> Path:
-    """The first of parent/stem-1, parent/stem-2 ... that does not exist."""
+    """Return the first of parent/stem-1, parent/stem-2 ... that does not exist."""
     number = 1
     while (parent / f"{stem}-{number}").exists():
         number += 1
@@ -279,7 +280,7 @@ def _refuse_other_request(folder: Path, requested: Request) -> None:
 
 
 def differences(before: JsonObject, now: JsonObject) -> list[str]:
-    """What changed between two nested dicts, each as "key was A and is now B".
+    """Return what changed between two nested dicts, each as "key was A and is now B".
 
     >>> differences({"recipe": {"seed": 0}}, {"recipe": {"seed": 1}})
     ['recipe.seed was 0 and is now 1']
@@ -293,7 +294,7 @@ def differences(before: JsonObject, now: JsonObject) -> list[str]:
 
 
 def flat(values: JsonObject, prefix: str = "") -> JsonObject:
-    """The values of nested dicts by their dotted keys.
+    """Return the values of nested dicts by their dotted keys.
 
     >>> flat({"seed": 0, "data": {"size": 224}})
     {'seed': 0, 'data.size': 224}

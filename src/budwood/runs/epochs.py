@@ -37,7 +37,8 @@ def artifact_of_epoch(run: RunFiles, epoch: int) -> Artifact:
 
 
 def _of_one_backbone(artifact: Artifact, run: RunFiles, backbone: str, file: Path) -> Artifact:
-    """One of several backbones with the head of its own with which it was fine-tuned, as an epoch left both."""
+    """Return one of several backbones with the head of its own with which it was fine-tuned, as an epoch left
+    both."""
     classes, recipe = artifact.classes, run.recipe
     networks, _ = take_apart(artifact.model, [get_backbone(name) for name in recipe.backbone.names])
     network = next(network for network in networks if network.name == backbone)
@@ -50,7 +51,7 @@ def _of_one_backbone(artifact: Artifact, run: RunFiles, backbone: str, file: Pat
 
 
 def _of_phase(folder: Path, phase: str, chosen: str) -> Artifact:
-    """The model that a phase ended with; that of the phase that was kept is the run's own."""
+    """Return the model that a phase ended with; that of the phase that was kept is the run's own."""
     if phase == chosen:
         return load_artifact(folder / "model")
     return read_model(folder / "checkpoints" / f"{phase}.keras", read_info(folder / "model"))

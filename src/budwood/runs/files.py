@@ -51,7 +51,7 @@ Content = TypeVar("Content", bound=BaseModel)
 def read_run(folder: Path) -> "RunFiles":
     """Return the files of a run directory, of which `run.json` is read at once.
 
-    Raises RunError where the folder holds no run, or one of another format.
+    Raise RunError where the folder holds no run, or one of another format.
     """
     return RunFiles(folder)
 
@@ -71,7 +71,7 @@ class RunFiles:
         return f"RunFiles({str(self.folder)!r})"
 
     def require_complete(self) -> "RunFiles":
-        """Return itself. Raises RunError where the training did not come to its end."""
+        """Return itself. Raise RunError where the training did not come to its end."""
         if self.info.state != "complete":
             reason = f" ({self.info.error})" if self.info.error else ""
             raise RunError(
@@ -112,7 +112,7 @@ class RunFiles:
 
     @cached_property
     def split(self) -> list[SplitRow]:
-        """The rows of `split.csv`. Raises RunError where it is not the file that was written."""
+        """The rows of `split.csv`. Raise RunError where it is not the file that was written."""
         with self._reading("split.csv") as file:
             # A photo that a damaged file no longer names would pass for one never seen.
             if self.info.split is None:
@@ -197,7 +197,7 @@ class RunFiles:
 
     @cached_property
     def model(self) -> ModelInfo:
-        """The content of `model.json`. Raises RunError where the run keeps no model."""
+        """The content of `model.json`. Raise RunError where the run keeps no model."""
         if not self.info.saved:
             raise RunError(
                 f"the run in {self.folder} keeps no model: it is a trial of a study. Make it with "
@@ -214,7 +214,7 @@ class RunFiles:
 
     @property
     def model_file(self) -> Path:
-        """The path of `model.keras`. Raises RunError where it is not the file that was saved."""
+        """The path of `model.keras`. Raise RunError where it is not the file that was saved."""
         expected = self.model.sha256
         with self._reading("model/model.keras") as file:
             if sha256_of(file) != expected:
@@ -224,7 +224,8 @@ class RunFiles:
             return file
 
     def _has(self, name: str) -> bool:
-        """Whether the run has a file that some runs lack; one that was written and is gone is not passed over."""
+        """Return whether the run has a file that some runs lack; one that was written and is gone is not
+        passed over."""
         return name in self.info.files or (self.folder / name).exists()
 
     def _json(self, name: str, kind: type[Content]) -> Content:
@@ -248,7 +249,7 @@ class RunFiles:
 def read_info(folder: Path) -> RunInfo:
     """Return the content of a folder's `run.json`.
 
-    Raises RunError where there is none, or it is damaged or of another format.
+    Raise RunError where there is none, or it is damaged or of another format.
     """
     file = folder / "run.json"
     if not file.is_file():
@@ -264,7 +265,7 @@ def read_info(folder: Path) -> RunInfo:
 
 
 def _task(folder: Path, name: str) -> Task:
-    """Return the task of a run by its name. Raises RunError where this version knows no such task."""
+    """Return the task of a run by its name. Raise RunError where this version knows no such task."""
     if name not in TASKS:
         raise RunError(
             f"the run in {folder} is of the task {name!r}, and this Budwood knows {', '.join(TASKS)}. "
@@ -315,7 +316,7 @@ def _refuse_other_format(folder: Path, number: object) -> None:
 def read_history(file: Path) -> list[EpochRow]:
     """Return the rows of a `history.csv`, numbers as numbers; what an epoch did not have is left out.
 
-    Raises ValueError where a row is no epoch of a phase.
+    Raise ValueError where a row is no epoch of a phase.
     """
     rows: list[EpochRow] = []
     for number, cells in enumerate(read_csv(file), 1):

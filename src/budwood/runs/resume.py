@@ -10,7 +10,8 @@ from budwood.runs.files import SHOWN_CHANGES
 
 
 def refuse_other_photos(folder: Path, photos: Sequence[Photo]) -> None:
-    """Raises RunError where the interrupted run in a folder has learned from other photos than these; says which.
+    """Raise RunError where the interrupted run in a folder has learned from other photos than these; say
+    which.
 
     Nothing is compared, nor touched, where no phase had begun, or where `split.csv` is not the one it began with.
     """

@@ -33,7 +33,7 @@ class Executor(Protocol):
     """
 
     def submit(self, spec: TrialSpec) -> "Future[TrialResult]":
-        """Run a trial as soon as there is room. Raises RuntimeError once the executor is closed or cancelled."""
+        """Run a trial as soon as there is room. Raise RuntimeError once the executor is closed or cancelled."""
 
     def cancel(self) -> None:
         """Begin no other trial and stop those that run; returns when none runs. Their files say "planned" still."""

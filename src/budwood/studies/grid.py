@@ -101,7 +101,7 @@ class Grid:
         return (dict(zip(self.dimensions, chosen, strict=True)) for chosen in product(*every))
 
     def at(self, point: Mapping[str, Value]) -> Combination:
-        """Return the configuration at a point. Raises RecipeError where its values do not go together."""
+        """Return the configuration at a point. Raise RecipeError where its values do not go together."""
         name, backbone = str(point[RECIPE]), str(point[BACKBONE]) if point.get(BACKBONE) else None
         given = self.recipes[name]
         recipe = given if isinstance(given, Recipe) else Recipe.load(given)
@@ -120,7 +120,7 @@ class Grid:
     def combinations(self, sizes: Sizes = ()) -> list[Combination]:
         """Return every configuration, each with every number of training photos; "all" for as many as there are.
 
-        Raises RecipeError where values do not fit or do not go together, or for a range, of which a search alone knows
+        Raise RecipeError where values do not fit or do not go together, or for a range, of which a search alone knows
         what to do.
         """
         for key, one in self.ranges.items():
@@ -133,7 +133,8 @@ class Grid:
         return [_of_size(one, size) for one in found for size in sizes or ["all"]]
 
     def check(self) -> list[Combination]:
-        """Raises RecipeError where there is nothing to search, or a value, or an end of a range, does not fit a recipe.
+        """Raise RecipeError where there is nothing to search, or a value, or an end of a range, does not fit
+        a recipe.
 
         Each is tried beside the first of everything else. What does not go together further inside is found when its
         turn comes, and fails alone.
@@ -319,7 +320,7 @@ def _parse_range(text: str) -> Range | None:
 
 
 def _parse_list(text: str) -> list[tuple[str, str]]:
-    """Return for every value a short text and the setting. Raises RecipeError where the text is no list of values."""
+    """Return for every value a short text and the setting. Raise RecipeError where the text is no list of values."""
     key, equals, values = text.partition("=")
     try:
         parsed = tomllib.loads(f"values = {values}")["values"]

@@ -51,7 +51,8 @@ def fit_curve(
     *,
     seed: int = 0,
 ) -> Curve:
-    """The error as a power of the number of photos (Hestness et al. 2017), laid through three numbers or more.
+    """Return the error as a power of the number of photos (Hestness et al. 2017), laid through three numbers
+    or more.
 
     The error is b * n^-c, least squares on logarithms, each number of photos counting alike. The interval is the
     percentile one of 1,000 resamples of the trials of each number: it knows of how they differ, and nothing of whether

@@ -211,7 +211,7 @@ class StudyFolder:
         return TrialFolder(self.path, name)
 
     def read(self) -> StudyRecord:
-        """Return study.json. Raises RunError where the folder holds no study, or one of another format."""
+        """Return study.json. Raise RunError where the folder holds no study, or one of another format."""
         again = "Give the directory that `budwood study -o` wrote"
         try:
             values = read_json(self.file)

@@ -40,7 +40,7 @@ class StudyRequest:
         return self.resume and not self.overwrite
 
     def read_grid(self) -> Grid:
-        """Return what is compared. Raises RecipeError."""
+        """Return what is compared. Raise RecipeError."""
         # A search opens no test split, whatever the recipe says.
         no_test = [] if self.test and self.search is None else ["evaluate.test=false"]
         return read_grid(

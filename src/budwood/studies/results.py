@@ -54,7 +54,7 @@ def load_study(folder: str | os.PathLike) -> Results:
 def read_results(folder: Path) -> Results:
     """Return what the trials of a study say, as far as they are complete.
 
-    Raises RunError where the folder holds no study.
+    Raise RunError where the folder holds no study.
     """
     study = StudyFolder(folder)
     record = study.read()

@@ -71,7 +71,7 @@ class SearchRecord:
 
 
 def read_search(folder: Path) -> SearchRecord:
-    """Return the content of search.json. Raises RunError where it cannot be read."""
+    """Return the content of search.json. Raise RunError where it cannot be read."""
     try:
         values = read_json(folder / SEARCH)
         values.pop("format", None)
@@ -107,7 +107,7 @@ class Search:
     def go_on(self) -> None:
         """Take in what `search.json` knows; failed configurations are tried again.
 
-        Raises RunError where it was begun with another grid.
+        Raise RunError where it was begun with another grid.
         """
         if not (self.folder / SEARCH).is_file():
             return
@@ -270,7 +270,7 @@ def _distribution(optuna: Any, one: Sequence[str] | Range) -> Any:
 
 
 def import_optuna() -> Any:
-    """Return the module `optuna`. Raises RunError where it is not installed."""
+    """Return the module `optuna`. Raise RunError where it is not installed."""
     try:
         import optuna
     except ImportError as error:

@@ -296,7 +296,7 @@ def _refuse_bad_search(number: int, sizes: Sizes) -> None:
 def _go_on_from(folder: StudyFolder, record: StudyRecord) -> StudyRecord:
     """Return the record with the configurations and trials that the study knows already.
 
-    Raises RunError where it was begun with other photos, or with replicates of another kind.
+    Raise RunError where it was begun with other photos, or with replicates of another kind.
     """
     if not folder.file.is_file():
         return record

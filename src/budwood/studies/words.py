@@ -10,7 +10,7 @@ from budwood.studies.search import BEST
 
 
 def as_text(results: StudyFigures) -> str:
-    """A table of the configurations, and what can be said of them."""
+    """Return a table of the configurations, and what can be said of them."""
     return "\n".join([*_table(results), "", *_sentences(results)])
 
 
@@ -65,7 +65,7 @@ def _sentences(results: StudyFigures) -> list[str]:
 
 
 def pair_sentences(results: StudyFigures) -> list[str]:
-    """How the best stands to each of the others, and what could not be compared."""
+    """Return how the best stands to each of the others, and what could not be compared."""
     best = results.best
     lines = [pair.words for pair in results.pairs if best in (pair.a, pair.b)]
     compared = {name for pair in results.pairs for name in (pair.a, pair.b)}
@@ -118,7 +118,7 @@ def trust_sentences(results: StudyFigures) -> list[str]:
 
 
 def search_sentences(results: StudyFigures, search: SearchResults) -> list[str]:
-    """What a search came to, and how to go on from its best."""
+    """Return what a search came to, and how to go on from its best."""
     lines = [state_sentence(search)]
     best = results.summaries[0] if results.best is not None else None
     if best is None or best.validation is None:
@@ -148,14 +148,14 @@ def search_sentences(results: StudyFigures, search: SearchResults) -> list[str]:
 
 
 def state_sentence(search: SearchResults) -> str:
-    """How many configurations a search tried, and what became of them."""
+    """Return how many configurations a search tried, and what became of them."""
     states = [one.state for one in search.configurations]
     counts = [f"{states.count(state)} {state}" for state in ("complete", "pruned", "failed")]
     return f"{count(len(states), 'configuration')}: {', '.join(counts)}."
 
 
 def commands_for_best(results: StudyFigures, search: SearchResults) -> tuple[str, str]:
-    """How to train the best of a search once, and on several splits that the search had not."""
+    """Return how to train the best of a search once, and on several splits that the search had not."""
     recipe, source = shlex.quote(str(results.folder / BEST)), shlex.quote(search.source)
     fresh = search.fresh_seed
     return (

@@ -44,20 +44,22 @@ class Batches(Protocol):
         """How much the data say that each row counts, from 0 up; None where they say nothing."""
 
     def prepare(self) -> Extraction:
-        """Computes and stores what can be known before the first epoch."""
+        """Compute and store what can be known before the first epoch."""
 
     def prepare_teacher(self) -> Extraction:
-        """The same for what the teacher says of them."""
+        """Compute and store the same for what the teacher says of them."""
 
     def taught(
         self, epoch: int, order: Int[np.ndarray, "rows"], batch_size: int
     ) -> Iterator[Float32[np.ndarray, "batch classes"]]:
-        """The teacher's probabilities for what `batches` gives, whose arguments it takes; where there is a teacher."""
+        """Return the teacher's probabilities for what `batches` gives, whose arguments it takes; where there
+        is a teacher."""
 
     def epoch(
         self, epoch: int, order: Int[np.ndarray, "rows"], batch_size: int
     ) -> Iterator[Shaped[np.ndarray, "batch ..."]]:
-        """One epoch's features, read ahead by one thread that ends when the iterator is exhausted or closed.
+        """Return one epoch's features, read ahead by one thread that ends when the iterator is exhausted or
+        closed.
 
         Args:
             epoch: from 1; decides the views.
@@ -95,7 +97,7 @@ def make_batches(
     seed: int,
     teacher: FeatureExtractor | None = None,
 ) -> Batches:
-    """The batches of some photos with the views that the recipe's [augment] asks for.
+    """Return the batches of some photos with the views that the recipe's [augment] asks for.
 
     Original views and those of a bank are stored, and so are vectors of views drawn for every epoch; larger features of
     these, and pixels, are computed during the epoch and never stored.
@@ -135,7 +137,7 @@ class _ViewBatches:
         self.weights = np.array([photo.weight for photo in self.photos])
 
     def views(self, epoch: int) -> Int[np.ndarray, "rows"]:
-        """The view that each row shows in an epoch."""
+        """Return the view that each row shows in an epoch."""
         if self.augment.views == "per-epoch":
             drawn = np.full(self.num_photos, epoch)
         else:
@@ -155,7 +157,7 @@ class _ViewBatches:
         return (rows[part] for part in _parts(order, batch_size))
 
     def _compute_known(self, features: Features) -> Extraction:
-        """Computes the views that are known before the first epoch."""
+        """Compute the views that are known before the first epoch."""
         photos = self.photos[: self.num_photos]
         if self.augment.views == "per-epoch":
             return features.compute(photos) if self.num_plain else Extraction()
@@ -165,7 +167,7 @@ class _ViewBatches:
         )
 
     def _rows(self, features: Features, epoch: int) -> Rows:
-        """What the store has of an epoch's views, computed before where it is missing."""
+        """Return what the store has of an epoch's views, computed before where it is missing."""
         views = self.views(epoch)
         # The loop shows a progress of its own meanwhile.
         failed = features.compute(self.photos, views, progress=SILENT).failed
@@ -269,7 +271,7 @@ class ArrayBatches:
 
 
 def prefetch(items: Iterator[Any], ahead: int = BATCHES_AHEAD) -> Iterator[Any]:
-    """The same items, the next few of them made by one thread meanwhile.
+    """Return the same items, the next few of them made by one thread meanwhile.
 
     What the making raises is raised here, in its place. The thread ends, and `items` is closed, when this iterator
     is exhausted or closed.

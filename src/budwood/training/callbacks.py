@@ -91,10 +91,11 @@ class Hook(keras.callbacks.Callback):
         yield
 
     def on_epoch_done(self) -> None:
-        """Called after every callback's `on_epoch_end`, with the weights as they go on being trained."""
+        """Take note of an epoch's end, after every callback's `on_epoch_end`, with the weights as they go on
+        being trained."""
 
     def on_note(self, text: str, kind: NoteKind) -> None:
-        """Called with what a user should know."""
+        """Take what a user should know."""
 
 
 class KeepCheckpoints(Hook):

@@ -50,7 +50,7 @@ class Checkpoints:
     keep: Literal["best", "all"] = "best"
 
     def path(self, epoch: int | Literal["last", "best"]) -> Path:
-        """Where a checkpoint lies.
+        """Return where a checkpoint lies.
 
         >>> Checkpoints(Path("checkpoints"), "finetune", {}).path(7).name
         'finetune-0007.npz'
@@ -59,7 +59,7 @@ class Checkpoints:
         return self.folder / f"{self.phase}-{name}.npz"
 
     def write_weights(self, model: keras.Model, epoch: int, row: Row, is_best: bool) -> None:
-        """Keeps the model's weights as those of the epoch, whose row of the history they carry along."""
+        """Keep the model's weights as those of the epoch, whose row of the history they carry along."""
         state = {"phase": self.phase, "epoch": epoch, "row": dict(row), "identity": dict(self.identity)}
         if is_best:
             _write(self.path("best"), state, layer_weights(model))
@@ -68,13 +68,14 @@ class Checkpoints:
             self.path(epoch - 1).unlink(missing_ok=True)
 
     def write_last(self, state: Mapping[str, object], arrays: Arrays) -> None:
-        """Keeps what the next epoch depends on, in place of the last one's."""
+        """Keep what the next epoch depends on, in place of the last one's."""
         _write(self.path("last"), {**state, "identity": dict(self.identity)}, arrays)
 
     def read_last(self, note: Callable[[str], None] = lambda line: None) -> tuple[JsonObject, Arrays] | None:
-        """What `write_last` kept, or None where there is none, or none that can be read: `note` is told of that.
+        """Return what `write_last` kept, or None where there is none, or none that can be read: `note` is
+        told of that.
 
-        Raises RunError where it is of a training with another identity.
+        Raise RunError where it is of a training with another identity.
         """
         path = self.path("last")
         # What a killed process was writing.
@@ -99,12 +100,13 @@ class Checkpoints:
 
 
 def part_of(phase: str, backbone: str | None) -> str:
-    """What names the checkpoints of a phase, and those of one of several backbones that it trains by itself."""
+    """Return what names the checkpoints of a phase, and those of one of several backbones that it trains by
+    itself."""
     return f"{phase}-{backbone}" if backbone else phase
 
 
 def layer_weights(model: keras.Model) -> Arrays:
-    """Every weight of a flat model by `<layer>/<number>`, statistics included."""
+    """Return every weight of a flat model by `<layer>/<number>`, statistics included."""
     return {
         f"{layer.name}/{number}": ops.convert_to_numpy(weight)
         for layer in model.layers
@@ -113,7 +115,7 @@ def layer_weights(model: keras.Model) -> Arrays:
 
 
 def apply_weights(model: keras.Model, file: Path) -> EpochState:
-    """Sets weights of the model to those of an epoch, layer by layer by name; layers that the file lacks stay.
+    """Set weights of the model to those of an epoch, layer by layer by name; layers that the file lacks stay.
 
     Returns:
         What the file says of itself.
@@ -140,7 +142,7 @@ def apply_weights(model: keras.Model, file: Path) -> EpochState:
 
 
 def read(file: Path) -> tuple[JsonObject, Arrays]:
-    """State and arrays of a checkpoint. Raises RunError where it is missing or damaged."""
+    """State and arrays of a checkpoint. Raise RunError where it is missing or damaged."""
     try:
         with file.open("rb") as content, np.load(content, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
@@ -153,7 +155,7 @@ def read(file: Path) -> tuple[JsonObject, Arrays]:
 
 
 def identity_of(file: Path) -> dict[str, str]:
-    """Return what must be the same for a training to go on from a checkpoint. Raises RunError as `read` does."""
+    """Return what must be the same for a training to go on from a checkpoint. Raise RunError as `read` does."""
     return _identity(read(file)[0])
 
 

@@ -20,7 +20,7 @@ def class_weights(
     classes: Sequence[str],
     own: Float[np.ndarray, "n"] | None = None,
 ) -> Float64[np.ndarray, "classes"]:
-    """The weight of each class, whose mean over the training photos is 1.
+    """Return the weight of each class, whose mean over the training photos is 1.
 
     Args:
         loss: of it `class_weights`. "balanced" gives n / (classes * count), as scikit-learn does.
@@ -55,7 +55,8 @@ def photo_weights(
     classes: Sequence[str],
     own: Float[np.ndarray, "n"] | None = None,
 ) -> Float64[np.ndarray, "n"] | None:
-    """The weight of each training photo, that of its class times its own, whose mean is 1; None where all are alike.
+    """Return the weight of each training photo, that of its class times its own, whose mean is 1; None where
+    all are alike.
 
     Args:
         loss, labels, classes: as `class_weights` takes them.
@@ -76,7 +77,8 @@ def photo_weights(
 
 
 def relative(own: Float[np.ndarray, "n"] | None) -> Float64[np.ndarray, "n"] | None:
-    """The photos' own weights with a mean of 1; None where all are alike. Raises DataError where every one is 0."""
+    """Return the photos' own weights with a mean of 1; None where all are alike. Raise DataError where every
+    one is 0."""
     if own is None or not len(own):
         return None
     if not own.any():
@@ -88,7 +90,7 @@ def relative(own: Float[np.ndarray, "n"] | None) -> Float64[np.ndarray, "n"] | N
 
 
 def refuse_unknown_classes(loss: Loss, classes: Sequence[str]) -> None:
-    """Raises RecipeError where `loss.class_weights` names a class that the data do not have."""
+    """Raise RecipeError where `loss.class_weights` names a class that the data do not have."""
     if isinstance(loss.class_weights, str):
         return
     for name in loss.class_weights:

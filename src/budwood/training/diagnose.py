@@ -70,7 +70,7 @@ def find_loss_spike(
     losses_after: Float64[np.ndarray, "n"],
     validate: Callable[[], Float64[np.ndarray, "n"]],
 ) -> LossSpike | None:
-    """What went wrong in the first epoch of fine-tuning, or None where nothing did.
+    """Return what went wrong in the first epoch of fine-tuning, or None where nothing did.
 
     Args:
         model: as it is after the epoch; it is left so.
@@ -88,7 +88,7 @@ def find_loss_spike(
     is_trained = [id(weight) in trained for weight in model.weights]
 
     def loss_with(weights: bool, statistics: bool) -> float:
-        """Validation loss with the trained weights, or everything else, as they were before."""
+        """Return the validation loss with the trained weights, or everything else, as they were before."""
         for weight, old, new, own in zip(model.weights, start, now, is_trained, strict=True):
             weight.assign(old if (weights if own else statistics) else new)
         try:
@@ -114,7 +114,8 @@ def _clearly_worse(before: np.ndarray, after: np.ndarray) -> bool:
 
 
 def _nothing_trained(model: keras.Model, start: Sequence[np.ndarray], now: Sequence[np.ndarray]) -> bool:
-    """Whether there are layers below the head that should train, and no weight of theirs has changed."""
+    """Return whether there are layers below the head that should train, and no weight of theirs has
+    changed."""
     should = {
         id(weight)
         for layer in model.layers

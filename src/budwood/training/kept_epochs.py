@@ -12,7 +12,7 @@ STATE = "state"
 
 
 def kept_epochs(folder: Path) -> dict[int, Path]:
-    """Where the weights of each epoch lie that was kept, of all phases. Damaged files are left out."""
+    """Return where the weights of each epoch lie that was kept, of all phases. Damaged files are left out."""
     kept = {}
     for file in sorted(folder.glob("*.npz")):
         if not file.stem.endswith("-last"):

@@ -67,7 +67,7 @@ class LinearFit:
 
 
 def linear_fits(n: int, features: int, classes: int) -> bool:
-    """Whether `fit_linear` is within its stated memory and a few minutes on two cores.
+    """Return whether `fit_linear` is within its stated memory and a few minutes on two cores.
 
     >>> linear_fits(2936, 1280, 5), linear_fits(12_000, 1280, 120), linear_fits(58_000, 1280, 400)
     (True, True, False)
@@ -92,7 +92,7 @@ def fit_linear(
     groups: Sequence[Hashable] | None = None,
     progress: Progress = SILENT,
 ) -> LinearFit:
-    """The logistic regression with the lowest cross-validated log loss along a path of L2 strengths.
+    """Return the logistic regression with the lowest cross-validated log loss along a path of L2 strengths.
 
     The loss chooses, not the accuracy: on MobileNetV2 features of flower_photos both choices are as accurate (88.4 %,
     eight splits) while the chosen loss is 4 % lower, and accuracy, a count of a few photos, jumps from fold to fold.
@@ -162,7 +162,8 @@ def fit_linear(
 
 
 def resolve_fit(recipe: Recipe, photos: int, features: int, classes: int) -> tuple[Recipe, str | None]:
-    """The recipe with `frozen.fit` decided, and a line that says why where the user could be surprised.
+    """Return the recipe with `frozen.fit` decided, and a line that says why where the user could be
+    surprised.
 
     A linear probe that would need too much memory or time gives way to gradient steps.
     """
@@ -190,7 +191,7 @@ def fit_as_asked(
 ) -> LinearFit:
     """`fit_linear` with the strengths, the folds and the class weights of a recipe, and the photos' own weights.
 
-    Raises DataError as `fit_linear` does or where every weight is 0, and RecipeError where the class weights are of
+    Raise DataError as `fit_linear` does or where every weight is 0, and RecipeError where the class weights are of
     other classes.
     """
     return fit_linear(

@@ -233,7 +233,7 @@ class _Line:
 
 
 def _newton(derivatives: Callable[[float], tuple[float, float]]) -> float:
-    """Where a convex function of one number is nearly least, from its first two derivatives.
+    """Return where a convex function of one number is nearly least, from its first two derivatives.
 
     The last number asked for is the one returned: what was kept of it is of use.
     """
@@ -260,7 +260,7 @@ def _newton(derivatives: Callable[[float], tuple[float, float]]) -> float:
 
 
 def _direction(gradient: Weights, pairs: Sequence[tuple[np.ndarray, np.ndarray, float]]) -> Weights:
-    """The two loops of L-BFGS (Nocedal 1980)."""
+    """Return the two loops of L-BFGS (Nocedal 1980)."""
     direction, alphas = -gradient, []
     for step, change, inverse in reversed(pairs):
         alphas.append(inverse * _dot(step, direction))

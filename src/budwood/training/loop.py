@@ -184,7 +184,7 @@ def _restore(running: RunningFit) -> FitState:
 
 
 def _end_diverged(running: RunningFit, epoch: int, rate: float) -> None:
-    """End the fit at the best epoch so far. Raises DivergedError, with the first weights put back, where none is."""
+    """End the fit at the best epoch so far. Raise DivergedError, with the first weights put back, where none is."""
     state = running.state
     state.stopped = f"the loss is no longer a finite number in epoch {epoch}"
     advice = f"Lower {running.phase}.learning_rate, it was {rate:g}"
@@ -198,7 +198,7 @@ def _end_diverged(running: RunningFit, epoch: int, rate: float) -> None:
 def _ends(
     losses: Sequence[float], best_before: float, settings: Frozen | Finetune, model: keras.Model
 ) -> tuple[bool, str | None]:
-    """Whether this was the last epoch, and why where it comes early."""
+    """Return whether this was the last epoch, and why where it comes early."""
     if len(losses) == settings.epochs:
         return True, None
     if model.stop_training:

@@ -21,7 +21,8 @@ TOP = 5
 
 
 def make_loss(loss: Loss, num_logits: int) -> keras.losses.Loss:
-    """The loss from logits `(n, num_logits)` and shares of as many classes; for one logit, of the second class.
+    """Return the loss from logits `(n, num_logits)` and shares of as many classes; for one logit, of the
+    second class.
 
     >>> make_loss(Loss(label_smoothing=0.1), num_logits=3).name
     'categorical_crossentropy'
@@ -119,7 +120,7 @@ class Measured:
 
 
 def from_logits(logits: np.ndarray, labels: Int[np.ndarray, "n"], calibrate: bool = False) -> Measured:
-    """What logits `(n, classes)`, or `(n, 1)` for two classes, are worth beside the labels."""
+    """Return what logits `(n, classes)`, or `(n, 1)` for two classes, are worth beside the labels."""
     from scipy.special import log_softmax
 
     logits = logits.astype(np.float64)

@@ -15,7 +15,8 @@ def mix(
     augment: Augment,
     rng: np.random.Generator,
 ) -> tuple[Float32[np.ndarray, "n *shape"], Float32[np.ndarray, "n classes"]]:
-    """The batch with every photo mixed with another one of it, and the shares of the classes in the mixtures.
+    """Return the batch with every photo mixed with another one of it, and the shares of the classes in the
+    mixtures.
 
     mixup (Zhang et al. 2018) adds them, a share s of the one and 1 - s of the other; cutmix (Yun et al. 2019) puts a
     rectangle of the other into the one. As there, a batch has one share, drawn from Beta(alpha, alpha). Where both are
@@ -45,7 +46,8 @@ def mix(
 
 
 def refuse_bad_mixing(augment: Augment, shape: tuple[int, ...], labels: Int[np.ndarray, "n"]) -> None:
-    """Raises RecipeError where what is mixed has no height and width for cutmix, or there is one class alone."""
+    """Raise RecipeError where what is mixed has no height and width for cutmix, or there is one class
+    alone."""
     if augment.cutmix and len(shape) != 3:
         raise RecipeError(
             f"augment.cutmix cuts rectangles, but the features here are {shape[0]} numbers a photo, without height "

@@ -23,7 +23,8 @@ def make_optimizer(
     model: keras.Model | None = None,
     rates: Mapping[str, float] = {},
 ) -> keras.optimizers.Optimizer:
-    """The optimizer that the recipe's [frozen] or [finetune] names, with its schedule. Biases and norms do not decay.
+    """Return the optimizer that the recipe's [frozen] or [finetune] names, with its schedule. Biases and
+    norms do not decay.
 
     Args:
         settings: of them optimizer, learning rate, schedule, warm-up, momentum, weight decay, clipping and average.
@@ -72,7 +73,7 @@ def optimizers() -> dict[str, type[keras.optimizers.Optimizer]]:
 
 
 def current_rate(optimizer: keras.optimizers.Optimizer) -> float:
-    """The learning rate of the next step, as the shortest number that float32 takes for it."""
+    """Return the learning rate of the next step, as the shortest number that float32 takes for it."""
     return float(str(np.float32(ops.convert_to_numpy(optimizer.learning_rate))))
 
 

@@ -29,7 +29,7 @@ class PathPoint:
 
 
 def best(path: Sequence[PathPoint]) -> PathPoint:
-    """The point of lowest loss; of equal ones the strongest."""
+    """Return the point of lowest loss; of equal ones the strongest."""
     return min(path, key=lambda point: (point.loss, -point.strength))
 
 

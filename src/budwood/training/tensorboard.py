@@ -14,7 +14,7 @@ class Log(Protocol):
 
 @contextmanager
 def open_log(folder: Path | None) -> Iterator[Log]:
-    """Writes rows of a history into `folder/train` and `folder/validation`, or nowhere.
+    """Write rows of a history into `folder/train` and `folder/validation`, or nowhere.
 
     The names are those of Keras's own callback: `epoch_loss`, `epoch_accuracy` and so on in both, so that TensorBoard
     draws the two curves into one picture.

@@ -72,7 +72,7 @@ class Trainer:
         optimizer.build(model.trainable_variables)
 
     def seed_random_layers(self, *seeds: int) -> None:
-        """Sets what dropout and the like draw from to what the seeds say, whatever was drawn before."""
+        """Set what dropout and the like draw from to what the seeds say, whatever was drawn before."""
         weights = {id(weight) for weight in self.model.weights}
         states = [variable for variable in self.model.variables if id(variable) not in weights]
         for number, state in enumerate(states):
@@ -124,7 +124,8 @@ class Trainer:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """The model with the moving average of its weights, where one is asked for; then with the raw ones again."""
+        """Give the model the moving average of its weights, where one is asked for; then with the raw ones
+        again."""
         if not self.averages:
             yield
             return
@@ -138,7 +139,7 @@ class Trainer:
                 variable.assign(value)
 
     def weights(self) -> list[np.ndarray]:
-        """Copies of `model.weights`."""
+        """Return copies of `model.weights`."""
         return [ops.convert_to_numpy(weight) for weight in self.model.weights]
 
     def set_weights(self, weights: Sequence[np.ndarray]) -> None:
@@ -152,7 +153,7 @@ class Trainer:
         return best | {key: ops.convert_to_numpy(variable) for key, variable in self._variables().items()}
 
     def restore(self, arrays: Arrays) -> bool:
-        """Takes up what `arrays()` gave; false, and nothing is changed, where it does not fit."""
+        """Take up what `arrays()` gave; false, and nothing is changed, where it does not fit."""
         variables = self._variables()
         best = {f"best/{number}": weight for number, weight in enumerate(self.model.weights)}
         wanted = {key: tuple(value.shape) for key, value in (variables | best).items()}

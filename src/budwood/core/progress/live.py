@@ -81,7 +81,7 @@ class Live:
         self.show()
 
     def show(self, now: float | None = None) -> None:
-        """Writes the display; with a time, only where the last writing is long enough ago."""
+        """Write the display; with a time, only where the last writing is long enough ago."""
         if now is not None and self._shown is not None and now - self._shown < self.interval:
             return
         from IPython.display import display
@@ -112,6 +112,6 @@ class Live:
 
 
 def _bar(stage: Counted) -> str:
-    """A bar that moves to and fro where there is nothing to count yet."""
+    """Return a bar that moves to and fro where there is nothing to count yet."""
     where = f' value="{stage.done}" max="{stage.total}"' if stage.total and stage.done else ""
     return f'<progress style="{_BAR}"{where} aria-label="{escape(stage.name)}"></progress>'

@@ -112,7 +112,7 @@ def lacking(format: str | None) -> str | None:
 
 
 def max_pixels() -> int:
-    """Return the most pixels of a picture that are held in memory. Raises DataError for a limit that is no number."""
+    """Return the most pixels of a picture that are held in memory. Raise DataError for a limit that is no number."""
     given = os.environ.get("BUDWOOD_MAX_PIXELS")
     return MAX_PIXELS if given is None else _number_of(given.strip().replace("_", ""))
 

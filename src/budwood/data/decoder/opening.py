@@ -91,7 +91,7 @@ def _header(file: io.BufferedIOBase) -> Iterator[Image.Image | ScientificTiff]:
 
 
 def read_ref(image: ImageRef) -> bytes:
-    """Return the encoded picture of a reference. Raises ImageError where it cannot be read."""
+    """Return the encoded picture of a reference. Raise ImageError where it cannot be read."""
     # An open file looks like a reference, but reads nothing the second time.
     if not isinstance(image, ImageRef) or isinstance(image, io.IOBase):
         raise ImageError(
@@ -167,7 +167,7 @@ def reduce_jpeg(image: Image.Image, at_least: int | None, mode: str | None = Non
 
 
 def load(image: Image.Image) -> None:
-    """Decode a picture. Raises ImageError where it is damaged."""
+    """Decode a picture. Raise ImageError where it is damaged."""
     try:
         image.load()
     except Exception as error:  # damaged data make Pillow raise nearly anything

@@ -101,7 +101,7 @@ def deep_samples(image: Image.Image, load: Callable[[Image.Image], None]) -> np.
 def open_tiff(file: io.BufferedIOBase) -> ScientificTiff:
     """Return a TIFF that Pillow does not know.
 
-    Raises ImageError where it is damaged, or is no flat picture of 1 or 3 channels.
+    Raise ImageError where it is damaged, or is no flat picture of 1 or 3 channels.
     """
     import tifffile
 

@@ -54,7 +54,7 @@ class Source:
     """A kind of source that is named `SCHEME:...`."""
 
     read: Callable[[str, Data, Progress], Manifest]
-    """Lists the photos as the recipe's [data] asks; decodes none. Raises DataError."""
+    """Lists the photos as the recipe's [data] asks; decodes none. Raise DataError."""
     name: Callable[[str], str]
     """Gives the data set's name, for files."""
 
@@ -65,7 +65,7 @@ class FileKind:
 
     endings: tuple[str, ...]
     read: Callable[[Tree, str, Data, Progress], Manifest]
-    """Lists the photos of a file, by its name in a tree. Raises DataError."""
+    """Lists the photos of a file, by its name in a tree. Raise DataError."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class FolderKind:
     find: Callable[[Tree], Sequence[str]]
     """Gives the names of the files by which it is known; none where it is another kind."""
     read: Callable[[Tree, Sequence[str], Data, Progress], Manifest]
-    """Lists the photos. Raises DataError."""
+    """Lists the photos. Raise DataError."""
     holds_pictures: bool = False
     """Whether the pictures are inside of those files: the folders around them say nothing then."""
 
@@ -167,7 +167,7 @@ def read_source(source: Any, settings: Data | None = None, *, progress: Progress
         settings: the recipe's [data], which says how to read where that is not certain; None are the defaults.
         progress: what to tell meanwhile.
 
-    Raises DataError where there is nothing to list, or more than one way to read it.
+    Raise DataError where there is nothing to list, or more than one way to read it.
     """
     settings = settings or Data()
     if isinstance(source, Manifest):

@@ -40,7 +40,7 @@ class Images:
         """Name of the file that is read, which is that of a folder of images too."""
 
     def add(self, where: str, path: object, labels: Iterable[str], more: Mapping[str, object]) -> None:
-        """Take an image. Raises DataError where it has several classes."""
+        """Take an image. Raise DataError where it has several classes."""
         different = list(dict.fromkeys(labels))
         if len(different) > 1:
             shortest = path[-1] if isinstance(path, tuple) else path
@@ -102,7 +102,7 @@ def read_json_annotations(tree: Tree, names: Sequence[str], settings: Data) -> M
 
     Several are parts of one data set; the split is what each is called.
 
-    Raises DataError where a file is none of these, or cannot be read rightly.
+    Raise DataError where a file is none of these, or cannot be read rightly.
     """
     values = {name: read_json(tree, name) for name in sorted(names)}
     kinds = {_kind_of(value) for value in values.values()}
@@ -127,7 +127,7 @@ def read_json_annotations(tree: Tree, names: Sequence[str], settings: Data) -> M
 
 
 def read_cvat(tree: Tree, name: str, settings: Data) -> Manifest:
-    """Return the manifest of the tags in annotations.xml, "CVAT for images". Raises DataError where it is none."""
+    """Return the manifest of the tags in annotations.xml, "CVAT for images". Raise DataError where it is none."""
     title = title_of(tree, name)
     with open_file(tree, name, title) as file:
         content = file.read(_LARGEST_XML)
@@ -250,7 +250,7 @@ def _label_studio(value: Any, images: Images, prefix: str, split: str | None, se
 
 
 def _only_question(tasks: Sequence[dict], title: str) -> str | None:
-    """Return the name of the choice that the tasks ask for. Raises DataError where there are several."""
+    """Return the name of the choice that the tasks ask for. Raise DataError where there are several."""
     asked: Counter[str] = Counter()
     for task in tasks:
         for annotation in task.get("annotations") or task.get("completions") or []:

@@ -40,7 +40,7 @@ def is_archive(path: str | os.PathLike) -> bool:
 def open_archive(path: str | os.PathLike, progress: Progress = SILENT) -> "ArchiveTree":
     """Return what lies in an archive; no picture is unpacked, but a compressed TAR is, into the cache.
 
-    Raises DataError where it is damaged, or holds what leads out of it.
+    Raise DataError where it is damaged, or holds what leads out of it.
     """
     title = os.fspath(path)
     full = os.path.abspath(title)
@@ -164,7 +164,7 @@ class ArchiveTree:
 
 
 def _parts(name: str, title: str) -> list[str]:
-    """Return the parts of a name in an archive. Raises DataError where it leads out of it."""
+    """Return the parts of a name in an archive. Raise DataError where it leads out of it."""
     if name.startswith("/") or (len(name) > 1 and name[1] == ":" and name[0].isalpha()):
         raise DataError(
             f"{title} holds the absolute path {shown(name[:200])!r}. Expected paths below its root; make it again"

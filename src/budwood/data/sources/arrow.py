@@ -30,7 +30,7 @@ def read_arrow(
 ) -> Manifest:
     """Return the manifest of a Hugging Face data set on disk, by its Arrow files.
 
-    Raises DataError as `read_parquet` does.
+    Raise DataError as `read_parquet` does.
     """
     need_pyarrow(title, "pyarrow.ipc")
     files = {}

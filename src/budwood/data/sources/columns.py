@@ -65,7 +65,7 @@ def choose_columns(
         title: what messages call the table.
         needed: the roles without which it cannot be read.
 
-    Raises DataError where a needed column is missing, or where two could be meant.
+    Raise DataError where a needed column is missing, or where two could be meant.
 
     >>> choose_columns(["File Name", "species", "age"], {"label": "species"}, "photos.csv").chosen
     {'path': 'File Name', 'label': 'species'}

@@ -27,7 +27,7 @@ _LARGEST_JSON = 500_000_000
 
 
 def read_text_table(tree: Tree, name: str, settings: Data, kind: str) -> Manifest:
-    """Return the manifest of a CSV, TSV or JSON Lines file. Raises DataError where it cannot be read rightly."""
+    """Return the manifest of a CSV, TSV or JSON Lines file. Raise DataError where it cannot be read rightly."""
     title = title_of(tree, name)
     with open_file(tree, name, title) as file:
         if kind == "jsonl":
@@ -63,7 +63,7 @@ def table_of(
 
 
 def finder_of(tree: Tree, base: str, title: str, settings: Data, beside: tuple[str, ...] = ()) -> Finder:
-    """Return what looks up the pictures of a table. Raises DataError where `data.root` is no folder."""
+    """Return what looks up the pictures of a table. Raise DataError where `data.root` is no folder."""
     if not settings.root:
         return Finder(tree, base, title, beside)
     if isinstance(tree, DiskTree):
@@ -86,7 +86,7 @@ def title_of(tree: Tree, name: str) -> str:
 
 
 def open_file(tree: Tree, name: str, title: str, most: int = _LARGEST_IN_ARCHIVE) -> io.BufferedIOBase:
-    """Open a file of a tree. Raises DataError where it cannot be read, or lies in an archive and is beyond measure."""
+    """Open a file of a tree. Raise DataError where it cannot be read, or lies in an archive and is beyond measure."""
     try:
         if isinstance(tree, DiskTree):
             return open(tree.path(name), "rb")
@@ -101,7 +101,7 @@ def open_file(tree: Tree, name: str, title: str, most: int = _LARGEST_IN_ARCHIVE
 
 
 def decoded(file: io.BufferedIOBase, title: str) -> Iterator[str]:
-    """Yield the lines of a file as text. Raises DataError where it is not UTF-8."""
+    """Yield the lines of a file as text. Raise DataError where it is not UTF-8."""
     number = offset = 0
     for number, line in enumerate(file, 1):
         if number == 1:
@@ -129,7 +129,7 @@ def decoded(file: io.BufferedIOBase, title: str) -> Iterator[str]:
 
 
 def parse_json(text: str | bytes, title: str, where: str = "") -> object:
-    """Return what a JSON text says. Raises DataError where it is none, or names a key twice."""
+    """Return what a JSON text says. Raise DataError where it is none, or names a key twice."""
     place = f"{title}, {where}" if where else title
     try:
         return json.loads(text, object_pairs_hook=lambda pairs: _each_once(pairs, place))

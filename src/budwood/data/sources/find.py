@@ -52,7 +52,7 @@ class Finder:
     def find(self, text: object, where: str) -> Found:
         """Return the picture that a path names, or the first of several paths that there is.
 
-        Raises DataError, with `where` it stands, where there is none.
+        Raise DataError, with `where` it stands, where there is none.
         """
         paths = [self._readable(one, where) for one in (text if isinstance(text, tuple) else (text,))]
         for folder in self._candidates:

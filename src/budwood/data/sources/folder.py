@@ -50,7 +50,7 @@ def read_folder(root: str | os.PathLike, settings: Data | None = None) -> Manife
 
 
 def read_tree(tree: Tree, settings: Data) -> Manifest:
-    """Return the manifest of a folder or an archive. Raises DataError as `read_folder` does."""
+    """Return the manifest of a folder or an archive. Raise DataError as `read_folder` does."""
     walk = Walk(tree)
     top = walk.top
     if walk.is_empty:

@@ -24,7 +24,7 @@ def is_saved(folder: str | os.PathLike) -> bool:
 
 
 def read_saved(folder: str | os.PathLike, settings: Data, progress: Progress = SILENT) -> Manifest:
-    """Return the manifest of a data set that `save_to_disk` wrote. Raises DataError where it is damaged."""
+    """Return the manifest of a data set that `save_to_disk` wrote. Raise DataError where it is damaged."""
     place = Path(folder)
     parts = {"": place}
     if (place / _DICT).is_file():
@@ -47,7 +47,7 @@ def read_hub(name: str, settings: Data, progress: Progress = SILENT) -> Manifest
     Args:
         name: "user/name", with a configuration "user/name:config", with a revision "user/name@v1.0".
 
-    Raises DataError where `datasets` is not installed, the hub does not have it, or it is no set of labelled pictures.
+    Raise DataError where `datasets` is not installed, the hub does not have it, or it is no set of labelled pictures.
     """
     try:
         import datasets

@@ -31,7 +31,7 @@ class Labels:
         self._first: dict[str, tuple[str, type]] = {}
 
     def read(self, value: object, where: str) -> str:
-        """Return the class that a value names. Raises DataError, with `where` it stands."""
+        """Return the class that a value names. Raise DataError, with `where` it stands."""
         value = _without_array(value)
         if shape := getattr(value, "shape", ()):
             raise DataError(
@@ -75,7 +75,7 @@ class Labels:
         return label
 
     def judge(self) -> None:
-        """Look at all labels together. Raises DataError where some are several in one, or the same but for spelling."""
+        """Look at all labels together. Raise DataError where some are several in one, or the same but for spelling."""
         kinds = Counter(kind for _, kind in self._first.values())
         if len(kinds) > 1:
             number, text = (

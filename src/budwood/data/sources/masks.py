@@ -48,7 +48,7 @@ def find_masks(top: Folder, choice: Masks, title: str) -> frozenset[str]:
         choice: `data.masks` of the recipe.
         title: what messages call the root.
 
-    Raises DataError where some may be masks or photos, and the recipe does not say which.
+    Raise DataError where some may be masks or photos, and the recipe does not say which.
     """
     if choice == "keep":
         return frozenset()

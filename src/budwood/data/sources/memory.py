@@ -30,7 +30,7 @@ _PAIR = Columns({"path": "image", "label": "label"}, ())
 def read_arrays(images: Sequence[ImageLike], labels: Sequence[str]) -> Manifest:
     """Return a manifest of pictures and their class names, named "00000", "00001", ... in the order given.
 
-    Raises DataError where the two differ in length.
+    Raise DataError where the two differ in length.
 
     >>> import numpy as np
     >>> read_arrays([np.zeros((8, 8), np.uint8)] * 2, ["cat", "dog"]).classes
@@ -57,7 +57,7 @@ def read_python(source: Any, settings: Data) -> Manifest:
       time that its picture is read, and has to be the same each time;
     - a `datasets.Dataset` or `DatasetDict` of Hugging Face.
 
-    Raises DataError for what is none of them, and as every table does.
+    Raise DataError for what is none of them, and as every table does.
     """
     if _is_hub_dataset(source):
         return _of_hub({"": source}, settings)
@@ -268,7 +268,7 @@ def _picture(image: Any, where: str) -> ImageLike:
 
 
 def _plain_array(pixels: np.ndarray, where: str) -> ImageLike:
-    """Return an array that is a picture. Raises DataError where it is none, at once and not once for each photo."""
+    """Return an array that is a picture. Raise DataError where it is none, at once and not once for each photo."""
     shape = pixels.shape
     channels_last = len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4))
     if pixels.dtype == np.uint8 and channels_last:

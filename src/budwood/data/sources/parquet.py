@@ -34,7 +34,7 @@ def read_parquet(paths: Sequence[str], title: str, settings: Data, progress: Pro
 
     Of several the split is what their names begin with, such as train-00000-of-00002.parquet.
 
-    Raises DataError where pyarrow is missing, a file is damaged, or its columns are not those of a table of photos.
+    Raise DataError where pyarrow is missing, a file is damaged, or its columns are not those of a table of photos.
     """
     parquet = need_pyarrow(title, "pyarrow.parquet")
     shards = [Shard(path, _split_of(path) if len(paths) > 1 else None) for path in sorted(paths)]

@@ -57,7 +57,7 @@ class Table:
 
 
 def read_table(table: Table) -> Manifest:
-    """Return the manifest of a table. Raises DataError for a row that cannot be read rightly, or for too few."""
+    """Return the manifest of a table. Raise DataError for a row that cannot be read rightly, or for too few."""
     labels = Labels(table.title, table.class_names)
     photos: list[Photo] = []
     rows: dict[str, str] = {}

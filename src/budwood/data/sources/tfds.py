@@ -89,7 +89,7 @@ def display_names(names: Sequence[str]) -> list[str]:
 
 @contextmanager
 def _kept_quiet(tfds: Any, progress: Progress) -> Iterator[None]:
-    """Standard output belongs to the command's result; TFDS's own bars follow `--quiet`."""
+    """Keep TFDS off standard output, which belongs to the command's result; its own bars follow `--quiet`."""
     logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -103,7 +103,7 @@ def _kept_quiet(tfds: Any, progress: Progress) -> Iterator[None]:
 
 
 def _prepared(tfds: Any, dataset: str, folder: Path, progress: Progress) -> Any:
-    """The builder of the data set, with its files in `folder`."""
+    """Return the builder of the data set, with its files in `folder`."""
     try:
         builder = tfds.builder(dataset, data_dir=folder)
     except Exception as error:  # TFDS raises ValueError, AssertionError and more for names and versions
@@ -131,7 +131,7 @@ def _prepared(tfds: Any, dataset: str, folder: Path, progress: Progress) -> Any:
 
 
 def _unpacked(tfds: Any, builder: Any, progress: Progress) -> Path:
-    """The folder in the cache that holds the pictures and, written last, their index."""
+    """Return the folder in the cache that holds the pictures and, written last, their index."""
     files = [(file.name, file.stat()) for file in Path(os.fspath(builder.data_path)).iterdir()]
     stamp = repr(sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in files))
     identity = f"{builder.info.full_name.replace('/', '-')}-{hashlib.sha256(stamp.encode()).hexdigest()[:12]}"
@@ -199,7 +199,7 @@ def _examples(tfds: Any, builder: Any, split: str, image: str, label: str) -> It
 
 
 def _keys(tfds: Any, info: Any) -> tuple[str, str]:
-    """The names of the picture and of its class among the features."""
+    """Return the names of the picture and of its class among the features."""
     features = dict(info.features.items())
     pictures = [name for name, feature in features.items() if isinstance(feature, tfds.features.Image)]
     labels = [name for name, feature in features.items() if isinstance(feature, tfds.features.ClassLabel)]
@@ -228,7 +228,8 @@ def _given_splits(info: Any) -> dict[str, str | None]:
 
 
 def _folder_name(label: str) -> str:
-    """The class name as a folder that every system takes; two classes may share one, photos are numbered."""
+    """Return the class name as a folder that every system takes; two classes may share one, photos are
+    numbered."""
     return re.sub(r"[^\w ()+,.-]", "_", label).strip(" .") or "_"
 
 

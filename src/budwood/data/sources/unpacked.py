@@ -21,7 +21,7 @@ def unpacked_file(source: str, ending: str, unpack: Callable[[Path], None], what
         unpack: writes it.
         what: which of several things that a source unpacks to.
 
-    Raises DataError where there is no room for it.
+    Raise DataError where there is no room for it.
     """
     status = os.stat(source)
     stamp = f"{os.path.abspath(source)} {status.st_size} {status.st_mtime_ns} {what}"

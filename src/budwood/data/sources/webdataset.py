@@ -59,7 +59,7 @@ def read_shards(paths: Sequence[str], title: str, settings: Data, progress: Prog
     Classes are numbered; where a file of class names (classnames.txt, one a line) lies beside the shards, they have
     names.
 
-    Raises DataError where a shard is damaged, or a picture has no class.
+    Raise DataError where a shard is damaged, or a picture has no class.
     """
     trees = {path: open_archive(path, progress) for path in sorted(map(os.path.abspath, paths))}
     asked = split_names(settings.split_folders)

@@ -106,18 +106,20 @@ class Engine:
         return engine
 
     def run(self, views: Iterable[UInt8[np.ndarray, "size size 3"]]) -> Iterator[Float32[np.ndarray, "..."]]:
-        """The features of each picture as float32 of `shape`, in order, while later pictures are still being read."""
+        """Return the features of each picture as float32 of `shape`, in order, while later pictures are still
+        being read."""
         return (outputs[0] for outputs in self.run_all(views))
 
     def run_all(
         self, views: Iterable[UInt8[np.ndarray, "size size 3"]]
     ) -> Iterator[list[Float32[np.ndarray, "..."]]]:
-        """The same, each with what the lower model yields for the picture after it, where there is one."""
+        """Return the same, each with what the lower model yields for the picture after it, where there is
+        one."""
         return self._runner.run_all(views)
 
 
 def milliseconds_per_picture(model: "keras.Model", *, precision: str = "f32") -> float:
-    """How long this machine takes for one picture, through the engine that would run the model here.
+    """Return how long this machine takes for one picture, through the engine that would run the model here.
 
     Pictures of noise follow one another for two seconds, as many at a time as in a training; decoding is not counted,
     and neither is making the engine ready. Other work on the machine is in the figure.
@@ -140,7 +142,7 @@ def milliseconds_per_picture(model: "keras.Model", *, precision: str = "f32") ->
 
 
 def choose_engine(engine: str, notes: list[Note] | None = None) -> Literal["openvino", "keras"]:
-    """What "auto" stands for here; raises RecipeError where `engine = "openvino"` is not installed."""
+    """Return what "auto" stands for here; raise RecipeError where `engine = "openvino"` is not installed."""
     notes = [] if notes is None else notes
     if engine == "keras":
         return "keras"

@@ -26,7 +26,7 @@ GRAPH = "graph"
 
 
 def import_openvino() -> Any:
-    """The module `openvino`, kept from calling home. Raises ImportError where it is not installed.
+    """Return the module `openvino`, kept from calling home. Raise ImportError where it is not installed.
 
     openvino-telemetry otherwise writes an identifier into the home folder and sends events when OpenVINO is imported
     and when a model is converted.
@@ -42,7 +42,7 @@ def import_openvino() -> Any:
 
 
 def new_core() -> Any:
-    """An OpenVINO core that maps no files: Windows renames no folder of which a file is mapped."""
+    """Return an OpenVINO core that maps no files: Windows renames no folder of which a file is mapped."""
     core = import_openvino().Core()
     core.set_property({"ENABLE_MMAP": False})
     return core
@@ -63,7 +63,8 @@ def compile_graph(graph: Any, precision: str = "f32") -> Any:
 
 
 def read_kept(folder: Path) -> tuple[Any, str]:
-    """The graph kept in a folder of the cache, or None; a damaged one is removed, and the second value says so."""
+    """Return the graph kept in a folder of the cache, or None; a damaged one is removed, and the second value
+    says so."""
     if not folder.exists():
         return None, ""
     with suppress(OSError):
@@ -113,7 +114,7 @@ def convert_model(model: "keras.Model", folder: Path) -> Any:
 
 
 def convert_head(model: "keras.Model") -> Any:
-    """The graph of a model from float32 rows of features, any number at once."""
+    """Return the graph of a model from float32 rows of features, any number at once."""
     import tensorflow as tf
 
     traced = tf.function(
@@ -137,7 +138,8 @@ def _convert(traced: Any) -> Any:
 
 
 def join(parts: Sequence[Any], head: Any) -> Any:
-    """One graph of feature extractors on the same pixels and the head that takes their features joined.
+    """Return one graph of feature extractors on the same pixels and the head that takes their features
+    joined.
 
     Its outputs are the head's, then each part's; the graphs given are used up.
     """
@@ -163,12 +165,13 @@ def join(parts: Sequence[Any], head: Any) -> Any:
 
 
 def only_output(graph: Any, number: int) -> Any:
-    """The part of a graph that one of its outputs needs."""
+    """Return the part of a graph that one of its outputs needs."""
     return import_openvino().Model([graph.get_results()[number]], graph.get_parameters())
 
 
 def above_features(graph: Any) -> Any:
-    """The head of a joined graph by itself: rows of features in, any number at once, probabilities out."""
+    """Return the head of a joined graph by itself: rows of features in, any number at once, probabilities
+    out."""
     openvino = import_openvino()
     probabilities, *parts = graph.get_results()
     joined = parts[0].input_value(0)

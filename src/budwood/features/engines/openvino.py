@@ -59,7 +59,8 @@ class Graph:
     def run_all(
         self, views: Iterable[UInt8[np.ndarray, "size size 3"]]
     ) -> Iterator[list[Float32[np.ndarray, "..."]]]:
-        """All outputs of the graph for each picture, in order. Two requests per core are under way at a time."""
+        """Return all outputs of the graph for each picture, in order. Two requests per core are under way at
+        a time."""
         compiled = self.compiled
         idle: list[Any] = []
         busy: deque = deque()
@@ -79,7 +80,7 @@ class Graph:
                 request.wait()
 
     def run_batch(self, rows: Float32[np.ndarray, "n ..."]) -> Float32[np.ndarray, "n ..."]:
-        """The first output of the graph for rows of one batch."""
+        """Return the first output of the graph for rows of one batch."""
         return np.array(self.compiled.create_infer_request().infer({0: rows})[0], np.float32)
 
     def after_fork(self) -> None:
@@ -130,7 +131,7 @@ class OpenVinoGraph:
     def run_all(
         self, views: Iterable[UInt8[np.ndarray, "size size 3"]]
     ) -> Iterator[list[Float32[np.ndarray, "..."]]]:
-        """All outputs of the model for each picture, in order."""
+        """Return all outputs of the model for each picture, in order."""
         return self._graph.run_all(views)
 
     def _read(self) -> Any:

@@ -21,7 +21,7 @@ _UNITS = {"": 1, "B": 1} | {
 
 
 def parse_bytes(text: str) -> int:
-    """A number of bytes from words. Raises StoreError where it is none.
+    """Return a number of bytes from words. Raise StoreError where it is none.
 
     >>> parse_bytes("20GB"), parse_bytes("1.5 MiB"), parse_bytes("512")
     (20000000000, 1572864, 512)
@@ -33,7 +33,7 @@ def parse_bytes(text: str) -> int:
 
 
 def default_limit() -> int:
-    """The store's limit in bytes: `BUDWOOD_CACHE_LIMIT` where it is set, else 20 GB."""
+    """Return the store's limit in bytes: `BUDWOOD_CACHE_LIMIT` where it is set, else 20 GB."""
     return parse_bytes(os.environ.get("BUDWOOD_CACHE_LIMIT") or DEFAULT_LIMIT)
 
 
@@ -47,7 +47,7 @@ class Usage:
 
 
 def list_usage(folder: Path) -> list[Usage]:
-    """The committed shards of one fingerprint's folder."""
+    """Return the committed shards of one fingerprint's folder."""
     usage = []
     for marker in folder.glob("*.json"):
         path = marker.with_suffix(".npy")

@@ -14,7 +14,7 @@ LOCK_SECONDS = 60.0
 
 @contextmanager
 def store_lock(folder: Path) -> Iterator[None]:
-    """Passed by one process at a time, to open a table or to evict: so that the two never overlap."""
+    """Hold what one process at a time holds to open a table or to evict, so that the two never overlap."""
     lock = FileLock(folder / "store.lock", thread_local=False)
     try:
         lock.acquire(timeout=LOCK_SECONDS)
@@ -44,7 +44,8 @@ class Lease:
 
 
 def in_use(folder: Path) -> bool:
-    """Whether a living process holds a lease on the folder. Asked inside the store lock; clears dead leases away."""
+    """Return whether a living process holds a lease on the folder. Asked inside the store lock; clears dead
+    leases away."""
     for path in list((folder / "leases").glob("*.lock")):
         lock = FileLock(path, thread_local=False)
         try:

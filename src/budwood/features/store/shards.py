@@ -55,7 +55,8 @@ class Shard:
         return len(self.keys) * int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
 
     def open(self) -> np.ndarray:
-        """The rows, `(n, *shape)`, memory-mapped. Raises ShardError where the file is not what the marker says."""
+        """Return the rows, `(n, *shape)`, memory-mapped. Raise ShardError where the file is not what the
+        marker says."""
         try:
             rows = np.load(self.path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
@@ -70,7 +71,8 @@ _verified: set[tuple[str, int, int]] = set()
 
 
 def verify(shard: Shard) -> None:
-    """Compares the shard with its checksum, once in a process. Raises ShardError where it is damaged or gone."""
+    """Compare the shard with its checksum, once in a process. Raise ShardError where it is damaged or
+    gone."""
     try:
         state = shard.path.stat()
         seen = (str(shard.path), state.st_size, state.st_mtime_ns)
@@ -88,7 +90,7 @@ def verify(shard: Shard) -> None:
 
 
 def write_shard(folder: Path, keys: Sequence[str], rows: Shaped[np.ndarray, "n *shape"]) -> Shard:
-    """Writes and commits a new shard. Raises OSError where that fails; nothing of it is left then."""
+    """Write and commit a new shard. Raise OSError where that fails; nothing of it is left then."""
     rows = np.ascontiguousarray(rows)
     header = BytesIO()
     np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(rows))
@@ -109,7 +111,7 @@ def write_shard(folder: Path, keys: Sequence[str], rows: Shaped[np.ndarray, "n *
 
 
 def read_shard(marker: Path) -> Shard:
-    """The shard that a marker describes. Raises ShardError where the marker is damaged or gone."""
+    """Return the shard that a marker describes. Raise ShardError where the marker is damaged or gone."""
     try:
         fields = json.loads(marker.read_bytes())
         keys, shape, dtype, checksum = (fields[name] for name in ("keys", "shape", "dtype", "sha256"))
@@ -127,7 +129,7 @@ def read_shard(marker: Path) -> Shard:
 
 
 def remove_shard(path: Path) -> int:
-    """Removes a shard, marker first, and returns the bytes freed; files that the system holds on to stay."""
+    """Remove a shard, marker first, and return the bytes freed; files that the system holds on to stay."""
     freed = 0
     for file in (path.with_suffix(".json"), path.with_suffix(".npy")):
         with suppress(OSError):
@@ -138,7 +140,8 @@ def remove_shard(path: Path) -> int:
 
 
 def merge_shards(folder: Path, shards: Sequence[Shard], limit: int) -> None:
-    """Joins small shards of one shape and dtype into one of at most `limit` bytes. Nobody else may be using them."""
+    """Join small shards of one shape and dtype into one of at most `limit` bytes. Nobody else may be using
+    them."""
     chosen: list[Shard] = []
     for shard in sorted(shards, key=lambda shard: shard.bytes):
         with suppress(ShardError):
@@ -156,7 +159,7 @@ def merge_shards(folder: Path, shards: Sequence[Shard], limit: int) -> None:
 
 
 def remove_orphans(folder: Path) -> None:
-    """Removes what killed processes left half-written in a folder, once it is old."""
+    """Remove what killed processes left half-written in a folder, once it is old."""
     committed = {marker.stem for marker in folder.glob("*.json")}
     for file in [*folder.glob("*.part"), *folder.glob("*.npy")]:
         with suppress(OSError):

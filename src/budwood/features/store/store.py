@@ -65,7 +65,8 @@ class FeatureStore:
         self.progress = progress
 
     def open(self, fingerprint: str, shape: tuple[int, ...], dtype: str = "float32") -> FeatureTable:
-        """The table of one feature extractor, a context manager; nothing on it is evicted until it is closed.
+        """Return the table of one feature extractor, a context manager; nothing on it is evicted until it is
+        closed.
 
         Args:
             fingerprint: names the feature extractor; letters, digits, `-` and `_`.
@@ -118,7 +119,7 @@ class FeatureStore:
         }
 
     def clear(self) -> int:
-        """Removes everything that no process is using; returns the bytes freed."""
+        """Remove everything that no process is using; return the bytes freed."""
         if not self.folder.is_dir():
             return 0
         with store_lock(self.folder):

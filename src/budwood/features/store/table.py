@@ -79,13 +79,13 @@ class FeatureTable:
         self.close()
 
     def missing(self, keys: Sequence[str]) -> list[str]:
-        """The distinct keys, in order, that are neither stored undamaged nor added."""
+        """Return the distinct keys, in order, that are neither stored undamaged nor added."""
         self._check_open()
         self._look(keys)
         return [key for key in dict.fromkeys(keys) if key not in self._where and key not in self._buffer]
 
     def add(self, key: str, row: np.ndarray) -> None:
-        """Keeps one photo's features: in memory at once, on disk with the next flush.
+        """Keep one photo's features: in memory at once, on disk with the next flush.
 
         Args:
             key: names the photo and its view.
@@ -121,7 +121,8 @@ class FeatureTable:
             self.flush()
 
     def flush(self) -> None:
-        """Writes what was added as one shard. Raises StoreError where the disk is full or cannot be written."""
+        """Write what was added as one shard. Raise StoreError where the disk is full or cannot be
+        written."""
         if not self._buffer:
             return
         try:
@@ -137,15 +138,17 @@ class FeatureTable:
         self._buffer.clear()
 
     def gather(self, keys: Sequence[str]) -> Shaped[np.ndarray, "n ..."]:
-        """The features in memory, `(n, *shape)`, in the order of the keys. Raises StoreError where one is missing."""
+        """Return the features in memory, `(n, *shape)`, in the order of the keys. Raise StoreError where one
+        is missing."""
         rows = self.reader(keys)[:]
         self._touch()
         return rows
 
     def reader(self, keys: Sequence[str]) -> "Rows":
-        """The features in the order of the keys, read from disk batch by batch while the table is open.
+        """Return the features in the order of the keys, read from disk batch by batch while the table is
+        open.
 
-        Raises StoreError where one is missing.
+        Raise StoreError where one is missing.
         """
         self._check_open()
         self.flush()
@@ -166,7 +169,7 @@ class FeatureTable:
         )
 
     def close(self) -> None:
-        """Writes what was added, ends the lease, and evicts what the store has too much of."""
+        """Write what was added, end the lease, and evict what the store has too much of."""
         if self.closed:
             return
         try:
@@ -191,7 +194,7 @@ class FeatureTable:
             raise StoreError("this table is closed, others may have evicted its features. Open it again")
 
     def _look(self, keys: Sequence[str]) -> None:
-        """Finds new shards, and verifies those that hold the keys until only sound ones do."""
+        """Find new shards, and verify those that hold the keys until only sound ones do."""
         for marker in sorted(self.folder.glob("*.json")):
             if marker.stem not in self._shards and marker.stem not in self._ignored:
                 try:
@@ -231,7 +234,7 @@ class FeatureTable:
         self._progress.say(line)
 
     def _touch(self) -> None:
-        """Tells eviction what was used: by the marker, whose time of change means nothing else."""
+        """Tell eviction what was used: by the marker, whose time of change means nothing else."""
         for name in self._used & self._shards.keys():
             with suppress(OSError):
                 os.utime(self._shards[name].marker)

@@ -39,7 +39,7 @@ _ROW = LINE + 14 + SIDE + 2 * LINE + 2 * GAP
 
 
 def write_explanations(explanations: "Sequence[Explanation]", path: Path) -> None:
-    """Writes one PNG sheet, whole or not at all. Of more than 100 pictures the first 100 are drawn."""
+    """Write one PNG sheet, whole or not at all. Of more than 100 pictures the first 100 are drawn."""
     _draw_sheet(explanations).save(path)
 
 
@@ -61,7 +61,7 @@ def _draw_sheet(explanations: "Sequence[Explanation]") -> Canvas:
 
 
 def name_sheets(names: Sequence[str], folder: Path) -> list[Path]:
-    """A file in a folder for each picture, named after it; a number tells those of one name apart.
+    """Return a file in a folder for each picture, named after it; a number tells those of one name apart.
 
     >>> [path.name for path in name_sheets(["a/1.jpg", "b/1.png", "standard input"], Path("sheets"))]
     ['1.png', '1-2.png', 'standard input.png']
@@ -78,7 +78,8 @@ def name_sheets(names: Sequence[str], folder: Path) -> list[Path]:
 def over(
     picture: UInt8[np.ndarray, "size size 3"], values: Float[np.ndarray, "size size"]
 ) -> UInt8[np.ndarray, "size size 3"]:
-    """A map over a picture: light and warm where it is highest, dark where it is 0, cold where it is below.
+    """Return a map over a picture: light and warm where it is highest, dark where it is 0, cold where it is
+    below.
 
     The map is held against its own largest value; a map without any value above 0 leaves the picture dark.
     """

@@ -32,7 +32,7 @@ class SheetItem:
 
 
 def write_sheet(items: Sequence[SheetItem], path: Path, columns: int | None = None) -> None:
-    """Writes one PNG sheet of pictures, whole or not at all.
+    """Write one PNG sheet of pictures, whole or not at all.
 
     Each picture stands above its predicted class with the probability and, where the true class is given, a line
     that says "✓ right" or "✗ truly ..." (in colour as well), and its file name. A picture that

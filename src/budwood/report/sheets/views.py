@@ -17,7 +17,7 @@ _CELL_WIDTH, _CELL_HEIGHT, _HEADING = SIDE + GAP, SIDE + 10 + LINE + GAP, LINE +
 
 
 def write_views_sheet(path: Path, photos: Sequence[Photo], renderer: Renderer) -> None:
-    """Writes one PNG sheet of views, whole or not at all.
+    """Write one PNG sheet of views, whole or not at all.
 
     Above, the first photo as the network sees it, and nine augmented views of it: views 1 to 9. Below, each of the
     next eight photos beside its view 1. A photo that cannot be read becomes an empty frame.

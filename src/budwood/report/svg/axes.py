@@ -26,7 +26,7 @@ class Axis:
     """How a value between the ticks is written."""
 
     def place(self, value: float) -> float:
-        """Where a value stands between the ends, from 0 to 1; a value beyond an end stands at it."""
+        """Return where a value stands between the ends, from 0 to 1; a value beyond an end stands at it."""
         warp = math.log if self.log else float
         low, high = warp(self.low), warp(self.high)
         inside = min(max(value, self.low), self.high)
@@ -42,7 +42,7 @@ class Axis:
         most: int = 5,
         within: tuple[float, float] = (-math.inf, math.inf),
     ) -> "Axis":
-        """An axis from the round step below the smallest value to the one above the largest.
+        """Return an axis from the round step below the smallest value to the one above the largest.
 
         Args:
             label: its name.
@@ -102,7 +102,8 @@ class Axis:
 
     @classmethod
     def of_logarithms(cls, label: str, values: Iterable[float], show: Callable[[float], str]) -> "Axis":
-        """A logarithmic axis of values above 0, with lines at 1, 2 and 5 of every decade, or fewer of them."""
+        """Return a logarithmic axis of values above 0, with lines at 1, 2 and 5 of every decade, or fewer of
+        them."""
         some = [value for value in values if math.isfinite(value) and value > 0]
         low, high = min(some) / 1.12, max(some) * 1.12
         for digits in ((1, 2, 5), (1, 3), (1,)):
@@ -118,7 +119,8 @@ class Axis:
 
     @classmethod
     def of_seconds(cls, label: str, values: Iterable[float], show: Callable[[float], str]) -> "Axis":
-        """An axis of durations, with lines where a clock has them; logarithmic where they differ much."""
+        """Return an axis of durations, with lines where a clock has them; logarithmic where they differ
+        much."""
         some = [max(value, 0.01) for value in values]
         if max(some) / min(some) < _WIDE:
             # What is written beside a point at the end needs room too.
@@ -133,7 +135,7 @@ class Axis:
 
 
 def round_step(span: float, most: int) -> float:
-    """The smallest of 1, 2, 5, 10, … (by powers of ten) of which at most so many fit into `span`.
+    """Return the smallest of 1, 2, 5, 10, … (by powers of ten) of which at most so many fit into `span`.
 
     >>> round_step(0.083, 5), round_step(7.0, 5)
     (0.02, 2.0)
@@ -144,13 +146,13 @@ def round_step(span: float, most: int) -> float:
 
 
 def _marks(low: float, high: float, step: float) -> list[float]:
-    """The multiples of a step from one end to the other."""
+    """Return the multiples of a step from one end to the other."""
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [round(index * step, 12) for index in range(first, last + 1)]
 
 
 def _padded(values: Iterable[float], share: float) -> tuple[float, float]:
-    """The smallest and the largest finite value, a share of their span further out."""
+    """Return the smallest and the largest finite value, a share of their span further out."""
     finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
     low, high = min(finite), max(finite)
     pad = share * (high - low) if high > low else max(abs(low) * 0.1, 0.05)

@@ -102,7 +102,7 @@ def line_chart(
 
 
 def _name_mark(frame: Frame, lines: Sequence[Line], mark: tuple[float, str], gap: str | None) -> list[str]:
-    """The name of the marked place and, where asked for, a bracket between the two lines there."""
+    """Return the name of the marked place and, where asked for, a bracket between the two lines there."""
     x = frame.across(mark[0])
     anchor, side = ("end", -1) if x > frame.middle else ("start", 1)
     passing = [frame.down(y) for line in lines for at, y, _ in line.points() if at == mark[0]]
@@ -134,7 +134,7 @@ def _name_mark(frame: Frame, lines: Sequence[Line], mark: tuple[float, str], gap
 
 
 def _heights(frame: Frame, lines: Sequence[Line], left: float, right: float) -> list[float]:
-    """Where the curves pass between two places of the chart, at their points and every few pixels."""
+    """Return where the curves pass between two places of the chart, at their points and every few pixels."""
     heights = []
     for line in lines:
         points = [(frame.across(x), frame.down(y)) for x, y, _ in line.points()]

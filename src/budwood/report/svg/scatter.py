@@ -47,7 +47,7 @@ def scatter(
     courses: Sequence[Course] = (),
     size: tuple[int, int] = (440, 300),
 ) -> Markup:
-    """A chart of points.
+    """Return a chart of points.
 
     Args:
         marks: what is drawn, the first below the others.
@@ -91,7 +91,7 @@ def _reach(mark: Mark, frame: Frame) -> list[str]:
 
 
 def _labels(marks: Sequence[Mark], spots: Sequence[tuple[float, float]], frame: Frame) -> list[str]:
-    """Each label beside its point where nothing stands yet."""
+    """Return each label beside its point where nothing stands yet."""
     taken = [(x, y, 10.0) for mark, (x, y) in zip(marks, spots, strict=True) if mark.style != "one"]
     parts = []
     for mark, (x, y) in zip(marks, spots, strict=True):

@@ -66,7 +66,8 @@ def trial_figure(trial: ListedTrial, results: Results) -> float | None:
 
 
 def models(results: Results, most: int = MOST) -> Markup:
-    """The best configurations one below the other, each with its interval and the figure of every trial."""
+    """Return the best configurations one below the other, each with its interval and the figure of every
+    trial."""
     rank, short = numbers(results), short_names(results)
     rows = []
     for one in results.summaries[:most]:
@@ -100,7 +101,7 @@ def models(results: Results, most: int = MOST) -> Markup:
 
 
 def beginning(results: Results, most: int = MOST) -> str:
-    """Where the axis of `models` begins, in words."""
+    """Return where the axis of `models` begins, in words."""
     found = [evaluation(one, results) for one in results.summaries[:most]]
     values = [value for one in found if one is not None for value in (one.low, one.high)]
     names = {one.name for one in results.summaries[:most]}
@@ -118,7 +119,7 @@ def beginning(results: Results, most: int = MOST) -> str:
 
 
 def differences(results: Results, most: int = MOST) -> Markup:
-    """Of the best configurations how much the best one of all is ahead of each, with intervals."""
+    """Draw of the best configurations how much the best one of all is ahead of each, with intervals."""
     rank, short, best = numbers(results), short_names(results), results.best
     rows = []
     for pair in results.pairs:
@@ -152,7 +153,7 @@ def ordered_pairs(results: Results) -> list[Pair]:
 
 
 def is_significant(pair: Pair) -> bool:
-    """Whether one of the two is called better, by the same rule as its words."""
+    """Return whether one of the two is called better, by the same rule as its words."""
     return not pair.low <= 0 <= pair.high and pair.p_adjusted < LEVEL
 
 
@@ -219,7 +220,7 @@ def accuracy_by_time(results: Results) -> TimeChart | None:
 
 
 def _apart(edge: Sequence[Summary], x_axis: Axis) -> list[Summary]:
-    """Of those on the edge, from the most accurate one down, the ones that stand far enough from one another."""
+    """Return of those on the edge, from the most accurate one down, the ones that stand far enough from one another."""
     found: list[Summary] = []
     for one in reversed(edge):
         at = x_axis.place(one.seconds or 0.0)
@@ -295,7 +296,7 @@ def _dots(curve: Curve, results: Results) -> list[tuple[int, float]]:
 
 
 def interval_text(found: Estimate) -> str:
-    """An accuracy and its interval, in figures.
+    """Return an accuracy and its interval, in figures.
 
     >>> interval_text(Estimate(0.96, 0.01, 0.94, 0.98, 100)).replace("\\u00a0", " ")
     '96.0 % (94.0 to 98.0)'
@@ -309,7 +310,7 @@ def _mean(one: Summary, results: Results) -> float:
 
 
 def _seen_from(best: str | None, pair: Pair) -> tuple[str, float, float, float]:
-    """The other one, and how much the best is ahead of it."""
+    """Return the other one, and how much the best is ahead of it."""
     if pair.a == best:
         return pair.b, pair.difference, pair.low, pair.high
     return pair.a, -pair.difference, -pair.high, -pair.low
@@ -323,7 +324,7 @@ def _short_verdict(pair: Pair, best: str | None) -> str:
 
 
 def points(share: float) -> str:
-    """A difference in points of accuracy, with its sign.
+    """Return a difference in points of accuracy, with its sign.
 
     >>> points(0.028), points(-0.0141), points(0.0)
     ('+2.8', '−1.4', '0.0')
@@ -338,7 +339,7 @@ def _whole_points(share: float) -> str:
 
 
 def _clock(seconds: float) -> str:
-    """A duration at an axis.
+    """Return a duration at an axis.
 
     >>> _clock(0.0), _clock(0.5), _clock(20.0), _clock(90.0), _clock(7200.0)
     ('0', '0.5 s', '20 s', '1.5 min', '2 h')

@@ -7,13 +7,14 @@ from budwood.studies.results import Results
 
 
 def numbers(results: Results) -> dict[str, str]:
-    """Of each configuration that was measured its rank by validation loss, by which charts and tables name it."""
+    """Return the rank by validation loss of each configuration measured, by which charts and tables name it."""
     measured = [one.name for one in results.summaries if one.complete]
     return {name: str(rank) for rank, name in enumerate(measured, 1)}
 
 
 def short_names(results: Results) -> dict[str, str]:
-    """Of each configuration what tells it from the others: without what is in every name, and `section.` of its keys.
+    """Return for each configuration what tells it from the others: without what is in every name, and
+    `section.` of its keys.
 
     A name of which nothing would be left stays as it is.
     """

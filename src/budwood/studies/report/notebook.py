@@ -11,7 +11,8 @@ MOST = 10
 
 
 def as_html(results: Results) -> str:
-    """A piece of HTML that needs nothing else and sits in light and dark notebooks; names are escaped."""
+    """Return a piece of HTML that needs nothing else and sits in light and dark notebooks; names are
+    escaped."""
     verdict = sections.verdict(results)
     measured = sum(1 for one in results.summaries if one.complete)
     brief = sections.shortener(results)

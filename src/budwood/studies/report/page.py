@@ -13,7 +13,7 @@ from budwood.studies.results import Results, read_results
 
 
 def write_study_report(folder: Path, results: Results | None = None) -> Path:
-    """Writes `report.html` into a study's directory, whole or not at all; also of a study that is under way.
+    """Write `report.html` into a study's directory, whole or not at all; also of a study that is under way.
 
     Args:
         folder: the study's directory.
@@ -38,7 +38,7 @@ def write_study_report(folder: Path, results: Results | None = None) -> Path:
 
 
 def render(results: Results, record: StudyRecord) -> str:
-    """The page as text.
+    """Return the page as text.
 
     Args:
         results: what the study came to.

@@ -19,7 +19,7 @@ _CATEGORIES = 8
 
 
 def course(search: SearchResults) -> Markup:
-    """The validation loss of every configuration in the order of the search, and the best so far."""
+    """Return the validation loss of every configuration in the order of the search, and the best so far."""
     marks, best, points, lowest = [], 0.0, [], math.inf
     tried = [one for one in search.configurations if one.losses]
     complete = [one for one in tried if one.state == "complete"]
@@ -48,7 +48,7 @@ def course(search: SearchResults) -> Markup:
 
 
 def importance(search: SearchResults) -> Markup:
-    """Of each dimension its share of the variance of the loss."""
+    """Draw for each dimension its share of the variance of the loss."""
     shares = search.importance
     return (
         share_rows([(name, share, words.percent(share, 0)) for name, share in shares.items()])
@@ -58,7 +58,7 @@ def importance(search: SearchResults) -> Markup:
 
 
 def slices(search: SearchResults, most: int = 8) -> list[tuple[str, Markup]]:
-    """Of each dimension the loss by its value: over all configurations that were tried, whatever else they had."""
+    """Draw the loss by the value of each dimension: over all configurations tried, whatever else they had."""
     tried = [one for one in search.configurations if one.losses]
     names = list(dict.fromkeys(name for one in tried for name in one.point))
     shares = search.importance
@@ -114,7 +114,7 @@ def _places(most: int) -> Axis:
 
 
 def _losses(values: Sequence[float]) -> Axis:
-    """A loss of a thousand must not make all others look alike."""
+    """Cut the axis of losses, so that a loss of a thousand does not make all others look alike."""
     if min(values) > 0 and max(values) / min(values) > 8:
         return Axis.of_logarithms("", values, "{:.3g}".format)
     return Axis.of("", values, within=(0.0, math.inf))

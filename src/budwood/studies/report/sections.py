@@ -133,7 +133,7 @@ def _title(results: Results, best: Summary | None) -> str:
 
 
 def _standing(results: Results) -> str:
-    """How the best stands to all others it was compared with, for the end of a sentence."""
+    """Return how the best stands to all others it was compared with, for the end of a sentence."""
     best = results.best
     ours = [pair for pair in results.pairs if best in (pair.a, pair.b)]
     if not ours:
@@ -272,7 +272,7 @@ def reproducibility(results: Results, record: StudyRecord) -> Making:
 
 
 def resume_command(command: str) -> str:
-    """The same command, going on with what is there.
+    """Return the same command, going on with what is there.
 
     >>> resume_command("budwood study photos -o s --overwrite")
     'budwood study photos -o s --resume'
@@ -285,7 +285,7 @@ def resume_command(command: str) -> str:
 
 
 def chance(p: float) -> str:
-    """A p-value in a table.
+    """Return a p-value in a table.
 
     >>> chance(0.0002), chance(0.0314), chance(1.0)
     ('< 0.001', '0.031', '1')
@@ -307,7 +307,7 @@ def shortener(results: Results) -> Callable[[str], str]:
 
 
 def _left(results: Results) -> list[str]:
-    """What is missing of a study that has not come to its end, or in which something failed."""
+    """Return what is missing of a study that has not come to its end, or in which something failed."""
     lines = []
     failed = (
         sum(trial.state == "failed" for trial in results.trials)
