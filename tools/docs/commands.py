@@ -22,7 +22,7 @@ KINDS = {Path: "PATH", str: "TEXT", int: "N", float: "NUMBER"}
 
 
 def commands_page() -> str:
-    """The page, in Markdown."""
+    """Return the page, in Markdown."""
     from budwood.cli.commands import app
 
     found = list(commands(app))
@@ -79,7 +79,7 @@ def _section(name: str, function: Callable[..., Any]) -> str:
 
 
 def _taken_apart(hint: Any) -> tuple[Any, ArgumentInfo | OptionInfo]:
-    """The type of a value, and what Typer is told of it."""
+    """Return the type of a value, and what Typer is told of it."""
     if get_origin(hint) is not Annotated:
         raise TypeError(f"expected an annotated parameter of a command, got {hint}")
     kind, info = get_args(hint)

@@ -11,7 +11,8 @@ INTERRUPTED = b"budwood: error: interrupted; nothing was begun: give the same co
 
 
 def main() -> None:
-    """The `budwood` command. Exit status 0; 1 for what went wrong; 2 for a wrong command; 130 for Ctrl-C."""
+    """Run the `budwood` command. Exit status 0; 1 for what went wrong; 2 for a wrong command; 130 for
+    Ctrl-C."""
     with quit_when_interrupted():
         from budwood.cli.commands import app
         from budwood.cli.errors import run_command
