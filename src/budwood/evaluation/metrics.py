@@ -34,7 +34,7 @@ def compute_metrics(
     seed: int = 0,
     groups: Grouping | None = None,
 ) -> SplitFigures:
-    """The scores of one split as plain numbers, from scikit-learn where it has them.
+    """Return the scores of one split as plain numbers, from scikit-learn where it has them.
 
     A class that is neither among the labels nor predicted counts in no mean; one without a photo counts in no
     balanced accuracy; a precision or recall of nothing is 0. Intervals, under `<name>_ci95`, are Wilson's for the
@@ -151,7 +151,7 @@ def _grouped(
     groups: Grouping,
     rare: float,
 ) -> Interval | None:
-    """The interval of a score that resamples of photos and of whole groups were taken of.
+    """Return the interval of a score that resamples of photos and of whole groups were taken of.
 
     Means of shares get an interval of Wilson's kind, which has a width where every prediction is right too.
     """
@@ -167,7 +167,7 @@ def _grouped(
 def _resample(
     labels, probabilities, resamples: int, seed: int, groups: Grouping | None = None
 ) -> dict[str, Float[np.ndarray, "resamples"]]:
-    """Every bootstrapped score, by name, on the same resamples of the photos or of whole groups."""
+    """Return every bootstrapped score, by name, on the same resamples of the photos or of whole groups."""
     from scipy.sparse import coo_array, hstack
 
     n, num_classes = probabilities.shape
@@ -176,7 +176,7 @@ def _resample(
     likelihood = probabilities[np.arange(n), labels].clip(np.finfo(np.float64).eps)
 
     def spread(values, places, width):
-        """A row a photo, its value in the column of its place."""
+        """Return a row a photo, its value in the column of its place."""
         return coo_array((values, (np.arange(n), places)), shape=(n, width))
 
     columns = [
@@ -200,8 +200,8 @@ def _resample(
 def _scores_of_sums(
     parts: list[np.ndarray], n: int | Float[np.ndarray, "some"] | None
 ) -> dict[str, Float[np.ndarray, "some"]]:
-    """The scores of some resamples, from how often each class is true, predicted and hit; without n, of as many photos
-    as the drawn groups have."""
+    """Return the scores of some resamples, from how often each class is true, predicted and hit; without n,
+    of as many photos as the drawn groups have."""
     losses, gaps, true, predicted, hits = parts
     if n is None:
         n = true.sum(axis=1)
