@@ -7,7 +7,7 @@ import pytest
 
 from budwood.config.group_rule import GroupRule
 from budwood.core.errors import DataError
-from budwood.data.groups import form_groups, names_in_two_splits, suggestion
+from budwood.data.groups import form_groups, suggestion
 from budwood.data.manifest import Kin, Photo
 from budwood.data.split import assign_splits
 
@@ -175,39 +175,3 @@ def test_suggestion__times_and_columns():
 def test_suggestion__nothing_where_nothing_hints_at_it(name):
     photos = [photo(name(i, label), label) for label in ("cat", "dog", "bird") for i in range(60)]
     assert suggestion(photos) is None
-
-
-def given(names):
-    return [
-        replace(photo(f"{split}/cat/{name(i)}.png", "cat"), split=split)
-        for split, name, number in names
-        for i in range(number)
-    ]
-
-
-def test_names_in_two_splits__said_of_names_that_are_no_counters():
-    photos = given(
-        [
-            ("train", lambda i: f"ISIC_00{24306 + i}0", 60),
-            ("test", lambda i: f"isic_00{24306 + i}0" if i < 8 else f"other-{i}-{i}", 40),
-        ]
-    )
-    said = names_in_two_splits(photos)
-    assert said.startswith("8 of 40 test photos have the file name of a training photo of their class")
-    assert "isic_00243060" in said
-
-
-@pytest.mark.parametrize(
-    "name",
-    [lambda i: f"{i:04}", lambda i: f"cat.{i}", lambda i: f"image ({i})", lambda i: f"IMG_{i:04}"],
-)
-def test_names_in_two_splits__counters_meet_by_chance(name):
-    assert names_in_two_splits(given([("train", name, 60), ("test", name, 40)])) is None
-
-
-def test_names_in_two_splits__of_another_class_or_one_split_it_says_nothing():
-    photos = given([("train", lambda i: f"id-{i}-{i}", 60), ("test", lambda i: f"id-{i}-{i}", 40)])
-    assert names_in_two_splits(photos) is not None
-    other = [replace(one, label="dog") if one.split == "test" else one for one in photos]
-    assert names_in_two_splits(other) is None
-    assert names_in_two_splits([replace(one, split=None) for one in photos]) is None

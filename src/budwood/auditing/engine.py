@@ -30,8 +30,9 @@ from budwood.core.errors import BackboneError, DataError, WeightsError
 from budwood.core.progress.base import SILENT, Progress
 from budwood.data.check import Check, check, refusal
 from budwood.data.decoder.levels import as_range
-from budwood.data.groups import find_hint, form_groups, names_in_two_splits
+from budwood.data.groups import find_hint, form_groups
 from budwood.data.manifest import Manifest, Photo
+from budwood.data.same_names import names_in_two_splits
 from budwood.data.sources import read_source, source_name
 from budwood.evaluation.groups import Grouping, share_interval
 
@@ -145,7 +146,7 @@ def _of_check(manifest: Manifest, checked: Check) -> list[Finding]:
             findings.append(OtherProblem(path=problem.path, problem=problem.kind, detail=problem.detail))
     if reason := refusal(checked):
         findings.append(OtherProblem(path=".", problem="refused", detail=reason, severity="error"))
-    if note := names_in_two_splits(checked.photos):
+    if note := names_in_two_splits(checked.photos, checked.hashes):
         findings.append(OtherProblem(path=".", problem="names", detail=note, severity="warning"))
     return findings
 

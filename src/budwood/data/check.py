@@ -49,6 +49,11 @@ class Check:
     """Every photo that can be decoded, those that are left out too, and what decoding showed."""
 
     @property
+    def hashes(self) -> dict[str, bytes]:
+        """Return the perceptual hashes by the names of the photos."""
+        return {photo.name: found.hash for photo, found in self.inspected}
+
+    @property
     def warnings(self) -> list[str]:
         """Return what is to be known of the photos that are used, a line for each."""
         lines = list(self.values.lines)

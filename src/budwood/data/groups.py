@@ -193,7 +193,6 @@ _OF_ONE = "(?:person|patient|subject|subj|participant|individual|animal|plant|tr
 _NUMBERED = re.compile(rf"(?<![a-z])({_OF_ONE})[-_ ]?\d+", re.IGNORECASE)
 _FRAMES = r"([^/]*)[-_. ]\d+\.\w+$"
 _WORDS = re.compile(rf"{_OF_ONE}|camera|slide|session|series|burst", re.IGNORECASE)
-_COUNTER = re.compile(r"\D*\d{0,6}\D?|\d{1,6}\D*")
 _FEWEST_GROUPS = 5
 
 
@@ -258,28 +257,6 @@ def find_hint(photos: Sequence[Photo]) -> Hint | None:
         if len(several) >= max(_FEWEST_GROUPS, 2 * classes) and len(together) >= len(photos) / 2:
             return Hint(what, option, len(several), len(together), photos[together[0]].name)
     return None
-
-
-def names_in_two_splits(photos: Sequence[Photo]) -> str | None:
-    """Return what to know where many test photos have the file name of a training photo of their class, else None.
-
-    Only of splits that the data bring, and of names that are no mere counters, for these meet by chance.
-    """
-    places = defaultdict(set)
-    for photo in photos:
-        path = PurePosixPath(photo.name)
-        if photo.split is not None and not _COUNTER.fullmatch(path.stem):
-            places[photo.label, path.stem.lower()].add(photo.split)
-    test = [place for place, splits in places.items() if "test" in splits]
-    both = [place for place in test if "train" in places[place]]
-    if len(both) < max(_FEWEST_GROUPS, len(test) / 20):
-        return None
-    label, stem = both[0]
-    return (
-        f"{len(both):,} of {count(len(test), 'test photo')} have the file name of a training photo of their class, "
-        f"such as {stem!r} of {label!r}. If these are the same pictures or persons, the accuracy says too much. "
-        "Look at some of them; budwood manifest writes a table in which such photos can be moved to one split"
-    )
 
 
 def _in_a_row(photos: Sequence[Photo], frames: Mapping[int, str]) -> dict[int, str]:

@@ -20,8 +20,9 @@ from budwood.core.notes import Note
 from budwood.core.progress.base import Progress
 from budwood.data.check import Check, check, crop_warning
 from budwood.data.decoder.levels import as_range
-from budwood.data.groups import names_in_two_splits, suggestion
+from budwood.data.groups import suggestion
 from budwood.data.manifest import Photo
+from budwood.data.same_names import names_in_two_splits
 from budwood.data.split import divide, lacking
 from budwood.features.extractor import FeatureExtractor
 from budwood.network.compose import PooledBackbone, take_apart
@@ -212,7 +213,8 @@ def _hints(recipe: Recipe, checked: Check) -> list[str]:
     free = [photo for photo in checked.photos if photo.split is None or photo.split == "train"]
     if recipe.data.group != "auto" or any(photo.group for photo in checked.photos):
         return []
-    return [hint for hint in (suggestion(free), names_in_two_splits(checked.photos)) if hint is not None]
+    hints = suggestion(free), names_in_two_splits(checked.photos, checked.hashes)
+    return [hint for hint in hints if hint is not None]
 
 
 def _kept_splits(request: TrainingRequest, photos: tuple[Photo, ...]) -> list[Note]:
