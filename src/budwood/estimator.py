@@ -85,7 +85,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         groups: Sequence[Any] | np.ndarray | None = None,
         sample_weight: Sequence[float] | np.ndarray | None = None,
     ) -> "TransferClassifier":
-        """Learns from pictures (paths, encoded bytes, PIL images or uint8 arrays) and their labels `(n,)`.
+        """Learn from pictures (paths, encoded bytes, PIL images or uint8 arrays) and their labels `(n,)`.
 
         With `groups` `(n,)`, pictures of one group, such as a patient, are held out together where the strength is
         chosen. Of what is said of accuracy scikit-learn's `GroupKFold` takes care. With `sample_weight` `(n,)`, from 0
@@ -139,7 +139,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
 
     def predict_proba(self, X: Iterable[ImageLike] | np.ndarray) -> Float[np.ndarray, "n classes"]:  # noqa: N803
-        """Class probabilities, float32, each row summing to 1."""
+        """Return class probabilities, float32, each row summing to 1."""
         return scipy.special.softmax(self._logits(X), axis=1)
 
     def predict(self, X: Iterable[ImageLike] | np.ndarray) -> np.ndarray:  # noqa: N803

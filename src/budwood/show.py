@@ -81,7 +81,7 @@ def samples(
     resize: str = "crop",
     settings: Iterable[str] = (),
 ) -> Shown:
-    """Photos of a folder with their labels, drawn at random; every class once before any comes twice.
+    """Return photos of a folder with their labels, drawn at random; every class once before any comes twice.
 
     Args:
         data: a folder of labelled photos, or `tfds:NAME`.
@@ -132,8 +132,8 @@ def views(
 
 
 def curves(*runs: "Run | str | os.PathLike") -> Shown:
-    """Loss and accuracy against the epoch, with a dashed line where fine-tuning starts; of several runs one below the
-    other."""
+    """Return loss and accuracy against the epoch, with a dashed line where fine-tuning starts; of several
+    runs one below the other."""
     return show_curves([_folder(run) for run in runs])
 
 
@@ -159,7 +159,8 @@ def compare(*runs: "Run | str | os.PathLike", split: str = "test") -> Shown:
 
 
 def predictions(run: "Run", images: Sequence[str | os.PathLike], *, precision: float | None = None) -> Shown:
-    """Pictures with what a run says of them, and whether that is right where their folder has the name of a class.
+    """Return pictures with what a run says of them, and whether that is right where their folder has the name
+    of a class.
 
     Args:
         run: what predicts.

@@ -11,14 +11,14 @@ CAFFE_MEAN = (103.939, 116.779, 123.68)
 
 
 def symmetric(pixels: Any) -> Any:
-    """Pixels to [-1, 1]: the style that Keras calls "tf"."""
+    """Scale pixels to [-1, 1]: the style that Keras calls "tf"."""
     import keras
 
     return keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="preprocess")(pixels)
 
 
 def symmetric_by_128(pixels: Any) -> Any:
-    """Pixels to [-1, 127/128]."""
+    """Scale pixels to [-1, 127/128]."""
     import keras
 
     return keras.layers.Rescaling(1 / 128, offset=-1.0, name="preprocess")(pixels)
@@ -27,7 +27,8 @@ def symmetric_by_128(pixels: Any) -> Any:
 def standardised(
     pixels: Any, mean: Sequence[float] = IMAGENET_MEAN, deviation: Sequence[float] = IMAGENET_STD
 ) -> Any:
-    """Pixels to [0, 1], then less the mean of each channel and by its deviation: the style that Keras calls "torch"."""
+    """Scale pixels to [0, 1], then less the mean of each channel and by its deviation: the style that Keras
+    calls "torch"."""
     import keras
 
     scale = [1 / (255 * float(value)) for value in deviation]

@@ -36,7 +36,7 @@ def count(n: int, noun: str, plural: str = "") -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them.
+    """Return seconds as a person says them.
 
     >>> duration(0.42), duration(41.3), duration(200.0), duration(7300.0)
     ('0.4 s', '41 s', '3 min 20 s', '2 h 1 min')
@@ -70,7 +70,7 @@ def listing(parts: Sequence[str]) -> str:
 
 
 def sentences(*parts: str) -> str:
-    """Sentences one after another, without the empty ones."""
+    """Return sentences one after another, without the empty ones."""
     return " ".join(filter(None, parts))
 
 

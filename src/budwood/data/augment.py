@@ -57,7 +57,7 @@ class Renderer:
     levels: ValueRange | None = None
 
     def key(self, sha256: str, view: int) -> str:
-        """Names one rendering of one photo among all of this size and way of resizing."""
+        """Name one rendering of one photo among all of this size and way of resizing."""
         if self.levels is not None:
             sha256 = f"{sha256}[{self.levels.low!r},{self.levels.high!r}]"
         sha256 = f"{DECODER}/{sha256}"

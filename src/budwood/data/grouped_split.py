@@ -94,7 +94,7 @@ def _units(photos: Sequence[Photo], seed: int) -> list[_Unit]:
 
 
 def _cut(units: Sequence[_Unit], shares: Mapping[str, float]) -> dict[str, str]:
-    """Units in their order, divided into what is held out at either end and train between."""
+    """Return units in their order, divided into what is held out at either end and train between."""
     ends = [split for split in ("test", "validation") if split in shares]
     held_out = sum(shares[split] for split in ends)
     chosen = {unit.key: "train" for unit in units}
@@ -133,7 +133,8 @@ def _number(units: Sequence[_Unit], share: float) -> int:
 
 
 def _in_parts(units: Sequence[_Unit], shares: Mapping[str, float]) -> dict[str, str]:
-    """Units in their order, divided into as many parts that lie side by side; the first is a hash's choice."""
+    """Return units in their order, divided into as many parts that lie side by side; the first is a hash's
+    choice."""
     splits = list(shares)
     total = sum(len(unit.names) for unit in units)
     turn = int(units[0].place * 2**48) if units else 0

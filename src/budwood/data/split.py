@@ -137,7 +137,7 @@ def take_some(
 
 
 def _with_their_group(photos: Sequence[Photo]) -> tuple[Photo, ...]:
-    """Photos without a split go where the data have put others of their group."""
+    """Put photos without a split where the data have put others of their group."""
     given = {
         photo.group: photo.split for photo in photos if photo.group and photo.split not in (None, "train")
     }
@@ -222,7 +222,7 @@ def _whole_shares(count: int, shares: Sequence[float], rng: np.random.Generator)
 
 
 def _units(photos: Sequence[Photo]) -> list[list[Photo]]:
-    """Photos that must stay together: linked by sha256 or by group, directly or through others."""
+    """Return photos that must stay together: linked by sha256 or by group, directly or through others."""
     parent = list(range(len(photos)))
 
     def root(index: int) -> int:

@@ -51,7 +51,8 @@ def fit_temperature(logits: Float[np.ndarray, "n classes"], labels: Int[np.ndarr
 def soften(
     probabilities: Float[np.ndarray, "n classes"], temperature: float
 ) -> Float[np.ndarray, "n classes"]:
-    """Probabilities at another temperature: the softmax of their logarithms, which are logits, divided by it.
+    """Return probabilities at another temperature: the softmax of their logarithms, which are logits, divided
+    by it.
 
     >>> [round(float(share), 4) for share in soften(np.array([[0.8, 0.2]]), temperature=2.0)[0]]
     [0.6667, 0.3333]

@@ -12,7 +12,8 @@ _COUNTS_AT_A_TIME = 2**17
 
 
 def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a proportion (Wilson 1927), within [0, 1]; of nothing observed it is all of [0, 1].
+    """Return Wilson's score interval of a proportion (Wilson 1927), within [0, 1]; of nothing observed it is
+    all of [0, 1].
 
     >>> [round(end, 3) for end in wilson_interval(9, 10)]
     [0.596, 0.982]
@@ -26,7 +27,8 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[f
 
 
 def wilson_score(share: float, n: int | float, quantile: float) -> tuple[float, float]:
-    """Wilson's score interval (1927) of a share of n photos, which need be no whole number, within [0, 1].
+    """Return Wilson's score interval (1927) of a share of n photos, which need be no whole number, within [0,
+    1].
 
     >>> [round(end, 3) for end in wilson_score(0.9, 10, 1.96)]
     [0.596, 0.982]
@@ -89,7 +91,8 @@ def tango_interval(
     *,
     quantile: float | None = None,
 ) -> tuple[float, float]:
-    """Tango's score interval (1998) of the difference of two shares of the same n photos, within [-1, 1].
+    """Return Tango's score interval (1998) of the difference of two shares of the same n photos, within [-1,
+    1].
 
     The differences that a score test, with the nuisance share at its restricted maximum of likelihood, does not refuse.
 
@@ -206,7 +209,8 @@ def corrected_resampled_t(
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values adjusted for being several, in their order (Holm 1979): each stays below alpha only as alpha allows.
+    """Return p-values adjusted for being several, in their order (Holm 1979): each stays below alpha only as
+    alpha allows.
 
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]

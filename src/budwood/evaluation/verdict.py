@@ -219,7 +219,7 @@ def _exchange(gained: int, lost: int) -> str:
 
 
 def _points(*shares: float) -> list[str]:
-    """Shares as percentage points, with as many decimals as it takes that only nothing reads 0."""
+    """Return shares as percentage points, with as many decimals as it takes that only nothing reads 0."""
     points = [100 * share for share in shares]
     digits = next((d for d in (1, 2) if all(round(point, d) or not point for point in points)), 3)
     # Adding 0 turns -0 into 0.

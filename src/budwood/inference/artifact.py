@@ -74,7 +74,7 @@ class Artifact:
         )
 
     def probabilities(self, rows: Rows | np.ndarray, batch: int = 4096) -> Float[np.ndarray, "n classes"]:
-        """Class probabilities, float32, from features of the model's own feature extractor."""
+        """Return class probabilities, float32, from features of the model's own feature extractor."""
         import keras
 
         parts = [np.zeros((0, len(self.classes)), np.float32)]

@@ -97,7 +97,7 @@ def explain(
     true: Sequence[str | None],
     progress: Progress = SILENT,
 ) -> Iterator[Explanation]:
-    """Explains what a model says of each picture, in order.
+    """Explain what a model says of each picture, in order.
 
     Args:
         artifact: the model.

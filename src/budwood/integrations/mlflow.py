@@ -278,7 +278,7 @@ def _experiment(client: Any, name: str, uri: str) -> str:
 
 @contextmanager
 def _mlflow(uri: str, folder: Path | None = None) -> Iterator[Any]:
-    """MLflow's client; whatever fails in the block is a RunError."""
+    """Give MLflow's client; whatever fails in the block is a RunError."""
     # Read when it is imported: it would send events to its makers.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     # By default it tries for minutes to reach a server that is not there.

@@ -137,7 +137,8 @@ def logits_layer(model: keras.Model) -> str:
 
 
 def pooling_layers(model: keras.Model) -> list[str]:
-    """Names of the layers of a composed model that pool the feature maps of its backbones, one for each, in order."""
+    """Return names of the layers of a composed model that pool the feature maps of its backbones, one for
+    each, in order."""
     names = [layer.name for layer in model.layers if layer.name.rpartition(".")[2] == POOLED]
     return names or [BOUNDARY]
 

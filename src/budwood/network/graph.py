@@ -16,7 +16,7 @@ BOUNDARY = "pooling"
 
 
 def cut_points(model: keras.Model) -> list[str]:
-    """Names of the layers whose output alone separates input from output, bottom first.
+    """Return names of the layers whose output alone separates input from output, bottom first.
 
     The input layer is the first of them and the output layer the last; a layer inside a residual branch is none.
 
@@ -193,7 +193,7 @@ Places = dict[str, int | list]
 
 
 def _by_position(value: Any, places: Places) -> Any:
-    """Arguments of a layer's calls, tensors told by the position of the layer that they come from."""
+    """Return arguments of a layer's calls, tensors told by the position of the layer that they come from."""
     if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
         name, call, *rest = value["config"]["keras_history"]
         place = places[name]

@@ -110,7 +110,8 @@ def epoch_table(
 
 
 def _tracked(history: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, Callable[[float], str]]]:
-    """Loss and accuracy always; the top-5 accuracy where there is one, which needs more than five classes."""
+    """Return loss and accuracy always; the top-5 accuracy where there is one, which needs more than five
+    classes."""
     return [
         figure
         for figure in TRACKED

@@ -67,7 +67,8 @@ def show_run(folder: Path) -> Shown:
 
 
 def show_curves(folders: Sequence[Path]) -> Shown:
-    """Loss and accuracy of train and validation against the epoch, a line where fine-tuning starts; a row for each run.
+    """Return loss and accuracy of train and validation against the epoch, a line where fine-tuning starts; a
+    row for each run.
 
     Raise RunError where one of a run's files is missing or damaged.
     """
@@ -101,7 +102,7 @@ def show_data(
     problems: Sequence[tuple[str, str, str]],
     read: Sequence[str] = (),
 ) -> Shown:
-    """Photos of each class, in the parts that the data bring, and problems, as (path, kind, detail).
+    """Return photos of each class, in the parts that the data bring, and problems, as (path, kind, detail).
 
     `read` says how the source was read, and what was not.
     """
@@ -163,7 +164,7 @@ class Tile:
 
 
 def show_pictures(tiles: Sequence[Tile]) -> Shown:
-    """Pictures side by side, each with its words below."""
+    """Return pictures side by side, each with its words below."""
     text = "\n".join(words.shown("  ".join(filter(None, (tile.caption, tile.note)))) for tile in tiles)
     return Shown(_render("pictures", tiles=tiles), text)
 

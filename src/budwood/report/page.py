@@ -221,7 +221,8 @@ def _words_of_lost(contents: Contents, thumbnails: Thumbnails) -> str:
 
 @functools.cache
 def environment(*folders: Path) -> jinja2.Environment:
-    """Templates of this folder and of others, with the filters and the one script that every page has."""
+    """Return templates of this folder and of others, with the filters and the one script that every page
+    has."""
     found = jinja2.Environment(
         loader=jinja2.FileSystemLoader([Path(__file__).parent / "templates", *folders], encoding="utf-8"),
         autoescape=True,

@@ -37,7 +37,7 @@ def thumbnail(
 
 
 def jpeg(pixels: UInt8[np.ndarray, "height width 3"], side: int | None = None) -> str:
-    """Pixels as the `data:` URI of a JPEG, where asked for scaled to a square of `side` pixels."""
+    """Return pixels as the `data:` URI of a JPEG, where asked for scaled to a square of `side` pixels."""
     image = Image.fromarray(pixels)
     if side is not None:
         image = image.resize((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)

@@ -7,7 +7,7 @@ FORGOTTEN = 0.01
 
 
 def quicken_batch_norm(model: keras.Model, steps: int) -> None:
-    """Lets the statistics of BatchNorm layers that train keep up with a training of few steps.
+    """Let the statistics of BatchNorm layers that train keep up with a training of few steps.
 
     They begin at variance 1 and are a moving average with momentum 0.99, which after 300 steps still holds a twentieth
     of that: twenty times the variance that a depthwise convolution with random weights yields. Such a network learns,

@@ -214,7 +214,8 @@ def _ends(
 def _lower_rate(
     optimizer: keras.optimizers.Optimizer, losses: Sequence[float], settings: Frozen | Finetune
 ) -> None:
-    """Lowers the rate of "reduce_on_plateau" where the loss has been no better for as long as the recipe waits."""
+    """Lower the rate of "reduce_on_plateau" where the loss has been no better for as long as the recipe
+    waits."""
     if settings.schedule != "reduce_on_plateau":
         return
     best, waited = math.inf, 0

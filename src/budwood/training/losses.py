@@ -93,7 +93,7 @@ def _single_logit_accuracy(target, logit):
 
 
 def one_hot(labels: Int[np.ndarray, "n"], num_classes: int) -> Float32[np.ndarray, "n classes"]:
-    """Shares of the classes that are 1 for the label and 0 elsewhere."""
+    """Return shares of the classes that are 1 for the label and 0 elsewhere."""
     return np.eye(num_classes, dtype=np.float32)[labels]
 
 

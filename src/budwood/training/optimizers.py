@@ -62,7 +62,7 @@ def make_optimizer(
 
 
 def optimizers() -> dict[str, type[keras.optimizers.Optimizer]]:
-    """Keras's optimizers by name, in lower case."""
+    """Return Keras's optimizers by name, in lower case."""
     # These two wrap others.
     wrappers = {"Optimizer", "LossScaleOptimizer", "MultiOptimizer"}
     return {

@@ -18,7 +18,7 @@ def validate(
     calibrate: bool = False,
     task: Task = SINGLE_LABEL,
 ) -> Measured:
-    """Measures the model in inference mode, its layers' statistics as they are.
+    """Measure the model in inference mode, its layers' statistics as they are.
 
     Args:
         model: features in, logits `(None, classes)` out, or `(None, 1)` for the second of two classes.

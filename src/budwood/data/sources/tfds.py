@@ -78,7 +78,7 @@ def read_tfds(
 
 
 def display_names(names: Sequence[str]) -> list[str]:
-    """Class names without their WordNet numbers, unless two would then be the same.
+    """Return class names without their WordNet numbers, unless two would then be the same.
 
     >>> display_names(["n02085620-chihuahua", "n02098105-soft-coated_wheaten_terrier"])
     ['chihuahua', 'soft-coated_wheaten_terrier']
@@ -180,7 +180,7 @@ def _unpack(tfds: Any, builder: Any, place: Path, progress: Progress) -> None:
 
 
 def _examples(tfds: Any, builder: Any, split: str, image: str, label: str) -> Iterator[tuple[int, bytes]]:
-    """Class and encoded picture of every example, always in the same order."""
+    """Return class and encoded picture of every example, always in the same order."""
     import tensorflow as tf
 
     decoders = tfds.decode.PartialDecoding(

@@ -50,7 +50,7 @@ def line_chart(
     start: tuple[float, str] | None = None,
     gap: str | None = None,
 ) -> Markup:
-    """Curves on one pair of axes.
+    """Return curves on one pair of axes.
 
     Args:
         lines: one or two curves.

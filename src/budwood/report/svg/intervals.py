@@ -46,7 +46,7 @@ def interval_rows(
     zero: float | None = None,
     each: str = "each",
 ) -> Markup:
-    """Intervals one below the other.
+    """Return intervals one below the other.
 
     Args:
         rows: what is drawn, in this order.
@@ -80,7 +80,7 @@ def interval_rows(
 
 
 def share_rows(rows: Sequence[tuple[str, float, str]]) -> Markup:
-    """Bars from 0 to 1, each with its name and its figure as text."""
+    """Return bars from 0 to 1, each with its name and its figure as text."""
     parts = ['<div class="intervals shares">']
     for name, share, text in rows:
         parts.append(

@@ -57,7 +57,8 @@ class CurveChart:
 
 
 def evaluation(one: Summary, results: Results) -> Estimate | None:
-    """Its accuracy where the study is evaluated: on test photos where every trial has them, else on validation."""
+    """Return its accuracy where the study is evaluated: on test photos where every trial has them, else on
+    validation."""
     return one.test if results.split == "test" else one.validation
 
 

@@ -25,7 +25,7 @@ class Resolved:
 
 
 def resolve_recipes(results: Results) -> Resolved | None:
-    """Recipes from the first trial of every configuration; None where none can be read."""
+    """Return recipes from the first trial of every configuration; None where none can be read."""
     first: dict[str, str] = {}
     for trial in results.trials:
         if trial.configuration is not None:
@@ -77,7 +77,7 @@ def _line(key: str, value: object) -> str:
 
 
 def _toml(flat: Flat) -> str:
-    """Sections of one level, with dotted keys below it, as people write them."""
+    """Return sections of one level, with dotted keys below it, as people write them."""
     sections: dict[str, list[str]] = {}
     for key, value in flat.items():
         section, dot, rest = key.partition(".")

@@ -102,7 +102,7 @@ def _slice(name: str, tried: Sequence[Tried], values: Sequence[Any]) -> Markup:
 
 
 def _places(most: int) -> Axis:
-    """Numbers from 1 on, whole ones alone."""
+    """Return numbers from 1 on, whole ones alone."""
     step = max(1, math.ceil(most / 8))
     marks = sorted({1, *range(step, most + 1, step)} if step > 1 else range(1, most + 1))
     return Axis(

@@ -294,7 +294,7 @@ def chance(p: float) -> str:
 
 
 def shortener(results: Results) -> Callable[[str], str]:
-    """Shortens the names in a sentence that are very long."""
+    """Shorten the names in a sentence that are very long."""
     names = {words.shown(one.name) for one in results.summaries}
     long = sorted((name for name in names if len(name) > LONG), key=len, reverse=True)
 
@@ -330,7 +330,7 @@ def _left(results: Results) -> list[str]:
 
 
 def _data(results: Results) -> tuple[int, int]:
-    """Photos and classes, 0 where nothing is known of them."""
+    """Return photos and classes, 0 where nothing is known of them."""
     try:
         found = StudyFolder(results.folder).read_photos()
         return len(found.photos), len(found.classes)
