@@ -13,28 +13,36 @@ from budwood.data.images import view
 DAISY, DOGS, CATS = range(985, 986), range(151, 269), range(281, 288)
 
 
+FOLDERS = {
+    "flower_photos/daisy": (DAISY, 0.78),
+    "cats_and_dogs/validation/dogs": (DOGS, 0.9),
+    "cats_and_dogs/validation/cats": (CATS, 0.7),
+}
+
+
+# Of a file that were read wrongly not one photo would be told: a few will do for the larger ones.
 @pytest.mark.parametrize(
-    ("name", "count"), [("efficientnet_lite0", 64), ("efficientnet_lite1", 24), ("efficientnet_lite2", 24)]
+    ("name", "count", "folders"),
+    [
+        ("efficientnet_lite0", 24, list(FOLDERS)),
+        ("efficientnet_lite1", 10, ["cats_and_dogs/validation/dogs"]),
+        ("efficientnet_lite2", 10, ["cats_and_dogs/validation/dogs"]),
+    ],
 )
-def test_build__with_its_classifier_it_knows_daisies_dogs_and_cats(test_data, name, count):
-    datasets = test_data / "datasets"
+def test_build__with_its_classifier_it_knows_daisies_dogs_and_cats(test_data, name, count, folders):
     backbone = get_backbone(name)
     network = backbone.build()
     pooled = keras.layers.GlobalAveragePooling2D()(network.output)
     classifier = keras.layers.Dense(1000)
     model = keras.Model(network.input, classifier(pooled))
     classifier.set_weights(backbone.pretrained.read().arrays["predictions"])
-
-    def share(folder: str, classes: range) -> float:
-        size = model.input_shape[1]
-        photos = np.stack([view(path, size) for path in sorted((datasets / folder).glob("*.jpg"))[:count]])
+    for folder in folders:
+        classes, least = FOLDERS[folder]
+        paths = sorted((test_data / "datasets" / folder).glob("*.jpg"))[:count]
+        photos = np.stack([view(path, model.input_shape[1]) for path in paths])
         best = model.predict(photos.astype("float32"), verbose=0).argmax(1)
-        return np.isin(best, classes).mean()
-
-    # Measured for Lite0: 0.88, 1.00 and 0.78; with the tensors' strides ignored, 0 of each.
-    assert share("flower_photos/daisy", DAISY) >= 0.78
-    assert share("cats_and_dogs/validation/dogs", DOGS) >= 0.9
-    assert share("cats_and_dogs/validation/cats", CATS) >= 0.7
+        # Measured for Lite0 on 64 photos: 0.88, 1.00 and 0.78; with the tensors' strides ignored, 0 of each.
+        assert np.isin(best, classes).mean() >= least, folder
 
 
 def test_build__no_dropout_unless_asked():

@@ -245,9 +245,10 @@ def assert_held_unless_asked(name: str, asked) -> None:
     "name",
     [
         *("efficientnet_lite0", "mobilenet", "mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0"),
-        *("efficientnet_v2b0", "resnet50", "convnext_tiny"),
-        # Its hundreds of layers take as long as all the others together.
-        pytest.param("nasnet_mobile", marks=pytest.mark.slow),
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("efficientnet_v2b0", "resnet50", "convnext_tiny", "nasnet_mobile")
+        ),
     ],
 )
 def test_unfreeze__batch_norm_frozen_holds_every_bit(name):
