@@ -38,6 +38,11 @@ def test_read_python__one_array_of_pictures_and_numbers_as_labels():
     assert decode(found.photos[0].image).shape == (8, 8, 3)
 
 
+def test_read_python__arrays_of_16_bits_are_deep_pictures():
+    (one, _) = read_source((np.full((2, 6, 5), 65535, np.uint16), ["a", "b"])).photos
+    assert decode(one.image).shape == (6, 5, 3) and decode(one.image).min() == 255
+
+
 def test_read_python__paths_are_looked_up_from_here(tmp_path, monkeypatch):
     put_pictures(tmp_path)
     monkeypatch.chdir(tmp_path)
