@@ -17,7 +17,7 @@ from budwood.training.callbacks import FindLossSpike, KeepCheckpoints, ShowProgr
 def session(tmp_path):
     (tmp_path / "run").mkdir()
     directory = RunDirectory(tmp_path / "run", Request(), "", task=SINGLE_LABEL)
-    directory.record_split(SplitInfo(sha256="f00"))
+    directory.record(split=SplitInfo(sha256="f00"))
     return Session(
         **{"directory": directory, "recipe": Recipe(), "size": 64, "classes": ("a", "b")},
         **{"parts": {}, "labels": {}, "task": SINGLE_LABEL, "teacher": None, "callbacks": ()},
@@ -49,9 +49,9 @@ def test_identity__changes_with_what_a_training_stands_on(session):
     before = identity()
     assert before == identity("evaluate.resamples=200", "log.tensorboard=false")
     assert before != identity("finetune.learning_rate=0.5") and "teacher" not in before
-    session.directory.record_teacher(TeacherInfo(run="big", model="abc"))
+    session.directory.record(distill=TeacherInfo(run="big", model="abc"))
     assert identity() == before | {"teacher": "abc"}
-    session.directory.record_split(SplitInfo(sha256="ba5"))
+    session.directory.record(split=SplitInfo(sha256="ba5"))
     assert identity()["photos"] == "ba5"
 
 

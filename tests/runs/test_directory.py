@@ -6,9 +6,12 @@ import sys
 import pytest
 
 from budwood.core.errors import RunError
+from budwood.core.notes import Note
 from budwood.runs.directory import RunDirectory, next_free
-from budwood.runs.schema import Request
+from budwood.runs.files import read_info
+from budwood.runs.schema import Request, SplitInfo, ViewsInfo
 
+VIEWS = ViewsInfo(boundary="block_5", computed=3, found=0, bytes_per_view=64)
 REQUEST = Request(data="photos", recipe={"seed": 0})
 
 
@@ -134,3 +137,21 @@ def test_overwrite__failure_brings_the_complete_run_back(tmp_path):
     with directory(tmp_path / "run").running(overwrite=True):
         (tmp_path / "run" / "metrics.json").write_text("third")
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["metrics.json", "run.json"]
+
+
+def test_record__keeps_fields_of_run_json_and_refuses_others(tmp_path):
+    found = directory(tmp_path / "run")
+    found.record(base="frozen", split=SplitInfo(sha256="f00"))
+    found.record(views={"a": VIEWS}, from_="first")
+    found.note_all([Note("few photos", "data"), Note("and blurred")])
+    with found.running():
+        pass
+    info = read_info(tmp_path / "run")
+    assert (info.base, info.from_, info.views, found.split_sha256) == ("frozen", "first", {"a": VIEWS}, "f00")
+    assert [(one.kind, one.text) for one in info.warnings] == [
+        ("data", "few photos"),
+        ("general", "and blurred"),
+    ]
+    for name in ("state", "veiws", "warnings"):
+        with pytest.raises(TypeError, match=name):
+            found.record(**{name: "complete"})

@@ -22,7 +22,7 @@ from budwood.features.extractor import FeatureExtractor, with_pooling
 from budwood.network.compose import PooledBackbone
 from budwood.network.graph import cut
 from budwood.network.unfreeze import unfreeze
-from budwood.runs.schema import InputRangeInfo
+from budwood.runs.schema import FeaturesInfo, InputRangeInfo
 
 CHECKED_VIEWS = 64
 """Photos on which the input range is checked."""
@@ -48,6 +48,16 @@ class OpenFeatures:
             return self.exact.compute(photos)
         extraction = self.training.compute([photo for photo in photos if photo.split == "train"])
         return extraction + self.exact.compute([photo for photo in photos if photo.split != "train"])
+
+    def info(self, extraction: Extraction) -> FeaturesInfo:
+        """Return what run.json says of them, of what was computed now."""
+        engine = self.exact.part.engine if extraction.num_computed else None
+        return FeaturesInfo(
+            computed=extraction.num_computed,
+            found=extraction.num_found,
+            fingerprint=self.exact.fingerprint,
+            engine=engine,
+        )
 
 
 def build_backbones(
@@ -157,12 +167,12 @@ def move_failed(
 
 def input_ranges(
     networks: Sequence[PooledBackbone], recipe: Recipe, photos: Sequence[Photo]
-) -> tuple[dict[str, InputRangeInfo], list[Note]]:
-    """Return by backbone in which range some photos look as if they came to its first layers, and a note for each that
-    seems to get them in the wrong one. Random weights say nothing of it."""
+) -> tuple[InputRangeInfo | dict[str, InputRangeInfo] | None, list[Note]]:
+    """Return in which range some photos look as if they came to the first layers of a backbone, of several by its name,
+    and a note for each that seems to get them in the wrong one. Random weights say nothing of it."""
     pretrained = [one for one in networks if recipe.backbone.weights_of(one.name) != "random"]
     if not pretrained:
-        return {}, []
+        return None, []
     size = networks[0].model.input.shape[1]
     sample = photos[:: max(1, len(photos) // CHECKED_VIEWS)][:CHECKED_VIEWS]
     levels = as_range(recipe.data.levels)
@@ -174,4 +184,4 @@ def input_ranges(
         if checked.suspicious:
             text = f"{network.name}: {checked.words}" if len(networks) > 1 else checked.words
             notes.append(Note(text, "input_range"))
-    return found, notes
+    return found if len(found) > 1 else next(iter(found.values())), notes

@@ -115,8 +115,7 @@ def finetune_one(
         with directory.stage(f"views of {backbone}" if backbone else "views"):
             extraction = batches.prepare() + features.compute(validation)
             refuse_failures(extraction)
-            for note in features.notes:
-                directory.note(note.text, note.kind)
+            directory.note_all(features.notes)
             session.ask_teacher(batches)
         views = ViewsInfo(
             boundary=unfrozen.boundary,
@@ -124,7 +123,8 @@ def finetune_one(
             found=extraction.num_found,
             bytes_per_view=features.row_bytes,
         )
-        directory.record_views(views, backbone)
+        others = directory.info.views if isinstance(directory.info.views, dict) else {}
+        directory.record(views={**others, backbone: views} if backbone else views)
         if recipe.backbone.weights_of(model.name) == "random":
             quicken_batch_norm(model, math.ceil(len(batches.labels) / recipe.finetune.batch_size))
         data = TrainingData(

@@ -136,7 +136,8 @@ def save(session: Session, networks: Sequence[PooledBackbone], outcome: PhaseOut
         model = compose(networks, outcome.head, flip=recipe.evaluate.flip, temperature=temperature)
         saved = SavedPhase(file, artifact.info.model_copy(update={"temperature": temperature}))
     save_model(model, file)
-    session.directory.record_base(outcome.name)
+    if session.directory.info.base is None:
+        session.directory.record(base=outcome.name)
     return replace(outcome, saved=saved)
 
 

@@ -79,7 +79,9 @@ class Session:
             return
         extraction = batches.prepare_teacher()
         refuse_failures(extraction)
-        self.directory.count_teacher(extraction.num_computed, extraction.num_found)
+        known = self.directory.info.distill
+        assert known is not None, "the teacher is recorded first"
+        self.directory.record(distill=known.with_answers(extraction.num_computed, extraction.num_found))
         for note in self.teacher.notes:
             self.directory.note_once(note.text, note.kind)
 

@@ -7,6 +7,7 @@ import keras
 
 from budwood.core.errors import RecipeError
 from budwood.core.progress.base import announce
+from budwood.core.system import versions
 from budwood.data.places import keep_place
 from budwood.features.extract import Extraction
 from budwood.inference.artifact import save_artifact
@@ -23,7 +24,7 @@ from budwood.pipeline.twins import look_for_twins
 from budwood.report.card import write_card
 from budwood.report.page import write_report
 from budwood.run import Run
-from budwood.runs.schema import DataInfo, FeaturesInfo, TeacherInfo
+from budwood.runs.schema import DataInfo, TeacherInfo
 from budwood.runs.writing import write_data, write_metrics, write_predictions
 
 
@@ -43,8 +44,7 @@ def train_prepared(prepared: Prepared, callbacks: Sequence[keras.callbacks.Callb
         prepared.teacher or nullcontext() as teacher,
     ):
         (folder / "checkpoints").mkdir(exist_ok=True)
-        for note in prepared.warnings:
-            directory.note(note.text, note.kind)
+        directory.note_all(prepared.warnings)
         write_data(folder, prepared.check, prepared.photos)
 
         with prepared.open_features(directory.progress, prepared.boundaries) as features:
@@ -54,28 +54,17 @@ def train_prepared(prepared: Prepared, callbacks: Sequence[keras.callbacks.Callb
                 extraction = features.compute(prepared.photos) if wanted else Extraction()
                 checked, photos = move_failed(prepared.check, prepared.photos, extraction)
                 split = write_data(folder, checked, photos)
-                directory.record_split(split)
+                data = DataInfo(root_name=request.name, photos=len(photos), classes=checked.classes)
+                stored = features.info(extraction)
+                directory.record(split=split, data=data, versions=versions(), features=stored)
+                directory.note_all(features.notes)
                 if request.place:
                     keep_place(split.sha256, request.place)
-                directory.record_data(
-                    DataInfo(root_name=request.name, photos=len(photos), classes=checked.classes)
-                )
-                directory.record_features(
-                    FeaturesInfo(
-                        computed=extraction.num_computed,
-                        found=extraction.num_found,
-                        fingerprint=features.exact.fingerprint,
-                        engine=features.exact.part.engine if extraction.num_computed else None,
-                    )
-                )
-                for note in features.notes:
-                    directory.note(note.text, note.kind)
 
             task, classes = request.task, checked.classes
             parts, labels = divide_by_split(photos, classes, task)
             twins, found = look_for_twins(features, parts, recipe) if wanted else ((), [])
-            for note in found:
-                directory.note(note.text, note.kind)
+            directory.note_all(found)
             session = Session(
                 *(directory, recipe, features.training.size, classes, parts, labels, task, teacher),
                 callbacks,
@@ -83,15 +72,14 @@ def train_prepared(prepared: Prepared, callbacks: Sequence[keras.callbacks.Callb
             )
             if request.teacher:
                 taught_by = request.teacher
-                directory.record_teacher(TeacherInfo(run=taught_by.folder.name, model=taught_by.model.sha256))
+                directory.record(distill=TeacherInfo(run=taught_by.folder.name, model=taught_by.model.sha256))
             ranges, notes = input_ranges(networks, recipe, parts["train"])
-            directory.record_input_range(ranges)
-            for note in notes:
-                directory.note(note.text, note.kind)
+            directory.record(input_range=ranges)
+            directory.note_all(notes)
 
             with directory.stage("head"):
                 if request.previous:
-                    directory.record_start(request.previous.folder.name)
+                    directory.record(from_=request.previous.folder.name)
                     first = from_run(session, request.previous, prepared.head)
                 else:
                     first = train_head(session, features)

@@ -3,19 +3,18 @@
 import errno
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from budwood._version import __version__
 from budwood.core.errors import RunError
 from budwood.core.files import JsonObject, read_json
 from budwood.core.locks import lock
-from budwood.core.notes import NoteKind
+from budwood.core.notes import Note, NoteKind
 from budwood.core.progress.base import SILENT, Progress, step
-from budwood.core.system import versions
 from budwood.evaluation.task import SINGLE_LABEL, Task
 from budwood.runs.files import read_info
 from budwood.runs.schema import (
@@ -52,6 +51,20 @@ PREVIOUS = ".previous"
 RESUMED = ("checkpoints", "logs")
 """What a training that is resumed goes on from."""
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class Recorded(TypedDict, total=False):
+    """The fields of `RunInfo` that the steps of a training know; the others the directory knows by itself."""
+
+    data: DataInfo
+    versions: dict[str, str]
+    split: SplitInfo
+    features: FeaturesInfo
+    distill: TeacherInfo
+    input_range: InputRangeInfo | dict[str, InputRangeInfo] | None
+    views: ViewsInfo | dict[str, ViewsInfo]
+    base: str
+    from_: str
 
 
 class RunDirectory:
@@ -128,56 +141,22 @@ class RunDirectory:
         if text not in self.info.warnings_of():
             self.note(text, kind)
 
-    def record_data(self, data: DataInfo) -> None:
-        """Record which photos there are, and the versions of what decides the numbers."""
-        self._set(data=data, versions=versions())
+    def note_all(self, notes: Iterable[Note]) -> None:
+        """Keep several warnings, and tell them."""
+        for note in notes:
+            self.note(note.text, note.kind)
 
-    def record_split(self, split: SplitInfo) -> None:
-        """Record the hash of `split.csv`."""
-        self._set(split=split)
+    def record(self, **known: Unpack[Recorded]) -> None:
+        """Keep what is known of the run by now. Raises TypeError for what is no field of `Recorded`."""
+        if foreign := known.keys() - Recorded.__annotations__:
+            raise TypeError(f"run.json keeps no {min(foreign)} that a step may record")
+        self._set(**known)
 
     @property
     def split_sha256(self) -> str:
-        """Return the hash of `split.csv`, which `record_split` has recorded."""
-        assert self.info.split is not None, "record_split comes first"
+        """Return the hash of `split.csv`, which has been recorded."""
+        assert self.info.split is not None, "the split is recorded first"
         return self.info.split.sha256
-
-    def record_features(self, features: FeaturesInfo) -> None:
-        """Record how many features were computed and found, and by what."""
-        self._set(features=features)
-
-    def record_teacher(self, teacher: TeacherInfo) -> None:
-        """Record whose model is learned from."""
-        self._set(distill=teacher)
-
-    def count_teacher(self, computed: int, found: int) -> None:
-        """Add to the teacher's answers that were computed and found."""
-        known = self.info.distill
-        assert known is not None, "record_teacher comes first"
-        more = {"computed": known.computed + computed, "found": known.found + found}
-        self._set(distill=known.model_copy(update=more))
-
-    def record_input_range(self, found: dict[str, InputRangeInfo]) -> None:
-        """Record by backbone in which range its pixels seem to be expected."""
-        if found:
-            self._set(input_range=found if len(found) > 1 else next(iter(found.values())))
-
-    def record_views(self, views: ViewsInfo, backbone: str | None = None) -> None:
-        """Record the features from which a backbone was fine-tuned; of several, say which one."""
-        if backbone is None:
-            self._set(views=views)
-        else:
-            known = self.info.views if isinstance(self.info.views, dict) else {}
-            self._set(views={**known, backbone: views})
-
-    def record_base(self, phase: str) -> None:
-        """Record the first phase whose model was saved; later ones change nothing."""
-        if self.info.base is None:
-            self._set(base=phase)
-
-    def record_start(self, run: str) -> None:
-        """Record the name of the run that is fine-tuned further."""
-        self._set(from_=run)
 
     def _set(self, **changes: Any) -> None:
         self.info = self.info.model_copy(update=changes)

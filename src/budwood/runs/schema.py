@@ -98,6 +98,10 @@ class TeacherInfo(Part):
     computed: int = 0
     found: int = 0
 
+    def with_answers(self, computed: int, found: int) -> "TeacherInfo":
+        """Return it with so many answers more."""
+        return self.model_copy(update={"computed": self.computed + computed, "found": self.found + found})
+
 
 class ViewsInfo(Part):
     """The features at the boundary from which a backbone was fine-tuned."""

@@ -9,6 +9,7 @@ import numpy as np
 from budwood.backbones.registry import get_backbone
 from budwood.config.recipe import Recipe
 from budwood.core.errors import RunError
+from budwood.core.system import versions
 from budwood.data.augment import Renderer
 from budwood.data.decoder.levels import as_range
 from budwood.data.manifest import SPLITS, Photo
@@ -60,8 +61,8 @@ def fit_and_evaluate(spec: TrialSpec) -> None:
     directory = RunDirectory(run, requested, command, task=task, saves_model=False)
     with directory.running(overwrite=True):
         write_check(run, table.check)
-        directory.record_split(write_split(run, photos))
-        directory.record_data(DataInfo(root_name=source, photos=len(photos), classes=table.classes))
+        data = DataInfo(root_name=source, photos=len(photos), classes=table.classes)
+        directory.record(split=write_split(run, photos), data=data, versions=versions())
         _fit_and_evaluate(directory, recipe, task, classes, photos, known)
 
 
@@ -86,9 +87,8 @@ def _fit_and_evaluate(
                 for split, part in parts.items()
                 if part
             }
-        directory.record_features(
-            FeaturesInfo(computed=0, found=len(photos), fingerprint=known.fingerprint, engine=None)
-        )
+        stored = FeaturesInfo(computed=0, found=len(photos), fingerprint=known.fingerprint, engine=None)
+        directory.record(features=stored)
     with directory.stage("head"):
         recipe, _ = resolve_fit(recipe, len(parts["train"]), known.features, len(classes))
         groups = [photo.group for photo in parts["train"]]
