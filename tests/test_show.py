@@ -117,7 +117,7 @@ def test_answers__test_photos_alone(run, session_colours, tmp_path):
     html = show.answers(run, session_colours, 100).html
     n = run.metrics["test"]["n"]
     assert len(captions(html)) == n
-    assert html.count('class="told"') == round(n * run.metrics["test"]["accuracy"])
+    assert html.count('class="mark"') == round(n * run.metrics["test"]["accuracy"])
     assert len(captions(show.answers(run, session_colours, 3).html)) == 3
     for label in run.classes:
         (tmp_path / label).mkdir()

@@ -57,7 +57,7 @@ def test_ask_heads__in_parts_where_there_is_too_much_for_one_fit(monkeypatch):
     assert set(found.suspects) == set(range(6)) and found.asked.all()
 
 
-def test_ask_heads__the_only_photo_of_a_class_is_not_judged():
+def test_ask_heads__the_only_photo_of_a_class_is_not_asked_for():
     rows, true = made()
     true[true == 2] = 0
     true[5] = 2

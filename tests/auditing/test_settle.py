@@ -92,9 +92,9 @@ def test_settle__says_what_is_gone_or_has_changed_and_does_not_follow_it(manifes
 def test_settled__answers(manifest, findings, place, decision, answers):
     found = settle(manifest, [decision])
     assert found.answers(findings[place]) is answers
-    judged = found.judge(audit_of(manifest, findings))
-    assert (findings[place] not in judged.findings) is answers
-    assert len(judged.findings) + sum(judged.decided.answered.values()) == len(findings)
+    settled = found.judge(audit_of(manifest, findings))
+    assert (findings[place] not in settled.findings) is answers
+    assert len(settled.findings) + sum(settled.decided.answered.values()) == len(findings)
 
 
 def test_settled__keeps_a_conflict_where_both_labels_were_kept(manifest, findings):

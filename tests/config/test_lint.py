@@ -12,7 +12,7 @@ TUNED = {"epochs": 3}
 
 
 @pytest.mark.parametrize("name", shipped_recipes())
-def test_remarks__shipped_recipes_have_none(name):
+def test_find_warnings__shipped_recipes_have_none(name):
     assert find_warnings(Recipe.load(name)) == []
 
 
@@ -35,14 +35,14 @@ def test_remarks__shipped_recipes_have_none(name):
         ({"backbone": {"drop_connect_rate": 0.4}}, "backbone.drop_connect_rate", "no phase 2"),
     ],
 )
-def test_remarks__tells_what_has_no_effect(values, key, reason):
+def test_find_warnings__tells_what_has_no_effect(values, key, reason):
     (line,) = find_warnings(Recipe.from_dict(values))
     assert line.startswith(f"{key} has no effect: ")
     assert reason in line
 
 
 @pytest.mark.parametrize("key", sorted(TRANSFORMATIONS))
-def test_remarks__every_transformation_needs_views(key):
+def test_find_warnings__every_transformation_needs_views(key):
     value = True if "flip" in key else 1 if key == "rand_augment" else 0.5
     alone = Recipe.from_dict({"augment": {key: value}})
     drawn = Recipe.from_dict({"augment": {key: value, "views": 3}, "frozen": GRADIENT})
@@ -50,7 +50,7 @@ def test_remarks__every_transformation_needs_views(key):
     assert find_warnings(drawn) == []
 
 
-def test_remarks__phase_2_has_a_use_for_what_a_linear_fit_has_not():
+def test_find_warnings__phase_2_has_a_use_for_what_a_linear_probe_has_not():
     values = {
         "augment": {"views": 5, "horizontal_flip": True, "mixup": 0.2},
         "head": {"dropout": 0.3},
@@ -61,12 +61,12 @@ def test_remarks__phase_2_has_a_use_for_what_a_linear_fit_has_not():
     assert find_warnings(Recipe.from_dict(values | {"finetune": TUNED})) == []
 
 
-def test_remarks__one_line_for_each_reason():
+def test_find_warnings__one_line_for_each_reason():
     (line,) = find_warnings(Recipe.from_dict({"augment": {"rotation": 0.1, "zoom": 0.1}}))
     assert line.startswith("augment.rotation, augment.zoom have no effect: ")
 
 
-def test_remarks__random_weights_that_would_stay():
+def test_find_warnings__random_weights_that_would_stay():
     random = {"backbone": {"weights": "random"}}
     (line,) = find_warnings(Recipe.from_dict(random | {"finetune": TUNED}))
     assert "keeps random weights for good" in line

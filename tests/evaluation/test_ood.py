@@ -77,7 +77,7 @@ def test_distance__few_photos_and_features_of_nothing(method):
 
 
 def test_threshold__keeps_the_share_that_was_asked_for():
-    """Simulated: the mean over many draws of held-out photos, each judged by many new ones."""
+    """Simulated: the mean over many draws of held-out photos, each evaluated by many new ones."""
     rng = np.random.default_rng(5)
     kept = []
     for _ in range(60):

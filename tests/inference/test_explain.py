@@ -202,7 +202,7 @@ def test_explain__what_cannot_be_done(
 
 def test_explain__more_pictures_than_a_sheet_takes(tiny_run, tmp_path, call):
     status, _, err = call("explain", tiny_run, *["a.jpg"] * 101, "-o", tmp_path / "sheet.png")
-    assert status == 1 and "101 pictures are more than the 100 of one sheet" in err
+    assert status == 1 and "101 pictures are more than the 100 of one contact sheet" in err
 
 
 SIDE, PATCH, CELL = 224, 56, 32

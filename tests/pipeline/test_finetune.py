@@ -198,7 +198,7 @@ def test_train__resumed_as_begun_gives_what_an_unbroken_training_gives(run, colo
 
 
 def test_train__from_a_run_goes_on_with_its_model(run, session_colours, tmp_path):
-    with pytest.raises(RunError, match=r"is the run to go on from"):
+    with pytest.raises(RunError, match=r"is the run to initialise from"):
         two_phases(session_colours, run.folder, start=run.folder, overwrite=True)
 
     def go_on(**options):

@@ -135,7 +135,7 @@ def test_show_comparison__bars_lie_where_the_figures_do():
 def test_show_pictures__right_wrong_and_unknown():
     tiles = [Tile("data:,", "a", "right", True), Tile("data:,", "b", "truly c", False), Tile(None, "<i>")]
     html = show_pictures(tiles).html
-    assert html.count('class="told"') == 1 and html.count('class="told wrong"') == 1
+    assert html.count('class="mark"') == 1 and html.count('class="mark wrong"') == 1
     assert html.count("<img") == 2 and html.count('class="none"') == 1 and "<i>" not in html
 
 

@@ -39,20 +39,20 @@ def test_verdict__of_groups():
     assert "95" not in sentence
 
 
-def test_remarks__few_photos_widen_the_interval():
+def test_notes__few_photos_widen_the_interval():
     lines = terminal.notes(_scores([[9, 1], [2, 8]], [0.64, 0.95]), "test", ["a", "b"])
     assert "interval is wide because 20 test photos are few" in lines[0]
     assert "50.0" in lines[1]
     assert "“b” taken for “a” 2 times" in lines[2]
 
 
-def test_remarks__validation_is_no_test():
+def test_notes__validation_is_no_test():
     lines = terminal.notes(_scores([[50, 0], [0, 50]], [0.96, 1.0]), "validation", ["a", "b"])
     assert "--no-test" in lines[0]
     assert lines[-1] == "No validation photo is misclassified."
 
 
-def test_remarks__single_mistakes():
+def test_notes__single_mistakes():
     lines = terminal.notes(_scores([[50, 1], [1, 50]], [0.93, 0.99]), "test", ["a", "b"])
     assert lines[-1] == "2 photos are misclassified, no two of them in the same way."
 
@@ -67,14 +67,14 @@ def test_sentences__leaves_out_the_empty_ones():
 
 
 @pytest.mark.parametrize(("right", "told"), [(80, True), (100, False)])
-def test_remarks__no_better_than_guessing(right, told):
+def test_notes__no_better_than_guessing(right, told):
     scores = {"n": 100, "accuracy": right / 100, "accuracy_ci95": [right / 100 - 0.08, 1.0]}
     scores["confusion"] = [[80, 0], [100 - right, right - 80]]
     found = " ".join(terminal.notes(scores, "test", ["many", "few"]))
     assert ("it is not shown that the model does better" in found) is told
 
 
-def test_remarks__of_classes_with_few_photos_the_whole_is_to_be_read():
+def test_notes__of_classes_with_few_photos_the_whole_is_to_be_read():
     matrix = [[int(row == column) for column in range(6)] for row in range(6)]
     lines = terminal.notes(_scores(matrix, [0.61, 1.0]), "test", list("abcdef"))
     assert any("about 1 test photo a class" in line for line in lines)
@@ -82,7 +82,7 @@ def test_remarks__of_classes_with_few_photos_the_whole_is_to_be_read():
     assert not any("a class: read the figure" in line for line in lines)
 
 
-def test_remarks__classes_of_one_size_have_no_most_frequent_one():
+def test_notes__classes_of_one_size_have_no_most_frequent_one():
     lines = " ".join(terminal.notes(_scores([[9, 1], [2, 8]], [0.64, 0.95]), "test", ["a", "b"]))
     assert "Always answering the same class would be right for 50.0" in lines
     lines = " ".join(terminal.notes(_scores([[9, 1], [2, 9]], [0.64, 0.95]), "test", ["a", "b"]))

@@ -54,7 +54,7 @@ def test_walk__is_in_the_order_of_names_with_sizes(tmp_path):
         ("Thumbs.db", b"", "litter"),
     ],
 )
-def test_walk__a_file_is_judged_by_its_ending_then_by_its_content(tmp_path, name, content, kind):
+def test_walk__a_file_is_known_by_its_ending_then_by_its_content(tmp_path, name, content, kind):
     walk = walk_disk(tmp_path, {name: content})
     assert photos(walk) == ([name] if kind == "photo" else [])
     assert unread(walk) == ({} if kind == "photo" else {name: kind})

@@ -77,7 +77,7 @@ def test_verdict__of_a_search_tests_no_pair(made):
     assert "No pair is tested" in found.notes[1]
 
 
-def test_facts__name_value_and_remark(made):
+def test_facts__name_value_and_note(made):
     fill(made, {"a": 0.9, "b": 0.8}, replicates=3)
     made.add("b", "split 3", [], error="x", seconds=None)
     found = {name: rest for name, *rest in sections.facts(read(made), record(made))}
