@@ -119,6 +119,13 @@ def test_predict__says_once_that_few_photos_show_what_is_none_of_the_classes(ses
         quiet.predict(picture)
 
 
+def test_splits__are_rows_of_text_with_the_pixels_as_numbers(run, session_colours):
+    row = run.splits[0]
+    with Image.open(session_colours / row["name"]) as picture:
+        assert (row["width"], row["height"]) == picture.size
+    assert all(type(row[key]) is str for key in ("name", "label", "split", "sha256", "group"))
+
+
 def test_summary__says_the_result(run):
     text = run.summary()
     assert f"{run.metrics['test']['n']} test photos" in text and "report.html" in text

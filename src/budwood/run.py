@@ -83,9 +83,13 @@ class Run:
         return self.files.recipe
 
     @cached_property
-    def splits(self) -> list[dict[str, str]]:
-        """The rows of split.csv: name, label, split, sha256, width, height, group."""
-        return [{key: str(value) for key, value in asdict(row).items()} for row in self.files.split]
+    def splits(self) -> list[dict[str, str | int]]:
+        """The rows of split.csv: name, label, split, sha256 and group as text, width and height in whole pixels.
+
+        >>> run.splits[0]["width"]                                        # doctest: +SKIP
+        320
+        """
+        return [asdict(row) for row in self.files.split]
 
     @property
     def history(self) -> "list[EpochRow]":
