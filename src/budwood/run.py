@@ -431,4 +431,8 @@ class Run:
     def _own_photos(self) -> OwnPhotos:
         split = self.files.info.split
         place = find_place(split.sha256) if split else None
-        return OwnPhotos(self.splits, self.classes, self.recipe.data, place)
+        rows = [
+            {"name": row.name, "label": row.label, "split": row.split, "sha256": row.sha256}
+            for row in self.files.split
+        ]
+        return OwnPhotos(rows, self.classes, self.recipe.data, place)
