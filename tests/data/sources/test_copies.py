@@ -1,6 +1,6 @@
 import pytest
 
-from budwood.data.sources.copies import possible_copies, without
+from budwood.data.sources.copies import possible_copies, small_copies, without
 from budwood.data.sources.listing import File, Folder
 from tests.data.sources.listings import listed
 
@@ -37,3 +37,15 @@ def test_without__takes_folders_out_at_any_depth():
     top = without(listed([*BESIDE, "c/x/1.jpg", "c/2.jpg"]), frozenset({"a", "c/x"}))
     assert [file.name for file in top.every()] == ["b/1.jpg", "c/2.jpg"]
     assert top.num_photos == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "found"), [("2.png", 3, True), ("2.png", 7, False), ("9.png", 3, False)]
+)
+def test_small_copies__of_photos_in_the_folders_beside(name, size, found):
+    def folder(name, *files):
+        return Folder(name, (), tuple(File(f"{name}/{base}", size) for base, size in files))
+
+    classes = folder("t/a", ("1.jpg", 7)), folder("t/b", ("2.jpg", 7))
+    top = Folder("", (Folder("t", (*classes, folder("t/thumbs", ("1.png", 3), (name, size)))),))
+    assert small_copies(top) == (frozenset({"t/thumbs"}) if found else frozenset())

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from budwood.data.sources.listing import Folder
-from budwood.data.sources.readings import inside_itself
+from budwood.data.sources.names import is_of_previews
+from budwood.data.sources.readings import inside_itself, stem_of
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,22 @@ def possible_copies(top: Folder) -> Iterator[Copy]:
     for child in top.children:
         if folder is None or child is not folder:
             yield from possible_copies(child)
+
+
+def small_copies(top: Folder) -> frozenset[str]:
+    """Return the folders beside those of classes that hold smaller copies of their photos, such as thumbnails."""
+    found = set()
+    for child in top.children:
+        if len(top.children) > 2 and is_of_previews(child.base):
+            sizes: dict[str, int] = {}
+            for file in (file for other in top.children if other is not child for file in other.every()):
+                stem = stem_of(file.base)
+                sizes[stem] = max(sizes.get(stem, 0), file.size)
+            if all(file.size < sizes.get(stem_of(file.base), 0) for file in child.every()):
+                found.add(child.name)
+                continue
+        found |= small_copies(child)
+    return frozenset(found)
 
 
 def without(top: Folder, names: frozenset[str]) -> Folder:

@@ -13,7 +13,7 @@ from pathlib import Path
 from budwood.config.data import Data
 from budwood.core.errors import DataError
 from budwood.data.manifest import SPLITS, Manifest, Photo, Reading
-from budwood.data.sources.copies import possible_copies, without
+from budwood.data.sources.copies import possible_copies, small_copies, without
 from budwood.data.sources.layout import choose_reading, is_asked
 from budwood.data.sources.layout_words import EXPECTED
 from budwood.data.sources.left import tell_left
@@ -57,7 +57,8 @@ def read_tree(tree: Tree, settings: Data) -> Manifest:
         why = f"cannot be used: {walk.problems[0].detail}" if walk.problems else "is empty"
         raise DataError(f"{tree.title} {why}. {EXPECTED}")
     masks = find_masks(top, settings.masks, tree.title)
-    bare = without(top, masks)
+    previews = small_copies(top)
+    bare = without(top, masks | previews)
     copies = _copies(tree, bare)
     reading = choose_reading(without(bare, copies), settings, tree.title)
     asked = is_asked(settings)
@@ -77,6 +78,7 @@ def read_tree(tree: Tree, settings: Data) -> Manifest:
         **reading.reasons,
         **dict.fromkeys(copies, "copy"),
         **dict.fromkeys(masks, "annotations"),
+        **dict.fromkeys(previews, "preview"),
     }
     left, unread = tell_left(top, walk.unread, placed, reading.class_folders, reasons)
     return Manifest(

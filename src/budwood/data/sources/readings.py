@@ -217,9 +217,9 @@ def _previews(folder: Folder) -> list[str]:
     """Return the folders below a class that hold smaller copies of the photos beside them."""
     found = []
     for child in folder.children:
-        large = {_stem(file.base): file.size for file in folder.files}
+        large = {stem_of(file.base): file.size for file in folder.files}
         if is_of_previews(child.base) and all(
-            file.size < large.get(_stem(file.base), 0) for file in child.every()
+            file.size < large.get(stem_of(file.base), 0) for file in child.every()
         ):
             found.append(child.name)
         else:
@@ -227,5 +227,6 @@ def _previews(folder: Folder) -> list[str]:
     return found
 
 
-def _stem(base: str) -> str:
+def stem_of(base: str) -> str:
+    """Return the name of a file without its ending."""
     return base.rpartition(".")[0] or base
