@@ -26,24 +26,26 @@ hypothesis.settings.register_profile("fast", max_examples=32, **untimed)
 
 # Seconds of processor time, about. They begin first, so that no worker is left with a long one at the end.
 LONGEST = {
-    "backbones/test_backbone.py": 120,
-    "studies/test_study.py": 55,
-    "docs/test_blocks.py": 50,
-    "training/test_loop.py": 45,
+    "backbones/test_backbone.py": 75,
+    "training/test_loop.py": 43,
     "pipeline/test_several_backbones.py": 40,
-    "pipeline/test_train.py": 40,
     "docs/test_site.py": 40,
-    "backbones/test_applications.py": 36,
-    "pipeline/test_distill.py": 33,
+    "backbones/test_applications.py": 38,
+    "pipeline/test_train.py": 36,
+    "studies/test_study.py": 34,
     "pipeline/test_finetune.py": 33,
-    "test_estimator.py": 32,
-    "cli/test_train.py": 30,
-    "backbones/test_efficientnet_lite.py": 22,
-    "integrations/test_mlflow.py": 20,
-    "network/test_unfreeze.py": 20,
+    "pipeline/test_distill.py": 30,
+    "docs/test_blocks.py": 28,
+    "cli/test_train.py": 27,
+    "test_estimator.py": 23,
     "backbones/test_input_range.py": 20,
     "features/engines/test_openvino.py": 18,
     "pipeline/test_phases.py": 16,
+    "integrations/test_mlflow.py": 16,
+    "network/test_unfreeze.py": 14,
+    "inference/test_explain.py": 14,
+    "backbones/test_efficientnet_lite.py": 14,
+    "evaluation/test_simulated.py": 13,
 }
 
 # Kept in a variable: the hook lasts as long as the object does.
@@ -146,6 +148,23 @@ def train_on_colours(colours: Path, folder: Path, cache: Path, *settings: str) -
 def session_run(session_cache, session_colours, tmp_path_factory) -> Path:
     """A complete run on the colours, for tests that do not change it."""
     return train_on_colours(session_colours, tmp_path_factory.mktemp("runs") / "colours", session_cache)
+
+
+@pytest.fixture(scope="session")
+def known_features(session_run, session_cache) -> None:
+    """Where the features of `session_run` lie is written down, so that a study begins no process to compute them."""
+    from budwood.core.progress.base import SILENT
+    from budwood.features import fingerprint_cache
+    from budwood.pipeline.prepare import prepare_networks
+    from budwood.run import load
+
+    recipe = load(session_run).recipe
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BUDWOOD_CACHE", str(session_cache))
+        with prepare_networks(recipe).open_features(SILENT) as features:
+            part = features.exact.parts[0]
+        where = fingerprint_cache.KnownFeatures(part.fingerprint, part.shape[0], part.size)
+        fingerprint_cache.write(recipe, where)
 
 
 @contextmanager

@@ -23,9 +23,9 @@ from budwood.data.images import ValueRange
 from budwood.estimator import TransferClassifier
 from budwood.features import extractor as frozen
 
-pytestmark = pytest.mark.usefixtures("shared_cache")
+pytestmark = pytest.mark.usefixtures("shared_cache", "tiny_backbones")
 
-SMALL = {"size": 64, "l2_strength": 0.01, "folds": 2}
+SMALL = {"backbone": "tiny", "size": 64, "l2_strength": 0.01, "folds": 2}
 
 
 class OfTables(TransferClassifier):
@@ -150,7 +150,7 @@ def test_predict__gives_the_labels_of_fit(photos, labels):
 
 
 def test_fit__chooses_the_strength(photos):
-    model = TransferClassifier(size=64, folds=3).fit(*photos)
+    model = TransferClassifier("tiny", size=64, folds=3).fit(*photos)
     assert model.l2_strength_ > 0 and model.score(*photos) == 1
 
 
@@ -164,7 +164,7 @@ def test_fit__groups_are_held_out_together_where_the_strength_is_chosen(photos, 
         lambda *a, groups, **k: asked.append(groups) or real(*a, groups=groups, **k),
     )
     groups = [number // 2 for number in range(len(paths))]
-    TransferClassifier(size=64, folds=2).fit(paths, labels, groups=groups)
+    TransferClassifier("tiny", size=64, folds=2).fit(paths, labels, groups=groups)
     assert asked == [[f"group {group}" for group in groups]]
     with pytest.raises(ValueError, match="one group per picture: got 1 for"):
         TransferClassifier(**SMALL).fit(paths, labels, groups=[1])
@@ -183,7 +183,7 @@ def test_fit__sample_weight_counts_in_what_is_learned(photos):
 
 def test_grid_search__over_l2_strength_and_pooling(photos, computed):
     grid = {"l2_strength": [1e-3, 1.0], "pooling": ["avg", "max"]}
-    search = GridSearchCV(TransferClassifier(size=64, folds=2), grid, cv=2, error_score="raise")
+    search = GridSearchCV(TransferClassifier("tiny", size=64, folds=2), grid, cv=2, error_score="raise")
     search.fit(*photos)
     assert set(search.best_params_) == {"l2_strength", "pooling"} and search.best_score_ > 0.8
     assert sum(computed) <= 2 * 42  # each picture once for each pooling
@@ -223,15 +223,16 @@ def test_clone_and_pickle__same_predictions(photos):
 
 @pytest.mark.slow
 def test_cross_val_score__two_processes(photos):
-    scores = cross_val_score(TransferClassifier(**SMALL), *photos, cv=2, n_jobs=2)
-    np.testing.assert_array_equal(scores, cross_val_score(TransferClassifier(**SMALL), *photos, cv=2))
+    model = TransferClassifier(size=64, l2_strength=0.01, folds=2)
+    scores = cross_val_score(model, *photos, cv=2, n_jobs=2)
+    np.testing.assert_array_equal(scores, cross_val_score(model, *photos, cv=2))
 
 
 def test_fit__weights_file_that_changed_is_read_again(photos, tmp_path, test_data):
     source = next(path for path in (test_data / "weights").rglob("*") if "mobilenet_v2" in path.name)
     copy = tmp_path / source.name
     copy.write_bytes(source.read_bytes())
-    options = {"backbone": "mobilenet_v2", "weights": copy, **SMALL}
+    options = {**SMALL, "backbone": "mobilenet_v2", "weights": copy}
     before = TransferClassifier(**options).fit(*photos)
     copy.write_bytes(b"damaged")
     os.utime(copy, ns=(1, 1))
@@ -267,7 +268,7 @@ def test_fit__l2_strength_that_is_none(wrong):
     pixels = np.zeros((4, 8, 8, 3), np.uint8)
     expected = r"^l2_strength = .*: expected \"auto\" or a number from 1e-12 to 1e\+06, such as 0.03$"
     with pytest.raises(RecipeError, match=expected):
-        TransferClassifier(size=64).set_params(l2_strength=wrong).fit(pixels, [0, 0, 1, 1])
+        TransferClassifier("tiny", size=64).set_params(l2_strength=wrong).fit(pixels, [0, 0, 1, 1])
 
 
 def test_fit__on_what_a_training_prepares(photos, tmp_path):
@@ -275,7 +276,7 @@ def test_fit__on_what_a_training_prepares(photos, tmp_path):
     from budwood.config.recipe import Recipe
     from budwood.pipeline.prepare import prepare_networks
 
-    prepared = prepare_networks(Recipe.from_dict({"data": {"size": 64}}))
+    prepared = prepare_networks(Recipe.from_dict({"backbone": {"name": "tiny"}, "data": {"size": 64}}))
     with prepared.open_features(SILENT) as features:
         assert TransferClassifier(**SMALL).fit(*photos)._known.fingerprint == features.exact.fingerprint
 
@@ -292,7 +293,7 @@ def test_fit__on_what_a_training_prepares(photos, tmp_path):
 def test_fit__parameter_out_of_range(wrong):
     pixels = np.zeros((4, 8, 8, 3), np.uint8)
     with pytest.raises(RecipeError):
-        TransferClassifier(size=64).set_params(**wrong).fit(pixels, [0, 0, 1, 1])
+        TransferClassifier("tiny", size=64).set_params(**wrong).fit(pixels, [0, 0, 1, 1])
 
 
 UNPICKLED = """

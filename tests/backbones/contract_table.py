@@ -43,6 +43,7 @@ CHECKS = {
         "Layers have the network's own names; blocks hold each once, in order, and end where the model can be cut",
         [
             "layers__are_the_networks_own",
+            "layers__are_named_alike_whatever_was_built_before",
             "blocks__hold_every_layer_once_in_order",
             "blocks__end_where_the_model_can_be_cut",
         ],

@@ -6,11 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from budwood.core.files import read_json
 from tests.cli.command_line import SMALL, one_line
+
+ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.usefixtures("shared_cache", "tiny_backbones")
 
@@ -101,8 +104,12 @@ def test_train__dry_run_of_two_phases(call, session_colours, session_run, tmp_pa
 
 # Decoding so slow that there is time to press Ctrl-C; the file says that features are being computed.
 SLOWLY = """
-import os, pathlib, signal, threading, time
+import os, pathlib, signal, sys, threading, time
+sys.path.append(os.environ["TESTS"])
+from budwood.backbones.registry import BACKBONES
 from budwood.cli import main
+from tests.tiny import TINY
+BACKBONES[TINY.name] = TINY
 from budwood.data import images
 view, lock, calls = images.view, threading.Lock(), []
 def slowly(*arguments):
@@ -122,8 +129,8 @@ main()
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
 def test_train__ctrl_c_keeps_what_was_computed(call, colours, tmp_path, own_cache, monkeypatch):
     marker = tmp_path / "computing"
-    environment = os.environ | {"BUDWOOD_CACHE": str(own_cache), "MARKER": str(marker)}
-    command = ["train", str(colours), "-o", str(tmp_path / "run"), *SMALL]
+    environment = os.environ | {"BUDWOOD_CACHE": str(own_cache), "MARKER": str(marker), "TESTS": str(ROOT)}
+    command = ["train", str(colours), "-o", str(tmp_path / "run"), *SMALL, "--backbone", "tiny"]
     process = subprocess.Popen(
         [sys.executable, "-c", SLOWLY, *command],
         **{"env": environment, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True},
@@ -147,7 +154,9 @@ def test_train__ctrl_c_keeps_what_was_computed(call, colours, tmp_path, own_cach
     assert features["found"] + features["computed"] == 42
 
 
-def test_study__table_and_words_or_json(call, session_colours, tmp_path):
+def test_study__table_and_words_or_json(call, session_colours, tmp_path, own_cache, monkeypatch):
+    # Nobody has computed the features: the study does, in a process of its own.
+    monkeypatch.setenv("BUDWOOD_CACHE", str(own_cache))
     common = [str(session_colours), "--recipes", "frozen-linear", "--set", "data.size=64", "--quiet"]
     common += ["--set", "evaluate.resamples=200", "--grid", "frozen.folds=[3, 4]", "-o", str(tmp_path / "s")]
     status, out, err = call("study", *common, "--seeds", "2")

@@ -84,7 +84,7 @@ def test_log_run__the_model_is_the_file_that_was_measured(tiny_run, store, tmp_p
     np.testing.assert_allclose(shares, expected, rtol=1e-5)
 
 
-def test_log_to_mlflow__every_complete_trial_of_a_study(session_colours, store, tmp_path):
+def test_log_to_mlflow__every_complete_trial_of_a_study(known_features, session_colours, store, tmp_path):
     folder = tmp_path / "grid"
     settings = ["data.size=64", "evaluate.resamples=200"]
     study(
@@ -147,15 +147,8 @@ def test_log_run__never_calls_home(session_run, store):
 
 
 def test_cli__train_and_log_again(call, session_colours, store, tmp_path):
-    small = [
-        "--recipe",
-        "frozen-linear",
-        "--set",
-        "data.size=64",
-        "--set",
-        "evaluate.resamples=200",
-        "--quiet",
-    ]
+    small = ["--recipe", "frozen-linear", "--backbone", "tiny", "--set", "data.size=64"]
+    small += ["--set", "evaluate.resamples=200", "--quiet"]
     status, out, err = call("train", session_colours, "-o", tmp_path / "run", *small, "--mlflow", store)
     assert (status, out, err) == (0, "", "")
     assert len(runs_in(store, "colours")[1]) == 1

@@ -16,7 +16,8 @@ from tests.studies.executors import InMemoryExecutor, die_on_odd_splits
 SMALL = ["data.size=64", "evaluate.resamples=200"]
 STRENGTHS = "frozen.l2_strengths=[[0.1], [0.01]]"
 
-pytestmark = pytest.mark.usefixtures("shared_cache")
+# tests/cli/test_train.py has the study that computes its features.
+pytestmark = pytest.mark.usefixtures("shared_cache", "known_features")
 
 
 def small_study(data, folder, **options):
@@ -146,10 +147,12 @@ def test_study__a_trial_that_dies_costs_that_one(session_colours, tmp_path):
 
 
 def test_study__trainings_in_their_own_processes(session_colours, tmp_path):
+    """The one that trains. Those that have nothing to train would load TensorFlow for it: they stay in this process."""
     one_epoch = {"recipes": ["frozen-gradient"], "seeds": [0], "settings": ["frozen.epochs=1"]}
     found = small_study(
         session_colours,
         tmp_path / "s",
+        executor=InMemoryExecutor,
         **one_epoch,
         grid=['distill.run=["nowhere"]', "frozen.epochs=[1]"],
     )
@@ -164,7 +167,7 @@ def test_study__trainings_in_their_own_processes(session_colours, tmp_path):
     # Killed after the training, before its outcome was written down: it is not trained again, nor does it fail.
     StudyFolder(tmp_path / "s").trial(trial.name).update(state="planned")
     untouched = contents(trial)
-    small_study(session_colours, tmp_path / "s", resume=True, **one_epoch)
+    small_study(session_colours, tmp_path / "s", resume=True, executor=InMemoryExecutor, **one_epoch)
     assert StudyFolder(tmp_path / "s").trial(trial.name).read().state == "complete"
     assert contents(trial) == untouched
 
@@ -172,7 +175,7 @@ def test_study__trainings_in_their_own_processes(session_colours, tmp_path):
 def test_study__keeps_every_model_where_it_is_asked_to(session_colours, tmp_path):
     import budwood
 
-    small_study(session_colours, tmp_path / "s", seeds=[0], keep_models=True)
+    small_study(session_colours, tmp_path / "s", seeds=[0], keep_models=True, executor=InMemoryExecutor)
     (record,) = (tmp_path / "s" / "trials").glob("*.json")
     trial = record.with_suffix("")
     assert budwood.load(trial).predict(sorted(session_colours.rglob("*.jpg"))[:1])[0].label == "blue"
