@@ -45,17 +45,17 @@ def distilled(data, folder, teacher, *settings, **options):
 
 
 @pytest.fixture
-def teacher(session_run):
-    return load(session_run)
+def teacher(tiny_run):
+    return load(tiny_run)
 
 
 @pytest.fixture(scope="module")
-def student(tiny_backbones, session_cache, session_colours, session_run, tmp_path_factory):
+def student(tiny_backbones, session_cache, session_colours, tiny_run, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BUDWOOD_CACHE", str(session_cache))
         # The teacher's split holds, whatever the seed.
         return distilled(
-            session_colours, tmp_path_factory.mktemp("runs") / "student", session_run, "split_seed=7"
+            session_colours, tmp_path_factory.mktemp("runs") / "student", tiny_run, "split_seed=7"
         )
 
 
@@ -209,5 +209,5 @@ def test_describe__says_what_the_teacher_costs(teacher, session_colours, tmp_pat
     recipe = Recipe().with_settings([*SETTINGS, f"distill.run={json.dumps(str(teacher.folder))}"])
     prepared = prepare(ask_for_training(session_colours, recipe, Output(tmp_path / "run")))
     text = describe(prepared, estimate(prepared))
-    assert "# Teacher" in text and "3,416,867 parameters, 64 px in" in text
+    assert "# Teacher" in text and "11,091 parameters, 64 px in" in text
     assert f"{2 * sum(row['split'] == 'train' for row in teacher.splits)} views to ask it about" in text

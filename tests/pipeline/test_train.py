@@ -38,8 +38,7 @@ FILES = {
     "report.html",
     "model",
 }
-SIZES = ["data.size=64", "evaluate.resamples=200"]
-SMALL = ["backbone.name=tiny", *SIZES]
+SMALL = ["backbone.name=tiny", "data.size=64", "evaluate.resamples=200"]
 SCORES = {"n", "loss", "accuracy", "accuracy_ci95", "top5_accuracy", "balanced_accuracy", "macro_f1", "ece"}
 SCORES |= {"weighted_precision", "weighted_recall", "weighted_f1", "per_class", "confusion"}
 
@@ -120,29 +119,29 @@ def test_train__second_training_computes_nothing_and_one_photo_more_computes_one
     assert (third.info["features"]["computed"], third.info["features"]["found"]) == (1, 42)
 
 
-def test_train__of_a_manifest_in_memory_gives_what_its_folder_gives(session_run, session_colours, tmp_path):
+def test_train__of_a_manifest_in_memory_gives_what_its_folder_gives(tiny_run, session_colours, tmp_path):
     listed = read_source(session_colours)
     photos = [
         replace(photo, image=ImageBytes(photo.image.read(), photo.name.rpartition("/")[2]))
         for photo in listed.photos
     ]
     manifest = Manifest(tuple(photos), listed.classes)
-    run = train(manifest, tmp_path / "run", recipe="frozen-linear", settings=SIZES, progress=SILENT)
-    one, other = (read_json(folder / "check.json") for folder in (run.folder, session_run))
+    run = small_train(manifest, tmp_path / "run")
+    one, other = (read_json(folder / "check.json") for folder in (run.folder, tiny_run))
     # A manifest has no folders whose meaning could be told.
     assert one["understood"].pop("reading") != other["understood"].pop("reading")
     assert one == other
     for file in ("split.csv", "predictions.csv", "metrics.json"):
-        one, other = ((folder / file).read_text("utf-8") for folder in (run.folder, session_run))
+        one, other = ((folder / file).read_text("utf-8") for folder in (run.folder, tiny_run))
         if file == "metrics.json":
             one, other = (re.sub(r'"seconds": [0-9.]+', "", text) for text in (one, other))
         assert one == other
 
 
-def test_train__resolved_recipe_runs_again_to_the_same_result(session_run, session_colours, tmp_path):
-    run = load(session_run)
+def test_train__resolved_recipe_runs_again_to_the_same_result(tiny_run, session_colours, tmp_path):
+    run = load(tiny_run)
     assert run.recipe.data.size == 64 and run.recipe.frozen.fit == "linear"
-    again = train(session_colours, tmp_path / "again", recipe=session_run / "recipe.toml", progress=SILENT)
+    again = train(session_colours, tmp_path / "again", recipe=tiny_run / "recipe.toml", progress=SILENT)
     assert again.metrics["test"] == run.metrics["test"]
     assert again.recipe == run.recipe
 

@@ -1,6 +1,7 @@
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -553,11 +554,18 @@ def test_fit__checkpoint_of_another_training_is_refused(tmp_path):
         run(new_head(), epochs=1, options={"checkpoints": Checkpoints(tmp_path, "frozen", {"recipe": "new"})})
 
 
+@pytest.fixture(scope="module")
+def two_epochs(tmp_path_factory):
+    """A folder of checkpoints, and the weights that the training came to."""
+    folder, model = tmp_path_factory.mktemp("checkpoints"), new_head()
+    run(model, epochs=2, options={"checkpoints": Checkpoints(folder, "frozen", {})})
+    return folder, flat(model)
+
+
 @pytest.mark.parametrize("damage", ["cut", "overwritten", "empty"])
-def test_fit__damaged_checkpoint_is_not_trusted(tmp_path, damage):
-    checkpoints = Checkpoints(tmp_path, "frozen", {})
-    model, again = new_head(), new_head()
-    run(model, epochs=2, options={"checkpoints": checkpoints})
+def test_fit__damaged_checkpoint_is_not_trusted(tmp_path, two_epochs, damage):
+    folder, weights = two_epochs
+    checkpoints, again = Checkpoints(shutil.copytree(folder, tmp_path / "kept"), "frozen", {}), new_head()
     path = checkpoints.path("last")
     content = path.read_bytes()
     half = len(content) // 2
@@ -571,7 +579,7 @@ def test_fit__damaged_checkpoint_is_not_trusted(tmp_path, damage):
     found = run(again, epochs=2, options={"checkpoints": checkpoints, "note": notes.append})
     assert len(found.history) == 2
     assert len(notes) == 1 and "damaged" in notes[0] and "starts anew" in notes[0]
-    np.testing.assert_array_equal(flat(again), flat(model))
+    np.testing.assert_array_equal(flat(again), weights)
 
 
 def test_fit__checkpoint_of_another_model_is_not_taken_up(tmp_path):
