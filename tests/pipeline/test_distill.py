@@ -120,7 +120,7 @@ def test_train__one_logit_teaches_one_logit_views_of_every_epoch(session_colours
         tmp_path / "two",
         tmp_path / "teacher",
         recipe="frozen-linear",
-        settings=["data.size=64", "evaluate.resamples=200", "head.logits=single"],
+        settings=["backbone.name=tiny", "data.size=64", "evaluate.resamples=200", "head.logits=single"],
         progress=SILENT,
     )
     run = distilled(
