@@ -57,3 +57,13 @@ def test_write_report__pairs_are_shown_and_none_without(with_twins, make_run):
         text.count("mirrored, pixels alike by 0.90") == 2 and text.count("alike by the perceptual hash") == 1
     )
     assert '<section id="twins">' not in write_report(make_run().folder).read_text()
+
+
+def test_write_report__the_accuracy_without_twins_stands_beside_the_other_in_smaller_letters(with_twins):
+    folder = with_twins(2, 0)
+    write_report(folder)
+    page = (folder / "report.html").read_text("utf-8").replace("\u00a0", " ")
+    h1, beside = page.split("<h1>")[1].split("</h1>")[:2]
+    assert "twin" not in h1 and "never used for training" in h1
+    assert "2 photos have a near twin in training" in beside.split("</div>")[0]
+    assert "50.0 % (40.0 % to 60.0 %)" in beside.split("</div>")[0]

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser
 from tests.browser import start_browser
 from tools.docs.stage import ROOT
 
-SIZE = (1080, 692)
+SIZE = (1080, 727)
 FILE = ROOT / "docs" / "images" / "report.png"
 
 

@@ -32,5 +32,7 @@ class Headline:
     """Name, value and a note of each."""
     sections: Sequence[tuple[str, str]]
     """The anchor of each section of the page, and its title."""
+    beside: str = ""
+    """A second sentence that the figure does not stand without, in smaller letters."""
     guess: float | None = None
     """The accuracy of always giving one answer."""

@@ -62,7 +62,9 @@ class Summary:
     guess: float
     guessed: str
     """What always answering one class would mean, in words."""
-    verdict: str
+    sentence: str
+    without_twins: str
+    """What the accuracy is without photos of which a near twin was learned from; "" where there are none."""
     phases: str
     """What fine-tuning changed; "" where two phases were not compared."""
     notes: Sequence[str]
@@ -159,7 +161,8 @@ def summarize(contents: Contents) -> Summary:
         interval=scores.accuracy_ci95,
         guess=max(support) / max(sum(support), 1),
         guessed="the most frequent class" if support.count(max(support)) == 1 else "the same class",
-        verdict=terminal.verdict(scores.to_json(), split),
+        sentence=terminal.sentence(scores.to_json(), split),
+        without_twins=terminal.without_twins(scores.to_json()),
         phases=f"{verdict.words} {terminal.kept(contents.kept)}" if verdict.difference is not None else "",
         notes=[*terminal.notes(scores.to_json(), split, contents.classes), *none_of_these(contents)],
         facts=_facts(contents),

@@ -28,9 +28,14 @@ _SCORES = {
 
 
 def verdict(scores: dict, split: str) -> str:
+    """Return what a terminal says of one split's accuracy: the sentence of the report, and that on near twins."""
+    return " ".join(filter(None, [sentence(scores, split), without_twins(scores)]))
+
+
+def sentence(scores: dict, split: str) -> str:
     """Return the one sentence at the top of the report.
 
-    >>> verdict({"n": 367, "accuracy": 0.918, "accuracy_ci95": [0.886, 0.942]}, "test").replace("\\u00a0", " ")
+    >>> sentence({"n": 367, "accuracy": 0.918, "accuracy_ci95": [0.886, 0.942]}, "test").replace("\\u00a0", " ")
     'On 367 test photos never used for training, 91.8 % are classified correctly (95 % interval 88.6 % to 94.2 %).'
     """
     n = scores["n"]
@@ -38,11 +43,11 @@ def verdict(scores: dict, split: str) -> str:
     where += "" if split in ("train", "all") else " never used for training"
     return (
         f"{where}, {percent(scores['accuracy'])} {'is' if n == 1 else 'are'} classified correctly "
-        f"({_interval(scores)}).{_without_twins(scores)}"
+        f"({_interval(scores)})."
     )
 
 
-def _without_twins(scores: dict) -> str:
+def without_twins(scores: dict) -> str:
     """Return the sentence on photos of which a near twin was learned from; nothing where there are none."""
     found = scores.get("without_twins")
     if not found:
@@ -51,7 +56,7 @@ def _without_twins(scores: dict) -> str:
     between = f" ({percent(interval[0])} to {percent(interval[1])})" if interval else ""
     has = "has" if found["twins"] == 1 else "have"
     return (
-        f" Of these {count(found['twins'], 'photo')} {has} a near twin in training, which may flatter the figure: "
+        f"Of these {count(found['twins'], 'photo')} {has} a near twin in training, which may flatter the figure: "
         f"on the other {count(found['n'], 'photo')} it is {percent(found['accuracy'])}{between}."
     )
 

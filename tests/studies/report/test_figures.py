@@ -1,7 +1,8 @@
 import pytest
 
+from budwood.studies.comparison import Pair
 from budwood.studies.report import figures
-from budwood.studies.results import Pair, read_results
+from budwood.studies.results import read_results
 from tests.studies.made import fill
 
 
