@@ -16,6 +16,15 @@ sys.exit(3)
 """
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C as in a terminal, whatever began the tests: what runs in the background ignores it, and so do children."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_run_to_its_end__interrupts_wait_until_they_are_asked_for(capfd):
     assert run_to_its_end([sys.executable, "-c", INTERRUPTED.format("")]) == 3
     assert capfd.readouterr().err == ""
@@ -23,6 +32,7 @@ def test_run_to_its_end__interrupts_wait_until_they_are_asked_for(capfd):
     assert run_to_its_end([sys.executable, "-c", INTERRUPTED.format(heard)]) == 4
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_run_to_its_end__interrupted_it_waits_for_the_process_and_raises(tmp_path):
     code = "import pathlib, sys, time; time.sleep(0.8); pathlib.Path(sys.argv[1]).write_text('in order')"
     timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
