@@ -3,7 +3,6 @@ import pytest
 from PIL import Image, ImageOps
 
 from budwood.core.errors import RunError
-from budwood.core.progress.base import SILENT
 from budwood.data.images import digest
 from budwood.data.manifest import Photo
 from budwood.data.places import find_place, keep_place
@@ -11,6 +10,7 @@ from budwood.features.ensemble import ExtractorEnsemble
 from budwood.features.extract import Extraction
 from budwood.inference.measure import confidence_threshold, find_copies, refuse_bad_acceptance
 from budwood.inference.own_photos import OwnPhotos
+from tests.progress import KeptLines
 
 RIGHT = np.array([False, True, False, True, True, True])
 SURE = np.array([0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
@@ -52,19 +52,6 @@ class Features(ExtractorEnsemble):
         return np.ones((len(photos), 2), np.float32)
 
 
-class Said:
-    """A progress that keeps what is said."""
-
-    def __init__(self):
-        self.lines = []
-
-    def say(self, line):
-        self.lines.append(line)
-
-    def stage(self, name, total=None, unit="photos"):
-        return SILENT.stage(name, total, unit)
-
-
 @pytest.fixture
 def learned(tmp_path, monkeypatch):
     """A picture of each of two classes, and the run that learned from them."""
@@ -82,7 +69,7 @@ def learned(tmp_path, monkeypatch):
 def test_find_copies__a_mirrored_training_photo(tmp_path, learned):
     with Image.open(tmp_path / "own" / "a" / "1.png") as opened:
         copy = Photo(np.asarray(ImageOps.mirror(opened)), "a/new.png", "a")
-    own, said = OwnPhotos(learned, ["a", "b"], source=str(tmp_path / "own")), Said()
+    own, said = OwnPhotos(learned, ["a", "b"], source=str(tmp_path / "own")), KeptLines()
     assert find_copies([copy], own, Features(), None, said) == {"a/new.png"}
     assert said.lines == [
         "1 photo shows what the run learned from, such as mirrored, cropped or stamped (the first is 'a/new.png', "
@@ -90,12 +77,12 @@ def test_find_copies__a_mirrored_training_photo(tmp_path, learned):
     ]
     # Of test photos nothing was learned.
     tested = OwnPhotos([learned[0] | {"split": "test"}, learned[1]], ["a", "b"], source=str(tmp_path / "own"))
-    assert find_copies([copy], tested, Features(), None, Said()) == frozenset()
+    assert find_copies([copy], tested, Features(), None, KeptLines()) == frozenset()
 
 
 @pytest.mark.parametrize("source, missing", [(None, 0), ("gone", 0), ("own", 10**6)])
 def test_find_copies__says_where_the_hash_alone_knows_them(tmp_path, learned, source, missing):
-    own, said = OwnPhotos(learned, ["a", "b"], source=source and str(tmp_path / source)), Said()
+    own, said = OwnPhotos(learned, ["a", "b"], source=source and str(tmp_path / source)), KeptLines()
     photo = Photo(np.zeros((80, 80, 3), np.uint8), "a/new.png", "a")
     assert find_copies([photo], own, Features(missing), None, said) == frozenset()
     assert len(said.lines) == 1 and "by their perceptual hash alone" in said.lines[0]

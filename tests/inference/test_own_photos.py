@@ -8,23 +8,9 @@ from budwood.core.errors import DataError
 from budwood.data.check import check
 from budwood.data.sources import read_folder
 from budwood.inference.own_photos import OwnPhotos
+from tests.progress import KeptLines
 
 CAFE, ROSE = "Caf\u00e9", "Ros\u00e9"
-
-
-class Said:
-    """A progress that keeps what is said."""
-
-    def __init__(self):
-        self.lines = []
-
-    def say(self, line):
-        self.lines.append(line)
-
-    def stage(self, name, total=None, unit="photos"):
-        from budwood.core.progress.base import SILENT
-
-        return SILENT.stage(name, total, unit)
 
 
 @pytest.fixture
@@ -49,7 +35,7 @@ def test_labelled__classes_in_another_unicode_form(write):
 
 
 def test_labelled__classes_that_differ_by_case_are_the_runs_and_that_is_said(write):
-    folder, said = write("CATS", "dogs "), Said()
+    folder, said = write("CATS", "dogs "), KeptLines()
     photos, _ = OwnPhotos([], ["cats", "dogs"]).labelled(folder, "all", said)
     assert {photo.label for photo in photos} == {"cats", "dogs"}
     assert said.lines == [

@@ -13,24 +13,12 @@ from budwood.studies.records import Configuration, StudyFolder
 from budwood.studies.runner import Runner, jobs_for, kind_of
 from budwood.studies.spec import TrialResult
 from budwood.studies.trials import Trial
+from tests.progress import KeptLines
 from tests.studies.executors import InMemoryExecutor, act, note
 from tests.studies.made import write_run
 
 LINEAR = Recipe.from_dict({"backbone": {"name": "mobilenet_v2"}, "frozen": {"fit": "linear"}})
 TRAINING = Recipe.from_dict({"backbone": {"name": "mobilenet_v2"}, "finetune": {"epochs": 1}})
-
-
-class Told:
-    """Progress that keeps what it is told."""
-
-    def __init__(self):
-        self.lines = []
-
-    def say(self, line):
-        self.lines.append(line)
-
-    def stage(self, name, total=None, unit=""):
-        return SILENT.stage(name, total, unit)
 
 
 def checked(number=40, classes=2):
@@ -56,7 +44,7 @@ def runner(tmp_path, monkeypatch):
         lambda jobs: InMemoryExecutor(jobs, linear=act),
         1,
         False,
-        Told(),
+        KeptLines(),
     )
     (tmp_path / "notes").touch()
     return found

@@ -52,7 +52,7 @@ class AuditSettings:
     recipe: Recipe = field(default_factory=lambda: Recipe.load("frozen-linear"))
     """Its [data] says how to read, its backbone gives the features; the rest does not matter."""
     network: bool = True
-    """Whether features of a network are used; wrong labels, outliers and look-alike classes need them."""
+    """True to compute features with a network, which wrong labels, outliers and look-alike classes need."""
 
 
 def run_audit(source: Any, settings: AuditSettings | None = None, progress: Progress = SILENT) -> Audit:

@@ -30,11 +30,11 @@ class Grouped:
 
     manifest: Manifest
     twins: Twins
-    """What features and pixels found beside the perceptual hash."""
+    """Pairs found by features and pixels, beyond those of the perceptual hash."""
     too_small: int
     """Photos that are too small for their pixels to be compared."""
     in_two_splits: tuple[tuple[Photo, Photo], ...]
-    """Of each group that stands in several of the given splits two photos. A training refuses these."""
+    """One pair of photos for each group with photos in several given splits; a training refuses such groups."""
 
     @property
     def num_groups(self) -> int:

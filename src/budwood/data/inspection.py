@@ -36,13 +36,13 @@ _AT_A_TIME = 16
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What decoding a picture showed."""
+    """Facts of a picture that are known once it is decoded."""
 
     width: int
     """Pixels, as a viewer shows it."""
     height: int
     samples: Samples | None = None
-    """What its samples are where they have more than 8 bits, and the file does not say which are in use."""
+    """Range of samples of more than 8 bits, where the file does not say which bits are in use; else None."""
     pages: int = 1
     """Of a TIFF, how many pictures it holds; the first is read."""
     hash: bytes = field(default=b"", compare=False, repr=False)
