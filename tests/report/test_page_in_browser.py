@@ -79,7 +79,7 @@ def test_report__a_cell_leads_to_its_photos(make_run, open_page, javascript):
     anchor = link.get_attribute("href")
     link.click()
     cell = page.locator(anchor)
-    assert page.url.endswith(anchor)
+    page.wait_for_url(f"**{anchor}")
     assert "taken for" in cell.inner_text() and re.search(r"\d\d?\.\d\s%", cell.inner_text())
     pictures = cell.locator(".thumb")
     assert pictures.count() == int(link.locator(".n").text_content())
@@ -172,11 +172,11 @@ def test_report__the_keyboard_reaches_the_figures_and_the_cells(make_run, open_p
     skip = page.locator(".skip")
     assert skip.evaluate("(one) => one === document.activeElement && one.getBoundingClientRect().left >= 0")
     page.keyboard.press("Enter")
-    assert page.url.endswith("#main")
+    page.wait_for_url("**#main")
     link = page.locator(".matrix a").first
     link.focus()
     page.keyboard.press("Enter")
-    assert page.url.endswith(link.get_attribute("href"))
+    page.wait_for_url(f"**{link.get_attribute('href')}")
 
 
 def test_report__nasty_names_run_nothing(make_run, open_page):

@@ -11,9 +11,10 @@ from budwood.studies.records import StudyFolder, StudyRecord
 from budwood.studies.runner import Runner
 from budwood.studies.search import Search
 from budwood.studies.searching import Searching, kind_of_search
+from tests.progress import KeptLines
 from tests.studies.executors import InMemoryExecutor
 from tests.studies.made import write_run
-from tests.studies.test_runner import Told, checked
+from tests.studies.test_runner import checked
 
 pytest.importorskip("optuna")
 
@@ -52,7 +53,7 @@ def begin(tmp_path, monkeypatch):
             lambda jobs: InMemoryExecutor(jobs, linear=linear),
             jobs,
             False,
-            Told(),
+            KeptLines(),
         )
         record = StudyRecord(replicate_kind="split", configurations=[], trials=[])
         return Searching(found, number, record, runner)
