@@ -16,8 +16,8 @@ class Backwards(SingleLabel):
     def _forwards(self, probabilities, targets):
         return probabilities.shape[1] - 1 - targets
 
-    def fit_temperature(self, logits, targets):
-        return super().fit_temperature(logits, self._forwards(logits, targets))
+    def fit_scaling(self, logits, targets):
+        return super().fit_scaling(logits, self._forwards(logits, targets))
 
     def losses(self, probabilities, targets):
         return super().losses(probabilities, self._forwards(probabilities, targets))

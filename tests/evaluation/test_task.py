@@ -31,7 +31,7 @@ def test_task__keeps_the_contract(task, answers):
     assert isinstance(task, Task)
     targets = task.encode(labels, CLASSES)
     assert len(targets) == len(labels)
-    temperature = task.fit_temperature(logits, targets)
+    temperature = task.fit_scaling(logits, targets)
     assert temperature > 0
     shares = task.probabilities(logits, temperature)
     assert shares.shape == logits.shape and shares.dtype == np.float64

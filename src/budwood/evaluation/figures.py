@@ -28,13 +28,22 @@ class GroupsInfo(Part):
     """Without a confidence level, where there are too few groups for an interval."""
 
 
-class SplitFigures(Part):
+class Figures(Part):
+    """Figures of one split: beside each under its key its 95 % interval under `<key>_ci95`."""
+
+    n: int
+
+    def figure(self, name: str) -> tuple[float | None, Interval | None]:
+        """Return a figure by its key, and its interval."""
+        return getattr(self, name), getattr(self, f"{name}_ci95")
+
+
+class SplitFigures(Figures):
     """The figures of one split; a figure's `_ci95` is its 95 % interval, None where there are too few groups of photos
     to state one."""
 
     left_out = frozenset({"groups"})
 
-    n: int
     groups: GroupsInfo | None = None
     accuracy: float
     accuracy_ci95: Interval | None
@@ -57,7 +66,3 @@ class SplitFigures(Part):
     per_class: tuple[ClassScores, ...]
     confusion: tuple[tuple[int, ...], ...]
     """Rows are true classes."""
-
-    def figure(self, name: str) -> tuple[float | None, Interval | None]:
-        """Return a figure by its key, and its interval."""
-        return getattr(self, name), getattr(self, f"{name}_ci95")

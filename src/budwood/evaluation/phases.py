@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
+from budwood.core.scaling import Scaling
 from budwood.evaluation.task import Task
 
 MEASURED = ("validation", "test")
@@ -17,8 +18,8 @@ class PhaseEvaluation:
 
     probabilities: dict[str, Float[np.ndarray, "n classes"]]
     """By split: a row a photo."""
-    temperature: float
-    """By which the logits were divided for them."""
+    scaling: Scaling
+    """By which the logits were calibrated for them."""
     task: Task
 
     def correct(self, split: str, targets: np.ndarray) -> Bool[np.ndarray, "n"]:

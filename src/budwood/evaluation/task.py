@@ -14,8 +14,9 @@ from jaxtyping import Bool, Float, Int
 
 from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError
+from budwood.core.scaling import Scaling, scaled
 from budwood.evaluation.calibration import BeforeAndAfter, before_and_after, fit_temperature
-from budwood.evaluation.figures import SplitFigures
+from budwood.evaluation.figures import Figures, SplitFigures
 from budwood.evaluation.groups import Grouping
 from budwood.evaluation.metrics import compute_metrics
 
@@ -24,25 +25,33 @@ from budwood.evaluation.metrics import compute_metrics
 class Task(Protocol):
     """What an answer is, and when it is right. Targets have one row a photo, in whatever form the task gives them."""
 
-    name: str
-    """As `run.json` states it."""
-    activation: str
-    """Of the last layer: the Keras name of the function from logits to probabilities."""
-    sections: tuple[str, ...]
-    """Parts of the report that hold for this task, by the names of their templates."""
+    @property
+    def name(self) -> str:
+        """As `run.json` states it."""
+        ...
+
+    @property
+    def activation(self) -> str:
+        """Of the last layer: the Keras name of the function from logits to probabilities."""
+        ...
+
+    @property
+    def sections(self) -> tuple[str, ...]:
+        """Parts of the report that hold for this task, by the names of their templates."""
+        ...
 
     def encode(self, labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
         """Return the targets `(n, ...)` of photos with these labels. Raise DataError for an unknown class."""
         ...
 
     def probabilities(
-        self, logits: Float[np.ndarray, "n classes"], temperature: float = 1.0
+        self, logits: Float[np.ndarray, "n classes"], scaling: Scaling = 1.0
     ) -> Float[np.ndarray, "n classes"]:
-        """Return float64 probabilities in [0, 1] of logits that are divided by `temperature`."""
+        """Return float64 probabilities in [0, 1] of logits that are calibrated by `scaling`."""
         ...
 
-    def fit_temperature(self, logits: Float[np.ndarray, "n classes"], targets: np.ndarray) -> float:
-        """Return the temperature above 0 at which the probabilities suit these targets best."""
+    def fit_scaling(self, logits: Float[np.ndarray, "n classes"], targets: np.ndarray) -> Scaling:
+        """Return the scaling at which the probabilities suit these targets best."""
         ...
 
     def losses(
@@ -66,14 +75,14 @@ class Task(Protocol):
         resamples: int = 10_000,
         seed: int = 0,
         groups: Grouping | None = None,
-    ) -> SplitFigures:
+    ) -> Figures:
         """Return the figures of one split for metrics.json, each with its interval under `<name>_ci95`."""
         ...
 
     def calibration(
-        self, probabilities: Float[np.ndarray, "n classes"], targets: np.ndarray, temperature: float
+        self, probabilities: Float[np.ndarray, "n classes"], targets: np.ndarray, scaling: Scaling
     ) -> BeforeAndAfter:
-        """Return what a temperature did to probabilities, in which it is."""
+        """Return what a scaling did to probabilities, in which it is."""
         ...
 
 
@@ -108,13 +117,13 @@ class SingleLabel:
         return np.array([places[label] for label in labels], dtype=np.int64)
 
     def probabilities(
-        self, logits: Float[np.ndarray, "n classes"], temperature: float = 1.0
+        self, logits: Float[np.ndarray, "n classes"], scaling: Scaling = 1.0
     ) -> Float[np.ndarray, "n classes"]:
         from scipy.special import softmax
 
-        return softmax((logits / temperature).astype(np.float64), axis=1)
+        return softmax(scaled(logits, scaling).astype(np.float64), axis=1)
 
-    def fit_temperature(self, logits: Float[np.ndarray, "n classes"], targets: Int[np.ndarray, "n"]) -> float:
+    def fit_scaling(self, logits: Float[np.ndarray, "n classes"], targets: Int[np.ndarray, "n"]) -> float:
         return fit_temperature(logits.astype(np.float64), targets)
 
     def losses(
@@ -148,9 +157,10 @@ class SingleLabel:
         self,
         probabilities: Float[np.ndarray, "n classes"],
         targets: Int[np.ndarray, "n"],
-        temperature: float,
+        scaling: Scaling,
     ) -> BeforeAndAfter:
-        return before_and_after(probabilities, targets, temperature)
+        assert isinstance(scaling, float)
+        return before_and_after(probabilities, targets, scaling)
 
 
 SINGLE_LABEL = SingleLabel()

@@ -12,7 +12,7 @@ from budwood.core.progress.base import Progress
 from budwood.core.text import count
 from budwood.data.images import ImageLike, ValueRange
 from budwood.data.manifest import Photo
-from budwood.evaluation.figures import SplitFigures
+from budwood.evaluation.figures import Figures
 from budwood.evaluation.groups import Grouping
 from budwood.evaluation.ood import ACCEPTANCE, METHODS, OodFigures, Reference, measure_ood
 from budwood.evaluation.selective import Answered, answer, choose_threshold
@@ -36,7 +36,7 @@ def evaluate(
     task: Task,
     resamples: int,
     seed: int,
-) -> SplitFigures:
+) -> Figures:
     """Return the metrics of a model on the photos of a folder that belong to a split of its run."""
     with _features_of(predictor, own, data, split, progress) as (photos, features):
         probabilities = predictor.probabilities(features.rows(photos))

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from budwood.core.part import Part
+from budwood.core.scaling import LabelScaling
 from budwood.evaluation.figures import Interval, SplitFigures
 
 
@@ -110,11 +111,12 @@ class BeforeAfter(Part):
 
 
 class Calibration(Part):
-    """The temperature that divides the logits, and what it does."""
+    """The temperature that divides the logits, or the scale and shift of each label's, and what it does."""
 
-    left_out = frozenset({"validation", "test"})
+    left_out = frozenset({"temperature", "scaling", "validation", "test"})
 
-    temperature: float
+    temperature: float | None = None
+    scaling: LabelScaling | None = None
     validation: BeforeAfter | None = None
     test: BeforeAfter | None = None
 

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from budwood.config.recipe import Recipe
+from budwood.core.scaling import LabelScaling
 from budwood.data.manifest import Photo
 from budwood.evaluation.groups import Grouping, share_interval
 from budwood.evaluation.phases import PhaseEvaluation
@@ -76,7 +77,7 @@ def describe(
         for split, shares in kept.probabilities.items()
     }
     calibrated = {
-        split: BeforeAfter.model_validate(kept.task.calibration(shares, labels[split], kept.temperature))
+        split: BeforeAfter.model_validate(kept.task.calibration(shares, labels[split], kept.scaling))
         for split, shares in kept.probabilities.items()
     }
     return Metrics(
@@ -86,7 +87,8 @@ def describe(
         chosen_phase=chosen,
         verdict=_verdict(evaluations, labels, groups, failure),
         calibration=Calibration(
-            temperature=kept.temperature,
+            temperature=kept.scaling if isinstance(kept.scaling, float) else None,
+            scaling=kept.scaling if isinstance(kept.scaling, LabelScaling) else None,
             validation=calibrated.get("validation"),
             test=calibrated.get("test"),
         ),

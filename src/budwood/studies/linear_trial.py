@@ -95,10 +95,8 @@ def _fit_and_evaluate(
         weights = np.array([photo.weight for photo in parts["train"]])
         found = fit_as_asked(recipe, rows["train"], labels["train"], classes, groups=groups, weights=weights)
         logits = {split: part @ found.kernel + found.bias for split, part in rows.items()}
-        temperature = task.fit_temperature(logits["validation"], labels["validation"])
-        shares = {
-            split: task.probabilities(logits[split], temperature) for split in MEASURED if split in logits
-        }
+        scaling = task.fit_scaling(logits["validation"], labels["validation"])
+        shares = {split: task.probabilities(logits[split], scaling) for split in MEASURED if split in logits}
         write_recipe(folder, recipe)
         write_linear_path(folder, linear_path(found))
         row = EpochRow(
@@ -106,13 +104,14 @@ def _fit_and_evaluate(
             epoch=1,
             **_loss_and_accuracy("", task.probabilities(logits["train"]), labels["train"]),  # type: ignore[typeddict-item]
             **_loss_and_accuracy("val_", shares["validation"], labels["validation"]),  # type: ignore[typeddict-item]
-            temperature=temperature,
         )
+        if isinstance(scaling, float):
+            row["temperature"] = scaling
         write_history(folder, [row])
     with directory.stage("evaluate"):
         measured = [photo for split in shares for photo in parts[split]]
         write_predictions(folder, classes, measured, np.concatenate(list(shares.values())))
-        evaluations = {"frozen": PhaseEvaluation(shares, temperature, task)}
+        evaluations = {"frozen": PhaseEvaluation(shares, scaling, task)}
         phases = [_phase(found)]
         write_metrics(
             folder,
