@@ -31,6 +31,7 @@ from budwood.core.progress.base import SILENT, Progress
 from budwood.data.check import Check, check, refusal
 from budwood.data.decoder.levels import as_range
 from budwood.data.groups import find_hint, form_groups
+from budwood.data.label_sets import refuse_multi_label
 from budwood.data.manifest import Manifest, Photo
 from budwood.data.same_names import names_in_two_splits
 from budwood.data.sources import read_source, source_name
@@ -73,6 +74,7 @@ def run_audit(source: Any, settings: AuditSettings | None = None, progress: Prog
     settings = settings or AuditSettings()
     recipe = settings.recipe
     manifest = read_source(source, recipe.data, progress=progress)
+    refuse_multi_label(manifest.photos, "an audit")
     levels = as_range(recipe.data.levels)
     checked = check(
         manifest,

@@ -59,6 +59,14 @@ class Data(Section):
     """How photos are assigned to splits. "grouped": by a hash of each group, so that adding, removing or relabelling a
     photo hardly moves others; "shuffled": the rule of earlier versions, to repeat their published figures, with which
     `group = "auto"` knows only equal files and the groups of a table."""
+    task: Literal["auto", "single-label", "multi-label"] = "auto"
+    """Number of labels a photo has. "single-label": one class; "multi-label": any number, also none; "auto": what the
+    data show: several labels in a field, or a column of 0 and 1 for each label."""
+    label_separator: Annotated[str, Field(min_length=1, max_length=8)] = ";"
+    """Text between the labels of a photo in a field of a table."""
+    label_columns: list[str] = Field(default_factory=list)
+    """Names of the columns of a table that hold 1, 0 or nothing (unknown) for each label. [] takes, in a table without
+    a label column, all columns of such values."""
     columns: dict[Literal["path", "label", "split", "group", "weight"], str] = Field(default_factory=dict)
     """Names of a table's columns where they are not the usual ones, as {path = "Datei", label = "Art"}."""
     root: str = ""

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from statistics import median
@@ -16,6 +16,7 @@ from budwood.data.decoder.levels import NOTHING_DEEP, Decision, ValueRange, deci
 from budwood.data.images import content_of, decode, digest
 from budwood.data.inspection import Inspection, Look, inspections, look
 from budwood.data.kin import find_kin
+from budwood.data.label_sets import with_labels
 from budwood.data.manifest import Kin, Manifest, Photo, Problem
 from budwood.data.poor_photos import TINY, poor_photos
 from budwood.data.understood import Understood
@@ -88,7 +89,7 @@ class Check:
             "found": self.num_found,
             "kept": len(self.photos),
             "unreadable": self.num_unreadable,
-            "understood": asdict(self.understood),
+            "understood": _understood_json(self.understood),
             "values": _values_json(self.values),
             "poor": [{"path": one.photo.name, "kind": one.kind} for one in poor_photos(self.inspected)],
         }
@@ -152,7 +153,7 @@ def check(
         for photo in kept
         if min(photo.width, photo.height) < TINY
     ]
-    held = {photo.label for photo in kept}
+    held = {label for photo in kept for label in photo.each_label}
     classes = tuple(label for label in manifest.classes if label in held)
     lost = [
         Problem(label, "empty_class", "none of its photos can be used; the class is left out")
@@ -205,6 +206,16 @@ def _decide_values(
         if for_training:
             raise
         return NOTHING_DEEP, [Problem(".", "values", str(error))]
+
+
+def _understood_json(found: Understood) -> dict:
+    values = asdict(found)
+    if not found.multi_label:
+        for key in ("photos", "multi_label", "unlabelled", "unknown"):
+            del values[key]
+    if not found.reading.label_columns:
+        del values["reading"]["label_columns"]
+    return values
 
 
 def _values_json(values: Decision) -> dict | None:
@@ -339,12 +350,26 @@ def _leave_small_classes_out(photos: Sequence[Photo], fewest: int) -> tuple[list
         )
         for label, number in sorted(small.items())
     ]
-    return [photo for photo in photos if photo.label not in small], problems
+    return [kept for photo in photos if (kept := _without(photo, small)) is not None], problems
+
+
+def _without(photo: Photo, labels: Collection[str]) -> Photo | None:
+    """Return the photo without some of its labels, None where its one class is among them."""
+    if photo.labels is None:
+        return None if photo.label in labels else photo
+    if not {*photo.labels, *photo.unknown} & set(labels):
+        return photo
+    return with_labels(
+        photo,
+        [label for label in photo.labels if label not in labels],
+        [label for label in photo.unknown if label not in labels],
+    )
 
 
 def _different(photos: Sequence[Photo]) -> Counter[str]:
     """Return how many photos each class has that a split can tell apart: copies count once, and so do groups."""
-    return Counter(label for label, _ in {(photo.label, photo.group or photo.kin.equal) for photo in photos})
+    units = {(label, photo.group or photo.kin.equal) for photo in photos for label in photo.each_label}
+    return Counter(label for label, _ in units)
 
 
 def _too_few(different: Mapping[str, int], fewest: int) -> str:
@@ -377,7 +402,7 @@ def _refuse_too_few(photos: Sequence[Photo], classes: Sequence[str], too_few: st
                 "train, validation and test (copies, and photos of one group, count once). Add photos, or leave such "
                 f"classes out with --min-photos {_FEWEST}"
             )
-    learnable = {photo.label for photo in photos if photo.split in (None, "train")}
+    learnable = {label for photo in photos if photo.split in (None, "train") for label in photo.each_label}
     unseen = [label for label in classes if label not in learnable]
     if unseen:
         raise DataError(

@@ -4,12 +4,18 @@ Within each class the groups, a photo by itself being one, stand in the order of
 name, or else of its smallest photo hash. The order is cut at a fixed place into two parts: the test split is the start
 of the first, validation the end of the second, each as large as its share; between them lies train. A photo that comes
 or goes changes one of the parts alone, and so moves one other photo of its class at most.
+
+Photos with several labels are dealt by iterative stratification (Sechidis, Tsoumakas and Vlahavas 2011): the labels
+take their turns, the rarest first, each with the photos that no rarer one has, in the order of the same hash. A split
+gets of a label what its share still lacks after the rarer labels have brought theirs.
 """
 
 import hashlib
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from budwood.core.errors import DataError
 from budwood.data.manifest import Photo
@@ -48,6 +54,8 @@ def deal(
     Raise DataError where a class has fewer groups than there are splits.
     """
     units = _units(photos, seed)
+    if any(photo.labels is not None for photo in photos):
+        return _deal_sets(units, shares, what)
     refuse_too_few(Counter(label for unit in units for label in unit.labels), shares, what)
     at_home = defaultdict(list)
     for unit in units:
@@ -61,13 +69,47 @@ def deal(
     return {name: chosen[unit.key] for unit in units for name in unit.names}
 
 
-def refuse_too_few(groups: Mapping[str, int], splits: Mapping[str, float], what: str) -> None:
-    """Raise DataError where a class has fewer separate photos than there are splits."""
+def _deal_sets(units: Sequence[_Unit], shares: Mapping[str, float], what: str) -> dict[str, str]:
+    """Return the split of each photo that may have several labels."""
+    refuse_too_few(Counter(label for unit in units for label in unit.labels), shares, what, "label")
+    counts: Counter[str] = sum((Counter(unit.labels) for unit in units), Counter())
+    # What has no label at all comes last, and fills what is left.
+    turns = [*sorted(counts, key=lambda label: (counts[label], label)), ""]
+    # Train lies between what is held out, so that a photo that comes or goes seldom moves others across.
+    order = sorted(shares, key=["test", "train", "validation"].index) if "train" in shares else list(shares)
+    waiting, chosen = list(units), dict[str, str]()
+    dealt: dict[str, Counter[str]] = {split: Counter() for split in shares}
+    sizes: Counter[str] = Counter()
+    for label in turns:
+        own = [unit for unit in waiting if label in unit.labels or not label]
+        waiting = [unit for unit in waiting if label and label not in unit.labels]
+        total = counts[label] if label else sum(len(unit.names) for unit in units)
+        had = [dealt[split][label] if label else sizes[split] for split in order]
+        lacking = [max(0.0, shares[split] * total - there) for split, there in zip(order, had, strict=True)]
+        weights = [unit.labels[label] if label else len(unit.names) for unit in own]
+        ends = list(accumulate(lacking))
+        scale, held = (ends[-1] or 1.0) / max(1, sum(weights)), 0.0
+        for unit, weight in sorted(
+            zip(own, weights, strict=True), key=lambda one: (one[0].place, one[0].key)
+        ):
+            split = order[min(bisect_right(ends, (held + weight / 2) * scale), len(order) - 1)]
+            held += weight
+            chosen[unit.key] = split
+            dealt[split].update(unit.labels)
+            sizes[split] += len(unit.names)
+    _fill_empty(units, chosen, list(shares))
+    return {name: chosen[unit.key] for unit in units for name in unit.names}
+
+
+def refuse_too_few(
+    groups: Mapping[str, int], splits: Mapping[str, float], what: str, kind: str = "class"
+) -> None:
+    """Raise DataError where a class (or label: `kind`) has fewer separate photos than there are splits."""
     for label, number in sorted(groups.items()):
         if number < len(splits):
             raise DataError(
-                f"class {label!r} has {number} separate photos (copies and groups count once), but {len(splits)} "
-                f"{what} need one each: {', '.join(splits)}. Add photos or remove the class"
+                f"{kind} {label!r} has {number} separate photos (copies and groups count once), but {len(splits)} "
+                f"{what} need one each: {', '.join(splits)}. Add photos or remove the {kind}"
             )
 
 
@@ -89,7 +131,8 @@ def _units(photos: Sequence[Photo], seed: int) -> list[_Unit]:
         digest = hashlib.sha256(f"{seed} {kind} {name}".encode("utf-8", "surrogateescape")).digest()
         place = int.from_bytes(digest[:6], "big") / 2**48
         names = tuple(sorted(photo.name for photo in some))
-        units.append(_Unit(place, f"{kind} {name}", names, Counter(photo.label for photo in some)))
+        labels = Counter(label for photo in some for label in photo.each_label)
+        units.append(_Unit(place, f"{kind} {name}", names, labels))
     return units
 
 

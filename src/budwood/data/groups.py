@@ -149,7 +149,8 @@ def _refuse_useless(photos: Sequence[Photo], named: Sequence[str | None], rule: 
         )
     classes = defaultdict(set)
     for photo, name in zip(photos, named, strict=True):
-        classes[photo.label].add(name)
+        for label in photo.each_label:
+            classes[label].add(name)
     if rule.kind == "parent" and all(len(names) == 1 for names in classes.values()):
         raise DataError(
             'data.group = "parent": every class lies in one folder, so a class would be one group, which cannot be '
@@ -241,7 +242,7 @@ def find_hint(photos: Sequence[Photo]) -> Hint | None:
         found = {i: m[1] for i, photo in enumerate(photos) if (m := re.search(pattern, photo.name))}
         hints.append((f"paths with {word!r} and a number", f"pattern:{pattern}", found))
     folders = {i: str(PurePosixPath(photo.name).parent) for i, photo in enumerate(photos)}
-    if not any(PurePosixPath(folder).name == photos[i].label for i, folder in folders.items()):
+    if not any(PurePosixPath(folder).name in photos[i].each_label for i, folder in folders.items()):
         hints.append(("folders inside the classes", "parent", folders))
     frames = {i: m[1] for i, photo in enumerate(photos) if (m := re.search(_FRAMES, photo.name))}
     hints.append(
@@ -249,7 +250,7 @@ def find_hint(photos: Sequence[Photo]) -> Hint | None:
     )
     taken = {i: str(place) for place, burst in enumerate(bursts(photos, 60.0)) for i in burst}
     hints.append(("EXIF times within a minute of one another", "burst:60s", taken))
-    classes = len({photo.label for photo in photos})
+    classes = len({label for photo in photos for label in photo.each_label})
     for what, option, groups in hints:
         sizes = Counter(groups.values())
         together = [i for i, name in groups.items() if sizes[name] > 1]

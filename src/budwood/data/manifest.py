@@ -38,6 +38,7 @@ class Photo:
     name: str
     """POSIX path below the source's root, unique in its manifest: how every file of a run names the photo."""
     label: str
+    """Its class; of a photo with several labels all of them in one text (`budwood.data.label_sets`)."""
     split: str | None = None
     """"train", "validation", "test", or None where the source does not say."""
     sha256: str = ""
@@ -51,6 +52,19 @@ class Photo:
     metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
     """What else the source says of it, by column; of a folder, "domain" where domains lie above the classes."""
     kin: Kin = Kin()
+    labels: tuple[str, ...] | None = None
+    """Where photos have several labels: those that it has, which may be none. None where each has one class."""
+    unknown: tuple[str, ...] = ()
+    """Labels of which nobody knows whether the photo has them."""
+
+    @property
+    def each_label(self) -> tuple[str, ...]:
+        """Return the labels that it has, or its class.
+
+        >>> Photo(b"", "1", "cat").each_label
+        ('cat',)
+        """
+        return (self.label,) if self.labels is None else self.labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +103,11 @@ class Manifest:
         photos, classes = count(len(self.photos), "photo"), count(len(self.classes), "class", "classes")
         return f"Manifest({self.name!r}, {photos}, {classes})"
 
+    @property
+    def multi_label(self) -> bool:
+        """Return whether a photo may have several labels."""
+        return any(photo.labels is not None for photo in self.photos)
+
     def understood(self) -> Understood:
         """Return what was understood of the source, without a photo.
 
@@ -96,12 +115,19 @@ class Manifest:
         {'cat': {'train': 1}}
         """
         counts: dict[str, Counter[str]] = {label: Counter() for label in self.classes}
+        photos: Counter[str] = Counter()
         for photo in self.photos:
-            counts[photo.label][photo.split or ""] += 1
+            photos[photo.split or ""] += 1
+            for label in photo.each_label:
+                counts[label][photo.split or ""] += 1
         groups = {photo.group for photo in self.photos if photo.group is not None}
         return Understood(
             self.reading,
             {label: dict(by_split) for label, by_split in counts.items()},
             self.passed_over,
             len(groups),
+            photos=dict(photos),
+            unlabelled=sum(not photo.each_label for photo in self.photos),
+            unknown=sum(bool(photo.unknown) for photo in self.photos),
+            multi_label=self.multi_label,
         )

@@ -226,15 +226,31 @@ def _write_delimited(file: Path, written: Sequence[Written]) -> None:
     columns = _columns(written)
     write_csv(
         file,
-        ["path", "label", *columns],
+        ["path", _label_column(written), *columns],
         ([one.path, one.photo.label, *(one.values.get(key, "") for key in columns)] for one in written),
         "\t" if file.suffix.lower() in (".tsv", ".tab") else ",",
     )
 
 
+def _label_column(written: Sequence[Written]) -> str:
+    """Return what the column of labels is called: by its name several labels are known in it."""
+    return "labels" if any(one.photo.labels is not None for one in written) else "label"
+
+
 def _objects(written: Sequence[Written], path: str) -> Iterator[dict[str, str]]:
+    column = _label_column(written)
     for one in written:
-        yield {path: one.path, "label": one.photo.label, **one.values}
+        yield {path: one.path, column: one.photo.label, **one.values}
+
+
+def _refuse_unknown(written: Sequence[Written], format: str) -> None:
+    """Raise DataError where a format cannot say that a label is unknown."""
+    for one in written:
+        if one.photo.unknown:
+            raise DataError(
+                f"{one.path}: whether it has the label {one.photo.unknown[0]!r} is unknown, which {format} cannot say. "
+                "Give --format csv"
+            )
 
 
 def _write_lines(file: Path, written: Sequence[Written], path: str = "path") -> None:
@@ -249,7 +265,7 @@ def _write_parquet(file: Path, written: Sequence[Written]) -> None:
         raise DataError(
             f"{file} needs pyarrow, which is not installed: pip install 'budwood[parquet]'"
         ) from error
-    columns = ["path", "label", *_columns(written)]
+    columns = ["path", _label_column(written), *_columns(written)]
     rows = list(_objects(written, "path"))
     table = pa.table({key: pa.array([row.get(key) for row in rows], pa.string()) for key in columns})
     with whole_file(file) as aside:
@@ -267,6 +283,7 @@ def _write_hub(file: Path, written: Sequence[Written]) -> None:
 
 
 def _write_label_studio(file: Path, written: Sequence[Written]) -> None:
+    _refuse_unknown(written, "label-studio")
     tasks = [
         {
             "id": number,
@@ -281,7 +298,7 @@ def _write_label_studio(file: Path, written: Sequence[Written]) -> None:
                             "from_name": "choice",
                             "to_name": "image",
                             "type": "choices",
-                            "value": {"choices": [one.photo.label]},
+                            "value": {"choices": list(one.photo.each_label)},
                         }
                     ]
                 }
@@ -293,8 +310,9 @@ def _write_label_studio(file: Path, written: Sequence[Written]) -> None:
 
 
 def _write_datumaro(folder: Path, written: Sequence[Written]) -> None:
+    _refuse_unknown(written, "datumaro")
     folder.mkdir(exist_ok=True)
-    names = sorted({one.photo.label for one in written})
+    names = sorted({label for one in written for label in one.photo.each_label})
     numbers = {name: number for number, name in enumerate(names)}
     labels = [{"name": name, "parent": "", "attributes": []} for name in names]
     for split, subset in _SUBSETS.items():
@@ -303,12 +321,13 @@ def _write_datumaro(folder: Path, written: Sequence[Written]) -> None:
                 "id": posixpath.splitext(one.path)[0],
                 "annotations": [
                     {
-                        "id": 0,
+                        "id": place,
                         "type": "label",
                         "attributes": {},
                         "group": 0,
-                        "label_id": numbers[one.photo.label],
+                        "label_id": numbers[label],
                     }
+                    for place, label in enumerate(one.photo.each_label)
                 ],
                 "attr": {key: value for key, value in one.values.items() if key != "split"},
                 "image": {"path": one.path},

@@ -12,6 +12,7 @@ from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError
 from budwood.data.grouped_split import deal, in_order, refuse_too_few
 from budwood.data.groups import form_groups
+from budwood.data.label_sets import rarest_labels
 from budwood.data.manifest import Photo
 
 SplitRule = Literal["grouped", "shuffled"]
@@ -23,6 +24,11 @@ def divide(photos: Sequence[Photo], recipe: Recipe) -> tuple[Photo, ...]:
     `assign_splits` and `take_some` as its [data] and `split_seed` ask.
     """
     settings, test = recipe.data, recipe.evaluate.test
+    if settings.split_rule == "shuffled" and any(photo.labels is not None for photo in photos):
+        raise DataError(
+            'data.split_rule = "shuffled" divides photos of one class each, and these have several labels. Set '
+            'data.split_rule = "grouped"'
+        )
     fold = (settings.fold, settings.folds) if settings.folds else None
     rule = settings.split_rule
     if rule == "grouped" or settings.group != "auto":
@@ -42,7 +48,7 @@ def lacking(photos: Sequence[Photo], classes: Sequence[str]) -> list[str]:
     """Return a line for each split that is measured on and lacks some of the classes."""
     lines = []
     for split in ("validation", "test"):
-        there = {photo.label for photo in photos if photo.split == split}
+        there = {label for photo in photos if photo.split == split for label in photo.each_label}
         missing = [label for label in classes if label not in there]
         if there and missing:
             names = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
@@ -61,7 +67,8 @@ def assign_splits(
 ) -> tuple[Photo, ...]:
     """Return the photos, in the order given, each with a split.
 
-    Each class is divided by `shares`, with at least one photo in every split.
+    Each class is divided by `shares`, with at least one photo in every split. Photos with several labels are dealt by
+    their rarest one, so that each label gets its share (`budwood.data.grouped_split`).
     Photos with the same sha256 or the same group stay together. Given splits are kept; a split that the source
     does not bring is carved from train (or from the photos without a split): it gets its share of those, train
     keeps the rest, and nothing is carved where the source brings all three.
@@ -115,7 +122,8 @@ def take_some(
             f"data.train_photos = {number:,}, but there are {len(train):,} photos to learn from. Give that many or "
             'fewer, or "all"'
         )
-    counts = Counter(photo.label for photo in train)
+    stratum = rarest_labels(train)
+    counts = Counter(stratum.values())
     if number < len(counts):
         raise DataError(
             f"data.train_photos = {number} is fewer than the {len(counts)} classes, each of which needs a photo to "
@@ -130,8 +138,8 @@ def take_some(
     wanted = dict(zip(labels, _whole_shares(number, shares, rng), strict=True))
     taken = set()
     for photo in order:
-        if wanted[photo.label]:
-            wanted[photo.label] -= 1
+        if wanted[stratum[photo.name]]:
+            wanted[stratum[photo.name]] -= 1
             taken.add(photo.name)
     return tuple(photo for photo in photos if photo.split != "train" or photo.name in taken)
 

@@ -38,6 +38,8 @@ class Reading:
     """Classes whose names say that they may be none, such as "Unsorted"."""
     columns: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Of a table, the column that gives each of "path", "label", "split", "group" and "weight"."""
+    label_columns: tuple[str, ...] = ()
+    """Of a table, the columns that say 1 or 0 of a label each."""
     asked: bool = False
     """Whether an option chose this reading; otherwise it was the only one."""
 
@@ -52,11 +54,19 @@ class Understood:
     passed_over: tuple[PassedOver, ...] = ()
     groups: int = 0
     """How many groups the source names; 0 where it names none."""
+    photos: Mapping[str, int] = field(default_factory=dict)
+    """Number of photos of each split, as `classes` has it of each class."""
+    multi_label: bool = False
+    """Whether a photo may have several labels: then it is counted under each of them."""
+    unlabelled: int = 0
+    """Photos that have none of the labels."""
+    unknown: int = 0
+    """Photos of which a label is unknown."""
 
     @property
     def splits(self) -> list[str]:
         """Return the splits that have photos, an empty string for the photos without one."""
-        there = {split for counts in self.classes.values() for split in counts}
+        there = set(self.photos) or {split for counts in self.classes.values() for split in counts}
         return [split for split in ("train", "validation", "test", "") if split in there]
 
     @property

@@ -16,6 +16,7 @@ from budwood.backbones.resolve import refuse_impossible, resolve
 from budwood.config.recipe import Recipe
 from budwood.core.errors import RecipeError, RunError
 from budwood.core.progress.base import SILENT, Progress
+from budwood.data.label_sets import refuse_multi_label
 from budwood.data.manifest import Manifest
 from budwood.data.sources import read_source, source_name
 from budwood.evaluation.task import Task, task_of
@@ -147,6 +148,7 @@ def ask_for_training(
     backbones = tuple(get_backbone(name) for name in recipe.backbone.names)
     resolved, sizes = resolve(recipe, backbones)
     manifest = read_source(data, resolved.data, progress=progress)
+    refuse_multi_label(manifest.photos, "training")
     for line in understood_as_lines(manifest.understood()):
         progress.say(line)
     return TrainingRequest(

@@ -71,6 +71,8 @@ def reading_as_lines(found: Understood) -> list[str]:
     """Return how a source was read, and what follows for its classes, splits and groups."""
     reading = found.reading
     lines = [f"read as {_layout(reading)}"] if reading.layout else []
+    if found.multi_label:
+        lines += _several(found)
     for label, others in reading.joined.items():
         lines.append(_joined(label, others))
     for label in reading.doubtful:
@@ -88,6 +90,22 @@ def reading_as_lines(found: Understood) -> list[str]:
     return lines
 
 
+def _several(found: Understood) -> list[str]:
+    """Return what is said of photos with several labels, in a line each."""
+    lines = ["several labels a photo: each is counted under every one of its labels"]
+    if found.unlabelled:
+        have = "has" if found.unlabelled == 1 else "have"
+        lines.append(
+            f"{count(found.unlabelled, 'photo')} {have} none of the labels, and count as not having them"
+        )
+    if found.unknown:
+        lines.append(
+            f"of {count(found.unknown, 'photo')} some labels are unknown; these are left out of what is learned and "
+            "measured"
+        )
+    return lines
+
+
 def _layout(reading: Reading) -> str:
     if reading.layout == "splits" and not reading.splits:
         return f"what lies in {_some(reading.above)}, still to be divided" + (
@@ -102,6 +120,8 @@ def _layout(reading: Reading) -> str:
     if reading.columns:
         parts = [f"{role} from {_quoted(column)}" for role, column in reading.columns.items()]
         text += f": {', '.join(parts)}"
+    if reading.label_columns:
+        text += f", labels from the columns {_some(reading.label_columns, 8)}"
     return text + (", as asked" if reading.asked else "")
 
 
@@ -117,24 +137,31 @@ def _table(found: Understood) -> list[str]:
     """Return a row for each class, or of many classes the smallest and the largest."""
     splits = found.splits
     totals = {label: sum(counts.values()) for label, counts in found.classes.items()}
-    num = sum(totals.values())
+    num = sum(found.photos.values()) if found.multi_label else sum(totals.values())
+    noun = ("label", "labels") if found.multi_label else ("class", "classes")
     if len(found.classes) > AT_MOST:
         few, many = min(totals, key=lambda one: totals[one]), max(totals, key=lambda one: totals[one])
         lines = [
-            f"{count(len(totals), 'class', 'classes')}, {count(num, 'photo')}: from {totals[few]:,} "
+            f"{count(len(totals), *noun)}, {count(num, 'photo')}: from {totals[few]:,} "
             f"({_quoted(few)}) to {totals[many]:,} ({_quoted(many)}) each"
         ]
         if splits != [""]:
-            sums = {split: sum(counts.get(split, 0) for counts in found.classes.values()) for split in splits}
+            sums = {split: _photos(found, split) for split in splits}
             lines.append(", ".join(f"{split or 'without a split'} {n:,}" for split, n in sums.items()))
         return lines
-    header = f"{'class':<30}" + "".join(f"{split or 'photos':>12}" for split in splits)
+    header = f"{noun[0]:<30}" + "".join(f"{split or 'photos':>12}" for split in splits)
     rows = [
         f"{shorten(shown(label), 29):<30}" + "".join(f"{counts.get(split, 0):>12,}" for split in splits)
         for label, counts in found.classes.items()
     ]
-    every = [sum(counts.get(split, 0) for counts in found.classes.values()) for split in splits]
+    every = [_photos(found, split) for split in splits]
     return [header, *rows, f"{'all':<30}" + "".join(f"{n:>12,}" for n in every)]
+
+
+def _photos(found: Understood, split: str) -> int:
+    if found.multi_label:
+        return found.photos.get(split, 0)
+    return sum(counts.get(split, 0) for counts in found.classes.values())
 
 
 def passed_over_as_lines(passed_over: Sequence[PassedOver]) -> list[str]:

@@ -24,6 +24,7 @@ from budwood.core.progress import choose_progress
 from budwood.core.progress.base import SILENT, Progress, step
 from budwood.core.system import versions
 from budwood.data.check import check
+from budwood.data.label_sets import refuse_multi_label
 from budwood.data.manifest import Photo
 from budwood.data.sources import read_source, source_name
 from budwood.data.split import divide, lacking
@@ -198,6 +199,7 @@ def plan_study(request: StudyRequest, progress: Progress) -> StudyPlan:
         refuse_impossible(one.recipe)
     _refuse_unless_free(request.folder, overwrite=request.overwrite, resume=request.resume)
     manifest = read_source(request.data, _read_alike([one.recipe for one in given]), progress=progress)
+    refuse_multi_label(manifest.photos, "a study")
     for line in understood_as_lines(manifest.understood()):
         progress.say(line)
     checked = check(

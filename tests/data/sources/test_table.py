@@ -151,8 +151,8 @@ BAD: dict[str, tuple[str | bytes, str]] = {
         r"'Cat' \(row 2\) and 'cat' \(row 3\) differ by case",
     ),
     "several labels": (
-        "path,label\na/1.png,sea\na/2.png,sun\nb/3.png,sea;sun\n",
-        r"row 4: 'sea;sun' names several classes",
+        "path,label\na/1.png,sea\na/2.png,sun\nb/3.png,sea|sun\n",
+        r"row 4: 'sea\|sun' names several classes.*data.task=multi-label --set data.label_separator='\|'",
     ),
     "two delimiters": ("path,label,x|path|label\n", r"its first row can be divided by ',' and '\|'"),
 }

@@ -13,6 +13,7 @@ from typing import Any
 from budwood.config.data import Data
 from budwood.core.errors import DataError
 from budwood.core.progress.base import SILENT, Progress
+from budwood.data.label_sets import as_multi_label
 from budwood.data.manifest import Manifest, Photo
 from budwood.data.sources.annotations import (
     is_annotations,
@@ -170,6 +171,17 @@ def read_source(source: Any, settings: Data | None = None, *, progress: Progress
     Raise DataError where there is nothing to list, or more than one way to read it.
     """
     settings = settings or Data()
+    found = _read(source, settings, progress)
+    if settings.task == "multi-label":
+        return as_multi_label(found)
+    if settings.task == "single-label" and found.multi_label:
+        raise DataError(
+            f'{found.name} has several labels a photo, and data.task = "single-label" expects one. Leave data.task out'
+        )
+    return found
+
+
+def _read(source: Any, settings: Data, progress: Progress) -> Manifest:
     if isinstance(source, Manifest):
         return source
     if not isinstance(source, str | os.PathLike):
@@ -315,7 +327,7 @@ def _read_metadata(tree: Tree, names: Sequence[str], settings: Data) -> Manifest
     for name, part in zip(names, parts, strict=True):
         split = splits.get(name.partition("/")[0])
         photos += [replace(photo, split=photo.split or split) for photo in part.photos]
-    classes = tuple(sorted({photo.label for photo in photos}))
+    classes = tuple(sorted({label for photo in photos for label in photo.each_label}))
     reading = replace(parts[0].reading, layout="imagefolder")
     return Manifest(tuple(photos), classes, reading=reading)
 

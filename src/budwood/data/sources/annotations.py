@@ -1,13 +1,15 @@
 """What annotation tools export, as image labels: COCO, CVAT for images, Label Studio and Datumaro.
 
-Each is turned into rows and read as a table is. An image has one class: where boxes or polygons are all that there is,
-they have to be of one class. Images that nobody has labelled yet are passed over, and counted.
+Each is turned into rows and read as a table is. An image has one class, or with `data.task = "multi-label"` each label
+that something in it has: where boxes or polygons are all that there is, they count for the image. Images that nobody
+has labelled yet are passed over, and counted.
 """
 
 import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.etree import ElementTree
@@ -18,6 +20,7 @@ from budwood.core.text import listing, shown
 from budwood.data.manifest import Manifest, Problem
 from budwood.data.sources.columns import Columns
 from budwood.data.sources.delimited import finder_of, open_file, read_json, read_json_table, title_of
+from budwood.data.sources.label_values import LabelForm
 from budwood.data.sources.table import Row, Table, read_table, split_names, split_words
 from budwood.data.sources.tree import Tree
 
@@ -38,22 +41,28 @@ class Images:
         self.columns: dict[str, None] = {}
         self.part: str | None = None
         """Name of the file that is read, which is that of a folder of images too."""
+        self.several: str | None = None
+        """What is wrong with the first image of several classes, where one is expected."""
 
     def add(self, where: str, path: object, labels: Iterable[str], more: Mapping[str, object]) -> None:
-        """Take an image. Raise DataError where it has several classes."""
+        """Take an image."""
         different = list(dict.fromkeys(labels))
-        if len(different) > 1:
+        if len(different) > 1 and self.several is None:
             shortest = path[-1] if isinstance(path, tuple) else path
-            raise DataError(
+            self.several = (
                 f"{self.title}, {where}: {shown(str(shortest)[:100])!r} is of several classes: "
-                f"{', '.join(different[:5])}. Expected one for each image: leave the others out of the export"
+                f"{', '.join(different[:5])}. Expected one for each image: leave the others out of the export, or give "
+                "--set data.task=multi-label"
             )
         self.columns.update(dict.fromkeys(more))
-        values = {**more, "path": path, "label": different[0] if different else None}
+        values = {**more, "path": path, "label": different or None}
         self.rows.append(Row(where, values))
 
     def manifest(self, tree: Tree, base: str, settings: Data) -> Manifest:
         """Return the manifest of the images, which lie in `base` or in a folder beside it."""
+        several = settings.task == "multi-label"
+        if self.several and not several:
+            raise DataError(self.several)
         roles: dict[str, str] = {
             **_ROLES,
             **{role: role for role in ("split", "group", "weight") if role in self.columns},
@@ -64,13 +73,20 @@ class Images:
                 self.title,
                 self.kind,
                 Columns(roles, others),
-                self.rows,
+                self.rows if several else [_with_one_label(row) for row in self.rows],
                 finder_of(tree, base, self.title, settings, _places(base)),
+                form=LabelForm.of(settings),
                 split_names=split_names(settings.split_folders),
                 unlabelled_are_left_out=True,
                 problems=tuple(self.problems),
             )
         )
+
+
+def _with_one_label(row: Row) -> Row:
+    labels = row.values["label"]
+    label = labels[0] if isinstance(labels, list) else labels
+    return replace(row, values={**row.values, "label": label})
 
 
 def is_annotations(value: object) -> bool:

@@ -8,15 +8,16 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from budwood.config.data import Data
 from budwood.core.errors import DataError
 from budwood.data.manifest import Manifest
-from budwood.data.sources.columns import Columns, choose_columns
+from budwood.data.sources.columns import choose_columns
 from budwood.data.sources.delimited import finder_of
 from budwood.data.sources.find import Finder
+from budwood.data.sources.label_values import LabelForm
 from budwood.data.sources.table import Row, Table, read_table, split_names, split_words
 from budwood.data.sources.tree import DiskTree
 
@@ -49,7 +50,7 @@ def manifest_of(
     if "path" not in asked and len(inside) == 1:
         asked["path"] = inside[0]
     _refuse_wrong_types(schema, asked, inside, title)
-    columns = choose_columns(header, asked, title)
+    columns = choose_columns(header, asked, title, label_columns=settings.label_columns)
     picture = columns.chosen["path"] if columns.chosen["path"] in inside else None
     taken = [
         name for name in header if name in columns.chosen.values() or _can_be_kept(schema.field(name).type)
@@ -58,7 +59,7 @@ def manifest_of(
     splits = bool(known) and "split" not in columns.chosen
     if splits:
         chosen = {**columns.chosen, "split": _SPLIT}
-        columns = Columns(chosen, columns.others)
+        columns = replace(columns, chosen=chosen)
     base = DiskTree(os.path.dirname(os.path.abspath(shards[0].path)))
     finder = finder_of(base, "", title, settings)
 
@@ -74,15 +75,16 @@ def manifest_of(
                 name = f"{os.path.splitext(part)[0]}/{number:06d}"
                 yield _row(f"{where} {number}", values, content, picture, name, finder, title)
 
-    label = columns.chosen["label"]
+    label = columns.get("label")
     return read_table(
         Table(
             title,
             kind,
-            Columns(columns.chosen, tuple(name for name in columns.others if name in taken)),
+            replace(columns, others=tuple(name for name in columns.others if name in taken)),
             rows(),
             finder,
-            class_names=_class_names(features.get(label), schema.field(label).type),
+            class_names=_class_names(features.get(label), schema.field(label).type) if label else None,
+            form=LabelForm.of(settings),
             split_names=split_names(settings.split_folders),
         )
     )

@@ -48,6 +48,8 @@ class Columns:
     """Column by role."""
     others: tuple[str, ...]
     """Those that are kept as metadata."""
+    labels: tuple[str, ...] = ()
+    """Without a column of labels: those that say 1 or 0 of a label each, or may do so where none was named."""
 
     def get(self, role: str) -> str | None:
         """Return the column of a role, None where there is none."""
@@ -55,7 +57,11 @@ class Columns:
 
 
 def choose_columns(
-    header: Sequence[str], asked: Mapping[Any, str], title: str, needed: Sequence[str] = NEEDED
+    header: Sequence[str],
+    asked: Mapping[Any, str],
+    title: str,
+    needed: Sequence[str] = NEEDED,
+    label_columns: Sequence[str] = (),
 ) -> Columns:
     """Return which column is which.
 
@@ -64,26 +70,33 @@ def choose_columns(
         asked: columns by role, as `data.columns` has them.
         title: what messages call the table.
         needed: the roles without which it cannot be read.
+        label_columns: those that say 1 or 0 of a label each. Where there is neither these nor a label, every column
+            without a role may be one: their values decide.
 
     Raise DataError where a needed column is missing, or where two could be meant.
 
     >>> choose_columns(["File Name", "species", "age"], {"label": "species"}, "photos.csv").chosen
     {'path': 'File Name', 'label': 'species'}
     """
-    for role, column in asked.items():
+    if label_columns and "label" in asked:
+        raise DataError(
+            f"{title}: data.columns names {asked['label']!r} as the label, and data.label_columns "
+            f"{listing([repr(name) for name in label_columns[:4]])}. Give one of the two"
+        )
+    for role, column in (*asked.items(), *(("label columns", name) for name in label_columns)):
         if column not in header:
             raise DataError(
                 f"{title} has no column {column!r}, which was named for the {role}.{did_you_mean(column, header)} "
                 f"{_there_are(header)}"
             )
-    free = [name for name in header if name not in asked.values()]
+    free = [name for name in header if name not in asked.values() and name not in label_columns]
     chosen = dict(asked)
     written = list(header[:2]) in WRITTEN
     for role, names in ROLES.items():
         fitting = [name for name in free if _plain(name) in names]
         if written and len(fitting) > 1:
             fitting = [name for name in fitting if name in (role, header[0])][:1]
-        if role in asked or not fitting:
+        if role in asked or not fitting or (role == "label" and label_columns):
             continue
         if len(fitting) > 1:
             raise DataError(
@@ -91,10 +104,19 @@ def choose_columns(
                 f"which one is: --columns {role}={fitting[0]}. {_there_are(header)}"
             )
         chosen[role] = fitting[0]
-    if missing := [role for role in needed if role not in chosen]:
-        raise DataError(_missing(header, missing, title))
     ordered = {role: chosen[role] for role in ROLES if role in chosen}
-    return Columns(ordered, tuple(name for name in header if name not in ordered.values()))
+    others = tuple(name for name in header if name not in ordered.values() and name not in label_columns)
+    missing = [role for role in needed if role not in chosen]
+    if missing == ["label"] and (label_columns or len(others) > 1):
+        return Columns(ordered, others, tuple(label_columns) or others)
+    if missing:
+        raise DataError(_missing(header, missing, title))
+    return Columns(ordered, others)
+
+
+def no_label(header: Sequence[str], title: str) -> DataError:
+    """Return the error of a table whose columns say no label."""
+    return DataError(_missing(header, ["label"], title))
 
 
 def fits(header: Sequence[str], asked: Mapping[Any, str]) -> bool:

@@ -14,6 +14,7 @@ from budwood.core.text import count, shown
 from budwood.data.manifest import Manifest
 from budwood.data.sources.columns import choose_columns, fits
 from budwood.data.sources.find import Finder
+from budwood.data.sources.label_values import LabelForm
 from budwood.data.sources.table import Row, Table, read_table, split_names
 from budwood.data.sources.tree import DiskTree, Tree
 
@@ -54,9 +55,10 @@ def table_of(
         Table(
             title,
             kind,
-            choose_columns(header, settings.columns, title),
+            choose_columns(header, settings.columns, title, label_columns=settings.label_columns),
             rows,
             finder_of(tree, name.rpartition("/")[0], title, settings),
+            form=LabelForm.of(settings),
             split_names=split_names(settings.split_folders),
         )
     )

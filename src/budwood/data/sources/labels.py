@@ -74,8 +74,9 @@ class Labels:
             )
         return label
 
-    def judge(self) -> None:
-        """Look at all labels together. Raise DataError where some are several in one, or the same but for spelling."""
+    def judge(self, *, one_each: bool = True) -> None:
+        """Look at all labels together. Raise DataError where some are the same but for spelling, or, where each photo
+        has one and nobody has said so (`one_each`), several in one."""
         kinds = Counter(kind for _, kind in self._first.values())
         if len(kinds) > 1:
             number, text = (
@@ -88,10 +89,12 @@ class Labels:
             )
         for label, (where, _) in self._first.items():
             parts = [part.strip() for part in _SEPARATORS.split(label)]
-            if len(parts) > 1 and all(part in self._first for part in parts):
+            if one_each and len(parts) > 1 and all(part in self._first for part in parts):
+                between = next(sign for sign in label if _SEPARATORS.match(sign))
                 raise DataError(
                     f"{self.title}, {where}: {label!r} names several classes, and {parts[0]!r} is one by itself. "
-                    "Expected one label for each photo"
+                    "Expected one label for each photo; for several, give --set data.task=multi-label --set "
+                    f"data.label_separator='{between}'"
                 )
         seen: dict[str, str] = {}
         for label in self._first:

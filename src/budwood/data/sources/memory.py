@@ -3,7 +3,7 @@
 import io
 import os
 from collections.abc import Iterator, Mapping, Sequence, Sized
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import numpy as np
@@ -17,6 +17,7 @@ from budwood.data.images import ImageLike
 from budwood.data.manifest import Manifest, Photo
 from budwood.data.sources.columns import Columns, choose_columns
 from budwood.data.sources.delimited import finder_of
+from budwood.data.sources.label_values import LabelForm
 from budwood.data.sources.table import Row, Table, read_table, split_names
 from budwood.data.sources.tree import DiskTree
 
@@ -139,8 +140,8 @@ def _of_pairs(pairs: Sequence[Any], settings: Data) -> Manifest:
 
 def _of_frame(frame: Any, settings: Data) -> Manifest:
     header = [str(name) for name in frame.columns]
-    columns = choose_columns(header, settings.columns, "the data frame")
-    wanted = {*columns.chosen.values(), *columns.others}
+    columns = choose_columns(header, settings.columns, "the data frame", label_columns=settings.label_columns)
+    wanted = {*columns.chosen.values(), *columns.others, *columns.labels}
     values = {str(name): _listed(frame[name]) for name in frame.columns if str(name) in wanted}
     path = columns.chosen["path"]
 
@@ -187,11 +188,13 @@ def _of_hub(parts: Mapping[str, Any], settings: Data) -> Manifest:
     inside = image_columns(first)
     if "path" not in asked and len(inside) == 1:
         asked["path"] = inside[0]
-    columns = choose_columns(list(first.column_names), asked, "the data set")
+    columns = choose_columns(
+        list(first.column_names), asked, "the data set", label_columns=settings.label_columns
+    )
     splits = any(parts)
     if splits:
-        columns = Columns({**columns.chosen, "split": "split"}, columns.others)
-    path, label = columns.chosen["path"], columns.chosen["label"]
+        columns = replace(columns, chosen={**columns.chosen, "split": "split"})
+    path, label = columns.chosen["path"], columns.get("label")
     if path not in inside:
         raise DataError(f"the data set's column {path!r} holds no pictures. Expected a column of type Image")
 
@@ -205,7 +208,7 @@ def _of_hub(parts: Mapping[str, Any], settings: Data) -> Manifest:
                 name = f"{split}/{index:06d}" if split else f"{index:06d}"
                 yield Row(where, values, HubPicture(plain, index, path, name), name)
 
-    names = getattr(first.features[label], "names", None)
+    names = getattr(first.features[label], "names", None) if label else None
     return _table("the data set", "hf", rows(), columns, settings, names)
 
 
@@ -219,7 +222,16 @@ def _table(
 ) -> Manifest:
     finder = finder_of(DiskTree("."), "", title, settings)
     return read_table(
-        Table(title, kind, columns, rows, finder, class_names, split_names(settings.split_folders))
+        Table(
+            title,
+            kind,
+            columns,
+            rows,
+            finder,
+            class_names,
+            LabelForm.of(settings),
+            split_names(settings.split_folders),
+        )
     )
 
 

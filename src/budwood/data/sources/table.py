@@ -14,9 +14,9 @@ from budwood.core.errors import DataError
 from budwood.core.text import shown
 from budwood.data.images import ImageLike
 from budwood.data.manifest import Manifest, PassedOver, Photo, Problem, Reading
-from budwood.data.sources.columns import NAME, Columns
+from budwood.data.sources.columns import NAME, Columns, no_label
 from budwood.data.sources.find import Finder
-from budwood.data.sources.labels import Labels
+from budwood.data.sources.label_values import AS_FOUND, LabelForm, read_fields, read_indicators
 from budwood.data.sources.names import settle_held_out, split_roles
 
 
@@ -48,6 +48,8 @@ class Table:
     """Looks up the pictures that rows name; None where every row brings its picture."""
     class_names: Sequence[str] | None = None
     """Of classes that are written as their numbers."""
+    form: LabelForm = AS_FOUND
+    """How its labels are to be read."""
     split_names: Mapping[str, str] = field(default_factory=dict)
     """What the table calls the splits, where `data.split_folders` says so: ours by the table's."""
     unlabelled_are_left_out: bool = False
@@ -58,29 +60,35 @@ class Table:
 
 def read_table(table: Table) -> Manifest:
     """Return the manifest of a table. Raise DataError for a row that cannot be read rightly, or for too few."""
-    labels = Labels(table.title, table.class_names)
     photos: list[Photo] = []
+    values: list[Mapping[str, object]] = []
+    """Of its row, what may say the labels."""
+    columns_of_labels = [*filter(None, [table.columns.get("label")]), *table.columns.labels]
     rows: dict[str, str] = {}
     """Where each photo stands, by its name."""
     unlabelled: list[str] = []
     for row in table.rows:
-        photo = _read_row(table, row, labels, unlabelled)
+        photo = _read_row(table, row, unlabelled)
         if photo is None:
             continue
+        said = {column: row.values.get(column) for column in columns_of_labels}
         if photo.name in rows:
-            _refuse_twice(table, photo, row.where, photos, rows)
+            other = values[list(rows).index(photo.name)]
+            _refuse_twice(table, photo.name, (rows[photo.name], row.where), (other, said))
         rows[photo.name] = row.where
         photos.append(photo)
-    labels.judge()
+        values.append(said)
     where = list(rows.values())
+    table, photos = _with_labels(table, photos, values, where)
     words = {photo.split for photo in photos if photo.split}
     photos = _with_splits(table, _named_as_before(photos), where)
     _refuse_bad_groups(table, photos, where)
-    classes = tuple(sorted({photo.label for photo in photos}))
+    classes = tuple(sorted({label for photo in photos for label in photo.each_label}))
     if not photos:
         raise DataError(f"{table.title} holds no labelled photo. Expected one row for each photo")
-    if len(classes) == 1:
-        raise DataError(f"{table.title} has photos of one class only, {classes[0]!r}; two are needed")
+    if len(classes) < 2:
+        only = f"of one class only, {classes[0]!r}" if classes else "without any label"
+        raise DataError(f"{table.title} has photos {only}; two are needed")
     passed = list(table.passed_over)
     if unlabelled:
         passed.append(PassedOver("unlabelled", ".", len(unlabelled), unlabelled[0]))
@@ -88,6 +96,7 @@ def read_table(table: Table) -> Manifest:
         layout=table.kind,
         splits=_splits(words, table.split_names, photos),
         columns=dict(table.columns.chosen),
+        label_columns=table.columns.labels,
     )
     return Manifest(tuple(photos), classes, table.problems, passed_over=tuple(passed), reading=reading)
 
@@ -102,14 +111,41 @@ def split_names(asked: Mapping[Any, str | list[str]]) -> dict[str, str]:
     return {name: ours for ours, names in pairs for name in names}
 
 
-def _read_row(table: Table, row: Row, labels: Labels, unlabelled: list[str]) -> Photo | None:
+def _with_labels(
+    table: Table, photos: Sequence[Photo], values: Sequence[Mapping[str, object]], rows: Sequence[str]
+) -> tuple[Table, list[Photo]]:
+    """Return the table with the columns that say the labels, and the photos with what these say."""
+    columns, column = table.columns, table.columns.get("label")
+    if column is not None:
+        fields = [row[column] for row in values]
+        found = read_fields(table.title, fields, rows, table.form, column=column, names=table.class_names)
+    else:
+        indicated = read_indicators(table.title, values, rows, table.form, columns.labels)
+        if indicated is None:
+            raise no_label([*columns.chosen.values(), *columns.others], table.title)
+        found, taken = indicated
+        columns = Columns(columns.chosen, tuple(one for one in columns.others if one not in taken), taken)
+    photos = [
+        replace(
+            photo,
+            label=one.text,
+            labels=one.labels,
+            unknown=one.unknown,
+            metadata={name: text for name, text in photo.metadata.items() if name not in columns.labels},
+        )
+        for photo, one in zip(photos, found, strict=True)
+    ]
+    return replace(table, columns=columns), photos
+
+
+def _read_row(table: Table, row: Row, unlabelled: list[str]) -> Photo | None:
     columns, values = table.columns, row.values
     name, image = row.name, row.image
     if image is None:
         assert table.finder is not None
         found = table.finder.find(values.get(columns.chosen["path"]), row.where)
         name, image = found.name, found.image
-    label = values.get(columns.chosen["label"])
+    label = values.get(columns.get("label") or "")
     if table.unlabelled_are_left_out and label in (None, "", []):
         unlabelled.append(name)
         return None
@@ -117,7 +153,7 @@ def _read_row(table: Table, row: Row, labels: Labels, unlabelled: list[str]) -> 
     return Photo(
         image=image,
         name=name,
-        label=labels.read(label, row.where),
+        label="",
         split=_text(values.get(columns.get("split") or "")).strip() or None,
         group=_text(values.get(columns.get("group") or "")) or None,
         weight=_weight(table, row),
@@ -186,13 +222,18 @@ def _text(value: object) -> str:
 
 
 def _refuse_twice(
-    table: Table, photo: Photo, where: str, photos: Sequence[Photo], rows: Mapping[str, str]
+    table: Table,
+    name: str,
+    rows: tuple[str, str],
+    values: tuple[Mapping[str, object], Mapping[str, object]],
 ) -> None:
-    other = next(one for one in photos if one.name == photo.name)
-    same = f"{table.title}: {rows[photo.name]} and {where} are both about {shown(photo.name)!r}"
-    if other.label != photo.label:
+    same = f"{table.title}: {rows[0]} and {rows[1]} are both about {shown(name)!r}"
+    column = table.columns.get("label")
+    if column is not None and values[0] != values[1]:
+        both = (shown(str(one[column])[:60]) for one in values)
         raise DataError(
-            f"{same}, under the labels {other.label!r} and {photo.label!r}. A photo has one label: remove a row"
+            f"{same}, under the labels {' and '.join(map(repr, both))}. Each photo has one row, with all that is known "
+            "of it: remove one of the two"
         )
     raise DataError(f"{same}. Each photo has one row: remove one of the two")
 

@@ -14,6 +14,7 @@ from budwood.data.manifest import Manifest
 from budwood.data.sources.archive import ArchiveTree, open_archive
 from budwood.data.sources.columns import Columns, choose_columns
 from budwood.data.sources.delimited import parse_json
+from budwood.data.sources.label_values import LabelForm
 from budwood.data.sources.table import Row, Table, read_table, split_names, split_words
 from budwood.data.sources.tree import DiskTree
 
@@ -101,6 +102,7 @@ def read_shards(paths: Sequence[str], title: str, settings: Data, progress: Prog
             columns,
             rows(),
             class_names=_class_names(os.path.dirname(next(iter(trees)))),
+            form=LabelForm.of(settings),
             split_names=asked,
         )
     )

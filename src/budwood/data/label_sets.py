@@ -1,0 +1,92 @@
+"""Photos with several labels: how their labels are written as one text, and which of them a split goes by."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from budwood.core.errors import DataError
+from budwood.core.text import shown
+from budwood.data.manifest import Manifest, Photo
+
+SEPARATOR = ";"
+"""Between the labels of a photo, in every file that Budwood writes."""
+UNKNOWN = "?"
+"""Before a label of which it is unknown whether the photo has it."""
+
+
+def as_text(labels: Iterable[str], unknown: Iterable[str] = ()) -> str:
+    """Return the labels of a photo as one text, sorted; an empty one for a photo without labels.
+
+    >>> as_text(["trees", "sea"], unknown=["sunset"])
+    'sea;trees;?sunset'
+    """
+    return SEPARATOR.join([*sorted(labels), *(f"{UNKNOWN}{label}" for label in sorted(unknown))])
+
+
+def of_text(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the labels of a photo, and those of which it is unknown, from their text.
+
+    >>> of_text("sea;trees;?sunset")
+    (('sea', 'trees'), ('sunset',))
+    """
+    parts = [part for part in text.split(SEPARATOR) if part]
+    labels = tuple(part for part in parts if not part.startswith(UNKNOWN))
+    return labels, tuple(part.removeprefix(UNKNOWN) for part in parts if part.startswith(UNKNOWN))
+
+
+def with_labels(photo: Photo, labels: Iterable[str], unknown: Iterable[str] = ()) -> Photo:
+    """Return a photo that has these labels, and no others but perhaps the unknown ones."""
+    labels, unknown = tuple(sorted(set(labels))), tuple(sorted(set(unknown)))
+    return replace(photo, label=as_text(labels, unknown), labels=labels, unknown=unknown)
+
+
+def as_multi_label(manifest: Manifest) -> Manifest:
+    """Return a manifest whose photos have one label each as one of several labels a photo.
+
+    Raise DataError for a name that cannot be written among several.
+    """
+    if manifest.multi_label:
+        return manifest
+    refuse_bad_names(manifest.classes, manifest.name)
+    photos = tuple(with_labels(photo, (photo.label,)) for photo in manifest.photos)
+    return replace(manifest, photos=photos)
+
+
+def refuse_multi_label(photos: Iterable[Photo], what: str) -> None:
+    """Raise DataError where photos have several labels, for what (a noun) takes one class a photo."""
+    if any(photo.labels is not None for photo in photos):
+        raise DataError(
+            f"{what} takes photos of one class each so far, and these have several labels (data.task). Give --set "
+            "data.task=single-label where each has one all the same"
+        )
+
+
+def refuse_bad_names(labels: Iterable[str], title: str) -> None:
+    """Raise DataError for a label that cannot stand beside others in one text."""
+    for label in labels:
+        if SEPARATOR in label or label.startswith(UNKNOWN):
+            raise DataError(
+                f"{title}: the label {shown(label[:60])!r} holds {SEPARATOR!r} or begins with {UNKNOWN!r}, by which "
+                "several labels of a photo are told apart. Give it another name"
+            )
+
+
+def rarest_labels(photos: Sequence[Photo]) -> dict[str, str]:
+    """Return by the name of each photo its rarest label, by which it is dealt to a split; "" where it has none.
+
+    A photo with one label goes by that.
+
+    >>> photos = [with_labels(Photo(b"", name, ""), labels) for name, labels in (("1", "ab"), ("2", "a"))]
+    >>> rarest_labels(photos)
+    {'1': 'b', '2': 'a'}
+    """
+    counts = label_counts(photos)
+    return {
+        photo.name: min(photo.each_label, key=lambda label: (counts[label], label), default="")
+        for photo in photos
+    }
+
+
+def label_counts(photos: Iterable[Photo]) -> Mapping[str, int]:
+    """Return how many photos have each label."""
+    return Counter(label for photo in photos for label in photo.each_label)
