@@ -5,7 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budwood.training.strength_path import STRONGEST, WEAKEST, Known, PathPoint, best, search
+from budwood.training.strength_path import (
+    STRONGEST,
+    WEAKEST,
+    Known,
+    PathPoint,
+    best,
+    search,
+    search_together,
+    searching,
+    trying,
+)
 
 
 def valley(lowest):
@@ -68,3 +78,26 @@ def test_known__keeps_the_best_and_the_last():
 
 def test_known__nothing_yet():
     assert Known().nearest(0.1, folds=2) == [[], []]
+
+
+def test_search_together__each_search_is_what_it_is_alone():
+    def valley(middle):
+        return lambda strength: PathPoint(strength, (np.log10(strength) - middle) ** 2, 0.9, 0.01)
+
+    valleys = [valley(middle) for middle in (-1.1, 0.9, -4.2, -9.0)]
+    asked = []
+
+    def score(strengths):
+        asked.append(strengths)
+        return [one(strength) for one, strength in zip(valleys, strengths, strict=True)]
+
+    paths = search_together([searching() for _ in valleys], score)
+    assert paths == [search(one) for one in valleys]
+    assert len(asked) == max(len(path) for path in paths)
+
+
+def test_trying__tries_each_once_in_falling_order():
+    (path,) = search_together(
+        [trying([0.1, 10, 0.1])], lambda strengths: [PathPoint(strengths[0], 0.5, 0.9, 0.01)]
+    )
+    assert [point.strength for point in path] == [10, 0.1]

@@ -214,6 +214,11 @@ def _refuse_bad_input(features, labels, num_classes: int) -> None:
         raise DataError(
             f"the linear head has {without} to learn from. Expected two or more classes, each with a training photo"
         )
+    refuse_infinite(features)
+
+
+def refuse_infinite(features: Float32[np.ndarray, "n features"]) -> None:
+    """Raise DataError where a feature is not finite."""
     if not np.isfinite(features.sum(dtype=np.float64)):
         raise DataError(
             "some features are not finite, expected plain numbers. Check the backbone's weights, "

@@ -9,6 +9,10 @@ classes is near 1 / classes). Along a line the logits are linear in the step, so
 product, and Newton's method finds its minimum from slopes alone, which float32 holds to the end. And a start is
 first improved along the line through another known solution, then in its scale: that is how solutions move from one
 strength to the next.
+
+A problem is one regression whose columns are classes, or several beside one another whose columns are labels
+(`label_logistic`): these share every matrix product, and each has its own strength, step along the line and end. What
+is one number of the one is a row of numbers of the others.
 """
 
 import itertools
@@ -32,6 +36,9 @@ RANK_TOLERANCE = 1e-10
 
 Weights = Float32[np.ndarray, "axes_and_one classes"]
 Map = Callable[..., Iterable[Any]]
+Numbers = float | np.float64 | Float[np.ndarray, "..."]
+"""One of one regression, `(labels,)` of several."""
+Dot = Callable[[np.ndarray, np.ndarray], Numbers]
 
 
 @dataclass(frozen=True)
@@ -77,11 +84,14 @@ class Axes:
             rotated[first : first + ROWS_AT_A_TIME, :-1] = standardised @ self.directions
         return rotated
 
-    def unfold(self, weights: Weights) -> tuple[Float32[np.ndarray, "features classes"], np.ndarray]:
-        """Return kernel and bias on the features as they are. The biases' mean, which changes nothing, is 0."""
+    def unfold(
+        self, weights: Weights, *, centred: bool = True
+    ) -> tuple[Float32[np.ndarray, "features classes"], np.ndarray]:
+        """Return kernel and bias on the features as they are. Centred, the biases' mean is 0, which changes
+        nothing where classes share one softmax."""
         kernel = (self.directions @ weights[:-1]).astype(np.float64) / self.scale[:, None]
         bias = weights[-1] - self.mean @ kernel
-        return kernel.astype(np.float32), (bias - bias.mean()).astype(np.float32)
+        return kernel.astype(np.float32), (bias - bias.mean() if centred else bias).astype(np.float32)
 
 
 class Problem:
@@ -109,15 +119,19 @@ class Problem:
         blocks: int = 1,
         map: Map = map,
     ):
-        cuts = np.linspace(0, len(labels), min(blocks, len(labels)) + 1).astype(int)
         shares = (weights / len(labels)).astype(np.float32)
-        self._blocks = [_Block(x[a:b], labels[a:b], shares[a:b]) for a, b in itertools.pairwise(cuts)]
-        self._curvatures = np.append(CURVATURE / num_classes * variances, CURVATURE / num_classes)
+        self._blocks: list[Any] = [
+            _Block(x[part], labels[part], shares[part]) for part in cuts(len(labels), blocks)
+        ]
+        self._curvatures = np.append(variances, 1.0)[:, None] * (CURVATURE / num_classes)
         self._shape, self._map = (x.shape[1], num_classes), map
+
+    dot: Dot = staticmethod(lambda one, other: float(np.vdot(one, other)))
+    """Of two arrays of weights."""
 
     def solve(
         self,
-        strength: float,
+        strength: Numbers,
         tolerance: float,
         starts: Sequence[Weights] = (),
         *,
@@ -131,10 +145,10 @@ class Problem:
             starts: solutions of other strengths, the nearest first; of two the line through both is searched.
             most_steps: after so many, what was reached is the answer.
         """
-        penalties = np.full((self._shape[0], 1), strength)
+        penalties = np.full((self._shape[0], np.size(strength)), strength)
         penalties[-1] = 0
-        scale = (1 / np.sqrt(self._curvatures[:, None] + penalties)).astype(np.float32)
-        line = _Line(self._blocks, self._map, scale, (penalties * scale**2).astype(np.float32))
+        scale = (1 / np.sqrt(self._curvatures + penalties)).astype(np.float32)
+        line = _Line(self._blocks, self._map, scale, (penalties * scale**2).astype(np.float32), self.dot)
         at = np.zeros(self._shape, np.float32) if not starts else starts[0] / scale
         line.begin(at)
         if len(starts) > 1:
@@ -142,19 +156,30 @@ class Problem:
         if starts:
             at = line.rescale(at)
         gradient = line.gradient(at)
-        pairs: list[tuple[np.ndarray, np.ndarray, float]] = []
+        pairs: list[tuple[np.ndarray, np.ndarray, Numbers]] = []
+        ended = np.zeros(np.shape(strength), bool)
         for _ in range(most_steps):
-            if _dot(gradient, gradient) / 2 <= tolerance * line.penalty(at):
+            ended = ended | (self.dot(gradient, gradient) / 2 <= tolerance * line.penalty(at))
+            if ended.all():
                 break
-            new = line.search(at, _direction(gradient, pairs))
+            direction = _direction(gradient, pairs, self.dot)
+            if ended.any():
+                # The others go on without it.
+                direction[:, ended] = 0
+            new = line.search(at, direction)
             change = line.gradient(new)
             change, gradient, step, at = change - gradient, change, new - at, new
-            curvature = _dot(step, change)
-            if curvature <= 0:
-                # Rounding errors are all that is left.
-                break
-            pairs = [*pairs[1 - PAIRS :], (step, change, 1 / curvature)]
+            curvature = self.dot(step, change)
+            # Where it is not above 0, rounding errors are all that is left.
+            ended = ended | (curvature <= 0)
+            pairs = [*pairs[1 - PAIRS :], (step, change, _inverse(curvature))]
         return at * scale
+
+
+def cuts(rows: int, blocks: int) -> list[slice]:
+    """Return so many parts of the rows, one after another, or as many as there are rows."""
+    ends = np.linspace(0, rows, min(blocks, rows) + 1).astype(int)
+    return [slice(int(first), int(end)) for first, end in itertools.pairwise(ends)]
 
 
 class _Block:
@@ -198,8 +223,8 @@ class _Block:
 class _Line:
     """Where a problem stands, in preconditioned weights: the true ones are `scale` times as large."""
 
-    def __init__(self, blocks: Sequence[_Block], map: Map, scale: np.ndarray, penalties: np.ndarray):
-        self.blocks, self.map, self.scale, self.penalties = blocks, map, scale, penalties
+    def __init__(self, blocks: Sequence[Any], map: Map, scale: np.ndarray, penalties: np.ndarray, dot: Dot):
+        self.blocks, self.map, self.scale, self.penalties, self.dot = blocks, map, scale, penalties, dot
 
     def begin(self, at: Weights) -> None:
         weights = at * self.scale
@@ -209,8 +234,8 @@ class _Line:
         total = sum(self.map(lambda block: block.gradient(), self.blocks))
         return total * self.scale + self.penalties * at
 
-    def penalty(self, at: Weights) -> float:
-        return _dot(at, self.penalties * at) / 2
+    def penalty(self, at: Weights) -> Numbers:
+        return self.dot(at, self.penalties * at) / 2
 
     def rescale(self, at: Weights) -> Weights:
         return self._search(at, at, None)
@@ -220,10 +245,10 @@ class _Line:
 
     def _search(self, at: Weights, direction: Weights, of_weights: Weights | None) -> Weights:
         penalised = self.penalties * direction
-        first, second = _dot(at, penalised), _dot(direction, penalised)
+        first, second = self.dot(at, penalised), self.dot(direction, penalised)
         list(self.map(lambda block: block.look_along(of_weights), self.blocks))
 
-        def derivatives(step: float) -> tuple[float, float]:
+        def derivatives(step: Numbers) -> tuple[Numbers, Numbers]:
             parts = list(self.map(lambda block: block.slope_at(step), self.blocks))
             return first + step * second + sum(a for a, _ in parts), second + sum(b for _, b in parts)
 
@@ -232,46 +257,53 @@ class _Line:
         return at + np.float32(step) * direction
 
 
-def _newton(derivatives: Callable[[float], tuple[float, float]]) -> float:
-    """Return where a convex function of one number is nearly least, from its first two derivatives.
+def _newton(derivatives: Callable[[Numbers], tuple[Numbers, Numbers]]) -> Numbers:
+    """Return where a convex function of one number is nearly least, from its first two derivatives; or several
+    functions, each of a number of its own.
 
-    The last number asked for is the one returned: what was kept of it is of use.
+    The last numbers asked for are those returned: what was kept of them is of use.
     """
-    step, low, high = 0.0, -np.inf, np.inf
     slope, curvature = derivatives(0.0)
-    enough = SLOPE_LEFT * abs(slope)
+    step = np.zeros(np.shape(slope))
+    low, high = step - np.inf, step + np.inf
+    enough = SLOPE_LEFT * np.abs(slope)
+    going = step == 0
     for _ in range(LINE_STEPS):
-        if slope > 0:
-            high = step
-        else:
-            low = step
-        if not slope or curvature <= 0:
+        high, low = np.where(slope > 0, step, high), np.where(slope > 0, low, step)
+        going &= (slope != 0) & (curvature > 0)
+        if not going.any():
             break
-        step -= slope / curvature
-        if not low < step < high:
+        new = step - np.divide(slope, curvature, out=np.zeros(np.shape(slope)), where=going)
+        with np.errstate(invalid="ignore"):
             # Where the curvature is falling off, Newton's step leads too far.
-            step = (low + high) / 2
-        if not np.isfinite(step):
-            return 0.0
-        slope, curvature = derivatives(step)
-        if abs(slope) <= enough:
+            new = np.where((low < new) & (new < high), new, (low + high) / 2)
+        lost = ~np.isfinite(new) & going
+        going &= ~lost
+        step = np.where(going, new, np.where(lost, 0.0, step))
+        slope, curvature = derivatives(step[()])
+        going &= np.abs(slope) > enough
+        if not going.any():
             break
-    return step
+    return step[()]
 
 
-def _direction(gradient: Weights, pairs: Sequence[tuple[np.ndarray, np.ndarray, float]]) -> Weights:
+def _direction(
+    gradient: Weights, pairs: Sequence[tuple[np.ndarray, np.ndarray, Numbers]], dot: Dot
+) -> Weights:
     """Return the two loops of L-BFGS (Nocedal 1980)."""
     direction, alphas = -gradient, []
     for step, change, inverse in reversed(pairs):
-        alphas.append(inverse * _dot(step, direction))
+        alphas.append(inverse * dot(step, direction))
         direction -= np.float32(alphas[-1]) * change
     if pairs:
         _, change, inverse = pairs[-1]
-        direction *= np.float32(1 / (inverse * _dot(change, change)))
+        direction *= np.float32(_inverse(inverse * dot(change, change)))
     for (step, change, inverse), alpha in zip(pairs, reversed(alphas), strict=True):
-        direction += np.float32(alpha - inverse * _dot(change, direction)) * step
+        direction += np.float32(alpha - inverse * dot(change, direction)) * step
     return direction
 
 
-def _dot(one: np.ndarray, other: np.ndarray) -> float:
-    return float(np.vdot(one, other))
+def _inverse(numbers: Numbers) -> Numbers:
+    """Return 1 divided by each that is above 0, and 0 for the others."""
+    above = np.asarray(numbers) > 0
+    return np.divide(1.0, numbers, out=np.zeros(above.shape), where=above)[()]

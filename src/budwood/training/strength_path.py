@@ -1,7 +1,7 @@
 """Which L2 strengths are tried, and from which known solutions each of them starts."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +33,10 @@ def best(path: Sequence[PathPoint]) -> PathPoint:
     return min(path, key=lambda point: (point.loss, -point.strength))
 
 
+Search = Generator[float, PathPoint, list[PathPoint]]
+"""Yields strengths to try, takes what each is worth, and returns the path."""
+
+
 def search(score: Callable[[float], PathPoint], near: float | None = None) -> list[PathPoint]:
     """Return the strengths tried, in falling order: the best of three a decade and what shows that it is.
 
@@ -44,41 +48,76 @@ def search(score: Callable[[float], PathPoint], near: float | None = None) -> li
     >>> [float(f"{point.strength:.2g}") for point in path], float(f"{best(path).strength:.2g}")
     ([0.1, 0.046, 0.022, 0.01, 0.001], 0.022)
     """
+    (path,) = search_together([searching(near)], lambda strengths: [score(strengths[0])])
+    return path
+
+
+def trying(strengths: Sequence[float]) -> Search:
+    """Return a search that tries these strengths and no others."""
+    path = []
+    for strength in sorted({float(one) for one in strengths}, reverse=True):
+        path.append((yield strength))
+    return path
+
+
+def search_together(
+    searches: Sequence[Search], score: Callable[[list[float]], list[PathPoint]]
+) -> list[list[PathPoint]]:
+    """Return the paths of searches that go on side by side, each from what its own strengths are worth.
+
+    `score` is asked for one strength of every search at a time. One that has come to its end asks for its best again,
+    which costs nothing where solutions start from known ones.
+    """
+    asked = [next(one) for one in searches]
+    paths: dict[int, list[PathPoint]] = {}
+    while len(paths) < len(searches):
+        for place, point in enumerate(score(asked)):
+            if place in paths:
+                continue
+            try:
+                asked[place] = searches[place].send(point)
+            except StopIteration as end:
+                paths[place] = end.value
+                asked[place] = best(end.value).strength
+    return [paths[place] for place in range(len(searches))]
+
+
+def searching(near: float | None = None) -> Search:
+    """Return the search that `search` makes."""
     first = round(PER_DECADE * math.log10(FIRST))
     lowest, highest = (round(PER_DECADE * math.log10(end)) for end in (WEAKEST, STRONGEST))
     points: dict[int, PathPoint] = {}
 
-    def at(place: int) -> PathPoint:
+    def at(place: int) -> Generator[float, PathPoint, None]:
         if place not in points:
-            points[place] = score(10.0 ** (place / PER_DECADE))
-        return points[place]
+            points[place] = yield 10.0 ** (place / PER_DECADE)
 
     def place_of_best() -> int:
         found = best(list(points.values()))
         return next(place for place, point in points.items() if point is found)
 
-    def go(step: int) -> None:
+    def go(step: int) -> Generator[float, PathPoint, None]:
         """Go on from the best as long as it gets better."""
         while lowest <= (place := place_of_best() + step) <= highest:
-            at(place)
+            yield from at(place)
             if place_of_best() != place:
                 break
 
     if near is not None:
         middle = round(PER_DECADE * math.log10(near))
-        at(middle)
-        go(-1)
+        yield from at(middle)
+        yield from go(-1)
         if place_of_best() == middle:
-            go(1)
+            yield from go(1)
         return [points[place] for place in sorted(points, reverse=True)]
-    at(first)
+    yield from at(first)
     for step in (-PER_DECADE, PER_DECADE):
-        go(step)
+        yield from go(step)
     middle = place_of_best()
     beside = [points.get(middle + side * PER_DECADE) for side in (-1, 1)]
     upward = beside[0] is None or (beside[1] is not None and beside[1].loss < beside[0].loss)
     for side in (1, -1) if upward else (-1, 1):
-        go(side)
+        yield from go(side)
     return [points[place] for place in sorted(points, reverse=True)]
 
 
