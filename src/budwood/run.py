@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from budwood.evaluation.selective import Answered
     from budwood.features.extract import Runner
     from budwood.inference.explain import Explanation
+    from budwood.report.checklists.item import FilledChecklist
     from budwood.runs.figures import Phase
     from budwood.runs.schema import EpochRow
 
@@ -368,6 +369,34 @@ class Run:
         from budwood.report.page import write_report
 
         return write_report(self.folder, None if data is None else self._own_photos.images(data))
+
+    def card(self) -> str:
+        """Return the model card as Markdown, with metadata at its head as Hugging Face reads them.
+
+        >>> print(run.card())                                             # doctest: +SKIP
+        """
+        from budwood.report.card import render_card
+        from budwood.report.summary import read_contents
+
+        return render_card(read_contents(self.folder))
+
+    def checklist(self, name: str) -> "FilledChecklist":
+        """Return a reporting checklist, filled as far as the run shows what an item asks; the rest are questions.
+
+        Args:
+            name: "reforms" (Kapoor et al. 2024), "claim" (Tejani et al. 2024) or "tripod-ai" (Collins et al. 2024).
+
+        Raises:
+            RunError: there is no checklist of that name.
+
+        >>> run.checklist("reforms").num("answered")                      # doctest: +SKIP
+        22
+        """
+        from budwood.report.checklists.fill import fill_checklist, find_checklist
+        from budwood.report.summary import read_contents
+
+        find_checklist(name)
+        return fill_checklist(read_contents(self.folder), name)
 
     def summary(self) -> str:
         """Return the result in a few lines."""

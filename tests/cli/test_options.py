@@ -20,6 +20,7 @@ COMMANDS = [
     "compare",
     "report",
     "mlflow",
+    "card",
     "check",
     "manifest",
     "augment",

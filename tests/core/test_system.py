@@ -3,7 +3,7 @@ import os
 import pytest
 
 from budwood.core import system
-from budwood.core.system import cpu_quota, num_cores, usable_cores
+from budwood.core.system import cpu_quota, machine, num_cores, usable_cores
 
 
 @pytest.fixture
@@ -58,3 +58,21 @@ def test_usable_cores__of_a_pinned_process():
         assert usable_cores() == [min(before)] and num_cores() == 1
     finally:
         os.sched_setaffinity(0, before)
+
+
+def test_machine__within_the_limit_of_a_container(group, tmp_path):
+    info = tmp_path / "cpuinfo"
+    info.write_text("processor : 0\nmodel name\t: Fast CPU @ 3 GHz\nmodel name\t: another\n")
+    found = machine(info, *group("0::/a\n", a__memory_max="1000000", memory_max="max"))
+    assert (found.processor, found.memory, found.cores) == ("Fast CPU @ 3 GHz", 1_000_000, num_cores())
+    assert os.uname().sysname in found.system and os.uname().nodename not in found.system
+    unlimited = machine(info, *group("0::/\n", memory_max="max"))
+    assert unlimited.memory is not None and unlimited.memory > 1_000_000
+
+
+def test_machine__elsewhere_than_on_linux(tmp_path, monkeypatch):
+    monkeypatch.setattr(system.platform, "processor", lambda: "")
+    monkeypatch.setattr(system.platform, "machine", lambda: "arm64")
+    monkeypatch.delattr(os, "sysconf")
+    found = machine(tmp_path / "none", tmp_path, tmp_path / "none")
+    assert (found.processor, found.memory) == ("arm64", None)

@@ -2,10 +2,11 @@ import gc
 import logging
 import os
 import sys
+from types import SimpleNamespace
 
 import pytest
 
-from budwood.core.tensorflow import expect_many_models, hushed, load_keras, uncollected
+from budwood.core.tensorflow import accelerators, expect_many_models, hushed, load_keras, uncollected
 
 
 @pytest.fixture(autouse=True)
@@ -84,3 +85,17 @@ def test_expect_many_models__drops_one_warning_alone():
         assert passes("TensorFlowTrainer is slow")
     finally:
         logger.filters[:] = before
+
+
+def test_accelerators__by_name_and_never_an_error(monkeypatch):
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    assert accelerators() == ()
+    devices = {"GPU": [SimpleNamespace(device_type="GPU")], "TPU": [SimpleNamespace(device_type="TPU")]}
+    details = SimpleNamespace(
+        get_device_details=lambda one: {"device_name": "Big"} if one.device_type == "GPU" else {}
+    )
+    config = SimpleNamespace(list_physical_devices=devices.get, experimental=details)
+    monkeypatch.setitem(sys.modules, "tensorflow", SimpleNamespace(config=config))
+    assert accelerators() == ("Big", "TPU")
+    monkeypatch.setitem(sys.modules, "tensorflow", SimpleNamespace())
+    assert accelerators() == ()

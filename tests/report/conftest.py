@@ -47,11 +47,12 @@ def build_run(
     test: bool = True,
     skill: float = 2.0,
     finetuned: bool = False,
+    groups: int = 0,
 ) -> MadeRun:
     """Writes a run directory. `names` gives the photos of each class, else there are `per_class` of each.
 
     `skill` is how much larger the true class's logit is on average; their spread is 1.5. With `finetuned` there were
-    two phases, of which the second was kept.
+    two phases, of which the second was kept. With `groups` the photos of a class and split are of so many groups.
     """
     rng = np.random.default_rng(0)
     folder.mkdir(parents=True, exist_ok=True)
@@ -73,8 +74,11 @@ def build_run(
     probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
 
     photos = [
-        Photo(b"", name, classes[index], split, "0" * 64, 320, 240)
-        for name, index, split in zip(listed, labels, splits, strict=True)
+        Photo(
+            *(b"", name, classes[index], split, "0" * 64, 320, 240),
+            group=f"{classes[index]} {split} {number % groups}" if groups else None,
+        )
+        for number, (name, index, split) in enumerate(zip(listed, labels, splits, strict=True))
     ]
     measured = [split for split in MEASURED if (parts == split).any()]
     by_split = {split: truth[parts == split] for split in measured}
@@ -120,7 +124,14 @@ def build_run(
         runs.write_linear_path(folder, PATH)
     order = np.concatenate([np.flatnonzero(parts == split) for split in measured])
     runs.write_predictions(folder, classes, [photos[i] for i in order], probabilities[order])
-    runs.write_metrics(folder, describe(classes, by_split, evaluations, phases, phases[-1].name, recipe))
+    members = {split: [photo for photo in photos if photo.split == split] for split in measured}
+    runs.write_metrics(
+        folder,
+        describe(
+            *(classes, by_split, evaluations, phases, phases[-1].name, recipe),
+            parts=members if groups else None,
+        ),
+    )
     seconds = {"check": 1.9, "features": 29.4, "head": 2.1, "evaluate": 3.6, "save": 1.2}
     runs.write_info(
         folder,

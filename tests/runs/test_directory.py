@@ -31,6 +31,8 @@ def test_running__complete(tmp_path):
             pass
     assert state(run.folder)["state"] == "complete"
     assert state(run.folder)["stages"][0]["name"] == "features"
+    here = read_info(run.folder).machine
+    assert here is not None and here.cores >= 1 and here.processor and here.system
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError("bad")])

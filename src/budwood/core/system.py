@@ -4,6 +4,8 @@ import math
 import os
 import platform
 import sys
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -33,20 +35,25 @@ def cpu_quota(
 
     A container that may use two of 64 cores is held to that by a quota, which the affinity does not show.
     """
+    groups = _control_groups("cpu", root, membership)
+    return min((quota for one in groups if (quota := _quota_of(one)) is not None), default=None)
+
+
+def _control_groups(controller: str, root: Path, membership: Path) -> list[Path]:
+    """Return the folders of the control groups of this process and of those that they lie in."""
     try:
         lines = [line.split(":", 2) for line in membership.read_text().splitlines()]
     except (OSError, UnicodeDecodeError):
-        return None
-    quotas = []
+        return []
+    groups: list[Path] = []
     for _, controllers, path in (line for line in lines if len(line) == 3):
-        if controllers and "cpu" not in controllers.split(","):
+        if controllers and controller not in controllers.split(","):
             continue
         top = root / controllers if controllers else root
         folder = top / path.lstrip("/")
-        # A group is held to the quotas of those it lies in too; in a container the topmost is its own.
-        above = [folder, *(one for one in folder.parents if one == top or top in one.parents)]
-        quotas += [quota for one in above if (quota := _quota_of(one)) is not None]
-    return min(quotas, default=None)
+        # A group is held to the limits of those it lies in too; in a container the topmost is its own.
+        groups += [folder, *(one for one in folder.parents if one == top or top in one.parents)]
+    return groups
 
 
 def _quota_of(group: Path) -> float | None:
@@ -60,6 +67,55 @@ def _quota_of(group: Path) -> float | None:
     # "max" stands for no limit.
     except (OSError, ValueError, ZeroDivisionError):
         return None
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a process computes on. It names no host and no user."""
+
+    system: str
+    """Of operation, with its version."""
+    processor: str
+    cores: int
+    """That this process can keep busy."""
+    memory: int | None
+    """In bytes, within a container's limit; None where the system does not say."""
+
+
+def machine(
+    cpuinfo: Path = Path("/proc/cpuinfo"),
+    root: Path = Path("/sys/fs/cgroup"),
+    membership: Path = Path("/proc/self/cgroup"),
+) -> Machine:
+    """Return what this process computes on."""
+    return Machine(
+        " ".join(filter(None, [platform.system(), platform.release(), platform.machine()])),
+        _processor(cpuinfo),
+        num_cores(),
+        _memory(root, membership),
+    )
+
+
+def _processor(cpuinfo: Path) -> str:
+    try:
+        lines = cpuinfo.read_text(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, "") or platform.processor() or platform.machine()
+
+
+def _memory(root: Path, membership: Path) -> int | None:
+    try:
+        found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    except (AttributeError, OSError, ValueError):
+        return None
+    for group in _control_groups("memory", root, membership):
+        for name in ("memory.max", "memory.limit_in_bytes"):
+            with suppress(OSError, ValueError):
+                # "max" stands for no limit.
+                found.append(int((group / name).read_text()))
+    return min(found)
 
 
 PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "openvino", "numpy", "scikit-learn", "pillow")

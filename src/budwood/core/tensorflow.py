@@ -80,3 +80,19 @@ def load_keras() -> None:
     # Whoever needs it says so, where it cannot be imported.
     with hushed(), uncollected(), suppress(ImportError):
         import keras  # noqa: F401
+
+
+def accelerators() -> tuple[str, ...]:
+    """Return the accelerators that TensorFlow sees, by name; none where this process has not loaded it."""
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is None:
+        return ()
+    # What is asked for a line of run.json must not end a training.
+    with suppress(AttributeError, RuntimeError, ValueError):
+        config = tensorflow.config
+        devices = [*config.list_physical_devices("GPU"), *config.list_physical_devices("TPU")]
+        details = [config.experimental.get_device_details(one) for one in devices]
+        return tuple(
+            found.get("device_name", one.device_type) for one, found in zip(devices, details, strict=True)
+        )
+    return ()

@@ -5,7 +5,6 @@ The head of it is metadata as Hugging Face reads it (Mitchell et al. 2019 for wh
 
 import functools
 import json
-import re
 from collections import Counter
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from budwood.core import files
 from budwood.core import text as words
 from budwood.data.manifest import SPLITS
 from budwood.report import terminal
+from budwood.report.markdown import escaped
 from budwood.report.reading import passed_over_as_lines
 from budwood.report.sections import FIGURES, none_of_these
 from budwood.report.summary import Contents, read_contents
@@ -31,12 +31,14 @@ def write_card(folder: Path) -> Path:
     Raise RunError where one of them is missing or damaged.
     """
     path = folder / "model" / CARD
-    text = _render(read_contents(folder), files.sha256_of(folder / "split.csv"))
+    text = render_card(read_contents(folder))
     files.write_text(path, text.encode("utf-8", "backslashreplace").decode("utf-8"))
     return path
 
 
-def _render(contents: Contents, split_hash: str) -> str:
+def render_card(contents: Contents) -> str:
+    """Return the model card as Markdown, with its metadata at the head."""
+    split_hash = files.sha256_of(contents.folder / "split.csv")
     split, info, recipe = contents.evaluated_split, contents.info, contents.recipe
     scores = contents.scores
     counts = Counter((photo.label, photo.split) for photo in contents.photos)
@@ -97,11 +99,6 @@ def _names(recipe: Recipe) -> list[str]:
     return [name] if isinstance(name, str) else name
 
 
-def _markdown(text: object) -> str:
-    """Text in which no class name makes a heading, a table cell, a link or markup."""
-    return re.sub(r"([\\`*_{}\[\]<>#|!~])", r"\\\1", words.shown(text))
-
-
 def _yaml(text: object) -> str:
     """Return a string as YAML reads it: JSON's way of writing one is among YAML's."""
     return json.dumps(words.shown(text))
@@ -116,5 +113,5 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(count=words.count, md=_markdown, yaml=_yaml)
+    environment.filters.update(count=words.count, md=escaped, yaml=_yaml)
     return environment

@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -15,12 +16,15 @@ from budwood.core.files import JsonObject, read_json
 from budwood.core.locks import lock
 from budwood.core.notes import Note, NoteKind
 from budwood.core.progress.base import SILENT, Progress, step
+from budwood.core.system import machine
+from budwood.core.tensorflow import accelerators
 from budwood.evaluation.task import SINGLE_LABEL, Task
 from budwood.runs.files import read_info
 from budwood.runs.schema import (
     DataInfo,
     FeaturesInfo,
     InputRangeInfo,
+    MachineInfo,
     Request,
     RunInfo,
     SplitInfo,
@@ -116,7 +120,8 @@ class RunDirectory:
                 self._fail(error)
                 _restore(self.folder)
                 raise
-            self._set(state="complete", finished=now(), files=checksums(self.folder))
+            here = MachineInfo(**asdict(machine()), accelerators=accelerators())
+            self._set(state="complete", finished=now(), files=checksums(self.folder), machine=here)
             self.save()
             shutil.rmtree(self.folder / PREVIOUS, ignore_errors=True)
 

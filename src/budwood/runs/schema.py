@@ -119,13 +119,26 @@ class InputRangeInfo(Part):
     suspicious: bool
 
 
+class MachineInfo(Part):
+    """What the run was computed on."""
+
+    system: str
+    processor: str
+    cores: int
+    """That the process could keep busy."""
+    memory: int | None = None
+    """In bytes; None where the system did not say."""
+    accelerators: tuple[str, ...] = ()
+    """That TensorFlow saw."""
+
+
 class RunInfo(Part):
     """The content of `run.json`."""
 
     left_out = frozenset(
         {
             *("error", "split", "data", "features", "versions", "distill", "views", "input_range", "base"),
-            *("from", "files"),
+            *("from", "files", "machine"),
         }
     )
 
@@ -147,6 +160,8 @@ class RunInfo(Part):
     data: DataInfo | None = None
     features: FeaturesInfo | None = None
     versions: dict[str, str] = Field(default={})
+    machine: MachineInfo | None = None
+    """None in a run of an older version."""
     distill: TeacherInfo | None = None
     input_range: InputRangeInfo | dict[str, InputRangeInfo] | None = None
     """By backbone where there are several; likewise `views`."""

@@ -1,0 +1,101 @@
+"""What checklists ask of a run, counted once."""
+
+from collections import Counter, defaultdict
+from functools import cached_property
+
+from budwood.core import text as words
+from budwood.data.manifest import SPLITS
+from budwood.report.summary import Contents
+
+LISTED = 12
+"""Classes up to which each is named."""
+
+
+class Facts:
+    """What a run directory shows, as answers need it."""
+
+    def __init__(self, contents: Contents):
+        self.contents = contents
+        self.info, self.recipe, self.check = contents.info, contents.recipe, contents.check
+        self.metrics, self.photos = contents.metrics, contents.photos
+        self.split = contents.evaluated_split
+        self.scores = contents.scores
+
+    @cached_property
+    def sizes(self) -> dict[str, int]:
+        """Photos of each split that there is, in the order train, validation, test."""
+        counts = Counter(photo.split for photo in self.photos)
+        return {split: counts[split] for split in SPLITS if counts[split]}
+
+    @cached_property
+    def of_class(self) -> dict[str, Counter[str]]:
+        """Photos of each class by split."""
+        found: dict[str, Counter[str]] = {label: Counter() for label in self.contents.classes}
+        for photo in self.photos:
+            found.setdefault(photo.label, Counter())[photo.split] += 1
+        return found
+
+    @cached_property
+    def groups(self) -> Counter[str]:
+        """Photos of each group that is named; photos that stand alone are in none."""
+        return Counter(photo.group for photo in self.photos if photo.group)
+
+    @cached_property
+    def groups_in_two_splits(self) -> int:
+        """Groups of which photos are in more than one split."""
+        return _in_two_splits([(photo.group, photo.split) for photo in self.photos])
+
+    @cached_property
+    def files_in_two_splits(self) -> int:
+        """Files, by their bytes, that are in more than one split."""
+        return _in_two_splits([(photo.sha256, photo.split) for photo in self.photos])
+
+    @property
+    def one_label(self) -> bool:
+        """Whether each photo has one class."""
+        return self.info.task == "single-label"
+
+    @property
+    def linear(self) -> bool:
+        """Whether the head is a linear probe."""
+        return self.contents.chosen is not None
+
+    @property
+    def phases_compared(self) -> bool:
+        """Whether the head alone and the fine-tuned network were measured on the same photos."""
+        return self.metrics.verdict.difference is not None
+
+    @property
+    def given_splits(self) -> list[str]:
+        """Splits that the source brought."""
+        return [split for split in self.check.understood.splits if split]
+
+    @property
+    def steps(self) -> list[str]:
+        """The phases that gradient steps trained, by their sections of the recipe."""
+        tuned = ["finetune"] if "finetune" in self.contents.phases else []
+        first = [] if self.linear or "frozen" not in self.contents.phases else ["frozen"]
+        return first + tuned
+
+    @property
+    def measured(self) -> str:
+        """The photos of the figures, in words."""
+        return words.count(self.scores.n, f"{self.split} photo")
+
+    @property
+    def backbones(self) -> list[str]:
+        """The networks with their sizes, as the recipe names them."""
+        name = self.recipe.backbone.name
+        return [name] if isinstance(name, str) else name
+
+    def key(self, key: str) -> str:
+        """Return the place of a figure of the split that is reported."""
+        return f"metrics.json: {self.split}.{key}"
+
+
+def _in_two_splits(pairs: list[tuple[str, str]]) -> int:
+    splits: dict[str, set[str]] = defaultdict(set)
+    for name, split in pairs:
+        if name:
+            splits[name].add(split)
+    return sum(len(found) > 1 for found in splits.values())

@@ -1,0 +1,311 @@
+"""What a run says of how good its model is, how sure that is, and where it need not hold."""
+
+from budwood.core import text as words
+from budwood.report import sections, terminal
+from budwood.report.checklists.facts import LISTED, Facts
+from budwood.report.checklists.item import Said
+
+_NAMES = {
+    "accuracy": "accuracy",
+    "top5_accuracy": "top-5 accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "weighted_precision": "weighted precision",
+    "weighted_recall": "weighted recall",
+    "weighted_f1": "weighted F1",
+    "loss": "negative log-likelihood",
+    "ece": "calibration error (ECE)",
+}
+_SHARES = frozenset(_NAMES) - {"loss"}
+_WEAK = 3
+"""Weak classes that are named."""
+
+
+def metrics(facts: Facts) -> Said:
+    """Say which figures were measured, and by which of them something was chosen."""
+    names = [_name(key) for key in _figures(facts)]
+    text = f"Of {facts.measured}: {words.listing(names)}; precision, recall and F1 of each class, and the confusions. "
+    chosen = [
+        *(["the L2 strength"] if facts.contents.path else []),
+        *(["the epoch"] if facts.steps else []),
+        *(["the phase"] if facts.phases_compared else []),
+    ]
+    text += (
+        f"By loss (negative log-likelihood), not by accuracy, {words.listing(chosen)} "
+        f"{'was' if len(chosen) == 1 else 'were'} chosen."
+        if chosen
+        else "None of them chose anything."
+    )
+    if facts.one_label:
+        text += f" {_guess(facts)}"
+    return Said("answered", text, (f"metrics.json: {facts.split}",))
+
+
+def _figures(facts: Facts) -> list[str]:
+    """Return the figures that there are, by their keys."""
+    found = facts.scores.to_json()
+    return [key for key in found if f"{key}_ci95" in found and found[key] is not None]
+
+
+def _name(key: str) -> str:
+    return _NAMES.get(key, key.replace("_", " "))
+
+
+def _guess(facts: Facts) -> str:
+    return terminal.guess(facts.scores.to_json(), facts.contents.classes)
+
+
+def performance(facts: Facts) -> Said:
+    """Give every figure with its interval, and on what it was measured."""
+    parts = []
+    for key in _figures(facts):
+        show = words.percent if key in _SHARES or key not in _NAMES else "{:.3f}".format
+        value, ends = facts.scores.figure(key)
+        if value is not None:
+            interval = f" ({show(ends[0])} to {show(ends[1])})" if ends else ""
+            parts.append(f"{_name(key)} {show(value)}{interval}")
+    text = f"On {facts.measured}, with 95 % intervals where there are any: {'; '.join(parts)}."
+    if not facts.contents.has_test:
+        text += " These photos were used for choices as well, which flatters the figures."
+    places = (f"metrics.json: {facts.split}",)
+    return Said("answered" if facts.contents.has_test else "question", text, places)
+
+
+def uncertainty(facts: Facts) -> Said:
+    """Say how sure the figures are, and how that was computed."""
+    resamples, seed = facts.recipe.evaluate.resamples, facts.recipe.seed
+    places = ["recipe.toml: evaluate.resamples"]
+    ends, groups = facts.scores.accuracy_ci95, facts.scores.groups
+    unit = "groups of photos that belong together" if groups else "photos"
+    if ends is None:
+        num = words.count(groups.num, "group") if groups else "too few groups"
+        text = f"No interval can be stated: the {facts.split} photos are of {num} of photos that belong together."
+        places += [facts.key("groups")] if groups else []
+        return Said("answered", text, tuple(places))
+    without = [_name(key) for key in _figures(facts) if facts.scores.figure(key)[1] is None]
+    text = (
+        f"95 % intervals. Of accuracy, {words.percent(facts.scores.accuracy)} on {facts.measured}, it is "
+        f"{words.percent(ends[0])} to {words.percent(ends[1])}, Wilson's score interval"
+        + (
+            f" at the effective number of photos, for they are of {words.count(groups.num, 'group')}"
+            if groups
+            else ""
+        )
+        + f"; the others come from resampling the {unit} {resamples:,} times with seed {seed}."
+    )
+    if without:
+        text += f" None is stated of {words.listing(without)}."
+    text += (
+        f" They say how much the figures depend on which {facts.split} photos were drawn, not on which photos were "
+        "trained on."
+    )
+    places.append(facts.key("accuracy_ci95"))
+    if groups:
+        places.append(facts.key("groups"))
+    return Said("answered", text, tuple(places))
+
+
+def tests(facts: Facts) -> Said:
+    """Say which statistical test compared models, and what it assumes."""
+    verdict = facts.metrics.verdict
+    if not facts.phases_compared:
+        text = "The run compares no models, and no test was made."
+        return Said("not applicable", text, ("metrics.json: verdict",))
+    if verdict.p is None:
+        text = f"The two phases were compared, but no test was made. {verdict.words}"
+        return Said("answered", text, ("metrics.json: verdict",))
+    grouped = facts.scores.groups is not None
+    text = (
+        f"The two phases were compared on the same {facts.measured}, photo by photo: {verdict.method}. "
+        + (
+            "It lets photos of one group depend on one another, and takes the groups to be independent."
+            if grouped
+            else "It takes the photos to be independent of one another; the run knows of none that belong together."
+        )
+        + f" {verdict.words}"
+    )
+    return Said("answered", text, ("metrics.json: verdict.method", "metrics.json: verdict.p"))
+
+
+def baselines(facts: Facts) -> Said:
+    """Say what the model was compared with."""
+    guess = f" {_guess(facts)}" if facts.one_label else ""
+    if not facts.phases_compared:
+        text = f"The run compares its model with no other.{guess}"
+        return Said("not applicable", text, ("metrics.json: verdict", facts.key("confusion")))
+    text = (
+        "The fine-tuned network was compared with the head alone on the same network, both trained on the same photos "
+        f"and measured on the same {facts.measured}: {facts.metrics.verdict.words}{guess}"
+    )
+    return Said("answered", text, ("metrics.json: phases", "metrics.json: verdict", facts.key("confusion")))
+
+
+def of_classes(facts: Facts) -> Said:
+    """Give precision and recall of each class, with the interval of the recall."""
+    if not facts.one_label:
+        return Said("question", "", (facts.key("per_class"),))
+    rows = sections.score_classes(facts.contents).rows
+    parts = []
+    for row in rows[:LISTED]:
+        ends = (
+            f" ({words.percent(row.interval[0])} to {words.percent(row.interval[1])})" if row.interval else ""
+        )
+        parts.append(
+            f"{words.name(row.name)} recall {words.percent(row.metrics.recall)}{ends}, precision "
+            f"{words.percent(row.metrics.precision)}, of {words.count(row.total, 'photo')}"
+        )
+    more = len(rows) - LISTED
+    listed = f"the {LISTED} weakest of {len(rows):,} classes" if more > 0 else "each class"
+    text = f"On {facts.measured}, for {listed}, recall with its 95 % interval: {'; '.join(parts)}."
+    return Said(
+        "answered" if facts.contents.has_test else "question",
+        text,
+        (facts.key("per_class"), facts.key("confusion")),
+    )
+
+
+def mistakes(facts: Facts) -> Said:
+    """Say what is taken for what."""
+    if not facts.one_label:
+        return Said("question", "", (facts.key("per_class"),))
+    pairs = terminal.confusions(facts.scores.confusion)
+    wrong = sum(times for _, _, times, _ in pairs)
+    text = f"Of {facts.measured} {wrong:,} {'is' if wrong == 1 else 'are'} misclassified. "
+    text += " ".join(terminal.confusion_words(pair, facts.contents.classes) for pair in pairs[:3])
+    text += " report.html shows them, those that the model was surest of first."
+    return Said("answered", text, (facts.key("confusion"), "predictions.csv: predicted"))
+
+
+def calibration(facts: Facts) -> Said:
+    """Say how far stated probabilities are from the truth, before and after the temperature."""
+    found, places = facts.metrics.calibration, ["metrics.json: calibration.temperature", facts.key("ece")]
+    text = f"One temperature, {found.temperature:.2f}, was fitted on the validation photos."
+    sides = found.of(facts.split)
+    if sides:
+        text += (
+            f" On {facts.measured} the calibration error is {words.percent(sides.before.ece)} without and "
+            f"{words.percent(sides.after.ece)} with it."
+        )
+        places.append(f"metrics.json: calibration.{facts.split}")
+    return Said("answered", text, tuple(places))
+
+
+def measures(facts: Facts) -> Said:
+    """Say which figures were measured, with what is said of calibration and of comparisons."""
+    figures, calibrated = metrics(facts), calibration(facts)
+    compared = tests(facts)
+    parts, places = [figures.text, calibrated.text], [*figures.where, *calibrated.where]
+    if compared.state == "answered":
+        parts.append(compared.text)
+        places += compared.where
+    return Said("answered", " ".join(parts), tuple(dict.fromkeys(places)))
+
+
+def internal(facts: Facts) -> Said:
+    """Say what was measured on photos of the same source."""
+    if facts.contents.has_test:
+        return performance(facts)
+    return Said(
+        "question",
+        "No test was asked for, and validation photos were used for choices.",
+        ("recipe.toml: evaluate.test",),
+    )
+
+
+def external(facts: Facts) -> Said:
+    """Say that the run measured nothing on photos from elsewhere."""
+    if "test" in facts.given_splits and facts.contents.has_test:
+        text = (
+            f"The {facts.sizes.get('test', 0):,} test photos are a split that the source brings; whether they come "
+            "about otherwise than the training photos, the run cannot know."
+        )
+    else:
+        text = "All photos of this run are of one source. budwood evaluate RUN DATA measures it on others."
+    return Said("question", text, (_SOURCE, "split.csv: split"))
+
+
+_SOURCE = "run.json: data"
+
+
+def robustness(facts: Facts) -> Said:
+    """Say what the run shows of how the figures change where something else does."""
+    twins = facts.scores.without_twins
+    if twins is None:
+        return Said("question", "")
+    text = (
+        f"Without the {twins.twins:,} {facts.split} photos of which a training photo is nearly a copy, the accuracy is "
+        f"{words.percent(twins.accuracy)} in place of {words.percent(facts.scores.accuracy)}."
+    )
+    return Said("question", text, (facts.key("without_twins"),))
+
+
+def sample_size(facts: Facts) -> Said:
+    """Say how wide the interval is that so many photos give."""
+    ends = facts.scores.accuracy_ci95
+    if ends is None:
+        return Said(
+            "question", f"There are {facts.measured}, and no interval can be stated.", (facts.key("n"),)
+        )
+    interval = f"{words.percent(ends[0])} to {words.percent(ends[1])}"
+    text = f"The {facts.measured} give an interval of accuracy from {interval}."
+    return Said("question", text, (facts.key("n"), facts.key("accuracy_ci95")))
+
+
+def limits(facts: Facts) -> Said:
+    """Say where the figures need not hold, as far as the run shows it."""
+    parts = [
+        f"pictures of none of the {len(facts.contents.classes):,} classes, which the model answers with one of them "
+        "all the same"
+    ]
+    places = ["run.json: data.classes", facts.key("confusion")]
+    if facts.one_label:
+        parts.append(
+            f"other shares of the classes than among {facts.measured}, with which accuracy and precision move"
+        )
+        weak = [
+            one
+            for one in sorted(facts.scores.per_class, key=lambda one: one.f1)
+            if one.support and one.f1 < 1
+        ]
+        if weak:
+            named = [f"{words.name(one.label)} (F1 {words.percent(one.f1)})" for one in weak[:_WEAK]]
+            parts.append(
+                f"single classes, of which the weakest {'is' if len(named) == 1 else 'are'} {words.listing(named)}"
+            )
+            places.append(facts.key("per_class"))
+        unseen = [one.label for one in facts.scores.per_class if not one.support]
+        if unseen:
+            parts.append(
+                f"{words.count(len(unseen), 'class', 'classes')} of which no {facts.split} photo was measured"
+            )
+    parts.append("photos of other cameras, places or seasons, of which nothing was measured")
+    text = f"The figures need not hold for {'; for '.join(parts)}."
+    for line in sections.none_of_these(facts.contents):
+        text += f" {line}"
+    return Said("answered", text, tuple(dict.fromkeys(places)))
+
+
+def poor_input(facts: Facts) -> Said:
+    """Say what happens to a picture that is damaged or unlike the known ones."""
+    if not facts.info.saved:
+        return Said("question", "The run keeps no model.", ("run.json: saved",))
+    text = (
+        "budwood predict reports a file that cannot be decoded and goes on with the others, and answers “none of "
+        "these” for a picture whose features are unlike those of the training photos. Blurred or dark pictures are "
+        "answered like any other."
+    )
+    for line in sections.none_of_these(facts.contents):
+        text += f" {line}"
+    return Said("answered", text, ("model/model.json: fingerprints.reference",))
+
+
+def clusters(facts: Facts) -> Said:
+    """Say what the run knows of photos that belong together, in place of centres or countries."""
+    groups = facts.scores.groups
+    if groups is None:
+        return Said("question", "")
+    text = (
+        f"The {facts.split} photos are of {words.count(groups.num, 'group')}, the largest of {groups.largest:,}; the "
+        "intervals are of groups. Figures of single groups are not in the run."
+    )
+    return Said("question", text, (facts.key("groups"),))

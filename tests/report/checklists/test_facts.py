@@ -1,0 +1,41 @@
+from budwood.report.checklists.facts import Facts
+from budwood.report.summary import read_contents
+from tests.report.checklists.conftest import edit, set_rows
+
+
+def test_facts__sizes_and_classes(facts):
+    found = facts(classes=["a", "b"], per_class=20)
+    assert found.sizes == {"train": 32, "validation": 4, "test": 4} and list(found.sizes) == [
+        "train",
+        "validation",
+        "test",
+    ]
+    assert found.of_class["a"] == {"train": 16, "validation": 2, "test": 2}
+    assert not found.groups and found.linear and not found.steps and not found.phases_compared
+
+
+def test_facts__phases(facts):
+    assert facts(fit="gradient").steps == ["frozen"]
+
+
+def test_facts__of_two_phases(facts):
+    found = facts(finetuned=True)
+    assert found.steps == ["finetune"] and found.phases_compared and found.measured == "20 test photos"
+
+
+def test_facts__sees_what_is_in_two_splits(made):
+    folder = made(classes=["a", "b"], per_class=20)
+    found = Facts(read_contents(folder))
+    assert (found.groups_in_two_splits, found.files_in_two_splits) == (0, 0)
+    set_rows(folder, lambda row: row | {"group": "scene", "sha256": "f" * 64})
+    found = Facts(read_contents(folder))
+    assert (found.groups_in_two_splits, found.files_in_two_splits) == (1, 1)
+    assert found.groups == {"scene": 40}
+
+
+def test_facts__splits_that_the_source_brought(made):
+    folder = made(classes=["a", "b"])
+    edit(
+        folder, "check.json", understood__classes={"a": {"train": 3, "test": 1}, "b": {"train": 3, "test": 1}}
+    )
+    assert Facts(read_contents(folder)).given_splits == ["train", "test"]
