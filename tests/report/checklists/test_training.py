@@ -122,7 +122,7 @@ def test_imbalance__equal_classes_need_nothing(facts):
 
 
 def test_output_form(facts):
-    assert "one temperature (1.60)" in training.output_form(facts()).text
+    assert "one temperature, 1.60, fitted" in training.output_form(facts()).text
 
 
 def test_updating(made):

@@ -88,6 +88,14 @@ class Facts:
         name = self.recipe.backbone.name
         return [name] if isinstance(name, str) else name
 
+    @property
+    def calibrated_by(self) -> tuple[str, str]:
+        """What was fitted to calibrate the probabilities, in words, and its place in the run."""
+        temperature = self.metrics.calibration.temperature
+        if temperature is None:
+            return "a scale and a shift for each label", "metrics.json: calibration.scaling"
+        return f"one temperature, {temperature:.2f},", "metrics.json: calibration.temperature"
+
     def key(self, key: str) -> str:
         """Return the place of a figure of the split that is reported."""
         return f"metrics.json: {self.split}.{key}"

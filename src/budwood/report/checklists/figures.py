@@ -178,8 +178,9 @@ def mistakes(facts: Facts) -> Said:
 
 def calibration(facts: Facts) -> Said:
     """Say how far stated probabilities are from the truth, before and after the temperature."""
-    found, places = facts.metrics.calibration, ["metrics.json: calibration.temperature", facts.key("ece")]
-    text = f"One temperature, {found.temperature:.2f}, was fitted on the validation photos."
+    found, (what, place) = facts.metrics.calibration, facts.calibrated_by
+    places = [place, facts.key("ece")]
+    text = f"{what[:1].upper()}{what[1:]} {'was' if facts.one_label else 'were'} fitted on the validation photos."
     sides = found.of(facts.split)
     if sides:
         text += (

@@ -101,7 +101,7 @@ def training_only(facts: Facts) -> Said:
     """Say what each split was used for, step by step, and which steps saw all photos."""
     chosen = words.listing(_chosen_by_validation(facts))
     n_train, n_validation = facts.sizes.get("train", 0), facts.sizes.get("validation", 0)
-    places = [_SPLIT, "metrics.json: chosen_phase", "metrics.json: calibration.temperature"]
+    places = [_SPLIT, "metrics.json: chosen_phase", facts.calibrated_by[1]]
     steps = ["The photos were divided before anything was fitted."]
     if facts.linear and facts.contents.path:
         steps.append(
@@ -130,7 +130,12 @@ def _chosen_by_validation(facts: Facts) -> list[str]:
         chosen.append("the phase")
     if facts.steps:
         chosen.append("the epoch")
-    return [*chosen, "the temperature of the probabilities"]
+    return [
+        *chosen,
+        "what calibrates the probabilities"
+        if not facts.one_label
+        else "the temperature of the probabilities",
+    ]
 
 
 def differences(facts: Facts) -> Said:

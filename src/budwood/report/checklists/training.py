@@ -254,15 +254,14 @@ def imbalance(facts: Facts) -> Said:
 
 def output_form(facts: Facts) -> Said:
     """Say what the model gives, and how an answer comes of it."""
-    temperature = facts.metrics.calibration.temperature
+    what, place = facts.calibrated_by
     text = (
-        f"A probability for each class, calibrated by one temperature ({temperature:.2f}) that was fitted on the "
-        "validation photos. The answer is the most probable class; no other threshold is applied unless one is asked "
-        "for."
+        f"A probability for each class, calibrated by {what} fitted on the validation photos. The answer is the most "
+        "probable class; no other threshold is applied unless one is asked for."
     )
     if not facts.one_label:
-        text = "A probability for each label."
-    return Said("answered", text, ("metrics.json: calibration.temperature",))
+        text = f"A probability for each label, calibrated by {what}, fitted on the validation photos."
+    return Said("answered", text, (place,))
 
 
 def updating(facts: Facts) -> Said:
