@@ -21,10 +21,10 @@ def simulate(n: int, scale, shift, seed: int = 0):
 
 
 def test_fit_label_scaling__finds_the_true_one():
-    logits, targets = simulate(20_000, [0.5, 1.0, 2.0], [1.0, 0.0, -2.0])
+    logits, targets = simulate(8_000, [0.5, 1.0, 2.0], [1.0, 0.0, -2.0])
     found = fit_label_scaling(logits, targets)
-    assert found.scale == pytest.approx([0.5, 1.0, 2.0], rel=0.08)
-    assert found.shift == pytest.approx([1.0, 0.0, -2.0], abs=0.12)
+    assert found.scale == pytest.approx([0.5, 1.0, 2.0], rel=0.1)
+    assert found.shift == pytest.approx([1.0, 0.0, -2.0], abs=0.2)
 
 
 def test_fit_label_scaling__is_the_minimum_of_the_penalised_likelihood():

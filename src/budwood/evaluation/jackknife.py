@@ -1,0 +1,72 @@
+"""Intervals of statistics that few photos decide and that lie in [0, 1]: average precision, F1, means of them.
+
+Such a statistic is biased where a label has few photos, and the percentiles of its bootstrap resamples, biased once
+more, miss the truth: of the mean average precision of 60 labels with 10 photos each in 6 of 10 simulated splits. So the
+bias is estimated by leaving out one photo at a time and taken off (Quenouille 1956), the spread is the larger one of
+the jackknife's (Tukey 1958) and the bootstrap's, and the interval is symmetric on the scale of the logits, with
+Student's quantile for the number of photos that decide.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from budwood.evaluation.figures import Interval
+from budwood.evaluation.statistics import wilson_score
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How far a statistic moves with the photos that it was taken of."""
+
+    bias: float
+    deviation: float
+
+    @classmethod
+    def of(
+        cls, value: float, without: Float[np.ndarray, "n"], resampled: Float[np.ndarray, "resamples"]
+    ) -> "Spread":
+        """Return the spread of a value.
+
+        Args:
+            value: of all photos.
+            without: of all but one, for each photo; NaN where it has none.
+            resampled: of bootstrap resamples; NaN where it has none.
+        """
+        without, resampled = without[~np.isnan(without)], resampled[~np.isnan(resampled)]
+        if not len(without):
+            return cls(0.0, float(resampled.std()) if len(resampled) else 0.0)
+        factor = len(without) - 1
+        deviation = float(np.sqrt(factor * without.var()))
+        return cls(
+            float(factor * (without.mean() - value)),
+            max(deviation, float(resampled.std()) if len(resampled) else 0.0),
+        )
+
+
+def jackknife_interval(value: float, spread: Spread, num: int | float, degrees: int | float) -> Interval:
+    """Return the 95 % interval of a statistic in [0, 1], which holds the value itself.
+
+    Args:
+        value: the statistic.
+        spread: of it.
+        num: photos that decide it: where nothing moves it, such as where every answer is right, the interval is
+            Wilson's for a share of so many.
+        degrees: of freedom of the spread.
+
+    >>> low, high = jackknife_interval(0.8, Spread(bias=0.01, deviation=0.05), num=40, degrees=39)
+    >>> round(low, 2), round(high, 2)
+    (0.67, 0.88)
+    """
+    from scipy.special import expit, logit, stdtrit
+
+    quantile = float(stdtrit(max(degrees, 1.0), 0.975))
+    slope = value * (1 - value)
+    if spread.deviation < 1e-9 or slope < 1e-9:
+        return wilson_score(value, max(num, 1.0), quantile)
+    # The correction is no exact one: half of it counts as spread.
+    half = quantile * np.hypot(spread.deviation, spread.bias / 2) / slope
+    middle = logit(np.clip(value - spread.bias, value / 2, (1 + value) / 2))
+    low, high = expit(middle - half), expit(middle + half)
+    return min(float(low), value), max(float(high), value)

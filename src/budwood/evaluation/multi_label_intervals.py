@@ -1,0 +1,124 @@
+"""How sure the figures of several labels a photo are, photos independent or in groups that belong together."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool
+
+from budwood.evaluation.figures import Interval
+from budwood.evaluation.groups import Grouping, drawn_to_worst, rare_groups, share_interval, widening
+from budwood.evaluation.jackknife import Spread, jackknife_interval
+from budwood.evaluation.multi_label_columns import Columns, Decisions
+from budwood.evaluation.statistics import bootstrap_interval
+
+FEWEST = 5
+"""Of fewer photos with a label, or without it, no interval is stated; nor of means over labels that have fewer on
+average: simulated ones hold the truth too rarely."""
+MEANS = ("mean_average_precision", "macro_f1")
+UNBOUNDED = ("loss", "ece")
+"""Figures that are no kind of share."""
+
+Scores = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """The 95 % intervals of one split's figures."""
+
+    split: Decisions
+    scores: Scores
+    photos: tuple[Scores, Scores] | None
+    """Without each photo, and of resamples of the photos; None where there are too few groups."""
+    grouped: tuple[Scores, Scores] | None
+    """The same of whole groups, where photos belong together."""
+    groups: Grouping | None
+
+    @classmethod
+    def of(
+        cls,
+        split: Decisions,
+        columns: Columns,
+        scores: Scores,
+        *,
+        resamples: int,
+        seed: int,
+        groups: Grouping | None,
+    ) -> "Intervals":
+        """Return the intervals of figures that follow from some columns; groups where photos belong together."""
+        if groups is not None and not groups.enough:
+            return cls(split, scores, None, None, groups)
+        grouped = None if groups is None else columns.resampled(groups.sums(columns.matrix), resamples, seed)
+        return cls(split, scores, columns.resampled(columns.matrix, resamples, seed), grouped, groups)
+
+    def of_share(self, right: Bool[np.ndarray, "n"], among: Bool[np.ndarray, "n"]) -> Interval | None:
+        """Return the interval of the share that is right among some photos; None of none."""
+        if not among.any():
+            return None
+        return share_interval(right[among], None if self.groups is None else self.groups.part(among))
+
+    def of_label(self, name: str, place: int) -> Interval | None:
+        """Return the interval of a figure of one label."""
+        fewer = self._fewer(place)
+        if self.photos is None or fewer < FEWEST:
+            return None
+        return self._jackknifed(name, (place,), fewer, fewer - 1, self._rare(place))
+
+    def of_all(self, name: str) -> Interval | None:
+        """Return the interval of a figure of the whole split."""
+        if self.photos is None:
+            return None
+        if name in UNBOUNDED:
+            return self._unbounded(name)
+        useful = [place for place in range(self.split.has.shape[1]) if self._fewer(place)]
+        if name in MEANS:
+            fewer = [self._fewer(place) for place in useful]
+            if not useful or np.mean(fewer) < FEWEST:
+                return None
+            num, degrees = sum(fewer), sum(fewer) - len(fewer)
+        else:
+            num = int(self.split.has.sum()) if name == "micro_f1" else len(self.split.has)
+            degrees = num - 1
+            if num < FEWEST:
+                return None
+        rare = float(np.median([self._rare(place) for place in useful])) if useful else 0.0
+        return self._jackknifed(name, (), num, degrees, rare)
+
+    def _fewer(self, place: int) -> int:
+        """Return how many photos have a label, or have it not: the smaller number."""
+        having = int(self.split.has[:, place].sum())
+        return min(having, int(self.split.known[:, place].sum()) - having)
+
+    def _rare(self, place: int) -> float:
+        return np.inf if self.groups is None else rare_groups(self.split.has[:, place], self.groups)
+
+    def _jackknifed(
+        self, name: str, place: tuple[int, ...], num: int | float, degrees: int | float, rare: float
+    ) -> Interval | None:
+        assert self.photos is not None
+        value = float(self.scores[name][(*place, 0)])
+        if np.isnan(value):
+            return None
+        spread = Spread.of(value, *(part[name][place] for part in self.photos))
+        if self.groups is not None and self.grouped is not None:
+            whole = Spread.of(value, *(part[name][place] for part in self.grouped))
+            ratio = (whole.deviation / spread.deviation) ** 2 if spread.deviation else np.inf
+            effect = drawn_to_worst(ratio, self.groups, rare)
+            spread = Spread(whole.bias, spread.deviation * float(np.sqrt(effect)))
+            num, degrees = min(num, rare), min(degrees, self.groups.effective - 1)
+        return jackknife_interval(value, spread, num, degrees)
+
+    def _unbounded(self, name: str) -> Interval | None:
+        assert self.photos is not None
+        value, drawn = float(self.scores[name][0]), self.photos[1][name]
+        drawn = drawn[~np.isnan(drawn)]
+        low, high = bootstrap_interval(value, drawn, basic=name == "ece")
+        if self.groups is not None and self.grouped is not None:
+            rare = rare_groups(~np.any(self.split.wrong, axis=1), self.groups)
+            if name == "loss" and rare < FEWEST:
+                return None
+            variance = float(drawn.var())
+            ratio = float(np.nanvar(self.grouped[1][name])) / variance if variance else np.inf
+            wider = widening(drawn_to_worst(ratio, self.groups, rare), self.groups)
+            low, high = value - wider * (value - low), value + wider * (high - value)
+        # Reflected ends may lie outside of what the figure can be.
+        return max(0.0, low), high if name == "loss" else min(1.0, high)
