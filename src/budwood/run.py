@@ -123,17 +123,25 @@ class Run:
         return self.files.metrics.kept
 
     @property
+    def thresholds(self) -> dict[str, float] | None:
+        """Of several labels a photo, the probability from which a photo has each; None where one class is right."""
+        values = self.files.model.thresholds
+        return None if values is None else dict(zip(self.classes, values, strict=True))
+
+    @property
     def temperature(self) -> float:
-        """The number that the model's logits were divided by, for probabilities that fit its validation photos."""
+        """The number that the model's logits were divided by, for probabilities that fit its validation photos; 1 where
+        each label has a scaling of its own."""
         return float(self.files.model.temperature)
 
     def raw_model(self) -> "keras.Model":
         """Return the model, read anew, with its logits as they were trained."""
         model = load_artifact(self.folder / "model").model
         # Here, for it imports Keras.
-        from budwood.network.heads import divide_logits
+        from budwood.core.scaling import inverse
+        from budwood.network.heads import scale_logits
 
-        divide_logits(model, 1 / self.temperature)
+        scale_logits(model, inverse(self.files.model.calibration))
         return model
 
     @property
@@ -234,6 +242,9 @@ class Run:
         from budwood.inference.measure import confidence_threshold
 
         refuse_bad_share("precision", precision, 0.98)
+        self.files.require_single_label(
+            "a precision of single answers (--precision; evaluate.thresholds chooses labels)"
+        )
         return confidence_threshold(self.files.confidences, precision)
 
     def explain(

@@ -63,7 +63,8 @@ def check(data: object, *, settings: Iterable[str] = ()) -> Shown:
     for label in classes:
         classes[label] = {part or "photos": 0 for part in parts}
     for photo in found.photos:
-        classes[photo.label][photo.split or "photos"] += 1
+        for label in photo.each_label:
+            classes[label][photo.split or "photos"] += 1
     read = [*reading_as_lines(found.understood), *passed_over_as_lines(found.understood.passed_over)]
     lead = (
         f"{count(found.num_found, 'photo')}, {len(found.photos):,} usable, "

@@ -1,17 +1,13 @@
-"""Photos with several labels: their text, and the split that they are dealt to."""
+"""Photos with several labels: their check, and the split that they are dealt to."""
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from budwood.core.errors import DataError
 from budwood.data.check import check
-from budwood.data.label_sets import as_multi_label, as_text, label_counts, of_text, with_labels
+from budwood.data.label_sets import as_multi_label, label_counts, with_labels
 from budwood.data.manifest import Manifest, Photo
 from budwood.data.split import assign_splits, take_some
-
-NAMES = st.text("abcdefgh é_-", min_size=1, max_size=6).filter(lambda name: name == name.strip())
 
 
 def scenes(n=600, seed=0, groups=0):
@@ -26,11 +22,6 @@ def scenes(n=600, seed=0, groups=0):
         )
         for i in range(n)
     ]
-
-
-@given(st.sets(NAMES), st.sets(NAMES))
-def test_text__says_the_labels_and_the_unknown_ones(labels, unknown):
-    assert of_text(as_text(labels, unknown)) == (tuple(sorted(labels)), tuple(sorted(unknown)))
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -145,7 +145,7 @@ def test_compose__at_a_temperature_leaves_the_layers_that_are_trained_alone(num,
     networks, layers = make(num, Head(dropout=0.5))
     before = [layer.get_weights() for layer in layers]
     raw = compose(networks, layers, flip=flip)
-    divided = compose(networks, layers, flip=flip, temperature=2.5)
+    divided = compose(networks, layers, flip=flip, scaling=2.5)
     kernel, bias = raw.get_layer(LOGITS).get_weights()
     found = divided.get_layer(LOGITS).get_weights()
     np.testing.assert_array_equal(found[0], kernel / np.float32(2.5))

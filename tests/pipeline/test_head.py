@@ -32,14 +32,14 @@ def session():
 
 def test_start_heads__of_one_backbone_the_head_that_there_is(session):
     (start,) = start_heads(session, NETWORKS[:1], before(), FEATURES)
-    assert (start.layers, start.val_loss, start.temperature) == (LAYERS[:1], 0.25, 1.0)
+    assert (start.layers, start.val_loss, start.scaling) == (LAYERS[:1], 0.25, 1.0)
 
 
 def test_start_heads__of_several_one_each_that_nobody_trained(session):
     starts = start_heads(session, NETWORKS, before(epochs=0), FEATURES)
     assert len(starts) == 2
     assert starts[0].layers[0] is not starts[1].layers[0]
-    assert all(one.val_loss == math.inf and one.temperature == 1.0 for one in starts)
+    assert all(one.val_loss == math.inf and one.scaling == 1.0 for one in starts)
 
 
 def test_start_heads__of_several_a_linear_fit_of_its_own_each(session, monkeypatch):
@@ -55,7 +55,7 @@ def test_start_heads__of_several_a_linear_fit_of_its_own_each(session, monkeypat
     monkeypatch.setattr(head, "OpenFeatures", lambda training, exact: (training, exact))
     first = before()
     starts = start_heads(session, NETWORKS, first, FEATURES)
-    assert [(one.layers, one.val_loss, one.temperature) for one in starts] == [
+    assert [(one.layers, one.val_loss, one.scaling) for one in starts] == [
         (LAYERS[:1], 0.5, 2.0),
         (LAYERS[1:], 0.5, 2.0),
     ]

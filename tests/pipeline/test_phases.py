@@ -89,7 +89,7 @@ def test_train_frozen_phase__learns_and_says_how_well(rows, fit, at_temperature)
     best = result.history[result.best_epoch - 1]
     shares = np.asarray(head_model(result.layers, 8)(rows[2][:], training=False))
     assert best["val_accuracy"] == pytest.approx((shares.argmax(axis=1) == rows[3]).mean())
-    expected = at_temperature(shares, rows[3], result.temperature)
+    expected = at_temperature(shares, rows[3], result.scaling)
     assert best["val_loss"] == pytest.approx(expected, rel=1e-4)
     assert result.best_val_loss == best["val_loss"]
     assert best["val_accuracy"] > 0.6
@@ -185,7 +185,7 @@ def test_train_finetune_phase__trains_what_is_unfrozen_and_nothing_else(tmp_path
     assert result.trainable_parameters == 2 * (3 * 3 * 4 * 4 + 4) + (4 * 4 + 4) + (4 * 3 + 3)
     # The flat model holds the best epoch's weights.
     shares = np.asarray(model(pixels[60:], training=False))
-    expected = at_temperature(shares, labels[60:], result.temperature)
+    expected = at_temperature(shares, labels[60:], result.scaling)
     assert result.best_val_loss == pytest.approx(expected, rel=1e-4)
     assert result.layers == [] and (tmp_path / "finetune-last.npz").exists()
 

@@ -32,7 +32,7 @@ def test_train__with_a_second_task(session_colours, tmp_path, monkeypatch):
     options = {"recipe": "frozen-linear", "settings": settings("finetune.epochs=1")}
     plain = budwood.train(session_colours, tmp_path / "plain", **options)
     with monkeypatch.context() as patched:
-        patched.setattr(module, "task_of", lambda recipe: BACKWARDS)
+        patched.setattr(module, "task_of", lambda multi_label: BACKWARDS)
         run = budwood.train(session_colours, tmp_path / "backwards", **options)
     assert run.info["task"] == "backwards" and run.files.task is BACKWARDS
     assert plain.info["task"] == "single-label"

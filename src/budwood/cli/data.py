@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -29,6 +30,7 @@ from budwood.core.text import count, shown
 
 if TYPE_CHECKING:
     from budwood.auditing.near_duplicates import Grouped
+    from budwood.data.manifest import Photo
 
 
 @app.command()
@@ -71,7 +73,7 @@ def check(
             print(shown(f"{problem.kind}: {problem.path}: {problem.detail}"))
         print(
             f"{count(found.num_found, 'photo')}, {len(found.photos):,} usable, "
-            f"{count(len(found.classes), 'class', 'classes')}, {count(len(found.problems), 'problem')}"
+            f"{_count_classes(found.classes, found.photos)}, {count(len(found.problems), 'problem')}"
         )
     if found.problems:
         raise typer.Exit(1)
@@ -145,7 +147,7 @@ def manifest(
         for line in notes:
             print(shown(line), file=sys.stderr)
         print(
-            f"{count(len(found.photos), 'photo')}, {count(len(found.classes), 'class', 'classes')}. "
+            f"{count(len(found.photos), 'photo')}, {_count_classes(found.classes, found.photos)}. "
             f"Train on it: budwood train {shlex.quote(str(written))}",
             file=sys.stderr,
         )
@@ -236,3 +238,8 @@ def sample(
     write_sample(name, folder, archive=archive, progress=progress_of(quiet))
     if not quiet:
         print(f"{shown(folder)}\nTrain on it: budwood train {shlex.quote(str(folder))}")
+
+
+def _count_classes(classes: Sequence[str], photos: "Sequence[Photo]") -> str:
+    several = any(photo.labels is not None for photo in photos)
+    return count(len(classes), *(("label",) if several else ("class", "classes")))

@@ -106,7 +106,13 @@ def evaluate(
     else:
         from budwood.report.terminal import scores_as_text
 
-        print(scores_as_text(dict(metrics), split))
+        if loaded.files.multi_label:
+            from budwood.evaluation.multi_label_figures import MultiLabelFigures
+            from budwood.report.label_words import labels_as_text
+
+            print(labels_as_text(MultiLabelFigures.model_validate(metrics), split))
+        else:
+            print(scores_as_text(dict(metrics), split))
 
 
 @app.command()

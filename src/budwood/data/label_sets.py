@@ -1,37 +1,13 @@
-"""Photos with several labels: how their labels are written as one text, and which of them a split goes by."""
+"""Photos with several labels: what they are made of, and by which label a split deals them."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from budwood.core.errors import DataError
+from budwood.core.label_text import SEPARATOR, UNKNOWN, as_text
 from budwood.core.text import shown
 from budwood.data.manifest import Manifest, Photo
-
-SEPARATOR = ";"
-"""Between the labels of a photo, in every file that Budwood writes."""
-UNKNOWN = "?"
-"""Before a label of which it is unknown whether the photo has it."""
-
-
-def as_text(labels: Iterable[str], unknown: Iterable[str] = ()) -> str:
-    """Return the labels of a photo as one text, sorted; an empty one for a photo without labels.
-
-    >>> as_text(["trees", "sea"], unknown=["sunset"])
-    'sea;trees;?sunset'
-    """
-    return SEPARATOR.join([*sorted(labels), *(f"{UNKNOWN}{label}" for label in sorted(unknown))])
-
-
-def of_text(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the labels of a photo, and those of which it is unknown, from their text.
-
-    >>> of_text("sea;trees;?sunset")
-    (('sea', 'trees'), ('sunset',))
-    """
-    parts = [part for part in text.split(SEPARATOR) if part]
-    labels = tuple(part for part in parts if not part.startswith(UNKNOWN))
-    return labels, tuple(part.removeprefix(UNKNOWN) for part in parts if part.startswith(UNKNOWN))
 
 
 def with_labels(photo: Photo, labels: Iterable[str], unknown: Iterable[str] = ()) -> Photo:

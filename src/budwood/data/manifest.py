@@ -38,7 +38,7 @@ class Photo:
     name: str
     """POSIX path below the source's root, unique in its manifest: how every file of a run names the photo."""
     label: str
-    """Its class; of a photo with several labels all of them in one text (`budwood.data.label_sets`)."""
+    """Its class; of a photo with several labels all of them in one text (`budwood.core.label_text`)."""
     split: str | None = None
     """"train", "validation", "test", or None where the source does not say."""
     sha256: str = ""

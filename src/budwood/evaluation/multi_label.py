@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from budwood.core.errors import DataError
+from budwood.core.label_text import as_text, of_text
 from budwood.core.scaling import LabelScaling, Scaling, scaled
 from budwood.evaluation.calibration import BeforeAndAfter
 from budwood.evaluation.groups import Grouping
@@ -18,6 +19,7 @@ from budwood.evaluation.multi_label_calibration import (
 )
 from budwood.evaluation.multi_label_figures import MultiLabelFigures
 from budwood.evaluation.multi_label_metrics import compute_multi_label_metrics
+from budwood.evaluation.thresholds import choose_thresholds
 
 THRESHOLD = 0.5
 """Of a label for which none was chosen."""
@@ -38,11 +40,18 @@ class MultiLabel:
 
     name: ClassVar[str] = "multi-label"
     activation: ClassVar[str] = "sigmoid"
-    sections: ClassVar[tuple[str, ...]] = ("figures", "calibration")
+    sections: ClassVar[tuple[str, ...]] = (
+        "figures",
+        "calibration",
+        "label_table",
+        "label_curves",
+        "labels_together",
+        "label_mistakes",
+    )
 
     def encode(
         self,
-        labels: Sequence[Collection[str]],
+        labels: Sequence[str | Collection[str]],
         classes: Sequence[str],
         *,
         unknown: Sequence[Collection[str]] | None = None,
@@ -50,7 +59,8 @@ class MultiLabel:
         """Return the targets of photos with these labels.
 
         Args:
-            labels: the labels that each photo has.
+            labels: the labels that each photo has; or these, and the unknown ones, as one text
+                (`budwood.core.label_text`).
             classes: every label, in the order of the columns.
             unknown: the labels of which nothing is known, photo by photo; by default none.
 
@@ -61,6 +71,8 @@ class MultiLabel:
         targets = np.zeros((len(labels), len(classes)), np.float32)
         for row, names in enumerate(labels):
             hidden = () if unknown is None else unknown[row]
+            if isinstance(names, str):
+                names, hidden = of_text(names)
             targets[row, _places(hidden, places)] = np.nan
             chosen = _places(names, places)
             if np.isnan(targets[row, chosen]).any():
@@ -70,6 +82,23 @@ class MultiLabel:
                 )
             targets[row, chosen] = 1
         return targets
+
+    def decide(
+        self,
+        probabilities: Float[np.ndarray, "n k"],
+        targets: Float[np.ndarray, "n k"],
+        classes: Sequence[str],
+        goal: Literal["f1"] | float = "f1",
+    ) -> "MultiLabel":
+        """Return the task with a threshold for each label, as `choose_thresholds` finds it on validation photos."""
+        return MultiLabel(choose_thresholds(targets, probabilities, classes, goal=goal).values)
+
+    def answers(self, probabilities: Float[np.ndarray, "n k"], classes: Sequence[str]) -> list[str]:
+        """Return the labels that each photo is said to have, as one text."""
+        return [
+            as_text(name for name, has in zip(classes, row, strict=True) if has)
+            for row in self.predicted(probabilities)
+        ]
 
     def probabilities(
         self, logits: Float[np.ndarray, "n k"], scaling: Scaling = 1.0
@@ -152,10 +181,6 @@ class MultiLabel:
 
 
 def _places(names: Collection[str], places: dict[str, int]) -> list[int]:
-    if isinstance(names, str):
-        raise DataError(
-            f"the labels of a photo are a list of names, not the text {names!r}. Give [{names!r}]"
-        )
     unknown = next((name for name in names if name not in places), None)
     if unknown is not None:
         raise DataError(

@@ -1,4 +1,4 @@
-"""A task: what an answer is, and when it is right. One right class a photo is the only task so far.
+"""A task: what an answer is, and when it is right. A photo has one right class, or several labels.
 
 Everything that depends on it is asked of the `Task`: how labels become numbers, what makes probabilities of logits,
 what one photo costs, whether it is right, and the figures of a split. A second task is a second class here with one
@@ -7,18 +7,18 @@ entry in `TASKS`, one in `training.losses.TRAINING`, which says how gradient ste
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError
 from budwood.core.scaling import Scaling, scaled
 from budwood.evaluation.calibration import BeforeAndAfter, before_and_after, fit_temperature
 from budwood.evaluation.figures import Figures, SplitFigures
 from budwood.evaluation.groups import Grouping
 from budwood.evaluation.metrics import compute_metrics
+from budwood.evaluation.multi_label import MultiLabel
 
 
 @runtime_checkable
@@ -40,8 +40,31 @@ class Task(Protocol):
         """Parts of the report that hold for this task, by the names of their templates."""
         ...
 
+    @property
+    def thresholds(self) -> tuple[float, ...] | None:
+        """Of several labels, the probability from which a photo has each; None where none were decided, or needed."""
+        ...
+
     def encode(self, labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
-        """Return the targets `(n, ...)` of photos with these labels. Raise DataError for an unknown class."""
+        """Return the targets `(n, ...)` of photos with these labels. Raise DataError for an unknown class.
+
+        Several labels of a photo are one text (`budwood.core.label_text`).
+        """
+        ...
+
+    def decide(
+        self,
+        probabilities: Float[np.ndarray, "n classes"],
+        targets: np.ndarray,
+        classes: Sequence[str],
+        goal: Literal["f1"] | float = "f1",
+    ) -> "Task":
+        """Return the task with the thresholds that validation photos decide for one model, for F1 or for a precision;
+        itself where an answer needs none."""
+        ...
+
+    def answers(self, probabilities: Float[np.ndarray, "n classes"], classes: Sequence[str]) -> list[str]:
+        """Return what is answered for each photo, as `encode` takes it."""
         ...
 
     def probabilities(
@@ -97,6 +120,7 @@ class SingleLabel:
 
     name: str = "single-label"
     activation: str = "softmax"
+    thresholds: None = None
     sections: tuple[str, ...] = (
         "figures",
         "calibration",
@@ -115,6 +139,18 @@ class SingleLabel:
                 f"the class {unknown} is none of {', '.join(list(classes)[:10])}. Rename it, or leave it out"
             )
         return np.array([places[label] for label in labels], dtype=np.int64)
+
+    def decide(
+        self,
+        probabilities: Float[np.ndarray, "n classes"],
+        targets: Int[np.ndarray, "n"],
+        classes: Sequence[str],
+        goal: Literal["f1"] | float = "f1",
+    ) -> "SingleLabel":
+        return self
+
+    def answers(self, probabilities: Float[np.ndarray, "n classes"], classes: Sequence[str]) -> list[str]:
+        return [classes[place] for place in probabilities.argmax(axis=1)]
 
     def probabilities(
         self, logits: Float[np.ndarray, "n classes"], scaling: Scaling = 1.0
@@ -164,10 +200,11 @@ class SingleLabel:
 
 
 SINGLE_LABEL = SingleLabel()
-TASKS: Mapping[str, Task] = {SINGLE_LABEL.name: SINGLE_LABEL}
-"""Every task by its name."""
+MULTI_LABEL = MultiLabel()
+TASKS: Mapping[str, Task] = {SINGLE_LABEL.name: SINGLE_LABEL, MULTI_LABEL.name: MULTI_LABEL}
+"""Every task by its name, before anything was decided for a model."""
 
 
-def task_of(recipe: Recipe) -> Task:
-    """Return the task that a recipe asks for: one right class a photo, so far."""
-    return SINGLE_LABEL
+def task_of(multi_label: bool) -> Task:
+    """Return the task of photos that have one class each, or several labels."""
+    return MULTI_LABEL if multi_label else SINGLE_LABEL

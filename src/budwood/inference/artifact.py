@@ -139,7 +139,7 @@ def save_artifact(folder: Path, file: Path, info: ModelInfo, reference: Referenc
         reference.save(folder / REFERENCE)
         fingerprints["reference"] = sha256_of(folder / REFERENCE)
     saved = info.model_copy(update={"fingerprints": fingerprints})
-    write_json(folder / "model.json", saved.model_dump(mode="json"))
+    write_json(folder / "model.json", saved.to_json())
 
 
 def load_artifact(folder: Path) -> Artifact:

@@ -28,7 +28,10 @@ class KerasPredictor(Predictor):
 
     def __init__(self, artifact: Artifact, ood: OodDetector | None = None, *, engine: str = "auto"):
         super().__init__(
-            artifact.classes, InputContract(artifact.size, artifact.resize, artifact.levels), ood
+            artifact.classes,
+            InputContract(artifact.size, artifact.resize, artifact.levels),
+            ood,
+            artifact.info.thresholds,
         )
         self.artifact, self._engine = artifact, engine
         self._pid, self._lock = os.getpid(), threading.Lock()

@@ -61,6 +61,7 @@ def load_predictor(
         info.classes,
         InputContract(info.input.size, info.input.resize, as_range(info.input.levels)),
         _detector(reference, graph),
+        info.thresholds,
     )
 
 

@@ -1,8 +1,10 @@
-"""The schema of `model.json`: what goes into a saved model and what comes out. It needs neither NumPy nor Keras."""
+"""The schema of `model.json`: what goes into a saved model and what comes out. It needs no Keras."""
 
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
+
+from budwood.core.scaling import LabelScaling, Scaling
 
 
 class ModelInput(BaseModel):
@@ -32,9 +34,29 @@ class ModelInfo(BaseModel):
     boundary: str
     """The layer at which the feature extractor ends and the head begins."""
     temperature: float
+    """By which the logits are divided, in the weights of the model; 1 where each label has a scaling of its own."""
+    scaling: LabelScaling | None = None
+    """Of each label's logits, in the weights of the model; None where one class is right."""
+    thresholds: tuple[float, ...] | None = None
+    """The probability from which a photo has each label; None where one class is right."""
     versions: dict[str, str]
     fingerprints: dict[str, str]
     """"frozen" of the feature extractor; the SHA-256 of `model.keras` as "model", of `reference.npz` as "reference"."""
+
+    @property
+    def calibration(self) -> Scaling:
+        """Return by what the logits were calibrated."""
+        return self.scaling or self.temperature
+
+    @property
+    def multi_label(self) -> bool:
+        """Return whether a photo may have several labels."""
+        return self.thresholds is not None
+
+    def to_json(self) -> dict[str, object]:
+        """Return the content of `model.json`; what concerns several labels a photo only where there are several."""
+        single = set() if self.multi_label else {"scaling", "thresholds"}
+        return self.model_dump(mode="json", exclude=single)
 
     @property
     def sha256(self) -> str:

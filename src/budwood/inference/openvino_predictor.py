@@ -24,7 +24,7 @@ class OpenVinoPredictor(Predictor):
     Args:
         file: the graph, pixels in, probabilities and the features of each backbone out; read on first use.
         parts: fingerprint and shape of the features of each backbone.
-        classes, input, ood: as every predictor has them.
+        classes, input, ood, thresholds: as every predictor has them.
     """
 
     def __init__(
@@ -34,8 +34,9 @@ class OpenVinoPredictor(Predictor):
         classes: Sequence[str],
         input: InputContract,
         ood: OodDetector | None = None,
+        thresholds: Sequence[float] | None = None,
     ):
-        super().__init__(classes, input, ood)
+        super().__init__(classes, input, ood, thresholds)
         self._file, self._parts = file, list(parts)
         self._whole = Graph(self._read)
         self._head = Graph(lambda: above_features(self._read()))

@@ -11,6 +11,7 @@ from budwood.core.errors import BudwoodError, DataError, ImageError
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.text import count
 from budwood.data.images import ImageLike, digest
+from budwood.data.label_sets import with_labels
 from budwood.data.manifest import SPLITS, Manifest, Photo
 from budwood.data.sources.names import class_key
 from budwood.evaluation.ood import Reference, fewest_held_out
@@ -78,7 +79,7 @@ class OwnPhotos:
 
         refuse_unknown_split(split)
         found = self._in_own_names(read_source(data, self._settings, progress=progress), progress)
-        self._refuse_unknown_classes(sorted({photo.label for photo in found.photos}))
+        self._refuse_unknown_classes(sorted({label for photo in found.photos for label in photo.each_label}))
         checked = check(found, for_training=False, progress=progress)
         photos = [photo for photo in checked.photos if self._belongs(photo, split)]
         if split == UNSEEN and (again := self._saved_again(photos)):
@@ -154,7 +155,7 @@ class OwnPhotos:
         others = {label: own for label in found.classes if (own := self._known(label)) not in (None, label)}
         for label, own in others.items():
             progress.say(f"{label!r} is taken for the class {own!r} of the run")
-        photos = tuple(replace(photo, label=others.get(photo.label) or photo.label) for photo in found.photos)
+        photos = tuple(_renamed(photo, others) for photo in found.photos)
         classes = tuple(dict.fromkeys(others.get(label) or label for label in found.classes))
         return replace(found, photos=photos, classes=classes)
 
@@ -184,6 +185,13 @@ class OwnPhotos:
                 f"the run does not know the class {', '.join(unknown[:3])}. It knows: {', '.join(self.classes[:10])}. "
                 "Rename the folders, or leave them out"
             )
+
+
+def _renamed(photo: Photo, others: Mapping[str, str]) -> Photo:
+    if photo.labels is None:
+        return replace(photo, label=others.get(photo.label) or photo.label)
+    own, unknown = ([others.get(one) or one for one in some] for some in (photo.labels, photo.unknown))
+    return with_labels(photo, own, unknown)
 
 
 def refuse_unknown_split(split: str) -> None:

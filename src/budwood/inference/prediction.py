@@ -12,8 +12,9 @@ class Prediction:
 
     name: str
     label: str | None
-    """The most probable class; None when the picture cannot be read."""
+    """The most probable class, or `labels` as one text; None when the picture cannot be read."""
     probability: float | None
+    """Of the most probable class or label."""
     probabilities: dict[str, float]
     """Of every class, in the order of `Run.classes`."""
     error: str | None = None
@@ -24,6 +25,9 @@ class Prediction:
     """From the training photos (`budwood.evaluation.ood`); None for a run that does not know."""
     out_of_distribution: bool = False
     """Too far from them to be one of the classes: "none of these"."""
+    labels: tuple[str, ...] | None = None
+    """Where a picture may have several labels: those whose probability reaches their threshold, in the order of
+    `Run.classes`. None where one class is right."""
 
     def __repr__(self) -> str:
         """Short, so that a list of them can be read.
@@ -38,17 +42,34 @@ class Prediction:
         return sorted(self.probabilities.items(), key=lambda item: -item[1])[:k]
 
     def in_words(self, k: int = 1) -> str:
-        """Return the k most probable classes, and what is to be thought of them.
+        """Return the k most probable classes, and what is to be thought of them; of several labels all that it has.
 
         >>> Prediction("a.jpg", "tulips", 0.93, {"tulips": 0.93, "roses": 0.07}).in_words()
         'tulips 93.0%'
         >>> Prediction("a.jpg", "tulips", 0.6, {"tulips": 0.6, "roses": 0.4}, out_of_distribution=True).in_words()
         'none of these (tulips 60.0%)'
         """
+        if self.labels is not None:
+            return self._labels_in_words(k)
         shares = "  ".join(f"{shown(label)} {share:.1%}" for label, share in self.top(k))
         if self.out_of_distribution:
             return f"none of these ({shares})"
         return shares if self.confident else f"not confident: {shares}"
+
+    def _labels_in_words(self, k: int) -> str:
+        """Return the labels that a picture has, the most probable first, or what comes nearest to one.
+
+        >>> Prediction("a.jpg", "sea", 0.9, {"sea": 0.9, "sun": 0.2}, labels=("sea",)).in_words()
+        'sea 90.0%'
+        >>> Prediction("a.jpg", "", 0.3, {"sea": 0.3, "sun": 0.2}, labels=()).in_words()
+        'none of the labels (sea 30.0%)'
+        """
+        labels = self.labels or ()
+        chosen = [(label, share) for label, share in self.top(len(self.probabilities)) if label in labels]
+        shares = "  ".join(f"{shown(label)} {share:.1%}" for label, share in chosen or self.top(k))
+        if self.out_of_distribution:
+            return f"none of these ({shares})"
+        return shares if chosen else f"none of the labels ({shares})"
 
     def to_json(self, k: int = 1) -> JsonObject:
         """Return the prediction as plain values, with the k most probable classes."""
@@ -58,6 +79,7 @@ class Prediction:
         return {
             "name": self.name,
             "label": self.label,
+            **({} if self.labels is None else {"labels": list(self.labels)}),
             "probability": self.probability,
             "confident": self.confident,
             "none_of_these": self.out_of_distribution,

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
 from budwood.core.errors import ImageError, RunError
+from budwood.core.label_text import as_text
 from budwood.core.progress.base import SILENT, Progress
 from budwood.data.images import ImageLike, ValueRange
 from budwood.evaluation.ood import ACCEPTANCE, Reference
@@ -65,10 +66,18 @@ class Predictor(ABC):
         classes: names in the order of the model's outputs.
         input: how a picture becomes what the model sees.
         ood: tells what is none of the classes; None for a model that cannot.
+        thresholds: of each label, where a picture may have several: from which probability it has it.
     """
 
-    def __init__(self, classes: Sequence[str], input: InputContract, ood: OodDetector | None = None):
+    def __init__(
+        self,
+        classes: Sequence[str],
+        input: InputContract,
+        ood: OodDetector | None = None,
+        thresholds: Sequence[float] | None = None,
+    ):
         self.classes, self.input, self.ood = list(classes), input, ood
+        self.thresholds = None if thresholds is None else tuple(thresholds)
 
     @abstractmethod
     def scores(self, views: Iterable[UInt8[np.ndarray, "size size 3"]]) -> Iterator[Scores]:
@@ -131,15 +140,20 @@ class Predictor(ABC):
 
     def _prediction(self, name: str, scores: Scores, confidence_threshold: float, far: float) -> Prediction:
         shares = scores.probabilities
+        labels = None
+        if self.thresholds is not None:
+            chosen = zip(self.classes, shares, self.thresholds, strict=True)
+            labels = tuple(label for label, share, threshold in chosen if share >= threshold)
         distance = self.ood.distance(scores.features) if self.ood else None
         return Prediction(
             name,
-            self.classes[int(shares.argmax())],
+            self.classes[int(shares.argmax())] if labels is None else as_text(labels),
             float(shares.max()),
             dict(zip(self.classes, shares.tolist(), strict=True)),
             confident=float(shares.max()) >= confidence_threshold,
             distance=distance,
             out_of_distribution=distance is not None and distance > far,
+            labels=labels,
         )
 
 

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from budwood.backbones.backbone import Backbone
+from budwood.core.scaling import Scaling, folded
 from budwood.network.graph import BOUNDARY, cut
 from budwood.network.heads import LOGITS, apply
 
@@ -56,7 +57,7 @@ def compose(
     head: Sequence[keras.layers.Layer],
     *,
     flip: bool = False,
-    temperature: float = 1.0,
+    scaling: Scaling = 1.0,
 ) -> keras.Model:
     """Return one flat model of all parts, cut at the layer "pooling" into its feature extractor and its head.
 
@@ -65,18 +66,18 @@ def compose(
         head: layers from the vectors of all networks, joined in this order, to probabilities.
         flip: average the logits of the picture and of its mirror image. What crosses the boundary are then two
             vectors, `(None, 2, features)`.
-        temperature: by which the logits are divided: it is in the weights of their layer, which is then a copy.
+        scaling: by which the logits are calibrated: it is in the weights of their layer, which is then a copy.
 
     Returns:
         Raw 0-255 pixels `(None, S, S, 3)` in, probabilities out. One backbone alone, not flipped, shares its layers
-        with the model, and so does its head at temperature 1; everything else is copied, weights with it, and of
+        with the model, and so does its head without a scaling; everything else is copied, weights with it, and of
         several backbones every layer's name begins with the backbone's and a dot.
     """
     name = "_and_".join(network.name for network in networks)
     first = networks[0].model
     if len(networks) == 1 and not flip:
-        if temperature != 1.0:
-            head = _at_temperature(head, first.output.shape[-1], temperature)
+        if scaling != 1.0:
+            head = _at_scaling(head, first.output.shape[-1], scaling)
         return keras.Model(first.input, apply(head, first.output), name=name)
     pixels = keras.Input(first.input.shape[1:], name="pixels", dtype="float32")
     start = _both_ways(pixels) if flip else pixels
@@ -90,7 +91,7 @@ def compose(
             vector = keras.layers.Reshape((2, network.features), name=together)(pair)
         vectors.append(vector)
     joined = keras.layers.Concatenate(name=BOUNDARY)(vectors) if len(vectors) > 1 else vectors[0]
-    return keras.Model(pixels, _head_copied(head, joined, flip, temperature), name=name)
+    return keras.Model(pixels, _head_copied(head, joined, flip, scaling), name=name)
 
 
 def take_apart(
@@ -175,34 +176,35 @@ def _head_copied(
     head: Sequence[keras.layers.Layer],
     tensor: keras.KerasTensor,
     flip: bool = False,
-    temperature: float = 1.0,
+    scaling: Scaling = 1.0,
 ) -> keras.KerasTensor:
     for layer in head:
         copy = type(layer).from_config(layer.get_config())
         tensor = copy(tensor)
-        copy.set_weights(_divided(layer, temperature))
+        copy.set_weights(_scaled(layer, scaling))
         if flip and layer.name == LOGITS:
             tensor = keras.layers.GlobalAveragePooling1D(dtype="float32", name=MEAN)(tensor)
     return tensor
 
 
-def _at_temperature(
-    head: Sequence[keras.layers.Layer], features: int, temperature: float
+def _at_scaling(
+    head: Sequence[keras.layers.Layer], features: int, scaling: Scaling
 ) -> list[keras.layers.Layer]:
-    """Return copies of the layers, of which the one that gives the logits gives them divided."""
+    """Return copies of the layers, of which the one that gives the logits gives them scaled."""
     copies = [type(layer).from_config(layer.get_config()) for layer in head]
     apply(copies, keras.Input((features,)))
     for layer, copy in zip(head, copies, strict=True):
         # Not the weights alone: what dropout draws next is in a variable too.
         for own, other in zip(copy.variables, layer.variables, strict=True):
             own.assign(other)
-        copy.set_weights(_divided(layer, temperature))
+        copy.set_weights(_scaled(layer, scaling))
     return copies
 
 
-def _divided(layer: keras.layers.Layer, temperature: float) -> list[np.ndarray]:
-    """Return the weights of a layer of a head, those of the logits divided by the temperature."""
+def _scaled(layer: keras.layers.Layer, scaling: Scaling) -> list[np.ndarray]:
+    """Return the weights of a layer of a head, those of the logits scaled."""
     weights = layer.get_weights()
-    if layer.name != LOGITS or temperature == 1.0:
+    if layer.name != LOGITS or scaling == 1.0:
         return weights
-    return [weight / np.float32(temperature) for weight in weights]
+    kernel, bias = weights
+    return list(folded(kernel, bias, scaling))

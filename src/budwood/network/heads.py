@@ -13,6 +13,7 @@ from jaxtyping import Float32
 
 from budwood.config.recipe import Head
 from budwood.core.errors import RecipeError
+from budwood.core.scaling import LabelScaling, Scaling, folded
 
 LOGITS = "head_logits"
 PAIR = "logit_pair"
@@ -94,7 +95,7 @@ def linear_layers(
 
 def mean_layers(
     heads: Sequence[Sequence[keras.layers.Layer]],
-    temperatures: Sequence[float],
+    scalings: Sequence[Scaling],
     head: Head = PLAIN,
     activation: str = SOFTMAX,
 ) -> list[keras.layers.Layer]:
@@ -103,16 +104,32 @@ def mean_layers(
 
     Args:
         heads: of each network a linear head, as `linear_layers` gives it, trained further or not.
-        temperatures: by which the logits of each are divided before the mean is taken.
+        scalings: by which the logits of each are calibrated before the mean is taken.
     """
     trained = [to_logits(layers)[-1].get_weights() for layers in heads]
-    shares = [np.float32(1 / (len(heads) * temperature)) for temperature in temperatures]
-    kernel = np.concatenate([kernel * share for (kernel, _), share in zip(trained, shares, strict=True)])
-    bias = np.sum([bias * share for (_, bias), share in zip(trained, shares, strict=True)], axis=0)
+    shares = [
+        _share(kernel, bias, scaling, len(heads))
+        for (kernel, bias), scaling in zip(trained, scalings, strict=True)
+    ]
+    kernel = np.concatenate([kernel for kernel, _ in shares])
+    bias = np.sum([bias for _, bias in shares], axis=0)
     logits = keras.layers.Dense(len(bias), dtype="float32", name=LOGITS)
     logits.build((None, len(kernel)))
     logits.set_weights([kernel, bias])
     return [logits, *_probabilities(head, activation)]
+
+
+def _share(
+    kernel: np.ndarray, bias: np.ndarray, scaling: Scaling, number: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weights of one of so many networks in the mean of their calibrated logits."""
+    temperature = 1.0
+    if isinstance(scaling, LabelScaling):
+        kernel, bias = scaling.fold(kernel, bias)
+    else:
+        temperature = scaling
+    share = np.float32(1 / (number * temperature))
+    return kernel * share, bias * share
 
 
 def to_logits(layers: Sequence[keras.layers.Layer]) -> list[keras.layers.Layer]:
@@ -121,10 +138,12 @@ def to_logits(layers: Sequence[keras.layers.Layer]) -> list[keras.layers.Layer]:
     return list(layers[: [layer.name for layer in layers].index(LOGITS) + 1])
 
 
-def divide_logits(model: keras.Model, temperature: float) -> None:
-    """Put a temperature into the weights of the layer `head_logits` of a model that nothing else uses."""
+def scale_logits(model: keras.Model, scaling: Scaling) -> None:
+    """Put a temperature, or the scaling of each label, into the weights of the layer `head_logits` of a model that
+    nothing else uses."""
     layer = model.get_layer(LOGITS)
-    layer.set_weights([weight / np.float32(temperature) for weight in layer.get_weights()])
+    kernel, bias = layer.get_weights()
+    layer.set_weights(list(folded(kernel, bias, scaling)))
 
 
 def refuse_bad_head(head: Head, num_classes: int) -> None:

@@ -305,16 +305,17 @@ def seconds_per_photo(features: FeatureExtractor, photos: Sequence[Photo]) -> fl
 
 
 def _split_table(classes: Sequence[str], photos: Sequence[Photo], at_most: int = 20) -> list[str]:
-    counts = Counter((photo.label, photo.split) for photo in photos)
+    counts = Counter((label, photo.split) for photo in photos for label in photo.each_label)
+    noun = "label" if any(photo.labels is not None for photo in photos) else "class"
     totals = Counter(photo.split for photo in photos)
     listed = classes if len(classes) <= at_most else classes[: at_most - 1]
     rows = [(shorten(shown(label), 29), [counts[label, split] for split in SPLITS]) for label in listed]
     if len(listed) < len(classes):
         rest = classes[len(listed) :]
         parts = [sum(counts[label, split] for label in rest) for split in SPLITS]
-        rows.append((f"and {len(rest)} classes more", parts))
+        rows.append((f"and {len(rest)} {'labels' if noun == 'label' else 'classes'} more", parts))
     rows.append(("all", [totals[split] for split in SPLITS]))
-    header = f"{'class':<30}" + "".join(f"{split:>12}" for split in SPLITS)
+    header = f"{noun:<30}" + "".join(f"{split:>12}" for split in SPLITS)
     return [header, *(f"{label:<30}" + "".join(f"{n:>12,}" for n in parts) for label, parts in rows)]
 
 

@@ -3,9 +3,10 @@
 import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import keras
 import numpy as np
@@ -15,6 +16,7 @@ from budwood.core.errors import ImageError, RunError
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.system import num_cores
 from budwood.data.images import ValueRange, thumbnail, view
+from budwood.data.label_sets import rarest_labels
 from budwood.data.manifest import Photo
 from budwood.data.split import take_some
 from budwood.evaluation.ood import Reference
@@ -42,6 +44,11 @@ class Measured(PhaseEvaluation):
 
     artifact: Artifact
 
+    def decided(self, targets: np.ndarray, goal: Literal["f1"] | float) -> "Measured":
+        """Return it with the thresholds that the validation photos decide, where the task has any."""
+        task = self.task.decide(self.probabilities["validation"], targets, self.artifact.classes, goal)
+        return replace(self, task=task)
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -55,6 +62,8 @@ class Evaluation:
     """Those of validation and test."""
     probabilities: Float[np.ndarray, "n classes"]
     """The kept model's, a row for each of them."""
+    task: Task
+    """With what was decided for the kept model."""
     metrics: Metrics
     reference: Reference | None
     """What known photos look like, by which it is known what is none of the classes."""
@@ -72,6 +81,8 @@ def evaluate(session: Session, outcomes: Sequence[PhaseOutcome], failure: str | 
     engine, progress = session.recipe.backbone.engine, session.progress
     saved = {one.name: (one.saved.file, one.saved.info) for one in outcomes if one.saved}
     measured = measure(saved, session.parts, session.task, engine=engine, progress=progress)
+    goal = session.recipe.evaluate.thresholds
+    measured = {name: one.decided(session.labels["validation"], goal) for name, one in measured.items()}
     chosen = better(measured, session.labels)
     kept = measured[chosen].probabilities
     metrics = describe(
@@ -90,6 +101,7 @@ def evaluate(session: Session, outcomes: Sequence[PhaseOutcome], failure: str | 
         measured[chosen].artifact,
         [photo for split in kept for photo in session.parts[split]],
         np.concatenate(list(kept.values())),
+        measured[chosen].task,
         metrics,
         make_reference(
             measured[chosen].artifact,
@@ -157,13 +169,16 @@ def make_reference(
         learned, held_out = ([p for p in part if p.name not in failed] for part in (learned, held_out))
         if not learned or not held_out:
             return None
+        stratum = rarest_labels(learned)
         with ThreadPoolExecutor(num_cores()) as pool:
             thumbnails = tuple(
                 pool.map(partial(_small, resize=artifact.resize, levels=artifact.levels), learned)
             )
         return Reference(
             vectors(features.array(learned)),
-            np.array([artifact.classes.index(photo.label) for photo in learned]),
+            np.array(
+                [artifact.classes.index(stratum[photo.name] or artifact.classes[0]) for photo in learned]
+            ),
             vectors(features.array(held_out)),
             tuple(photo.name for photo in learned),
             thumbnails,
@@ -200,7 +215,7 @@ def _measure(
         probabilities = {
             split: artifact.probabilities(features.rows(parts[split])) for split in MEASURED if parts[split]
         }
-        return Measured(probabilities, artifact.info.temperature, task, artifact)
+        return Measured(probabilities, artifact.info.calibration, task, artifact)
 
 
 def _refuse_disagreement(artifact: Artifact, features: ExtractorEnsemble, photos: Sequence[Photo]) -> None:

@@ -51,7 +51,7 @@ def finetune(
         if recipe.finetune.trains(network.name)
     }
     write_layers(session.directory.folder, layer_table(networks, models, unfrozen))
-    temperatures = [start.temperature for start in starts]
+    scalings = [start.scaling for start in starts]
     results: list[tuple[str | None, PhaseResult, Sequence[str]]] = []
     failure, epochs = None, before.epochs
     for number, (network, model, start) in enumerate(zip(networks, models, starts, strict=True)):
@@ -74,13 +74,13 @@ def finetune(
             session.directory.note(f"{failure}. {left}", "diverged")
             continue
         epochs += len(result.history)
-        temperatures[number] = result.temperature
+        scalings[number] = result.scaling
         prefix = layer_prefix(network, networks)
         results.append((backbone, result, [f"{prefix}{name}" for name in unfrozen[network.name].layers]))
     if not results:
         return None, failure
     heads = [start.layers for start in starts]
-    head = mean_layers(heads, temperatures, recipe.head, session.task.activation) if several else heads[0]
+    head = mean_layers(heads, scalings, recipe.head, session.task.activation) if several else heads[0]
     return of_results("finetune", head, results, recipe), None
 
 

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from budwood.config.recipe import Head, Recipe
+from budwood.core.scaling import Scaling
 from budwood.features.ensemble import ExtractorEnsemble
 from budwood.network.compose import PooledBackbone
 from budwood.network.heads import head_layers
@@ -25,9 +26,9 @@ class Start:
 
     layers: Sequence[keras.layers.Layer]
     val_loss: float
-    """With this head at `temperature`."""
-    temperature: float
-    """By which its logits are to be divided."""
+    """With this head at `scaling`."""
+    scaling: Scaling
+    """By which its logits are to be calibrated."""
 
 
 def train_head(session: Session, features: OpenFeatures) -> PhaseOutcome:
@@ -57,7 +58,7 @@ def start_heads(
             continue
         alone = OpenFeatures(ExtractorEnsemble([own]), ExtractorEnsemble([exact]))
         result = _fit_head(session, recipe, before.recipe, alone, START, network.name)
-        starts.append(Start(result.layers, result.best_val_loss, result.temperature))
+        starts.append(Start(result.layers, result.best_val_loss, result.scaling))
     return starts
 
 

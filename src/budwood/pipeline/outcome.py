@@ -9,6 +9,7 @@ from typing import cast
 import keras
 
 from budwood.config.recipe import Recipe
+from budwood.core.scaling import LabelScaling, Scaling
 from budwood.inference.artifact import Artifact, make_artifact, save_model
 from budwood.inference.model_info import ModelInfo
 from budwood.network.compose import PooledBackbone, compose, logits_of
@@ -119,7 +120,7 @@ def record(folder: Path, outcomes: Sequence[PhaseOutcome]) -> None:
 def save(session: Session, networks: Sequence[PooledBackbone], outcome: PhaseOutcome) -> PhaseOutcome:
     """Write the model as the phase left it, and return the outcome that knows of it.
 
-    Its logits are divided by the temperature that suits the validation photos; the layers that the next phase trains
+    Its logits are calibrated on the validation photos; the layers that the next phase trains
     stay as they are.
     """
     recipe = outcome.recipe
@@ -132,9 +133,10 @@ def save(session: Session, networks: Sequence[PooledBackbone], outcome: PhaseOut
         artifact = make_artifact(
             model, session.classes, recipe.data.resize, recipe.backbone.name, recipe.data.levels
         )
-        temperature = _temperature(session, artifact)
-        model = compose(networks, outcome.head, flip=recipe.evaluate.flip, temperature=temperature)
-        saved = SavedPhase(file, artifact.info.model_copy(update={"temperature": temperature}))
+        scaling = _scaling(session, artifact)
+        model = compose(networks, outcome.head, flip=recipe.evaluate.flip, scaling=scaling)
+        own = {"scaling": scaling} if isinstance(scaling, LabelScaling) else {"temperature": scaling}
+        saved = SavedPhase(file, artifact.info.model_copy(update=own))
     save_model(model, file)
     if session.directory.info.base is None:
         session.directory.record(base=outcome.name)
@@ -149,16 +151,16 @@ def tidy(folder: Path) -> None:
         folder.rmdir()
 
 
-def _temperature(session: Session, artifact: Artifact) -> float:
-    """Return by what the logits of the model are to be divided to suit the validation photos."""
+def _scaling(session: Session, artifact: Artifact) -> Scaling:
+    """Return by what the logits of the model are to be calibrated to suit the validation photos."""
     photos = session.parts["validation"]
     with artifact.features(engine=session.recipe.backbone.engine, progress=session.progress) as features:
         refuse_failures(features.compute(photos))
         logits = logits_of(artifact.head)
         rows, targets = features.rows(photos), session.labels["validation"]
         found = validate(logits, rows, targets, calibrate=True, task=session.task)
-    assert found.temperature is not None
-    return found.temperature
+    assert found.scaling is not None
+    return found.scaling
 
 
 def _described(name: str, result: PhaseResult, layers: Sequence[str]) -> TrainedPart:

@@ -12,6 +12,8 @@ from budwood.config.recipe import Recipe
 from budwood.core.errors import RecipeError
 from budwood.core.notes import TakesNotes, ignore
 from budwood.core.progress.base import SILENT, Progress
+from budwood.core.scaling import Scaling
+from budwood.evaluation.task import MULTI_LABEL
 from budwood.features.store.store import Rows
 from budwood.network.graph import cut
 from budwood.network.heads import (
@@ -24,12 +26,14 @@ from budwood.network.heads import (
 )
 from budwood.network.unfreeze import Unfrozen
 from budwood.runs.figures import LinearPath
-from budwood.runs.metrics import linear_path
+from budwood.runs.metrics import label_paths, linear_path
 from budwood.training.batches import TrainingData
 from budwood.training.checkpoints import Row
 from budwood.training.class_weights import refuse_unknown_classes
+from budwood.training.label_probe import LabelsFit, fit_labels_as_asked
 from budwood.training.linear_probe import LinearFit, fit_as_asked, resolve_fit
 from budwood.training.loop import Before, Fitted, fit
+from budwood.training.losses import Measured
 from budwood.training.optimizers import make_optimizer
 from budwood.training.validation import validate
 
@@ -47,8 +51,8 @@ class PhaseResult:
     best_epoch: int
     seconds: float
     trainable_parameters: int
-    temperature: float
-    """By which the logits of the weights that were kept are to be divided."""
+    scaling: Scaling
+    """By which the logits of the weights that were kept are to be calibrated."""
     linear_path: LinearPath | None = None
     """The strengths tried and the one chosen, for a linear probe."""
     stopped: str | None = None
@@ -117,7 +121,8 @@ def train_frozen_phase(
                 "the linear probe of the head learns from the labels alone; phase 2 from the teacher too",
                 "teacher",
             )
-        found = fit_as_asked(
+        fit_linear = fit_labels_as_asked if data.task.name == MULTI_LABEL.name else fit_as_asked
+        found = fit_linear(
             *(resolved, train[:], train_labels, data.classes),
             groups=groups,
             weights=weights,
@@ -131,7 +136,7 @@ def train_frozen_phase(
         mixed = resolved.model_copy(update={"augment": resolved.augment.model_copy(update={"cutmix": 0.0})})
     layers = head_layers(resolved.head, len(data.classes), resolved.seed, data.task.activation)
     model = head_model(to_logits(layers), train.shape[1])
-    return _of_gradient(fit(model, data, mixed, "frozen", callbacks=callbacks), layers, resolved, model)
+    return _of_gradient(fit(model, data, mixed, "frozen", callbacks=callbacks), layers, resolved, model, data)
 
 
 def train_finetune_phase(
@@ -159,7 +164,7 @@ def train_finetune_phase(
     _, trainable = cut(pixels_to_logits, unfrozen.boundary)
     rates = {name: recipe.finetune.depth_decay**depth for name, depth in unfrozen.depth.items()}
     fitted = fit(trainable, data, recipe, "finetune", before=before, rates=rates, callbacks=callbacks)
-    return _of_gradient(fitted, [], recipe, trainable)
+    return _of_gradient(fitted, [], recipe, trainable, data)
 
 
 def _linear(
@@ -167,22 +172,36 @@ def _linear(
     data: TrainingData,
     features: np.ndarray,
     labels: np.ndarray,
-    found: LinearFit,
+    found: LinearFit | LabelsFit,
 ) -> PhaseResult:
     layers = linear_layers(found, recipe.head, recipe.seed, data.task.activation)
     model = head_model(to_logits(layers), features.shape[1])
+    validated = _validated(model, data)
     row: Row = {
         "epoch": 1,
         **validate(model, features, labels, task=data.task).row(prefix=""),
-        **validate(model, data.validation, data.validation_labels, calibrate=True, task=data.task).row(),
+        **validated.row(),
     }
+    path = linear_path(found) if isinstance(found, LinearFit) else label_paths(found, data.classes)
     parameters = _trainable_parameters(model)
-    return PhaseResult(
-        layers, recipe, [row], 1, found.seconds, parameters, row["temperature"], linear_path(found)
-    )
+    return PhaseResult(layers, recipe, [row], 1, found.seconds, parameters, _scaling(validated), path)
 
 
-def _of_gradient(fitted: Fitted, layers: list, recipe: Recipe, model: keras.Model) -> PhaseResult:
+def _validated(model: keras.Model, data: TrainingData) -> Measured:
+    return validate(model, data.validation, data.validation_labels, calibrate=True, task=data.task)
+
+
+def _scaling(validated: Measured) -> Scaling:
+    assert validated.scaling is not None, "asked to calibrate"
+    return validated.scaling
+
+
+def _of_gradient(
+    fitted: Fitted, layers: list, recipe: Recipe, model: keras.Model, data: TrainingData
+) -> PhaseResult:
+    # A history has room for a temperature, not for the scaling of each label.
+    best = min(fitted.history, key=lambda row: row["val_loss"])
+    scaling = best["temperature"] if "temperature" in best else _scaling(_validated(model, data))
     return PhaseResult(
         layers,
         recipe,
@@ -190,7 +209,7 @@ def _of_gradient(fitted: Fitted, layers: list, recipe: Recipe, model: keras.Mode
         fitted.best_epoch,
         fitted.seconds,
         _trainable_parameters(model),
-        min(fitted.history, key=lambda row: row["val_loss"])["temperature"],
+        scaling,
         stopped=fitted.stopped,
     )
 

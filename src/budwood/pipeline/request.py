@@ -16,7 +16,6 @@ from budwood.backbones.resolve import refuse_impossible, resolve
 from budwood.config.recipe import Recipe
 from budwood.core.errors import RecipeError, RunError
 from budwood.core.progress.base import SILENT, Progress
-from budwood.data.label_sets import refuse_multi_label
 from budwood.data.manifest import Manifest
 from budwood.data.sources import read_source, source_name
 from budwood.evaluation.task import Task, task_of
@@ -127,9 +126,7 @@ def ask_for_training(
     folder = Path(output.folder) if output.folder is not None else next_free(Path("runs"), name)
     refuse_same_folder(folder, start, recipe.distill.run)
     if not output.goes_on:
-        RunDirectory(folder, Request(), "", task=task_of(recipe)).refuse_unless_free(
-            overwrite=output.overwrite
-        )
+        RunDirectory(folder, Request(), "").refuse_unless_free(overwrite=output.overwrite)
     previous = _run_with_model(start) if start is not None else None
     teacher = _run_with_model(recipe.distill.run) if recipe.distill.run else None
     if previous:
@@ -142,15 +139,17 @@ def ask_for_training(
         "teacher": teacher.model.sha256 if teacher else None,
     }
     requested = Request.model_validate(asked)
-    command, task = command or f"budwood train {source} -o {folder}", task_of(recipe)
-    directory = RunDirectory(folder, requested, command, progress, task=task)
-    directory.refuse_unless_free(overwrite=output.overwrite, resume=output.resume)
+    command = command or f"budwood train {source} -o {folder}"
+    RunDirectory(folder, requested, command, progress).refuse_unless_free(
+        overwrite=output.overwrite, resume=output.resume
+    )
     backbones = tuple(get_backbone(name) for name in recipe.backbone.names)
     resolved, sizes = resolve(recipe, backbones)
     manifest = read_source(data, resolved.data, progress=progress)
-    refuse_multi_label(manifest.photos, "training")
     for line in understood_as_lines(manifest.understood()):
         progress.say(line)
+    task = task_of(manifest.multi_label)
+    directory = RunDirectory(folder, requested, command, progress, task=task)
     return TrainingRequest(
         manifest,
         source,

@@ -96,13 +96,16 @@ def train_prepared(prepared: Prepared, callbacks: Sequence[keras.callbacks.Callb
 
         with directory.stage("evaluate"):
             evaluation = evaluate(session, outcomes, failure)
-            write_predictions(folder, session.classes, evaluation.photos, evaluation.probabilities)
+            write_predictions(
+                folder, session.classes, evaluation.photos, evaluation.probabilities, evaluation.task
+            )
             write_metrics(folder, evaluation.metrics)
 
         with directory.stage("save"):
             kept = evaluation.outcome.saved
             assert kept is not None, "a phase that was measured was saved"
-            save_artifact(folder / "model", kept.file, kept.info, evaluation.reference)
+            info = kept.info.model_copy(update={"thresholds": evaluation.task.thresholds})
+            save_artifact(folder / "model", kept.file, info, evaluation.reference)
             pictures, engine = [photo.image for photo in parts["validation"]], recipe.backbone.engine
             if warning := keep_in_run(folder / "model", evaluation.artifact, pictures, engine=engine):
                 directory.note(warning, "engine")

@@ -22,29 +22,36 @@ def describe_calibration(contents: Contents) -> Charted | None:
         return None
     before, after = measured.before, measured.after
     moved = f"from {words.percent(before.ece)} to {words.percent(after.ece)}"
+    share = "share with the label" if contents.multi_label else "share of right answers"
     lines = [_line("calibrated", after), _line("before", before, style="second")]
     chart = line_chart(
         [line for line in lines if line.x],
         Axis.around("stated probability", (0.0, 1.0), words.whole_percent),
-        Axis.around("share of right answers", (0.0, 1.0), words.whole_percent),
-        alt=f"Share of right answers against stated probability on the {contents.evaluated_split} photos. "
+        Axis.around(share, (0.0, 1.0), words.whole_percent),
+        alt=f"{share.capitalize()} against stated probability on the {contents.evaluated_split} photos. "
         f"The calibration error went {moved}. {PERFECT}",
         diagonal=True,
     )
-    interval = contents.scores.ece_ci95
+    interval = contents.figures.ece_ci95
     open_ = (
-        f"On {words.count(contents.scores.n, 'photo')} the two errors cannot be told apart. "
+        f"On {words.count(contents.figures.n, 'photo')} the two errors cannot be told apart. "
         if interval is not None and interval[0] <= before.ece <= interval[1]
         else ""
     )
+    scaled = (
+        "The logits of each label were scaled and shifted to suit the validation photos (Platt 1999). That changes how "
+        "sure the model says it is of a label, and not which photo it is surer of"
+        if found.scaling is not None
+        else f"The logits were divided by a temperature of {found.temperature:.2f}, which suits the validation "
+        "photos (Guo et al. 2017). It changes no answer, only how sure the model says it is"
+    )
     return Charted(
-        f"The logits were divided by a temperature of {found.temperature:.2f}, which suits the validation "
-        f"photos (Guo et al. 2017). It changes no answer, only how sure the model says it is: the calibration error on "
+        f"{scaled}: the calibration error on "
         f"the {contents.evaluated_split} photos went {moved}, the loss from {before.loss:.3f} to {after.loss:.3f}. "
         f"{open_}{PERFECT} Bins of fewer than {FEWEST} photos are in the table alone.",
         [("Reliability", chart)],
         Table(
-            ["model", "stated probability", "share of right answers", "photos"],
+            ["model", "stated probability", share, "decisions" if contents.multi_label else "photos"],
             [*_rows("calibrated", after.reliability), *_rows("before", before.reliability)],
         ),
     )

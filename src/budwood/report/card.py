@@ -6,6 +6,7 @@ The head of it is metadata as Hugging Face reads it (Mitchell et al. 2019 for wh
 import functools
 import json
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
@@ -14,10 +15,10 @@ from budwood.config.recipe import Recipe
 from budwood.core import files
 from budwood.core import text as words
 from budwood.data.manifest import SPLITS
-from budwood.report import terminal
+from budwood.report import label_words, terminal
 from budwood.report.markdown import escaped
 from budwood.report.reading import passed_over_as_lines
-from budwood.report.sections import FIGURES, none_of_these
+from budwood.report.sections import FIGURES, labels_of, none_of_these
 from budwood.report.summary import Contents, read_contents
 
 CARD = "README.md"
@@ -40,18 +41,21 @@ def render_card(contents: Contents) -> str:
     """Return the model card as Markdown, with its metadata at the head."""
     split_hash = files.sha256_of(contents.folder / "split.csv")
     split, info, recipe = contents.evaluated_split, contents.info, contents.recipe
-    scores = contents.scores
-    counts = Counter((photo.label, photo.split) for photo in contents.photos)
+    scores = contents.figures
+    counts = Counter(
+        (label, photo.split) for photo in contents.photos for label in labels_of(contents, photo)
+    )
     splits = [name for name in SPLITS if any(counts[label, name] for label in contents.classes)]
     figures = []
-    for key, title, _, is_share in FIGURES:
+    for key, title, _, is_share in label_words.FIGURES if contents.multi_label else FIGURES:
         figure, ends = scores.figure(key)
         if figure is not None:
             show = words.percent if is_share else "{:.3f}".format
             interval = f"{show(ends[0])} to {show(ends[1])}" if ends else ""
             figures.append((title, show(figure), interval))
-    weakest = sorted(scores.per_class, key=lambda one: (one.f1, one.label))[:3]
-    weakest = [one for one in weakest if one.f1 < 1]
+    own = contents.label_scores.per_label if contents.multi_label else contents.scores.per_class
+    measured = [(one.f1, one.label) for one in own if one.f1 is not None]
+    weakest = [(f1, label) for f1, label in sorted(measured)[:3] if f1 < 1]
     text = (
         _environment()
         .get_template("card.md.jinja")
@@ -59,11 +63,14 @@ def render_card(contents: Contents) -> str:
             title=contents.folder.resolve().name,
             data=contents.source,
             split=split,
-            scores=scores,
-            verdict=terminal.verdict(scores.to_json(), split),
-            notes=terminal.notes(scores.to_json(), split, contents.classes)[
-                : 1 if split == "validation" else 0
-            ],
+            headline=_headline(contents),
+            thresholds=contents.multi_label,
+            verdict=(
+                label_words.sentence(contents.label_scores, split)
+                if contents.multi_label
+                else terminal.verdict(contents.scores.to_json(), split)
+            ),
+            notes=_notes(contents)[: 1 if split == "validation" else 0],
             classes=contents.classes,
             unreliable=none_of_these(contents),
             listed=words.listing([words.name(one) for one in contents.classes[:NAMED]]),
@@ -80,10 +87,12 @@ def render_card(contents: Contents) -> str:
             splits=splits,
             rows=[(label, [counts[label, name] for name in splits]) for label in contents.classes],
             figures=figures,
-            worst=words.listing([f"{words.name(one.label)} {words.percent(one.f1)}" for one in weakest]),
-            confusions=[
+            worst=words.listing([f"{words.name(label)} {words.percent(f1)}" for f1, label in weakest]),
+            confusions=[]
+            if contents.multi_label
+            else [
                 terminal.confusion_words(pair, contents.classes)
-                for pair in terminal.confusions(scores.confusion)[:3]
+                for pair in terminal.confusions(contents.scores.confusion)[:3]
             ],
             ece=words.percent(scores.ece),
             budwood=info.budwood,
@@ -92,6 +101,31 @@ def render_card(contents: Contents) -> str:
         )
     )
     return text.replace(words.NO_BREAK, " ")
+
+
+@dataclass(frozen=True)
+class _Headline:
+    """The figure that stands for the model where models are listed."""
+
+    key: str
+    name: str
+    value: float
+    interval: tuple[float, float] | None
+
+
+def _headline(contents: Contents) -> _Headline:
+    if contents.multi_label:
+        scores = contents.label_scores
+        value, ends = scores.mean_average_precision, scores.mean_average_precision_ci95
+        return _Headline("mean_average_precision", "Mean average precision", value or 0.0, ends)
+    return _Headline("accuracy", "Accuracy", contents.scores.accuracy, contents.scores.accuracy_ci95)
+
+
+def _notes(contents: Contents) -> list[str]:
+    split = contents.evaluated_split
+    if contents.multi_label:
+        return label_words.notes(contents.label_scores, split)
+    return terminal.notes(contents.scores.to_json(), split, contents.classes)
 
 
 def _names(recipe: Recipe) -> list[str]:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from budwood.core.text import NO_BREAK, count, name, percent
 from budwood.evaluation.statistics import wilson_interval
+from budwood.report import label_words
 from budwood.report.terminal import guess, kept, verdict
-from budwood.runs.figures import Metrics, SplitMetrics
+from budwood.runs.figures import LabelSplitMetrics, Metrics, SplitMetrics
 
 RARE = 5
 """Times as many photos has the largest class as a rare one, or more."""
@@ -24,6 +25,9 @@ def first_lines(metrics: Metrics, *, weighted: bool) -> list[str]:
         weighted: whether the classes had weights.
     """
     split = metrics.reported
+    found = metrics.figures_of(split)
+    if isinstance(found, LabelSplitMetrics):
+        return label_words.first_lines(found, split, _phases(metrics))
     scores = metrics.of(split)
     if scores is None:
         return []

@@ -43,6 +43,8 @@ def _gap(contents: Contents) -> Gap | None:
 
 
 def _describe_path(contents: Contents) -> Charted:
+    if contents.label_paths:
+        return _describe_label_paths(contents)
     points, chosen = sorted(contents.path, key=lambda point: point.l2_strength), contents.chosen or 0.0
     if not points:
         return Charted(
@@ -94,6 +96,26 @@ def _describe_path(contents: Contents) -> Charted:
                 for point in points
             ],
         ),
+    )
+
+
+def _describe_label_paths(contents: Contents) -> Charted:
+    """Return the strengths of the labels, each of its own regression."""
+    tried = [one for one in contents.label_paths if one.path]
+    how = (
+        f"each of the lowest loss in {contents.recipe.frozen.folds}-fold cross-validation on the training photos alone"
+        if tried
+        else "as given"
+    )
+    rows = []
+    for one in contents.label_paths:
+        at = min(one.path, key=lambda point: abs(math.log(point.l2_strength / one.chosen)), default=None)
+        found = [decimals(at.loss), decimals(at.loss_se), percent(at.accuracy)] if at else ["–", "–", "–"]
+        rows.append([words.shown(one.label), words.strength(one.chosen), *found])
+    return Charted(
+        f"The head is a penalised logistic regression for each label, their L2 strengths {how}.",
+        [],
+        Table(["label", "L2 strength", "loss", "standard error", "share right at 0.5"], rows),
     )
 
 

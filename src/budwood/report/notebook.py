@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from budwood.core import text as words
-from budwood.report import sections, terminal
+from budwood.report import label_words, sections, terminal
 from budwood.report.confusion import count_confusions
 from budwood.report.curves import learning_curves
+from budwood.report.label_sections import label_table
 from budwood.report.page import environment
 from budwood.report.phases import describe_phases
 from budwood.report.pictures import heat_map
-from budwood.report.summary import read_contents
+from budwood.report.summary import Contents, read_contents
 from budwood.runs.schema import ListedLayer
 
 MOST_IN_TABLE = 12
@@ -45,6 +46,8 @@ def show_run(folder: Path) -> Shown:
     Raise RunError where one of the run's files is missing or damaged.
     """
     contents = read_contents(folder)
+    if contents.multi_label:
+        return _show_labels(contents)
     matrix = contents.scores.confusion
     both = describe_phases(contents)
     large = len(contents.classes) > MOST_IN_TABLE
@@ -64,6 +67,24 @@ def show_run(folder: Path) -> Shown:
         more_notes=max(0, len(contents.warnings) - NOTES),
     )
     return Shown(html, terminal.verdict(contents.scores.to_json(), contents.evaluated_split))
+
+
+def _show_labels(contents: Contents) -> Shown:
+    """Return a run with several labels a photo: the sentence, both phases, the weakest labels."""
+    scores, split = contents.label_scores, contents.evaluated_split
+    both, folder = describe_phases(contents), contents.folder
+    html = _render(
+        "label_run",
+        folder=folder,
+        report=folder / "report.html",
+        summary=sections.summarize(contents),
+        phases=both and both.table,
+        table=label_table(contents),
+        most=MOST_IN_TABLE,
+        notes=contents.warnings[:NOTES],
+        more_notes=max(0, len(contents.warnings) - NOTES),
+    )
+    return Shown(html, label_words.sentence(scores, split))
 
 
 def show_curves(folders: Sequence[Path]) -> Shown:

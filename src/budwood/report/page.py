@@ -23,6 +23,7 @@ from budwood.report.cells import Cells, gather_cells
 from budwood.report.confusion import Confusions, count_confusions
 from budwood.report.head import describe_head
 from budwood.report.headline import Headline, HeadlineNote
+from budwood.report.label_sections import label_curves, label_mistakes, label_table, labels_together
 from budwood.report.mistakes import (
     Mistakes,
     Suspects,
@@ -96,6 +97,10 @@ SECTIONS: Mapping[str, _Section] = {
     "phases": _Section("Phases", lambda page: describe_phases(page.contents), True),
     "confusion": _Section("Confusions", _Filling.confusion),
     "classes": _Section("Classes", _Filling.classes),
+    "label_table": _Section("Labels", lambda page: label_table(page.contents)),
+    "label_curves": _Section("Precision and recall", lambda page: label_curves(page.contents)),
+    "labels_together": _Section("Labels together", lambda page: labels_together(page.contents)),
+    "label_mistakes": _Section("Worst mistakes", lambda page: label_mistakes(page.contents, page.thumbnails)),
     "samples": _Section("Photos", lambda page: show_samples(page.contents, page.thumbnails), True),
     "mistakes": _Section("Worst mistakes", lambda page: page.mistakes),
     "labels": _Section("Likely wrong labels", _Filling.labels),
@@ -192,7 +197,7 @@ def _headline(contents: Contents, thumbnails: Thumbnails, titles: Sequence[tuple
         beside=summary.without_twins,
         accuracy=summary.accuracy,
         interval=summary.interval,
-        caption=f"Solid: measured, with its interval. Dashed: always answering {summary.guessed}.",
+        caption=f"Solid: measured, with its interval. Dashed: {summary.guessed}.",
         notes=[
             *([HeadlineNote(words.shown(summary.phases))] if summary.phases else []),
             # Without a test the first one says what the figure is worth.

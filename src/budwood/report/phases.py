@@ -179,8 +179,8 @@ def _made_up_for(contents: Contents) -> str:
 def _accuracies(contents: Contents) -> Markup | None:
     """Return the accuracy of each phase with its interval; None where there are not two of them."""
     split = contents.evaluated_split
-    n = contents.scores.n
-    if contents.scores.groups:
+    n = contents.figures.n
+    if contents.figures.groups:
         # Of the phase that was not kept it is unknown which photos it has right.
         return None
     rows = []

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from budwood.core.errors import ImageError
+from budwood.core.label_text import of_text
 from budwood.data import images
 from budwood.data.augment import Renderer
 from budwood.data.decoder.levels import as_range
@@ -56,10 +57,11 @@ def show_samples(contents: Contents, thumbnails: Thumbnails) -> Samples:
     counts: dict[str, Counter[str]] = {name: Counter() for name in contents.classes}
     training: dict[str, list[str]] = {name: [] for name in contents.classes}
     for photo in contents.photos:
-        if photo.label in counts:
-            counts[photo.label][photo.split] += 1
-            if photo.split == "train":
-                training[photo.label].append(photo.name)
+        for label in of_text(photo.label)[0] if contents.multi_label else (photo.label,):
+            if label in counts:
+                counts[label][photo.split] += 1
+                if photo.split == "train":
+                    training[label].append(photo.name)
     chance = random.Random(contents.recipe.seed)
     picked = contents.classes
     if len(picked) > MOST_STRIPS:
@@ -74,7 +76,7 @@ def show_samples(contents: Contents, thumbnails: Thumbnails) -> Samples:
     return Samples(
         splits=splits,
         rows=[(name, [row[split] for split in splits], row.total()) for name, row in counts.items()],
-        totals=[sum(row[split] for row in counts.values()) for split in splits],
+        totals=[sum(photo.split == split for photo in contents.photos) for split in splits],
         largest=max((row.total() for row in counts.values()), default=0) or 1,
         strips=strips,
         only_some=len(contents.classes) > MOST_STRIPS,

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from budwood.core import text as words
+from budwood.core.label_text import of_text
 from budwood.data.manifest import SPLITS
 from budwood.evaluation.figures import ClassScores
 from budwood.evaluation.groups import Grouping, share_interval
-from budwood.report import terminal
+from budwood.report import label_words, terminal
 from budwood.report.reading import passed_over_as_lines, reading_as_lines
 from budwood.report.summary import START, Contents
 from budwood.report.thumbnails import Thumbnails
-from budwood.runs.schema import FeaturesInfo, PredictionRow, ProblemRow
+from budwood.runs.schema import FeaturesInfo, PredictionRow, ProblemRow, SplitRow
 
 MEASURED = ("test", "validation")
 MOST_IN_SIGHT = 40
@@ -61,7 +62,7 @@ class Summary:
     interval: tuple[float, float] | None
     guess: float
     guessed: str
-    """What always answering one class would mean, in words."""
+    """What `guess` is the figure of, in words."""
     sentence: str
     without_twins: str
     """What the accuracy is without photos of which a near twin was learned from; "" where there are none."""
@@ -148,6 +149,8 @@ class Reproducibility:
 
 def summarize(contents: Contents) -> Summary:
     """Return the headline figure of a run and what stands around it."""
+    if contents.multi_label:
+        return _summarize_labels(contents)
     split = contents.evaluated_split
     scores = contents.scores
     support = [sum(row) for row in scores.confusion]
@@ -160,11 +163,30 @@ def summarize(contents: Contents) -> Summary:
         accuracy=scores.accuracy,
         interval=scores.accuracy_ci95,
         guess=max(support) / max(sum(support), 1),
-        guessed="the most frequent class" if support.count(max(support)) == 1 else "the same class",
+        guessed=f"always answering {'the most frequent' if support.count(max(support)) == 1 else 'the same'} class",
         sentence=terminal.sentence(scores.to_json(), split),
         without_twins=terminal.without_twins(scores.to_json()),
         phases=f"{verdict.words} {terminal.kept(contents.kept)}" if verdict.difference is not None else "",
         notes=[*terminal.notes(scores.to_json(), split, contents.classes), *none_of_these(contents)],
+        facts=_facts(contents),
+    )
+
+
+def _summarize_labels(contents: Contents) -> Summary:
+    scores, split, verdict = contents.label_scores, contents.evaluated_split, contents.metrics.verdict
+    return Summary(
+        run=contents.folder.resolve().name,
+        data=contents.source,
+        started=contents.info.started[:16].replace("T", " "),
+        split=split,
+        accuracy=scores.mean_average_precision or 0.0,
+        interval=scores.mean_average_precision_ci95,
+        guess=label_words.chance(scores),
+        guessed="probabilities that know nothing",
+        sentence=label_words.sentence(scores, split),
+        without_twins="",
+        phases=f"{verdict.words} {terminal.kept(contents.kept)}" if verdict.difference is not None else "",
+        notes=[*label_words.notes(scores, split), *none_of_these(contents)],
         facts=_facts(contents),
     )
 
@@ -175,10 +197,15 @@ def none_of_these(contents: Contents) -> list[str]:
     return [line for line in [terminal.none_of_these(held_out)] if line and contents.info.saved]
 
 
+def labels_of(contents: Contents, photo: SplitRow) -> Sequence[str]:
+    """Return the labels of a photo, or its class."""
+    return of_text(photo.label)[0] if contents.multi_label else (photo.label,)
+
+
 def _facts(contents: Contents) -> list[Fact]:
     info, recipe, features = contents.info, contents.recipe, contents.info.features
     splits = Counter(photo.split for photo in contents.photos)
-    sizes = Counter(photo.label for photo in contents.photos)
+    sizes = Counter(label for photo in contents.photos for label in labels_of(contents, photo))
     smallest, largest = min(sizes.values(), default=0), max(sizes.values(), default=0)
     longest = sorted(info.stages, key=lambda stage: -stage.seconds)[:2]
     unused, problems = contents.check.unused, len(contents.check.problems)
@@ -189,7 +216,7 @@ def _facts(contents: Contents) -> list[Fact]:
             ", ".join(f"{splits[name]:,} {name}" for name in SPLITS if splits[name]),
         ),
         (
-            "Classes",
+            "Labels" if contents.multi_label else "Classes",
             f"{len(contents.classes):,}",
             f"{smallest:,} to {largest:,} photos each" if smallest < largest else f"{largest:,} photos each",
         ),
@@ -238,6 +265,9 @@ def _named(value: str | Sequence[str] | Mapping[str, str]) -> str:
 
 
 def _head_fact(contents: Contents) -> tuple[str, str]:
+    if contents.label_paths:
+        low, high = (words.strength(end([one.chosen for one in contents.label_paths])) for end in (min, max))
+        return "a logistic regression a label", f"L2 strength {low}" + (f" to {high}" if low != high else "")
     if contents.chosen is not None:
         folds = contents.recipe.frozen.folds
         return (
@@ -277,16 +307,17 @@ def _best(contents: Contents) -> str:
 
 def list_figures(contents: Contents) -> Figures:
     """Return every figure of test and validation, with its interval."""
-    splits = [name for name in MEASURED if contents.metrics.of(name)]
+    splits = [name for name in MEASURED if contents.metrics.figures_of(name)]
     compared = contents.metrics.verdict.difference is not None
+    calibrated = "the scaling and the threshold of each label" if contents.multi_label else "the temperature"
     rows = []
-    for key, title, meaning, is_share in FIGURES:
+    for key, title, meaning, is_share in label_words.FIGURES if contents.multi_label else FIGURES:
         if key == "top5_accuracy" and len(contents.classes) < FEW_CLASSES:
             continue
         show = words.percent if is_share else "{:.3f}".format
         cells = []
         for split in splits:
-            if (scores := contents.metrics.of(split)) is not None:
+            if (scores := contents.metrics.figures_of(split)) is not None:
                 value, interval = scores.figure(key)
                 cells.append(
                     (
@@ -296,9 +327,7 @@ def list_figures(contents: Contents) -> Figures:
                 )
         if any(value != "–" for value, _ in cells):
             rows.append(FigureRow(title, meaning, cells))
-    return Figures(
-        splits, rows, "the phase, its epoch and the temperature" if compared else "the temperature"
-    )
+    return Figures(splits, rows, f"the phase, its epoch and {calibrated}" if compared else calibrated)
 
 
 def _interval(ends: Sequence[float], show: Callable[[float], str]) -> str:

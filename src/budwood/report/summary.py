@@ -7,7 +7,7 @@ from typing import Literal
 
 from budwood.config.recipe import Recipe
 from budwood.core.errors import RunError
-from budwood.runs.figures import LinearPoint, Metrics, Phase, SplitMetrics
+from budwood.runs.figures import LabelPath, LabelSplitMetrics, LinearPoint, Metrics, Phase, SplitMetrics
 from budwood.runs.files import RunFiles
 from budwood.runs.schema import CheckReport, EpochRow, ListedLayer, PredictionRow, RunInfo, SplitRow
 
@@ -29,11 +29,14 @@ class Contents:
     classes: list[str]
     photos: list[SplitRow]
     predictions: list[PredictionRow]
+    """Where each photo has one class; of several labels, `files.label_predictions` has them."""
     history: list[EpochRow]
     path: Sequence[LinearPoint]
     """Points of the path of L2 strengths; empty for a head trained by gradient steps."""
     chosen: float | None
     """The L2 strength that was chosen; None for a head trained by gradient steps."""
+    label_paths: Sequence[LabelPath]
+    """Of several labels, the path of each; empty where each photo has one class."""
     layers: list[ListedLayer]
     """Every layer, bottom first; empty for a run that did not list them."""
 
@@ -52,11 +55,32 @@ class Contents:
         return self.metrics.reported
 
     @property
-    def scores(self) -> SplitMetrics:
-        """The figures of that split."""
-        found = self.metrics.of(self.evaluated_split)
+    def multi_label(self) -> bool:
+        """Whether a photo may have several labels."""
+        return self.files.multi_label
+
+    @property
+    def figures(self) -> SplitMetrics | LabelSplitMetrics:
+        """The figures of that split, whatever a photo has."""
+        found = self.metrics.figures_of(self.evaluated_split)
         if found is None:
             raise RunError(f"{self.folder} has the figures of no split. Train it again")
+        return found
+
+    @property
+    def scores(self) -> SplitMetrics:
+        """The figures of that split, where each photo has one class."""
+        found = self.figures
+        if isinstance(found, LabelSplitMetrics):
+            raise RunError(f"{self.folder} has several labels a photo, and one class a photo is asked for")
+        return found
+
+    @property
+    def label_scores(self) -> LabelSplitMetrics:
+        """The figures of that split, where a photo has several labels."""
+        found = self.figures
+        if not isinstance(found, LabelSplitMetrics):
+            raise RunError(f"{self.folder} has one class a photo, and several labels are asked for")
         return found
 
     @property
@@ -118,9 +142,10 @@ def read_contents(folder: Path) -> Contents:
         metrics=files.metrics,
         classes=list(files.classes),
         photos=files.split,
-        predictions=files.predictions,
+        predictions=[] if files.multi_label else files.predictions,
         history=files.history,
         path=path.path if path else (),
         chosen=path.chosen if path else None,
+        label_paths=path.labels if path else (),
         layers=files.layers,
     )

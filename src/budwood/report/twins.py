@@ -24,7 +24,7 @@ class NearTwins:
 
 def show_twins(contents: Contents, thumbnails: Thumbnails) -> NearTwins | None:
     """Return the near twins of the split that the report is about; None where there are none, or none is named."""
-    found = contents.scores.without_twins
+    found = contents.figures.without_twins
     if found is None or not found.pairs:
         return None
     by_features = [pair for pair in found.pairs if pair.by == "features"]
@@ -34,4 +34,4 @@ def show_twins(contents: Contents, thumbnails: Thumbnails) -> NearTwins | None:
     for pair in pairs:
         thumbnails.want(pair.photo, LARGE)
         thumbnails.want(pair.known, LARGE)
-    return NearTwins(contents.evaluated_split, found, contents.scores.accuracy, pairs)
+    return NearTwins(contents.evaluated_split, found, contents.figures.share_right, pairs)

@@ -6,7 +6,7 @@ from budwood.backbones.registry import get_backbone
 from budwood.config.recipe import Head
 from budwood.inference.artifact import Artifact, load_artifact, make_artifact, read_info, read_model
 from budwood.network.compose import compose, take_apart
-from budwood.network.heads import divide_logits, head_layers
+from budwood.network.heads import head_layers, scale_logits
 from budwood.runs.files import RunFiles
 from budwood.runs.kept import refuse_lost_epoch, whole_models
 from budwood.training.checkpoints import apply_weights
@@ -32,7 +32,7 @@ def artifact_of_epoch(run: RunFiles, epoch: int) -> Artifact:
     if backbone is not None:
         return _of_one_backbone(artifact, run, str(backbone), file)
     found = apply_weights(artifact.model, file)
-    divide_logits(artifact.model, found["row"]["temperature"])
+    scale_logits(artifact.model, found["row"]["temperature"])
     return artifact
 
 
@@ -45,7 +45,7 @@ def _of_one_backbone(artifact: Artifact, run: RunFiles, backbone: str, file: Pat
     head = head_layers(Head(logits=recipe.head.logits), len(classes), activation=run.task.activation)
     model = compose([network], head)
     found = apply_weights(model, file)
-    divide_logits(model, found["row"]["temperature"])
+    scale_logits(model, found["row"]["temperature"])
     model = compose([network], head, flip=recipe.evaluate.flip)
     return make_artifact(model, classes, recipe.data.resize, backbone, recipe.data.levels)
 

@@ -2,9 +2,11 @@
 
 from typing import Literal
 
+from budwood.core.errors import RunError
 from budwood.core.part import Part
 from budwood.core.scaling import LabelScaling
 from budwood.evaluation.figures import Interval, SplitFigures
+from budwood.evaluation.multi_label_figures import MultiLabelFigures
 
 
 class TwinPair(Part):
@@ -40,6 +42,25 @@ class SplitMetrics(SplitFigures):
 
     without_twins: WithoutTwins | None = None
     """None where no training photo shows nearly the same as one of the split."""
+
+    @property
+    def share_right(self) -> float:
+        """Return the share of photos that are answered rightly."""
+        return self.accuracy
+
+
+class LabelSplitMetrics(MultiLabelFigures):
+    """The figures of one split of a run where a photo has several labels."""
+
+    left_out = frozenset({"groups", "left_out", "without_twins"})
+
+    without_twins: WithoutTwins | None = None
+    """Its accuracy is the share of photos of which every label is right."""
+
+    @property
+    def share_right(self) -> float:
+        """Return the share of photos of which every label is right."""
+        return self.exact_match
 
 
 class TrainedPart(Part):
@@ -128,17 +149,24 @@ class Calibration(Part):
 class Metrics(Part):
     """The content of `metrics.json`."""
 
-    validation: SplitMetrics | None
-    test: SplitMetrics | None
+    validation: SplitMetrics | LabelSplitMetrics | None
+    test: SplitMetrics | LabelSplitMetrics | None
     """None where no test was asked for."""
     phases: tuple[Phase, ...]
     chosen_phase: str
     verdict: Verdict
     calibration: Calibration
 
-    def of(self, split: str) -> SplitMetrics | None:
+    def figures_of(self, split: str) -> SplitMetrics | LabelSplitMetrics | None:
         """Return the figures of "validation" or "test"."""
         return self.test if split == "test" else self.validation
+
+    def of(self, split: str) -> SplitMetrics | None:
+        """Return the figures of "validation" or "test" where each photo has one class."""
+        found = self.figures_of(split)
+        if isinstance(found, LabelSplitMetrics):
+            raise RunError("the run has several labels a photo, and one class a photo is asked for")
+        return found
 
     @property
     def reported(self) -> Literal["test", "validation"]:
@@ -160,9 +188,22 @@ class LinearPoint(Part):
     loss_se: float
 
 
+class LabelPath(Part):
+    """The strengths tried for one of several labels."""
+
+    label: str
+    chosen: float
+    path: tuple[LinearPoint, ...]
+
+
 class LinearPath(Part):
     """The content of `linear_path.json`."""
 
+    left_out = frozenset({"labels"})
+
     chosen: float
+    """Of several labels the median."""
     path: tuple[LinearPoint, ...]
-    """Empty where the strength was given, or could not be chosen."""
+    """Empty where the strength was given, or could not be chosen; and of several labels."""
+    labels: tuple[LabelPath, ...] = ()
+    """Where a photo has several labels: the path of each."""

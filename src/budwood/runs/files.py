@@ -20,8 +20,10 @@ from budwood.config.recipe import Recipe
 from budwood.core.errors import RecipeError, RunError
 from budwood.core.faults import fault
 from budwood.core.files import read_csv, read_json, sha256_of
-from budwood.evaluation.task import TASKS, Task
+from budwood.evaluation.multi_label import MultiLabel
+from budwood.evaluation.task import MULTI_LABEL, TASKS, Task
 from budwood.runs.figures import LinearPath, Metrics
+from budwood.runs.label_predictions import LabelPredictions, read_label_predictions
 from budwood.runs.schema import (
     FORMAT,
     CheckReport,
@@ -65,10 +67,29 @@ class RunFiles:
     def __init__(self, folder: Path):
         self.folder = folder
         self.info = read_info(folder)
-        self.task = _task(folder, self.info.task)
+        _refuse_unknown_task(folder, self.info.task)
 
     def __repr__(self) -> str:
         return f"RunFiles({str(self.folder)!r})"
+
+    @cached_property
+    def task(self) -> Task:
+        """What an answer is, with the thresholds of the model."""
+        if self.info.task != MULTI_LABEL.name:
+            return TASKS[self.info.task]
+        return MultiLabel(self.model.thresholds)
+
+    @property
+    def multi_label(self) -> bool:
+        """Return whether a photo may have several labels."""
+        return self.info.task == MULTI_LABEL.name
+
+    def require_single_label(self, what: str) -> None:
+        """Raise RunError where a photo may have several labels, for what (a noun) knows one class a photo."""
+        if self.multi_label:
+            raise RunError(
+                f"{what} is for runs with one class a photo, and the run in {self.folder} has several labels a photo"
+            )
 
     def require_complete(self) -> "RunFiles":
         """Return itself. Raise RunError where the training did not come to its end."""
@@ -143,20 +164,35 @@ class RunFiles:
 
     @cached_property
     def predictions(self) -> list[PredictionRow]:
-        """The rows of `predictions.csv`, as many as the figures are of."""
+        """The rows of `predictions.csv`, as many as the figures are of, where each photo has one class."""
+        self.require_single_label("a table of predicted classes")
         with self._reading("predictions.csv") as file:
             classes, rows = read_predictions(file)
-            if classes != list(self.classes):
-                raise ValueError("its columns are not the classes of run.json")
-            found = Counter(row.split for row in rows)
-            for split in ("validation", "test"):
-                measured = self.metrics.of(split)
-                expected = measured.n if measured else 0
-                if found[split] != expected:
-                    raise ValueError(
-                        f"it has {found[split]:,} {split} photos, and metrics.json is about {expected:,}"
-                    )
+            self._refuse_other_predictions(classes, [row.split for row in rows])
             return rows
+
+    @cached_property
+    def label_predictions(self) -> LabelPredictions:
+        """The rows of `predictions.csv` where a photo has several labels."""
+        task = self.task
+        if not isinstance(task, MultiLabel):
+            raise RunError(f"the run in {self.folder} has one class a photo, and not several labels")
+        with self._reading("predictions.csv") as file:
+            found = read_label_predictions(file, SHARE, task)
+            self._refuse_other_predictions(list(found.labels), found.splits)
+            return found
+
+    def _refuse_other_predictions(self, classes: Sequence[str], splits: Sequence[str]) -> None:
+        if list(classes) != list(self.classes):
+            raise ValueError("its columns are not the classes of run.json")
+        found = Counter(splits)
+        for split in ("validation", "test"):
+            measured = self.metrics.figures_of(split)
+            expected = measured.n if measured else 0
+            if found[split] != expected:
+                raise ValueError(
+                    f"it has {found[split]:,} {split} photos, and metrics.json is about {expected:,}"
+                )
 
     @property
     def confidences(self) -> dict[str, tuple[Float[np.ndarray, "n"], Bool[np.ndarray, "n"]]]:
@@ -264,14 +300,13 @@ def read_info(folder: Path) -> RunInfo:
         raise RunError(f"cannot read {file}: {fault(error)}. {AGAIN}") from error
 
 
-def _task(folder: Path, name: str) -> Task:
-    """Return the task of a run by its name. Raise RunError where this version knows no such task."""
+def _refuse_unknown_task(folder: Path, name: str) -> None:
+    """Raise RunError where this version does not know the task of a run."""
     if name not in TASKS:
         raise RunError(
             f"the run in {folder} is of the task {name!r}, and this Budwood knows {', '.join(TASKS)}. "
             "Install a newer Budwood"
         )
-    return TASKS[name]
 
 
 def _no_run(folder: Path) -> str:

@@ -9,12 +9,15 @@ from budwood.config.recipe import Recipe
 from budwood.core.scaling import LabelScaling
 from budwood.data.manifest import Photo
 from budwood.evaluation.groups import Grouping, share_interval
+from budwood.evaluation.multi_label import MultiLabel
 from budwood.evaluation.phases import PhaseEvaluation
 from budwood.evaluation.verdict import compare_phases
 from budwood.features.twins import Twin
 from budwood.runs.figures import (
     BeforeAfter,
     Calibration,
+    LabelPath,
+    LabelSplitMetrics,
     LinearPath,
     LinearPoint,
     Metrics,
@@ -25,7 +28,9 @@ from budwood.runs.figures import (
     Verdict,
     WithoutTwins,
 )
+from budwood.training.label_probe import LabelsFit
 from budwood.training.linear_probe import LinearFit
+from budwood.training.strength_path import PathPoint
 
 PAIRS_KEPT = 100
 """Pairs of near twins of each kind that are named."""
@@ -64,11 +69,11 @@ def describe(
     kept = evaluations[chosen]
     settings = {"resamples": recipe.evaluate.resamples, "seed": recipe.seed}
     figures = {
-        split: SplitMetrics.model_validate(
+        split: (LabelSplitMetrics if isinstance(kept.task, MultiLabel) else SplitMetrics).model_validate(
             {
-                **dict(
-                    kept.task.metrics(labels[split], shares, classes, **settings, groups=groups.get(split))
-                ),
+                **kept.task.metrics(
+                    labels[split], shares, classes, **settings, groups=groups.get(split)
+                ).model_dump(by_alias=True),
                 "without_twins": _without_twins(
                     kept.correct(split, labels[split]), split, parts, groups, twins
                 ),
@@ -151,11 +156,26 @@ def _pairs(
 
 def linear_path(found: LinearFit) -> LinearPath:
     """Return what `linear_path.json` holds of a linear probe."""
-    points = tuple(
-        LinearPoint(l2_strength=one.strength, loss=one.loss, accuracy=one.accuracy, loss_se=one.loss_se)
-        for one in found.path
+    return LinearPath(chosen=found.strength, path=_points(found.path))
+
+
+def label_paths(found: LabelsFit, labels: Sequence[str]) -> LinearPath:
+    """Return what `linear_path.json` holds of a linear probe of several labels."""
+    paths = zip(labels, found.strengths.tolist(), found.path, strict=True)
+    return LinearPath(
+        chosen=float(np.median(found.strengths)),
+        path=(),
+        labels=tuple(
+            LabelPath(label=label, chosen=strength, path=_points(path)) for label, strength, path in paths
+        ),
     )
-    return LinearPath(chosen=found.strength, path=points)
+
+
+def _points(path: Sequence[PathPoint]) -> tuple[LinearPoint, ...]:
+    return tuple(
+        LinearPoint(l2_strength=one.strength, loss=one.loss, accuracy=one.accuracy, loss_se=one.loss_se)
+        for one in path
+    )
 
 
 def _measured(phase: TrainedPhase, evaluation: PhaseEvaluation, labels: Labels) -> Phase:

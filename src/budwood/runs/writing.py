@@ -11,6 +11,7 @@ from budwood.config.recipe import Recipe
 from budwood.core.files import sha256_of, write_csv, write_json, write_text
 from budwood.data.check import Check
 from budwood.data.manifest import Photo
+from budwood.evaluation.task import SINGLE_LABEL, Task
 from budwood.runs.figures import LinearPath, Metrics
 from budwood.runs.files import HISTORY, LAYERS, PREDICTIONS, SHARE, SPLIT, read_info
 from budwood.runs.schema import (
@@ -115,12 +116,15 @@ def write_predictions(
     classes: Sequence[str],
     photos: Sequence[Photo],
     probabilities: Float[np.ndarray, "n classes"],
+    task: Task = SINGLE_LABEL,
 ) -> None:
     """Write `predictions.csv`: every validation and test photo with the probability of every class."""
     rows = []
-    for photo, shares in zip(photos, probabilities, strict=True):
-        predicted = classes[int(shares.argmax())]
-        correct = int(predicted == photo.label)
+    answers = task.answers(probabilities, classes)
+    right = task.correct(probabilities, task.encode([photo.label for photo in photos], classes))
+    for photo, shares, predicted, correct in zip(
+        photos, probabilities, answers, right.astype(int), strict=True
+    ):
         row = [photo.name, photo.split, photo.label, predicted, correct, f"{shares.max():.6g}"]
         rows.append(row + [f"{share:.6g}" for share in shares.tolist()])
     header = [*PREDICTIONS, *(f"{SHARE}{label}" for label in classes)]

@@ -51,7 +51,7 @@ class CompleteTrial:
 
     @property
     def test(self) -> SplitMetrics | None:
-        return self.metrics.test
+        return self.metrics.of("test")
 
     def of(self, split: str) -> SplitMetrics:
         """Return the figures of a split, which must have photos."""

@@ -16,7 +16,7 @@ from budwood.data.manifest import SPLITS, Photo
 from budwood.data.sources import source_name
 from budwood.data.split import divide
 from budwood.evaluation.phases import MEASURED, PhaseEvaluation
-from budwood.evaluation.task import Task, task_of
+from budwood.evaluation.task import SINGLE_LABEL, Task
 from budwood.features.fingerprint_cache import features_key
 from budwood.features.store.store import FeatureStore
 from budwood.runs.directory import RunDirectory
@@ -57,7 +57,7 @@ def fit_and_evaluate(spec: TrialSpec) -> None:
     photos = divide(tuple(photo for photo in table.photos if photo.name not in known.failed), recipe)
     source = source_name(spec.data)
     requested = Request(data=source, recipe=recipe.model_dump(mode="json", exclude_none=True))
-    command, task = f"budwood train DATA --recipe {run / 'recipe.toml'}", task_of(recipe)
+    command, task = f"budwood train DATA --recipe {run / 'recipe.toml'}", SINGLE_LABEL
     directory = RunDirectory(run, requested, command, task=task, saves_model=False)
     with directory.running(overwrite=True):
         write_check(run, table.check)

@@ -56,7 +56,7 @@ def read_result(folder: TrialFolder) -> TrialResult:
     if record.state == "failed":
         return TrialResult(folder.name, record.seconds, error=record.error or "it failed")
     try:
-        found = read_run(folder.run).metrics.validation
+        found = read_run(folder.run).metrics.of("validation")
     except BudwoodError as error:
         return TrialResult(folder.name, record.seconds, error=str(error))
     if found is None:

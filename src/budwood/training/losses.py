@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float32, Float64, Int
 from keras import ops
 
 from budwood.config.learning import Distill, Loss
+from budwood.core.scaling import Scaling
 from budwood.evaluation.calibration import SMALLEST, fit_temperature
 from budwood.evaluation.task import SINGLE_LABEL
 
@@ -102,20 +103,20 @@ class Measured:
     """What a model makes of each photo."""
 
     losses: Float64[np.ndarray, "n"]
-    """Negative log-likelihood of the right class at `temperature`: no smoothing, no penalty, no weights."""
+    """Negative log-likelihood of the right answer after `scaling`: no smoothing, no penalty, no weights."""
     correct: Bool[np.ndarray, "n"]
     in_top5: Bool[np.ndarray, "n"] | None
     """Where there are more than five classes."""
-    temperature: float | None
-    """By which the logits were divided, where they were calibrated."""
+    scaling: Scaling | None
+    """By which the logits were calibrated, where they were."""
 
     def row(self, prefix: str = "val_") -> dict[str, float]:
         """Their means, as columns of a history."""
         row = {f"{prefix}loss": float(self.losses.mean()), f"{prefix}accuracy": float(self.correct.mean())}
         if self.in_top5 is not None:
             row[f"{prefix}top5_accuracy"] = float(self.in_top5.mean())
-        if self.temperature is not None:
-            row["temperature"] = self.temperature
+        if isinstance(self.scaling, float):
+            row["temperature"] = self.scaling
         return row
 
 

@@ -11,8 +11,9 @@ from typing import Literal
 
 from budwood.config.data import Data
 from budwood.core.errors import DataError
+from budwood.core.label_text import UNKNOWN, as_text
 from budwood.core.text import count, listing, shown
-from budwood.data.label_sets import UNKNOWN, as_text, refuse_bad_names
+from budwood.data.label_sets import refuse_bad_names
 from budwood.data.sources.labels import Labels
 
 PLURAL = ("labels", "classes", "tags")
