@@ -22,7 +22,7 @@ from budwood.core.faults import fault
 from budwood.core.files import read_csv, read_json, sha256_of
 from budwood.evaluation.multi_label import MultiLabel
 from budwood.evaluation.task import MULTI_LABEL, TASKS, Task
-from budwood.runs.figures import LinearPath, Metrics
+from budwood.runs.figures import LabelSplitMetrics, LinearPath, Metrics
 from budwood.runs.label_predictions import LabelPredictions, read_label_predictions
 from budwood.runs.schema import (
     FORMAT,
@@ -74,10 +74,13 @@ class RunFiles:
 
     @cached_property
     def task(self) -> Task:
-        """What an answer is, with the thresholds of the model."""
+        """What an answer is, with the thresholds that the figures are of."""
         if self.info.task != MULTI_LABEL.name:
             return TASKS[self.info.task]
-        return MultiLabel(self.model.thresholds)
+        figures = self.metrics.figures_of(self.metrics.reported)
+        if not isinstance(figures, LabelSplitMetrics):
+            raise RunError(f"{self.folder / 'metrics.json'} has no figures of several labels. {AGAIN}")
+        return MultiLabel(tuple(one.threshold for one in figures.per_label))
 
     @property
     def multi_label(self) -> bool:
