@@ -39,7 +39,7 @@ def training_backwards():
     """Return how gradient steps learn it."""
     from dataclasses import replace
 
-    from budwood.training.losses import TRAINING
+    from budwood.training.task_training import TRAINING
 
     plain = TRAINING[SingleLabel.name]
     return replace(

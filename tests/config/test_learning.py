@@ -37,6 +37,8 @@ def test_trains__those_that_are_named():
         (Loss, {"class_weights": {"a": -1}}),
         (Loss, {"class_weights": "square"}),
         (Loss, {"focal": 11}),
+        (Loss, {"asymmetric": -1}),
+        (Loss, {"clip": 1.0}),
         (Distill, {"weight": 0.0}),
         (Distill, {"temperature": 0.0}),
         (Distill, {"run": ""}),

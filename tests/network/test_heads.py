@@ -1,11 +1,13 @@
 import keras
 import numpy as np
 import pytest
-from scipy.special import expit, softmax
+from scipy.special import expit, logit, softmax
 
 from budwood.config.recipe import Head
 from budwood.core.errors import RecipeError
-from budwood.network.heads import apply, head_layers, head_model, linear_layers, to_logits
+from budwood.core.scaling import LabelScaling
+from budwood.network.heads import apply, head_layers, head_model, linear_layers, scale_logits, to_logits
+from budwood.training.label_probe import LabelsFit
 from budwood.training.linear_probe import LinearFit
 
 FEATURES = np.random.default_rng(0).normal(size=(6, 10)).astype(np.float32)
@@ -105,6 +107,45 @@ def test_head_layers__one_logit(tmp_path):
 def test_head_layers__one_logit_is_for_two_classes(num_classes):
     with pytest.raises(RecipeError, match=f"the data have {num_classes}"):
         head_layers(Head(logits="single"), num_classes)
+
+
+@pytest.mark.parametrize("num_labels", [1, 2, 5])
+def test_head_layers__several_labels_are_independent(num_labels, tmp_path):
+    layers = head_layers(Head(hidden=[4]), num_labels, activation="sigmoid")
+    model = head_model(layers, 10)
+    logits = head_model(to_logits(layers), 10).predict(FEATURES, verbose=0)
+    found = model.predict(FEATURES, verbose=0)
+    assert found.shape == (6, num_labels)
+    np.testing.assert_allclose(found, expit(logits), rtol=1e-5)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_array_equal(again.predict(FEATURES, verbose=0), found)
+
+
+def test_linear_layers__of_several_labels_give_the_fit():
+    rng = np.random.default_rng(1)
+    kernel, bias = rng.normal(size=(10, 3)).astype(np.float32), rng.normal(size=3).astype(np.float32)
+    fit = LabelsFit(kernel, bias, np.ones(3), ((), (), ()), np.zeros((0, 3), np.float32), 0.0)
+    model = head_model(linear_layers(fit, Head(dropout=0.2), activation="sigmoid"), 10)
+    np.testing.assert_allclose(
+        model.predict(FEATURES, verbose=0), expit(FEATURES @ kernel + bias), rtol=1e-5, atol=1e-7
+    )
+
+
+def test_scale_logits__scales_and_shifts_each_label():
+    model = head_model(head_layers(Head(hidden=[4]), 3, activation="sigmoid"), 10)
+    scaling = LabelScaling((2.0, 0.5, 1.0), (1.0, -1.0, 0.0))
+    before = logit(model.predict(FEATURES, verbose=0).astype(np.float64))
+    scale_logits(model, scaling)
+    np.testing.assert_allclose(model.predict(FEATURES, verbose=0), expit(scaling.apply(before)), rtol=1e-4)
+    scale_logits(model, scaling.inverse())
+    np.testing.assert_allclose(model.predict(FEATURES, verbose=0), expit(before), rtol=1e-4)
+
+
+@pytest.mark.parametrize("num_labels", [2, 3])
+def test_head_layers__one_logit_is_not_for_several_labels(num_labels):
+    with pytest.raises(RecipeError, match="photos here may have several labels"):
+        head_layers(Head(logits="single"), num_labels, activation="sigmoid")
 
 
 def test_to_logits__ends_before_the_softmax():

@@ -9,7 +9,7 @@ from budwood.core.files import read_json, write_json
 from budwood.evaluation import task as tasks
 from budwood.pipeline import request as module
 from budwood.pipeline.session import divide_by_split
-from budwood.training import losses
+from budwood.training import task_training
 from tests.tasks import BACKWARDS, training_backwards
 
 pytestmark = pytest.mark.usefixtures("tiny_backbones", "shared_cache")
@@ -28,7 +28,7 @@ def settings(*more):
 
 def test_train__with_a_second_task(session_colours, tmp_path, monkeypatch):
     monkeypatch.setitem(tasks.TASKS, BACKWARDS.name, BACKWARDS)
-    monkeypatch.setitem(losses.TRAINING, BACKWARDS.name, training_backwards())
+    monkeypatch.setitem(task_training.TRAINING, BACKWARDS.name, training_backwards())
     options = {"recipe": "frozen-linear", "settings": settings("finetune.epochs=1")}
     plain = budwood.train(session_colours, tmp_path / "plain", **options)
     with monkeypatch.context() as patched:

@@ -309,7 +309,7 @@ def test_resolve_fit(values, sizes, fit):
 
 NEED_GRADIENT_STEPS = {
     "head": {"hidden": [8], "batch_norm": True, "dropout": 0.2},
-    "loss": {"label_smoothing": 0.1, "focal": 2.0},
+    "loss": {"label_smoothing": 0.1, "focal": 2.0, "asymmetric": 4.0, "clip": 0.05},
     "distill": {"run": "r"},
 }
 GO_WITH_A_LINEAR_FIT = {

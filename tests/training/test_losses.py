@@ -4,11 +4,7 @@ import pytest
 from scipy.special import expit, log_softmax, rel_entr, softmax
 
 from budwood.config.learning import Distill, Loss
-from budwood.config.recipe import Head
-from budwood.evaluation.task import TASKS
-from budwood.network.heads import head_layers
 from budwood.training.losses import (
-    TRAINING,
     Distillation,
     make_loss,
     make_metrics,
@@ -133,25 +129,3 @@ def test_make_metrics__the_teacher_has_no_part_in_them(num_logits, num_classes):
         alone.update_state(targets, logits)
         beside.update_state(np.hstack([targets, taught]), logits)
         assert float(alone.result()) == float(beside.result())
-
-
-@pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.name)
-def test_training__every_task_has_a_loss_of_the_same_value_as_its_figures(task):
-    training, rng = TRAINING[task.name], np.random.default_rng(0)
-    targets = task.encode(["a", "c", "b", "a"], ["a", "b", "c"])
-    logits = rng.normal(size=(4, 3)).astype(np.float32)
-    shares = training.shares(targets, 3)
-    assert shares.shape == (4, 3) and shares.dtype == np.float32
-    trained = float(training.loss(Loss(), 3)(shares, logits))
-    assert trained == pytest.approx(task.losses(task.probabilities(logits), targets).mean(), rel=1e-5)
-    assert training.metrics(3, 3)[0].name == "accuracy"
-    measured = training.measure(logits, targets, False)
-    np.testing.assert_allclose(measured.losses, task.losses(task.probabilities(logits), targets), rtol=1e-12)
-    np.testing.assert_array_equal(measured.correct, task.correct(task.probabilities(logits), targets))
-
-
-@pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.name)
-def test_training__the_last_layer_of_every_task_gives_its_probabilities(task):
-    layers = head_layers(Head(), 3, activation=task.activation)
-    logits = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
-    np.testing.assert_allclose(layers[-1](logits), task.probabilities(logits), rtol=1e-5)

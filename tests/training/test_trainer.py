@@ -1,12 +1,15 @@
 import keras
 import numpy as np
 import pytest
-from scipy.special import softmax
+from scipy.special import expit, softmax
 
 from budwood.config.learning import Distill, Frozen, Loss
 from budwood.config.recipe import Augment, Head, Recipe
+from budwood.core.errors import DataError
+from budwood.evaluation.task import MULTI_LABEL
 from budwood.network.heads import head_layers, head_model, to_logits
 from budwood.training.batches import ArrayBatches
+from budwood.training.task_training import MULTI_LABEL_TRAINING
 from budwood.training.trainer import Trainer
 
 RNG = np.random.default_rng(0)
@@ -178,3 +181,77 @@ def test_run_epoch__a_photo_of_weight_0_teaches_nothing():
 def test_run_epoch__equal_weights_change_nothing():
     plain, weighed = new_trainer(), new_trainer(own=np.full(40, 2.5))
     assert run_epoch(plain) == run_epoch(weighed)
+
+
+class TestLabels:
+    """Of several labels a photo."""
+
+    targets = (RNG.random((40, 3)) < 0.4).astype(np.float32)
+
+    def trainer(self, targets, own=None, loss=None, augment=None, teacher=None, **settings):
+        model = head_model(to_logits(head_layers(Head(), 3, activation="sigmoid")), 6)
+        recipe = Recipe(
+            frozen=Frozen(**settings),
+            loss=loss or Loss(),
+            augment=augment or Augment(),
+            distill=Distill(run="r", temperature=3.0, weight=0.8) if teacher is not None else Distill(),
+        )
+        batches = ArrayBatches(FEATURES[: len(targets)], targets, teacher, own)
+        return Trainer(model, batches, ["a", "b", "c"], recipe, recipe.frozen, task=MULTI_LABEL)
+
+    def test_run_epoch__a_step_follows_the_gradient_on_paper(self):
+        """Of logits z the loss has the gradient (1 - w) v (p - y) + w T (p_T - q_T), over labels that are known."""
+        targets, known = self.targets.copy(), RNG.random((40, 3)) > 0.2
+        targets[~known] = np.nan
+        teacher = expit(RNG.normal(size=(40, 3))).astype(np.float32)
+        own = RNG.uniform(0.5, 2, 40)
+        loss = Loss(class_weights={"b": 4.0})
+        trainer = self.trainer(
+            targets, own, loss, None, teacher, optimizer="sgd", learning_rate=0.5, batch_size=40
+        )
+        kernel, bias = (weight.astype(np.float64) for weight in trainer.weights())
+        z = FEATURES @ kernel + bias
+        by_side = MULTI_LABEL_TRAINING.weights(loss, targets, ["a", "b", "c"], own / own.mean())
+        weights = np.where(targets == 1, by_side[1], by_side[0])
+        gradient = 0.2 * np.where(known, weights * (expit(z) - np.nan_to_num(targets)), 0)
+        softened = expit(np.log(teacher / (1 - teacher.astype(np.float64))) / 3)
+        gradient += 0.8 * 3 * (expit(z / 3) - softened)
+        gradient *= (own / own.mean())[:, None] / (40 * 3)
+        run_epoch(trainer)
+        np.testing.assert_allclose(trainer.weights()[0], kernel - 0.5 * FEATURES.T @ gradient, atol=2e-6)
+        np.testing.assert_allclose(trainer.weights()[1], bias - 0.5 * gradient.sum(axis=0), atol=2e-6)
+
+    def test_run_epoch__a_label_that_is_unknown_in_one_photo_is_so_in_its_mixture(self, monkeypatch):
+        targets = self.targets[:6].copy()
+        targets[0, 1] = targets[3, 1] = np.nan
+        targets[1:3, 1], targets[4, 2], targets[5, 2] = [0, 1], 0, 1
+        targets[4, 0], targets[5, 0] = 0, 1
+        trainer = self.trainer(targets, augment=Augment(mixup=1.0), batch_size=6)
+        seen = []
+        step = trainer.runner.train_on_batch
+        monkeypatch.setattr(
+            trainer.runner,
+            "train_on_batch",
+            lambda *args, **options: seen.append(args) or step(*args, **options),
+        )
+        found = run_epoch(trainer)
+        mixed = seen[0][1]
+        # Known of both photos is what every column but the second has.
+        assert not np.isnan(mixed[:, [0, 2]]).any() and 2 <= np.isnan(mixed[:, 1]).sum() <= 4
+        assert np.isfinite(found["loss"]) and found.keys() == {"loss", "accuracy", "label_accuracy"}
+        assert (seen[0][2] == 1).all()
+
+    def test_run_epoch__learns_and_leaves_unknown_labels_alone(self):
+        targets = (FEATURES[:, :3] > 0).astype(np.float32)
+        targets[:37, 2] = np.nan
+        targets[37:, 2] = [0, 1, 1]
+        trainer = self.trainer(targets, batch_size=8, learning_rate=0.1)
+        for epoch in range(12):
+            found = run_epoch(trainer, epoch + 1)
+        assert found["accuracy"] > 0.9 and found["label_accuracy"] > 0.95
+
+    def test_trainer__a_label_without_a_positive_is_refused(self):
+        targets = self.targets.copy()
+        targets[:, 1] = 0
+        with pytest.raises(DataError, match="label b is on none"):
+            self.trainer(targets)

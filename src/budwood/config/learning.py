@@ -17,12 +17,20 @@ class Loss(Section):
     """The loss function that gradient steps minimize. A linear probe in phase 1 uses only the class weights."""
 
     label_smoothing: Fraction = 0.0
-    """Share of the target that is spread evenly over all classes (Szegedy et al. 2016)."""
+    """Share of the target that is spread evenly over all classes (Szegedy et al. 2016); of several labels a photo, over
+    yes and no of each."""
     class_weights: Literal["none", "balanced"] | dict[str, Annotated[float, Field(ge=0.0)]] = "none"
     """Weights of the classes in the loss: "none"; "balanced", in inverse proportion to the number of training photos;
-    or a table of class names and weights, in which a missing class has weight 1."""
+    or a table of class names and weights, in which a missing class has weight 1. Of several labels a photo: "balanced"
+    lets photos with a label and without it count alike; a table has the weights of photos with the label."""
     focal: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
     """Gamma of the focal loss (Lin et al. 2017); 0 is plain cross-entropy."""
+    asymmetric: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
+    """Gamma of the asymmetric loss for the labels that a photo does not have, where it may have several (Ridnik et
+    al. 2021, who take 4); those that it has keep `focal`. 0: `focal` for both."""
+    clip: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Probability up to which a label that a photo does not have costs nothing, where it may have several (Ridnik et
+    al. 2021, who take 0.05); 0: none."""
 
 
 class Distill(Section):

@@ -85,7 +85,8 @@ def _unused(recipe: Recipe) -> Iterator[tuple[str, str]]:
             yield "augment.views", why
         yield from ((key, why) for key in _changed("augment", augment, Augment(), {"mixup", "cutmix"}))
         yield from ((key, why) for key in _changed("head", recipe.head, Head(), {"dropout", "l2"}))
-        yield from ((key, why) for key in _changed("loss", recipe.loss, Loss(), {"label_smoothing", "focal"}))
+        keys = set(Loss.model_fields) - {"class_weights"}
+        yield from ((key, why) for key in _changed("loss", recipe.loss, Loss(), keys))
 
 
 def _takes_steps(phase: str, recipe: Recipe) -> bool:

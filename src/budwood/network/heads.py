@@ -35,12 +35,12 @@ def head_layers(
     With `head.logits = "single"` the dense layer gives one number z, and between the two stands a fixed one that gives
     -z/2 and z/2, of which the softmax makes the same as a sigmoid does: 1 - s(z) and s(z).
 
-    Raise RecipeError where a single logit is asked for more than two classes.
+    Raise RecipeError where a single logit is asked for more than two classes, or where a photo may have several labels.
 
     >>> [layer.name for layer in head_layers(Head(hidden=[64], dropout=0.2), num_classes=5)]
     ['head_dropout', 'head_dense_1', 'head_dropout_1', 'head_logits', 'probabilities']
     """
-    refuse_bad_head(head, num_classes)
+    refuse_bad_head(head, num_classes, activation)
     layers = _regularisers(head, "", seed)
     for number, width in enumerate(head.hidden, start=1):
         seed_here = seed + 1000 * number
@@ -66,7 +66,7 @@ def head_layers(
 
 @runtime_checkable
 class Linear(Protocol):
-    """A fitted linear head: probabilities are softmax(features @ kernel + bias)."""
+    """A fitted linear head: logits are features @ kernel + bias."""
 
     @property
     def kernel(self) -> Float32[np.ndarray, "features classes"]: ...
@@ -84,7 +84,7 @@ def linear_layers(
     them.
     """
     kernel, bias = fit.kernel, fit.bias
-    refuse_bad_head(head, len(bias))
+    refuse_bad_head(head, len(bias), activation)
     if head.logits == "single":
         kernel, bias = kernel[:, 1:] - kernel[:, :1], bias[1:] - bias[:1]
     logits = keras.layers.Dense(len(bias), kernel_regularizer=_penalty(head), dtype="float32", name=LOGITS)
@@ -146,8 +146,14 @@ def scale_logits(model: keras.Model, scaling: Scaling) -> None:
     layer.set_weights(list(folded(kernel, bias, scaling)))
 
 
-def refuse_bad_head(head: Head, num_classes: int) -> None:
-    """Raise RecipeError where a single logit is asked for more than two classes."""
+def refuse_bad_head(head: Head, num_classes: int, activation: str = SOFTMAX) -> None:
+    """Raise RecipeError where a single logit is asked for more than two classes, or where a photo may have several
+    labels, which no softmax tells apart."""
+    if head.logits == "single" and activation != SOFTMAX:
+        raise RecipeError(
+            'head.logits = "single" tells apart two classes of which a photo has one, but photos here may have several '
+            'labels. Set head.logits = "per-class"'
+        )
     if head.logits == "single" and num_classes != 2:
         raise RecipeError(
             f'head.logits = "single" tells two classes apart, but the data have {num_classes}. '

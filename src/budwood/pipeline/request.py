@@ -14,6 +14,7 @@ from budwood.backbones.backbone import Backbone
 from budwood.backbones.registry import get_backbone
 from budwood.backbones.resolve import refuse_impossible, resolve
 from budwood.config.recipe import Recipe
+from budwood.config.task_rules import refuse_for_multi_label, refuse_for_single_label
 from budwood.core.errors import RecipeError, RunError
 from budwood.core.progress.base import SILENT, Progress
 from budwood.data.manifest import Manifest
@@ -149,6 +150,7 @@ def ask_for_training(
     for line in understood_as_lines(manifest.understood()):
         progress.say(line)
     task = task_of(manifest.multi_label)
+    (refuse_for_multi_label if manifest.multi_label else refuse_for_single_label)(resolved)
     directory = RunDirectory(folder, requested, command, progress, task=task)
     return TrainingRequest(
         manifest,

@@ -16,7 +16,10 @@ TRACKED: list[tuple[str, str, Callable[[float], str]]] = [
     ("Loss", "loss", "{:.3g}".format),
     ("Accuracy", "accuracy", words.whole_percent),
     ("Top-5 accuracy", "top5_accuracy", words.whole_percent),
+    ("Accuracy of single labels", "label_accuracy", words.whole_percent),
+    ("Mean average precision", "mean_average_precision", words.whole_percent),
 ]
+ALWAYS = ("loss", "accuracy")
 
 
 @dataclass(frozen=True)
@@ -110,12 +113,11 @@ def epoch_table(
 
 
 def _tracked(history: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, Callable[[float], str]]]:
-    """Return loss and accuracy always; the top-5 accuracy where there is one, which needs more than five
-    classes."""
+    """Return loss and accuracy always, what else there is where it was measured."""
     return [
         figure
         for figure in TRACKED
-        if figure[1] != "top5_accuracy"
+        if figure[1] in ALWAYS
         or any(math.isfinite(y) for prefix in ("", "val_") for y in column(history, prefix + figure[1]))
     ]
 

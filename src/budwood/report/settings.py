@@ -67,6 +67,7 @@ def training_loss(recipe: Recipe) -> str:
         ("label smoothing", recipe.loss.label_smoothing),
         ("the weights of the classes", recipe.loss.class_weights != "none"),
         ("the focal factor", recipe.loss.focal),
+        ("the asymmetry between labels that a photo has or not", recipe.loss.asymmetric or recipe.loss.clip),
         ("the distance to the teacher", recipe.distill.run),
         ("an L2 penalty", recipe.head.l2),
     ]

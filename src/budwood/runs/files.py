@@ -38,8 +38,9 @@ from budwood.runs.schema import (
 SHOWN_CHANGES = 3
 SPLIT = ["name", "label", "split", "sha256", "width", "height", "group"]
 HISTORY = [
-    *["phase", "backbone", "epoch", "loss", "accuracy", "top5_accuracy"],
-    *["val_loss", "val_accuracy", "val_top5_accuracy", "temperature", "learning_rate"],
+    *["phase", "backbone", "epoch", "loss", "accuracy", "top5_accuracy", "label_accuracy"],
+    *["mean_average_precision", "val_loss", "val_accuracy", "val_top5_accuracy", "val_label_accuracy"],
+    *["val_mean_average_precision", "temperature", "learning_rate"],
 ]
 LAYERS = ["name", "kind", "shape", "parameters", "trained", "part"]
 PREDICTIONS = ["name", "split", "true", "predicted", "correct", "probability"]

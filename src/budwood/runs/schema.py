@@ -261,9 +261,13 @@ class EpochRow(TypedDict, total=False):
     loss: float
     accuracy: float
     top5_accuracy: float
+    label_accuracy: float
+    mean_average_precision: float
     val_loss: float
     val_accuracy: float
     val_top5_accuracy: float
+    val_label_accuracy: float
+    val_mean_average_precision: float
     temperature: float
     learning_rate: float
 

@@ -36,8 +36,9 @@ class Batches(Protocol):
         """Of one row."""
 
     @property
-    def labels(self) -> Int[np.ndarray, "rows"]:
-        """The class of each row of an epoch: of each photo, or with `augment.originals` of each photo twice."""
+    def labels(self) -> Shaped[np.ndarray, "rows ..."]:
+        """The target of each row of an epoch, as the task encodes it: of each photo, or with `augment.originals` of
+        each photo twice."""
 
     @property
     def weights(self) -> Float[np.ndarray, "rows"] | None:
@@ -82,8 +83,8 @@ class TrainingData:
     """The training photos and their views."""
     validation: Rows | np.ndarray
     """Features of original views, in rows as those of the batches are."""
-    validation_labels: Int[np.ndarray, "m"]
-    """Their class numbers."""
+    validation_labels: Shaped[np.ndarray, "m ..."]
+    """Their targets, as the task encodes them."""
     classes: Sequence[str]
     """Names, in the order of the numbers."""
     task: Task = SINGLE_LABEL
@@ -92,7 +93,7 @@ class TrainingData:
 def make_batches(
     features: Features,
     photos: Sequence[Photo],
-    labels: Int[np.ndarray, "n"],
+    labels: Shaped[np.ndarray, "n ..."],
     augment: Augment,
     seed: int,
     teacher: FeatureExtractor | None = None,
@@ -105,7 +106,7 @@ def make_batches(
     Args:
         features: open, made with the same `augment` and `seed`.
         photos: all of them readable.
-        labels: class numbers.
+        labels: their targets, as the task encodes them.
         augment: `views` and `originals` decide; what a view shows is the features' matter.
         seed: decides which view of a bank an epoch takes.
         teacher: open, from pixels to the probabilities of a model to learn from, made with the same `augment` and
@@ -121,7 +122,7 @@ class _ViewBatches:
         self,
         features: Features,
         photos: Sequence[Photo],
-        labels: Int[np.ndarray, "n"],
+        labels: Shaped[np.ndarray, "n ..."],
         augment: Augment,
         seed: int,
         teacher: FeatureExtractor | None = None,
@@ -240,7 +241,7 @@ class ArrayBatches:
     def __init__(
         self,
         features: Rows | np.ndarray,
-        labels: Int[np.ndarray, "rows"],
+        labels: Shaped[np.ndarray, "rows ..."],
         probabilities: Float32[np.ndarray, "rows classes"] | None = None,
         weights: Float[np.ndarray, "rows"] | None = None,
     ):

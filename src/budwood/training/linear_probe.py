@@ -260,6 +260,8 @@ def _needs_gradient(recipe: Recipe) -> bool:
         or head.dropout
         or loss.label_smoothing
         or loss.focal
+        or loss.asymmetric
+        or loss.clip
         or recipe.augment.mixup
         or recipe.distill.run
     )

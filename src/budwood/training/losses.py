@@ -1,11 +1,11 @@
-"""What gradient steps make smaller: losses, their targets, and what the epochs are measured by.
+"""What gradient steps make smaller where a photo has one label: losses, their targets, and what epochs are measured by.
 
 Targets are shares of every class, one-hot where nothing is mixed; so label smoothing, focal loss, class weights and
 mixing work together, and for one logit as for one per class.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import keras
 import numpy as np
@@ -15,7 +15,6 @@ from keras import ops
 from budwood.config.learning import Distill, Loss
 from budwood.core.scaling import Scaling
 from budwood.evaluation.calibration import SMALLEST, fit_temperature
-from budwood.evaluation.task import SINGLE_LABEL
 
 TOP = 5
 """Top-5 accuracy is told where there are more classes than this."""
@@ -109,12 +108,15 @@ class Measured:
     """Where there are more than five classes."""
     scaling: Scaling | None
     """By which the logits were calibrated, where they were."""
+    figures: Mapping[str, float] = field(default_factory=dict)
+    """What else is measured of all photos together, by its name."""
 
     def row(self, prefix: str = "val_") -> dict[str, float]:
         """Their means, as columns of a history."""
         row = {f"{prefix}loss": float(self.losses.mean()), f"{prefix}accuracy": float(self.correct.mean())}
         if self.in_top5 is not None:
             row[f"{prefix}top5_accuracy"] = float(self.in_top5.mean())
+        row |= {f"{prefix}{name}": value for name, value in self.figures.items()}
         if isinstance(self.scaling, float):
             row["temperature"] = self.scaling
         return row
@@ -136,23 +138,3 @@ def from_logits(logits: np.ndarray, labels: Int[np.ndarray, "n"], calibrate: boo
         higher < TOP if logits.shape[1] > TOP else None,
         temperature,
     )
-
-
-@dataclass(frozen=True)
-class TaskTraining:
-    """How gradient steps learn a task."""
-
-    loss: Callable[[Loss, int], keras.losses.Loss]
-    """From the recipe's [loss] and the number of logits: what is made smaller."""
-    metrics: Callable[[int, int], list[keras.metrics.Metric]]
-    """From the numbers of logits and classes: what an epoch is measured by."""
-    shares: Callable[[np.ndarray, int], Float32[np.ndarray, "n classes"]]
-    """From targets and the number of classes: what the loss and mixing take, a share for each class."""
-    measure: Callable[[np.ndarray, np.ndarray, bool], Measured]
-    """From logits, targets and whether the logits are calibrated first: what the model makes of each photo."""
-
-
-TRAINING: Mapping[str, TaskTraining] = {
-    SINGLE_LABEL.name: TaskTraining(make_loss, make_metrics, one_hot, from_logits)
-}
-"""By the name of the task; every one of `evaluation.task.TASKS` has its entry."""

@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from jaxtyping import Float32, Int
+from jaxtyping import Float32, Shaped
 
 from budwood.config.recipe import Augment
 from budwood.core.errors import RecipeError
@@ -45,15 +45,15 @@ def mix(
     return mixed, share * targets + (1 - share) * targets[other]
 
 
-def refuse_bad_mixing(augment: Augment, shape: tuple[int, ...], labels: Int[np.ndarray, "n"]) -> None:
-    """Raise RecipeError where what is mixed has no height and width for cutmix, or there is one class
+def refuse_bad_mixing(augment: Augment, shape: tuple[int, ...], labels: Shaped[np.ndarray, "n ..."]) -> None:
+    """Raise RecipeError where what is mixed has no height and width for cutmix, or the class numbers are one
     alone."""
     if augment.cutmix and len(shape) != 3:
         raise RecipeError(
             f"augment.cutmix cuts rectangles, but the features here are {shape[0]} numbers a photo, without height "
             'and width. Take augment.mixup, or fine-tune with finetune.unfreeze = "all"'
         )
-    if (augment.mixup or augment.cutmix) and len(np.unique(labels)) < 2:
+    if (augment.mixup or augment.cutmix) and labels.ndim == 1 and len(np.unique(labels)) < 2:
         name = "mixup" if augment.mixup else "cutmix"
         raise RecipeError(
             f"augment.{name} mixes classes, but all training photos are of one. Set augment.{name} = 0"

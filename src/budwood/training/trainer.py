@@ -10,15 +10,14 @@ from keras import ops
 
 from budwood.config.learning import Finetune, Frozen
 from budwood.config.recipe import Recipe
-from budwood.evaluation.calibration import soften
 from budwood.evaluation.task import SINGLE_LABEL, Task
 from budwood.network.fold_batch_norm import fold_batch_norm
 from budwood.training.batches import Batches
 from budwood.training.checkpoints import Arrays
-from budwood.training.class_weights import class_weights, relative
-from budwood.training.losses import TRAINING, Distillation
+from budwood.training.class_weights import relative
 from budwood.training.mixing import mix
 from budwood.training.optimizers import make_optimizer
+from budwood.training.task_training import TRAINING
 
 
 class Trainer:
@@ -51,12 +50,15 @@ class Trainer:
         self.num_batches = math.ceil(len(batches.labels) / settings.batch_size)
         self.num_classes, self.num_logits = len(classes), model.output.shape[-1]
         own = relative(batches.weights)
-        self.weight_of_class = class_weights(recipe.loss, batches.labels, classes, own).astype(np.float32)
+        self.weight_of_class = self.training.weights(recipe.loss, batches.labels, classes, own).astype(
+            np.float32
+        )
         self.own = None if own is None else own.astype(np.float32)
         self.best: list[np.ndarray] = []
         """The weights to keep, in the order of `model.weights`."""
-        to_labels = self.training.loss(recipe.loss, self.num_logits)
-        taught = Distillation(to_labels, self.num_logits, self.distill) if self.distill.run else to_labels
+        loss = self.training.loss(recipe.loss, self.num_logits, self.weight_of_class)
+        if self.distill.run:
+            loss = self.training.distillation(loss, self.num_logits, self.distill)
         optimizer = make_optimizer(settings, self.num_batches, model, rates)
         self.runner = fold_batch_norm(model)
         """Computes what the model does, on the same variables, in less time."""
@@ -64,7 +66,7 @@ class Trainer:
         for compiled in {id(one): one for one in (model, self.runner)}.values():
             compiled.compile(
                 optimizer=optimizer,
-                loss=taught,
+                loss=loss,
                 metrics=self.training.metrics(self.num_logits, self.num_classes),
                 # XLA compiles for longer than a head trains, and its steps on a CPU are slower.
                 jit_compile=False,
@@ -92,10 +94,12 @@ class Trainer:
                 targets = self.training.shares(labels[chosen], self.num_classes)
                 if taught is not None:
                     # Side by side they are mixed alike.
-                    targets = np.hstack([targets, soften(next(taught), self.distill.temperature)])
+                    targets = np.hstack(
+                        [targets, self.training.soften(next(taught), self.distill.temperature)]
+                    )
                 if self.own is not None:
                     # Of a mixture too each photo counts by its own weight.
-                    weights = self.own[chosen] * (targets[:, : self.num_classes] @ self.weight_of_class)
+                    weights = self.own[chosen] * self._weights_of(targets[:, : self.num_classes])
                     targets = np.hstack([targets, weights[:, None]])
                 features, targets = mix(
                     np.asarray(rows, np.float32),
@@ -107,7 +111,7 @@ class Trainer:
                     targets, weights = targets[:, :-1], targets[:, -1]
                 of_labels, of_teacher = np.hsplit(targets, [self.num_classes])
                 if self.own is None:
-                    weights = of_labels @ self.weight_of_class
+                    weights = self._weights_of(of_labels)
                 logs = self.runner.train_on_batch(
                     features,
                     # Of one logit, the share of the second class.
@@ -121,6 +125,10 @@ class Trainer:
                 if not math.isfinite(totals["loss"]):
                     break
         return {key: total / len(labels) for key, total in totals.items()}
+
+    def _weights_of(self, shares: np.ndarray) -> np.ndarray:
+        """Return how much photos count by the shares that they show."""
+        return self.training.of_photos(shares, self.weight_of_class)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
