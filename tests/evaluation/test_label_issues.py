@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 
-from budwood.evaluation.label_issues import find_wrong_labels
+from budwood.evaluation.label_issues import find_wrong_labels, find_wrong_values
 
 
 def find(labels, probabilities):
@@ -87,3 +87,50 @@ def test_find_wrong_labels__a_class_asks_for_no_more_than_is_given():
     assert find_wrong_labels(labels, predicted, of_label, of_predicted) == []
     (found,) = find_wrong_labels(labels, predicted, of_label, of_predicted, 0.9)
     assert found.index == 2
+
+
+def simulate_values(noise, *, num=4, n=1200, seed=0):
+    """True values of several labels, values of which a share is turned round, and what models say out of sample."""
+    rng = np.random.default_rng(seed)
+    features = rng.normal(size=(n, 12))
+    truth = features @ rng.normal(size=(12, num)) * 1.5 + rng.logistic(size=(n, num)) * 0.3 > [0, 2, 4, 5]
+    given = np.where(rng.random(truth.shape) < noise, ~truth, truth).astype(np.float32)
+    fitted = LogisticRegression(max_iter=500)
+    chance = np.stack(
+        [
+            cross_val_predict(fitted, features, given[:, k], cv=5, method="predict_proba")[:, 1]
+            for k in range(num)
+        ],
+        axis=1,
+    )
+    return truth, given, chance
+
+
+def test_find_wrong_values__finds_the_noise_and_little_else():
+    truth, given, chance = simulate_values(0.05)
+    found = find_wrong_values(given, chance)
+    is_wrong = truth != (given == 1)
+    assert np.mean([is_wrong[one.index, one.label] for one in found]) > 0.8
+    assert len(found) > 0.7 * is_wrong.sum()
+    assert all(one.given == given[one.index, one.label] for one in found)
+    margins = [one.margin for one in found]
+    assert margins == sorted(margins, reverse=True) and min(margins) > 0
+
+
+def test_find_wrong_values__of_one_label_are_the_wrong_labels_of_two_classes():
+    _, given, chance = simulate_values(0.1, num=4)
+    column = chance[:, [1]]
+    expected = find(given[:, 1].astype(int), np.hstack([1 - column, column]))
+    found = find_wrong_values(given[:, [1]], column)
+    assert [(one.index, one.margin) for one in found] == [(one.index, one.margin) for one in expected]
+
+
+def test_find_wrong_values__lists_nothing_that_is_unknown():
+    _, given, chance = simulate_values(0.05)
+    holes = given.copy()
+    listed = find_wrong_values(given, chance)
+    for one in listed[:20]:
+        holes[one.index, one.label] = np.nan
+    found = {(one.index, one.label) for one in find_wrong_values(holes, chance)}
+    assert not found & {(one.index, one.label) for one in listed[:20]}
+    assert find_wrong_values(np.full((3, 2), np.nan), np.full((3, 2), 0.9)) == []

@@ -7,7 +7,7 @@ sure asks for less than one of which it always is.
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 
 
 @dataclass(frozen=True)
@@ -57,3 +57,52 @@ def find_wrong_labels(
     listed = np.flatnonzero((predicted != labels) & (of_predicted >= thresholds[predicted]) & (margins > 0))
     order = listed[np.lexsort((listed, -margins[listed]))]
     return [Suspect(int(index), float(margins[index])) for index in order]
+
+
+@dataclass(frozen=True)
+class SuspectValue:
+    """A photo that looks as if it had a label that it is said not to have, or the other way round."""
+
+    index: int
+    """Its place among the photos that were given."""
+    label: int
+    """The column."""
+    given: bool
+    """Whether it is said to have the label."""
+    margin: float
+    """Probability of the contrary minus that of what is given, in (0, 1]."""
+
+
+def find_wrong_values(
+    targets: Shaped[np.ndarray, "n k"], probabilities: Float[np.ndarray, "n k"], highest: float = 1.0
+) -> list[SuspectValue]:
+    """Return where photos with several labels are as surely the contrary of what is given as photos of that kind are
+    what they are, the widest margin first.
+
+    Each label is a question with two answers, to which `find_wrong_labels` applies.
+
+    Args:
+        targets: 1, 0, or NaN where it is unknown: that is never listed.
+        probabilities: of having each label, of photos that the network did not learn from.
+        highest: what the threshold of having a label, or not, is at most.
+
+    >>> targets, chance = np.array([[1, 1, 1, 0, 0, 0]]).T, np.array([[0.9, 0.8, 0.05, 0.1, 0.2, 0.95]]).T
+    >>> [(one.index, one.given, round(one.margin, 2)) for one in find_wrong_values(targets, chance)]
+    [(2, True, 0.9), (5, False, 0.9)]
+    """
+    found = []
+    for label in range(targets.shape[1]):
+        known = np.flatnonzero(~np.isnan(targets[:, label]))
+        given, chance = targets[known, label].astype(np.int64), probabilities[known, label]
+        predicted = (chance > 0.5).astype(np.int64)
+        suspects = find_wrong_labels(
+            given,
+            predicted,
+            np.where(given == 1, chance, 1 - chance),
+            np.where(predicted == 1, chance, 1 - chance),
+            highest,
+        )
+        found += [
+            SuspectValue(int(known[one.index]), label, bool(given[one.index]), one.margin) for one in suspects
+        ]
+    return sorted(found, key=lambda one: (-one.margin, one.index, one.label))

@@ -98,14 +98,12 @@ class Intervals:
         value = float(self.scores[name][(*place, 0)])
         if np.isnan(value):
             return None
-        spread = Spread.of(value, *(part[name][place] for part in self.photos))
-        if self.groups is not None and self.grouped is not None:
-            whole = Spread.of(value, *(part[name][place] for part in self.grouped))
-            ratio = (whole.deviation / spread.deviation) ** 2 if spread.deviation else np.inf
-            effect = drawn_to_worst(ratio, self.groups, rare)
-            spread = Spread(whole.bias, spread.deviation * float(np.sqrt(effect)))
-            num, degrees = min(num, rare), min(degrees, self.groups.effective - 1)
-        return jackknife_interval(value, spread, num, degrees)
+        photos = self.photos[0][name][place], self.photos[1][name][place]
+        if self.groups is None or self.grouped is None:
+            return jackknife_interval(value, Spread.of(value, *photos), num, degrees)
+        grouped = self.grouped[0][name][place], self.grouped[1][name][place]
+        spread = spread_of_groups(value, photos, grouped, self.groups, rare)
+        return jackknife_interval(value, spread, min(num, rare), min(degrees, self.groups.effective - 1))
 
     def _unbounded(self, name: str) -> Interval | None:
         assert self.photos is not None
@@ -122,3 +120,24 @@ class Intervals:
             low, high = value - wider * (value - low), value + wider * (high - value)
         # Reflected ends may lie outside of what the figure can be.
         return max(0.0, low), high if name == "loss" else min(1.0, high)
+
+
+def spread_of_groups(
+    value: float,
+    photos: tuple[np.ndarray, np.ndarray],
+    grouped: tuple[np.ndarray, np.ndarray],
+    groups: Grouping,
+    rare: float,
+) -> Spread:
+    """Return the spread of a figure of photos that belong together.
+
+    Args:
+        value: the figure.
+        photos: without each photo, and of resamples of the photos.
+        grouped: the same of whole groups.
+        groups: which photos belong together.
+        rare: in how many groups of equal size the rarer outcome was seen; see `rare_groups`.
+    """
+    plain, whole = Spread.of(value, *photos), Spread.of(value, *grouped)
+    ratio = (whole.deviation / plain.deviation) ** 2 if plain.deviation else np.inf
+    return Spread(whole.bias, plain.deviation * float(np.sqrt(drawn_to_worst(ratio, groups, rare))))
