@@ -7,6 +7,7 @@ from scipy.special import expit
 from budwood.core.errors import DataError
 from budwood.evaluation.multi_label import MultiLabel
 from budwood.evaluation.task import Task
+from budwood.evaluation.thresholds import choose_thresholds
 
 LABELS = ["ash", "birch", "cedar"]
 TASK = MultiLabel()
@@ -82,8 +83,20 @@ def test_multi_label__encode_reads_names_and_what_is_unknown():
         TASK.encode([["ash"], ["oak"]], LABELS)
     with pytest.raises(DataError, match="photo 2 both has ash and is unknown"):
         TASK.encode([[], ["ash"]], LABELS, unknown=[[], ["ash"]])
-    with pytest.raises(DataError, match="a list of names"):
-        TASK.encode(["ash"], LABELS)
+
+
+def test_multi_label__answers_are_read_as_they_were_written():
+    shares = np.array([[0.9, 0.6, 0.1], [0.1, 0.2, 0.3]])
+    answers = MultiLabel((0.5, 0.7, 0.1)).answers(shares, LABELS)
+    np.testing.assert_array_equal(TASK.encode(answers, LABELS), [[1, 0, 1], [0, 0, 1]])
+
+
+def test_multi_label__decides_thresholds_on_the_photos_that_it_is_given(answers):
+    targets, logits = answers
+    shares = TASK.probabilities(logits)
+    decided = TASK.decide(shares, targets, LABELS)
+    assert decided.thresholds == choose_thresholds(targets, shares, LABELS).values
+    assert TASK.thresholds is None and decided.metrics(targets, shares, LABELS, resamples=50).macro_f1 > 0
 
 
 def test_multi_label__probabilities_are_independent():
