@@ -384,11 +384,15 @@ class Run:
     def card(self) -> str:
         """Return the model card as Markdown, with metadata at its head as Hugging Face reads them.
 
+        Raise RunError for a linear trial, which keeps no model.
+
         >>> print(run.card())                                             # doctest: +SKIP
         """
         from budwood.report.card import render_card
         from budwood.report.summary import read_contents
 
+        # Whoever keeps no model says so in a sentence of its own.
+        _ = self.files.model
         return render_card(read_contents(self.folder))
 
     def checklist(self, name: str) -> "FilledChecklist":

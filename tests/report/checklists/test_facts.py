@@ -1,6 +1,7 @@
 from budwood.report.checklists.facts import Facts
+from budwood.report.checklists.fill import CHECKLISTS, as_markdown, fill_checklist
 from budwood.report.summary import read_contents
-from tests.report.checklists.conftest import edit, set_rows
+from tests.report.checklists.conftest import edit, set_recipe, set_rows
 
 
 def test_facts__sizes_and_classes(facts):
@@ -39,3 +40,13 @@ def test_facts__splits_that_the_source_brought(made):
         folder, "check.json", understood__classes={"a": {"train": 3, "test": 1}, "b": {"train": 3, "test": 1}}
     )
     assert Facts(read_contents(folder)).given_splits == ["train", "test"]
+
+
+def test_side__where_the_recipe_leaves_it_to_the_network(made):
+    folder = made(saved=False)
+    assert Facts(read_contents(folder)).side == 224
+    set_recipe(folder, "data.size=auto", "backbone.name=efficientnet_b3")
+    assert Facts(read_contents(folder)).side == 300
+    for name in CHECKLISTS:
+        text = as_markdown(fill_checklist(read_contents(folder), name))
+        assert "300 pixels" in text and "auto pixels" not in text and "auto x" not in text

@@ -92,6 +92,12 @@ def test_baselines__of_two_phases(facts):
     assert said.state == "answered" and "the head alone on the same network" in said.text
 
 
+def test_baselines__of_a_run_gone_on_with_are_its_model(made):
+    folder = made(finetuned=True)
+    edit(folder, "run.json", **{"from": "first"})
+    assert "compared with the model of the run “first”" in figures.baselines(of(folder)).text
+
+
 def test_of_classes__with_intervals_or_without(facts):
     text = plain(figures.of_classes(facts(classes=["a", "b"])))
     assert (

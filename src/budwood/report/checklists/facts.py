@@ -3,6 +3,8 @@
 from collections import Counter, defaultdict
 from functools import cached_property
 
+from budwood.backbones.registry import get_backbone
+from budwood.config.recipe import name_and_size
 from budwood.core import text as words
 from budwood.data.manifest import SPLITS
 from budwood.report.summary import Contents
@@ -87,6 +89,13 @@ class Facts:
         """The networks with their sizes, as the recipe names them."""
         name = self.recipe.backbone.name
         return [name] if isinstance(name, str) else name
+
+    @property
+    def side(self) -> int:
+        """The side of the model's input in pixels; a linear trial's recipe leaves it to the network."""
+        asked = self.recipe.data.size
+        own = [size or get_backbone(name).size for name, size in map(name_and_size, self.backbones)]
+        return max(own) if asked == "auto" else asked
 
     @property
     def calibrated_by(self) -> tuple[str, str]:

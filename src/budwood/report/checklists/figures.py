@@ -133,9 +133,12 @@ def baselines(facts: Facts) -> Said:
     if not facts.phases_compared:
         text = f"The run compares its model with no other.{guess}"
         return Said("not applicable", text, ("metrics.json: verdict", facts.key("confusion")))
+    before = "the head alone on the same network, trained on the same photos"
+    if facts.info.from_:
+        before = f"the model of the run {words.name(facts.info.from_)}, which was gone on from"
     text = (
-        "The fine-tuned network was compared with the head alone on the same network, both trained on the same photos "
-        f"and measured on the same {facts.measured}: {facts.metrics.verdict.words}{guess}"
+        f"The fine-tuned network was compared with {before}, on the same {facts.measured}: "
+        f"{facts.metrics.verdict.words}{guess}"
     )
     return Said("answered", text, ("metrics.json: phases", "metrics.json: verdict", facts.key("confusion")))
 
@@ -255,8 +258,8 @@ def sample_size(facts: Facts) -> Said:
 def limits(facts: Facts) -> Said:
     """Say where the figures need not hold, as far as the run shows it."""
     parts = [
-        f"pictures of none of the {len(facts.contents.classes):,} classes, which the model answers with one of them "
-        "all the same"
+        f"pictures of none of the {len(facts.contents.classes):,} classes, which the model itself answers with one of "
+        "them all the same"
     ]
     places = ["run.json: data.classes", facts.key("confusion")]
     if facts.one_label:

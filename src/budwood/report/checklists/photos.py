@@ -212,7 +212,7 @@ def transformations(facts: Facts) -> Said:
     data = facts.recipe.data
     steps = [
         "decoded to RGB of 8 bits and turned as its EXIF data say",
-        f"resized: {_RESIZE[data.resize].format(size=data.size)}",
+        f"resized: {_RESIZE[data.resize].format(size=facts.side)}",
         "brought to the range of values that the network expects, by layers of the model",
     ]
     places = ["recipe.toml: data.resize", "recipe.toml: data.size", "recipe.toml: augment"]
@@ -280,7 +280,7 @@ def acquisition(facts: Facts) -> Said:
 
 def input_only(facts: Facts) -> Said:
     """Say what the model is given, and that it is nothing but the picture."""
-    side = facts.recipe.data.size
+    side = facts.side
     text = (
         f"The one input is the picture, {side} x {side} pixels of RGB. Names of files and folders, dates and other "
         "metadata do not reach the model, so it is given nothing that is not there when a new photo is classified."

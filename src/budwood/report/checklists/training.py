@@ -34,9 +34,7 @@ def model(facts: Facts) -> Said:
 
 def _networks(facts: Facts) -> str:
     sized = [name_and_size(name) for name in facts.backbones]
-    return words.listing(
-        [f"{words.shown(name)} at {size or facts.recipe.data.size} pixels" for name, size in sized]
-    )
+    return words.listing([f"{words.shown(name)} at {size or facts.side} pixels" for name, size in sized])
 
 
 def _ensemble(facts: Facts) -> str:
@@ -211,7 +209,7 @@ def tuning(facts: Facts) -> Said:
         places.append("history.csv: val_loss")
     if not text:
         text.append("Nothing was tuned in this run.")
-    text.append("All other settings were given beforehand; recipe.toml lists each with its value.")
+    text.append("Other settings were given, or follow from the data and the network; recipe.toml lists each.")
     if not facts.info.saved:
         text.append("The run is a trial of a study, which may have tried other settings.")
     return Said("answered", " ".join(text), tuple(places))
