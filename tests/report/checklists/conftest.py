@@ -12,6 +12,7 @@ from budwood.core import files
 from budwood.report.checklists.facts import Facts
 from budwood.report.summary import read_contents
 from tests.report.conftest import build_run
+from tests.report.label_run import build_label_run
 
 MACHINE = {"system": "Linux 6.1 x86_64", "processor": "Fast CPU", "cores": 2, "memory": 17179869184}
 KINDS: dict[str, dict[str, Any]] = {
@@ -111,3 +112,18 @@ def facts(built) -> Callable[..., Facts]:
     return lambda saved=True, machine=True, **options: Facts(
         read_contents(built(saved=saved, machine=machine, **options))
     )
+
+
+@pytest.fixture(scope="session")
+def built_with_labels(tmp_path_factory) -> Path:
+    """A run with several labels a photo, a linear trial without a model, which no test may change."""
+    folder = tmp_path_factory.mktemp("labelled") / "run"
+    build_label_run(folder, pictures=False)
+    edit(folder, "run.json", machine=MACHINE)
+    return folder
+
+
+@pytest.fixture
+def labelled(built_with_labels, tmp_path) -> Path:
+    """Such a run of a test's own."""
+    return shutil.copytree(built_with_labels, tmp_path / "labelled")

@@ -1,3 +1,5 @@
+import pytest
+
 from budwood.core import files
 from budwood.report.checklists import figures
 from budwood.report.checklists.facts import Facts
@@ -30,7 +32,7 @@ def test_performance__every_figure_with_its_interval(facts):
     said, scores = figures.performance(found), found.scores
     low, high = scores.accuracy_ci95
     assert f"accuracy {100 * scores.accuracy:.1f} % ({100 * low:.1f} % to {100 * high:.1f} %)" in plain(said)
-    assert f"negative log-likelihood {scores.loss:.3f} (" in plain(said) and said.state == "answered"
+    assert f"loss (negative log-likelihood) {scores.loss:.3f} (" in plain(said) and said.state == "answered"
 
 
 def test_performance__of_validation_photos_is_no_answer(facts):
@@ -40,7 +42,7 @@ def test_performance__of_validation_photos_is_no_answer(facts):
 
 def test_uncertainty__says_how_it_was_computed(facts):
     text = plain(figures.uncertainty(facts()))
-    assert "Wilson's score interval" in text and "200 times with seed 0" in text
+    assert "Wilson's score intervals; the others" in text and "200 times with seed 0" in text
 
 
 def test_uncertainty__of_groups(facts):
@@ -50,7 +52,7 @@ def test_uncertainty__of_groups(facts):
 
 def test_uncertainty__of_too_few_groups_states_none(facts):
     text = plain(figures.uncertainty(facts(groups=1)))
-    assert text.startswith("No interval can be stated: the test photos are of 5 groups")
+    assert text.startswith("No interval of accuracy can be stated: the test photos are of 5 groups")
 
 
 def test_uncertainty__names_figures_without_an_interval(made):
@@ -186,3 +188,34 @@ def test_clusters__of_groups_alone(facts):
 
 def test_clusters__counts_groups(facts):
     assert "35 groups" in figures.clusters(facts(groups=7, per_class=200)).text
+
+
+@pytest.fixture
+def labels(built_with_labels):
+    return of(built_with_labels)
+
+
+def test_uncertainty__of_several_labels(labels):
+    text = plain(figures.uncertainty(labels))
+    value = labels.contents.label_scores.mean_average_precision
+    assert f"Of mean average precision, {100 * value:.1f} % on 30 test photos" in text and "jackknife" in text
+
+
+def test_of_classes_and_mistakes__of_several_labels(labels):
+    said = figures.of_classes(labels)
+    assert "“desert” recall" in said.text and said.where == ("metrics.json: test.per_label",)
+    wrong = labels.contents.label_scores.hamming_loss
+    assert f"{100 * wrong:.1f} % are wrong" in plain(figures.mistakes(labels))
+
+
+def test_performance_and_limits__of_several_labels(labels):
+    text = plain(figures.performance(labels))
+    assert "mean average precision" in text and "Hamming loss" in text and "accuracy" not in text
+    assert (
+        "the weakest is" in figures.limits(labels).text and "other shares" not in figures.limits(labels).text
+    )
+
+
+def test_calibration_and_sample_size__of_several_labels(labels):
+    assert figures.calibration(labels).text.startswith("A scale and a shift for each label were fitted")
+    assert "interval of mean average precision" in figures.sample_size(labels).text

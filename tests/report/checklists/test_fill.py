@@ -41,9 +41,9 @@ def is_there(folder, place):
     return True
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_fill_checklist__says_of_every_answer_where_in_the_run_it_is_from(kind, made):
-    folder = made(**KINDS[kind])
+@pytest.mark.parametrize("kind", [*KINDS, "several labels"])
+def test_fill_checklist__says_of_every_answer_where_in_the_run_it_is_from(kind, made, labelled):
+    folder = labelled if kind == "several labels" else made(**KINDS[kind])
     for name in CHECKLISTS:
         for one in fill_checklist(read_contents(folder), name).answers:
             lost = [place for place in one.where if not is_there(folder, place)]
@@ -66,6 +66,13 @@ def test_fill_checklist__most_of_reforms_is_answered_from_the_run(filled):
     assert found.from_the_run >= 16 and found.num("answered") + found.num("not applicable") >= 24
     asked = [one.number for one in found.answers if one.state == "question"]
     assert asked == ["1a", "1b", "1c", "3a", "3b", "3c", "3g", "8a"]
+
+
+def test_fill_checklist__of_several_labels_a_photo(labelled):
+    found = fill_checklist(read_contents(labelled), "reforms")
+    assert found.from_the_run >= 16 and found.num("answered") + found.num("not applicable") >= 24
+    assert "mean average precision" in answer(found, "7a").text and "Always" not in answer(found, "7a").text
+    assert "the threshold of each label" in answer(found, "6a").text
 
 
 def test_fill_checklist__without_a_test_the_figures_answer_nothing_that_needs_one(filled):

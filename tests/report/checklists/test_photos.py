@@ -33,11 +33,13 @@ def test_outcome__of_many_classes_says_the_range(facts):
     assert "10 to 10, with a median of 10" in said.text and "18 others" in said.text
 
 
-def test_outcome__of_another_task_is_a_question(facts):
-    found = facts()
-    found.info = found.info.model_copy(update={"task": "several"})
-    assert photos.outcome(found).state == photos.shares_by_split(found).state == "question"
-    assert "By class" not in photos.counts(found).text
+def test_outcome__of_several_labels_a_photo(labelled):
+    found = Facts(read_contents(labelled))
+    assert "Which labels a photo has, of these: “desert”" in photos.outcome(found).text
+    assert "By label (train, validation, test)" in photos.counts(found).text
+    assert "300 photos in 4 labels" in photos.dataset(found).text
+    assert "some labels are unknown" in photos.missing(found).text
+    assert photos.shares_by_split(found).text == ""
 
 
 def test_counts__names_groups_or_says_that_there_are_none(made):

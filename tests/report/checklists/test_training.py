@@ -186,3 +186,13 @@ def test_instructions__name_the_card_of_a_model_alone(made):
     edit(folder, "run.json", saved=False)
     assert "model/README.md" not in training.instructions(of(folder)).where
     assert training.details(of(folder)).state == "answered"
+
+
+def test_training__of_several_labels(built_with_labels):
+    found = of(built_with_labels)
+    assert "for each label a binary logistic regression" in training.model(found).text
+    assert "one output for each of 4 labels" in training.model(found).text
+    assert "an L2 strength of its own" in training.approach(found).text
+    assert "the L2 strength for each label, 1 values" in training.tuning(found).text
+    assert "their threshold" in training.output_form(found).text
+    assert "The most frequent class has" in training.imbalance(found).text

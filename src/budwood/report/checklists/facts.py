@@ -7,7 +7,9 @@ from budwood.backbones.registry import get_backbone
 from budwood.config.recipe import name_and_size
 from budwood.core import text as words
 from budwood.data.manifest import SPLITS
+from budwood.report.sections import labels_of
 from budwood.report.summary import Contents
+from budwood.runs.figures import SplitMetrics
 
 LISTED = 12
 """Classes up to which each is named."""
@@ -21,7 +23,7 @@ class Facts:
         self.info, self.recipe, self.check = contents.info, contents.recipe, contents.check
         self.metrics, self.photos = contents.metrics, contents.photos
         self.split = contents.evaluated_split
-        self.scores = contents.scores
+        self.figures = contents.figures
 
     @cached_property
     def sizes(self) -> dict[str, int]:
@@ -31,10 +33,11 @@ class Facts:
 
     @cached_property
     def of_class(self) -> dict[str, Counter[str]]:
-        """Photos of each class by split."""
+        """Photos of each class by split; of several labels, a photo under each of them."""
         found: dict[str, Counter[str]] = {label: Counter() for label in self.contents.classes}
         for photo in self.photos:
-            found.setdefault(photo.label, Counter())[photo.split] += 1
+            for label in labels_of(self.contents, photo):
+                found.setdefault(label, Counter())[photo.split] += 1
         return found
 
     @cached_property
@@ -55,7 +58,27 @@ class Facts:
     @property
     def one_label(self) -> bool:
         """Whether each photo has one class."""
-        return self.info.task == "single-label"
+        return not self.contents.multi_label
+
+    @property
+    def scores(self) -> SplitMetrics:
+        """The figures of the split that is reported, where each photo has one class."""
+        return self.contents.scores
+
+    @property
+    def lead(self) -> str:
+        """The key of the figure that stands for the others."""
+        if self.one_label:
+            return "accuracy"
+        known = self.contents.label_scores.mean_average_precision is not None
+        return "mean_average_precision" if known else "exact_match"
+
+    @property
+    def strengths(self) -> list[float]:
+        """L2 strengths that were tried, by label where each has its own; none where one was given."""
+        path = self.contents.files.linear_path
+        points = [*path.path, *(point for one in path.labels for point in one.path)] if path else []
+        return sorted({point.l2_strength for point in points})
 
     @property
     def linear(self) -> bool:
@@ -82,7 +105,7 @@ class Facts:
     @property
     def measured(self) -> str:
         """The photos of the figures, in words."""
-        return words.count(self.scores.n, f"{self.split} photo")
+        return words.count(self.figures.n, f"{self.split} photo")
 
     @property
     def backbones(self) -> list[str]:

@@ -1,7 +1,7 @@
 """What a run says of how good its model is, how sure that is, and where it need not hold."""
 
 from budwood.core import text as words
-from budwood.report import sections, terminal
+from budwood.report import label_words, sections, terminal
 from budwood.report.checklists.facts import LISTED, Facts
 from budwood.report.checklists.item import Said
 
@@ -13,8 +13,12 @@ _NAMES = {
     "weighted_precision": "weighted precision",
     "weighted_recall": "weighted recall",
     "weighted_f1": "weighted F1",
-    "loss": "negative log-likelihood",
+    "loss": "loss (negative log-likelihood)",
     "ece": "calibration error (ECE)",
+    "mean_average_precision": "mean average precision",
+    "micro_f1": "micro F1",
+    "exact_match": "exact match",
+    "hamming_loss": "Hamming loss",
 }
 _SHARES = frozenset(_NAMES) - {"loss"}
 _WEAK = 3
@@ -24,15 +28,17 @@ _WEAK = 3
 def metrics(facts: Facts) -> Said:
     """Say which figures were measured, and by which of them something was chosen."""
     names = [_name(key) for key in _figures(facts)]
-    text = f"Of {facts.measured}: {words.listing(names)}; precision, recall and F1 of each class, and the confusions. "
+    each = "precision, recall and F1 of each class, and the confusions"
+    if not facts.one_label:
+        each = "precision, recall, F1, average precision and ROC AUC of each label"
+    text = f"Of {facts.measured}: {words.listing(names)}; {each}. "
     chosen = [
-        *(["the L2 strength"] if facts.contents.path else []),
+        *(["the L2 strength"] if facts.strengths else []),
         *(["the epoch"] if facts.steps else []),
         *(["the phase"] if facts.phases_compared else []),
     ]
     text += (
-        f"By loss (negative log-likelihood), not by accuracy, {words.listing(chosen)} "
-        f"{'was' if len(chosen) == 1 else 'were'} chosen."
+        f"By loss, not by accuracy, {words.listing(chosen)} {'was' if len(chosen) == 1 else 'were'} chosen."
         if chosen
         else "None of them chose anything."
     )
@@ -43,7 +49,7 @@ def metrics(facts: Facts) -> Said:
 
 def _figures(facts: Facts) -> list[str]:
     """Return the figures that there are, by their keys."""
-    found = facts.scores.to_json()
+    found = facts.figures.to_json()
     return [key for key in found if f"{key}_ci95" in found and found[key] is not None]
 
 
@@ -60,7 +66,7 @@ def performance(facts: Facts) -> Said:
     parts = []
     for key in _figures(facts):
         show = words.percent if key in _SHARES or key not in _NAMES else "{:.3f}".format
-        value, ends = facts.scores.figure(key)
+        value, ends = facts.figures.figure(key)
         if value is not None:
             interval = f" ({show(ends[0])} to {show(ends[1])})" if ends else ""
             parts.append(f"{_name(key)} {show(value)}{interval}")
@@ -73,25 +79,17 @@ def performance(facts: Facts) -> Said:
 
 def uncertainty(facts: Facts) -> Said:
     """Say how sure the figures are, and how that was computed."""
-    resamples, seed = facts.recipe.evaluate.resamples, facts.recipe.seed
     places = ["recipe.toml: evaluate.resamples"]
-    ends, groups = facts.scores.accuracy_ci95, facts.scores.groups
-    unit = "groups of photos that belong together" if groups else "photos"
-    if ends is None:
-        num = words.count(groups.num, "group") if groups else "too few groups"
-        text = f"No interval can be stated: the {facts.split} photos are of {num} of photos that belong together."
+    (value, ends), groups = facts.figures.figure(facts.lead), facts.figures.groups
+    if value is None or ends is None:
+        why = f": the {facts.split} photos are of {words.count(groups.num, 'group')} of photos that belong together"
+        text = f"No interval of {_name(facts.lead)} can be stated{why if groups else ''}."
         places += [facts.key("groups")] if groups else []
         return Said("answered", text, tuple(places))
-    without = [_name(key) for key in _figures(facts) if facts.scores.figure(key)[1] is None]
+    without = [_name(key) for key in _figures(facts) if facts.figures.figure(key)[1] is None]
     text = (
-        f"95 % intervals. Of accuracy, {words.percent(facts.scores.accuracy)} on {facts.measured}, it is "
-        f"{words.percent(ends[0])} to {words.percent(ends[1])}, Wilson's score interval"
-        + (
-            f" at the effective number of photos, for they are of {words.count(groups.num, 'group')}"
-            if groups
-            else ""
-        )
-        + f"; the others come from resampling the {unit} {resamples:,} times with seed {seed}."
+        f"95 % intervals. Of {_name(facts.lead)}, {words.percent(value)} on {facts.measured}, it is "
+        f"{words.percent(ends[0])} to {words.percent(ends[1])}. {_methods(facts)}"
     )
     if without:
         text += f" None is stated of {words.listing(without)}."
@@ -99,10 +97,29 @@ def uncertainty(facts: Facts) -> Said:
         f" They say how much the figures depend on which {facts.split} photos were drawn, not on which photos were "
         "trained on."
     )
-    places.append(facts.key("accuracy_ci95"))
+    places.append(facts.key(f"{facts.lead}_ci95"))
     if groups:
         places.append(facts.key("groups"))
     return Said("answered", text, tuple(places))
+
+
+def _methods(facts: Facts) -> str:
+    """Return how the intervals are computed."""
+    resamples, seed = facts.recipe.evaluate.resamples, facts.recipe.seed
+    groups = facts.figures.groups
+    drawn = f"resampling the photos {resamples:,} times with seed {seed}"
+    of = ""
+    if groups:
+        drawn = f"resampling the groups of photos that belong together {resamples:,} times with seed {seed}"
+        of = f", at the effective number of photos, for they are of {words.count(groups.num, 'group')}"
+    if facts.one_label:
+        return (
+            f"Intervals of shares of photos are Wilson's score intervals{of}; the others come from {drawn}."
+        )
+    return (
+        f"Intervals of shares of photos are Wilson's score intervals{of}; those of loss and calibration error come "
+        f"from {drawn}, the others from leaving out photos in turn (jackknife)."
+    )
 
 
 def tests(facts: Facts) -> Said:
@@ -114,7 +131,7 @@ def tests(facts: Facts) -> Said:
     if verdict.p is None:
         text = f"The two phases were compared, but no test was made. {verdict.words}"
         return Said("answered", text, ("metrics.json: verdict",))
-    grouped = facts.scores.groups is not None
+    grouped = facts.figures.groups is not None
     text = (
         f"The two phases were compared on the same {facts.measured}, photo by photo: {verdict.method}. "
         + (
@@ -130,9 +147,10 @@ def tests(facts: Facts) -> Said:
 def baselines(facts: Facts) -> Said:
     """Say what the model was compared with."""
     guess = f" {_guess(facts)}" if facts.one_label else ""
+    of_guess = (facts.key("confusion"),) if facts.one_label else ()
     if not facts.phases_compared:
         text = f"The run compares its model with no other.{guess}"
-        return Said("not applicable", text, ("metrics.json: verdict", facts.key("confusion")))
+        return Said("not applicable", text, ("metrics.json: verdict", *of_guess))
     before = "the head alone on the same network, trained on the same photos"
     if facts.info.from_:
         before = f"the model of the run {words.name(facts.info.from_)}, which was gone on from"
@@ -140,13 +158,13 @@ def baselines(facts: Facts) -> Said:
         f"The fine-tuned network was compared with {before}, on the same {facts.measured}: "
         f"{facts.metrics.verdict.words}{guess}"
     )
-    return Said("answered", text, ("metrics.json: phases", "metrics.json: verdict", facts.key("confusion")))
+    return Said("answered", text, ("metrics.json: phases", "metrics.json: verdict", *of_guess))
 
 
 def of_classes(facts: Facts) -> Said:
     """Give precision and recall of each class, with the interval of the recall."""
     if not facts.one_label:
-        return Said("question", "", (facts.key("per_class"),))
+        return _of_labels(facts)
     rows = sections.score_classes(facts.contents).rows
     parts = []
     for row in rows[:LISTED]:
@@ -167,16 +185,49 @@ def of_classes(facts: Facts) -> Said:
     )
 
 
+def _of_labels(facts: Facts) -> Said:
+    scores = facts.contents.label_scores
+    parts = []
+    for one in scores.per_label[:LISTED]:
+        if one.recall is None or one.precision is None:
+            parts.append(f"{words.name(one.label)} cannot be measured")
+            continue
+        ends = one.recall_ci95
+        between = f" ({words.percent(ends[0])} to {words.percent(ends[1])})" if ends else ""
+        parts.append(
+            f"{words.name(one.label)} recall {words.percent(one.recall)}{between}, precision "
+            f"{words.percent(one.precision)}, on {words.count(one.positives, 'photo')}"
+        )
+    more = len(scores.per_label) - LISTED
+    listed = f"the first {LISTED} of {len(scores.per_label):,} labels" if more > 0 else "each label"
+    text = f"On {facts.measured}, for {listed}, recall with its 95 % interval: {'; '.join(parts)}."
+    return Said("answered" if facts.contents.has_test else "question", text, (facts.key("per_label"),))
+
+
 def mistakes(facts: Facts) -> Said:
     """Say what is taken for what."""
     if not facts.one_label:
-        return Said("question", "", (facts.key("per_class"),))
+        return _label_mistakes(facts)
     pairs = terminal.confusions(facts.scores.confusion)
     wrong = sum(times for _, _, times, _ in pairs)
     text = f"Of {facts.measured} {wrong:,} {'is' if wrong == 1 else 'are'} misclassified. "
     text += " ".join(terminal.confusion_words(pair, facts.contents.classes) for pair in pairs[:3])
     text += " report.html shows them, those that the model was surest of first."
     return Said("answered", text, (facts.key("confusion"), "predictions.csv: predicted"))
+
+
+def _label_mistakes(facts: Facts) -> Said:
+    scores, worst = facts.contents.label_scores, label_words.weakest(facts.contents.label_scores)
+    text = (
+        f"Of {facts.measured} every label is right on {words.percent(scores.exact_match)}; of all decisions, a photo "
+        f"and a label each, {words.percent(scores.hamming_loss)} are wrong."
+    )
+    if worst is not None:
+        text += f" The weakest label is {words.name(worst.label)}."
+    text += " report.html shows misses and false alarms, those that the model was surest of first."
+    return Said(
+        "answered", text, (facts.key("exact_match"), facts.key("hamming_loss"), facts.key("per_label"))
+    )
 
 
 def calibration(facts: Facts) -> Said:
@@ -233,26 +284,27 @@ _SOURCE = "run.json: data"
 
 def robustness(facts: Facts) -> Said:
     """Say what the run shows of how the figures change where something else does."""
-    twins = facts.scores.without_twins
+    twins = facts.figures.without_twins
     if twins is None:
         return Said("question", "")
+    right = "the accuracy" if facts.one_label else "the share of photos with every label right"
     text = (
-        f"Without the {twins.twins:,} {facts.split} photos of which a training photo is nearly a copy, the accuracy is "
-        f"{words.percent(twins.accuracy)} in place of {words.percent(facts.scores.accuracy)}."
+        f"Without the {twins.twins:,} {facts.split} photos of which a training photo is nearly a copy, {right} is "
+        f"{words.percent(twins.accuracy)} in place of {words.percent(facts.figures.share_right)}."
     )
     return Said("question", text, (facts.key("without_twins"),))
 
 
 def sample_size(facts: Facts) -> Said:
     """Say how wide the interval is that so many photos give."""
-    ends = facts.scores.accuracy_ci95
+    ends = facts.figures.figure(facts.lead)[1]
     if ends is None:
         return Said(
             "question", f"There are {facts.measured}, and no interval can be stated.", (facts.key("n"),)
         )
     interval = f"{words.percent(ends[0])} to {words.percent(ends[1])}"
-    text = f"The {facts.measured} give an interval of accuracy from {interval}."
-    return Said("question", text, (facts.key("n"), facts.key("accuracy_ci95")))
+    text = f"The {facts.measured} give an interval of {_name(facts.lead)} from {interval}."
+    return Said("question", text, (facts.key("n"), facts.key(f"{facts.lead}_ci95")))
 
 
 def limits(facts: Facts) -> Said:
@@ -261,8 +313,14 @@ def limits(facts: Facts) -> Said:
         f"pictures of none of the {len(facts.contents.classes):,} classes, which the model itself answers with one of "
         "them all the same"
     ]
-    places = ["run.json: data.classes", facts.key("confusion")]
-    if facts.one_label:
+    places = ["run.json: data.classes"]
+    if not facts.one_label:
+        parts = ["pictures of things that none of the labels names"]
+        if worst := label_words.weakest(facts.contents.label_scores):
+            parts.append(f"single labels, of which the weakest is {words.name(worst.label)}")
+            places.append(facts.key("per_label"))
+    else:
+        places.append(facts.key("confusion"))
         parts.append(
             f"other shares of the classes than among {facts.measured}, with which accuracy and precision move"
         )
@@ -305,7 +363,7 @@ def poor_input(facts: Facts) -> Said:
 
 def clusters(facts: Facts) -> Said:
     """Say what the run knows of photos that belong together, in place of centres or countries."""
-    groups = facts.scores.groups
+    groups = facts.figures.groups
     if groups is None:
         return Said("question", "")
     text = (

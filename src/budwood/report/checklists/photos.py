@@ -47,8 +47,9 @@ def dataset(facts: Facts) -> Said:
     """Say which photos they are, so that they can be told from others."""
     data, split = facts.info.data, facts.info.split
     name = f" of {words.name(data.root_name)}" if data and data.root_name else ""
+    noun = ("class", "classes") if facts.one_label else ("label", "labels")
     text = (
-        f"{words.count(len(facts.photos), 'photo')} in {words.count(len(facts.contents.classes), 'class', 'classes')}"
+        f"{words.count(len(facts.photos), 'photo')} in {words.count(len(facts.contents.classes), *noun)}"
         f"{name}. split.csv lists each with the SHA-256 of its file, and so identifies the data down to the byte"
     )
     text += f"; the SHA-256 of that list is {split.sha256}." if split else "."
@@ -71,17 +72,20 @@ def source(facts: Facts) -> Said:
 def outcome(facts: Facts) -> Said:
     """Say what is predicted, and how often each class is there."""
     classes, places = facts.contents.classes, ("run.json: data.classes", "split.csv: label")
-    if not facts.one_label:
-        return Said("question", f"The labels are {_named(classes)}.", places[:1])
     totals = {label: facts.of_class[label].total() for label in classes}
-    whole = max(sum(totals.values()), 1)
+    whole = max(len(facts.photos), 1)
     if len(classes) <= LISTED:
         shares = [f"{words.name(one)} {n:,} ({words.percent(n / whole)})" for one, n in totals.items()]
         frequent = f"Photos of each: {', '.join(shares)}."
     else:
         few, many = min(totals.values()), max(totals.values())
         frequent = f"Photos of each: {few:,} to {many:,}, with a median of {statistics.median(totals.values()):,.0f}."
-    text = f"The class of a photo, one of {len(classes):,}: {_named(classes)}. {frequent}"
+    what = (
+        f"The class of a photo, one of {len(classes):,}"
+        if facts.one_label
+        else "Which labels a photo has, of these"
+    )
+    text = f"{what}: {_named(classes)}. {frequent}"
     return Said("answered", text, places)
 
 
@@ -89,14 +93,14 @@ def counts(facts: Facts) -> Said:
     """Say how many photos there are, in each split and of each class, and how many groups they make."""
     sizes = [f"{n:,} {split}" for split, n in facts.sizes.items()]
     text = f"{words.count(len(facts.photos), 'photo')}: {words.listing(sizes)}."
-    classes = facts.contents.classes
-    if facts.one_label and len(classes) <= LISTED:
+    classes, noun = facts.contents.classes, "class" if facts.one_label else "label"
+    if len(classes) <= LISTED:
         rows = [f"{words.name(one)} {_by_split(facts, one)}" for one in classes]
-        text += f" By class ({', '.join(facts.sizes)}): {'; '.join(rows)}."
-    elif facts.one_label:
+        text += f" By {noun} ({', '.join(facts.sizes)}): {'; '.join(rows)}."
+    else:
         for split in facts.sizes:
             numbers = [facts.of_class[one][split] for one in classes]
-            text += f" Of a class {min(numbers):,} to {max(numbers):,} {split} photos."
+            text += f" Of a {noun} {min(numbers):,} to {max(numbers):,} {split} photos."
     return Said(
         "answered", f"{text} {_groups(facts)}", ("split.csv: split", "split.csv: label", "split.csv: group")
     )
@@ -179,6 +183,11 @@ def missing(facts: Facts) -> Said:
         f"decoded: {check.unreadable:,} of {check.found:,} ({words.percent(share)}). Photos that were not read because "
         f"nothing tells their class: {unlabelled:,}. Nothing was imputed."
     )
+    if not facts.one_label:
+        text += (
+            f" Of {words.count(check.understood.unknown, 'photo')} some labels are unknown; these were left out of "
+            "loss and figures."
+        )
     places = ["check.json: unreadable", "check.json: found", "check.json: understood.passed_over"]
     if by_class := _left_out_by_class(facts):
         text += f" Left out by class, for any reason: {by_class}."

@@ -33,7 +33,7 @@ def division(facts: Facts) -> Said:
             " No test was asked for: the figures are of validation photos, which were used for choices too."
         )
         places.append("recipe.toml: evaluate.test")
-    if facts.linear and facts.contents.path:
+    if facts.linear and facts.strengths:
         folds = facts.recipe.frozen.folds
         text += f" Within the training photos the L2 strength was chosen by {folds}-fold cross-validation."
         places += ["recipe.toml: frozen.folds", "linear_path.json: chosen"]
@@ -79,7 +79,7 @@ def independence(facts: Facts) -> Said:
     else:
         text += "In split.csv no group and no file, by its SHA-256, is in more than one split. "
     places = ["recipe.toml: data.group", "split.csv: group", "split.csv: sha256"]
-    twins = facts.scores.without_twins
+    twins = facts.figures.without_twins
     if twins is None:
         text += f"The run names no {facts.split} photo that a training photo nearly shows"
         text += (
@@ -87,11 +87,12 @@ def independence(facts: Facts) -> Said:
         )
     else:
         ends = twins.accuracy_ci95
+        right = "the accuracy" if facts.one_label else "the share of photos with every label right"
         interval = f" (95 % interval {words.percent(ends[0])} to {words.percent(ends[1])})" if ends else ""
         text += (
             f"Of {facts.measured} {twins.twins:,} {'shows' if twins.twins == 1 else 'show'} nearly what a training "
-            f"photo shows; on the other {twins.n:,} the accuracy is {words.percent(twins.accuracy)}{interval}, on all "
-            f"{words.percent(facts.scores.accuracy)}."
+            f"photo shows; on the other {twins.n:,} {right} is {words.percent(twins.accuracy)}{interval}, on all "
+            f"{words.percent(facts.figures.share_right)}."
         )
         places.append(facts.key("without_twins"))
     return Said("answered", text, tuple(places))
@@ -103,7 +104,7 @@ def training_only(facts: Facts) -> Said:
     n_train, n_validation = facts.sizes.get("train", 0), facts.sizes.get("validation", 0)
     places = [_SPLIT, "metrics.json: chosen_phase", facts.calibrated_by[1]]
     steps = ["The photos were divided before anything was fitted."]
-    if facts.linear and facts.contents.path:
+    if facts.linear and facts.strengths:
         steps.append(
             f"The head and its L2 strength come from {words.count(n_train, 'training photo')} alone, by "
             f"{facts.recipe.frozen.folds}-fold cross-validation among them."
@@ -130,12 +131,9 @@ def _chosen_by_validation(facts: Facts) -> list[str]:
         chosen.append("the phase")
     if facts.steps:
         chosen.append("the epoch")
-    return [
-        *chosen,
-        "what calibrates the probabilities"
-        if not facts.one_label
-        else "the temperature of the probabilities",
-    ]
+    if not facts.one_label:
+        return [*chosen, "what calibrates the probabilities", "the threshold of each label"]
+    return [*chosen, "the temperature of the probabilities"]
 
 
 def differences(facts: Facts) -> Said:

@@ -18,9 +18,10 @@ def model(facts: Facts) -> Said:
     kept = facts.metrics.kept
     hidden = [f"{width:,}" for width in head.hidden]
     layers = f"hidden layers of {words.listing(hidden)} units and " if hidden else ""
+    noun = ("class", "classes") if facts.one_label else ("label", "labels")
     text = (
         f"{_networks(facts)}, {_ensemble(facts)}pooled ({head.pooling}), with {layers}one output for each of "
-        f"{words.count(len(facts.contents.classes), 'class', 'classes')}: probabilities. "
+        f"{words.count(len(facts.contents.classes), *noun)}: probabilities. "
         f"{kept.trainable_parameters:,} parameters were trained in the phase that was kept, {kept.name}. "
         f"{_loss(facts)}"
     )
@@ -45,7 +46,8 @@ def _loss(facts: Facts) -> str:
     loss, steps = facts.recipe.loss, facts.steps
     parts = ["cross-entropy"]
     if facts.linear:
-        text = "Loss of the head: cross-entropy with an L2 penalty (multinomial logistic regression)"
+        kind = "multinomial" if facts.one_label else "for each label a binary"
+        text = f"Loss of the head: cross-entropy with an L2 penalty ({kind} logistic regression)"
         if loss.class_weights != "none":
             text += f", classes weighted ({_weights(facts)})"
         if not steps:
@@ -55,6 +57,8 @@ def _loss(facts: Facts) -> str:
         text = "Loss: "
     if loss.focal:
         parts = [f"focal loss with gamma {loss.focal:g}"]
+    if loss.asymmetric:
+        parts.append(f"asymmetric, with gamma {loss.asymmetric:g} for labels that a photo has not")
     if loss.label_smoothing:
         parts.append(f"label smoothing {loss.label_smoothing:g}")
     if loss.class_weights != "none":
@@ -146,7 +150,12 @@ def approach(facts: Facts) -> Said:
     text, places = [], ["history.csv: phase", "metrics.json: phases"]
     if facts.linear:
         chosen = words.strength(facts.contents.chosen or 0)
-        text.append(f"Head: logistic regression on stored features, L2 strength {chosen}.")
+        strength = (
+            f"L2 strength {chosen}"
+            if facts.one_label
+            else "one for each label, with an L2 strength of its own"
+        )
+        text.append(f"Head: logistic regression on stored features, {strength}.")
         places.append("linear_path.json: chosen")
     for name in facts.steps:
         settings = facts.recipe.finetune if name == "finetune" else facts.recipe.frozen
@@ -170,9 +179,9 @@ def selection(facts: Facts) -> Said:
     """Say by what the model that is reported was chosen among those that were trained."""
     places = ["metrics.json: chosen_phase", "metrics.json: phases"]
     text = []
-    if facts.linear and facts.contents.path:
+    if facts.linear and facts.strengths:
         text.append(
-            f"Of {len(facts.contents.path):,} L2 strengths one was chosen by the loss in "
+            f"Of {len(facts.strengths):,} L2 strengths one was chosen{_each(facts)} by the loss in "
             f"{facts.recipe.frozen.folds}-fold cross-validation on the training photos."
         )
         places.append("linear_path.json: path")
@@ -192,16 +201,20 @@ def selection(facts: Facts) -> Said:
     return Said("answered", " ".join(text), tuple(places))
 
 
+def _each(facts: Facts) -> str:
+    return "" if facts.one_label else " for each label"
+
+
 def tuning(facts: Facts) -> Said:
     """Say which hyperparameters were tuned in the run, over which values, and which were given."""
-    path, places = facts.contents.path, ["recipe.toml: frozen"]
+    tried, places = facts.strengths, ["recipe.toml: frozen"]
     text = []
-    if facts.linear and path:
-        low, high = min(point.l2_strength for point in path), max(point.l2_strength for point in path)
+    if facts.linear and tried:
+        chosen = f"; chosen: {words.strength(facts.contents.chosen or 0)}" if facts.one_label else ""
         text.append(
-            f"Tuned in this run: the L2 strength, {len(path):,} values from {words.strength(low)} to "
-            f"{words.strength(high)}, by {facts.recipe.frozen.folds}-fold cross-validation on the training "
-            f"photos; chosen: {words.strength(facts.contents.chosen or 0)}."
+            f"Tuned in this run: the L2 strength{_each(facts)}, {len(tried):,} values from {words.strength(tried[0])} "
+            f"to {words.strength(tried[-1])}, by {facts.recipe.frozen.folds}-fold cross-validation on the training "
+            f"photos{chosen}."
         )
         places.append("linear_path.json: path")
     if facts.steps:
@@ -234,11 +247,9 @@ def imbalance(facts: Facts) -> Said:
     """Say whether classes are unequally frequent, and what was done about it."""
     weights = facts.recipe.loss.class_weights
     places = ("recipe.toml: loss.class_weights", "split.csv: label")
-    if not facts.one_label:
-        return Said("question", "", places[:1])
     numbers = [facts.of_class[label]["train"] for label in facts.contents.classes]
     ratio = max(numbers) / max(min(numbers), 1)
-    most = f"The largest class has {ratio:.1f} times the training photos of the smallest. "
+    most = f"The most frequent class has {ratio:.1f} times the training photos of the rarest. "
     done = (
         "Nothing was done about it: every photo counts alike."
         if weights == "none" and ratio >= _UNBALANCED
@@ -258,7 +269,10 @@ def output_form(facts: Facts) -> Said:
         "probable class; no other threshold is applied unless one is asked for."
     )
     if not facts.one_label:
-        text = f"A probability for each label, calibrated by {what}, fitted on the validation photos."
+        text = (
+            f"A probability for each label, calibrated by {what}, fitted on the validation photos. A photo has the "
+            "labels whose probability reaches their threshold, which was chosen on the validation photos."
+        )
     return Said("answered", text, (place,))
 
 
