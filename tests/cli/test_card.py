@@ -1,10 +1,12 @@
 """`budwood card`."""
 
 import json
+import shutil
 
 import pytest
 
 import budwood
+from budwood.core.files import read_json, write_json
 from tests.cli.command_line import one_line
 
 pytestmark = pytest.mark.usefixtures("shared_cache")
@@ -52,3 +54,12 @@ def test_card__is_written_by_the_ending(call, session_run, tmp_path):
 def test_card__what_cannot_be(call, session_run, arguments, told):
     status, out, err = call("card", session_run, *arguments)
     assert status == 1 and one_line(err) and told in err and not out
+
+
+def test_card__what_keeps_no_model_has_no_card(call, session_run, tmp_path):
+    run = shutil.copytree(session_run, tmp_path / "run")
+    info = read_json(run / "run.json") | {"saved": False}
+    write_json(run / "run.json", info)
+    status, out, err = call("card", run)
+    assert status == 1 and one_line(err) and "keeps no model" in err and not out
+    assert call("card", run, "--checklist", "reforms")[0] == 0

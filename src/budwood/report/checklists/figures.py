@@ -82,8 +82,9 @@ def uncertainty(facts: Facts) -> Said:
     places = ["recipe.toml: evaluate.resamples"]
     (value, ends), groups = facts.figures.figure(facts.lead), facts.figures.groups
     if value is None or ends is None:
-        why = f": the {facts.split} photos are of {words.count(groups.num, 'group')} of photos that belong together"
-        text = f"No interval of {_name(facts.lead)} can be stated{why if groups else ''}."
+        num = words.count(groups.num, "group") if groups else ""
+        why = f": the {facts.split} photos are of {num} of photos that belong together" if groups else ""
+        text = f"No interval of {_name(facts.lead)} can be stated{why}."
         places += [facts.key("groups")] if groups else []
         return Said("answered", text, tuple(places))
     without = [_name(key) for key in _figures(facts) if facts.figures.figure(key)[1] is None]
