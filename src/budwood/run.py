@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     import keras
 
     from budwood.config.recipe import Recipe
+    from budwood.data.taxonomy import Taxonomy
     from budwood.evaluation.selective import Answered
     from budwood.features.extract import Runner
+    from budwood.inference.climbing import Climbed
     from budwood.inference.explain import Explanation
     from budwood.report.checklists.item import FilledChecklist
     from budwood.runs.figures import Phase
@@ -169,7 +171,7 @@ class Run:
                 differ by about 0.01 in a probability.
             names: what to call them; by default the path, or "image N".
             precision: share of right answers that is wanted; what is less probable than `confidence_threshold` says is
-                not `confident`.
+                not `confident`. A run with a tree of labels gives the deepest node that is right so often as `answer`.
             acceptance: share of photos of the run's classes that are to be accepted as such; a picture that is
                 further from the training photos is `out_of_distribution`. By default 0.98; 1 accepts every picture.
 
@@ -200,17 +202,30 @@ class Run:
         progress: Progress = SILENT,
     ) -> list[Prediction]:
         pictures = many(images)
-        threshold = 0.0 if precision is None else self.confidence_threshold(precision)[0]
+        tree, climb = self.files.tree, None
+        if precision is None:
+            threshold = 0.0
+        elif tree is None:
+            threshold = self.confidence_threshold(precision)[0]
+        else:
+            climb = self.climb(precision)[0]
+            of_class = climb.thresholds[tree.taxonomy.num_levels]
+            threshold = np.inf if of_class is None else of_class
         predictor = self._load_predictor(progress)
         if acceptance is not None:
             self._need_reference(predictor)
-        return predictor.predict(
+        found = predictor.predict(
             pictures,
             names=names_of(pictures) if names is None else names,
             confidence_threshold=threshold,
             acceptance=acceptance,
             progress=progress,
         )
+        if tree is None:
+            return found
+        from budwood.inference.climbing import on_the_tree
+
+        return [on_the_tree(one, tree, climb) for one in found]
 
     def predict_proba(
         self, images: ImageLike | Sequence[ImageLike], *, progress: Progress = SILENT
@@ -246,6 +261,46 @@ class Run:
             "a precision of single answers (--precision; evaluate.thresholds chooses labels)"
         )
         return confidence_threshold(self.files.confidences, precision)
+
+    def climb(self, precision: float) -> "Climbed":
+        """Return from which probability on a node of each depth of the tree of labels is right as often as wanted.
+
+        Chosen on the validation photos: the threshold of the classes is that of `confidence_threshold`, that of each
+        depth above is chosen on the photos that got no deeper answer.
+
+        Args:
+            precision: wanted share of right answers at each depth, in (0, 1].
+
+        Returns:
+            The thresholds, and the answers of each depth in each split that was not learned from: of "test" they are
+            honest figures, of "validation" flattered ones.
+
+        Raises:
+            RunError: no probability does it at any depth, or the run has no tree of labels with levels above the
+                classes.
+
+        >>> [found.coverage for found in run.climb(0.95)[1]["test"]]      # doctest: +SKIP
+        [0.59, 0.01, 0.4]
+        """
+        from budwood.inference.climbing import climb_tree
+
+        refuse_bad_share("precision", precision, 0.98)
+        tree = self.files.tree
+        if tree is None:
+            raise RunError(
+                f"{self.folder} has no tree of labels with levels above the classes. Train with --set "
+                "data.taxonomy=TABLE, or use confidence_threshold"
+            )
+        return climb_tree(tree, self.files.shares, self.files.groupings, precision)
+
+    @property
+    def taxonomy(self) -> "Taxonomy | None":
+        """The tree of the labels, None for a run without one.
+
+        >>> run.taxonomy.path("BARN OWL")                                 # doctest: +SKIP
+        ('OWL', 'BARN OWL')
+        """
+        return self.files.taxonomy
 
     def explain(
         self,
@@ -326,6 +381,7 @@ class Run:
             task=self.files.task,
             resamples=self.recipe.evaluate.resamples,
             seed=self.recipe.seed,
+            tree=self.files.tree,
         ).to_json()
 
     def ood_scores(

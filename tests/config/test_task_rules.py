@@ -30,3 +30,11 @@ def test_refuse_for_single_label__names_the_key(key):
     with pytest.raises(RecipeError, match=rf"^loss\.{key} "):
         refuse_for_single_label(recipe)
     refuse_for_multi_label(recipe)
+
+
+@pytest.mark.parametrize("data", [{"taxonomy": "t.csv"}, {"tree": True}])
+def test_refuse_for_multi_label__a_tree_of_labels(data):
+    recipe = Recipe.from_dict({"data": data})
+    refuse_for_single_label(recipe)
+    with pytest.raises(RecipeError, match=f"data.{next(iter(data))} asks for a tree of labels"):
+        refuse_for_multi_label(recipe)

@@ -1,4 +1,8 @@
+import unicodedata
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from budwood.core import text as words
 
@@ -25,3 +29,10 @@ def test_shorten__never_longer(length):
     short = words.shorten("abcdefghij", length)
     assert len(short) <= length
     assert short == "abcdefghij" if length >= 10 else "…" in short
+
+
+@given(st.text(max_size=20))
+def test_class_key__forgets_form_case_and_blanks(name):
+    key = words.class_key(name)
+    assert words.class_key(key) == key
+    assert words.class_key(unicodedata.normalize("NFD", f"  {name}\t")) == key

@@ -10,8 +10,10 @@ import pytest
 
 from budwood.config.recipe import Recipe
 from budwood.data.manifest import Photo
+from budwood.data.taxonomy import Taxonomy
 from budwood.evaluation.phases import MEASURED, PhaseEvaluation
 from budwood.evaluation.task import SINGLE_LABEL
+from budwood.evaluation.taxonomy import LabelTree
 from budwood.runs import writing as runs
 from budwood.runs.figures import LinearPath, LinearPoint, TrainedPhase
 from budwood.runs.metrics import describe
@@ -48,6 +50,7 @@ def build_run(
     skill: float = 2.0,
     finetuned: bool = False,
     groups: int = 0,
+    taxonomy: Taxonomy | None = None,
 ) -> MadeRun:
     """Writes a run directory. `names` gives the photos of each class, else there are `per_class` of each.
 
@@ -124,12 +127,17 @@ def build_run(
         runs.write_linear_path(folder, PATH)
     order = np.concatenate([np.flatnonzero(parts == split) for split in measured])
     runs.write_predictions(folder, classes, [photos[i] for i in order], probabilities[order])
+    tree = None
+    if taxonomy:
+        runs.write_taxonomy(folder, taxonomy)
+        tree = LabelTree(taxonomy, tuple(classes))
     members = {split: [photo for photo in photos if photo.split == split] for split in measured}
     runs.write_metrics(
         folder,
         describe(
             *(classes, by_split, evaluations, phases, phases[-1].name, recipe),
             parts=members if groups else None,
+            tree=tree,
         ),
     )
     seconds = {"check": 1.9, "features": 29.4, "head": 2.1, "evaluate": 3.6, "save": 1.2}

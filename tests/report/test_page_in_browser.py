@@ -6,9 +6,17 @@ import numpy as np
 import pytest
 
 from budwood.core import files
+from budwood.data.taxonomy import Taxonomy
 from budwood.report.page import write_report
 from tests.browser import DESKTOP, PHONE
 
+FLOWERS_TREE = Taxonomy(
+    {
+        **{"composites": "flowers", "bulbs": "flowers", "roses": "flowers", "tulips": "bulbs"},
+        **dict.fromkeys(("daisy", "dandelion", "sunflowers"), "composites"),
+    },
+    "flowers",
+)
 CONTRASTS = """() => {
   const channels = (colour) => colour.match(/[\\d.]+/g).map(Number);
   const luminance = (colour) => {
@@ -41,7 +49,11 @@ CONTRASTS = """() => {
 
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("options", [{}, {"fit": "gradient", "finetuned": True}], ids=["head", "finetuned"])
+@pytest.mark.parametrize(
+    "options",
+    [{"taxonomy": FLOWERS_TREE}, {"fit": "gradient", "finetuned": True}],
+    ids=["head, tree of labels", "finetuned"],
+)
 def test_report__opens_without_complaint_or_network(make_run, open_page, size, dark, options):
     run = make_run(**options)
     opened = open_page(write_report(run.folder, run.photos), size=size, dark=dark)

@@ -25,6 +25,7 @@ from budwood.core.text import shown
 if TYPE_CHECKING:
     from budwood.data.expand_paths import Expanded
     from budwood.data.images import ImageLike
+    from budwood.data.taxonomy import Taxonomy
     from budwood.inference.prediction import Prediction
     from budwood.report.sheets.predictions import SheetItem
     from budwood.run import Run
@@ -41,7 +42,8 @@ def predict(
         float | None,
         typer.Option(
             metavar="SHARE",
-            help="Abstain where the answer would be right less often than this, such as 0.98.",
+            help="Abstain where the answer would be right less often than this, such as 0.98; on a tree of labels, "
+            "answer with the deepest label that is right so often.",
         ),
     ] = None,
     acceptance: Acceptance = None,
@@ -82,9 +84,7 @@ def predict(
     loaded = load(run)
     names, pictures = [name for name, _ in inputs], [picture for _, picture in inputs]
     if precision is not None and not (quiet or as_json):
-        from budwood.report.terminal import selective_as_text
-
-        print(selective_as_text(precision, *loaded.confidence_threshold(precision)), file=sys.stderr)
+        print(_what_is_answered(loaded, precision), file=sys.stderr)
     loaded.warn_no_more()
     predictions = loaded.predict(
         pictures,
@@ -107,11 +107,22 @@ def predict(
     elif output is not None:
         from budwood.report.sheets.predictions import write_sheet
 
-        write_sheet(_sheet_items(pictures, predictions, loaded.classes), output)
+        write_sheet(_sheet_items(pictures, predictions, loaded.classes, loaded.taxonomy), output)
     if output is not None and not (quiet or as_json):
         print(f"{'table' if as_table else 'sheet'}   {shown(output)}", file=sys.stderr)
     if any(prediction.error is not None for prediction in predictions):
         raise typer.Exit(1)
+
+
+def _what_is_answered(run: "Run", precision: float) -> str:
+    """Return from which probability on there is an answer, and what that does to photos not learned from."""
+    if run.files.tree is None:
+        from budwood.report.terminal import selective_as_text
+
+        return selective_as_text(precision, *run.confidence_threshold(precision))
+    from budwood.report.taxonomy import climb_as_text
+
+    return climb_as_text(*run.climb(precision))
 
 
 def _report_passed_over(inputs: "Expanded") -> None:
@@ -130,7 +141,10 @@ def _warn_of_none_of_these(run: "Run", predictions: "Sequence[Prediction]", acce
 
 
 def _sheet_items(
-    pictures: "Sequence[ImageLike]", predictions: "Sequence[Prediction]", classes: Sequence[str]
+    pictures: "Sequence[ImageLike]",
+    predictions: "Sequence[Prediction]",
+    classes: Sequence[str],
+    taxonomy: "Taxonomy | None" = None,
 ) -> "list[SheetItem]":
     """Return the pictures that could be read; the true class is known where the folder has the name of
     one."""
@@ -141,14 +155,19 @@ def _sheet_items(
         if prediction.label is not None and prediction.probability is not None:
             folder = picture.absolute().parent.name if isinstance(picture, Path) else None
             true = folder if folder in classes else None
+            label, probability, confident = prediction.label, prediction.probability, prediction.confident
+            answer = prediction.answer
+            if answer is not None and answer.label is not None and answer.probability is not None:
+                label, probability, confident = answer.label, answer.probability, True
             items.append(
                 SheetItem(
                     picture,
-                    prediction.label,
-                    prediction.probability,
+                    label,
+                    probability,
                     true,
                     out_of_distribution=prediction.out_of_distribution,
-                    confident=prediction.confident,
+                    confident=confident,
+                    right=None if taxonomy is None or true is None else label in taxonomy.path(true),
                     name=prediction.name.replace("\\", "/").rpartition("/")[2],
                 )
             )

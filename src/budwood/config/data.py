@@ -67,6 +67,14 @@ class Data(Section):
     label_columns: list[str] = Field(default_factory=list)
     """Names of the columns of a table that hold 1, 0 or nothing (unknown) for each label. [] takes, in a table without
     a label column, all columns of such values."""
+    tree: bool = False
+    """Whether folders within folders are a tree of labels, such as owls/barn_owl/1.jpg: the innermost folders are the
+    classes, those around them the nodes. Photos, splits and training do not change; answers and figures are given on
+    every level of the tree."""
+    taxonomy: str = ""
+    """Path of a table `label,parent` with the tree of labels that the classes are the leaves of: a row for each class
+    and each node above it; the parent of the one node above all others is empty. A relative path is looked for beside
+    the recipe's file first. The run keeps the table."""
     columns: dict[Literal["path", "label", "split", "group", "weight"], str] = Field(default_factory=dict)
     """Names of a table's columns where they are not the usual ones, as {path = "Datei", label = "Art"}."""
     root: str = ""
@@ -129,6 +137,18 @@ class Data(Section):
         if self.split_folders and self.layout == "classes":
             raise ValueError(
                 'layout = "classes" knows no split folders. Leave split_folders out, or give layout = "splits"'
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _one_tree(self) -> "Data":
+        if self.tree and self.taxonomy:
+            raise ValueError(
+                "tree = true takes the tree of labels from the folders, and taxonomy from a table. Give one of them"
+            )
+        if self.tree and self.layout in ("classes", "nested", "flat"):
+            raise ValueError(
+                f'tree = true and layout = "{self.layout}" read the same folders in two ways. Leave layout out'
             )
         return self
 

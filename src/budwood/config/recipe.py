@@ -7,6 +7,7 @@ the backbone is *resolved* when it is known. The resolved recipe, run again, giv
 import os
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -14,7 +15,7 @@ from pydantic import Field
 
 from budwood.config.data import MAX_SIZE, MIN_SIZE, Data
 from budwood.config.learning import Distill, Finetune, Frozen, Loss
-from budwood.config.loading import fault_text, lay_over, merged, read_layers
+from budwood.config.loading import Layer, fault_text, lay_over, merged, read_layers
 from budwood.config.section import Auto, Fraction, Section
 from budwood.core.errors import RecipeError, did_you_mean
 
@@ -244,10 +245,12 @@ class Recipe(Section):
     def load(cls, name_or_file: str | os.PathLike) -> "Recipe":
         """Load a shipped recipe by its name, or one from a TOML file, with what it `extends` below it.
 
+        A `data.taxonomy` that lies beside the file which names it is that table.
+
         >>> Recipe.load("quick").finetune.epochs, Recipe.load("quick").finetune.optimizer
         (4, 'adamw')
         """
-        layers = read_layers(name_or_file)
+        layers = [_with_own_files(layer) for layer in read_layers(name_or_file)]
         try:
             return cls.from_dict(merged(layers))
         except RecipeError as error:
@@ -296,3 +299,14 @@ class Recipe(Section):
         import tomli_w
 
         return tomli_w.dumps(self.model_dump(exclude_none=True))
+
+
+def _with_own_files(layer: Layer) -> Layer:
+    """Return a recipe file with the path of a table that lies beside it, so that a run's recipe finds the run's own."""
+    data = layer.values.get("data")
+    if layer.file is None or not isinstance(data, dict):
+        return layer
+    named = data.get("taxonomy")
+    if not isinstance(named, str) or not named or not (beside := layer.file.parent / named).is_file():
+        return layer
+    return replace(layer, values={**layer.values, "data": {**data, "taxonomy": str(beside)}})

@@ -17,6 +17,12 @@ but photos here may have several labels, each with an output of its own. Set hea
             'head.logits = "single" makes one output of two classes of which a photo has one, but photos here may have '
             'several labels, each with an output of its own. Set head.logits = "per-class"'
         )
+    for key in ("taxonomy", "tree"):
+        if getattr(recipe.data, key):
+            raise RecipeError(
+                f"data.{key} asks for a tree of labels, which is for photos with one label each so far, but photos "
+                "here may have several. Leave it out"
+            )
 
 
 def refuse_for_single_label(recipe: Recipe) -> None:

@@ -60,6 +60,16 @@ def strength(value: float) -> str:
     return f"{value:.2g}"
 
 
+def class_key(name: str) -> str:
+    """Return what two spellings of one class have in common: all but Unicode form, case and blanks.
+
+    >>> class_key("Golden  Retriever ") == class_key("golden retriever")
+    True
+    """
+    folded = unicodedata.normalize("NFC", name).casefold()
+    return " ".join(unicodedata.normalize("NFC", folded).split())
+
+
 def listing(parts: Sequence[str]) -> str:
     """Several things in one sentence.
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from budwood.core.text import count
 from budwood.data.images import ImageLike
+from budwood.data.taxonomy import Taxonomy
 from budwood.data.understood import PassedOver, Reading, Understood
 
 __all__ = ["SPLITS", "Manifest", "PassedOver", "Photo", "Problem", "Reading", "Split"]
@@ -93,6 +94,8 @@ class Manifest:
     """What the source holds and was not read, by kind and place."""
     reading: Reading = field(default_factory=Reading)
     """How the source was understood."""
+    taxonomy: Taxonomy | None = None
+    """The tree of the labels, where folders say it (`data.tree`)."""
 
     def __repr__(self) -> str:
         """Return a short text, for it stands in the command of a run.

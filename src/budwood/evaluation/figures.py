@@ -28,6 +28,51 @@ class GroupsInfo(Part):
     """Without a confidence level, where there are too few groups for an interval."""
 
 
+class LevelScores(Part):
+    """One level of a tree of labels: how often the most probable of its nodes is the right one."""
+
+    depth: int
+    """From 1, directly below the root; at the greatest depth are the classes themselves."""
+    nodes: int
+    """A class that lies less deep is one of them too."""
+    accuracy: float
+    accuracy_ci95: Interval | None
+
+
+class MeetingPoint(Part):
+    """Mistakes by the depth of the deepest node that is above both classes."""
+
+    depth: int
+    """0 is the root: mistakes across branches."""
+    mistakes: int
+
+
+class BranchScores(Part):
+    """One node directly below the root."""
+
+    node: str
+    classes: int
+    n: int
+    """Photos of its classes."""
+    right_branch: int
+    """Of them, those whose most probable node of the first level it is."""
+    right_class: int
+
+
+class TreeScores(Part):
+    """The figures of one split by a tree of labels."""
+
+    levels: tuple[LevelScores, ...]
+    mistakes: int
+    within: int
+    """Mistakes for a class of the same branch, a branch being what lies directly below the root."""
+    across: int
+    within_by_chance: float
+    """How many there would be within if each mistake went to any other class alike."""
+    meet: tuple[MeetingPoint, ...]
+    branches: tuple[BranchScores, ...]
+
+
 class Figures(Part):
     """Figures of one split: beside each under its key its 95 % interval under `<key>_ci95`."""
 
@@ -42,7 +87,7 @@ class SplitFigures(Figures):
     """The figures of one split; a figure's `_ci95` is its 95 % interval, None where there are too few groups of photos
     to state one."""
 
-    left_out = frozenset({"groups"})
+    left_out = frozenset({"groups", "taxonomy"})
 
     groups: GroupsInfo | None = None
     accuracy: float
@@ -66,3 +111,5 @@ class SplitFigures(Figures):
     per_class: tuple[ClassScores, ...]
     confusion: tuple[tuple[int, ...], ...]
     """Rows are true classes."""
+    taxonomy: TreeScores | None = None
+    """None without a tree of labels."""

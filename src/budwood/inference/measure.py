@@ -17,6 +17,7 @@ from budwood.evaluation.groups import Grouping
 from budwood.evaluation.ood import ACCEPTANCE, METHODS, OodFigures, Reference, measure_ood
 from budwood.evaluation.selective import Answered, answer, choose_threshold
 from budwood.evaluation.task import Task
+from budwood.evaluation.taxonomy import LabelTree, score_tree
 from budwood.features.ensemble import ExtractorEnsemble
 from budwood.features.twins import find_twins
 from budwood.inference.own_photos import UNSEEN, OwnPhotos
@@ -36,15 +37,20 @@ def evaluate(
     task: Task,
     resamples: int,
     seed: int,
+    tree: LabelTree | None = None,
 ) -> Figures:
-    """Return the metrics of a model on the photos of a folder that belong to a split of its run."""
+    """Return the metrics of a model on the photos of a folder that belong to a split of its run; with a tree of the
+    labels those of its levels too."""
     with _features_of(predictor, own, data, split, progress) as (photos, features):
         probabilities = predictor.probabilities(features.rows(photos))
     targets = task.encode([photo.label for photo in photos], predictor.classes)
     groups = Grouping.of([photo.group or "" for photo in photos])
-    return task.metrics(
+    found = task.metrics(
         targets, probabilities, predictor.classes, resamples=resamples, seed=seed, groups=groups
     )
+    if tree is None:
+        return found
+    return found.model_copy(update={"taxonomy": score_tree(tree, probabilities, targets, groups)})
 
 
 def ood_scores(

@@ -9,11 +9,10 @@ from pathlib import Path
 from budwood.config.data import Data
 from budwood.core.errors import BudwoodError, DataError, ImageError
 from budwood.core.progress.base import SILENT, Progress
-from budwood.core.text import count
+from budwood.core.text import class_key, count
 from budwood.data.images import ImageLike, digest
 from budwood.data.label_sets import with_labels
 from budwood.data.manifest import SPLITS, Manifest, Photo
-from budwood.data.sources.names import class_key
 from budwood.evaluation.ood import Reference, fewest_held_out
 
 UNSEEN, ALL = "unseen", "all"

@@ -1,9 +1,22 @@
 """Prediction: what a run says of one picture."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from budwood.core.files import JsonObject
 from budwood.core.text import shown
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was answered on a tree of labels where a precision was asked for."""
+
+    label: str | None
+    """A class or a node above; None where nothing below the root is sure enough."""
+    depth: int = 0
+    """From 1, directly below the root."""
+    probability: float | None = None
+    path: tuple[str, ...] = ()
+    """The nodes from below the root down to it."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -28,6 +41,10 @@ class Prediction:
     labels: tuple[str, ...] | None = None
     """Where a picture may have several labels: those whose probability reaches their threshold, in the order of
     `Run.classes`. None where one class is right."""
+    path: tuple[tuple[str, float], ...] = ()
+    """On a tree of labels, the nodes from below the root down to the predicted class with their probabilities."""
+    answer: Answer | None = None
+    """On a tree of labels, the deepest node that is right as often as was asked; None where nothing was asked."""
 
     def __repr__(self) -> str:
         """Short, so that a list of them can be read.
@@ -48,13 +65,22 @@ class Prediction:
         'tulips 93.0%'
         >>> Prediction("a.jpg", "tulips", 0.6, {"tulips": 0.6, "roses": 0.4}, out_of_distribution=True).in_words()
         'none of these (tulips 60.0%)'
+        >>> path, answer = (("owls", 0.9), ("barn owl", 0.6)), Answer("owls", 1, 0.9)
+        >>> Prediction("a.jpg", "barn owl", 0.6, {"barn owl": 0.6}, None, False, path=path, answer=answer).in_words()
+        'owls 90.0%  (not confident: barn owl 60.0%  in owls 90.0%)'
         """
         if self.labels is not None:
             return self._labels_in_words(k)
         shares = "  ".join(f"{shown(label)} {share:.1%}" for label, share in self.top(k))
+        if len(self.path) > 1:
+            shares += f"  in {' > '.join(f'{shown(node)} {share:.1%}' for node, share in self.path[:-1])}"
         if self.out_of_distribution:
             return f"none of these ({shares})"
-        return shares if self.confident else f"not confident: {shares}"
+        if self.confident:
+            return shares
+        if self.answer and self.answer.label is not None:
+            return f"{shown(self.answer.label)} {self.answer.probability:.1%}  (not confident: {shares})"
+        return f"not confident: {shares}"
 
     def _labels_in_words(self, k: int) -> str:
         """Return the labels that a picture has, the most probable first, or what comes nearest to one.
@@ -76,6 +102,11 @@ class Prediction:
         if self.error is not None:
             return {"name": self.name, "error": self.error}
         top = [{"label": label, "probability": share} for label, share in self.top(k)]
+        tree: JsonObject = {}
+        if self.path:
+            tree["path"] = [{"label": node, "probability": share} for node, share in self.path]
+        if self.answer:
+            tree["answer"] = asdict(self.answer) if self.answer.label is not None else None
         return {
             "name": self.name,
             "label": self.label,
@@ -84,5 +115,6 @@ class Prediction:
             "confident": self.confident,
             "none_of_these": self.out_of_distribution,
             "distance": self.distance,
+            **tree,
             "top": top,
         }

@@ -11,6 +11,8 @@ from budwood.inference.prediction import Prediction
 
 ENDINGS = (".csv", ".jsonl")
 _COLUMNS = ("name", "predicted", "probability", "confident", "none_of_these", "distance", "error")
+_TREE = ("path", "answer", "answer_depth", "answer_probability")
+"""Of a run with a tree of labels."""
 _SHARE = "p:"
 _OURS = (b"name,predicted,", b'{"name":')
 # A spreadsheet takes what begins so for a formula.
@@ -42,17 +44,27 @@ def write_predictions(
         lines = (json.dumps(one.to_json(top), ensure_ascii=False) + "\n" for one in predictions)
         write_text(path, "".join(lines))
         return
-    header = [*_COLUMNS, *(f"{_SHARE}{label}" for label in classes)]
-    write_csv(path, header, (_row(one, classes) for one in predictions))
+    rows = list(predictions)
+    tree = _TREE if any(one.path for one in rows) else ()
+    header = [*_COLUMNS, *tree, *(f"{_SHARE}{label}" for label in classes)]
+    write_csv(path, header, (_row(one, classes, len(tree)) for one in rows))
 
 
-def _row(one: Prediction, classes: Sequence[str]) -> list[str]:
+def _row(one: Prediction, classes: Sequence[str], tree: int) -> list[str]:
     name = f"./{one.name}" if _FORMULA.match(one.name) else one.name
     if one.label is None:
-        return [name, *[""] * (len(_COLUMNS) - 2), one.error or "", *[""] * len(classes)]
+        return [name, *[""] * (len(_COLUMNS) - 2), one.error or "", *[""] * (tree + len(classes))]
     flags = [str(int(flag)) for flag in (one.confident, one.out_of_distribution)]
     shares = [_number(one.probabilities[label]) for label in classes]
-    return [name, one.label, _number(one.probability), *flags, _number(one.distance), "", *shares]
+    above = _of_tree(one) if tree else []
+    return [name, one.label, _number(one.probability), *flags, _number(one.distance), "", *above, *shares]
+
+
+def _of_tree(one: Prediction) -> list[str]:
+    path = " > ".join(node for node, _ in one.path)
+    if one.answer is None or one.answer.label is None:
+        return [path, "", "", ""]
+    return [path, one.answer.label, str(one.answer.depth), _number(one.answer.probability)]
 
 
 def _number(value: float | None) -> str:

@@ -22,6 +22,7 @@ from budwood.network.graph import cut
 from budwood.network.heads import apply, head_layers
 from budwood.network.unfreeze import Unfrozen, unfreeze
 from budwood.pipeline.prepare import Prepared
+from budwood.report.taxonomy import tree_as_lines
 from budwood.runs.directory import flat
 from budwood.training.linear_probe import fit_seconds
 
@@ -112,6 +113,7 @@ def describe(prepared: Prepared, found: Estimate) -> str:
             + (" (budwood check lists them)" if checked.problems else ""),
             *_split_table(prepared.classes, photos),
         ],
+        **({"Tree of labels": tree_as_lines(prepared.taxonomy)} if prepared.taxonomy else {}),
         "Time and disk": _cost(prepared, found),
         "Layers": _layers(prepared, recipe, reason),
     }

@@ -95,6 +95,7 @@ def evaluate(session: Session, outcomes: Sequence[PhaseOutcome], failure: str | 
         failure,
         session.parts,
         session.twins,
+        session.tree,
     )
     return Evaluation(
         next(one for one in outcomes if one.name == chosen),

@@ -24,12 +24,14 @@ from budwood.data.groups import suggestion
 from budwood.data.manifest import Photo
 from budwood.data.same_names import names_in_two_splits
 from budwood.data.split import divide, lacking
+from budwood.data.taxonomy import Taxonomy
 from budwood.features.extractor import FeatureExtractor
 from budwood.network.compose import PooledBackbone, take_apart
 from budwood.pipeline.distill import refuse_unfit_teacher, teacher_features
 from budwood.pipeline.features import OpenFeatures, build_backbones, find_boundaries, open_features
 from budwood.pipeline.phases import refuse_bad_settings
 from budwood.pipeline.request import TrainingRequest
+from budwood.runs.files import TAXONOMY
 from budwood.runs.resume import refuse_other_photos
 from budwood.training.linear_probe import resolve_fit
 
@@ -76,6 +78,12 @@ class Prepared(PreparedNetworks):
         """Return the names of the classes, in the order of the model's outputs."""
         return self.check.classes
 
+    @property
+    def taxonomy(self) -> Taxonomy | None:
+        """Return the tree of the labels above the classes that have photos; None where none is asked for."""
+        found = self.request.taxonomy
+        return None if found is None else found.only(self.classes)
+
     def num(self, split: str) -> int:
         """Return the number of photos of a split."""
         return sum(photo.split == split for photo in self.photos)
@@ -103,6 +111,12 @@ class Prepared(PreparedNetworks):
                 "in what is measured each photo counts alike"
             )
             data.append(Note(counted, "data"))
+        if self.taxonomy is not None and self.taxonomy.is_flat:
+            top = f" {self.taxonomy.root!r}" if self.taxonomy.root else " the root"
+            flat = (
+                f"every class lies directly below{top}, so the tree of labels says nothing beyond the classes"
+            )
+            data.append(Note(flat, "settings"))
         split = [Note(line, "split") for line in lacking(self.photos, self.classes)]
         split += [Note(line, "groups") for line in _hints(self.request.recipe, self.check)]
         return (*settings, *data, *split, *_kept_splits(self.request, self.photos))
@@ -120,7 +134,7 @@ def prepare(request: TrainingRequest, checked: Check | None = None) -> Prepared:
     fetch_weights(request)
     with directory.stage("check"):
         checked = checked or check_photos(request)
-        request = replace(request, recipe=with_range(request.recipe, checked))
+        request = replace(request, recipe=with_own_table(with_range(request.recipe, checked)))
         photos = split_photos(request, checked)
         if request.output.goes_on:
             refuse_other_photos(directory.folder, photos)
@@ -151,6 +165,13 @@ def with_range(recipe: Recipe, checked: Check) -> Recipe:
         return recipe
     data = recipe.data.model_copy(update={"range": [found.low, found.high]})
     return recipe.model_copy(update={"data": data})
+
+
+def with_own_table(recipe: Recipe) -> Recipe:
+    """Return the recipe with the table of the labels' tree that the run keeps in place of the one it was read from."""
+    if not recipe.data.taxonomy:
+        return recipe
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"taxonomy": TAXONOMY})})
 
 
 def fetch_weights(request: TrainingRequest) -> None:

@@ -19,6 +19,8 @@ from budwood.core.errors import RecipeError, RunError
 from budwood.core.progress.base import SILENT, Progress
 from budwood.data.manifest import Manifest
 from budwood.data.sources import read_source, source_name
+from budwood.data.taxonomy import Taxonomy
+from budwood.data.taxonomy_table import find_taxonomy, read_taxonomy
 from budwood.evaluation.task import Task, task_of
 from budwood.report.reading import understood_as_lines
 from budwood.runs.directory import RunDirectory, next_free
@@ -66,6 +68,8 @@ class TrainingRequest:
     """The run whose model is fine-tuned further."""
     teacher: RunFiles | None = None
     """The run whose model is learned from."""
+    taxonomy: Taxonomy | None = None
+    """The tree of the labels."""
 
     @property
     def place(self) -> str | None:
@@ -133,11 +137,14 @@ def ask_for_training(
     if previous:
         refuse_other_network(recipe, previous)
         recipe = like(previous.recipe, recipe)
+    table = read_taxonomy(recipe.data.taxonomy) if recipe.data.taxonomy else None
     asked = {
         "data": name,
         "recipe": recipe.model_dump(mode="json", exclude_none=True),
         "from": previous.model.sha256 if previous else None,
         "teacher": teacher.model.sha256 if teacher else None,
+        # What the table says, not where it lies: an interrupted training goes on with the same one alone.
+        "taxonomy": table.sha256 if table else None,
     }
     requested = Request.model_validate(asked)
     command = command or f"budwood train {source} -o {folder}"
@@ -151,6 +158,7 @@ def ask_for_training(
         progress.say(line)
     task = task_of(manifest.multi_label)
     (refuse_for_multi_label if manifest.multi_label else refuse_for_single_label)(resolved)
+    taxonomy = find_taxonomy(resolved.data, manifest, source, table)
     directory = RunDirectory(folder, requested, command, progress, task=task)
     return TrainingRequest(
         manifest,
@@ -164,6 +172,7 @@ def ask_for_training(
         task,
         previous,
         teacher,
+        taxonomy,
     )
 
 

@@ -13,6 +13,7 @@ from budwood.core.errors import DataError
 from budwood.core.progress.base import Progress
 from budwood.data.manifest import SPLITS, Photo
 from budwood.evaluation.task import Task
+from budwood.evaluation.taxonomy import LabelTree
 from budwood.features.extract import Extraction
 from budwood.features.extractor import FeatureExtractor
 from budwood.features.twins import Twin
@@ -50,6 +51,8 @@ class Session:
     """The user's own."""
     twins: tuple[Twin, ...] = ()
     """Photos of which a training photo is a copy, as their features and pixels tell."""
+    tree: LabelTree | None = None
+    """Of the labels, where there is one that has levels above the classes."""
 
     @property
     def progress(self) -> Progress:

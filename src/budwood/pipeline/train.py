@@ -9,6 +9,7 @@ from budwood.core.errors import RecipeError
 from budwood.core.progress.base import announce
 from budwood.core.system import versions
 from budwood.data.places import keep_place
+from budwood.evaluation.taxonomy import LabelTree
 from budwood.features.extract import Extraction
 from budwood.inference.artifact import save_artifact
 from budwood.inference.converted import keep_in_run
@@ -25,7 +26,7 @@ from budwood.report.card import write_card
 from budwood.report.page import write_report
 from budwood.run import Run
 from budwood.runs.schema import DataInfo, TeacherInfo
-from budwood.runs.writing import write_data, write_metrics, write_predictions
+from budwood.runs.writing import write_data, write_metrics, write_predictions, write_taxonomy
 
 
 def train_request(request: TrainingRequest, callbacks: Sequence[keras.callbacks.Callback] = ()) -> Run:
@@ -54,6 +55,9 @@ def train_prepared(prepared: Prepared, callbacks: Sequence[keras.callbacks.Callb
                 extraction = features.compute(prepared.photos) if wanted else Extraction()
                 checked, photos = move_failed(prepared.check, prepared.photos, extraction)
                 split = write_data(folder, checked, photos)
+                taxonomy = request.taxonomy and request.taxonomy.only(checked.classes)
+                if taxonomy:
+                    write_taxonomy(folder, taxonomy)
                 data = DataInfo(root_name=request.name, photos=len(photos), classes=checked.classes)
                 stored = features.info(extraction)
                 directory.record(split=split, data=data, versions=versions(), features=stored)
@@ -69,6 +73,7 @@ def train_prepared(prepared: Prepared, callbacks: Sequence[keras.callbacks.Callb
                 *(directory, recipe, features.training.size, classes, parts, labels, task, teacher),
                 callbacks,
                 twins,
+                LabelTree(taxonomy, classes) if taxonomy and not taxonomy.is_flat else None,
             )
             if request.teacher:
                 taught_by = request.teacher

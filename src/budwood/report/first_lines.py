@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from budwood.core.text import NO_BREAK, count, name, percent
 from budwood.evaluation.statistics import wilson_interval
 from budwood.report import label_words
+from budwood.report.taxonomy import mistakes_in_words
 from budwood.report.terminal import guess, kept, verdict
 from budwood.runs.figures import LabelSplitMetrics, Metrics, SplitMetrics
 
@@ -36,6 +37,7 @@ def first_lines(metrics: Metrics, *, weighted: bool) -> list[str]:
     if split == "validation":
         lines.append(CAVEAT)
     lines.append(guess(scores.to_json(), classes))
+    lines += [] if scores.taxonomy is None else [mistakes_in_words(scores.taxonomy)]
     lines += _rare(scores, split, weighted)
     lines += _phases(metrics)
     return [line.replace(NO_BREAK, " ") for line in lines]

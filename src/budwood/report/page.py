@@ -35,6 +35,7 @@ from budwood.report.mistakes import (
 from budwood.report.phases import describe_phases
 from budwood.report.samples import show_samples
 from budwood.report.summary import Contents, read_contents
+from budwood.report.taxonomy import describe_tree
 from budwood.report.thumbnails import LARGE, Thumbnails, picture, read_pictures
 from budwood.report.twins import show_twins
 
@@ -101,6 +102,7 @@ SECTIONS: Mapping[str, _Section] = {
     "label_curves": _Section("Precision and recall", lambda page: label_curves(page.contents)),
     "labels_together": _Section("Labels together", lambda page: labels_together(page.contents)),
     "label_mistakes": _Section("Worst mistakes", lambda page: label_mistakes(page.contents, page.thumbnails)),
+    "taxonomy": _Section("Tree of labels", lambda page: describe_tree(page.contents), True),
     "samples": _Section("Photos", lambda page: show_samples(page.contents, page.thumbnails), True),
     "mistakes": _Section("Worst mistakes", lambda page: page.mistakes),
     "labels": _Section("Likely wrong labels", _Filling.labels),

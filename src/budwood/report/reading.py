@@ -16,6 +16,7 @@ _LAYOUTS = {
     "splits": "a folder for each split",
     "nested": "folders of classes below others",
     "flat": "the class in the name of each file",
+    "tree": "a tree of folders, the innermost ones the classes",
 }
 _PHONES = (".heic", ".heif", ".hif", ".avif")
 _RAW = (

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from budwood.core.text import NO_BREAK, count, name, percent, shorten, shown, whole_percent
+from budwood.evaluation.figures import TreeScores
 from budwood.evaluation.ood import fewest_held_out
 
 if TYPE_CHECKING:
@@ -85,6 +86,10 @@ def scores_as_text(scores: dict, split: str) -> str:
             interval = scores[f"{key}_ci95"]
             between = "   " + " to ".join(map(write, interval)) if interval else ""
             lines.append(f"{title:<20}{write(scores[key]):>8}{between}")
+    if scores.get("taxonomy"):
+        from budwood.report.taxonomy import levels_as_lines
+
+        lines += ["", "Tree of labels:", *levels_as_lines(TreeScores.model_validate(scores["taxonomy"]))]
     lines += ["", f"{'class':<30}{'photos':>7}{'precision':>11}{'recall':>9}{'F1':>9}"]
     lines += [
         f"{shorten(shown(entry['class']), 29):<30}{entry['support']:>7,}{percent(entry['precision']):>11}"

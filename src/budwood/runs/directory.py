@@ -39,6 +39,7 @@ OUR_FILES = [
     "run.json",
     "recipe.toml",
     "split.csv",
+    "taxonomy.csv",
     "check.json",
     "history.csv",
     "layers.csv",

@@ -38,7 +38,7 @@ class WithoutTwins(Part):
 class SplitMetrics(SplitFigures):
     """The figures of one split of a run."""
 
-    left_out = frozenset({"groups", "without_twins"})
+    left_out = frozenset({"groups", "without_twins", "taxonomy"})
 
     without_twins: WithoutTwins | None = None
     """None where no training photo shows nearly the same as one of the split."""
@@ -146,8 +146,42 @@ class Calibration(Part):
         return self.test if split == "test" else self.validation
 
 
+class DepthScores(Part):
+    """The answers of one depth in one split."""
+
+    answered: int
+    coverage: float
+    """Share of the split's photos."""
+    coverage_ci95: Interval | None
+    correct: int
+    precision: float | None
+    """Share of the answers that is right; None where there are none, as at depth 0."""
+    precision_ci95: Interval | None
+
+
+class ClimbDepth(Part):
+    """What is answered at one depth of a tree of labels."""
+
+    depth: int
+    """The greatest is that of the classes; 0 are photos without an answer."""
+    threshold: float | None
+    """The probability from which on a node answers; None where nothing does."""
+    validation: DepthScores | None
+    """These photos chose the threshold."""
+    test: DepthScores | None
+
+
+class ClimbScores(Part):
+    """What is answered on a tree of labels where so high a precision is asked for."""
+
+    precision: float
+    depths: tuple[ClimbDepth, ...]
+
+
 class Metrics(Part):
     """The content of `metrics.json`."""
+
+    left_out = frozenset({"climbs"})
 
     validation: SplitMetrics | LabelSplitMetrics | None
     test: SplitMetrics | LabelSplitMetrics | None
@@ -156,6 +190,8 @@ class Metrics(Part):
     chosen_phase: str
     verdict: Verdict
     calibration: Calibration
+    climbs: tuple[ClimbScores, ...] = ()
+    """None without a tree of labels."""
 
     def figures_of(self, split: str) -> SplitMetrics | LabelSplitMetrics | None:
         """Return the figures of "validation" or "test"."""

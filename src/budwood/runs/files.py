@@ -13,15 +13,19 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from pydantic import BaseModel
 
 from budwood.config.recipe import Recipe
-from budwood.core.errors import RecipeError, RunError
+from budwood.core.errors import DataError, RecipeError, RunError
 from budwood.core.faults import fault
 from budwood.core.files import read_csv, read_json, sha256_of
+from budwood.data.taxonomy import Taxonomy
+from budwood.data.taxonomy_table import read_taxonomy
+from budwood.evaluation.groups import Grouping
 from budwood.evaluation.multi_label import MultiLabel
 from budwood.evaluation.task import MULTI_LABEL, TASKS, Task
+from budwood.evaluation.taxonomy import LabelTree
 from budwood.runs.figures import LabelSplitMetrics, LinearPath, Metrics
 from budwood.runs.label_predictions import LabelPredictions, read_label_predictions
 from budwood.runs.schema import (
@@ -44,6 +48,7 @@ HISTORY = [
 ]
 LAYERS = ["name", "kind", "shape", "parameters", "trained", "part"]
 PREDICTIONS = ["name", "split", "true", "predicted", "correct", "probability"]
+TAXONOMY = "taxonomy.csv"
 SHARE = "p:"
 """Before a class's name: the column of its probability."""
 AGAIN = "Copy the run again, or train again"
@@ -116,9 +121,13 @@ class RunFiles:
         """The resolved recipe."""
         _ = self.recipe_text
         try:
-            return Recipe.load(self.folder / "recipe.toml")
+            found = Recipe.load(self.folder / "recipe.toml")
         except RecipeError as error:
             raise RunError(f"cannot read the recipe of a run: {error}. {AGAIN}") from error
+        if not found.data.taxonomy or not self._has(TAXONOMY):
+            return found
+        # Its own table, wherever the run lies.
+        return found.model_copy(update={"data": found.data.model_copy(update={"taxonomy": TAXONOMY})})
 
     @cached_property
     def check(self) -> CheckReport:
@@ -134,6 +143,26 @@ class RunFiles:
         if self.info.data is None:
             raise RunError(f"{self.folder / 'run.json'} lacks data.classes. {AGAIN}")
         return self.info.data.classes
+
+    @cached_property
+    def taxonomy(self) -> Taxonomy | None:
+        """The tree of the labels; None for a run without one."""
+        if not self._has(TAXONOMY):
+            return None
+        with self._reading(TAXONOMY) as file:
+            try:
+                found = read_taxonomy(file, nameless_root=True)
+            except DataError as error:
+                raise ValueError(str(error)) from error
+            if set(found.classes) != set(self.classes):
+                raise ValueError("its leaves are not the classes of run.json")
+            return found
+
+    @property
+    def tree(self) -> LabelTree | None:
+        """The tree of the labels beside the classes; None where there is none, or it has no level above the classes."""
+        taxonomy = self.taxonomy
+        return None if taxonomy is None or taxonomy.is_flat else LabelTree(taxonomy, self.classes)
 
     @cached_property
     def split(self) -> list[SplitRow]:
@@ -197,6 +226,26 @@ class RunFiles:
                 raise ValueError(
                     f"it has {found[split]:,} {split} photos, and metrics.json is about {expected:,}"
                 )
+
+    @cached_property
+    def shares(self) -> dict[str, tuple[Float[np.ndarray, "n classes"], Int[np.ndarray, "n"]]]:
+        """By split the probabilities of `predictions.csv`, in its order, and the numbers of the true classes."""
+        splits = [row.split for row in self.predictions]
+        places = {label: place for place, label in enumerate(self.classes)}
+        targets = np.array([places[row.true] for row in self.predictions], np.int64)
+        with self._reading("predictions.csv") as file:
+            values = read_shares(file, len(self.classes))
+        which = np.array(splits)
+        return {split: (values[which == split], targets[which == split]) for split in dict.fromkeys(splits)}
+
+    @property
+    def groupings(self) -> dict[str, Grouping]:
+        """By split, which of the photos of `predictions.csv` belong together."""
+        group_of = {row.name: row.group for row in self.split}
+        names: dict[str, list[str]] = {}
+        for row in self.predictions:
+            names.setdefault(row.split, []).append(group_of.get(row.name, ""))
+        return {split: Grouping.of(some) for split, some in names.items()}
 
     @property
     def confidences(self) -> dict[str, tuple[Float[np.ndarray, "n"], Bool[np.ndarray, "n"]]]:
@@ -393,3 +442,11 @@ def read_predictions(file: Path) -> tuple[list[str], list[PredictionRow]]:
                 )
             )
     return [column.removeprefix(SHARE) for column in header if column.startswith(SHARE)], predictions
+
+
+def read_shares(file: Path, classes: int) -> Float[np.ndarray, "n classes"]:
+    """Return the probabilities of a `predictions.csv`, whose last columns they are."""
+    with file.open(encoding="utf-8", errors="surrogateescape", newline="") as lines:
+        rows = csv.reader(lines)
+        next(rows, None)
+        return np.array([row[-classes:] for row in rows], dtype=np.float64).reshape(-1, classes)

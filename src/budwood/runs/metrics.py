@@ -8,14 +8,19 @@ from jaxtyping import Bool
 from budwood.config.recipe import Recipe
 from budwood.core.scaling import LabelScaling
 from budwood.data.manifest import Photo
+from budwood.evaluation.climb import DepthAnswers, choose_climb, measure_climb
 from budwood.evaluation.groups import Grouping, share_interval
 from budwood.evaluation.multi_label import MultiLabel
 from budwood.evaluation.phases import PhaseEvaluation
+from budwood.evaluation.taxonomy import LabelTree, score_tree
 from budwood.evaluation.verdict import compare_phases
 from budwood.features.twins import Twin
 from budwood.runs.figures import (
     BeforeAfter,
     Calibration,
+    ClimbDepth,
+    ClimbScores,
+    DepthScores,
     LabelPath,
     LabelSplitMetrics,
     LinearPath,
@@ -35,6 +40,9 @@ from budwood.training.strength_path import PathPoint
 PAIRS_KEPT = 100
 """Pairs of near twins of each kind that are named."""
 
+PRECISIONS = (0.9, 0.95, 0.98)
+"""Shares of right answers at which it is measured what is answered on a tree of labels."""
+
 Labels = Mapping[str, np.ndarray]
 """Targets by split, as the task encodes them."""
 
@@ -49,6 +57,7 @@ def describe(
     failure: str | None = None,
     parts: Mapping[str, Sequence[Photo]] | None = None,
     twins: Sequence[Twin] = (),
+    tree: LabelTree | None = None,
 ) -> Metrics:
     """Return what `metrics.json` holds.
 
@@ -63,6 +72,7 @@ def describe(
         parts: photos by split, in the order of the labels: which of them belong together, and which show nearly the
             same as a training photo; by default none do.
         twins: photos that show what a training photo shows though their perceptual hashes differ.
+        tree: of the labels, where there is one.
     """
     parts = parts or {}
     groups = _groups_by_split(parts)
@@ -77,6 +87,7 @@ def describe(
                 "without_twins": _without_twins(
                     kept.correct(split, labels[split]), split, parts, groups, twins
                 ),
+                **({"taxonomy": score_tree(tree, shares, labels[split], groups.get(split))} if tree else {}),
             }
         )
         for split, shares in kept.probabilities.items()
@@ -97,6 +108,49 @@ def describe(
             validation=calibrated.get("validation"),
             test=calibrated.get("test"),
         ),
+        climbs=tuple(_climb(tree, kept, labels, groups, precision) for precision in PRECISIONS)
+        if tree
+        else (),
+    )
+
+
+def _climb(
+    tree: LabelTree,
+    kept: PhaseEvaluation,
+    labels: Labels,
+    groups: Mapping[str, Grouping],
+    precision: float,
+) -> ClimbScores:
+    shares = kept.probabilities
+    climb = choose_climb(tree, shares["validation"], labels["validation"], precision)
+    measured = {
+        split: {
+            one.depth: one for one in measure_climb(climb, shares[split], labels[split], groups.get(split))
+        }
+        for split in shares
+    }
+    return ClimbScores(
+        precision=precision,
+        depths=tuple(
+            ClimbDepth(
+                depth=depth,
+                threshold=climb.thresholds.get(depth),
+                validation=_depth_scores(measured["validation"][depth]),
+                test=_depth_scores(measured["test"][depth]) if "test" in measured else None,
+            )
+            for depth in measured["validation"]
+        ),
+    )
+
+
+def _depth_scores(found: DepthAnswers) -> DepthScores:
+    return DepthScores(
+        answered=found.answered,
+        coverage=found.coverage,
+        coverage_ci95=found.coverage_interval,
+        correct=found.correct,
+        precision=found.precision,
+        precision_ci95=found.precision_interval,
     )
 
 

@@ -8,6 +8,7 @@ The types of `metrics.json` and `linear_path.json` are in `runs.figures`.
 | `recipe.toml` | `budwood.config.recipe.Recipe` | the resolved recipe |
 | `check.json` | `CheckReport` | what is wrong with the photos |
 | `split.csv` | `SplitRow` | who is in which split |
+| `taxonomy.csv` | `budwood.data.taxonomy.Taxonomy` | the tree of the labels, where there is one |
 | `history.csv` | `EpochRow` | one row an epoch |
 | `layers.csv` | `ListedLayer` | every layer; a training alone has it |
 | `linear_path.json` | `figures.LinearPath` | L2 strengths tried; a linear probe alone has it |
@@ -55,7 +56,7 @@ class Warned(Part):
 class Request(Part):
     """What was asked for; a training can only be resumed with the same."""
 
-    left_out = frozenset({"from", "teacher"})
+    left_out = frozenset({"from", "teacher", "taxonomy"})
 
     data: str = ""
     recipe: JsonObject = Field(default={})
@@ -64,6 +65,8 @@ class Request(Part):
     """SHA-256 of the model that was fine-tuned further."""
     teacher: str | None = None
     """SHA-256 of the model that was learned from."""
+    taxonomy: str | None = None
+    """SHA-256 of the rows of the table that `data.taxonomy` names."""
 
 
 class SplitInfo(Part):

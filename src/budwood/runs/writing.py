@@ -11,9 +11,11 @@ from budwood.config.recipe import Recipe
 from budwood.core.files import sha256_of, write_csv, write_json, write_text
 from budwood.data.check import Check
 from budwood.data.manifest import Photo
+from budwood.data.taxonomy import Taxonomy
+from budwood.data.taxonomy_table import write_taxonomy as write_table
 from budwood.evaluation.task import SINGLE_LABEL, Task
 from budwood.runs.figures import LinearPath, Metrics
-from budwood.runs.files import HISTORY, LAYERS, PREDICTIONS, SHARE, SPLIT, read_info
+from budwood.runs.files import HISTORY, LAYERS, PREDICTIONS, SHARE, SPLIT, TAXONOMY, read_info
 from budwood.runs.schema import (
     CheckReport,
     EpochRow,
@@ -23,7 +25,7 @@ from budwood.runs.schema import (
 
 VOUCHED = (
     *("recipe.toml", "check.json", "history.csv", "layers.csv", "linear_path.json", "metrics.json"),
-    "predictions.csv",
+    *("predictions.csv", TAXONOMY),
 )
 """Files whose hashes stand in the `run.json` of a complete run: a cut inside a number is seen by nothing else."""
 
@@ -81,6 +83,11 @@ def write_split(folder: Path, photos: Sequence[Photo]) -> SplitInfo:
         [[p.name, p.label, p.split, p.sha256, p.width, p.height, p.group or ""] for p in photos],
     )
     return SplitInfo(sha256=sha256_of(file))
+
+
+def write_taxonomy(folder: Path, taxonomy: Taxonomy) -> None:
+    """Write `taxonomy.csv`: the tree of the labels, cut down to the classes that the run knows."""
+    write_table(folder / TAXONOMY, taxonomy)
 
 
 def write_metrics(folder: Path, metrics: Metrics) -> None:

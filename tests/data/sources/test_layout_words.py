@@ -62,8 +62,10 @@ def test_ambiguity__a_line_for_each_reading():
         "  --layout classes                   6 classes: a 1, b 2, c 1, d 1 and 2 more photos",
         "  --layout nested                    2 classes: a 1, b 1 photos; in 'n', 'o', 'p', 'q' and 2 more",
         "  --split-folders 'train=Learn now'  1 class: a 1 photos; train 'Learn'",
+        "Where the folders are a tree of labels, such as species in genera: --set data.tree=true",
         "Give the option of the one that is (in a recipe, data.layout or data.split_folders)",
     ]
+    assert not any("data.tree" in line for line in ambiguity("DATA", [found[0], found[2]]).splitlines())
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,6 @@
-import unicodedata
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from budwood.data.sources import names
-
-
-@given(st.text(max_size=20))
-def test_class_key__forgets_form_case_and_blanks(name):
-    key = names.class_key(name)
-    assert names.class_key(key) == key
-    assert names.class_key(unicodedata.normalize("NFD", f"  {name}\t")) == key
 
 
 @pytest.mark.parametrize(

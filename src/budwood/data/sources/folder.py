@@ -24,6 +24,7 @@ from budwood.data.sources.readings import inner_classes
 from budwood.data.sources.spelling import join_spellings
 from budwood.data.sources.tree import DiskTree, Tree
 from budwood.data.sources.walk import Walk
+from budwood.data.taxonomy import make_taxonomy
 
 __all__ = ["SPLIT_NAMES", "read_folder", "read_tree"]
 
@@ -95,6 +96,7 @@ def read_tree(tree: Tree, settings: Data) -> Manifest:
             inner=inner_classes(placed) if reading.layout != "flat" else (),
             doubtful=tuple(sorted(filter(is_hardly_a_class, {photo.label for photo in photos}))),
         ),
+        taxonomy=make_taxonomy(reading.links, tree.title, nameless_root=True) if reading.links else None,
     )
 
 

@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from budwood.core.errors import DataError
-from budwood.core.text import shown
-from budwood.data.sources.names import class_key
+from budwood.core.text import class_key, shown
 
 _SEPARATORS = re.compile(r"[;|,]")
 _LONGEST = 500

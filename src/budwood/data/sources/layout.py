@@ -9,12 +9,13 @@ from itertools import islice, permutations, product
 
 from budwood.config.data import Data
 from budwood.core.errors import DataError
+from budwood.core.text import class_key
 from budwood.data.manifest import Split
+from budwood.data.sources.branches import read_branches
 from budwood.data.sources.layout_words import ambiguity, asked_in_vain, no_such_folder, refusal
 from budwood.data.sources.listing import Candidate, Folder, WhyPassedOver
 from budwood.data.sources.names import (
     are_labelled,
-    class_key,
     is_date,
     is_numbered,
     is_of_annotations,
@@ -65,7 +66,7 @@ def choose_reading(top: Folder, settings: Data, title: str) -> Candidate:
 
 def is_asked(settings: Data) -> bool:
     """Return whether the recipe says how a folder is to be read."""
-    return bool(settings.split_folders) or settings.layout != "auto"
+    return bool(settings.split_folders) or settings.layout != "auto" or settings.tree
 
 
 def possible_readings(top: Folder) -> list[Candidate]:
@@ -207,6 +208,8 @@ def _as_splits(folders: SplitFolders) -> Candidate:
 def _asked_for(top: Folder, settings: Data, title: str) -> Candidate:
     given = _given_folders(top, settings.split_folders, title)
     roles = given or (roles_in(top) if has_train(top) else [])
+    if settings.tree:
+        return read_branches(top, roles, title)
     if settings.layout == "flat":
         return read_flat(top, roles)
     if settings.layout == "classes":

@@ -19,11 +19,16 @@ def ambiguity(title: str, found: Sequence[Candidate]) -> str:
     options = [option(one) for one in found]
     width = max(map(len, options))
     lines = [f"  {text:<{width}}  {_in_words(one)}" for text, one in zip(options, found, strict=True)]
+    nested = any(one.layout == "nested" for one in found)
+    tree = [
+        "Where the folders are a tree of labels, such as species in genera: --set data.tree=true"
+    ] * nested
     ways = {2: "two", 3: "three", 4: "four"}.get(len(found), str(len(found)))
     return "\n".join(
         [
             f"{title} can be read in {ways} ways, and nothing says which one is meant:",
             *lines,
+            *tree,
             "Give the option of the one that is (in a recipe, data.layout or data.split_folders)",
         ]
     )
@@ -35,6 +40,8 @@ def option(one: Candidate) -> str:
     >>> option(Candidate("splits", (), split_folders={"train": ("Learn",), "test": ("Check 2",)}))
     "--split-folders 'train=Learn,test=Check 2'"
     """
+    if one.layout == "tree":
+        return "--set data.tree=true"
     if not one.split_folders:
         return f"--layout {one.layout}"
     pairs = [f"{split}={name}" for split, names in one.split_folders.items() for name in names]
@@ -77,6 +84,7 @@ def asked_in_vain(found: Candidate, title: str) -> str:
         "classes": "a folder for each class, such as DATA/cats/1.jpg",
         "splits": "folders such as DATA/train/cats/1.jpg; --split-folders says which is which under other names",
         "nested": "folders of classes below others, such as DATA/camera1/cats/1.jpg",
+        "tree": "folders in folders, the innermost ones the classes, such as DATA/owls/barn owl/1.jpg",
         "flat": "file names that begin with the class and end with a number, such as cat.1.jpg",
     }
     classes = f"one class, {next(iter(found.counts))!r}," if found.counts else "no class"

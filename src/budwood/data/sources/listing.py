@@ -7,8 +7,9 @@ from functools import cached_property
 from typing import Literal
 
 from budwood.data.manifest import Split
+from budwood.data.taxonomy import Link
 
-Layout = Literal["classes", "splits", "nested", "flat"]
+Layout = Literal["classes", "splits", "nested", "flat", "tree"]
 WhyPassedOver = Literal["beside", "unlabelled", "annotations", "copy", "preview", "no_label"]
 
 
@@ -98,6 +99,8 @@ class Candidate:
     """Folders and photos that are passed over for another reason than that they lie beside the classes."""
     split_folders: Mapping[Split, tuple[str, ...]] = field(default_factory=dict)
     """What has to be given as the split folders to have this reading; empty where its layout is enough."""
+    links: tuple[Link, ...] = ()
+    """What lies below what, where the folders are a tree of labels."""
 
     @cached_property
     def counts(self) -> Counter[str]:
@@ -116,7 +119,9 @@ class Draft:
     above: list[str] = field(default_factory=list)
     reasons: dict[str, WhyPassedOver] = field(default_factory=dict)
 
-    def finish(self, split_folders: Mapping[Split, tuple[str, ...]] | None = None) -> Candidate:
+    def finish(
+        self, split_folders: Mapping[Split, tuple[str, ...]] | None = None, links: tuple[Link, ...] = ()
+    ) -> Candidate:
         """Return the reading. Where all is train, these are the photos that are still to be divided."""
         if set(self.splits) == {"train"}:
             self.above = [*self.splits.pop("train"), *self.above]
@@ -131,4 +136,5 @@ class Draft:
             tuple(dict.fromkeys(self.above)),
             self.reasons,
             split_folders or {},
+            links,
         )

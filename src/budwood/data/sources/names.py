@@ -95,16 +95,6 @@ _LABELLED = re.compile(r"(?P<label>[^\W\d_](?:.*?[^\W\d_])?)(?:[\s._-]*\(?\d+\)?
 _DATE = re.compile(r"(19|20)\d\d([-_. ]?\d\d([-_. ]?\d\d)?)?")
 
 
-def class_key(name: str) -> str:
-    """Return what two spellings of one class have in common: all but Unicode form, case and blanks.
-
-    >>> class_key("Golden  Retriever ") == class_key("golden retriever")
-    True
-    """
-    folded = unicodedata.normalize("NFC", name).casefold()
-    return " ".join(unicodedata.normalize("NFC", folded).split())
-
-
 def words_of(name: str) -> list[str]:
     """Return the words and numbers of a name, in small letters.
 

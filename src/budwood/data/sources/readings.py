@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
+from budwood.core.text import class_key
 from budwood.data.manifest import Split
 from budwood.data.sources.listing import Candidate, Draft, File, Folder, Placed
 from budwood.data.sources.names import (
     are_labelled,
-    class_key,
     is_of_annotations,
     is_of_previews,
     is_wrapper,

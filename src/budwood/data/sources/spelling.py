@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from budwood.core.errors import DataError
-from budwood.core.text import listing
+from budwood.core.text import class_key, listing
 from budwood.data.sources.listing import Placed
-from budwood.data.sources.names import class_key
 
 
 def join_spellings(

@@ -29,6 +29,8 @@ class SheetItem:
     """Probable enough for what was asked."""
     name: str = ""
     """File name, written below the picture."""
+    right: bool | None = None
+    """Whether `predicted` is right, where that is not to be `true` itself, as a label above it on a tree."""
 
 
 def write_sheet(items: Sequence[SheetItem], path: Path, columns: int | None = None) -> None:
@@ -81,7 +83,8 @@ def _draw_item(sheet: Canvas, item: SheetItem, place: Place) -> None:
         sheet.write_pair((x, y), label, words.percent(item.probability), (colour, INK))
     if item.true is not None:
         y += LINE
-        right = item.true == item.predicted and not item.out_of_distribution
+        right = item.true == item.predicted if item.right is None else item.right
+        right = right and not item.out_of_distribution
         sheet.write((x, y), *(("✓ right", RIGHT) if right else (f"✗ truly {item.true}", WRONG)))
     if item.name:
         sheet.write((x, y + LINE), item.name, QUIET, size=14)

@@ -1,0 +1,58 @@
+"""Predictions on a tree of labels: their paths, and the deepest node that is sure enough to be the answer."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from budwood.core.errors import RunError
+from budwood.evaluation.climb import Climb, DepthAnswers, choose_climb, measure_climb
+from budwood.evaluation.groups import Grouping
+from budwood.evaluation.taxonomy import LabelTree
+from budwood.inference.prediction import Answer, Prediction
+
+Climbed = tuple[Climb, dict[str, list[DepthAnswers]]]
+
+
+def climb_tree(
+    tree: LabelTree,
+    by_split: Mapping[str, tuple[Float[np.ndarray, "..."], Int[np.ndarray, "..."]]],
+    groups: Mapping[str, Grouping],
+    precision: float,
+) -> Climbed:
+    """Return from which probability on a node of each depth of a tree of labels is right as often as wanted, and what
+    that does to each split.
+
+    Args:
+        tree: of the labels.
+        by_split: probabilities and true classes of the photos; by "validation" the thresholds are chosen.
+        groups: which photos of a split belong together.
+        precision: wanted share of right answers at each depth, in (0, 1].
+
+    Raises:
+        RunError: no probability does it, at no depth.
+    """
+    climb = choose_climb(tree, *by_split["validation"], precision)
+    if all(threshold is None for threshold in climb.thresholds.values()):
+        raise RunError(
+            f"even the most confident predictions on {len(by_split['validation'][1]):,} validation photos are right "
+            f"less often than {precision:.1%}, on every level of the tree of labels. Give a lower precision, or train "
+            "on more photos"
+        )
+    return climb, {split: measure_climb(climb, *rows, groups.get(split)) for split, rows in by_split.items()}
+
+
+def on_the_tree(prediction: Prediction, tree: LabelTree, climb: Climb | None) -> Prediction:
+    """Return a prediction with its path on a tree of labels, and with the answer where a precision was asked for."""
+    if prediction.label is None:
+        return prediction
+    shares = np.array(list(prediction.probabilities.values()))
+    found = replace(prediction, path=tree.path(shares, prediction.label))
+    if climb is None:
+        return found
+    label = climb.answer(shares)
+    if label is None:
+        return replace(found, answer=Answer(None))
+    path = tree.path(shares, label)
+    return replace(found, answer=Answer(label, len(path), path[-1][1], tuple(node for node, _ in path)))
