@@ -79,6 +79,24 @@ def test_grad_cam__one_logit_is_as_good_as_two(lite):
     np.testing.assert_allclose(one, two, atol=1e-4 * one.max())
 
 
+def test_grad_cam__of_one_label_hangs_on_no_other(lite):
+    def labelled(number):
+        layers = head_layers(Head(), number, seed=1, activation="sigmoid")
+        keras.Sequential([keras.Input((lite.features,)), *layers])
+        layers[-2].set_weights([kernel[:, :number], np.zeros(number)])
+        return compose([lite], layers)
+
+    kernel = np.random.default_rng(0).random((lite.features, 3))
+    pictures, targets = pixels(2), np.array([0, 0])
+    found = grad_cam(labelled(3)).maps(pictures, targets)
+    assert found.max() > 0.1
+    alone = grad_cam(labelled(1)).maps(pictures, targets)
+    np.testing.assert_allclose(alone, found, atol=1e-4 * found.max())
+    # What tells it from a softmax is there in a model that was saved, too.
+    config = keras.layers.Activation("sigmoid").get_config()
+    assert keras.layers.Activation.from_config(config).activation is keras.activations.sigmoid
+
+
 def test_grad_cam__knows_no_shift_of_all_logits(lite):
     model = compose([lite], head(3, lite.features))
     pictures, targets = pixels(2), np.array([2, 0])

@@ -16,6 +16,7 @@ from budwood.core.progress.base import SILENT
 from budwood.data.augment import Renderer
 from budwood.data.images import digest, view
 from budwood.data.manifest import Photo
+from budwood.evaluation.task import MULTI_LABEL
 from budwood.pipeline.distill import refuse_unfit_teacher, teacher_features
 from budwood.pipeline.dry_run import describe, estimate
 from budwood.pipeline.entry import train
@@ -172,6 +173,11 @@ def test_refuse_unfit_teacher__that_learned_from_what_is_measured_on(teacher):
         learned = sum(photo.split == "train" for photo in photos)
         with pytest.raises(DataError, match=rf"trained on {learned} of the {split} photos.*{mend}"):
             refuse_unfit_teacher(teacher.files, teacher.classes, moved)
+
+
+def test_refuse_unfit_teacher__of_another_task(teacher):
+    with pytest.raises(DataError, match="knows one label a photo, and the photos here have several labels"):
+        refuse_unfit_teacher(teacher.files, teacher.classes, [], MULTI_LABEL)
 
 
 def test_teacher_features__are_the_saved_models_probabilities_by_name(teacher, session_colours):

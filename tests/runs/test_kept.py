@@ -48,6 +48,13 @@ def test_refuse_lost_epoch__kept(run, epoch):
     refuse_lost_epoch(run, epoch)
 
 
+def test_refuse_lost_epoch__of_several_labels_only_whole_models_are_calibrated(run):
+    run.info = run.info.model_copy(update={"task": "multi-label"})
+    refuse_lost_epoch(run, 3)
+    with pytest.raises(RunError, match="epoch 4 of .* calibration and the thresholds .* models of 1, 3$"):
+        refuse_lost_epoch(run, 4)
+
+
 @pytest.mark.parametrize(
     ("epoch", "words"),
     [

@@ -24,7 +24,8 @@ class GradCam:
 
     What is asked for is the class's log-odds, log p - log(1 - p), not its logit: a softmax knows nothing but
     differences of logits, so a single logit, one for each of two classes, and any number shifted by the same amount
-    give one map. The weight of a channel is the mean of the gradient over its map, as in the paper.
+    give one map. Of several labels a photo, where each has a sigmoid, the log-odds are the label's logit.
+    The weight of a channel is the mean of the gradient over its map, as in the paper.
 
     Of several backbones the maps are added up, each in log-odds for its share of the picture, before what is negative
     is left out; of a picture and its mirror image likewise.
@@ -54,6 +55,7 @@ class GradCam:
         self.size = int(model.input.shape[1])
         self._below = _compiled(keras.Model(model.input, maps))
         self._above = keras.Model(maps, calls[logits].output_tensors[0])
+        self._independent = getattr(model.layers[-1], "activation", None) is keras.activations.sigmoid
 
     def maps(
         self, pictures: UInt8[np.ndarray, "n size size 3"], targets: Int[np.ndarray, "n"]
@@ -97,12 +99,13 @@ class GradCam:
         with tf.GradientTape() as tape:
             tape.watch(maps)
             logits = self._above(maps if len(maps) > 1 else maps[0], training=False)
-            if logits.shape[1] == 1:
+            if logits.shape[1] == 1 and not self._independent:
                 odds = logits[:, 0] * tf.constant(2.0 * targets - 1.0, tf.float32)
             else:
                 chosen = tf.one_hot(targets, logits.shape[1], on_value=True, off_value=False, dtype=tf.bool)
-                others = tf.reduce_logsumexp(tf.where(chosen, -np.inf, logits), axis=1)
-                odds = tf.boolean_mask(logits, chosen) - others
+                odds = tf.boolean_mask(logits, chosen)
+                if not self._independent:
+                    odds -= tf.reduce_logsumexp(tf.where(chosen, -np.inf, logits), axis=1)
         return tape.gradient(odds, maps)
 
 

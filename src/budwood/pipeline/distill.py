@@ -9,14 +9,24 @@ from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError
 from budwood.core.progress.base import SILENT, Progress
 from budwood.data.manifest import Photo
+from budwood.evaluation.task import MULTI_LABEL, SINGLE_LABEL, Task
 from budwood.features.extractor import FeatureExtractor
 from budwood.inference.artifact import load_artifact
 from budwood.runs.files import RunFiles
 
 
-def refuse_unfit_teacher(teacher: RunFiles, classes: Sequence[str], photos: Sequence[Photo]) -> None:
-    """Raise DataError where a teacher does not know exactly these classes, or learned from photos that are to be
-    measured on: through it the student would know them too."""
+def refuse_unfit_teacher(
+    teacher: RunFiles, classes: Sequence[str], photos: Sequence[Photo], task: Task = SINGLE_LABEL
+) -> None:
+    """Raise DataError where a teacher has another task, does not know exactly these classes, or learned from photos
+    that are to be measured on: through it the student would know them too."""
+    if teacher.info.task != task.name:
+        has = {SINGLE_LABEL.name: "one label", MULTI_LABEL.name: "several labels"}
+        raise DataError(
+            f"the run {teacher.folder} knows {has.get(teacher.info.task, teacher.info.task)} a photo, and the photos "
+            f"here have {has.get(task.name, task.name)}: its probabilities would teach something else. Give a run of "
+            "the same kind"
+        )
     unknown = [label for label in classes if label not in teacher.classes]
     beyond = [label for label in teacher.classes if label not in classes]
     if unknown or beyond:

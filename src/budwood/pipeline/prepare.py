@@ -212,7 +212,7 @@ def split_photos(request: TrainingRequest, checked: Check) -> tuple[Photo, ...]:
     photos = tuple(replace(photo, split=known.get(photo.sha256, photo.split)) for photo in checked.photos)
     photos = divide(photos, request.recipe)
     if request.teacher is not None:
-        refuse_unfit_teacher(request.teacher, checked.classes, photos)
+        refuse_unfit_teacher(request.teacher, checked.classes, photos, request.task)
     return photos
 
 

@@ -12,8 +12,18 @@ def whole_models(run: RunFiles) -> dict[int, str]:
 
 
 def refuse_lost_epoch(run: RunFiles, epoch: int) -> None:
-    """Raise RunError where the weights of an epoch of a complete run were not kept; it says which were."""
-    known = {*whole_models(run), *kept_epochs(run.folder / "checkpoints")}
+    """Raise RunError where the weights of an epoch of a complete run were not kept; it says which were.
+
+    Of several labels a photo, an epoch is kept without what calibrates them and without their thresholds: only the
+    models of phases can be had.
+    """
+    whole = whole_models(run)
+    known = {*whole, *kept_epochs(run.folder / "checkpoints")}
+    if epoch in known and run.multi_label and epoch not in whole:
+        raise RunError(
+            f"epoch {epoch} of {run.folder} was kept without the calibration and the thresholds of its labels, so it "
+            f"would say something else than the run. There are whole models of {', '.join(map(str, sorted(whole)))}"
+        )
     if epoch in known:
         return
     ours = [row["epoch"] for row in run.history]
