@@ -169,3 +169,48 @@ def test_evaluate__a_read_only_cache_is_refused_before_the_model_is_read(
         load(session_run).evaluate(session_colours)
     with pytest.raises(StoreError, match="Set BUDWOOD_CACHE"):
         load(session_run).ood_scores(session_colours, [])
+
+
+def test_predict__sets_hold_the_true_class(run, session_colours):
+    paths = sorted((session_colours / "red").iterdir())[:3]
+    plain, with_sets = run.predict(paths), run.predict(paths, coverage=0.8)
+    assert all(one.prediction_set is None for one in plain)
+    assert {one.prediction_set for one in run.predict(paths, coverage=0.8, sets="adaptive")} == {("red",)}
+    rule = run.prediction_sets(0.8).rule
+    for one, before in zip(with_sets, plain, strict=True):
+        shares = np.array([list(before.probabilities.values())])
+        assert set(one.prediction_set) == {
+            run.classes[place] for place in np.flatnonzero(rule.sets(shares)[0])
+        }
+
+
+def test_prediction_sets__are_those_of_the_training(run):
+    chosen = run.prediction_sets(0.8)
+    rows = [row for row in run.files.predictions if row.split == "validation"]
+    assert (chosen.calibrated_on, chosen.n, chosen.groups) == ("validation", len(rows), None)
+    # Of 4 validation photos ceil(5 * 0.8) = 4: the least probable true class.
+    assert chosen.rule.thresholds[0] == 1 - min(row.true_probability for row in rows)
+    assert chosen.test.n == run.metrics["test"]["n"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"coverage": 0.99}, "needs 99 photos to calibrate it, and there are 4. Give 0.8 or less"),
+        ({"coverage": 0.9, "per_class": True}, "needs 9 photos of each .* has 1"),
+        ({"coverage": 1.0}, "cannot be promised but by sets of all classes"),
+        ({"coverage": 90.0}, "a coverage of 90 cannot be promised"),
+        ({"coverage": 0.8, "sets": "aps"}, "no sets 'aps'"),
+    ],
+)
+def test_predict__refuses_what_its_photos_cannot_promise(run, session_colours, asked, words):
+    with pytest.raises(RunError, match=words):
+        run.predict(session_colours / "red" / "red 03.jpg", **asked)
+
+
+def test_prediction_sets__of_another_task_are_refused(run, monkeypatch):
+    monkeypatch.setattr(type(run.files), "multi_label", True)
+    with pytest.raises(
+        RunError, match="--coverage.* is for runs with one class a photo, and .* several labels"
+    ):
+        run.prediction_sets(0.9)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from jaxtyping import Float
@@ -19,12 +19,15 @@ from budwood.core.progress.base import SILENT, Progress
 from budwood.core.tensorflow import load_keras
 from budwood.data.images import ImageLike
 from budwood.data.places import find_place
+from budwood.evaluation.conformal import SetKind, refuse_bad_coverage
 from budwood.evaluation.ood import ACCEPTANCE, OodFigures, Reference
+from budwood.evaluation.phases import MEASURED
+from budwood.evaluation.sets import ChosenSets, choose_sets, refuse_unknown_sets
 from budwood.inference.artifact import REFERENCE, Artifact, load_artifact
 from budwood.inference.load import load_predictor
 from budwood.inference.own_photos import OwnPhotos, few_photos_warning, refuse_unknown_split
 from budwood.inference.pictures import many, names_of
-from budwood.inference.prediction import Prediction
+from budwood.inference.prediction import Prediction, with_set
 from budwood.inference.predictor import Predictor
 from budwood.runs.files import read_run
 
@@ -161,6 +164,9 @@ class Run:
         names: Sequence[str] | None = None,
         precision: float | None = None,
         acceptance: float | None = None,
+        coverage: float | None = None,
+        sets: str = "lac",
+        per_class: bool = False,
         progress: Progress = SILENT,
     ) -> list[Prediction]:
         """Return the predictions of pictures, in their order. One that cannot be read has `error` and no label.
@@ -174,19 +180,28 @@ class Run:
                 not `confident`. A run with a tree of labels gives the deepest node that is right so often as `answer`.
             acceptance: share of photos of the run's classes that are to be accepted as such; a picture that is
                 further from the training photos is `out_of_distribution`. By default 0.98; 1 accepts every picture.
+            coverage: share of pictures whose `prediction_set` is to hold the true class, such as 0.9; see
+                `prediction_sets`, which `sets` and `per_class` are of.
+            progress: told of every picture.
 
         Warns:
             FewPhotosWarning: once, where too few photos of the run could show what is none of its classes.
 
         Raises:
-            RunError: a share out of range, or an acceptance rate is asked of a run that cannot tell.
+            RunError: a share out of range, an acceptance rate is asked of a run that cannot tell, or a coverage that
+                its photos cannot promise.
 
         >>> run.predict(["a.jpg", "b.jpg"])[0].top(3)                     # doctest: +SKIP
         [('tulips', 0.93), ('roses', 0.06), ('daisy', 0.01)]
         """
+        rule = None
+        if coverage is not None:
+            rule = self.prediction_sets(coverage, sets=sets, per_class=per_class).rule
         predictions = self._predict(
             images, names=names, precision=precision, acceptance=acceptance, progress=progress
         )
+        if rule is not None:
+            predictions = [with_set(one, rule) for one in predictions]
         if not self._warned and (warning := self.ood_warning(acceptance)):
             self._warned = True
             warnings.warn(f"none of these: {warning}", FewPhotosWarning, stacklevel=2)
@@ -291,7 +306,8 @@ class Run:
                 f"{self.folder} has no tree of labels with levels above the classes. Train with --set "
                 "data.taxonomy=TABLE, or use confidence_threshold"
             )
-        return climb_tree(tree, self.files.shares, self.files.groupings, precision)
+        shares = {split: found for split, found in self.files.shares.items() if split in MEASURED}
+        return climb_tree(tree, shares, self.files.groupings, precision)
 
     @property
     def taxonomy(self) -> "Taxonomy | None":
@@ -301,6 +317,32 @@ class Run:
         ('OWL', 'BARN OWL')
         """
         return self.files.taxonomy
+
+    def prediction_sets(self, coverage: float, *, sets: str = "lac", per_class: bool = False) -> ChosenSets:
+        """Return by which rule a picture gets a set of classes that holds the true one as often as wanted.
+
+        The rule is chosen on the run's calibration photos (`data.calibration`), or else on its validation photos.
+
+        Args:
+            coverage: wanted share of sets with the true class, above 0 and below 1.
+            sets: "lac", the smallest on average, which may be empty; or "adaptive", which are not.
+            per_class: promise it of the pictures of each class, not of all together.
+
+        Returns:
+            The rule, how many photos it was chosen on, and what it does to the test photos.
+
+        Raises:
+            RunError: no such share or kind of sets, or more than so many photos can promise.
+
+        >>> run.prediction_sets(0.9).test.mean_size                       # doctest: +SKIP
+        1.02
+        """
+        refuse_bad_coverage(coverage)
+        refuse_unknown_sets(sets)
+        self.files.require_single_label("a set of classes of a promised coverage (--coverage)")
+        return choose_sets(
+            self.files.scored, self.classes, coverage, cast(SetKind, sets), per_class=per_class
+        )
 
     def explain(
         self,

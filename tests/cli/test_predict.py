@@ -342,3 +342,35 @@ def test_predict__writes_the_sheet(call, session_run, session_colours, tmp_path)
     assert status == 0 and not err and out.count("\n") == 14
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.format == "PNG" and sheet.width > 400
+
+
+def test_predict__sets_and_what_they_rest_on(predict, session_colours, tmp_path):
+    picture = session_colours / "green" / "green 00.jpg"
+    status, out, err = predict(picture, "--coverage", "0.8", "--sets", "adaptive")
+    assert status == 0 and out.startswith(f"{picture}\t{{green ")
+    assert (
+        "sets hold the true class of 80 % of the photos (adaptive, calibrated on 4 validation photos)" in err
+    )
+    assert "with so many, coverage lies between" in err and "test: " in err and "single" in err
+    status, out, err = predict(picture, "--coverage", "0.8", "--json")
+    assert (status, err) == (0, "") and "green" in json.loads(out)[0]["prediction_set"]
+    table = tmp_path / "p.csv"
+    assert predict(picture, "--coverage", "0.5", "--per-class", "-q", "-o", table)[0] == 0
+    assert json.loads(read_csv(table)[0]["prediction_set"]) in (["green"], [])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--coverage", "0.95"], "a coverage of 0.95 needs 19 photos to calibrate it, and there are 4"),
+        (["--coverage", "0.95", "--per-class"], "0.95 of each class needs 19 photos of each"),
+        (["--coverage", "0"], "a coverage of 0 cannot be promised"),
+        (["--coverage", "1"], "a coverage of 1 cannot be promised"),
+        (["--coverage", "0.8", "--sets", "aps"], "there are no sets 'aps'. Give lac or adaptive"),
+        (["--sets", "lac"], "--sets goes with --coverage"),
+        (["--per-class"], "--per-class goes with --coverage"),
+    ],
+)
+def test_predict__refuses_sets_that_nothing_can_promise(predict, session_colours, arguments, words):
+    status, out, err = predict(session_colours / "green" / "green 00.jpg", *arguments)
+    assert (status, out) == (1, "") and words in err and err.count("\n") == 1

@@ -74,6 +74,8 @@ def test_to_toml__any_recipe_reads_back_equal(tmp_path_factory, seed, size, name
             ["logistic regression", 'frozen.fit = "gradient"'],
         ),
         ({"frozen": {"l2_strengths": []}}, ["frozen.l2_strengths"]),
+        ({"data": {"calibration": 0.8}}, ["calibration = 0.8 of the photos leaves none of the 0.8"]),
+        ({"data": {"calibration": 1.0}}, ["data.calibration"]),
         ({"data": {"folds": 1}}, ["folds = 1 leaves nothing to learn from"]),
         ({"data": {"folds": 3, "fold": 3}}, ["fold = 3 and folds = 3 do not go together"]),
         (

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError
 from budwood.data.manifest import Photo
-from budwood.data.split import assign_splits, divide, lacking, take_some
+from budwood.data.split import assign_splits, divide, lacking, take_calibration, take_some
 
 
 def make(counts: dict[str, int], split: str | None = None, prefix: str = "") -> list[Photo]:
@@ -242,3 +242,49 @@ def test_lacking__says_which_class_is_not_measured():
     photos = [*make({"a": 5, "b": 5}, split="train"), *make({"a": 2}, split="test", prefix="t")]
     assert lacking(photos, ["a", "b"]) == ["no test photo of b: the test figures say nothing of it"]
     assert lacking(photos[:10], ["a", "b"]) == []
+
+
+@pytest.mark.parametrize("rule", ["grouped", "shuffled"])
+@pytest.mark.parametrize("settings", [[], ["data.folds=5", "data.fold=2"], ["evaluate.test=false"]])
+def test_divide__calibration_is_taken_from_train_alone(rule, settings):
+    photos = make({"a": 100, "b": 60})
+    asked = [f"data.split_rule={rule}", "data.group=none", *settings]
+    before = divide(photos, Recipe().with_settings(asked))
+    after = divide(photos, Recipe().with_settings([*asked, "data.calibration=0.1"]))
+    moved = [(old.split, new.split) for old, new in zip(before, after, strict=True) if old.split != new.split]
+    assert set(moved) == {("train", "calibration")}
+    # A tenth of all photos, of each class.
+    found = sizes(after)
+    assert abs(found["a", "calibration"] - 10) <= 1 and abs(found["b", "calibration"] - 6) <= 1
+    assert divide(photos, Recipe().with_settings([*asked, "data.calibration=0.0"])) == before
+    again = divide(photos[::-1], Recipe().with_settings([*asked, "data.calibration=0.1"]))
+    assert sorted(again, key=lambda one: one.name) == sorted(after, key=lambda one: one.name)
+
+
+def test_divide__calibration_keeps_groups_together_and_given_splits():
+    photos = [replace(photo, group=photo.name[:-1]) for photo in make({"a": 100, "b": 100})]
+    given = [replace(photo, split="test" if photo.name[-2] == "9" else None) for photo in photos]
+    found = divide(given, Recipe().with_settings(["data.calibration=0.2"]))
+    splits = defaultdict(set)
+    for photo in found:
+        splits[photo.group].add(photo.split)
+    assert all(len(one) == 1 for one in splits.values())
+    assert {photo.name for photo in found if photo.split == "test"} == {
+        photo.name for photo in given if photo.split == "test"
+    }
+    # Photos that calibrate already, as a run that is gone on from has them, are enough.
+    known = [replace(photo, split="calibration" if photo.name[-2] == "8" else photo.split) for photo in given]
+    again = divide(known, Recipe().with_settings(["data.calibration=0.2"]))
+    assert {photo.name for photo in again if photo.split == "calibration"} == {
+        photo.name for photo in known if photo.split == "calibration"
+    }
+
+
+def test_take_calibration__leaves_photos_to_learn_from():
+    photos = assign_splits(make({"a": 20, "b": 20}), rule="shuffled")
+    with pytest.raises(DataError, match="asks for 40 of the 32 training photos, which leaves none"):
+        take_calibration(photos, 40.0)
+    with pytest.raises(
+        DataError, match="class 'b' has 1 separate photos .* 2 splits need one each: train, cal"
+    ):
+        take_calibration(make({"a": 9, "b": 1}, split="train"), 2.0)

@@ -208,7 +208,7 @@ def test_choose_rule__says_how_many_photos_a_coverage_needs():
     ):
         choose_rule(shares, labels, _names(4), 0.9, per_class=True)
     choose_rule(shares, labels, _names(4), 0.75, per_class=True)
-    with pytest.raises(RunError, match="class 4 has 0, class 3 has 3. Leave out --per-class"):
+    with pytest.raises(RunError, match="class 4 has 0, class 3 has 3. Do not ask for it per class"):
         choose_rule(np.pad(shares, ((0, 0), (0, 1))), labels, _names(5), 0.9, per_class=True)
 
 

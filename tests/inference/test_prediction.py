@@ -1,8 +1,11 @@
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from budwood.inference.prediction import Prediction
+from budwood.evaluation.conformal import SetRule
+from budwood.inference.prediction import Prediction, with_set
 
 SHARES = {"a": 0.2, "b": 0.5, "c": 0.3}
 
@@ -53,3 +56,25 @@ def test_to_json__is_plain_and_says_what_cannot_be_read():
 
 def test_in_words__a_label_cannot_speak_to_the_terminal():
     assert "\x1b" not in Prediction("x", "\x1b[2J", 1.0, {"\x1b[2J": 1.0}).in_words()
+
+
+def test_with_set__the_most_probable_class_first():
+    rule = SetRule("lac", 0.9, False, np.array([0.75, 0.75, 0.75]), (20,))
+    shares = {"a": 0.25, "b": 0.5, "c": 0.25}
+    found = with_set(Prediction("x.jpg", "b", 0.5, shares), rule)
+    assert found.prediction_set == ("b", "a", "c")
+    assert found.to_json()["prediction_set"] == ["b", "a", "c"]
+    assert found.in_words() == "{b 50.0%  a 25.0%  c 25.0%}"
+    per_class = SetRule("lac", 0.9, True, np.array([0.75, 0.4, 0.7]), (20, 20, 20))
+    assert with_set(Prediction("x.jpg", "b", 0.5, shares), per_class).prediction_set == ("a",)
+    none = with_set(Prediction("x.jpg", "b", 0.5, shares), SetRule("lac", 0.9, False, np.full(3, 0.1), (20,)))
+    assert none.prediction_set == () and none.in_words() == "{}"
+    assert none.to_json()["prediction_set"] == []
+    far = replace(found, out_of_distribution=True)
+    assert far.in_words() == "none of these ({b 50.0%  a 25.0%  c 25.0%})"
+
+
+def test_with_set__a_picture_that_cannot_be_read_has_none():
+    rule = SetRule("lac", 0.9, False, np.array([0.5]), (20,))
+    broken = Prediction("x.jpg", None, None, {}, error="it is cut")
+    assert with_set(broken, rule) is broken

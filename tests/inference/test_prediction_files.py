@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from budwood.core.errors import BudwoodError
@@ -35,3 +37,19 @@ def test_refuse_bad_table__replaces_no_other_file(tmp_path):
         refuse_bad_table(path)
     with pytest.raises(BudwoodError, match="Give a file in a folder that exists"):
         refuse_bad_table(tmp_path / "none" / "p.csv")
+
+
+def test_write_predictions__sets_have_a_column_of_their_own(tmp_path):
+    shares = {"a;b": 0.75, "c": 0.25}
+    found = [
+        Prediction("1.jpg", "a;b", 0.75, shares, prediction_set=("a;b", "c")),
+        Prediction("2.jpg", "a;b", 0.75, shares, prediction_set=()),
+        Prediction("3.jpg", None, None, {}, "truncated"),
+    ]
+    write_predictions(found, ["a;b", "c"], tmp_path / "p.csv")
+    rows = read_csv(tmp_path / "p.csv")
+    assert [row["prediction_set"] for row in rows] == ['["a;b", "c"]', "[]", ""]
+    assert [row["p:c"] for row in rows] == ["0.25", "0.25", ""] and rows[2]["error"] == "truncated"
+    write_predictions(found, ["a;b", "c"], tmp_path / "p.jsonl")
+    lines = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text("utf-8").splitlines()]
+    assert [line.get("prediction_set") for line in lines] == [["a;b", "c"], [], None]

@@ -62,7 +62,7 @@ def test_train__leaves_a_complete_run(session_run):
     for split in ("validation", "test"):
         assert set(metrics[split]) >= SCORES
         assert metrics[split]["n"] >= 3
-    assert set(metrics) == {"validation", "test", "phases", "chosen_phase", "verdict", "calibration"}
+    assert set(metrics) == {"validation", "test", "phases", "chosen_phase", "verdict", "calibration", "sets"}
     assert {path.name for path in (session_run / "model").iterdir()} == {
         *("model.keras", "model.json", "reference.npz", "README.md", "openvino")
     }
@@ -351,3 +351,33 @@ def test_train__photos_count_by_the_weights_of_their_table(session_colours, tmp_
     assert {p.label for p in run.predict([photo.image for photo in listed.photos])} == set(listed.classes[1:])
     alike = trained("alike", lambda photo: 2.0)
     assert not any("in what is learned" in note.text for note in alike.files.info.warnings)
+
+
+def test_train__calibration_photos_are_learned_from_by_nothing(tiny_run, session_colours, tmp_path):
+    before = load(tiny_run)
+    run = small_train(session_colours, tmp_path / "run", "data.calibration=0.3")
+    split = {row["name"]: row["split"] for row in run.splits}
+    moved = {
+        (row["split"], split[row["name"]]) for row in before.splits if row["split"] != split[row["name"]]
+    }
+    assert moved == {("train", "calibration")}
+    sets = run.metrics["sets"]
+    assert sets["calibrated_on"] == "calibration" and sets["n"] == 12
+    assert before.metrics["sets"]["calibrated_on"] == "validation"
+    rows = run.files.predictions
+    assert sum(row.split == "calibration" for row in rows) == 12
+    assert run.prediction_sets(0.9).n == 12 and set(run.files.confidences) == {"validation", "test"}
+    # Figures are of validation and test alone, and the model of the training photos that are left.
+    assert set(run.metrics["calibration"]) == {"temperature", "validation", "test"}
+    assert run.metrics["test"]["n"] == before.metrics["test"]["n"]
+    page = (run.folder / "report.html").read_text("utf-8")
+    assert "12 calibration" in page and "12 calibration photos" in page
+    with pytest.raises(
+        DataError, match="data.calibration takes training photos that nothing has learned from"
+    ):
+        small_train(
+            session_colours,
+            tmp_path / "further",
+            *("data.calibration=0.2", "finetune.epochs=1"),
+            start=tiny_run,
+        )

@@ -46,6 +46,28 @@ def predict(
             "answer with the deepest label that is right so often.",
         ),
     ] = None,
+    coverage: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Answer with a set of classes that holds the true one this often, such as 0.9.",
+        ),
+    ] = None,
+    sets: Annotated[
+        str | None,
+        typer.Option(
+            metavar="lac|adaptive",
+            help="With --coverage: the smallest sets on average, some of them empty (lac, the default), or sets that "
+            "grow where a photo is hard and are never empty (adaptive).",
+        ),
+    ] = None,
+    per_class: Annotated[
+        bool,
+        typer.Option(
+            "--per-class",
+            help="With --coverage: promise it of the photos of each class, not of all together.",
+        ),
+    ] = False,
     acceptance: Acceptance = None,
     as_json: AsJson = False,
     output: Annotated[
@@ -76,12 +98,21 @@ def predict(
     for name, share in (("precision", precision), ("acceptance", acceptance)):
         if share is not None:
             refuse_bad_share(name, share, 0.98)
+    _refuse_bad_sets(coverage, sets, per_class)
     inputs = expand(images, lambda: sys.stdin.buffer.read())
     if not quiet:
         _report_passed_over(inputs)
     from budwood.run import load
 
     loaded = load(run)
+    kind = sets or "lac"
+    if coverage is not None:
+        # Before any picture is read: a coverage may be more than the run's photos can promise.
+        chosen = loaded.prediction_sets(coverage, sets=kind, per_class=per_class)
+        if not (quiet or as_json):
+            from budwood.report.terminal import sets_as_text
+
+            print(sets_as_text(chosen), file=sys.stderr)
     names, pictures = [name for name, _ in inputs], [picture for _, picture in inputs]
     if precision is not None and not (quiet or as_json):
         print(_what_is_answered(loaded, precision), file=sys.stderr)
@@ -91,6 +122,9 @@ def predict(
         names=names,
         precision=precision,
         acceptance=acceptance,
+        coverage=coverage,
+        sets=kind,
+        per_class=per_class,
         progress=progress_of(quiet, as_json),
     )
     if as_json:
@@ -123,6 +157,23 @@ def _what_is_answered(run: "Run", precision: float) -> str:
     from budwood.report.taxonomy import climb_as_text
 
     return climb_as_text(*run.climb(precision))
+
+
+def _refuse_bad_sets(coverage: float | None, sets: str | None, per_class: bool) -> None:
+    """Raise BudwoodError for what no run could answer."""
+    from budwood.evaluation.conformal import refuse_bad_coverage
+    from budwood.evaluation.sets import refuse_unknown_sets
+
+    if coverage is None:
+        if sets is not None or per_class:
+            raise BudwoodError(
+                f"{'--per-class' if per_class else '--sets'} goes with --coverage. Say how often the set is to hold "
+                "the true class, such as --coverage 0.9"
+            )
+        return
+    refuse_bad_coverage(coverage)
+    if sets is not None:
+        refuse_unknown_sets(sets)
 
 
 def _report_passed_over(inputs: "Expanded") -> None:

@@ -26,6 +26,10 @@ class Data(Section):
     both sides to `size`; "pad" resizes the long side and fills the rest with grey."""
     split: Annotated[list[float], Field(min_length=3, max_length=3)] = Field(default=[0.8, 0.1, 0.1])
     """Fractions of train, validation and test; splits that the data bring are kept."""
+    calibration: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Fraction of the photos that is taken from the training photos into a split of its own, "calibration". Nothing is
+    learned from it or chosen by it; prediction sets (`predict --coverage`) are calibrated on it. Validation and test
+    photos stay the same. 0: prediction sets are calibrated on the validation photos."""
     folds: Annotated[int, Field(ge=0, le=20)] = 0
     """Number of folds of a k-fold split; 0: split by `split`. One fold is the test split, and validation is taken from
     the others by its fraction in `split`; with `evaluate.test = false` the fold is the validation split."""
@@ -149,6 +153,15 @@ class Data(Section):
         if self.tree and self.layout in ("classes", "nested", "flat"):
             raise ValueError(
                 f'tree = true and layout = "{self.layout}" read the same folders in two ways. Leave layout out'
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _leaves_training_photos(self) -> "Data":
+        if not self.folds and self.calibration and self.calibration >= self.split[0] - 1e-9:
+            raise ValueError(
+                f"calibration = {self.calibration:g} of the photos leaves none of the {self.split[0]:g} to learn "
+                "from. Give less, such as 0.1"
             )
         return self
 

@@ -138,7 +138,7 @@ def _units(photos: Sequence[Photo], seed: int) -> list[_Unit]:
 
 def _cut(units: Sequence[_Unit], shares: Mapping[str, float]) -> dict[str, str]:
     """Return units in their order, divided into what is held out at either end and train between."""
-    ends = [split for split in ("test", "validation") if split in shares]
+    ends = [split for split in ("test", "validation", "calibration") if split in shares]
     held_out = sum(shares[split] for split in ends)
     chosen = {unit.key: "train" for unit in units}
     if not ends:

@@ -10,10 +10,15 @@ from budwood.data.images import ImageLike
 from budwood.data.taxonomy import Taxonomy
 from budwood.data.understood import PassedOver, Reading, Understood
 
-__all__ = ["SPLITS", "Manifest", "PassedOver", "Photo", "Problem", "Reading", "Split"]
+__all__ = ["CALIBRATION", "PARTS", "SPLITS", "Manifest", "PassedOver", "Photo", "Problem", "Reading", "Split"]
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+"""Those that a source may bring."""
+CALIBRATION = "calibration"
+"""The split that a recipe may ask for: it calibrates sets of classes, and nothing else."""
+PARTS = (*SPLITS, CALIBRATION)
+"""Every split of a training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ class Photo:
     label: str
     """Its class; of a photo with several labels all of them in one text (`budwood.core.label_text`)."""
     split: str | None = None
-    """"train", "validation", "test", or None where the source does not say."""
+    """"train", "validation", "test", "calibration", or None where the source does not say."""
     sha256: str = ""
     width: int = 0
     """Pixels, as a viewer shows it; 0 before the check."""

@@ -13,7 +13,7 @@ from budwood.core.errors import DataError
 from budwood.data.grouped_split import deal, in_order, refuse_too_few
 from budwood.data.groups import form_groups
 from budwood.data.label_sets import rarest_labels
-from budwood.data.manifest import Photo
+from budwood.data.manifest import CALIBRATION, Photo
 
 SplitRule = Literal["grouped", "shuffled"]
 
@@ -33,9 +33,12 @@ def divide(photos: Sequence[Photo], recipe: Recipe) -> tuple[Photo, ...]:
     rule = settings.split_rule
     if rule == "grouped" or settings.group != "auto":
         photos = form_groups(photos, GroupRule.read(settings.group))
+    divided = sum(photo.split in (None, "train") for photo in photos)
     photos = assign_splits(
         photos, shares=settings.split, seed=recipe.split_seed, test=test, fold=fold, rule=rule
     )
+    if settings.calibration and all(photo.split != CALIBRATION for photo in photos):
+        photos = take_calibration(photos, settings.calibration * divided, seed=recipe.split_seed, rule=rule)
     if not test:
         # Asked not to open a test split: one that the data bring is left closed.
         photos = tuple(photo for photo in photos if photo.split != "test")
@@ -103,6 +106,27 @@ def assign_splits(
     carved = {split: share for split, share in wanted.items() if share > 0 and split not in given}
     pool = [photo for photo in photos if photo.split in (None, "train")]
     chosen = _dealt(pool, {"train": 1.0 - sum(carved.values()), **carved}, seed, "splits", rule)
+    return tuple(replace(photo, split=chosen.get(photo.name, photo.split)) for photo in photos)
+
+
+def take_calibration(
+    photos: Sequence[Photo], number: float, *, seed: int = 0, rule: SplitRule = "grouped"
+) -> tuple[Photo, ...]:
+    """Return the photos in the order given, about so many of the training photos in the split "calibration".
+
+    They are divided as `assign_splits` divides: by class, at least one photo of each, groups together. All other splits
+    stay as they are.
+
+    Raise DataError where nothing would be left to learn from, or a class has fewer than two separate training photos.
+    """
+    train = [photo for photo in photos if photo.split == "train"]
+    share = number / max(len(train), 1)
+    if share > 1 - 1e-9:
+        raise DataError(
+            f"data.calibration asks for {number:,.0f} of the {len(train):,} training photos, which leaves none to "
+            "learn from. Give a smaller fraction"
+        )
+    chosen = _dealt(train, {"train": 1 - share, CALIBRATION: share}, seed, "splits", rule)
     return tuple(replace(photo, split=chosen.get(photo.name, photo.split)) for photo in photos)
 
 

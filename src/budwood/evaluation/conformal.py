@@ -85,17 +85,37 @@ def choose_rule(
     Raise RunError where the coverage is no such share, or more than so many photos can promise.
     """
     refuse_bad_coverage(coverage)
-    scores = class_scores(as_kept(probabilities), kind)[np.arange(len(labels)), labels]
     groups = groups or Grouping(np.arange(len(labels)))
-    if not per_class:
-        _refuse_too_few(groups, coverage)
-        chosen = np.full(len(classes), threshold(scores, coverage, groups))
-        return SetRule(kind, coverage, False, chosen, (groups.num,))
-    parts = [groups.part(labels == number) for number in range(len(classes))]
-    _refuse_too_few_of_a_class(parts, classes, coverage)
-    chosen = np.array(
-        [threshold(scores[labels == number], coverage, part) for number, part in enumerate(parts)]
+    rule = rule_of_scores(
+        class_scores(as_kept(probabilities), kind), labels, coverage, kind, per_class, groups
     )
+    if rule is None:
+        raise _too_few(groups, labels, classes, coverage, per_class)
+    return rule
+
+
+def rule_of_scores(
+    scores: Float[np.ndarray, "n classes"],
+    labels: Int[np.ndarray, "n"],
+    coverage: float,
+    kind: SetKind,
+    per_class: bool,
+    groups: Grouping,
+) -> SetRule | None:
+    """Return likewise the rule from scores that `class_scores` made; None where there are too few photos."""
+    num_classes, needed = scores.shape[1], fewest(coverage)
+    own = scores[np.arange(len(labels)), labels]
+    if not per_class:
+        if groups.num < needed:
+            return None
+        chosen = np.full(num_classes, threshold(own, coverage, groups))
+        return SetRule(kind, coverage, False, chosen, (groups.num,))
+    if np.bincount(labels, minlength=num_classes).min() < needed:
+        return None
+    parts = [groups.part(labels == number) for number in range(num_classes)]
+    if min(part.num for part in parts) < needed:
+        return None
+    chosen = np.array([threshold(own[labels == number], coverage, part) for number, part in enumerate(parts)])
     return SetRule(kind, coverage, True, chosen, tuple(part.num for part in parts))
 
 
@@ -202,44 +222,42 @@ def refuse_bad_coverage(coverage: float) -> None:
     budwood.core.errors.RunError: a coverage of 90 cannot be promised. Give a share between 0 and 1, such as 0.9
     """
     if not 0 < coverage < 1:
-        why = {0.0: ", for empty sets would do", 1.0: ", but by sets of all classes"}.get(coverage, "")
+        why = {0.0: ", for empty sets would keep it", 1.0: " but by sets of all classes"}.get(coverage, "")
         raise RunError(
             f"a coverage of {coverage:g} cannot be promised{why}. Give a share between 0 and 1, such as 0.9"
         )
 
 
-def _refuse_too_few(groups: Grouping, coverage: float) -> None:
+def _too_few(
+    groups: Grouping, labels: Int[np.ndarray, "n"], classes: Sequence[str], coverage: float, per_class: bool
+) -> RunError:
+    """Return the error that says how many photos a coverage needs, and what can be asked for."""
     needed, there = fewest(coverage), groups.num
-    if there < needed:
-        raise RunError(
+    if not per_class:
+        return RunError(
             f"a coverage of {coverage:.4g} needs {_count(needed, groups)} to calibrate it, and there "
             f"{'is' if there == 1 else 'are'} {there:,}. {_at_most(there)}"
         )
+    numbers = [len(np.unique(groups.numbers[labels == number])) for number in range(len(classes))]
+    few = sorted((number, name) for number, name in zip(numbers, classes, strict=True) if number < needed)
+    names = ", ".join(f"{name} has {number:,}" for number, name in few[:_NAMED])
+    more = f" and {len(few) - _NAMED:,} more classes too few" if len(few) > _NAMED else ""
+    return RunError(
+        f"a coverage of {coverage:.4g} of each class needs {_count(needed, groups)} of each to calibrate it; "
+        f"{names}{more}. {_at_most(few[0][0], per_class)}"
+    )
 
 
-def _refuse_too_few_of_a_class(parts: Sequence[Grouping], classes: Sequence[str], coverage: float) -> None:
-    needed = fewest(coverage)
-    few = [(part.num, name) for part, name in zip(parts, classes, strict=True) if part.num < needed]
-    if few:
-        few.sort()
-        names = ", ".join(f"{name} has {number:,}" for number, name in few[:_NAMED])
-        more = f" and {len(few) - _NAMED:,} more classes too few" if len(few) > _NAMED else ""
-        raise RunError(
-            f"a coverage of {coverage:.4g} of each class needs {_count(needed, *parts)} of each to calibrate it; "
-            f"{names}{more}. {_at_most(few[0][0], ' of each class')}"
-        )
-
-
-def _count(number: int, *parts: Grouping) -> str:
-    if all(part.single for part in parts):
+def _count(number: int, groups: Grouping) -> str:
+    if groups.single:
         return count(number, "photo")
     return count(number, "group of photos", "groups of photos")
 
 
-def _at_most(number: int, of: str = "") -> str:
+def _at_most(number: int, per_class: bool = False) -> str:
     """Return what can be asked for, as the rest of an error."""
     if number == 0:
-        return "Leave out --per-class" if of else "Train with more photos"
+        return "Do not ask for it per class" if per_class else "Train with more photos"
     # Rounded down, for what stands here has to be possible.
     most = math.floor(number / (number + 1) * 1e4) / 1e4
-    return f"Give {most:g} or less{', or leave out --per-class' if of else ''}, or train with more photos"
+    return f"Give {most:g} or less{', or do not ask for it per class' if per_class else ''}, or train with more photos"

@@ -10,6 +10,8 @@ from budwood.core.scaling import Scaling
 from budwood.evaluation.task import Task
 
 MEASURED = ("validation", "test")
+KEPT = (*MEASURED, "calibration")
+"""Splits of which a run keeps what the model says; the last calibrates sets of classes, and has no figures."""
 
 
 @dataclass(frozen=True)

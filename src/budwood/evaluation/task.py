@@ -125,6 +125,7 @@ class SingleLabel:
     sections: tuple[str, ...] = (
         "figures",
         "calibration",
+        "sets",
         "confusion",
         "classes",
         "mistakes",

@@ -12,7 +12,7 @@ from budwood.core.progress.base import SILENT, Progress
 from budwood.core.text import class_key, count
 from budwood.data.images import ImageLike, digest
 from budwood.data.label_sets import with_labels
-from budwood.data.manifest import SPLITS, Manifest, Photo
+from budwood.data.manifest import PARTS, Manifest, Photo
 from budwood.evaluation.ood import Reference, fewest_held_out
 
 UNSEEN, ALL = "unseen", "all"
@@ -195,8 +195,8 @@ def _renamed(photo: Photo, others: Mapping[str, str]) -> Photo:
 
 def refuse_unknown_split(split: str) -> None:
     """Raise DataError for what is no split of a run."""
-    if split not in (UNSEEN, ALL, *SPLITS):
-        raise DataError(f"no split `{split}`. Give unseen, train, validation, test or all")
+    if split not in (UNSEEN, ALL, *PARTS):
+        raise DataError(f"no split `{split}`. Give unseen, train, validation, test, calibration or all")
 
 
 def few_photos_warning(reference: Reference | None, acceptance: float) -> str:

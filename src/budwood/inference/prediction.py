@@ -1,9 +1,12 @@
 """Prediction: what a run says of one picture."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
 
 from budwood.core.files import JsonObject
 from budwood.core.text import shown
+from budwood.evaluation.conformal import SetRule
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,9 @@ class Prediction:
     """On a tree of labels, the nodes from below the root down to the predicted class with their probabilities."""
     answer: Answer | None = None
     """On a tree of labels, the deepest node that is right as often as was asked; None where nothing was asked."""
+    prediction_set: tuple[str, ...] | None = None
+    """The classes of which one is right as often as the coverage that was asked for, the most probable first; empty
+    where none is probable enough, None where no coverage was asked for."""
 
     def __repr__(self) -> str:
         """Short, so that a list of them can be read.
@@ -59,7 +65,8 @@ class Prediction:
         return sorted(self.probabilities.items(), key=lambda item: -item[1])[:k]
 
     def in_words(self, k: int = 1) -> str:
-        """Return the k most probable classes, and what is to be thought of them; of several labels all that it has.
+        """Return the k most probable classes, or the set where a coverage was asked for, and what to think of them; of
+        several labels all that it has.
 
         >>> Prediction("a.jpg", "tulips", 0.93, {"tulips": 0.93, "roses": 0.07}).in_words()
         'tulips 93.0%'
@@ -68,11 +75,17 @@ class Prediction:
         >>> path, answer = (("owls", 0.9), ("barn owl", 0.6)), Answer("owls", 1, 0.9)
         >>> Prediction("a.jpg", "barn owl", 0.6, {"barn owl": 0.6}, None, False, path=path, answer=answer).in_words()
         'owls 90.0%  (not confident: barn owl 60.0%  in owls 90.0%)'
+        >>> two = ("tulips", "roses")
+        >>> Prediction("a.jpg", "tulips", 0.6, {"tulips": 0.6, "roses": 0.4}, prediction_set=two).in_words()
+        '{tulips 60.0%  roses 40.0%}'
         """
         if self.labels is not None:
             return self._labels_in_words(k)
         shares = "  ".join(f"{shown(label)} {share:.1%}" for label, share in self.top(k))
-        if len(self.path) > 1:
+        if self.prediction_set is not None:
+            held = (f"{shown(label)} {self.probabilities[label]:.1%}" for label in self.prediction_set)
+            shares = f"{{{'  '.join(held)}}}"
+        elif len(self.path) > 1:
             shares += f"  in {' > '.join(f'{shown(node)} {share:.1%}' for node, share in self.path[:-1])}"
         if self.out_of_distribution:
             return f"none of these ({shares})"
@@ -117,4 +130,16 @@ class Prediction:
             "distance": self.distance,
             **tree,
             "top": top,
+            **({} if self.prediction_set is None else {"prediction_set": list(self.prediction_set)}),
         }
+
+
+def with_set(prediction: Prediction, rule: SetRule) -> Prediction:
+    """Return a prediction with its set of classes; one of a picture that cannot be read has none."""
+    if prediction.label is None:
+        return prediction
+    names = list(prediction.probabilities)
+    held = rule.sets(np.array([list(prediction.probabilities.values())]))[0]
+    # Of equal probabilities the first class is above, as in `label`.
+    order = sorted(np.flatnonzero(held).tolist(), key=lambda place: -prediction.probabilities[names[place]])
+    return replace(prediction, prediction_set=tuple(names[place] for place in order))

@@ -13,6 +13,7 @@ ENDINGS = (".csv", ".jsonl")
 _COLUMNS = ("name", "predicted", "probability", "confident", "none_of_these", "distance", "error")
 _TREE = ("path", "answer", "answer_depth", "answer_probability")
 """Of a run with a tree of labels."""
+_SET = "prediction_set"
 _SHARE = "p:"
 _OURS = (b"name,predicted,", b'{"name":')
 # A spreadsheet takes what begins so for a formula.
@@ -46,18 +47,31 @@ def write_predictions(
         return
     rows = list(predictions)
     tree = _TREE if any(one.path for one in rows) else ()
-    header = [*_COLUMNS, *tree, *(f"{_SHARE}{label}" for label in classes)]
-    write_csv(path, header, (_row(one, classes, len(tree)) for one in rows))
+    sets = (_SET,) if any(one.prediction_set is not None for one in rows) else ()
+    header = [*_COLUMNS, *tree, *sets, *(f"{_SHARE}{label}" for label in classes)]
+    write_csv(path, header, (_row(one, classes, len(tree), len(sets)) for one in rows))
 
 
-def _row(one: Prediction, classes: Sequence[str], tree: int) -> list[str]:
+def _row(one: Prediction, classes: Sequence[str], tree: int, sets: int) -> list[str]:
     name = f"./{one.name}" if _FORMULA.match(one.name) else one.name
     if one.label is None:
-        return [name, *[""] * (len(_COLUMNS) - 2), one.error or "", *[""] * (tree + len(classes))]
+        return [name, *[""] * (len(_COLUMNS) - 2), one.error or "", *[""] * (tree + sets + len(classes))]
     flags = [str(int(flag)) for flag in (one.confident, one.out_of_distribution)]
     shares = [_number(one.probabilities[label]) for label in classes]
     above = _of_tree(one) if tree else []
-    return [name, one.label, _number(one.probability), *flags, _number(one.distance), "", *above, *shares]
+    # A list of JSON, for a name of a class may hold any separator.
+    held = [json.dumps(one.prediction_set or (), ensure_ascii=False)] if sets else []
+    return [
+        name,
+        one.label,
+        _number(one.probability),
+        *flags,
+        _number(one.distance),
+        "",
+        *above,
+        *held,
+        *shares,
+    ]
 
 
 def _of_tree(one: Prediction) -> list[str]:

@@ -37,7 +37,7 @@ def refuse_unfit_teacher(
             f"{' and '.join(which)}. Give photos of the teacher's classes, or a run that was trained on these"
         )
     learned = {row.sha256 for row in teacher.split if row.split == "train"}
-    for split in ("validation", "test"):
+    for split in ("validation", "test", "calibration"):
         seen = sum(photo.split == split and photo.sha256 in learned for photo in photos)
         if seen:
             without = ", or --no-test" if split == "test" else ""

@@ -13,7 +13,7 @@ from budwood.config.recipe import Head, Recipe
 from budwood.core.progress.base import SILENT
 from budwood.core.text import count, duration, shorten, shown
 from budwood.data.decoder.levels import as_range
-from budwood.data.manifest import SPLITS, Photo
+from budwood.data.manifest import CALIBRATION, PARTS, SPLITS, Photo
 from budwood.features.extract import stream
 from budwood.features.extractor import FeatureExtractor
 from budwood.network.compose import PooledBackbone
@@ -310,14 +310,15 @@ def _split_table(classes: Sequence[str], photos: Sequence[Photo], at_most: int =
     counts = Counter((label, photo.split) for photo in photos for label in photo.each_label)
     noun = "label" if any(photo.labels is not None for photo in photos) else "class"
     totals = Counter(photo.split for photo in photos)
+    splits = PARTS if totals[CALIBRATION] else SPLITS
     listed = classes if len(classes) <= at_most else classes[: at_most - 1]
-    rows = [(shorten(shown(label), 29), [counts[label, split] for split in SPLITS]) for label in listed]
+    rows = [(shorten(shown(label), 29), [counts[label, split] for split in splits]) for label in listed]
     if len(listed) < len(classes):
         rest = classes[len(listed) :]
-        parts = [sum(counts[label, split] for label in rest) for split in SPLITS]
+        parts = [sum(counts[label, split] for label in rest) for split in splits]
         rows.append((f"and {len(rest)} {'labels' if noun == 'label' else 'classes'} more", parts))
-    rows.append(("all", [totals[split] for split in SPLITS]))
-    header = f"{noun:<30}" + "".join(f"{split:>12}" for split in SPLITS)
+    rows.append(("all", [totals[split] for split in splits]))
+    header = f"{noun:<30}" + "".join(f"{split:>12}" for split in splits)
     return [header, *(f"{label:<30}" + "".join(f"{n:>12,}" for n in parts) for label, parts in rows)]
 
 

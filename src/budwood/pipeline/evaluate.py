@@ -20,7 +20,7 @@ from budwood.data.label_sets import rarest_labels
 from budwood.data.manifest import Photo
 from budwood.data.split import take_some
 from budwood.evaluation.ood import Reference
-from budwood.evaluation.phases import MEASURED, PhaseEvaluation, better
+from budwood.evaluation.phases import KEPT, PhaseEvaluation, better
 from budwood.evaluation.task import Task
 from budwood.features.ensemble import ExtractorEnsemble
 from budwood.inference.artifact import Artifact, read_model
@@ -59,7 +59,7 @@ class Evaluation:
     artifact: Artifact
     """That model, read back from disk."""
     photos: Sequence[Photo]
-    """Those of validation and test."""
+    """Those of validation, test and calibration."""
     probabilities: Float[np.ndarray, "n classes"]
     """The kept model's, a row for each of them."""
     task: Task
@@ -204,7 +204,7 @@ def _small(photo: Photo, resize: str, levels: ValueRange | None) -> bytes:
 def _measure(
     artifact: Artifact, parts: Mapping[str, Sequence[Photo]], task: Task, engine: str, progress: Progress
 ) -> Measured:
-    shown = [photo for split in MEASURED for photo in parts[split]]
+    shown = [photo for split in KEPT for photo in parts.get(split, ())]
     with artifact.features(engine=engine, progress=progress) as features:
         if features.fingerprint != artifact.info.fingerprints["frozen"]:
             raise RunError(
@@ -214,7 +214,7 @@ def _measure(
         if features.compute(shown).num_computed or not parts["test"]:
             _refuse_disagreement(artifact, features, shown)
         probabilities = {
-            split: artifact.probabilities(features.rows(parts[split])) for split in MEASURED if parts[split]
+            split: artifact.probabilities(features.rows(parts[split])) for split in KEPT if parts.get(split)
         }
         return Measured(probabilities, artifact.info.calibration, task, artifact)
 

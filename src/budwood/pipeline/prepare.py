@@ -21,7 +21,7 @@ from budwood.core.progress.base import Progress
 from budwood.data.check import Check, check, crop_warning
 from budwood.data.decoder.levels import as_range
 from budwood.data.groups import suggestion
-from budwood.data.manifest import Photo
+from budwood.data.manifest import CALIBRATION, Photo
 from budwood.data.same_names import names_in_two_splits
 from budwood.data.split import divide, lacking
 from budwood.data.taxonomy import Taxonomy
@@ -209,6 +209,12 @@ def split_photos(request: TrainingRequest, checked: Check) -> tuple[Photo, ...]:
     """
     runs = [run for run in (request.teacher, request.previous) if run]
     known = {row.sha256: row.split for run in runs for row in run.split}
+    if runs and request.recipe.data.calibration and CALIBRATION not in known.values():
+        raise DataError(
+            f"data.calibration takes training photos that nothing has learned from, and the run {runs[0].folder} has "
+            "learned from its own. Train that one with data.calibration, whose photos are then kept, or leave it out "
+            "here"
+        )
     photos = tuple(replace(photo, split=known.get(photo.sha256, photo.split)) for photo in checked.photos)
     photos = divide(photos, request.recipe)
     if request.teacher is not None:

@@ -11,7 +11,7 @@ import numpy as np
 from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError
 from budwood.core.progress.base import Progress
-from budwood.data.manifest import SPLITS, Photo
+from budwood.data.manifest import PARTS, Photo
 from budwood.evaluation.task import Task
 from budwood.evaluation.taxonomy import LabelTree
 from budwood.features.extract import Extraction
@@ -106,7 +106,7 @@ def divide_by_split(
 ) -> tuple[dict[str, list[Photo]], dict[str, np.ndarray]]:
     """Return the photos of each split, and their targets."""
     parts: dict[str, list[Photo]] = {
-        split: [photo for photo in photos if photo.split == split] for split in SPLITS
+        split: [photo for photo in photos if photo.split == split] for split in PARTS
     }
     labels = {split: task.encode([photo.label for photo in part], classes) for split, part in parts.items()}
     return parts, labels

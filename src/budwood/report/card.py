@@ -14,7 +14,7 @@ import jinja2
 from budwood.config.recipe import Recipe
 from budwood.core import files
 from budwood.core import text as words
-from budwood.data.manifest import SPLITS
+from budwood.data.manifest import PARTS
 from budwood.report import label_words, terminal
 from budwood.report.markdown import escaped
 from budwood.report.reading import passed_over_as_lines
@@ -45,7 +45,7 @@ def render_card(contents: Contents) -> str:
     counts = Counter(
         (label, photo.split) for photo in contents.photos for label in labels_of(contents, photo)
     )
-    splits = [name for name in SPLITS if any(counts[label, name] for label in contents.classes)]
+    splits = [name for name in PARTS if any(counts[label, name] for label in contents.classes)]
     figures = []
     for key, title, _, is_share in label_words.FIGURES if contents.multi_label else FIGURES:
         figure, ends = scores.figure(key)

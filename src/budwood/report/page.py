@@ -34,6 +34,7 @@ from budwood.report.mistakes import (
 )
 from budwood.report.phases import describe_phases
 from budwood.report.samples import show_samples
+from budwood.report.sets import show_sets
 from budwood.report.summary import Contents, read_contents
 from budwood.report.taxonomy import describe_tree
 from budwood.report.thumbnails import LARGE, Thumbnails, picture, read_pictures
@@ -94,6 +95,7 @@ class _Section:
 SECTIONS: Mapping[str, _Section] = {
     "figures": _Section("All figures", lambda page: sections.list_figures(page.contents)),
     "calibration": _Section("Calibration", lambda page: describe_calibration(page.contents)),
+    "sets": _Section("Sets of classes", lambda page: show_sets(page.contents)),
     "head": _Section("Head", lambda page: describe_head(page.contents), True),
     "phases": _Section("Phases", lambda page: describe_phases(page.contents), True),
     "confusion": _Section("Confusions", _Filling.confusion),

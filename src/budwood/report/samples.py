@@ -11,7 +11,7 @@ from budwood.core.label_text import of_text
 from budwood.data import images
 from budwood.data.augment import Renderer
 from budwood.data.decoder.levels import as_range
-from budwood.data.manifest import SPLITS
+from budwood.data.manifest import PARTS
 from budwood.report import settings
 from budwood.report.pictures import jpeg
 from budwood.report.sections import MOST_IN_SIGHT
@@ -72,7 +72,7 @@ def show_samples(contents: Contents, thumbnails: Thumbnails) -> Samples:
         strips.append((name, names))
         for file in names:
             thumbnails.want(file, LARGE)
-    splits = [split for split in SPLITS if any(row[split] for row in counts.values())]
+    splits = [split for split in PARTS if any(row[split] for row in counts.values())]
     return Samples(
         splits=splits,
         rows=[(name, [row[split] for split in splits], row.total()) for name, row in counts.items()],

@@ -9,7 +9,7 @@ import numpy as np
 
 from budwood.core import text as words
 from budwood.core.label_text import of_text
-from budwood.data.manifest import SPLITS
+from budwood.data.manifest import PARTS
 from budwood.evaluation.figures import ClassScores
 from budwood.evaluation.groups import Grouping, share_interval
 from budwood.report import label_words, terminal
@@ -213,7 +213,7 @@ def _facts(contents: Contents) -> list[Fact]:
         (
             "Photos",
             f"{len(contents.photos):,}",
-            ", ".join(f"{splits[name]:,} {name}" for name in SPLITS if splits[name]),
+            ", ".join(f"{splits[name]:,} {name}" for name in PARTS if splits[name]),
         ),
         (
             "Labels" if contents.multi_label else "Classes",

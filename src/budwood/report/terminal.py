@@ -10,6 +10,7 @@ from budwood.evaluation.ood import fewest_held_out
 if TYPE_CHECKING:
     from budwood.evaluation.ood import OodFigures
     from budwood.evaluation.selective import Answered
+    from budwood.evaluation.sets import ChosenSets, ObservedSets
 
 FEW_OF_A_CLASS = 3
 """Photos of a class up to which its own figures say next to nothing."""
@@ -222,6 +223,49 @@ def ood_as_text(figures: "Mapping[str, OodFigures]", acceptance: float, default:
             f"{percent(found.ood_accepted)} of the others taken for a class"
         )
     return "\n".join(lines).replace(NO_BREAK, " ")
+
+
+def sets_as_text(chosen: "ChosenSets") -> str:
+    """Return what sets of classes promise, on how many photos that rests, and what they do to the test photos."""
+    lines = [f"sets hold the true class of {promise(chosen)}"]
+    if chosen.test is not None:
+        lines.append(f"  test: {observed_sets(chosen.test)}")
+    return "\n".join(lines).replace(NO_BREAK, " ")
+
+
+def promise(chosen: "ChosenSets") -> str:
+    """Return a coverage, by what it was calibrated, and between which shares it lies with so many photos."""
+    rule = chosen.rule
+    of = "of the photos of each class" if rule.per_class else "of the photos"
+    of = "of the photos, each group counting alike" if chosen.groups and not rule.per_class else of
+    by = f"{rule.kind}, calibrated on {photos_of_groups(chosen.n, chosen.groups, chosen.calibrated_on)}"
+    return f"{whole_percent(rule.coverage)} {of} ({by}){_range(chosen.coverage_range)}"
+
+
+def photos_of_groups(n: int, groups: int | None, split: str) -> str:
+    """Return how many photos a split has, and of how many groups where photos belong together.
+
+    >>> photos_of_groups(367, None, "validation"), photos_of_groups(100, 20, "calibration")
+    ('367 validation photos', '100 calibration photos of 20 groups')
+    """
+    of_groups = f" of {count(groups, 'group')}" if groups else ""
+    return f"{count(n, f'{split} photo')}{of_groups}"
+
+
+def _range(ends: "tuple[float, float] | None") -> str:
+    if ends is None:
+        return ""
+    return f"; with so many, coverage lies between {percent(ends[0])} and {percent(ends[1])}"
+
+
+def observed_sets(found: "ObservedSets") -> str:
+    """Return what sets do to some photos."""
+    low, high = found.observed_ci95
+    return (
+        f"{percent(found.observed)} of the sets of {count(found.n, 'photo')} hold it (95 % interval {percent(low)} to "
+        f"{percent(high)}); {found.mean_size:.2f} classes on average, {percent(found.single)} single, "
+        f"{percent(found.empty)} empty"
+    )
 
 
 def selective_as_text(precision: float, threshold: float, splits: "Mapping[str, Answered]") -> str:

@@ -7,6 +7,7 @@ from budwood.core.part import Part
 from budwood.core.scaling import LabelScaling
 from budwood.evaluation.figures import Interval, SplitFigures
 from budwood.evaluation.multi_label_figures import MultiLabelFigures
+from budwood.evaluation.sets import Sets
 
 
 class TwinPair(Part):
@@ -181,7 +182,7 @@ class ClimbScores(Part):
 class Metrics(Part):
     """The content of `metrics.json`."""
 
-    left_out = frozenset({"climbs"})
+    left_out = frozenset({"climbs", "sets"})
 
     validation: SplitMetrics | LabelSplitMetrics | None
     test: SplitMetrics | LabelSplitMetrics | None
@@ -192,6 +193,8 @@ class Metrics(Part):
     calibration: Calibration
     climbs: tuple[ClimbScores, ...] = ()
     """None without a tree of labels."""
+    sets: Sets | None = None
+    """None in a run of an older version, and of another task than one label a photo."""
 
     def figures_of(self, split: str) -> SplitMetrics | LabelSplitMetrics | None:
         """Return the figures of "validation" or "test"."""

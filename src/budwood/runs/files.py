@@ -24,6 +24,8 @@ from budwood.data.taxonomy import Taxonomy
 from budwood.data.taxonomy_table import read_taxonomy
 from budwood.evaluation.groups import Grouping
 from budwood.evaluation.multi_label import MultiLabel
+from budwood.evaluation.phases import MEASURED
+from budwood.evaluation.sets import Scored
 from budwood.evaluation.task import MULTI_LABEL, TASKS, Task
 from budwood.evaluation.taxonomy import LabelTree
 from budwood.runs.figures import LabelSplitMetrics, LinearPath, Metrics
@@ -249,7 +251,7 @@ class RunFiles:
 
     @property
     def confidences(self) -> dict[str, tuple[Float[np.ndarray, "n"], Bool[np.ndarray, "n"]]]:
-        """By split the probability of each photo's predicted class, and whether it is right."""
+        """By measured split the probability of each photo's predicted class, and whether it is right."""
         rows = self.predictions
         return {
             split: (
@@ -257,7 +259,14 @@ class RunFiles:
                 np.array([row.correct for row in rows if row.split == split], bool),
             )
             for split in dict.fromkeys(row.split for row in rows)
+            if split in MEASURED
         }
+
+    @cached_property
+    def scored(self) -> dict[str, Scored]:
+        """By split the photos of `predictions.csv` with the probability of every class, their classes and groups."""
+        groups = self.groupings
+        return {split: Scored(*found, groups[split]) for split, found in self.shares.items()}
 
     @cached_property
     def linear_path(self) -> LinearPath | None:

@@ -11,7 +11,8 @@ from budwood.data.manifest import Photo
 from budwood.evaluation.climb import DepthAnswers, choose_climb, measure_climb
 from budwood.evaluation.groups import Grouping, share_interval
 from budwood.evaluation.multi_label import MultiLabel
-from budwood.evaluation.phases import PhaseEvaluation
+from budwood.evaluation.phases import MEASURED, PhaseEvaluation
+from budwood.evaluation.sets import Scored, Sets, calibrating, describe_sets
 from budwood.evaluation.taxonomy import LabelTree, score_tree
 from budwood.evaluation.verdict import compare_phases
 from budwood.features.twins import Twin
@@ -91,10 +92,12 @@ def describe(
             }
         )
         for split, shares in kept.probabilities.items()
+        if split in MEASURED
     }
     calibrated = {
         split: BeforeAfter.model_validate(kept.task.calibration(shares, labels[split], kept.scaling))
         for split, shares in kept.probabilities.items()
+        if split in MEASURED
     }
     return Metrics(
         validation=figures.get("validation"),
@@ -111,6 +114,7 @@ def describe(
         climbs=tuple(_climb(tree, kept, labels, groups, precision) for precision in PRECISIONS)
         if tree
         else (),
+        sets=_sets(kept, labels, groups, classes) if "sets" in kept.task.sections else None,
     )
 
 
@@ -152,6 +156,17 @@ def _depth_scores(found: DepthAnswers) -> DepthScores:
         precision=found.precision,
         precision_ci95=found.precision_interval,
     )
+
+
+def _sets(
+    kept: PhaseEvaluation, labels: Labels, groups: Mapping[str, Grouping], classes: Sequence[str]
+) -> Sets:
+    by_split = {
+        split: Scored.of(shares, labels[split], groups.get(split))
+        for split, shares in kept.probabilities.items()
+    }
+    calibrated_on = calibrating(by_split)
+    return describe_sets(calibrated_on, by_split[calibrated_on], by_split.get("test"), classes)
 
 
 def _groups_by_split(parts: Mapping[str, Sequence[Photo]]) -> dict[str, Grouping]:

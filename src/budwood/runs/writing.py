@@ -125,7 +125,7 @@ def write_predictions(
     probabilities: Float[np.ndarray, "n classes"],
     task: Task = SINGLE_LABEL,
 ) -> None:
-    """Write `predictions.csv`: every validation and test photo with the probability of every class."""
+    """Write `predictions.csv`: every validation, test and calibration photo with the probability of every class."""
     rows = []
     answers = task.answers(probabilities, classes)
     right = task.correct(probabilities, task.encode([photo.label for photo in photos], classes))

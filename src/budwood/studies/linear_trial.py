@@ -12,10 +12,10 @@ from budwood.core.errors import RunError
 from budwood.core.system import versions
 from budwood.data.augment import Renderer
 from budwood.data.decoder.levels import as_range
-from budwood.data.manifest import SPLITS, Photo
+from budwood.data.manifest import PARTS, Photo
 from budwood.data.sources import source_name
 from budwood.data.split import divide
-from budwood.evaluation.phases import MEASURED, PhaseEvaluation
+from budwood.evaluation.phases import KEPT, PhaseEvaluation
 from budwood.evaluation.task import SINGLE_LABEL, Task
 from budwood.features.fingerprint_cache import features_key
 from budwood.features.store.store import FeatureStore
@@ -76,7 +76,7 @@ def _fit_and_evaluate(
 ) -> None:
     folder = directory.folder
     parts: dict[str, list[Photo]] = {
-        split: [photo for photo in photos if photo.split == split] for split in SPLITS
+        split: [photo for photo in photos if photo.split == split] for split in PARTS
     }
     labels = {split: task.encode([p.label for p in part], classes) for split, part in parts.items()}
     with directory.stage("features"):
@@ -96,7 +96,7 @@ def _fit_and_evaluate(
         found = fit_as_asked(recipe, rows["train"], labels["train"], classes, groups=groups, weights=weights)
         logits = {split: part @ found.kernel + found.bias for split, part in rows.items()}
         scaling = task.fit_scaling(logits["validation"], labels["validation"])
-        shares = {split: task.probabilities(logits[split], scaling) for split in MEASURED if split in logits}
+        shares = {split: task.probabilities(logits[split], scaling) for split in KEPT if split in logits}
         write_recipe(folder, recipe)
         write_linear_path(folder, linear_path(found))
         row = EpochRow(

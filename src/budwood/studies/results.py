@@ -126,7 +126,8 @@ def _complete(trial: TrialFolder, record: TrialRecord) -> CompleteTrial:
     files = read_run(trial.run)
     correct: dict[str, dict[str, bool]] = {"validation": {}, "test": {}}
     for row in files.predictions:
-        correct[row.split][row.name] = row.correct
+        if row.split in correct:
+            correct[row.split][row.name] = row.correct
     train = sum(row.split == "train" for row in files.split)
     groups = {row.name: row.group for row in files.split if row.group}
     return CompleteTrial(record.replicate, files.metrics, record.seconds or 0.0, train, correct, groups)

@@ -6,7 +6,7 @@ from functools import cached_property
 from budwood.backbones.registry import get_backbone
 from budwood.config.recipe import name_and_size
 from budwood.core import text as words
-from budwood.data.manifest import SPLITS
+from budwood.data.manifest import PARTS
 from budwood.report.sections import labels_of
 from budwood.report.summary import Contents
 from budwood.runs.figures import SplitMetrics
@@ -27,9 +27,9 @@ class Facts:
 
     @cached_property
     def sizes(self) -> dict[str, int]:
-        """Photos of each split that there is, in the order train, validation, test."""
+        """Photos of each split that there is, in the order train, validation, test, calibration."""
         counts = Counter(photo.split for photo in self.photos)
-        return {split: counts[split] for split in SPLITS if counts[split]}
+        return {split: counts[split] for split in PARTS if counts[split]}
 
     @cached_property
     def of_class(self) -> dict[str, Counter[str]]:
