@@ -24,3 +24,7 @@ def test_as_html__tables_and_no_markup_of_others():
 def test_without_metadata__takes_away_the_head_alone():
     assert without_metadata("---\na: 1\n---\n\n# b\n\n---\n\nc\n---\n") == "\n# b\n\n---\n\nc\n---\n"
     assert without_metadata("# b\n---\n") == "# b\n---\n"
+
+
+def test_as_html__a_figure_and_its_percent_stay_in_one_line():
+    assert "91.3\u00a0% (95\u00a0% interval)" in str(as_html("91.3 % (95 % interval)"))

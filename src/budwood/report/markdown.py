@@ -35,9 +35,8 @@ def as_html(text: str) -> markupsafe.Markup:
     <h1><em>a</em> &lt;b&gt;</h1>
     <BLANKLINE>
     """
-    return markupsafe.Markup(
-        MarkdownIt("commonmark", {"html": False}).enable("table").render(without_metadata(text))
-    )
+    page = MarkdownIt("commonmark", {"html": False}).enable("table").render(without_metadata(text))
+    return markupsafe.Markup(re.sub(r"(?<=\d) %", f"{words.NO_BREAK}%", page))
 
 
 def without_metadata(text: str) -> str:
