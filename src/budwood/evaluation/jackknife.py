@@ -7,6 +7,7 @@ the jackknife's (Tukey 1958) and the bootstrap's, and the interval is symmetric 
 Student's quantile for the number of photos that decide.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +26,12 @@ class Spread:
 
     @classmethod
     def of(
-        cls, value: float, without: Float[np.ndarray, "n"], resampled: Float[np.ndarray, "resamples"]
+        cls,
+        value: float,
+        without: Float[np.ndarray, "n"],
+        resampled: Float[np.ndarray, "resamples"],
+        *,
+        share: bool = True,
     ) -> "Spread":
         """Return the spread of a value.
 
@@ -33,16 +39,39 @@ class Spread:
             value: of all photos.
             without: of all but one, for each photo; NaN where it has none.
             resampled: of bootstrap resamples; NaN where it has none.
+            share: it lies in [0, 1], and its deviation is also that of its logit: near the ends the larger one.
         """
         without, resampled = without[~np.isnan(without)], resampled[~np.isnan(resampled)]
+        deviations = [float(resampled.std())] if len(resampled) else [0.0]
         if not len(without):
-            return cls(0.0, float(resampled.std()) if len(resampled) else 0.0)
-        factor = len(without) - 1
-        deviation = float(np.sqrt(factor * without.var()))
-        return cls(
-            float(factor * (without.mean() - value)),
-            max(deviation, float(resampled.std()) if len(resampled) else 0.0),
-        )
+            return cls(0.0, deviations[0])
+        factor, slope = len(without) - 1, value * (1 - value)
+        deviations.append(float(np.sqrt(factor * without.var())))
+        if share and slope > 0:
+            deviations.append(slope * float(np.sqrt(factor * _logits(without, value).var())))
+        return cls(float(factor * (without.mean() - value)), max(deviations))
+
+
+def _logits(values: Float[np.ndarray, "n"], middle: float) -> Float[np.ndarray, "n"]:
+    """Return logits, those of 0 and 1 no farther than 2 from that of the middle."""
+    from scipy.special import logit
+
+    with np.errstate(divide="ignore"):
+        found = logit(values)
+    return np.clip(found, logit(middle) - 2, logit(middle) + 2)
+
+
+def degrees_of_mean(counts: Sequence[int]) -> float:
+    """Return the degrees of freedom of a mean over labels that so many photos each decide (Satterthwaite 1946).
+
+    The variance of each is taken to be as one by its photos: a label with few photos leaves the mean few degrees.
+
+    >>> round(degrees_of_mean([10, 10, 10, 10]), 6), round(degrees_of_mean([1000, 4]), 1)
+    (36.0, 3.0)
+    """
+    variances = 1 / np.array(counts, np.float64)
+    degrees = np.maximum(np.array(counts) - 1, 0.5)
+    return float(variances.sum() ** 2 / (variances**2 / degrees).sum())
 
 
 def jackknife_interval(value: float, spread: Spread, num: int | float, degrees: int | float) -> Interval:

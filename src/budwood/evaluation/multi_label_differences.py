@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from budwood.evaluation.groups import Grouping, rare_groups
-from budwood.evaluation.jackknife import Spread
+from budwood.evaluation.jackknife import Spread, degrees_of_mean
 from budwood.evaluation.multi_label_columns import Columns, Decisions
 from budwood.evaluation.multi_label_intervals import FEWEST, MEANS, spread_of_groups
 from budwood.evaluation.statistics import PairedDifference, tango_interval
@@ -94,13 +94,13 @@ class Replicates:
             return None
         found = self.values[name] - other.values[name]
         photos = _gaps(self.photos[name], other.photos[name])
-        num, degrees = float(sum(self.fewer)), float(sum(self.fewer) - len(self.fewer))
+        num, degrees = float(sum(self.fewer)), degrees_of_mean(self.fewer)
         if self.groups is None or self.grouped is None or other.grouped is None:
-            spread = Spread.of(found, *photos)
+            spread = Spread.of(found, *photos, share=False)
         else:
             grouped = _gaps(self.grouped[name], other.grouped[name])
             rare = float(np.median([rare_groups(one, self.groups) for one in self.has.T]))
-            spread = spread_of_groups(found, photos, grouped, self.groups, rare)
+            spread = spread_of_groups(found, photos, grouped, self.groups, rare, share=False)
             num, degrees = min(num, rare), min(degrees, self.groups.effective - 1)
         quantile, n = float(stdtrit(max(degrees, 1.0), 0.975)), len(self.has)
         if spread.deviation < 1e-9:

@@ -7,7 +7,7 @@ from jaxtyping import Bool
 
 from budwood.evaluation.figures import Interval
 from budwood.evaluation.groups import Grouping, drawn_to_worst, rare_groups, share_interval, widening
-from budwood.evaluation.jackknife import Spread, jackknife_interval
+from budwood.evaluation.jackknife import Spread, degrees_of_mean, jackknife_interval
 from budwood.evaluation.multi_label_columns import Columns, Decisions
 from budwood.evaluation.statistics import bootstrap_interval
 
@@ -74,7 +74,7 @@ class Intervals:
             fewer = [self._fewer(place) for place in useful]
             if not useful or np.mean(fewer) < FEWEST:
                 return None
-            num, degrees = sum(fewer), sum(fewer) - len(fewer)
+            num, degrees = sum(fewer), degrees_of_mean(fewer)
         else:
             num = int(self.split.has.sum()) if name == "micro_f1" else len(self.split.has)
             degrees = num - 1
@@ -128,6 +128,8 @@ def spread_of_groups(
     grouped: tuple[np.ndarray, np.ndarray],
     groups: Grouping,
     rare: float,
+    *,
+    share: bool = True,
 ) -> Spread:
     """Return the spread of a figure of photos that belong together.
 
@@ -137,7 +139,8 @@ def spread_of_groups(
         grouped: the same of whole groups.
         groups: which photos belong together.
         rare: in how many groups of equal size the rarer outcome was seen; see `rare_groups`.
+        share: as in `Spread.of`.
     """
-    plain, whole = Spread.of(value, *photos), Spread.of(value, *grouped)
+    plain, whole = (Spread.of(value, *part, share=share) for part in (photos, grouped))
     ratio = (whole.deviation / plain.deviation) ** 2 if plain.deviation else np.inf
     return Spread(whole.bias, plain.deviation * float(np.sqrt(drawn_to_worst(ratio, groups, rare))))
