@@ -38,6 +38,10 @@ def test_figures__of_too_few_groups_have_no_interval_but_a_range():
     low, high = found.groups.accuracy_range
     assert low < found.accuracy < high
     assert found.accuracy_ci95 is None and found.loss_ci95 is None
+    assert found.why_no_interval("accuracy") == found.why_no_interval("macro_f1") == "few-groups"
+    assert FIGURES.why_no_interval("macro_f1") is None
+    # There is no figure to have one.
+    assert found.why_no_interval("top5_accuracy") is None
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,8 @@ def test_intervals__of_fewer_than_five_photos_with_a_label_there_is_none():
     found = compute_multi_label_metrics(rare.astype(np.float32), chance, names, HALF, resamples=100)
     assert found.mean_average_precision is not None and found.mean_average_precision_ci95 is None
     assert found.macro_f1_ci95 is None and found.hamming_loss_ci95 is not None
+    assert found.why_no_interval("macro_f1") == "few-photos-a-label"
+    assert found.why_no_interval("hamming_loss") is None
 
 
 def test_intervals__of_groups_that_answer_alike_are_as_wide_as_of_so_many_photos():

@@ -40,6 +40,16 @@ def test_write_card__without_a_test_split_it_says_so(card):
     assert "No test was asked for" in text
 
 
+def test_write_card__says_why_a_figure_has_no_interval(make_run):
+    run = make_run()
+    metrics = files.read_json(run.folder / "metrics.json")
+    metrics["test"] |= {"macro_f1_ci95": None, "no_interval": {"macro_f1": "few-photos-a-class"}}
+    files.write_json(run.folder / "metrics.json", metrics)
+    (run.folder / "model").mkdir(exist_ok=True)
+    (row,) = [line for line in write_card(run.folder).read_text("utf-8").splitlines() if "Macro F1" in line]
+    assert row.endswith("| no interval: too few photos a class |")
+
+
 @pytest.mark.parametrize(
     "evil", ["<script>alert(1)</script>", "a|b", "# big", "[x](http://y)", 'q"\n---\nr: 1']
 )

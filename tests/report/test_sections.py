@@ -109,3 +109,14 @@ def test_summarize__an_interval_without_width_is_none(make_run):
     rows = {row.title: row.cells for row in sections.list_figures(read_contents(run.folder)).rows}
     assert rows["Macro F1"][1][1] == "interval unknown: all alike"
     assert " to " in rows["Macro F1"][0][1]
+
+
+def test_list_figures__says_why_a_figure_has_no_interval(make_run):
+    run = make_run()
+    metrics = files.read_json(run.folder / "metrics.json")
+    metrics["test"] |= {"macro_f1_ci95": None, "no_interval": {"macro_f1": "class-without-photos"}}
+    metrics["validation"] |= {"macro_f1_ci95": None, "no_interval": {}}
+    files.write_json(run.folder / "metrics.json", metrics)
+    rows = {row.title: row.cells for row in sections.list_figures(read_contents(run.folder)).rows}
+    stated = {cell[1] for cell in rows["Macro F1"]}
+    assert stated == {"no interval: a class without photos", "no interval: too few groups of photos"}

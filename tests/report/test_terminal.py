@@ -1,6 +1,11 @@
+from typing import get_args
+
+import numpy as np
 import pytest
 
 from budwood.core import text as words
+from budwood.evaluation.figures import NoInterval
+from budwood.evaluation.metrics import compute_metrics
 from budwood.report import terminal
 
 
@@ -37,6 +42,26 @@ def test_verdict__of_groups():
     sentence = terminal.verdict({**scores, "accuracy_ci95": None, "groups": few}, "test")
     assert "no interval: 7 groups" in sentence
     assert "95" not in sentence
+
+
+def test_scores_as_text__says_why_a_figure_has_no_interval():
+    labels = np.arange(40) % 20
+    shares = np.random.default_rng(0).dirichlet(np.ones(20), 40) + np.eye(20)[labels]
+    shares /= shares.sum(axis=1, keepdims=True)
+    classes = [f"class {number}" for number in range(20)]
+    scores = compute_metrics(labels, shares, classes, resamples=100).to_json()
+    lines = {line[:20].strip(): line for line in terminal.scores_as_text(scores, "test").splitlines()}
+    assert lines["macro F1"].endswith("   no interval: too few photos a class")
+    assert lines["calibration error"].endswith("   no interval: too few photos")
+    assert " to " in lines["balanced accuracy"] and "no interval" not in lines["balanced accuracy"]
+    # A run of before the reasons were kept: groups alone left a figure without an interval.
+    del scores["no_interval"]
+    assert "macro F1" in terminal.scores_as_text(scores, "test")
+    assert "no interval: too few groups of photos" in terminal.scores_as_text(scores, "test")
+
+
+def test_no_interval__has_words_for_every_reason():
+    assert all(terminal.no_interval(reason).startswith("no interval: ") for reason in get_args(NoInterval))
 
 
 def test_notes__few_photos_widen_the_interval():

@@ -1,11 +1,24 @@
 """The figures of one split, as `metrics.json` has them."""
 
+from collections.abc import Mapping
+from typing import Literal
+
 from pydantic import Field
 
 from budwood.core.part import Part
 
 Interval = tuple[float, float]
 """Lower and upper end."""
+NoInterval = Literal[
+    "few-groups",
+    "few-mistakes",
+    "few-photos",
+    "few-photos-a-class",
+    "class-without-photos",
+    "few-photos-a-label",
+]
+"""Why a figure has none: too few groups of photos that belong together, or of them with a mistake (or without one);
+too few photos; too few of too many classes; a class of which there is none; too few with a label, or without it."""
 
 
 class ClassScores(Part):
@@ -77,17 +90,24 @@ class Figures(Part):
     """Figures of one split: beside each under its key its 95 % interval under `<key>_ci95`."""
 
     n: int
+    no_interval: Mapping[str, NoInterval] = Field(default_factory=dict)
+    """By key, why a figure has none."""
 
     def figure(self, name: str) -> tuple[float | None, Interval | None]:
         """Return a figure by its key, and its interval."""
         return getattr(self, name), getattr(self, f"{name}_ci95")
 
+    def why_no_interval(self, name: str) -> NoInterval | None:
+        """Return why a figure has no interval; None where it has one, or where there is no figure."""
+        figure, interval = self.figure(name)
+        # Of runs that keep no reasons too few groups are the only one.
+        return self.no_interval.get(name, "few-groups") if interval is None and figure is not None else None
+
 
 class SplitFigures(Figures):
-    """The figures of one split; a figure's `_ci95` is its 95 % interval, None where there are too few groups of photos
-    to state one."""
+    """The figures of one split; a figure's `_ci95` is its 95 % interval, None where none can be stated."""
 
-    left_out = frozenset({"groups", "taxonomy"})
+    left_out = frozenset({"groups", "no_interval", "taxonomy"})
 
     groups: GroupsInfo | None = None
     accuracy: float

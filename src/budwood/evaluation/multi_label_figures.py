@@ -47,7 +47,7 @@ class MultiLabelFigures(Figures):
     """The figures of one split; a figure's `_ci95` is its 95 % interval, None where none can be stated. Means over
     labels are None where every label is left out."""
 
-    left_out = frozenset({"groups", "left_out"})
+    left_out = frozenset({"groups", "left_out", "no_interval"})
 
     groups: GroupsInfo | None = None
     mean_average_precision: float | None

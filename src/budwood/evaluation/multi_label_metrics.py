@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from budwood.evaluation.figures import NoInterval
 from budwood.evaluation.groups import Grouping, share_interval
 from budwood.evaluation.metrics import describe_groups
 from budwood.evaluation.multi_label_columns import Columns, Decisions
@@ -67,6 +68,12 @@ def compute_multi_label_metrics(
         found[f"{name}_ci95"] = intervals.of_all(name)
     found["exact_match"] = int(right.sum()) / len(right)
     found["exact_match_ci95"] = share_interval(right, None if groups is None else groups.part(some))
+    few: NoInterval = "few-photos-a-label" if groups is None or groups.enough else "few-groups"
+    found["no_interval"] = {
+        name: "few-mistakes" if name == "loss" and few != "few-groups" else few
+        for name in (*OF_ALL, "exact_match")
+        if found[name] is not None and found[f"{name}_ci95"] is None
+    }
     found["per_label"] = [
         _of_label(split, place, name, float(thresholds[place]), scores, intervals)
         for place, name in enumerate(labels)

@@ -51,7 +51,9 @@ def render_card(contents: Contents) -> str:
         figure, ends = scores.figure(key)
         if figure is not None:
             show = words.percent if is_share else "{:.3f}".format
+            why = scores.why_no_interval(key)
             interval = f"{show(ends[0])} to {show(ends[1])}" if ends else ""
+            interval = terminal.no_interval(why) if why else interval
             figures.append((title, show(figure), interval))
     own = contents.label_scores.per_label if contents.multi_label else contents.scores.per_class
     measured = [(one.f1, one.label) for one in own if one.f1 is not None]

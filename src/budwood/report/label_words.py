@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from budwood.core.text import NO_BREAK, count, listing, name, percent, shorten, shown
 from budwood.evaluation.multi_label_figures import LabelScores, MultiLabelFigures
+from budwood.report.terminal import no_interval
 
 FEW_POSITIVES = 10
 """Photos with a label below which its own figures say little."""
@@ -90,8 +91,9 @@ def labels_as_text(scores: MultiLabelFigures, split: str) -> str:
         value, ends = scores.figure(key)
         if value is not None:
             write = percent if is_share else "{:.3f}".format
-            between = "   " + " to ".join(map(write, ends)) if ends else ""
-            lines.append(f"{title.lower():<24}{write(value):>8}{between}")
+            why = scores.why_no_interval(key)
+            between = no_interval(why) if why else " to ".join(map(write, ends or ()))
+            lines.append(f"{title.lower():<24}{write(value):>8}   {between}")
     lines += [
         "",
         f"{'label':<26}{'photos':>7}{'threshold':>11}{'precision':>11}{'recall':>9}{'F1':>9}"

@@ -319,10 +319,12 @@ def list_figures(contents: Contents) -> Figures:
         for split in splits:
             if (scores := contents.metrics.figures_of(split)) is not None:
                 value, interval = scores.figure(key)
+                why = scores.why_no_interval(key)
+                stated = _interval(interval, show) if interval else ""
                 cells.append(
                     (
                         "–" if value is None else show(value),
-                        "" if not interval else _interval(interval, show),
+                        terminal.no_interval(why) if why else stated,
                     )
                 )
         if any(value != "–" for value, _ in cells):

@@ -8,6 +8,7 @@ from budwood.evaluation.figures import TreeScores
 from budwood.evaluation.ood import fewest_held_out
 
 if TYPE_CHECKING:
+    from budwood.evaluation.figures import NoInterval
     from budwood.evaluation.ood import OodFigures
     from budwood.evaluation.selective import Answered
     from budwood.evaluation.sets import ChosenSets, ObservedSets
@@ -27,6 +28,19 @@ _SCORES = {
     "ece": "calibration error",
     "loss": "loss",
 }
+_NO_INTERVAL: "Mapping[NoInterval, str]" = {
+    "few-groups": "too few groups of photos",
+    "few-photos": "too few photos",
+    "few-photos-a-class": "too few photos a class",
+    "class-without-photos": "a class without photos",
+    "few-mistakes": "mistakes in too few groups of photos",
+    "few-photos-a-label": "too few photos with a label, or without it",
+}
+
+
+def no_interval(reason: "NoInterval") -> str:
+    """Return why a figure has no interval, for the place where it would stand."""
+    return f"no interval: {_NO_INTERVAL[reason]}"
 
 
 def verdict(scores: dict, split: str) -> str:
@@ -85,8 +99,9 @@ def scores_as_text(scores: dict, split: str) -> str:
         if scores.get(key) is not None:
             write = "{:.3f}".format if key == "loss" else percent
             interval = scores[f"{key}_ci95"]
-            between = "   " + " to ".join(map(write, interval)) if interval else ""
-            lines.append(f"{title:<20}{write(scores[key]):>8}{between}")
+            why = no_interval(scores.get("no_interval", {}).get(key, "few-groups"))
+            between = " to ".join(map(write, interval)) if interval else why
+            lines.append(f"{title:<20}{write(scores[key]):>8}   {between}")
     if scores.get("taxonomy"):
         from budwood.report.taxonomy import levels_as_lines
 

@@ -39,7 +39,7 @@ class WithoutTwins(Part):
 class SplitMetrics(SplitFigures):
     """The figures of one split of a run."""
 
-    left_out = frozenset({"groups", "without_twins", "taxonomy"})
+    left_out = frozenset({"groups", "no_interval", "taxonomy", "without_twins"})
 
     without_twins: WithoutTwins | None = None
     """None where no training photo shows nearly the same as one of the split."""

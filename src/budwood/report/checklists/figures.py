@@ -68,7 +68,9 @@ def performance(facts: Facts) -> Said:
         show = words.percent if key in _SHARES or key not in _NAMES else "{:.3f}".format
         value, ends = facts.figures.figure(key)
         if value is not None:
+            why = facts.figures.why_no_interval(key)
             interval = f" ({show(ends[0])} to {show(ends[1])})" if ends else ""
+            interval = f" ({terminal.no_interval(why)})" if why else interval
             parts.append(f"{_name(key)} {show(value)}{interval}")
     text = f"On {facts.measured}, with 95 % intervals where there are any: {'; '.join(parts)}."
     if not facts.contents.has_test:
@@ -83,11 +85,15 @@ def uncertainty(facts: Facts) -> Said:
     (value, ends), groups = facts.figures.figure(facts.lead), facts.figures.groups
     if value is None or ends is None:
         num = words.count(groups.num, "group") if groups else ""
-        why = f": the {facts.split} photos are of {num} of photos that belong together" if groups else ""
-        text = f"No interval of {_name(facts.lead)} can be stated{why}."
+        few = f": the {facts.split} photos are of {num} of photos that belong together" if groups else ""
+        text = f"No interval of {_name(facts.lead)} can be stated{few}."
         places += [facts.key("groups")] if groups else []
         return Said("answered", text, tuple(places))
-    without = [_name(key) for key in _figures(facts) if facts.figures.figure(key)[1] is None]
+    without = [
+        f"{_name(key)} ({terminal.no_interval(why).removeprefix('no interval: ')})"
+        for key in _figures(facts)
+        if (why := facts.figures.why_no_interval(key))
+    ]
     text = (
         f"95 % intervals. Of {_name(facts.lead)}, {words.percent(value)} on {facts.measured}, it is "
         f"{words.percent(ends[0])} to {words.percent(ends[1])}. {_methods(facts)}"
@@ -115,7 +121,9 @@ def _methods(facts: Facts) -> str:
         of = f", at the effective number of photos, for they are of {words.count(groups.num, 'group')}"
     if facts.one_label:
         return (
-            f"Intervals of shares of photos are Wilson's score intervals{of}; the others come from {drawn}."
+            f"Intervals of shares of photos are Wilson's score intervals{of}; those of averages over classes are too, "
+            "once their bias is taken off; that of the calibration error is an inverted test, that of the loss comes "
+            f"from {drawn}."
         )
     return (
         f"Intervals of shares of photos are Wilson's score intervals{of}; those of loss and calibration error come "
