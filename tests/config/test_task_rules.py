@@ -32,6 +32,13 @@ def test_refuse_for_single_label__names_the_key(key):
     refuse_for_multi_label(recipe)
 
 
+def test_refuse_for_single_label__thresholds():
+    recipe = Recipe.from_dict({"evaluate": {"thresholds": 0.9}})
+    with pytest.raises(RecipeError, match=r"^evaluate\.thresholds"):
+        refuse_for_single_label(recipe)
+    refuse_for_multi_label(recipe)
+
+
 @pytest.mark.parametrize("data", [{"taxonomy": "t.csv"}, {"tree": True}])
 def test_refuse_for_multi_label__a_tree_of_labels(data):
     recipe = Recipe.from_dict({"data": data})

@@ -9,6 +9,7 @@ import pytest
 from budwood.backbones.backbone import resized
 from budwood.backbones.registry import get_backbone
 from budwood.config.recipe import Head
+from budwood.core.scaling import LabelScaling, scaled
 from budwood.features.engines.openvino import OpenVinoGraph
 from budwood.features.extractor import with_pooling
 from budwood.network.compose import PooledBackbone, compose, logits_of, take_apart
@@ -138,6 +139,22 @@ def test_mean_layers__is_the_mean_of_the_logits_each_at_its_temperature(logits):
     )
     joint = head_model(to_logits(mean_layers(heads, (0.5, 2.0), head)), 10)
     np.testing.assert_allclose(numbers(joint(np.concatenate(vectors, axis=1))), expected, rtol=1e-5)
+
+
+def test_mean_layers__of_several_labels_each_with_its_scaling():
+    rng, scalings = np.random.default_rng(3), (LabelScaling((2.0, 0.5), (1.0, -1.0)), 2.0)
+    heads = [head_layers(Head(), 2, seed, "sigmoid") for seed in (1, 2)]
+    models = [head_model(to_logits(layers), width) for layers, width in zip(heads, (4, 6), strict=True)]
+    for model in models:
+        model.set_weights([weight + rng.random(weight.shape, np.float32) for weight in model.get_weights()])
+    vectors = [rng.random((5, width), np.float32) for width in (4, 6)]
+    each = [
+        scaled(numbers(model(vector)), scaling)
+        for model, vector, scaling in zip(models, vectors, scalings, strict=True)
+    ]
+    joint = head_model(mean_layers(heads, scalings, activation="sigmoid"), 10)
+    found = numbers(joint(np.concatenate(vectors, axis=1)))
+    np.testing.assert_allclose(found, 1 / (1 + np.exp(-np.mean(each, axis=0))), rtol=1e-5)
 
 
 @pytest.mark.parametrize(("num", "flip"), [(1, False), (1, True), (2, False)])

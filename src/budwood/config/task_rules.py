@@ -39,3 +39,8 @@ one label each. Leave it out, or set loss.focal
                 f"loss.{key} weighs labels that a photo does not have, but photos here have one label each. Leave it "
                 "out, or set loss.focal"
             )
+    if recipe.evaluate.thresholds != "f1":
+        raise RecipeError(
+            "evaluate.thresholds chooses a threshold for each of several labels, but photos here have one label each. "
+            "Leave it out, and ask for a precision when you predict: budwood predict --precision"
+        )
