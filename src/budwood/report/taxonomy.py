@@ -170,7 +170,9 @@ class TreeSection:
 
 def describe_tree(contents: Contents) -> TreeSection | None:
     """Return what the report says of a run's tree of labels; None for a run without one."""
-    taxonomy, found = contents.files.taxonomy, contents.scores.taxonomy
+    taxonomy = contents.files.taxonomy
+    # Of several labels a photo there is none, nor are there scores of classes.
+    found = None if taxonomy is None else contents.scores.taxonomy
     if taxonomy is None or found is None:
         return None
     deepest = len(found.levels)
