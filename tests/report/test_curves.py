@@ -32,6 +32,22 @@ def test_learning_curves__top5_where_it_was_measured():
     assert len(learning_curves(unmeasured, alt="")) == 2
 
 
+def test_learning_curves__of_several_labels_say_what_accuracy_is():
+    history = [
+        {**row, "label_accuracy": 0.95, "val_label_accuracy": 0.93, "val_mean_average_precision": 0.9}
+        for row in HISTORY
+    ]
+    charts = learning_curves(history, mark=(2.0, "kept: 2"), gap="a gap", alt="")
+    assert [title for title, _ in charts] == [
+        "Loss",
+        "Exact match",
+        "Accuracy of single labels",
+        "Mean average precision",
+    ]
+    assert "a gap" in charts[1][1]
+    assert "validation exact match" in epoch_table(history, {}).columns
+
+
 def test_learning_curves__mark_outside_of_the_history_is_left_out():
     assert "kept" not in learning_curves(HISTORY, mark=(7.0, "kept: 7"), alt="")[0][1]
 

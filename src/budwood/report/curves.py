@@ -114,12 +114,16 @@ def epoch_table(
 
 def _tracked(history: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, Callable[[float], str]]]:
     """Return loss and accuracy always, what else there is where it was measured."""
-    return [
+    found = [
         figure
         for figure in TRACKED
         if figure[1] in ALWAYS
         or any(math.isfinite(y) for prefix in ("", "val_") for y in column(history, prefix + figure[1]))
     ]
+    if all(key != "label_accuracy" for _, key, _ in found):
+        return found
+    # Of several labels a photo, a photo is right where all of them are.
+    return [("Exact match" if key == "accuracy" else title, key, show) for title, key, show in found]
 
 
 def course(line: Line, show: Callable[[float], str]) -> str:
