@@ -38,7 +38,10 @@ def test_outcome__of_several_labels_a_photo(labelled):
     assert "Which labels a photo has, of these: “desert”" in photos.outcome(found).text
     assert "By label (train, validation, test)" in photos.counts(found).text
     assert "300 photos in 4 labels" in photos.dataset(found).text
-    assert "some labels are unknown" in photos.missing(found).text
+    assert "No label of a photo is unknown." in photos.missing(found).text
+    edit(labelled, "check.json", understood__unknown=30)
+    told = photos.missing(Facts(read_contents(labelled))).text
+    assert "Of 30 photos some labels are unknown" in told
     assert photos.shares_by_split(found).text == ""
 
 

@@ -115,3 +115,9 @@ def test_differences(made):
 
 def test_differences__without_a_test(facts):
     assert splits.differences(facts(test=False)).state == "question"
+
+
+def test_division_and_independence__of_several_labels(labelled):
+    edit(labelled, "metrics.json", test__without_twins=TWINS)
+    assert "sets of labels are spread alike" in splits.division(of(labelled)).text
+    assert "the share of photos with every label right is" in splits.independence(of(labelled)).text

@@ -184,9 +184,11 @@ def missing(facts: Facts) -> Said:
         f"nothing tells their class: {unlabelled:,}. Nothing was imputed."
     )
     if not facts.one_label:
+        unknown = words.count(check.understood.unknown, "photo")
         text += (
-            f" Of {words.count(check.understood.unknown, 'photo')} some labels are unknown; these were left out of "
-            "loss and figures."
+            f" Of {unknown} some labels are unknown; these were left out of loss and figures."
+            if check.understood.unknown
+            else " No label of a photo is unknown."
         )
     places = ["check.json: unreadable", "check.json: found", "check.json: understood.passed_over"]
     if by_class := _left_out_by_class(facts):

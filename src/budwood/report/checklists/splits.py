@@ -50,7 +50,12 @@ def _how(facts: Facts) -> str:
         how = f"fold {data.fold} of {data.folds} is held out, counted from 0, by {seed}"
     else:
         shares = words.listing([words.whole_percent(share) for share in data.split])
-        how = f"divided at random by {seed}, each class for itself, with {shares} asked for train, validation and test"
+        evenly = (
+            "each class for itself"
+            if facts.one_label
+            else "so that labels and sets of labels are spread alike"
+        )
+        how = f"divided at random by {seed}, {evenly}, with {shares} asked for train, validation and test"
     before = f"The source brings {words.listing(given)}; {words.listing(carved)} were made: " if given else ""
     together = (
         "groups of photos stay in one split"
