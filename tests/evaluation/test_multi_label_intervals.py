@@ -77,6 +77,34 @@ def test_intervals__have_a_width_where_every_answer_is_right():
     assert found.per_label[3].f1_ci95[0] < found.mean_average_precision_ci95[0]
 
 
+def test_intervals__say_why_there_is_none():
+    targets, chance, names = simulate(12, seed=13)
+    targets = (np.arange(12) < 2)[:, None] * np.ones(4, np.float32)
+    found = compute_multi_label_metrics(targets.astype(np.float32), chance, names, HALF, resamples=50)
+    assert found.no_interval == {
+        "mean_average_precision": "few-photos-a-label",
+        "macro_f1": "few-photos-a-label",
+        "ece": "few-photos",
+    }
+    few = Grouping(np.arange(12) // 2)
+    found = compute_multi_label_metrics(
+        targets.astype(np.float32), chance, names, HALF, resamples=50, groups=few
+    )
+    assert set(found.no_interval) == set(OF_ALL) and set(found.no_interval.values()) == {"few-groups"}
+
+
+def test_intervals__of_the_calibration_error_hold_the_true_one():
+    """Of probabilities that are right it is 0, though chance makes one of 5 points."""
+    rng = np.random.default_rng(0)
+    held = []
+    for _ in range(40):
+        chance = rng.beta(1, 2, size=(100, 3))
+        targets = (rng.random((100, 3)) < chance).astype(np.float32)
+        found = compute_multi_label_metrics(targets, chance, list("abc"), HALF[:3], resamples=20)
+        held.append(found.ece_ci95[0] == 0 and found.ece > 0.02)
+    assert np.mean(held) > 0.9
+
+
 def truth(rates, gaps, edges):
     """Average precision, ROC AUC and F1 of all photos there are."""
     scores = np.linspace(-6, gaps.max() + 6, 20_001)[:, None]

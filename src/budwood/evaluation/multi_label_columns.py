@@ -81,6 +81,11 @@ class Columns:
         useful = has.any(axis=0) & (known & ~has).any(axis=0)
         return cls(hstack(parts, format="csr"), tuple(rankings), useful)
 
+    @property
+    def gaps(self) -> Float[np.ndarray, "n bins"]:
+        """Return how far the probabilities of each photo lie above the truth, in each bin of the calibration error."""
+        return self.matrix[:, 3 : 3 + ECE_BINS].toarray()
+
     def scores(self, sums: Float[np.ndarray, "columns some"]) -> dict[str, np.ndarray]:
         """Return the figures of some weighted splits: those of the whole `(some,)`, those of labels `(labels, some)`.
 

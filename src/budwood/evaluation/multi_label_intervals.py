@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 
+from budwood.evaluation.calibration import ECE_BINS, bin_of
+from budwood.evaluation.calibration_interval import FEWEST_PHOTOS, sum_of_gaps
 from budwood.evaluation.figures import Interval
 from budwood.evaluation.groups import Grouping, drawn_to_worst, rare_groups, share_interval, widening
 from budwood.evaluation.jackknife import Spread, degrees_of_mean, jackknife_interval
@@ -15,9 +17,6 @@ FEWEST = 5
 """Of fewer photos with a label, or without it, no interval is stated; nor of means over labels that have fewer on
 average: simulated ones hold the truth too rarely."""
 MEANS = ("mean_average_precision", "macro_f1")
-UNBOUNDED = ("loss", "ece")
-"""Figures that are no kind of share."""
-
 Scores = dict[str, np.ndarray]
 
 
@@ -26,6 +25,7 @@ class Intervals:
     """The 95 % intervals of one split's figures."""
 
     split: Decisions
+    columns: Columns
     scores: Scores
     photos: tuple[Scores, Scores] | None
     """Without each photo, and of resamples of the photos; None where there are too few groups."""
@@ -46,9 +46,10 @@ class Intervals:
     ) -> "Intervals":
         """Return the intervals of figures that follow from some columns; groups where photos belong together."""
         if groups is not None and not groups.enough:
-            return cls(split, scores, None, None, groups)
+            return cls(split, columns, scores, None, None, groups)
         grouped = None if groups is None else columns.resampled(groups.sums(columns.matrix), resamples, seed)
-        return cls(split, scores, columns.resampled(columns.matrix, resamples, seed), grouped, groups)
+        photos = columns.resampled(columns.matrix, resamples, seed)
+        return cls(split, columns, scores, photos, grouped, groups)
 
     def of_share(self, right: Bool[np.ndarray, "n"], among: Bool[np.ndarray, "n"]) -> Interval | None:
         """Return the interval of the share that is right among some photos; None of none."""
@@ -67,8 +68,10 @@ class Intervals:
         """Return the interval of a figure of the whole split."""
         if self.photos is None:
             return None
-        if name in UNBOUNDED:
-            return self._unbounded(name)
+        if name == "loss":
+            return self._loss()
+        if name == "ece":
+            return self._ece()
         useful = [place for place in range(self.split.has.shape[1]) if self._fewer(place)]
         if name in MEANS:
             fewer = [self._fewer(place) for place in useful]
@@ -105,21 +108,47 @@ class Intervals:
         spread = spread_of_groups(value, photos, grouped, self.groups, rare)
         return jackknife_interval(value, spread, min(num, rare), min(degrees, self.groups.effective - 1))
 
-    def _unbounded(self, name: str) -> Interval | None:
+    def _loss(self) -> Interval | None:
         assert self.photos is not None
-        value, drawn = float(self.scores[name][0]), self.photos[1][name]
+        value, drawn = float(self.scores["loss"][0]), self.photos[1]["loss"]
         drawn = drawn[~np.isnan(drawn)]
-        low, high = bootstrap_interval(value, drawn, basic=name == "ece")
+        low, high = bootstrap_interval(value, drawn)
         if self.groups is not None and self.grouped is not None:
-            rare = rare_groups(~np.any(self.split.wrong, axis=1), self.groups)
-            if name == "loss" and rare < FEWEST:
+            if self._mistaken(self.groups) < FEWEST:
                 return None
-            variance = float(drawn.var())
-            ratio = float(np.nanvar(self.grouped[1][name])) / variance if variance else np.inf
-            wider = widening(drawn_to_worst(ratio, self.groups, rare), self.groups)
+            wider = self._widening(float(np.nanvar(self.grouped[1]["loss"])), float(drawn.var()), self.groups)
             low, high = value - wider * (value - low), value + wider * (high - value)
-        # Reflected ends may lie outside of what the figure can be.
-        return max(0.0, low), high if name == "loss" else min(1.0, high)
+        return max(0.0, low), high
+
+    def _ece(self) -> Interval | None:
+        """Return the interval of the sum of the bins' gaps, whose errors are those of sums over photos; and no smaller
+        than those of right probabilities, of which a bin with few labels may show too little."""
+        count = int(self.split.known.sum())
+        if count < FEWEST_PHOTOS:
+            return None
+        rows = self.columns.gaps
+        chance = self.split.probabilities[self.split.known]
+        least = np.bincount(bin_of(chance), weights=chance * (1 - chance), minlength=ECE_BINS)
+        errors = np.maximum(_errors(rows), np.sqrt(least))
+        if self.groups is not None:
+            grouped = _errors(self.groups.indicator @ rows)
+            errors = errors * self._widening(float((grouped**2).sum()), float((errors**2).sum()), self.groups)
+        low, high = sum_of_gaps(rows.sum(axis=0) / count, errors / count)
+        return low, min(high, 1.0)
+
+    def _mistaken(self, groups: Grouping) -> float:
+        return rare_groups(~np.any(self.split.wrong, axis=1), groups)
+
+    def _widening(self, grouped: float, photos: float, groups: Grouping) -> float:
+        """Return by how much an interval of independent photos has to be longer, from the variances of both kinds."""
+        ratio = grouped / photos if photos else np.inf
+        return widening(drawn_to_worst(ratio, groups, self._mistaken(groups)), groups)
+
+
+def _errors(rows: Float[np.ndarray, "rows m"]) -> Float[np.ndarray, "m"]:
+    """Return the standard errors of sums over independent rows."""
+    num = len(rows)
+    return np.sqrt(num * num / max(num - 1, 1) * rows.var(axis=0))
 
 
 def spread_of_groups(

@@ -15,6 +15,12 @@ from budwood.evaluation.multi_label_intervals import Intervals
 
 OF_ALL = ("mean_average_precision", "macro_f1", "micro_f1", "hamming_loss", "loss", "ece")
 """Figures of the whole split that are no shares of photos."""
+NO_INTERVAL: dict[str, NoInterval] = {
+    **dict.fromkeys(("mean_average_precision", "macro_f1", "micro_f1"), "few-photos-a-label"),
+    **dict.fromkeys(("ece", "hamming_loss"), "few-photos"),
+    **dict.fromkeys(("loss", "exact_match"), "few-mistakes"),
+}
+"""Why a figure has none, where there are groups enough."""
 OF_LABELS = ("f1", "roc_auc", "average_precision")
 """Figures of one label that are no shares of photos."""
 
@@ -36,9 +42,10 @@ def compute_multi_label_metrics(
     of which every known label is answered rightly, among those with a known one.
 
     Intervals are Wilson's for shares of photos (exact match, precision, recall), of bootstrap resamples of the photos
-    for loss and ECE, and for the others as in `budwood.evaluation.jackknife`. With groups of several photos these are
-    drawn and left out whole. None where there are too few groups, or where fewer than 5 photos have a label or have it
-    not; of a mean over labels, where fewer than 5 do on average.
+    for the loss, as in `budwood.evaluation.calibration_interval` for ECE, and for the others as in
+    `budwood.evaluation.jackknife`. With groups of several photos whole groups are drawn and left out. None where there
+    are too few groups, or where fewer than 5 photos have a label or have it not; of a mean over labels, where fewer
+    than 5 do on average; of ECE below 50 known labels.
 
     Args:
         targets: 1, 0, or NaN where it is unknown.
@@ -68,9 +75,9 @@ def compute_multi_label_metrics(
         found[f"{name}_ci95"] = intervals.of_all(name)
     found["exact_match"] = int(right.sum()) / len(right)
     found["exact_match_ci95"] = share_interval(right, None if groups is None else groups.part(some))
-    few: NoInterval = "few-photos-a-label" if groups is None or groups.enough else "few-groups"
+    few = groups is not None and not groups.enough
     found["no_interval"] = {
-        name: "few-mistakes" if name == "loss" and few != "few-groups" else few
+        name: "few-groups" if few else NO_INTERVAL[name]
         for name in (*OF_ALL, "exact_match")
         if found[name] is not None and found[f"{name}_ci95"] is None
     }
