@@ -42,7 +42,7 @@ def test_performance__of_validation_photos_is_no_answer(facts):
 
 def test_uncertainty__says_how_it_was_computed(facts):
     text = plain(figures.uncertainty(facts()))
-    assert "Wilson's score intervals; those of averages" in text and "200 times with seed 0" in text
+    assert "Wilson's score intervals; of averages over classes likewise" in text and "200 times with seed 0" in text
 
 
 def test_uncertainty__of_groups(facts):
@@ -52,19 +52,17 @@ def test_uncertainty__of_groups(facts):
 
 def test_uncertainty__of_too_few_groups_states_none(facts):
     text = plain(figures.uncertainty(facts(groups=1)))
-    assert text.startswith("No interval of accuracy can be stated: the test photos are of 5 groups")
+    assert text == "Of accuracy, on 20 test photos, no interval: too few groups of photos."
 
 
 def test_uncertainty__names_figures_without_an_interval(made):
     folder = made()
     metrics = files.read_json(folder / "metrics.json")
-    metrics["test"]["macro_f1_ci95"] = None
-    metrics["test"]["no_interval"]["macro_f1"] = "few-photos-a-class"
+    metrics["test"] |= {"macro_f1_ci95": None, "no_interval": {"macro_f1": "few-photos-a-class"}}
     files.write_json(folder / "metrics.json", metrics)
-    text = plain(figures.uncertainty(of(folder)))
-    assert "None is stated of macro F1 (too few photos a class)" in text
-    assert "calibration error (ECE) (too few photos)" in text
-    assert " (no interval: too few photos a class);" in plain(figures.performance(of(folder)))
+    said = figures.uncertainty(of(folder))
+    assert "Of macro F1 no interval: too few photos a class." in plain(said)
+    assert "metrics.json: test.no_interval" in said.where
 
 
 def test_tests__only_where_models_were_compared(facts):

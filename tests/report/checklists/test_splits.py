@@ -121,3 +121,13 @@ def test_division_and_independence__of_several_labels(labelled):
     edit(labelled, "metrics.json", test__without_twins=TWINS)
     assert "sets of labels are spread alike" in splits.division(of(labelled)).text
     assert "the share of photos with every label right is" in splits.independence(of(labelled)).text
+
+
+def test_division__says_what_calibration_photos_are_for(made):
+    folder = made()
+    assert "calibration photos" not in splits.division(of(folder)).text
+    set_rows(folder, lambda row: row | {"split": "calibration"} if row["name"].endswith("1.jpg") else row)
+    set_recipe(folder, "data.calibration=0.1")
+    said = splits.division(of(folder))
+    assert "set the thresholds of prediction sets" in said.text and "20 calibration" in said.text
+    assert "recipe.toml: data.calibration" in said.where

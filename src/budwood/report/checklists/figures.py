@@ -83,51 +83,48 @@ def uncertainty(facts: Facts) -> Said:
     """Say how sure the figures are, and how that was computed."""
     places = ["recipe.toml: evaluate.resamples"]
     (value, ends), groups = facts.figures.figure(facts.lead), facts.figures.groups
+    reasons = {key: why for key in _figures(facts) if (why := facts.figures.why_no_interval(key))}
+    if groups:
+        places.append(facts.key("groups"))
+    if facts.figures.no_interval:
+        places.append(facts.key("no_interval"))
     if value is None or ends is None:
-        num = words.count(groups.num, "group") if groups else ""
-        few = f": the {facts.split} photos are of {num} of photos that belong together" if groups else ""
-        text = f"No interval of {_name(facts.lead)} can be stated{few}."
-        places += [facts.key("groups")] if groups else []
-        return Said("answered", text, tuple(places))
-    without = [
-        f"{_name(key)} ({terminal.no_interval(why).removeprefix('no interval: ')})"
-        for key in _figures(facts)
-        if (why := facts.figures.why_no_interval(key))
-    ]
+        why = terminal.no_interval(reasons.get(facts.lead, "few-groups"))
+        return Said("answered", f"Of {_name(facts.lead)}, on {facts.measured}, {why}.", tuple(places))
     text = (
         f"95 % intervals. Of {_name(facts.lead)}, {words.percent(value)} on {facts.measured}, it is "
         f"{words.percent(ends[0])} to {words.percent(ends[1])}. {_methods(facts)}"
     )
-    if without:
-        text += f" None is stated of {words.listing(without)}."
+    for why in dict.fromkeys(reasons.values()):
+        names = [_name(key) for key in reasons if reasons[key] == why]
+        text += f" Of {words.listing(names)} {terminal.no_interval(why)}."
     text += (
         f" They say how much the figures depend on which {facts.split} photos were drawn, not on which photos were "
         "trained on."
     )
-    places.append(facts.key(f"{facts.lead}_ci95"))
-    if groups:
-        places.append(facts.key("groups"))
-    return Said("answered", text, tuple(places))
+    return Said("answered", text, (*places, facts.key(f"{facts.lead}_ci95")))
 
 
 def _methods(facts: Facts) -> str:
     """Return how the intervals are computed."""
     resamples, seed = facts.recipe.evaluate.resamples, facts.recipe.seed
     groups = facts.figures.groups
-    drawn = f"resampling the photos {resamples:,} times with seed {seed}"
-    of = ""
-    if groups:
-        drawn = f"resampling the groups of photos that belong together {resamples:,} times with seed {seed}"
-        of = f", at the effective number of photos, for they are of {words.count(groups.num, 'group')}"
+    unit = "groups of photos that belong together" if groups else "photos"
+    of = (
+        f", at the effective number of photos, for they are of {words.count(groups.num, 'group')}"
+        if groups
+        else ""
+    )
+    loss = f"resampling the {unit} {resamples:,} times with seed {seed}"
+    shares = f"Intervals of shares of photos are Wilson's score intervals{of}"
     if facts.one_label:
         return (
-            f"Intervals of shares of photos are Wilson's score intervals{of}; those of averages over classes are too, "
-            "once their bias is taken off; that of the calibration error is an inverted test, that of the loss comes "
-            f"from {drawn}."
+            f"{shares}; of averages over classes likewise, at the number of photos with the same variance, once the "
+            f"bias is taken off; of the calibration error an inverted test; of the loss from {loss}."
         )
     return (
-        f"Intervals of shares of photos are Wilson's score intervals{of}; those of loss and calibration error come "
-        f"from {drawn}, the others from leaving out photos in turn (jackknife)."
+        f"{shares}; those of loss and calibration error come from {loss}, the others from leaving out {unit} in turn "
+        "(jackknife)."
     )
 
 

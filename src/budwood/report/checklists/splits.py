@@ -33,6 +33,9 @@ def division(facts: Facts) -> Said:
             " No test was asked for: the figures are of validation photos, which were used for choices too."
         )
         places.append("recipe.toml: evaluate.test")
+    if facts.sizes.get("calibration"):
+        text += " The calibration photos set the thresholds of prediction sets, and nothing else."
+        places.append("recipe.toml: data.calibration")
     if facts.linear and facts.strengths:
         folds = facts.recipe.frozen.folds
         text += f" Within the training photos the L2 strength was chosen by {folds}-fold cross-validation."
