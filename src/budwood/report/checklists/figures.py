@@ -89,8 +89,8 @@ def uncertainty(facts: Facts) -> Said:
     if facts.figures.no_interval:
         places.append(facts.key("no_interval"))
     if value is None or ends is None:
-        why = terminal.no_interval(reasons.get(facts.lead, "few-groups"))
-        return Said("answered", f"Of {_name(facts.lead)}, on {facts.measured}, {why}.", tuple(places))
+        none = terminal.no_interval(reasons.get(facts.lead, "few-groups"))
+        return Said("answered", f"Of {_name(facts.lead)}, on {facts.measured}, {none}.", tuple(places))
     text = (
         f"95 % intervals. Of {_name(facts.lead)}, {words.percent(value)} on {facts.measured}, it is "
         f"{words.percent(ends[0])} to {words.percent(ends[1])}. {_methods(facts)}"
