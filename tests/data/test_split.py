@@ -280,6 +280,21 @@ def test_divide__calibration_keeps_groups_together_and_given_splits():
     }
 
 
+def test_divide__calibration_of_several_labels_has_each_of_them():
+    sets = [("a",), ("b",), ("a", "b"), ("c",), ()]
+    photos = [
+        replace(photo, label=";".join(sets[place % 5]), labels=sets[place % 5])
+        for place, photo in enumerate(make({"x": 200}))
+    ]
+    before = divide(photos, Recipe())
+    found = divide(photos, Recipe().with_settings(["data.calibration=0.1"]))
+    moved = {(old.split, new.split) for old, new in zip(before, found, strict=True) if old.split != new.split}
+    assert moved == {("train", "calibration")}
+    apart = [photo for photo in found if photo.split == "calibration"]
+    assert abs(len(apart) - 20) <= 2
+    assert min(Counter(label for photo in apart for label in photo.labels).values()) >= 3
+
+
 def test_take_calibration__leaves_photos_to_learn_from():
     photos = assign_splits(make({"a": 20, "b": 20}), rule="shuffled")
     with pytest.raises(DataError, match="asks for 40 of the 32 training photos, which leaves none"):

@@ -76,7 +76,11 @@ def _deal_sets(units: Sequence[_Unit], shares: Mapping[str, float], what: str) -
     # What has no label at all comes last, and fills what is left.
     turns = [*sorted(counts, key=lambda label: (counts[label], label)), ""]
     # Train lies between what is held out, so that a photo that comes or goes seldom moves others across.
-    order = sorted(shares, key=["test", "train", "validation"].index) if "train" in shares else list(shares)
+    order = (
+        sorted(shares, key=["test", "calibration", "train", "validation"].index)
+        if "train" in shares
+        else list(shares)
+    )
     waiting, chosen = list(units), dict[str, str]()
     dealt: dict[str, Counter[str]] = {split: Counter() for split in shares}
     sizes: Counter[str] = Counter()
