@@ -5,7 +5,7 @@ import pytest
 
 from budwood.core.errors import RunError
 from budwood.data.taxonomy import Taxonomy
-from budwood.evaluation.climb import Climb
+from budwood.evaluation.climb import Climb, measure_climb
 from budwood.evaluation.groups import Grouping
 from budwood.evaluation.taxonomy import LabelTree
 from budwood.inference.climbing import climb_tree, on_the_tree
@@ -69,7 +69,7 @@ def test_on_the_tree__out_of_distribution_and_unreadable():
 def test_climb_tree__chooses_on_validation_and_measures_the_others():
     rng = np.random.default_rng(0)
     targets = rng.integers(0, 3, 200)
-    shares = rng.dirichlet(np.ones(3), 200) * 0.5 + np.eye(3)[targets] * 0.5
+    shares = rng.dirichlet(np.ones(3), 200) * 0.8 + np.eye(3)[targets] * 0.2
     by_split = {"validation": (shares[:100], targets[:100]), "test": (shares[100:], targets[100:])}
     climb, found = climb_tree(TREE, by_split, {"test": Grouping(np.arange(100))}, 0.95)
     assert climb.precision == 0.95 and list(climb.thresholds) == [2, 1]
@@ -78,6 +78,7 @@ def test_climb_tree__chooses_on_validation_and_measures_the_others():
         "test": 100,
     }
     assert found["validation"][0].precision >= 0.95
+    assert found["test"] == measure_climb(climb, *by_split["test"]) != found["validation"]
 
 
 def test_climb_tree__no_depth_is_right_so_often():

@@ -39,6 +39,12 @@ def test_describe_tree__levels_mistakes_and_depths_add_up(make_run):
     for climb in found.climbs:
         assert [row.title for row in climb.rows][-1] == "no answer"
         assert sum(share for _, share, _ in climb.bar) == pytest.approx(1)
+    told, shown = contents.metrics.climbs[0].depths, found.climbs[0].rows
+    assert [f"({one.test.answered:,})" in row.coverage for one, row in zip(told, shown, strict=True)] == [
+        True
+    ] * 4
+    assert shown[0].chosen == f"{told[0].validation.correct} of {told[0].validation.answered} right"
+    assert [(row.node, row.classes, row.n) for row in found.branches] == [("plant", 5, 100)]
     assert [climb.asked.replace("\u00a0", " ") for climb in found.climbs] == ["90 %", "95 %", "98 %"]
     assert not found.flattered
 
@@ -71,10 +77,10 @@ def test_tree__a_flat_one_is_kept_and_says_nothing(make_run):
 
 def test_tree_as_lines__a_flat_tree_says_so():
     assert tree_as_lines(Taxonomy({"cat": "pet", "dog": "pet"}, "pet")) == [
-        "below 'pet': 0 labels with labels below them, 2 classes directly",
-        "it says nothing beyond the classes",
+        "below 'pet': 2 classes and nothing between, so it says nothing beyond them"
     ]
-    assert tree_as_lines(DEEP)[1:] == [
+    assert tree_as_lines(DEEP) == [
+        "below 'life': 1 label with labels below it",
         "depth 1     1 label, 0 of them classes",
         "depth 2     3 labels, 1 of them a class",
         "depth 3     the 5 classes",

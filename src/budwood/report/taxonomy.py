@@ -30,13 +30,15 @@ def tree_as_lines(taxonomy: "Taxonomy") -> list[str]:
     top = taxonomy.children.get(taxonomy.root, [])
     direct = [node for node in top if node in known]
     root = f"below {shown(taxonomy.root)!r}" if taxonomy.root else "at the top"
-    lines = [
-        f"{root}: {count(len(top) - len(direct), 'label')} with labels below "
-        f"{'it' if len(top) - len(direct) == 1 else 'them'}, "
-        f"{count(len(direct), 'class', 'classes')} directly"
-    ]
     if taxonomy.is_flat:
-        return [*lines, "it says nothing beyond the classes"]
+        return [
+            f"{root}: {count(len(direct), 'class', 'classes')} and nothing between, so it says nothing beyond them"
+        ]
+    inner = len(top) - len(direct)
+    lines = [
+        f"{root}: {count(inner, 'label')} with labels below {'it' if inner == 1 else 'them'}"
+        + (f", {count(len(direct), 'class', 'classes')} directly" if direct else "")
+    ]
     for depth in range(1, taxonomy.num_levels + 1):
         nodes = {taxonomy.path(label)[:depth][-1] for label in known}
         of_classes = len(nodes & known)

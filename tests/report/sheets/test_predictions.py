@@ -30,6 +30,12 @@ def test_write_sheet__marks_right_and_wrong(tmp_path, true, right, wrong):
     assert (np.abs(pixels - [10, 20, 200]).max(-1) < 12).sum() == 240 * 180
 
 
+@pytest.mark.parametrize("right", [True, False])
+def test_write_sheet__a_label_above_the_true_class_is_right(tmp_path, right):
+    write_sheet([SheetItem(PICTURE, "owl", 0.93, "barn owl", right=right)], tmp_path / "sheet.png")
+    assert _has_colour(_pixels(tmp_path / "sheet.png"), canvas.RIGHT) is right
+
+
 @pytest.mark.parametrize("num", [1, 2, 7, 40])
 def test_write_sheet__draws_every_picture(tmp_path, num):
     write_sheet([SheetItem(PICTURE, "roses", 0.5)] * num, tmp_path / "sheet.png")
