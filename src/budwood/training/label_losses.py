@@ -106,27 +106,31 @@ def soften_labels(
 
 
 def make_label_metrics(num_logits: int, num_classes: int) -> list[keras.metrics.Metric]:
-    """Return the share of photos of which every known label is right, and of known labels that are, photo by photo.
+    """Return the share of photos of which every known label is right, and the share of known labels that are.
 
     Of mixed targets those above a half count as had. Targets beyond the first `num_logits`, which are a teacher's, have
     no part in them.
     """
 
     def exact(target, logits):
-        return ops.all(ops.logical_or(_right(target, logits), ops.isnan(target[:, :num_logits])), axis=-1)
+        known, right = _known_and_right(target[:, :num_logits], logits)
+        return ops.cast(ops.all(ops.logical_or(right, ops.logical_not(known)), axis=-1), "float32")
 
-    def shares(target, logits):
-        known = ops.cast(ops.isfinite(target[:, :num_logits]), "float32")
-        right = ops.sum(known * ops.cast(_right(target, logits), "float32"), axis=-1)
-        return right / ops.maximum(ops.sum(known, axis=-1), 1.0)
+    return [keras.metrics.MeanMetricWrapper(exact, name="accuracy"), _LabelAccuracy(num_logits)]
 
-    def _right(target, logits):
-        return ops.equal(target[:, :num_logits] > 0.5, logits > 0)
 
-    return [
-        keras.metrics.MeanMetricWrapper(lambda t, z: ops.cast(exact(t, z), "float32"), name="accuracy"),
-        keras.metrics.MeanMetricWrapper(shares, name="label_accuracy"),
-    ]
+class _LabelAccuracy(keras.metrics.Mean):
+    def __init__(self, num_logits: int):
+        super().__init__(name="label_accuracy")
+        self.num_logits = num_logits
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        known, right = _known_and_right(y_true[:, : self.num_logits], y_pred)
+        super().update_state(ops.cast(right, "float32"), sample_weight=ops.cast(known, "float32"))
+
+
+def _known_and_right(targets, logits):
+    return ops.isfinite(targets), ops.equal(targets > 0.5, logits > 0)
 
 
 def label_targets(
