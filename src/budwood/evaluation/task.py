@@ -4,7 +4,8 @@ Everything that depends on it is asked of the `Task`: how labels become numbers,
 what one photo costs, whether it is right, and the figures of a split. A second task is a second class here with one
 entry in `TASKS`, one in `training.task_training.TRAINING`, which says how gradient steps learn it, and a case in
 `task_of`;
-`tests/evaluation/test_task.py` says what it must do. Linear probes and class weights know class numbers alone.
+`tests/evaluation/test_task.py` says what it must do. `training.linear_probe` and `label_probe` are their linear
+probes.
 """
 
 from collections.abc import Mapping, Sequence
