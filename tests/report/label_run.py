@@ -20,12 +20,15 @@ SHARES = (0.2, 0.4, 0.3, 0.3)
 
 
 def build_label_run(
-    folder: Path, *, skill: float = 3.0, n: int = 300, pictures: bool = True
+    folder: Path, *, skill: float = 3.0, n: int = 300, pictures: bool = True, missing: int | None = None
 ) -> dict[str, np.ndarray]:
-    """Write a run directory, and return its photos by name. The sixth photo of ten has an unknown label."""
+    """Write a run directory, and return its photos by name. The sixth photo of ten has an unknown label;
+    no validation photo has the label `missing`."""
     rng = np.random.default_rng(0)
     folder.mkdir(parents=True)
     has = rng.random((n, len(LABELS))) < SHARES
+    if missing is not None:
+        has[8::10, missing] = False
     hidden = np.zeros_like(has)
     hidden[5::10, 2] = True  # of training photos
     photos = [

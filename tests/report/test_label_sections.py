@@ -38,6 +38,16 @@ def test_label_table__is_what_scikit_learn_finds(made):
         assert row.average_precision == pytest.approx(expected, abs=2e-3)
 
 
+def test_label_table__names_labels_whose_threshold_could_not_be_chosen(made, tmp_path):
+    assert label_table(read_contents(made[0])).not_chosen == ()
+    photos = build_label_run(tmp_path / "other", missing=3)
+    table = label_table(read_contents(tmp_path / "other"))
+    assert table.not_chosen == (LABELS[3],)
+    assert next(row for row in table.rows if row.label == LABELS[3]).threshold == 0.5
+    html = write_report(tmp_path / "other", photos).read_text()
+    assert "The threshold of &lt;b&gt;trees&lt;/b&gt; could not be chosen and is 0.5" in html
+
+
 def test_labels_together__counts_photos(made):
     held = RunFiles(made[0]).label_predictions.of("test")
     found = labels_together(read_contents(made[0]))

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from budwood.core import text as words
 from budwood.core.label_text import of_text
-from budwood.evaluation.multi_label_figures import LabelScores
+from budwood.evaluation.multi_label_figures import LabelScores, MultiLabelFigures
 from budwood.report.summary import Contents
 from budwood.report.svg.axes import Axis
 from budwood.report.svg.charts import Line, line_chart
@@ -32,6 +32,8 @@ class LabelTable:
     rows: Sequence[LabelScores]
     goal: str
     """What the thresholds were chosen for, in words."""
+    not_chosen: Sequence[str]
+    """Labels that no validation photo has, or every one: they keep a threshold of 0.5."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,9 @@ def label_table(contents: Contents) -> LabelTable:
         key=lambda one: (one.average_precision is None, one.average_precision or 0.0, one.label),
     )
     chosen = "the best F1" if goal == "f1" else f"a precision of {words.percent(goal)}"
-    return LabelTable(contents.evaluated_split, rows, chosen)
+    validation = contents.metrics.figures_of("validation")
+    not_chosen = validation.without_mean if isinstance(validation, MultiLabelFigures) else ()
+    return LabelTable(contents.evaluated_split, rows, chosen, not_chosen)
 
 
 def label_curves(contents: Contents) -> LabelCurves | None:
