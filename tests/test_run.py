@@ -201,6 +201,8 @@ def test_prediction_sets__are_those_of_the_training(run):
         ({"coverage": 1.0}, "cannot be promised but by sets of all classes"),
         ({"coverage": 90.0}, "a coverage of 90 cannot be promised"),
         ({"coverage": 0.8, "sets": "aps"}, "no sets 'aps'"),
+        ({"sets": "adaptive"}, "of a coverage. Give one, such as coverage=0.9"),
+        ({"per_class": True}, "of a coverage. Give one"),
     ],
 )
 def test_predict__refuses_what_its_photos_cannot_promise(run, session_colours, asked, words):

@@ -195,6 +195,8 @@ class Run:
         [('tulips', 0.93), ('roses', 0.06), ('daisy', 0.01)]
         """
         rule = None
+        if coverage is None and (per_class or sets != "lac"):
+            raise RunError("sets and per_class are of a coverage. Give one, such as coverage=0.9")
         if coverage is not None:
             rule = self.prediction_sets(coverage, sets=sets, per_class=per_class).rule
         predictions = self._predict(

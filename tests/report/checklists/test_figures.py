@@ -42,7 +42,10 @@ def test_performance__of_validation_photos_is_no_answer(facts):
 
 def test_uncertainty__says_how_it_was_computed(facts):
     text = plain(figures.uncertainty(facts()))
-    assert "Wilson's score intervals; of averages over classes likewise" in text and "200 times with seed 0" in text
+    assert (
+        "Wilson's score intervals; of averages over classes likewise" in text
+        and "200 times with seed 0" in text
+    )
 
 
 def test_uncertainty__of_groups(facts):
