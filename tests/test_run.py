@@ -216,3 +216,15 @@ def test_prediction_sets__of_another_task_are_refused(run, monkeypatch):
         RunError, match="--coverage.* is for runs with one class a photo, and .* several labels"
     ):
         run.prediction_sets(0.9)
+
+
+def test_evaluate__by_and_at_a_prevalence_are_typed_too(run, session_colours):
+    asked = {"by": "label", "prevalence": {"red": 0.2, "green": 0.2, "blue": 0.6}, "split": "all"}
+    typed = run.evaluation(session_colours, **asked)
+    assert run.evaluate(session_colours, **asked) == typed.to_json()
+    assert sum(one.n for one in typed.by[0].subgroups) == typed.prevalence.n == 42
+    recalls = {one.label: one.recall for one in typed.figures.per_class}
+    assert {one.value: one.accuracy for one in typed.by[0].subgroups} == recalls
+    assert typed.prevalence.own.accuracy == pytest.approx(
+        0.2 * recalls["red"] + 0.2 * recalls["green"] + 0.6 * recalls["blue"]
+    )

@@ -3,7 +3,7 @@
 import os
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from budwood.evaluation.selective import Answered
     from budwood.features.extract import Runner
     from budwood.inference.climbing import Climbed
+    from budwood.inference.conditions import Evaluation
     from budwood.inference.explain import Explanation
     from budwood.report.checklists.item import FilledChecklist
     from budwood.runs.figures import Phase
@@ -395,6 +396,8 @@ class Run:
         data: object,
         *,
         split: str = "unseen",
+        by: str | Sequence[str] = (),
+        prevalence: Mapping[str, float] | None = None,
         checkpoint: int | None = None,
         progress: Progress = SILENT,
     ) -> JsonObject:
@@ -404,17 +407,44 @@ class Run:
             data: labelled photos in any form that `train` takes.
             split: "unseen" leaves out every photo (by its bytes) that this run trained on or chose by;
                 "train", "validation", "test" are this run's own parts; "all" is everything in the folder.
+            by: columns of the table that `data` is, or "label", "group", "split" or "camera" (by EXIF): under "by"
+                stands the accuracy of each of their values, as `budwood.evaluation.subgroups.Subgroups` has it.
+            prevalence: the share of each class: under "prevalence" stand the figures where the classes are as
+                frequent as that, as `budwood.evaluation.prevalence.PrevalenceFigures` has them.
             checkpoint: an epoch of history.csv whose weights were kept; by default the model that the run chose.
             progress: told of the photos that have to be computed.
 
         Raises:
-            DataError: a class that the run does not know, or no photo left.
+            DataError: a class that the run does not know, no photo left, no such column, or shares of classes that do
+                not sum to 1, leave a class out or name one without photos.
             RunError: the weights of that epoch were not kept.
+
+        >>> found = run.evaluate("photos.csv", by="camera")               # doctest: +SKIP
+        >>> [(one["value"], one["accuracy"]) for one in found["by"][0]["subgroups"]]    # doctest: +SKIP
+        [('Canon EOS 5D', 0.95), ('phone', 0.88)]
         """
+        return self.evaluation(
+            data, split=split, by=by, prevalence=prevalence, checkpoint=checkpoint, progress=progress
+        ).to_json()
+
+    def evaluation(
+        self,
+        data: object,
+        *,
+        split: str = "unseen",
+        by: str | Sequence[str] = (),
+        prevalence: Mapping[str, float] | None = None,
+        checkpoint: int | None = None,
+        progress: Progress = SILENT,
+    ) -> "Evaluation":
+        """Return what `evaluate` returns, as typed values: `figures`, `by` and `prevalence`."""
         refuse_unknown_split(split)
-        refuse_read_only_cache()
+        from budwood.inference.conditions import Conditions
         from budwood.inference.measure import evaluate
 
+        conditions = Conditions((by,) if isinstance(by, str) else tuple(by), prevalence)
+        conditions.refuse_impossible(self.files.task, self.classes)
+        refuse_read_only_cache()
         predictor = self._load_predictor(progress) if checkpoint is None else self._at_epoch(checkpoint)
         return evaluate(
             predictor,
@@ -423,10 +453,10 @@ class Run:
             split,
             progress,
             task=self.files.task,
-            resamples=self.recipe.evaluate.resamples,
-            seed=self.recipe.seed,
+            recipe=self.recipe,
             tree=self.files.tree,
-        ).to_json()
+            conditions=conditions,
+        )
 
     def ood_scores(
         self,
@@ -576,7 +606,10 @@ class Run:
         split = self.files.info.split
         place = find_place(split.sha256) if split else None
         rows = [
-            {"name": row.name, "label": row.label, "split": row.split, "sha256": row.sha256}
+            {
+                **{"name": row.name, "label": row.label, "split": row.split, "sha256": row.sha256},
+                "group": row.group,
+            }
             for row in self.files.split
         ]
         return OwnPhotos(rows, self.classes, self.recipe.data, place)

@@ -63,3 +63,45 @@ def test_report__of_a_study(call, tmp_path):
     status, out, err = call("report", made.folder, "--data", tmp_path)
     assert (status, out) == (1, "") and "is a study" in err and "--data belongs to runs" in err
     assert not page.exists()
+
+
+@pytest.fixture
+def table(session_colours, tmp_path):
+    """The colours as a table with a column more."""
+    files = sorted(session_colours.rglob("*.jpg"))
+    rows = [
+        f"{file},{file.parent.name},{'left' if number % 2 else 'right'}" for number, file in enumerate(files)
+    ]
+    (tmp_path / "photos.csv").write_text("\n".join(["path,label,side", *rows]))
+    return tmp_path / "photos.csv"
+
+
+def test_evaluate__by_a_column_and_at_a_prevalence(call, session_run, table):
+    asked = ["--split", "all", "--by", "side", "--by", "split", "--prevalence", "red=0.9,green=0.1,blue=0"]
+    status, out, err = call("evaluate", session_run, table, *asked, "-q")
+    assert (status, err) == (0, "")
+    assert "\nBy side: 2 subgroups of 42 photos." in out and "\nBy split: 3 subgroups" in out
+    assert "\nWhere the photos are 90.0 % “red” and 10.0 % “green”, as worked out from 28 photos." in out
+    found = json.loads(call("evaluate", session_run, table, *asked, "--json")[1])
+    assert [one["by"] for one in found["by"]] == ["side", "split"]
+    assert {one["value"]: one["n"] for one in found["by"][0]["subgroups"]} == {"left": 21, "right": 21}
+    assert found["prevalence"]["n"] == 28 and 0 <= found["prevalence"]["own"]["accuracy"] <= 1
+
+
+@pytest.mark.parametrize(
+    "asked, why",
+    [
+        (["--by", "sid"], "there is no column 'sid' to go by. Did you mean side?"),
+        (["--by", "side", "--by", "side"], "asked for twice"),
+        (["--prevalence", "red=0.5,green=0.5"], "leaves out 'blue'"),
+        (["--prevalence", "red"], "no share of a class"),
+        (["--prevalence", "red=1,red=0"], "names 'red' twice"),
+        (["--prevalence", "red=1.2.3"], "'1.2.3' for 'red', which is no number"),
+        (["--prevalence", ""], "is empty"),
+        (["--by", "side", "--ood", "{table}"], "--ood asks for other figures"),
+    ],
+)
+def test_evaluate__by_and_prevalence_that_cannot_be(call, session_run, table, asked, why):
+    asked = [part.replace("{table}", str(table)) for part in asked]
+    status, out, err = call("evaluate", session_run, table, "-q", *asked)
+    assert (status, out) == (1, "") and one_line(err) and why in err

@@ -75,3 +75,20 @@ def test_labelled__photos_saved_again_were_learned_from(tmp_path, monkeypatch):
     # Of test photos nothing was learned.
     tested = OwnPhotos([row | {"split": "test"} for row in rows], ["a", "b"])
     assert len(tested.labelled(tmp_path / "again", "unseen")[0]) == 12
+
+
+def test_labelled__a_photo_of_the_run_has_its_group(write):
+    from budwood.data.images import digest
+
+    folder = write("a", "b")
+    own = [
+        {
+            "name": "a/0.png",
+            "label": "a",
+            "split": "test",
+            "sha256": digest(folder / "a" / "0.png"),
+            "group": "g",
+        }
+    ]
+    photos, _ = OwnPhotos(own, ["a", "b"]).labelled(folder, "all")
+    assert [photo.group for photo in photos] == ["g", None, None, None]

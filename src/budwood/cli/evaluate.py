@@ -19,6 +19,7 @@ from budwood.cli.options import (
     app,
     data_settings,
     log,
+    prevalence_option,
     print_json,
     progress_of,
     reading_options,
@@ -36,6 +37,21 @@ def evaluate(
     split: Annotated[
         str, typer.Option(help="unseen (photos the run did not learn from), train, validation, test, or all.")
     ] = "unseen",
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Also the accuracy for each value of a column of the table, or of label, group, split or camera (by "
+            "EXIF); may be given again.",
+        ),
+    ] = None,
+    prevalence: Annotated[
+        str | None,
+        typer.Option(
+            metavar="cat=0.02,dog=0.98",
+            help="Also the figures where the classes are as frequent as that.",
+        ),
+    ] = None,
     checkpoint: Annotated[
         int | None,
         typer.Option(min=1, metavar="EPOCH", help="The model as that epoch of history.csv left it."),
@@ -73,6 +89,9 @@ def evaluate(
     refuse_unknown_split(split)
     if ood and checkpoint is not None:
         raise BudwoodError("--ood is about the saved model alone. Leave out --checkpoint")
+    if ood and (by or prevalence is not None):
+        raise BudwoodError("--ood asks for other figures than --by and --prevalence do. Give one of them")
+    stated = None if prevalence is None else prevalence_option(prevalence)
     if acceptance is not None and not ood:
         raise BudwoodError("--acceptance goes with --ood PICTURES. Give both, or neither")
     acceptance = ACCEPTANCE if acceptance is None else acceptance
@@ -100,19 +119,26 @@ def evaluate(
 
             print(ood_as_text(figures, acceptance, DEFAULT))
         return
-    metrics = loaded.evaluate(photos, split=split, checkpoint=checkpoint, progress=progress)
+    found = loaded.evaluation(
+        photos, split=split, by=by or (), prevalence=stated, checkpoint=checkpoint, progress=progress
+    )
     if as_json:
-        print_json(metrics)
+        print_json(found.to_json())
+        return
+    from budwood.report.holds import prevalence_as_text, subgroups_as_text
+    from budwood.report.terminal import scores_as_text
+
+    if loaded.files.multi_label:
+        from budwood.evaluation.multi_label_figures import MultiLabelFigures
+        from budwood.report.label_words import labels_as_text
+
+        print(labels_as_text(MultiLabelFigures.model_validate(found.figures.to_json()), split))
     else:
-        from budwood.report.terminal import scores_as_text
-
-        if loaded.files.multi_label:
-            from budwood.evaluation.multi_label_figures import MultiLabelFigures
-            from budwood.report.label_words import labels_as_text
-
-            print(labels_as_text(MultiLabelFigures.model_validate(metrics), split))
-        else:
-            print(scores_as_text(dict(metrics), split))
+        print(scores_as_text(found.figures.to_json(), split))
+    for column in found.by:
+        print(f"\n{subgroups_as_text(column)}")
+    if found.prevalence is not None:
+        print(f"\n{prevalence_as_text(found.prevalence)}")
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """What the commands share: the application, the options that several have, and how they print."""
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -140,6 +141,34 @@ def _pairs(option: str, text: str, form: str) -> list[tuple[str, str]]:
     if wrong := next((key for key, equals, name in pairs if not (equals and name.strip())), None):
         raise BudwoodError(f"{option} has {wrong!r} without a name. Write {form}")
     return [(key.strip(), name.strip()) for key, _, name in pairs]
+
+
+def prevalence_option(text: str) -> dict[str, float]:
+    """Return the share of each class that --prevalence states. A name may hold commas and equals signs.
+
+    >>> prevalence_option("cat=0.02, dog, large=0.98")
+    {'cat': 0.02, 'dog, large': 0.98}
+    """
+    found: dict[str, float] = {}
+    rest = text
+    while rest.strip():
+        match = re.match(r"\s*(.+?)\s*=\s*([-+.\d][-+.\deE]*)\s*(?:,|$)", rest)
+        if match is None:
+            raise BudwoodError(
+                f"--prevalence has {rest.strip()[:40]!r}, which is no share of a class. Write cat=0.02,dog=0.98"
+            )
+        name, share = match[1], match[2]
+        try:
+            value = float(share)
+        except ValueError:
+            raise BudwoodError(f"--prevalence has {share!r} for {name!r}, which is no number") from None
+        if name in found:
+            raise BudwoodError(f"--prevalence names {name!r} twice. Give each class one share")
+        found[name] = value
+        rest = rest[match.end() :]
+    if not found:
+        raise BudwoodError("--prevalence is empty. Write cat=0.02,dog=0.98")
+    return found
 
 
 def data_settings(*changes: str) -> "DataSettings":

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float
 
+from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError, ImageError, RunError, refuse_bad_share
 from budwood.core.progress.base import Progress
 from budwood.core.text import count
 from budwood.data.images import ImageLike, ValueRange
 from budwood.data.manifest import Photo
-from budwood.evaluation.figures import Figures
 from budwood.evaluation.groups import Grouping
 from budwood.evaluation.ood import ACCEPTANCE, METHODS, OodFigures, Reference, measure_ood
 from budwood.evaluation.selective import Answered, answer, choose_threshold
@@ -20,9 +20,12 @@ from budwood.evaluation.task import Task
 from budwood.evaluation.taxonomy import LabelTree, score_tree
 from budwood.features.ensemble import ExtractorEnsemble
 from budwood.features.twins import find_twins
+from budwood.inference.by_column import refuse_unknown_column
+from budwood.inference.conditions import Answers, Conditions, Evaluation, measure_at, measure_by
 from budwood.inference.own_photos import UNSEEN, OwnPhotos
 from budwood.inference.predictor import Predictor, vectors
 
+NO_CONDITIONS = Conditions()
 MOST_COMPUTED = 5_000
 """Photos whose features are computed to know copies of them. Of a frozen backbone the store has them."""
 
@@ -35,22 +38,42 @@ def evaluate(
     progress: Progress,
     *,
     task: Task,
-    resamples: int,
-    seed: int,
+    recipe: Recipe,
     tree: LabelTree | None = None,
-) -> Figures:
-    """Return the metrics of a model on the photos of a folder that belong to a split of its run; with a tree of the
-    labels those of its levels too."""
-    with _features_of(predictor, own, data, split, progress) as (photos, features):
+    conditions: Conditions = NO_CONDITIONS,
+) -> Evaluation:
+    """Return the metrics of a model on the photos of a folder that belong to a split of its run.
+
+    `recipe` and `tree` of the labels, where there is one, are those of the run; `conditions` are what is asked beside
+    the figures of all photos.
+    """
+    from budwood.data.sources import read_source
+
+    conditions.refuse_impossible(task, predictor.classes)
+    found = read_source(data, own.settings, progress=progress)
+    columns = found.reading.columns
+    for column in conditions.by:
+        refuse_unknown_column(found.photos, column, columns)
+    with _features_of(predictor, own, found, split, progress) as (photos, features):
         probabilities = predictor.probabilities(features.rows(photos))
     targets = task.encode([photo.label for photo in photos], predictor.classes)
     groups = Grouping.of([photo.group or "" for photo in photos])
-    found = task.metrics(
-        targets, probabilities, predictor.classes, resamples=resamples, seed=seed, groups=groups
+    answers = Answers(photos, targets, probabilities, predictor.classes, groups, task)
+    figures = task.metrics(
+        targets,
+        probabilities,
+        predictor.classes,
+        resamples=recipe.evaluate.resamples,
+        seed=recipe.seed,
+        groups=groups,
     )
-    if tree is None:
-        return found
-    return found.model_copy(update={"taxonomy": score_tree(tree, probabilities, targets, groups)})
+    if tree is not None:
+        figures = figures.model_copy(update={"taxonomy": score_tree(tree, probabilities, targets, groups)})
+    return Evaluation(
+        figures,
+        measure_by(answers, conditions.by, own, columns),
+        measure_at(answers, conditions.prevalence, own, recipe.loss),
+    )
 
 
 def ood_scores(

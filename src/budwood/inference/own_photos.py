@@ -39,6 +39,10 @@ class OwnPhotos:
         self._rows, self.classes, self._settings, self.source = rows, classes, settings, source
 
     @cached_property
+    def _groups(self) -> dict[str, str]:
+        return {row["sha256"]: group for row in self._rows if (group := row.get("group", ""))}
+
+    @cached_property
     def _splits(self) -> dict[str, str]:
         return {row["sha256"]: row["split"] for row in self._rows}
 
@@ -68,7 +72,8 @@ class OwnPhotos:
     def labelled(self, data: object, split: str, progress: Progress = SILENT) -> tuple[list[Photo], int]:
         """Return the usable photos of a folder that belong to a split of this run, and how many do not.
 
-        A class whose name differs by Unicode form, case or blanks alone from one of the run is that class.
+        A class whose name differs by Unicode form, case or blanks alone from one of the run is that class. A photo of
+        the run for which the data name no group has that of the run.
 
         Raises:
             DataError: no such split, or a class that the run does not know.
@@ -80,7 +85,7 @@ class OwnPhotos:
         found = self._in_own_names(read_source(data, self._settings, progress=progress), progress)
         self._refuse_unknown_classes(sorted({label for photo in found.photos for label in photo.each_label}))
         checked = check(found, for_training=False, progress=progress)
-        photos = [photo for photo in checked.photos if self._belongs(photo, split)]
+        photos = [self._in_own_group(photo) for photo in checked.photos if self._belongs(photo, split)]
         if split == UNSEEN and (again := self._saved_again(photos)):
             example = min(again)
             progress.say(
@@ -89,6 +94,20 @@ class OwnPhotos:
             )
             photos = [photo for photo in photos if photo.name not in again]
         return photos, len(checked.photos) - len(photos)
+
+    @property
+    def training_labels(self) -> list[str]:
+        """Return the class of each training photo of the run."""
+        return [row["label"] for row in self._rows if row["split"] == "train"]
+
+    @property
+    def settings(self) -> Data | None:
+        """Return the [data] of its recipe, by which its photos are listed."""
+        return self._settings
+
+    def split_of(self, photo: Photo) -> str | None:
+        """Return the split of a photo of the run, known by its bytes; None for one that is none of them."""
+        return self._splits.get(photo.sha256)
 
     def unknown(self, photos: Sequence[Photo]) -> list[Photo]:
         """Return those that are no photos of the run, by their bytes."""
@@ -164,6 +183,9 @@ class OwnPhotos:
             return label
         alike = [own for own in self.classes if class_key(own) == class_key(label)]
         return alike[0] if len(alike) == 1 else None
+
+    def _in_own_group(self, photo: Photo) -> Photo:
+        return photo if photo.group else replace(photo, group=self._groups.get(photo.sha256))
 
     def _has(self, path: Path) -> bool:
         try:
