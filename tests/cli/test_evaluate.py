@@ -105,3 +105,27 @@ def test_evaluate__by_and_prevalence_that_cannot_be(call, session_run, table, as
     asked = [part.replace("{table}", str(table)) for part in asked]
     status, out, err = call("evaluate", session_run, table, "-q", *asked)
     assert (status, out) == (1, "") and one_line(err) and why in err
+
+
+def test_forecast__of_a_study_over_numbers_of_photos(call, tmp_path):
+    made = Made(tmp_path / "study")
+    for number in range(2):
+        for size, right in ((40, 70), (80, 80), (None, 87)):
+            name = f"a, {size} photos" if size else "a"
+            made.add(
+                name,
+                f"split {number}",
+                [True] * right + [False] * (100 - right),
+                train=size or 160,
+                size=size,
+            )
+    status, out, err = call("forecast", made.folder, "--accuracy", 0.9)
+    assert (status, err) == (0, "") and out.startswith("a: 87.0 % with 160 training photos; about ")
+    assert "90 % would take about " in out
+    (curve,) = json.loads(call("forecast", made.folder, "--json")[1])
+    assert curve["forecast"]["needed"]["accuracy"] == 0.9 and curve["forecast"]["reach"] == 640
+    status, _, err = call("forecast", made.folder, "--accuracy", 90)
+    assert status == 1 and one_line(err) and "above 0 and below 1" in err
+    fill(one := Made(tmp_path / "one"), {"a": 0.9}, replicates=2)
+    status, _, err = call("forecast", one.folder)
+    assert status == 1 and one_line(err) and "--sizes 100,200,400,800,all --resume" in err

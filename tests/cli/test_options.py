@@ -18,6 +18,7 @@ COMMANDS = [
     "explain",
     "evaluate",
     "compare",
+    "forecast",
     "report",
     "mlflow",
     "card",

@@ -159,6 +159,34 @@ def compare(
 
 
 @app.command()
+def forecast(
+    study: Annotated[Path, typer.Argument(metavar="STUDY", help="Directory of a study with --sizes.")],
+    accuracy: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="How many training photos would it take? [default: the next round one]",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what more training photos would give, how sure that is, and how far off such forecasts were."""
+    from budwood.studies.results import load_study
+
+    results = load_study(study, target=accuracy)
+    if not results.curves:
+        raise RunError(
+            f"{study} has one number of training photos, and a curve takes three. Run the study again with "
+            "--sizes 100,200,400,800,all --resume"
+        )
+    if as_json:
+        print_json([curve.to_json() for curve in results.curves])
+        return
+    print("\n".join(curve.words for curve in results.curves))
+
+
+@app.command()
 def report(
     folder: Annotated[
         Path, typer.Argument(metavar="RUN|STUDY", help="Directory of a complete run, or of a study.")

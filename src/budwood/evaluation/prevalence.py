@@ -26,7 +26,7 @@ from budwood.core.errors import DataError, did_you_mean
 from budwood.core.part import Part
 from budwood.core.text import listing
 from budwood.evaluation.figures import Interval
-from budwood.evaluation.groups import Grouping, design_effect, rare_groups
+from budwood.evaluation.groups import MIN_GROUPS, Grouping, design_effect, rare_groups
 
 FEWEST = 5
 """With fewer photos of a class no interval is stated; chosen by simulation."""
@@ -216,11 +216,9 @@ def _strata(
     why = NoInterval(of="photos", fewest=FEWEST, classes=tuple(few)) if few else None
     if groups is None or groups.single:
         return _Strata(stated, effective, quantile, tied, True, why is None), why
-    parts = {place: groups.part(labels == place) for place in np.flatnonzero(stated > 0)}
+    parts = {place: groups.part(labels == place) for place in np.flatnonzero(stated > 0).tolist()}
     scarce = tuple(classes[place] for place, part in parts.items() if not part.enough)
     if scarce:
-        from budwood.evaluation.groups import MIN_GROUPS
-
         why = why or NoInterval(of="groups", fewest=MIN_GROUPS, classes=scarce)
     else:
         for place, part in parts.items():

@@ -1,18 +1,12 @@
-"""Would more photos help? Accuracy by the number of training photos, and what twice as many would give."""
+"""Would more photos help? Accuracy by the number of training photos, and what more of them would give."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-import numpy as np
-from jaxtyping import Float
-
 from budwood.core.files import JsonObject
-from budwood.core.text import percent, shown
+from budwood.core.text import count, percent, shown
 from budwood.evaluation.statistics import mean_interval
-
-RESAMPLES = 1_000
-FEWEST = 3
-"""Numbers of photos through which a curve can be laid."""
+from budwood.studies.forecast import FEWEST, Forecast, Needed, forecast
 
 
 @dataclass(frozen=True)
@@ -37,7 +31,10 @@ class Curve:
     expected: float | None
     """Accuracy there, where the curve could be laid."""
     low: float | None
+    """End of its 95 % interval, like `high`."""
     high: float | None
+    forecast: Forecast | None
+    """What more photos would give; None where that cannot be told."""
     words: str
 
     def to_json(self) -> JsonObject:
@@ -49,23 +46,23 @@ def fit_curve(
     accuracies: Mapping[int, Sequence[float]],
     intervals: Mapping[int, tuple[float, float]] | None = None,
     *,
+    target: float | None = None,
+    measured: int | None = None,
     seed: int = 0,
 ) -> Curve:
-    """Return the error as a power of the number of photos (Hestness et al. 2017), laid through three numbers
-    or more.
-
-    The error is b * n^-c, least squares on logarithms, each number of photos counting alike. The interval is the
-    percentile one of 1,000 resamples of the trials of each number: it knows of how they differ, and nothing of whether
-    the power law goes on.
+    """Return the accuracy by the number of photos and its continuation, `budwood.studies.forecast`.
 
     Args:
         name: of the configuration.
         accuracies: by number of training photos, of each trial.
         intervals: of their means, where they are known better than by Student's t over independent trials.
+        target: the accuracy whose photos are asked for; by default the next round one.
+        measured: different photos that the trials were measured on.
         seed: decides the resamples.
 
     >>> fit_curve("head", {100: [0.8, 0.8], 200: [0.85, 0.85], 400: [0.8875, 0.8875]}).words
-    'head: 88.8 % with 400 training photos; about 91.6 % with 800, if it goes on so (by the trials alone 91.6 to 91.6).'
+    'head: 88.8 % with 400 training photos; about 91.6 % with 800 (95 % interval 88.8 to 93.7). 90 % would take about \
+530 photos (95 % interval 460 to beyond 1,600).'
     """
     points = []
     for number in sorted(accuracies):
@@ -74,30 +71,49 @@ def fit_curve(
         points.append(Point(number, mean, max(0.0, low), min(1.0, high), len(accuracies[number])))
     last = points[-1]
     reached = f"{shown(name)}: {percent(last.accuracy)} with {last.photos:,} training photos"
-    if len(points) < FEWEST or last.accuracy >= 1:
-        words = f"{reached}; {FEWEST} numbers of photos and some errors are needed to say more."
-        return Curve(name, points, None, None, None, None, words.replace("\u00a0", " "))
-    numbers, values = [point.photos for point in points], [np.asarray(accuracies[p.photos]) for p in points]
-    (expected,) = _continue(
-        numbers, np.array([[point.accuracy for point in points]]), 2 * last.photos
-    ).tolist()
-    rng = np.random.default_rng(seed)
-    drawn = np.array(
-        [[some[rng.integers(len(some), size=len(some))].mean() for some in values] for _ in range(RESAMPLES)]
-    )
-    ends = np.quantile(_continue(numbers, drawn, 2 * last.photos), [0.025, 0.975])
-    low, high = (float(end) for end in ends)
+    found = forecast(accuracies, target=target, measured=measured, seed=seed)
+    if found is None:
+        words = (
+            f"{reached}; to say more takes {FEWEST} numbers of photos, the largest at least twice the smallest, and "
+            "some errors."
+        )
+        return Curve(name, points, None, None, None, None, None, words.replace("\u00a0", " "))
+    ahead, needed = found.expected[0], _needed(found.needed, found.reach)
+    if target is not None and found.needed is None:
+        needed = f"{100 * target:g} % is reached already. "
     words = (
-        f"{reached}; about {percent(expected)} with {2 * last.photos:,}, if it goes on so "
-        f"(by the trials alone {100 * low:.1f} to {100 * high:.1f})."
+        f"{reached}; about {percent(ahead.accuracy)} with {ahead.photos:,} (95 % interval {100 * ahead.low:.1f} to "
+        f"{100 * ahead.high:.1f}). {needed}{_hindcast(found)}"
     )
-    return Curve(name, points, 2 * last.photos, expected, low, high, words.replace("\u00a0", " "))
+    return Curve(name, points, ahead.photos, ahead.accuracy, ahead.low, ahead.high, found, _plain(words))
 
 
-def _continue(
-    numbers: Sequence[int], accuracies: Float[np.ndarray, "rows n"], at: int
-) -> Float[np.ndarray, "rows"]:
-    errors = np.log(np.maximum(1 - accuracies, 1e-4))
-    slopes, heights = np.polyfit(np.log(numbers), errors.T, 1)
-    # More photos do no harm.
-    return np.where(slopes < 0, 1 - np.exp(heights + slopes * np.log(at)), accuracies[:, -1])
+def _plain(words: str) -> str:
+    return words.replace("\u00a0", " ").strip()
+
+
+def _needed(needed: Needed | None, reach: int) -> str:
+    """Return how many photos an accuracy would take, and nothing beyond what the curve carries."""
+    if needed is None:
+        return ""
+    what, beyond = f"{100 * needed.accuracy:g} %", f"beyond {reach:,}"
+    if needed.low is None:
+        return f"{what} would take more than {reach:,} photos, and how many more cannot be told. "
+    interval = f"95 % interval {needed.low:,} to {beyond if needed.high is None else f'{needed.high:,}'}"
+    if needed.photos is None:
+        return f"{what} would take more than {reach:,} photos, if they do it at all ({interval}). "
+    return f"{what} would take about {needed.photos:,} photos ({interval}). "
+
+
+def _hindcast(found: Forecast) -> str:
+    """Return how far off the forecaster was on the sizes at hand, at the distance nearest to what is asked."""
+    if not found.hindcasts:
+        return ""
+    last = found.expected[0].photos / 2
+    times = found.needed.photos / last if found.needed and found.needed.photos else found.reach / last
+    known = found.hindcast_at(max(times, 2.0))
+    assert known is not None
+    return (
+        f"At {known.times} times the photos this forecaster was off by {100 * known.off:.1f} points in the median here "
+        f"({count(known.forecasts, 'forecast')})."
+    )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from budwood.core.errors import RunError
 from budwood.runs.files import read_run
 from budwood.studies.comparison import (
     CompleteTrial,
@@ -36,11 +37,12 @@ class Results(StudyFigures):
         return self.as_text()
 
 
-def load_study(folder: str | os.PathLike) -> Results:
+def load_study(folder: str | os.PathLike, *, target: float | None = None) -> Results:
     """Return what a study on disk came to, also of one that is under way. It loads no TensorFlow.
 
     Args:
         folder: the study's directory, as `budwood.study` wrote it.
+        target: the accuracy of which learning curves say how many photos it would take; by default the next round one.
 
     Raises:
         RunError: it holds no study.
@@ -48,11 +50,17 @@ def load_study(folder: str | os.PathLike) -> Results:
     >>> load_study("studies/first").best       # doctest: +SKIP
     'frozen-linear'
     """
-    return read_results(Path(folder))
+    if target is not None and not 0 < target < 1:
+        raise RunError(
+            f"an accuracy of {target:g} cannot be asked for. Give one above 0 and below 1, such as 0.98"
+        )
+    return read_results(Path(folder), target)
 
 
-def read_results(folder: Path) -> Results:
+def read_results(folder: Path, target: float | None = None) -> Results:
     """Return what the trials of a study say, as far as they are complete.
+
+    Its learning curves say how many photos an accuracy of `target` would take, by default the next round one.
 
     Raise RunError where the folder holds no study.
     """
@@ -98,7 +106,7 @@ def read_results(folder: Path) -> Results:
         summaries=summaries,
         # The best of many, held against the others, would be flattered by every pair.
         pairs=compare_all(order, trials, record.replicate_kind, split) if search is None else [],
-        curves=_curves(record.configurations, trials, split),
+        curves=_curves(record.configurations, trials, split, target),
         failures=failures,
         test_evaluations=sum(1 for one in done if one.test),
         pruned=pruned,
@@ -165,7 +173,10 @@ def _summary(name: str, trials: Sequence[CompleteTrial], planned: int) -> Summar
 
 
 def _curves(
-    configurations: Sequence[Configuration], trials: Mapping[str, Sequence[CompleteTrial]], split: str
+    configurations: Sequence[Configuration],
+    trials: Mapping[str, Sequence[CompleteTrial]],
+    split: str,
+    target: float | None,
 ) -> list[Curve]:
     """Return a curve for every configuration that was tried with several numbers of training photos."""
     by_base: dict[str, list[CompleteTrial]] = {}
@@ -188,5 +199,6 @@ def _curves(
             number: [one.of(evaluated_on).accuracy for one in group] for number, group in of_size.items()
         }
         intervals = {number: (found.low, found.high) for number, found in estimates.items()}
-        curves.append(fit_curve(base, accuracies, intervals))
+        measured = {name for one in of_size[max(of_size)] for name in one.correct[evaluated_on]}
+        curves.append(fit_curve(base, accuracies, intervals, target=target, measured=len(measured)))
     return curves
