@@ -1,6 +1,6 @@
 """How far off forecasts of accuracy are: `python -m benchmarks.forecasts STUDY...`, studies over numbers of photos.
 
-Of each study the smaller sizes are fitted and the larger ones forecast, with the floor of the forecaster and without.
+Of each study the smaller sizes are fitted and the larger ones forecast, with an asymptote and without.
 The studies of the figures in the pages, each some minutes on two cores:
 
 budwood study flower_photos --recipes frozen-linear --sizes 25,50,100,200,400,800,1600,all --seeds 10 -o flowers \
@@ -82,9 +82,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("studies", nargs="+", type=Path)
     known = {folder.name: accuracies(folder) for folder in parser.parse_args().studies}
-    floors = forecaster._FLOORS
-    for form, chosen in (("with floor", floors), ("without", floors[:1])):
-        forecaster._FLOORS = chosen
+    asymptotes = forecaster._ASYMPTOTES
+    for form, chosen in (("with asymptote", asymptotes), ("without", asymptotes[:1])):
+        forecaster._ASYMPTOTES = chosen
         rows = {name: hindcasts(some) for name, some in known.items()}
         for name, some in rows.items():
             show(f"{name}, {form}", some)

@@ -12,10 +12,10 @@ def drawn(error, seed, trials=5, measured=1000):
     return {n: [1 - rng.binomial(measured, error(n)) / measured for _ in range(trials)] for n in SIZES}
 
 
-@pytest.mark.parametrize("floor", [0.0, 0.05, 0.2])
-def test_forecast__finds_a_power_law_above_a_floor(floor):
+@pytest.mark.parametrize("asymptote", [0.0, 0.05, 0.2])
+def test_forecast__finds_a_power_law_above_asymptote(asymptote):
     def accuracy(n):
-        return 1 - floor - 1.5 * n**-0.6
+        return 1 - asymptote - 1.5 * n**-0.6
 
     found = forecast({n: [accuracy(n)] * 3 for n in SIZES}, target=accuracy(2000))
     assert found.reach == 6400
@@ -30,7 +30,7 @@ def test_forecast__intervals_hold_what_comes_and_grow_with_the_distance():
     held = {1600: 0, 3200: 0, 6400: 0}
     repeats = 40
     for seed in range(repeats):
-        # Neither a power law nor one with a floor.
+        # Neither a power law nor one with an asymptote.
         def error(n, bend=0.02 * (seed % 3 - 1)):
             return float(np.exp(-0.2 - 0.35 * np.log(n / 10) + bend * np.log(n / 200) ** 2))
 

@@ -28,8 +28,8 @@ def test_fit_curve__more_photos_do_no_harm():
 
 
 def test_fit_curve__words_say_no_number_beyond_what_the_sizes_carry():
-    def curve(floor, sizes, **options):
-        return fit_curve("x", {n: [1 - floor - n**-0.5] * 3 for n in sizes}, **options)
+    def curve(asymptote, sizes, **options):
+        return fit_curve("x", {n: [1 - asymptote - n**-0.5] * 3 for n in sizes}, **options)
 
     def plain(found):
         return found.words.split(").", 1)[1].strip()
@@ -42,9 +42,9 @@ def test_fit_curve__words_say_no_number_beyond_what_the_sizes_carry():
     far = curve(0.0, (100, 150, 200), target=0.999)
     assert far.forecast.reach == 400 and far.forecast.needed.low is None and not far.forecast.hindcasts
     assert plain(far) == "99.9 % would take more than 400 photos, and how many more cannot be told."
-    floor = curve(0.1, (25, 50, 100, 200), target=0.895)
-    assert "89.5 % would take more than 1,600 photos, if they do it at all (95 % interval " in floor.words
-    assert "to beyond 1,600)" in floor.words
+    asymptote = curve(0.1, (25, 50, 100, 200), target=0.895)
+    assert "89.5 % would take more than 1,600 photos, if they do it at all (95 % interval " in asymptote.words
+    assert "to beyond 1,600)" in asymptote.words
     assert "80 % is reached already." in curve(0.0, (25, 50, 100, 200), target=0.8).words
 
 

@@ -1,7 +1,7 @@
 """What more training photos would give: a learning curve continued, with how far off such forecasts were.
 
-The error is a + b * n^-c, a power of the number of photos above a floor (Hestness et al. 2017), least squares on
-logarithms. Without the floor too much is promised: in hindcasts on three data sets forecasts were off by 0.8, 1.1 and
+The error is a + b * n^-c, a power of the number of photos above an asymptote (Hestness et al. 2017), least squares on
+logarithms. Without it too much is promised: in hindcasts on three data sets forecasts were off by 0.8, 1.1 and
 1.1 points in the median at 2, 4 and 8 times the photos, towards too accurate; with it by 0.2, 0.5 and 0.7, to both
 sides (`python -m benchmarks.forecasts`).
 
@@ -25,7 +25,7 @@ LEAVES = 0.15
 TARGETS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
 DRAWS = 1_000
 _SMALLEST = 1e-4
-_FLOORS = np.linspace(0.0, 0.98, 50)
+_ASYMPTOTES = np.linspace(0.0, 0.98, 50)
 _TIMES = (2, 4, 8)
 _STEPS = 200
 
@@ -158,18 +158,18 @@ def _continue(
     error."""
     errors = np.maximum(errors, _SMALLEST)
     x = np.log(np.array(numbers, float))
-    floors = _FLOORS * errors.min(axis=1, keepdims=True)  # (rows, floors)
-    y = np.log(errors[:, None, :] - floors[:, :, None])
+    asymptotes = _ASYMPTOTES * errors.min(axis=1, keepdims=True)  # (rows, asymptotes)
+    y = np.log(errors[:, None, :] - asymptotes[:, :, None])
     centred = x - x.mean()
     slopes = (y * centred).sum(axis=2) / (centred**2).sum()
     heights = y.mean(axis=2) - slopes * x.mean()
-    laid = floors[:, :, None] + np.exp(heights[:, :, None] + slopes[:, :, None] * x)
+    laid = asymptotes[:, :, None] + np.exp(heights[:, :, None] + slopes[:, :, None] * x)
     misfit = ((np.log(laid) - np.log(errors)[:, None, :]) ** 2).sum(axis=2)
-    # Of floors that fit alike the lowest.
-    best = np.where(slopes < 0, misfit + 1e-12 * np.arange(len(_FLOORS)), np.inf).argmin(axis=1)
+    # Of asymptotes that fit alike the lowest.
+    best = np.where(slopes < 0, misfit + 1e-12 * np.arange(len(_ASYMPTOTES)), np.inf).argmin(axis=1)
     rows = np.arange(len(errors))
-    floor, height, slope = floors[rows, best], heights[rows, best], slopes[rows, best]
-    told = floor[:, None] + np.exp(height[:, None] + slope[:, None] * np.log(at))
+    asymptote, height, slope = asymptotes[rows, best], heights[rows, best], slopes[rows, best]
+    told = asymptote[:, None] + np.exp(height[:, None] + slope[:, None] * np.log(at))
     return np.where((slopes < 0).any(axis=1)[:, None], told, errors[:, -1:])
 
 
