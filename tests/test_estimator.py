@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import estimator_checks
@@ -17,7 +17,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from budwood import estimator
-from budwood.core.errors import BackboneError, ImageError, RecipeError
+from budwood.core.errors import BackboneError, DataError, ImageError, RecipeError
 from budwood.core.progress.base import SILENT
 from budwood.data.images import ValueRange
 from budwood.estimator import TransferClassifier
@@ -32,7 +32,7 @@ class OfTables(TransferClassifier):
     """Draws each row of a table as a picture of stripes: scikit-learn's checks batches tables of numbers."""
 
     def fit(self, X, y):  # noqa: N803
-        X, y = validate_data(self, X, y)  # noqa: N806
+        X, y = validate_data(self, X, y, multi_output=np.ndim(y) == 2 and np.shape(y)[1] > 1)  # noqa: N806
         return super().fit(_drawn(X), y)
 
     def _logits(self, X):  # noqa: N803
@@ -358,3 +358,127 @@ def test_fit__decides_once_what_is_white_in_pictures_of_12_bits(tmp_path):
     np.testing.assert_allclose(fitted.predict_proba(deep), fitted.predict_proba(shallow), atol=0.03)
     kept = pickle.loads(pickle.dumps(fitted))
     np.testing.assert_array_equal(kept.predict_proba(deep), fitted.predict_proba(deep))
+
+
+@pytest.fixture(scope="module")
+def several(photos):
+    """Warm where there is red or green, deep where there is blue: each photo has one, two or none."""
+    colours = np.array(photos[1])
+    third = np.arange(len(colours)) % 3 == 0
+    targets = np.stack([np.isin(colours, ["red", "green"]), (colours == "blue") | (colours == "red")], axis=1)
+    return photos[0], np.column_stack([targets, (colours == "green") & ~third]).astype(int)
+
+
+def test_fit__several_labels_as_scikit_learn_has_them(several):
+    """Against a logistic regression a label on the same features, standardised, of the same strength."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
+
+    paths, y = several
+    model = TransferClassifier(**SMALL).fit(paths, y)
+    assert model.multilabel_ and model.n_outputs_ == 3
+    assert model.label_names_.tolist() == ["label 0", "label 1", "label 2"]
+    np.testing.assert_array_equal(model.classes_, [0, 1, 2])
+    assert model.l2_strength_.tolist() == [0.01] * 3
+    features = model._features(paths).astype(float)
+    features = (features - features.mean(axis=0)) / np.maximum(features.std(axis=0), 1e-12)
+    alone = LogisticRegression(C=1 / (0.01 * len(paths)), tol=1e-8, max_iter=5000)
+    other = OneVsRestClassifier(alone).fit(features, y)
+    np.testing.assert_allclose(model.predict_proba(paths), other.predict_proba(features), atol=0.02)
+    np.testing.assert_array_equal(model.predict(paths), model.predict_proba(paths) >= 0.5)
+    assert model.predict(paths).dtype.kind == "i" and model.decision_function(paths).shape == y.shape
+    assert model.score(paths, y) == (model.predict(paths) == y).all(axis=1).mean()
+
+
+def test_fit__several_labels_have_names(several):
+    import pandas as pd
+
+    paths, y = several
+    expected = TransferClassifier(**SMALL).fit(paths, y).predict_proba(paths)
+    names = ["warm", "deep", "odd"]
+    frame = pd.DataFrame(y, columns=names)
+    texts = [[name for name, has in zip(names, row, strict=True) if has] for row in y]
+    model = TransferClassifier(**SMALL).fit(paths, frame)
+    np.testing.assert_array_equal(model.predict_proba(paths), expected)
+    assert model.label_names_.tolist() == names
+    assert model.score(paths, frame[names[::-1]]) == model.score(paths, y) == model.score(paths, texts)
+    by_name = TransferClassifier(**SMALL).fit(paths, pd.Series([set(row) for row in texts]))
+    assert by_name.label_names_.tolist() == sorted(names)
+    order = [sorted(names).index(name) for name in names]
+    np.testing.assert_allclose(by_name.predict_proba(paths)[:, order], expected, atol=1e-5)
+
+
+def test_fit__unknown_labels_are_left_out(several):
+    paths, y = several
+    targets = y.astype(float)
+    targets[::4, 0] = np.nan
+    known = ~np.isnan(targets[:, 0])
+    model = TransferClassifier(**SMALL).fit(paths, targets)
+    alone = TransferClassifier(**SMALL).fit([p for p, one in zip(paths, known, strict=True) if one], y[known])
+    found = model.predict_proba(paths)
+    assert (
+        np.abs(found[:, 0] - TransferClassifier(**SMALL).fit(paths, y).predict_proba(paths)[:, 0]).max()
+        > 1e-4
+    )
+    np.testing.assert_array_equal(model.predict(paths)[:, 0], alone.predict(paths)[:, 0])
+    said = model.predict(paths)
+    assert model.score(paths, targets) == ((said == targets) | np.isnan(targets)).all(axis=1).mean()
+
+
+@pytest.mark.parametrize("columns", [2, 3])
+def test_cross_val_score__several_labels(several, columns):
+    """Of two labels scikit-learn must not take the columns for the two sides of one question."""
+    paths, y = several
+    for scoring in ("average_precision", "f1_macro", "roc_auc", None):
+        scores = cross_val_score(
+            TransferClassifier(**SMALL),
+            paths,
+            y[:, :columns],
+            cv=KFold(2, shuffle=True, random_state=0),
+            scoring=scoring,
+            error_score="raise",
+        )
+        assert scores.min() > 0.5
+
+
+def test_fit__a_table_brings_its_labels(several, tmp_path, monkeypatch):
+    from budwood.data.sources import read_source
+
+    paths, y = several
+    rows = [
+        f"{path},{';'.join(name for name, has in zip(('warm', 'deep'), row, strict=False) if has)},g{place}"
+        for place, (path, row) in enumerate(zip(paths, y.tolist(), strict=True))
+    ]
+    table = tmp_path / "photos.csv"
+    table.write_text("\n".join(["path,labels,group", *rows]))
+    asked = []
+    real = estimator.fit_labels_as_asked
+    monkeypatch.setattr(
+        estimator,
+        "fit_labels_as_asked",
+        lambda *a, groups, **k: asked.append(groups) or real(*a, groups=groups, **k),
+    )
+    model = TransferClassifier(**SMALL).fit(table)
+    assert model.label_names_.tolist() == ["deep", "warm"] and len(set(asked[0])) == len(paths)
+    manifest = read_source(table)
+    np.testing.assert_array_equal(model.predict(manifest), model.predict([p.image for p in manifest.photos]))
+    assert model.score(table) == model.score(manifest) == model.score(paths, y[:, [1, 0]])
+
+
+def test_fit__a_folder_brings_its_classes(session_colours, photos):
+    model = TransferClassifier(**SMALL).fit(session_colours)
+    expected = TransferClassifier(**SMALL).fit(*photos)
+    assert model.score(session_colours) == expected.score(*photos) and not model.multilabel_
+
+
+def test_score__one_class_where_several_labels_were_learned(several):
+    paths, y = several
+    model = TransferClassifier(**SMALL).fit(paths, y)
+    with pytest.raises(ValueError, match="one class per picture, and this classifier learned several"):
+        model.score(paths, y[:, 0])
+
+
+def test_fit__a_label_that_all_have(several):
+    paths, y = several
+    with pytest.raises(DataError, match="the label label 1 is on all of the training photos"):
+        TransferClassifier(**SMALL).fit(paths, np.column_stack([y[:, 0], np.ones(len(y))]))

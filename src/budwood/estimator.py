@@ -4,7 +4,7 @@ import functools
 import math
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -12,7 +12,6 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import scipy.special
 from jaxtyping import Float
-from PIL import Image
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
@@ -23,15 +22,24 @@ from budwood.config.recipe import Recipe
 from budwood.core.errors import ImageError, RecipeError
 from budwood.core.tensorflow import load_keras
 from budwood.data.decoder.levels import decide
+from budwood.data.examples import Examples, Pictures, as_pictures, read_examples
 from budwood.data.images import ImageLike, ValueRange, digest, samples_of
+from budwood.data.indicator import Indicator, refuse_joined
 from budwood.data.manifest import Photo
 from budwood.features.engines.engine import Engine
 from budwood.features.extractor import FeatureExtractor, KnownModel
-from budwood.training.linear_probe import fit_as_asked
+from budwood.training.label_probe import LabelsFit, fit_labels_as_asked
+from budwood.training.label_weights import refuse_unlearnable
+from budwood.training.linear_probe import LinearFit, fit_as_asked
 
 
 class TransferClassifier(ClassifierMixin, BaseEstimator):
     """Multinomial logistic regression on the features of a frozen pretrained network.
+
+    Where pictures have several labels it is one logistic regression a label, by scikit-learn's conventions of
+    multilabel classification: `predict` gives a matrix `(n, K)` of 0 and 1, `decision_function` the logits `(n, K)`,
+    and `predict_proba` one array `(n, K)` of the probabilities that a picture has each label. That is how
+    `OneVsRestClassifier` and `MLPClassifier` have it; a list of K arrays is what others give.
 
     Parameters:
         backbone: a name that `budwood backbones` lists.
@@ -46,9 +54,12 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         seed: decides the folds.
 
     Attributes:
-        classes_: the labels found by `fit`, sorted.
+        classes_: the labels found by `fit`, sorted; of several labels a picture the numbers of the columns, 0 to K - 1.
+        label_names_: of several labels a picture the name of each column.
+        multilabel_: whether a picture may have several labels.
+        n_outputs_: the number of columns of what `predict` gives: K for K labels a picture, else 1.
         coef_: float32 `(features, classes)`; intercept_: float32 `(classes,)`.
-        l2_strength_: the strength used.
+        l2_strength_: the strength used; of several labels a picture that of each, `(K,)`.
 
     >>> from sklearn.model_selection import cross_val_score
     >>> cross_val_score(TransferClassifier(), paths, labels)               # doctest: +SKIP
@@ -80,78 +91,121 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
 
     def fit(
         self,
-        X: Iterable[ImageLike] | np.ndarray,  # noqa: N803
-        y: Sequence[Any] | np.ndarray,
+        X: Pictures,  # noqa: N803
+        y: Any = None,
         groups: Sequence[Any] | np.ndarray | None = None,
         sample_weight: Sequence[float] | np.ndarray | None = None,
     ) -> "TransferClassifier":
         """Learn from pictures (paths, encoded bytes, PIL images or uint8 arrays) and their labels `(n,)`.
+
+        Of several labels a picture y is a matrix `(n, K)` of 0, 1 and NaN where it is unknown, or a collection of texts
+        for each picture, such as `[["sea", "sun"], []]`. The labels are called as the columns of a data frame are, else
+        "label 0" and so on. Without y, X is what `budwood.train` takes, such as a table of photos and their labels,
+        which says groups and weights too.
 
         With `groups` `(n,)`, pictures of one group, such as a patient, are held out together where the strength is
         chosen. Of what is said of accuracy scikit-learn's `GroupKFold` takes care. With `sample_weight` `(n,)`, from 0
         up, pictures count by it in the loss; only the ratios matter.
 
         Raise ValueError for labels that are no classes or are too few, groups or weights that are not one a picture,
-        RecipeError for a parameter out of range,
+        RecipeError for a parameter out of range, DataError for a label that all pictures have, or none,
         ImageError for a picture that cannot be read, DataError for pictures of more than 8 bits that no range suits.
         """
-        pictures = _pictures(X)
-        labels = np.asarray(y)
-        if labels.ndim != 1 or len(labels) != len(pictures):
-            raise ValueError(
-                f"y must hold one label per picture: got shape {labels.shape} for {len(pictures)} pictures"
-            )
-        belonging = None if groups is None else [f"group {group}" for group in np.asarray(groups).tolist()]
-        if belonging is not None and len(belonging) != len(pictures):
-            raise ValueError(
-                f"groups must hold one group per picture: got {len(belonging)} for {len(pictures)} pictures"
-            )
-        weights = None if sample_weight is None else np.asarray(sample_weight, np.float64)
-        if weights is not None:
-            if weights.shape != labels.shape:
-                raise ValueError(
-                    f"sample_weight must hold one number per picture: got shape {weights.shape} for {len(pictures)} "
-                    "pictures"
-                )
-            if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
-                raise ValueError("sample_weight must hold finite numbers from 0 up, one of them above 0")
-        check_classification_targets(labels)
+        given = read_examples(X, y, groups, sample_weight)
+        several = isinstance(given.labels, Indicator)
+        if not several:
+            check_classification_targets(given.labels)
         recipe = self._recipe()
         refuse_impossible(recipe)
         # What belonged to an earlier fit says nothing of this one.
         self._known = None
-        self.levels_ = _levels_of(pictures)
+        self.levels_ = _levels_of(given.pictures)
+        fit = (
+            self._fit_labels(recipe, given, given.labels)
+            if isinstance(given.labels, Indicator)
+            else self._fit_classes(recipe, given, given.labels)
+        )
+        self._known = self._remember()
+        self.multilabel_, self.n_outputs_ = several, len(self.classes_) if several else 1
+        self.coef_, self.intercept_ = fit.kernel, fit.bias
+        return self
+
+    def _fit_classes(self, recipe: Recipe, given: Examples, labels: np.ndarray) -> LinearFit:
         self.classes_, places = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
                 f"a classifier needs at least two classes in y, and found {len(self.classes_)} class"
             )
+        refuse_joined(self.classes_.tolist())
         names = [str(place) for place in range(len(self.classes_))]
-        features = self._features(pictures)
-        fit = fit_as_asked(recipe, features, places, names, groups=belonging, weights=weights)
-        self._known = self._remember()
-        self.coef_, self.intercept_, self.l2_strength_ = fit.kernel, fit.bias, fit.strength
-        return self
+        features = self._features(given.pictures)
+        fit = fit_as_asked(recipe, features, places, names, groups=given.groups, weights=given.weights)
+        self.l2_strength_: float | np.ndarray = fit.strength
+        return fit
 
-    def decision_function(self, X: Iterable[ImageLike] | np.ndarray) -> Float[np.ndarray, "n *classes"]:  # noqa: N803
+    def _fit_labels(self, recipe: Recipe, given: Examples, several: Indicator) -> LabelsFit:
+        labels, targets = several.labels, several.targets
+        # Before the pictures are looked at, which may take long.
+        refuse_unlearnable(targets, labels, given.weights)
+        self.classes_, self.label_names_ = np.arange(len(labels)), np.array(labels)
+        features = self._features(given.pictures)
+        fit = fit_labels_as_asked(
+            recipe, features, targets, labels, groups=given.groups, weights=given.weights
+        )
+        self.l2_strength_ = fit.strengths
+        return fit
+
+    def decision_function(self, X: Pictures) -> Float[np.ndarray, "n *classes"]:  # noqa: N803
         """Logits, float32 `(n, classes)`; for two classes `(n,)`, the second over the first, as scikit-learn has it."""
         logits = self._logits(X)
-        return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
+        return logits if self._has_several_labels or len(self.classes_) > 2 else logits[:, 1] - logits[:, 0]
 
-    def predict_proba(self, X: Iterable[ImageLike] | np.ndarray) -> Float[np.ndarray, "n classes"]:  # noqa: N803
-        """Return class probabilities, float32, each row summing to 1."""
-        return scipy.special.softmax(self._logits(X), axis=1)
+    def predict_proba(self, X: Pictures) -> Float[np.ndarray, "n classes"]:  # noqa: N803
+        """Return class probabilities, float32, each row summing to 1; of several labels those of each by itself."""
+        logits = self._logits(X)
+        return (
+            scipy.special.expit(logits) if self._has_several_labels else scipy.special.softmax(logits, axis=1)
+        )
 
-    def predict(self, X: Iterable[ImageLike] | np.ndarray) -> np.ndarray:  # noqa: N803
-        """Return the most probable label of each picture."""
-        places = self._logits(X).argmax(axis=1)
-        return self.classes_[places]
+    def predict(self, X: Pictures) -> np.ndarray:  # noqa: N803
+        """Return the most probable label of each picture; of several labels 1 or 0 for each, split at 0.5."""
+        logits = self._logits(X)
+        if self._has_several_labels:
+            return (logits >= 0).astype(np.int64)
+        return self.classes_[logits.argmax(axis=1)]
+
+    def score(
+        self,
+        X: Pictures,  # noqa: N803
+        y: Any = None,
+        sample_weight: Sequence[float] | np.ndarray | None = None,
+    ) -> float:
+        """Return the share of pictures that are answered rightly; of several labels a picture, with every known one.
+
+        X and y as `fit` takes them, the columns of a data frame in any order.
+        """
+        check_is_fitted(self)
+        if not self._has_several_labels:
+            if y is None:
+                given = read_examples(X)
+                X, y = given.pictures, given.labels  # noqa: N806
+            return super().score(X, y, sample_weight)
+        given = read_examples(X, y, sample_weight=sample_weight, labels=self.label_names_.tolist())
+        if not isinstance(given.labels, Indicator):
+            raise ValueError(
+                "y holds one class per picture, and this classifier learned several labels. Give a matrix of 0 and 1 "
+                "or a collection of labels for each picture"
+            )
+        targets = given.labels.targets
+        right = ((self.predict(given.pictures) == targets) | np.isnan(targets)).all(axis=1)
+        return float(np.average(right, weights=given.weights))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False
         tags.input_tags.three_d_array = True
         tags.input_tags.string = True
+        tags.classifier_tags.multi_label = True
         return tags
 
     def _recipe(self) -> Recipe:
@@ -179,9 +233,14 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
             )
         return [strength]
 
-    def _logits(self, X: Iterable[ImageLike] | np.ndarray) -> Float[np.ndarray, "n classes"]:  # noqa: N803
+    @property
+    def _has_several_labels(self) -> bool:
+        # One that was pickled by an earlier version knows nothing of several.
+        return getattr(self, "multilabel_", False)
+
+    def _logits(self, X: Pictures) -> Float[np.ndarray, "n classes"]:  # noqa: N803
         check_is_fitted(self)
-        return self._features(_pictures(X)) @ self.coef_ + self.intercept_
+        return self._features(as_pictures(X)) @ self.coef_ + self.intercept_
 
     def _features(self, pictures: list[ImageLike]) -> Float[np.ndarray, "n features"]:
         photos = [
@@ -296,20 +355,3 @@ def _levels_of(pictures: Sequence[ImageLike]) -> ValueRange | None:
         with suppress(ImageError):
             found.append(samples_of(picture))
     return decide(found).range
-
-
-def _pictures(X: Iterable[ImageLike] | np.ndarray) -> list[ImageLike]:  # noqa: N803
-    if isinstance(X, (str, bytes, os.PathLike)):
-        raise ValueError(
-            "X must be a sequence of pictures, and a single one was given. Put it in a list: [picture]"
-        )
-    pictures = list(X)
-    if not pictures:
-        raise ValueError("found 0 sample(s): a minimum of 1 picture is required")
-    for index, picture in enumerate(pictures):
-        if not isinstance(picture, str | bytes | os.PathLike | Image.Image | np.ndarray):
-            raise ValueError(
-                f"X[{index}] is no picture but {type(picture).__name__}. "
-                "Give paths, encoded bytes, PIL images or uint8 arrays (H, W, 3)"
-            )
-    return pictures

@@ -4,6 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+from jaxtyping import Bool
+
 from budwood.core.errors import DataError
 from budwood.core.label_text import SEPARATOR, UNKNOWN, as_text
 from budwood.core.text import shown
@@ -61,6 +64,15 @@ def rarest_labels(photos: Sequence[Photo]) -> dict[str, str]:
         photo.name: min(photo.each_label, key=lambda label: (counts[label], label), default="")
         for photo in photos
     }
+
+
+def unknown_cells(photos: Sequence[Photo], labels: Sequence[str]) -> Bool[np.ndarray, "n k"]:
+    """Return of which labels it is unknown whether a photo has them.
+
+    >>> unknown_cells([with_labels(Photo(b"", "1", ""), ["a"], unknown=["b"])], ["a", "b"]).tolist()
+    [[False, True]]
+    """
+    return np.array([[label in photo.unknown for label in labels] for photo in photos], bool)
 
 
 def label_counts(photos: Iterable[Photo]) -> Mapping[str, int]:
