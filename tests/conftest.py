@@ -193,6 +193,29 @@ def tiny_run(session_cache, session_colours, tmp_path_factory) -> Path:
         return train_on_colours(session_colours, folder, session_cache, "backbone.name=tiny")
 
 
+@pytest.fixture(scope="session")
+def labels_table(session_colours) -> Path:
+    """The colours with several labels a photo, beside their folder: red ones two, green ones one or none, and of some
+    blue ones it is unknown whether they are warm."""
+    rows = ["path,red,blue,warm,odd"]
+    for path in sorted(session_colours.rglob("*.jpg")):
+        colour, number = path.parent.name, int(path.stem[-2:])
+        warm = "" if colour == "blue" and number % 4 == 0 else int(colour == "red")
+        odd = int(colour == "green" and number % 2)
+        rows.append(f"{path},{int(colour == 'red')},{int(colour == 'blue')},{warm},{odd}")
+    table = session_colours.parent / "labels.csv"
+    table.write_text("\n".join(rows))
+    return table
+
+
+@pytest.fixture(scope="session")
+def tiny_label_run(session_cache, labels_table, tmp_path_factory) -> Path:
+    """As `tiny_run`, with several labels a photo."""
+    folder = tmp_path_factory.mktemp("runs") / "labels"
+    with with_tiny_backbones():
+        return train_on_colours(labels_table, folder, session_cache, "backbone.name=tiny")
+
+
 @pytest.fixture
 def call(monkeypatch, capsys):
     """Runs a command in this process: exit status, standard output, standard error."""

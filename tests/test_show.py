@@ -139,6 +139,25 @@ def test_answers__mistakes_alone(run, session_colours, monkeypatch):
     assert captions(show.answers(run, session_colours, wrong=True).html) == []
 
 
+@pytest.mark.usefixtures("tiny_backbones")
+def test_answers__several_labels_a_photo(tiny_label_run, labels_table, session_colours):
+    run = load(tiny_label_run)
+    right = round(run.metrics["test"]["n"] * run.metrics["test"]["exact_match"])
+    html = show.answers(run, labels_table, 100).html
+    assert len(captions(html)) == run.metrics["test"]["n"] and html.count('class="mark"') == right
+    wrong = captions(show.answers(run, labels_table, 100, wrong=True).html)
+    assert len(wrong) == run.metrics["test"]["n"] - right and all("truly" in one for one in wrong)
+    # Its folder is called red, which is one of its labels alone.
+    (caption,) = captions(show.predictions(run, [session_colours / "red" / "red 00.jpg"]).html)
+    assert "red" in caption and "warm" in caption and not re.search("right|truly", caption)
+
+
+def test_samples_and_check__several_labels_a_photo(labels_table):
+    found = captions(show.samples(labels_table, 4).html)
+    assert len(set(found)) == 4 and found.count("none of the labels") == 1 and "red, warm" in found
+    assert "42 usable, 4 labels" in show.check(labels_table).text
+
+
 def test_repr_html__of_a_run(run):
     assert f"On {run.metrics['test']['n']} test photos" in run._repr_html_()
 

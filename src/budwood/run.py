@@ -360,7 +360,8 @@ class Run:
 
         Args:
             images, names, acceptance: as `predict` takes them.
-            target: the class whose evidence is looked for; by default the predicted one of each picture.
+            target: the class whose evidence is looked for; by default the predicted one of each picture, of several
+                labels the most probable.
             progress: told of every picture that is done.
 
         Raises:
@@ -377,6 +378,9 @@ class Run:
         pictures = many(images)
         predictions = self._predict(pictures, names=names, acceptance=acceptance)
         known = [self._own_photos.names_and_class(picture) for picture in pictures]
+        if self.files.multi_label:
+            # The folder of a picture that is none of the run's may name one of its labels, and not the others.
+            known = [(own, label if own else None) for own, label in known]
         return list(
             explain(
                 self._artifact,
@@ -387,6 +391,7 @@ class Run:
                 reference=self.predictor.ood.reference if self.predictor.ood else None,
                 names_of=[own for own, _ in known],
                 true=[label for _, label in known],
+                labels_of={row.name: row.label for row in self.files.split},
                 progress=progress,
             )
         )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from budwood.config.data import Data
 from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError, ImageError, RecipeError, RunError
+from budwood.core.label_text import labels_in_words
 from budwood.core.progress import choose_progress
 from budwood.core.text import count
 from budwood.data.augment import Renderer
@@ -23,8 +24,10 @@ from budwood.data.check import check as check_photos
 from budwood.data.decoder.levels import as_range
 from budwood.data.expand_paths import expand
 from budwood.data.images import ImageLike, digest
+from budwood.data.label_sets import rarest_labels
 from budwood.data.manifest import Photo
 from budwood.data.sources import read_source
+from budwood.inference.prediction import answered_rightly
 from budwood.report.notebook import (
     Shown,
     Tile,
@@ -36,7 +39,7 @@ from budwood.report.notebook import (
 )
 from budwood.report.pictures import thumbnail
 from budwood.report.reading import passed_over_as_lines, reading_as_lines
-from budwood.report.summary import read_contents
+from budwood.report.summary import Contents, read_contents
 from budwood.report.thumbnails import LARGE
 from budwood.runs.compare import as_text
 from budwood.runs.compare import compare as compare_runs
@@ -66,9 +69,10 @@ def check(data: object, *, settings: Iterable[str] = ()) -> Shown:
         for label in photo.each_label:
             classes[label][photo.split or "photos"] += 1
     read = [*reading_as_lines(found.understood), *passed_over_as_lines(found.understood.passed_over)]
+    noun = ("label",) if manifest.multi_label else ("class", "classes")
     lead = (
         f"{count(found.num_found, 'photo')}, {len(found.photos):,} usable, "
-        f"{count(len(found.classes), 'class', 'classes')}, {count(len(found.problems), 'problem')}"
+        f"{count(len(found.classes), *noun)}, {count(len(found.problems), 'problem')}"
     )
     problems = [(problem.path, problem.kind, problem.detail) for problem in found.problems]
     return show_data(lead, classes, problems, read)
@@ -84,6 +88,8 @@ def samples(
 ) -> Shown:
     """Return photos of a folder with their labels, drawn at random; every class once before any comes twice.
 
+    Of several labels a photo it is the rarest of a photo that counts as its class.
+
     Args:
         data: a folder of labelled photos, or `tfds:NAME`.
         number: how many, 1 or more.
@@ -92,7 +98,7 @@ def samples(
         settings: how to read the folder where that is not certain, such as `["data.layout=nested"]`.
     """
     photos = _draw(_photos(data, _data_settings(settings)), number, seed)
-    return show_pictures([Tile(thumbnail(photo.image, resize), photo.label) for photo in photos])
+    return show_pictures([Tile(thumbnail(photo.image, resize), _caption(photo)) for photo in photos])
 
 
 def views(
@@ -128,7 +134,7 @@ def views(
             pixels = renderer.render(photo.image, digest(photo.image), view)
         except (ImageError, OSError):
             pixels = None
-        tiles.append(Tile(thumbnail(pixels), photo.label if view == 0 else f"view {view}"))
+        tiles.append(Tile(thumbnail(pixels), _caption(photo) if view == 0 else f"view {view}"))
     return show_pictures(tiles)
 
 
@@ -161,7 +167,7 @@ def compare(*runs: "Run | str | os.PathLike", split: str = "test") -> Shown:
 
 def predictions(run: "Run", images: Sequence[str | os.PathLike], *, precision: float | None = None) -> Shown:
     """Return pictures with what a run says of them, and whether that is right where their folder has the name
-    of a class.
+    of a class and one class is right.
 
     Args:
         run: what predicts.
@@ -170,7 +176,8 @@ def predictions(run: "Run", images: Sequence[str | os.PathLike], *, precision: f
     """
     pictures = [picture for _, picture in expand([os.fspath(image) for image in images], lambda: b"")]
     folders = [Path(os.fsdecode(picture)).absolute().parent.name for picture in pictures]
-    classes = set(run.classes)
+    # A folder has the name of one label, and says nothing of the others.
+    classes = set() if run.files.multi_label else set(run.classes)
     return _predicted(run, pictures, [name if name in classes else None for name in folders], precision)
 
 
@@ -196,7 +203,7 @@ def answers(
     Raise DataError where `data` holds none of them.
     """
     contents = read_contents(run.folder)
-    mistaken = {row.name for row in contents.predictions if row.predicted != row.true}
+    mistaken = _mistaken(contents)
     own = {
         row["name"]: row["sha256"]
         for row in run.splits
@@ -220,10 +227,24 @@ def _predicted(
         if prediction.error is not None:
             tiles.append(Tile(None, prediction.name, prediction.error))
             continue
-        right = None if true is None else prediction.label == true and not prediction.out_of_distribution
-        note = "" if true is None else "right" if right else f"truly {true}"
+        right = None if true is None else answered_rightly(prediction, true)
+        truth = true if prediction.labels is None or true is None else labels_in_words(true)
+        note = "" if true is None else "right" if right else f"truly {truth}"
         tiles.append(Tile(thumbnail(picture, "pad"), prediction.in_words(), note, right))
     return show_pictures(tiles)
+
+
+def _mistaken(contents: Contents) -> set[str]:
+    """Return the names of photos of which the run took something for what it is not."""
+    if not contents.multi_label:
+        return {row.name for row in contents.predictions if row.predicted != row.true}
+    found = contents.files.label_predictions
+    right = found.task.correct(found.probabilities, found.targets)
+    return {name for name, correct in zip(found.names, right.tolist(), strict=True) if not correct}
+
+
+def _caption(photo: Photo) -> str:
+    return photo.label if photo.labels is None else labels_in_words(photo.label)
 
 
 def _photos(data: object, settings: Data) -> Sequence[Photo]:
@@ -239,14 +260,16 @@ def _has(photos: Sequence[Photo], part: str | None) -> bool:
 
 
 def _draw(photos: Sequence[Photo], number: int, seed: int) -> list[Photo]:
-    """Return that many photos: shuffled, every class once before any comes twice."""
+    """Return that many photos: shuffled, every class, or rarest label, once before any comes twice."""
     chance = random.Random(seed)
     shuffled = chance.sample(list(photos), len(photos))
     turn: dict[str, int] = {}
     turns = []
+    rarest = rarest_labels(shuffled)
     for place, photo in enumerate(shuffled):
-        turn[photo.label] = turn.get(photo.label, 0) + 1
-        turns.append((turn[photo.label], place))
+        own = rarest[photo.name]
+        turn[own] = turn.get(own, 0) + 1
+        turns.append((turn[own], place))
     return [shuffled[place] for _, place in sorted(turns)[:number]]
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budwood.core.label_text import as_text, of_text
+from budwood.core.label_text import as_text, labels_in_words, of_text
 
 NAMES = st.text("abcdefgh é_-", min_size=1, max_size=6).filter(lambda name: name == name.strip())
 
@@ -15,3 +15,7 @@ def test_text__says_the_labels_and_the_unknown_ones(labels, unknown):
 
 def test_text__of_a_photo_without_labels_is_empty():
     assert as_text([]) == "" and of_text("") == ((), ())
+
+
+def test_labels_in_words():
+    assert labels_in_words("sea;trees") == "sea, trees" and labels_in_words("") == "none of the labels"

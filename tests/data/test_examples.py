@@ -19,7 +19,9 @@ def test_read_examples__a_manifest_says_all_of_it():
     assert isinstance(found.labels, Indicator) and found.labels.labels == ("sun", "sea")
     np.testing.assert_array_equal(found.labels.targets, [[np.nan, 1], [0, 0]])
     assert found.groups == ["group g", ""] and found.weights is not None and found.weights.tolist() == [2, 1]
-    given = read_examples(Manifest(photos, ("sun", "sea")), ["a", "b"], groups=[1, 1], sample_weight=[1.0, 3.0])
+    given = read_examples(
+        Manifest(photos, ("sun", "sea")), ["a", "b"], groups=[1, 1], sample_weight=[1.0, 3.0]
+    )
     assert given.groups == ["group 1", "group 1"] and given.weights is not None
     assert isinstance(given.labels, np.ndarray) and given.weights.tolist() == [1, 3]
 

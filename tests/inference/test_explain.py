@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 
 from budwood.core.errors import RunError
+from budwood.core.files import read_csv
+from budwood.core.label_text import of_text
 from budwood.core.progress.base import SILENT
 from budwood.data.images import view
 from budwood.evaluation.ood import Reference
@@ -89,6 +91,66 @@ def test_explain__similar_photos_are_training_photos_of_the_colour(session_run, 
         view(session_colours / found.similar[0].name, 96).mean(axis=(0, 1)),
         atol=4,
     )
+
+
+def test_explain__several_labels_a_photo(tiny_label_run, session_colours, tmp_path):
+    """The most probable label by default, the log-odds of the one that is asked for, and similar photos with all of
+    theirs."""
+    run = load(tiny_label_run)
+    texts = {row["name"]: row["label"] for row in run.splits}
+    red, blue = (session_colours / colour / f"{colour} 00.jpg" for colour in ("red", "blue"))
+    shutil.copy(red, tmp_path / "red.jpg")
+    (tmp_path / "blue").mkdir()
+    Image.open(blue).rotate(180).save(tmp_path / "blue" / "new.png")
+    found = run.explain([red, blue, tmp_path / "red.jpg", tmp_path / "blue" / "new.png"])
+    for one in found:
+        assert one.target == max(one.prediction.probabilities, key=one.prediction.probabilities.get)
+        assert len(one.similar) == 6
+        for similar in one.similar:
+            assert similar.label == texts[similar.name]
+            assert similar.labels == of_text(texts[similar.name])[0]
+    assert [one.true for one in found] == ["red;warm", "blue;?warm", "red;warm", None]
+    assert found[0].right and found[1].right and found[3].right is None
+    asked = run.explain(red, target="blue")[0]
+    assert asked.target == "blue" and asked.prediction == found[0].prediction
+    # Of a label of its own the odds are p to 1 - p, whatever the others are.
+    artifact = run._artifact
+    rows = np.stack(list(run._occlusion_runner.run(occlude(view(red, 64)))))
+    shares = artifact.probabilities(rows)[:, run.classes.index("blue")].astype(float)
+    odds = np.log(shares) - np.log(1 - shares)
+    corner = asked.occlusion[0, 0]
+    assert corner == pytest.approx(odds[0] - odds[1], abs=2e-3)
+
+
+def test_explain__several_labels_as_json_and_sheet(tiny_label_run, session_colours, tmp_path, call):
+    picture = session_colours / "red" / "red 01.jpg"
+    status, out, _ = call("explain", tiny_label_run, picture, "-o", tmp_path / "why.png", "--json")
+    (found,) = json.loads(out)
+    assert status == 0 and (tmp_path / "why.png").exists()
+    assert found["true_labels"] == ["red", "warm"] and found["explained"] in found["labels"]
+    assert all(isinstance(one["labels"], list) for one in found["similar"])
+    status, out, err = call("explain", tiny_label_run, picture, "-o", tmp_path / "why.png", "--class", "blue")
+    assert status == 0 and re.search(r"\tlike red and warm 0\.\d\d", out)
+    status, _, err = call("explain", tiny_label_run, picture, "-o", tmp_path / "why.png", "--class", "green")
+    assert status == 1 and "does not know the class green" in err
+
+
+def test_predict__several_labels_in_every_form(tiny_label_run, session_colours, tmp_path, call):
+    picture = session_colours / "red" / "red 01.jpg"
+    status, out, _ = call("predict", tiny_label_run, picture, "-o", tmp_path / "p.csv", "--json")
+    (found,) = json.loads(out)
+    assert status == 0 and found["label"] == "red;warm" and found["labels"] == ["red", "warm"]
+    assert list(found["probabilities"]) == load(tiny_label_run).classes
+    (row,) = read_csv(tmp_path / "p.csv")
+    assert row["predicted"] == "red;warm"
+    for label, share in found["probabilities"].items():
+        assert float(row[f"p:{label}"]) == pytest.approx(share, rel=1e-5)
+    assert call("predict", tiny_label_run, picture, "-o", tmp_path / "p.jsonl", "-q")[0] == 0
+    assert json.loads((tmp_path / "p.jsonl").read_text()) == found
+    # Its folder is called red, which is one of its labels alone.
+    assert call("predict", tiny_label_run, picture, "-o", tmp_path / "p.png", "-q")[0] == 0
+    with Image.open(tmp_path / "p.png") as sheet:
+        assert sheet.height == 28 + 240 + 10 + 3 * 24 + 28
 
 
 def test_explain__no_photo_is_similar_to_itself(run, session_colours, tmp_path):

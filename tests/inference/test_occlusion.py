@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budwood.inference.occlusion import importance, log_odds, occlude, windows
+from budwood.inference.occlusion import importance, label_log_odds, log_odds, occlude, windows
 
 
 @given(size=st.integers(12, 300), grid=st.integers(1, 7))
@@ -46,3 +46,12 @@ def test_log_odds__of_what_float32_cannot_tell_from_1():
     assert log_odds(shares, 0)[0] == pytest.approx(-np.log(2e-20), rel=1e-6)
     assert np.isfinite(log_odds(np.array([[1.0, 0.0]]), 0)).all()
     assert np.isfinite(log_odds(np.array([[0.0, 1.0]]), 0)).all()
+
+
+def test_label_log_odds__of_a_sure_label_are_as_large_as_float32_tells():
+    shares = np.array([[1.0, 0.2], [0.0, 0.2], [0.25, 0.9]])
+    odds = label_log_odds(shares, 0)
+    assert np.isfinite(odds).all() and 15 < odds[0] < 18 and odds[0] == pytest.approx(-odds[1])
+    assert odds[2] == pytest.approx(np.log(1 / 3))
+    sure = np.array([[1.0, 0.0]] + [[1.0, 0.0]] * 9)
+    assert not importance(sure, 0, 60, multi_label=True).any()

@@ -10,7 +10,6 @@ from budwood.report.label_sections import (
     label_curves,
     label_mistakes,
     label_table,
-    labels_in_words,
     labels_together,
 )
 from budwood.report.notebook import show_run
@@ -102,7 +101,3 @@ def test_notebook__shows_the_labels(made):
 def test_predictions__of_one_class_are_refused(made):
     with pytest.raises(RunError, match="several labels a photo"):
         _ = RunFiles(made[0]).predictions
-
-
-def test_labels_in_words():
-    assert labels_in_words("sea;trees") == "sea, trees"

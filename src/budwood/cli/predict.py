@@ -76,7 +76,8 @@ def predict(
             "--output",
             "-o",
             metavar="PNG|CSV|JSONL",
-            help="Write one contact sheet (.png; ✓ and ✗ go by the name of the folder a picture lies in) or a table "
+            help="Write one contact sheet (.png; ✓ and ✗ go by the name of the folder a picture lies in, where one "
+            "class is right) or a table "
             "(.csv with the probability of every class, .jsonl with the --top ones).",
         ),
     ] = None,
@@ -205,7 +206,8 @@ def _sheet_items(
     for picture, prediction in zip(pictures, predictions, strict=True):
         if prediction.label is not None and prediction.probability is not None:
             folder = picture.absolute().parent.name if isinstance(picture, Path) else None
-            true = folder if folder in classes else None
+            # A folder has the name of one label, and says nothing of the others.
+            true = folder if folder in classes and prediction.labels is None else None
             label, probability, confident = prediction.label, prediction.probability, prediction.confident
             answer = prediction.answer
             if answer is not None and answer.label is not None and answer.probability is not None:
@@ -220,9 +222,18 @@ def _sheet_items(
                     confident=confident,
                     right=None if taxonomy is None or true is None else label in taxonomy.path(true),
                     name=prediction.name.replace("\\", "/").rpartition("/")[2],
+                    labels=_with_shares(prediction),
                 )
             )
     return items
+
+
+def _with_shares(prediction: "Prediction") -> "tuple[tuple[str, float], ...] | None":
+    """Return the labels that a picture has, the most probable first; None where one class is right."""
+    if prediction.labels is None:
+        return None
+    ranked = prediction.top(len(prediction.probabilities))
+    return tuple((label, share) for label, share in ranked if label in prediction.labels)
 
 
 @app.command()
@@ -242,7 +253,11 @@ def explain(
     ] = None,
     target: Annotated[
         str | None,
-        typer.Option("--class", metavar="CLASS", help="Explain this class, not the predicted one."),
+        typer.Option(
+            "--class",
+            metavar="CLASS",
+            help="Explain this class, not the predicted one (of several labels, the most probable).",
+        ),
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="With --json: how many classes to show.")] = 1,
     acceptance: Acceptance = None,

@@ -26,3 +26,14 @@ def of_text(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     parts = [part for part in text.split(SEPARATOR) if part]
     labels = tuple(part for part in parts if not part.startswith(UNKNOWN))
     return labels, tuple(part.removeprefix(UNKNOWN) for part in parts if part.startswith(UNKNOWN))
+
+
+def labels_in_words(text: str) -> str:
+    """Return the labels of a photo for a reader.
+
+    >>> labels_in_words("sea;trees;?sunset"), labels_in_words("")
+    ('sea, trees (unknown: sunset)', 'none of the labels')
+    """
+    labels, unknown = of_text(text)
+    known = ", ".join(labels) or "none of the labels"
+    return known + (f" (unknown: {', '.join(unknown)})" if unknown else "")

@@ -1,7 +1,7 @@
 """Why a model says what it says of a picture: where it sees the class, what hangs on which part, what it resembles."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
 from budwood.core.errors import ImageError
+from budwood.core.label_text import of_text
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.text import shown
 from budwood.data.images import ImageLike, view
@@ -18,8 +19,9 @@ from budwood.features.ensemble import EngineEnsemble
 from budwood.features.extract import Runner
 from budwood.inference.artifact import Artifact
 from budwood.inference.grad_cam import GradCam
+from budwood.inference.model_info import ModelInfo
 from budwood.inference.occlusion import GRID, importance, occlude
-from budwood.inference.prediction import Prediction
+from budwood.inference.prediction import Prediction, answered_rightly
 from budwood.inference.predictor import vectors
 from budwood.network.compose import logits_layer, pooling_layers
 
@@ -34,10 +36,13 @@ class Similar:
 
     name: str
     label: str
+    """Its class; where photos have several labels all that it has, as one text (`budwood.core.label_text`)."""
     similarity: float
     """Cosine of the angle between the features of both, in [-1, 1]."""
     thumbnail: bytes = field(repr=False)
     """A small JPEG; empty where the photo was gone when the run was made."""
+    labels: tuple[str, ...] | None = None
+    """Where photos have several labels: those that it has. None where each has one class."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class Explanation:
 
     prediction: Prediction
     target: str | None
-    """The class that is explained; None where the picture cannot be read."""
+    """The class or label that is explained; None where the picture cannot be read."""
     picture: UInt8[np.ndarray, "size size 3"] | None = field(default=None, repr=False)
     """As the network sees it."""
     grad_cam: Float32[np.ndarray, "size size"] | None = field(default=None, repr=False)
@@ -60,11 +65,18 @@ class Explanation:
     similar: tuple[Similar, ...] = ()
     """The most similar of the training photos that the run keeps, the nearest first."""
     true: str | None = None
-    """The true class, where it is known."""
+    """The true class, where it is known; where photos have several labels all of them, as one text."""
+
+    @property
+    def right(self) -> bool | None:
+        """Return whether the picture is answered rightly, with every known label; None where that is not known."""
+        if self.true is None:
+            return None
+        return answered_rightly(self.prediction, self.true)
 
     def in_words(self) -> str:
         """Return the prediction, and what it resembles, on one line."""
-        nearest = ", ".join(f"{shown(one.label)} {one.similarity:.2f}" for one in self.similar[:3])
+        nearest = ", ".join(f"{_in_words(one)} {one.similarity:.2f}" for one in self.similar[:3])
         return self.prediction.in_words() + (f"\tlike {nearest}" if nearest else "")
 
     def to_json(self, k: int = 1) -> dict:
@@ -73,12 +85,20 @@ class Explanation:
         if self.target is None:
             return found
         similar = [
-            {"name": one.name, "label": one.label, "similarity": one.similarity} for one in self.similar
+            {
+                "name": one.name,
+                "label": one.label,
+                **({} if one.labels is None else {"labels": list(one.labels)}),
+                "similarity": one.similarity,
+            }
+            for one in self.similar
         ]
+        several = self.prediction.labels is not None and self.true is not None
         return {
             **found,
             "explained": self.target,
             "true": self.true,
+            **({"true_labels": list(of_text(self.true or "")[0])} if several else {}),
             "hidden_probability": self.hidden_probability,
             "farther_than": self.farther_than,
             "similar": similar,
@@ -95,6 +115,7 @@ def explain(
     reference: Reference | None,
     names_of: Sequence[frozenset[str]],
     true: Sequence[str | None],
+    labels_of: Mapping[str, str],
     progress: Progress = SILENT,
 ) -> Iterator[Explanation]:
     """Explain what a model says of each picture, in order.
@@ -103,16 +124,18 @@ def explain(
         artifact: the model.
         part: what runs its feature extractor on hidden and unhidden pictures; a little less precision does no harm.
         predictions: what it says of each picture; one that could not be read is not explained.
-        targets: for each picture the class to explain; the predicted one where there is none.
+        targets: for each picture the class to explain; where there is none the predicted one, of several labels the
+            most probable.
         reference: what is known of training photos.
         names_of: under which names each picture is a training photo itself: no photo resembles itself.
         true: the true class of each, where it is known.
+        labels_of: by the names of training photos their classes, or all their labels as one text.
     """
     cam = GradCam(artifact.model, pooled=pooling_layers(artifact.model), logits=logits_layer(artifact.model))
     jobs = zip(pictures, predictions, targets, names_of, true, strict=True)
     with progress.stage("explain", total=len(pictures)) as stage:
         while batch := list(islice(jobs, AT_A_TIME)):
-            yield from _explain_some(artifact, part, cam, reference, batch)
+            yield from _explain_some(artifact, part, cam, reference, batch, labels_of)
             stage.advance(len(batch))
 
 
@@ -129,19 +152,24 @@ def occlusion_runner(artifact: Artifact, engine: str) -> Runner:
 
 
 def _explain_some(
-    artifact: Artifact, part, cam: GradCam, reference: Reference | None, batch
+    artifact: Artifact,
+    part,
+    cam: GradCam,
+    reference: Reference | None,
+    batch,
+    labels_of: Mapping[str, str],
 ) -> Iterator[Explanation]:
     """Those of one batch: all are hidden and asked for in one stream, which keeps the cores busy."""
     seen = [
         _view(picture, artifact) if prediction.error is None else None for picture, prediction, *_ in batch
     ]
     usable = [pixels for pixels in seen if pixels is not None]
-    labels = [target or prediction.label for _, prediction, target, *_ in batch]
+    labels = [target or _most_probable(prediction) for _, prediction, target, *_ in batch]
     numbers = np.array(
         [
             artifact.classes.index(label)
             for pixels, label in zip(seen, labels, strict=True)
-            if pixels is not None
+            if pixels is not None and label is not None
         ],
         np.int64,
     )
@@ -160,14 +188,25 @@ def _explain_some(
             label,
             pixels,
             maps.popleft(),
-            importance(hidden, number, artifact.size),
+            importance(hidden, number, artifact.size, artifact.info.multi_label),
             float(hidden[1:, number].min()),
             reference.farther_than(prediction.distance)
             if reference and prediction.distance is not None
             else None,
-            _similar(reference, artifact.classes, vectors(features.popleft()[None]), own),
+            _similar(reference, artifact.info, vectors(features.popleft()[None]), own, labels_of),
             true,
         )
+
+
+def _most_probable(prediction: Prediction) -> str | None:
+    """Return what is explained of a picture where nothing was asked for."""
+    return prediction.label if prediction.labels is None else prediction.top(1)[0][0]
+
+
+def _in_words(one: Similar) -> str:
+    if one.labels is None:
+        return shown(one.label)
+    return shown(" and ".join(one.labels) or "none of the labels")
 
 
 def _view(picture: ImageLike, artifact: Artifact) -> UInt8[np.ndarray, "size size 3"] | None:
@@ -179,9 +218,10 @@ def _view(picture: ImageLike, artifact: Artifact) -> UInt8[np.ndarray, "size siz
 
 def _similar(
     reference: Reference | None,
-    classes: Sequence[str],
+    info: ModelInfo,
     features: Float[np.ndarray, "1 features"],
     own: frozenset[str],
+    labels_of: Mapping[str, str],
 ) -> tuple[Similar, ...]:
     if reference is None or not reference.names:
         return ()
@@ -189,9 +229,11 @@ def _similar(
     found = [
         Similar(
             reference.names[place],
-            classes[reference.labels[place]],
+            # Of several labels the reference knows one alone.
+            labels_of[reference.names[place]] if info.multi_label else info.classes[reference.labels[place]],
             float(share),
             reference.thumbnails[place],
+            of_text(labels_of[reference.names[place]])[0] if info.multi_label else None,
         )
         for place, share in zip(places[0], similarities[0], strict=True)
         if reference.names[place] not in own

@@ -38,7 +38,7 @@ def occlude(
 
 
 def importance(
-    probabilities: Float[np.ndarray, "pictures classes"], target: int, size: int
+    probabilities: Float[np.ndarray, "pictures classes"], target: int, size: int, multi_label: bool = False
 ) -> Float32[np.ndarray, "size size"]:
     """Return how much less likely a class becomes where a part is hidden, from what the model says of
     `occlude`'s pictures.
@@ -47,12 +47,13 @@ def importance(
         probabilities: a row for each picture that `occlude` gave, in its order.
         target: the number of the class.
         size: side of the picture in pixels.
+        multi_label: whether each probability is a label's own.
 
     Returns:
         For each pixel by how much the log-odds of the class fall, the mean over the windows that cover it; below 0
         where hiding speaks for the class.
     """
-    odds = log_odds(probabilities.astype(np.float64), target)
+    odds = (label_log_odds if multi_label else log_odds)(probabilities.astype(np.float64), target)
     covered, fallen = np.zeros((size, size)), np.zeros((size, size))
     grid = round((len(probabilities) - 1) ** 0.5)
     for (top, bottom, left, right), value in zip(windows(size, grid), odds[0] - odds[1:], strict=True):
@@ -71,3 +72,14 @@ def log_odds(probabilities: Float[np.ndarray, "n classes"], target: int) -> Floa
     others = np.delete(probabilities, target, axis=1).sum(axis=1)
     tiny = np.finfo(np.float32).tiny
     return np.log(np.maximum(probabilities[:, target], tiny)) - np.log(np.maximum(others, tiny))
+
+
+def label_log_odds(probabilities: Float[np.ndarray, "n labels"], target: int) -> Float[np.ndarray, "n"]:
+    """log p - log(1 - p) of a label that is a question of its own, as far as float32 tells p from 0 and 1.
+
+    >>> label_log_odds(np.array([[0.5, 0.9], [1.0, 0.0]]), 0).round(1).tolist()
+    [0.0, 16.6]
+    """
+    tiny = float(np.finfo(np.float32).epsneg)
+    own = np.clip(probabilities[:, target], tiny, 1 - tiny)
+    return np.log(own) - np.log1p(-own)

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from budwood.core.files import JsonObject
+from budwood.core.label_text import of_text
 from budwood.core.text import shown
 from budwood.evaluation.conformal import SetRule
 
@@ -111,7 +112,7 @@ class Prediction:
         return shares if chosen else f"none of the labels ({shares})"
 
     def to_json(self, k: int = 1) -> JsonObject:
-        """Return the prediction as plain values, with the k most probable classes."""
+        """Return the prediction as plain values, with the k most probable classes; of several labels with all."""
         if self.error is not None:
             return {"name": self.name, "error": self.error}
         top = [{"label": label, "probability": share} for label, share in self.top(k)]
@@ -130,6 +131,7 @@ class Prediction:
             "distance": self.distance,
             **tree,
             "top": top,
+            **({} if self.labels is None else {"probabilities": self.probabilities}),
             **({} if self.prediction_set is None else {"prediction_set": list(self.prediction_set)}),
         }
 
@@ -143,3 +145,18 @@ def with_set(prediction: Prediction, rule: SetRule) -> Prediction:
     # Of equal probabilities the first class is above, as in `label`.
     order = sorted(np.flatnonzero(held).tolist(), key=lambda place: -prediction.probabilities[names[place]])
     return replace(prediction, prediction_set=tuple(names[place] for place in order))
+
+
+def answered_rightly(prediction: Prediction, true: str) -> bool:
+    """Return whether a picture is answered rightly: with its class, or with every label that is known of it.
+
+    >>> said = Prediction("a.jpg", "sea", 0.9, {"sea": 0.9, "sun": 0.2}, labels=("sea",))
+    >>> answered_rightly(said, "sea;?sun"), answered_rightly(said, "sea;sun"), answered_rightly(said, "?sun")
+    (True, False, False)
+    """
+    if prediction.out_of_distribution:
+        return False
+    if prediction.labels is None:
+        return prediction.label == true
+    labels, unknown = of_text(true)
+    return set(prediction.labels) - set(unknown) == set(labels)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import keras
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float32, Int
 
 from budwood.config.recipe import Recipe
 from budwood.core.errors import RecipeError
@@ -89,7 +89,7 @@ def train_frozen_phase(
     recipe: Recipe,
     data: TrainingData,
     train: Rows | np.ndarray,
-    train_labels: Int[np.ndarray, "n"],
+    train_labels: Int[np.ndarray, "n"] | Float32[np.ndarray, "n labels"],
     groups: Sequence[str | None] | None = None,
     weights: Float[np.ndarray, "n"] | None = None,
     *,
@@ -103,7 +103,7 @@ def train_frozen_phase(
         recipe: its [head], [loss], [distill] and [frozen] decide, and of [augment] the mixing.
         data: for gradient steps, vectors `(features,)` of the training photos and their views; for either fit those of
             the validation photos, and the classes.
-        train, train_labels: for a linear probe, the vectors `(n, features)` of the original views, and class numbers.
+        train, train_labels: for a linear probe, the vectors `(n, features)` of the original views, and targets.
         groups: for a linear probe, which training photos belong together.
         weights: for a linear probe, how much the data say that each training photo counts, from 0 up.
         callbacks: of gradient steps, see `budwood.training.loop.fit`.

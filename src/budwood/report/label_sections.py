@@ -7,7 +7,7 @@ import numpy as np
 from markupsafe import Markup
 
 from budwood.core import text as words
-from budwood.core.label_text import of_text
+from budwood.core.label_text import labels_in_words
 from budwood.evaluation.multi_label_figures import LabelScores, MultiLabelFigures
 from budwood.report.summary import Contents
 from budwood.report.svg.axes import Axis
@@ -193,14 +193,3 @@ def label_mistakes(contents: Contents, thumbnails: Thumbnails) -> LabelMistakes:
         worst.append(shown)
     misses, alarms = worst
     return LabelMistakes(contents.evaluated_split, misses, alarms, int(missed.sum()), int(alarm.sum()))
-
-
-def labels_in_words(text: str) -> str:
-    """Return the labels of a photo for a reader.
-
-    >>> labels_in_words("sea;trees;?sunset"), labels_in_words("")
-    ('sea, trees (unknown: sunset)', 'none of the labels')
-    """
-    labels, unknown = of_text(text)
-    known = ", ".join(labels) or "none of the labels"
-    return known + (f" (unknown: {', '.join(unknown)})" if unknown else "")

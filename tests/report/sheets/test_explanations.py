@@ -4,6 +4,7 @@ from PIL import Image
 
 from budwood.inference.explain import Explanation, Similar
 from budwood.inference.prediction import Prediction
+from budwood.report.sheets import canvas
 from budwood.report.sheets.explanations import name_sheets, over, write_explanations
 
 NASTY = ["<script>", "two\nlines", "x" * 300, "caf\udce9", "日本語", ""]
@@ -20,7 +21,8 @@ def explained(labels: list[str], **changes) -> Explanation:
         "occlusion": ramp,
     }
     values |= {"hidden_probability": 0.1, "farther_than": 0.5, "similar": similar, "true": labels[-1]}
-    return Explanation(said, labels[0], **(values | changes))
+    values |= {"prediction": said, "target": labels[0]}
+    return Explanation(**(values | changes))
 
 
 @pytest.mark.parametrize("labels", [NASTY, ["a", "b"], [str(number) for number in range(1000)]])
@@ -37,6 +39,22 @@ def test_write_explanations__nothing_speaks_for_it(tmp_path):
         tmp_path / "sheet.png",
     )
     assert (tmp_path / "sheet.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("true", ["sea;sun", "sea;?sun", "", None])
+def test_write_explanations__several_labels(tmp_path, true):
+    said = Prediction("photo.jpg", "sea", 0.9, {"sea": 0.9, "sun": 0.4}, labels=("sea",))
+    similar = tuple(
+        Similar("a.jpg", ";".join(labels), 0.9, b"", labels)
+        for labels in ((), ("sea",), ("sea", "sun"), ("a" * 60, "b", "c", "d"))
+    )
+    found = explained(["sea", "sun"], prediction=said, similar=similar, true=true)
+    assert found.right is (None if true is None else true == "sea;?sun")
+    write_explanations([found], tmp_path / "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        pixels = np.asarray(sheet).astype(int)
+    right = [int(canvas.WRONG[i : i + 2], 16) for i in (1, 3, 5)]
+    assert bool((np.abs(pixels - right).max(-1) < 12).any()) is (found.right is False)
 
 
 def test_over__is_lightest_where_the_map_is_highest():

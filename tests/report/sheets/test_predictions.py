@@ -36,6 +36,17 @@ def test_write_sheet__a_label_above_the_true_class_is_right(tmp_path, right):
     assert _has_colour(_pixels(tmp_path / "sheet.png"), canvas.RIGHT) is right
 
 
+def test_write_sheet__a_line_for_each_label(tmp_path):
+    many = tuple((f"label {number}", 0.9) for number in range(20))
+    heights = {}
+    for number in (0, 1, 3, 6, 20):
+        item = SheetItem(PICTURE, "", 0.5, labels=many[:number], name="a.jpg")
+        write_sheet([item], tmp_path / "sheet.png")
+        heights[number] = len(_pixels(tmp_path / "sheet.png"))
+    assert heights[3] - heights[1] == 2 * (heights[1] - heights[0] or canvas.LINE)
+    assert heights[0] == heights[1] and heights[6] == heights[20] == heights[1] + 5 * canvas.LINE
+
+
 @pytest.mark.parametrize("num", [1, 2, 7, 40])
 def test_write_sheet__draws_every_picture(tmp_path, num):
     write_sheet([SheetItem(PICTURE, "roses", 0.5)] * num, tmp_path / "sheet.png")

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from budwood.core import text as words
+from budwood.core.label_text import labels_in_words
 from budwood.core.system import num_cores
 from budwood.report.sheets.canvas import (
     FRAME,
@@ -32,7 +33,8 @@ MOST = 100
 """Pictures on one sheet."""
 LISTED = 5
 """Classes whose probabilities are shown."""
-_SMALL = 104
+_SMALL, _SMALLER = 104, 72
+"""Pixels: side of a similar photo, and of one with several labels, which take a line each."""
 _COLUMNS = [GAP + number * (SIDE + GAP) for number in range(5)]
 _WIDTH = _COLUMNS[4] + 3 * (_SMALL + 12) + GAP - 12
 _ROW = LINE + 14 + SIDE + 2 * LINE + 2 * GAP
@@ -126,12 +128,12 @@ def _draw_row(explanation: "Explanation") -> tuple[Canvas, int]:
 
 
 def _truth(explanation: "Explanation") -> tuple[str, str]:
-    prediction = explanation.prediction
     if explanation.true is None:
         return "", INK
-    if explanation.true == prediction.label and not prediction.out_of_distribution:
+    if explanation.right:
         return "✓ right", RIGHT
-    return f"✗ truly {explanation.true}", WRONG
+    several = explanation.prediction.labels is not None
+    return f"✗ truly {labels_in_words(explanation.true) if several else explanation.true}", WRONG
 
 
 def _draw_probabilities(sheet: Canvas, explanation: "Explanation", place: Place) -> None:
@@ -140,10 +142,13 @@ def _draw_probabilities(sheet: Canvas, explanation: "Explanation", place: Place)
     if target is not None and target not in dict(shown):
         shown[-1] = (target, prediction.probabilities[target])
     for label, share in shown:
-        sheet.write_pair((x, y), f"▸ {label}" if label == target else label, words.percent(share))
+        said = prediction.labels is None or label in prediction.labels
+        inks = (INK, INK) if said else (QUIET, QUIET)
+        sheet.write_pair((x, y), f"▸ {label}" if label == target else label, words.percent(share), inks)
         sheet.draw.rectangle((x, y + 22, x + SIDE - 1, y + 27), fill=FRAME)
         if share > 0:
-            sheet.draw.rectangle((x, y + 22, x + max(1, round(share * (SIDE - 1))), y + 27), fill=RIGHT)
+            right = x + max(1, round(share * (SIDE - 1)))
+            sheet.draw.rectangle((x, y + 22, right, y + 27), fill=RIGHT if said else QUIET)
         y += 38
     y += 38 * (LISTED - len(shown))
     if explanation.farther_than is not None:
@@ -160,10 +165,28 @@ def _draw_similar(sheet: Canvas, explanation: "Explanation", place: Place) -> No
     for number, similar in enumerate(explanation.similar):
         row, column = divmod(number, 3)
         left, top = x + column * (_SMALL + 12), y + row * (_SMALL + LINE + 14)
-        sheet.jpeg(similar.thumbnail, (left, top), _SMALL)
         share = f"{similar.similarity:.2f}"
-        sheet.write_pair((left, top + _SMALL + 4), similar.label, share, (INK, QUIET), width=_SMALL, size=13)
+        if similar.labels is None:
+            sheet.jpeg(similar.thumbnail, (left, top), _SMALL)
+            sheet.write_pair(
+                (left, top + _SMALL + 4), similar.label, share, (INK, QUIET), width=_SMALL, size=13
+            )
+            continue
+        sheet.jpeg(similar.thumbnail, (left, top), _SMALLER)
+        sheet.write_pair((left, top), "", share, (INK, QUIET), width=_SMALL, size=13)
+        for number_of_line, text in enumerate(_lines(similar.labels)):
+            sheet.write((left, top + _SMALLER + 4 + 17 * number_of_line), text, INK, _SMALL, size=13)
     below = y + SIDE + 8 + LINE
+    below += 16 if any(similar.labels is not None for similar in explanation.similar) else 0
     kept = "most similar of the training photos kept"
     text = kept if explanation.similar else "the run keeps no training photos"
     sheet.write((x, below), text, QUIET, 3 * (_SMALL + 12))
+
+
+def _lines(labels: Sequence[str]) -> list[str]:
+    """Return labels on at most three lines, of which the last holds all that are left.
+
+    >>> _lines("abcde"), _lines("")
+    (['a', 'b', 'c, d, e'], ['no label'])
+    """
+    return [*labels[:2], *filter(None, [", ".join(labels[2:])])] or ["no label"]

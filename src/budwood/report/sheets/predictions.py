@@ -11,6 +11,8 @@ from budwood.report.sheets.canvas import GAP, INK, LINE, QUIET, RIGHT, SIDE, WRO
 
 MOST = 200
 """Pictures on one sheet; more are counted in its last line."""
+MOST_LABELS = 6
+"""Lines for the labels of one picture; those beyond are counted in the last of them."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +33,17 @@ class SheetItem:
     """File name, written below the picture."""
     right: bool | None = None
     """Whether `predicted` is right, where that is not to be `true` itself, as a label above it on a tree."""
+    labels: tuple[tuple[str, float], ...] | None = None
+    """Where a picture may have several labels: those that it is said to have, in place of `predicted`, with the
+    probability of each, the most probable first. None where one class is right."""
 
 
 def write_sheet(items: Sequence[SheetItem], path: Path, columns: int | None = None) -> None:
     """Write one PNG sheet of pictures, whole or not at all.
 
-    Each picture stands above its predicted class with the probability and, where the true class is given, a line
-    that says "✓ right" or "✗ truly ..." (in colour as well), and its file name. A picture that
-    cannot be read becomes an empty frame.
+    Each picture stands above its predicted class, or all its labels, with the probability and, where the true class
+    is given, a line that says "✓ right" or "✗ truly ..." (in colour as well), and its file name. A picture that cannot
+    be read becomes an empty frame.
     Names that are too long are shortened in the middle; characters that no installed font has become "□".
 
     Args:
@@ -58,7 +63,12 @@ def write_sheet(items: Sequence[SheetItem], path: Path, columns: int | None = No
     drawn = items[:MOST]
     if columns is None:
         columns = max(1, min(len(drawn), round(math.sqrt(1.35 * len(drawn)))))
-    lines = 1 + any(item.true is not None for item in drawn) + any(bool(item.name) for item in drawn)
+    most = max((len(item.labels or ()) for item in drawn), default=1)
+    lines = (
+        min(max(most, 1), MOST_LABELS)
+        + any(item.true is not None for item in drawn)
+        + any(bool(item.name) for item in drawn)
+    )
     cell_width, cell_height = SIDE + GAP, SIDE + 10 + lines * LINE + GAP
     left_out = len(items) - len(drawn)
     height = GAP + math.ceil(len(drawn) / columns) * cell_height
@@ -77,6 +87,8 @@ def _draw_item(sheet: Canvas, item: SheetItem, place: Place) -> None:
     y += SIDE + 10
     if item.out_of_distribution:
         sheet.write((x, y), "none of these", QUIET)
+    elif item.labels is not None:
+        y += LINE * (_draw_labels(sheet, item.labels, (x, y)) - 1)
     else:
         label = item.predicted if item.confident else f"not confident: {item.predicted}"
         colour = INK if item.confident else QUIET
@@ -88,3 +100,18 @@ def _draw_item(sheet: Canvas, item: SheetItem, place: Place) -> None:
         sheet.write((x, y), *(("✓ right", RIGHT) if right else (f"✗ truly {item.true}", WRONG)))
     if item.name:
         sheet.write((x, y + LINE), item.name, QUIET, size=14)
+
+
+def _draw_labels(sheet: Canvas, labels: Sequence[tuple[str, float]], place: Place) -> int:
+    """Write a line for each label, and return how many lines there are."""
+    x, y = place
+    if not labels:
+        sheet.write((x, y), "none of the labels", QUIET)
+        return 1
+    fit = len(labels) if len(labels) <= MOST_LABELS else MOST_LABELS - 1
+    for label, probability in labels[:fit]:
+        sheet.write_pair((x, y), label, words.percent(probability))
+        y += LINE
+    if fit < len(labels):
+        sheet.write((x, y), f"and {len(labels) - fit:,} more labels", QUIET)
+    return min(len(labels), MOST_LABELS)
