@@ -51,7 +51,7 @@ def test_log_odds__of_what_float32_cannot_tell_from_1():
 def test_label_log_odds__of_a_sure_label_are_as_large_as_float32_tells():
     shares = np.array([[1.0, 0.2], [0.0, 0.2], [0.25, 0.9]])
     odds = label_log_odds(shares, 0)
-    assert np.isfinite(odds).all() and 15 < odds[0] < 18 and odds[0] == pytest.approx(-odds[1])
+    assert np.isfinite(odds).all() and 15 < odds[0] < 18 and odds[1] < -80
     assert odds[2] == pytest.approx(np.log(1 / 3))
     sure = np.array([[1.0, 0.0]] + [[1.0, 0.0]] * 9)
     assert not importance(sure, 0, 60, multi_label=True).any()

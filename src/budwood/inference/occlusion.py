@@ -80,6 +80,6 @@ def label_log_odds(probabilities: Float[np.ndarray, "n labels"], target: int) ->
     >>> label_log_odds(np.array([[0.5, 0.9], [1.0, 0.0]]), 0).round(1).tolist()
     [0.0, 16.6]
     """
-    tiny = float(np.finfo(np.float32).epsneg)
-    own = np.clip(probabilities[:, target], tiny, 1 - tiny)
+    known = np.finfo(np.float32)
+    own = np.clip(probabilities[:, target], float(known.tiny), 1 - float(known.epsneg))
     return np.log(own) - np.log1p(-own)
