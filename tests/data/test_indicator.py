@@ -20,7 +20,7 @@ from budwood.data.indicator import read_indicator, refuse_joined
         (one for one in "ab"),
         [b"a", b"b"],
     ],
-    ids=str,
+    ids=["names", "numbers", "array", "series", "missing", "text", "number", "generator", "bytes"],
 )
 def test_read_indicator__one_class_a_picture(y):
     assert read_indicator(y) is None
