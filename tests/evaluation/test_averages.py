@@ -140,6 +140,8 @@ def test_intervals__hold_the_truth_everywhere(num, photos):
         for name, held in intervals.of_classes(shape, num, photos, 200, with_bootstrap=False).items():
             if len(held) > 100:
                 stated.setdefault(name, []).append(float(np.mean(held)))
-    # 93 to 97 %, and in the mean over models two standard errors more.
+    # 93 to 97 %, and two standard errors more. Of one photo a class nobody sees how unlike the classes are: where they
+    # are, Wilson's interval is longer than need be, as that of the accuracy is, which is the same figure there.
+    highest = 0.99 if photos == 1 else 0.97 + 0.012
     for name, shares in stated.items():
-        assert 0.93 - 0.015 <= np.mean(shares) <= 0.97 + 0.012, (name, shares)
+        assert 0.93 - 0.015 <= np.mean(shares) <= highest, (name, shares)
