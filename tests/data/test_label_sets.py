@@ -54,6 +54,12 @@ def test_split__a_photo_more_moves_few_others():
     assert sum(before.get(photo.name, photo.split) != photo.split for photo in after) <= 6
 
 
+def test_split__of_one_label_each_is_that_of_classes():
+    classes = [Photo(b"", f"{i}.jpg", "abc"[i % 3]) for i in range(90)]
+    labels = as_multi_label(Manifest(tuple(classes), ("a", "b", "c"))).photos
+    assert [one.split for one in assign_splits(labels)] == [one.split for one in assign_splits(classes)]
+
+
 def test_split__folds_share_no_photo():
     photos = scenes(300)
     held = [

@@ -54,7 +54,8 @@ def deal(
     Raise DataError where a class has fewer groups than there are splits.
     """
     units = _units(photos, seed)
-    if any(photo.labels is not None for photo in photos):
+    if any(len(photo.each_label) != 1 for photo in photos):
+        # Where each has one label the split is that of one class a photo.
         return _deal_sets(units, shares, what)
     refuse_too_few(Counter(label for unit in units for label in unit.labels), shares, what)
     at_home = defaultdict(list)
