@@ -9,7 +9,7 @@ from budwood.config.recipe import Recipe
 from budwood.data.manifest import Kin, Photo
 from budwood.evaluation.phases import PhaseEvaluation
 from budwood.evaluation.statistics import wilson_interval
-from budwood.evaluation.task import SINGLE_LABEL
+from budwood.evaluation.task import MULTI_LABEL, SINGLE_LABEL
 from budwood.features.twins import Twin
 from budwood.report import terminal
 from budwood.runs.figures import Metrics, TrainedPhase
@@ -110,3 +110,26 @@ def test_describe__of_few_groups_a_range_stands_in_place_of_intervals():
     assert found.test.macro_f1_ci95 is None
     low, high = found.test.groups.accuracy_range
     assert low < 0.6 < found.test.accuracy < high
+
+
+def test_describe__verdict_of_several_labels_is_of_mean_average_precision():
+    rng = np.random.default_rng(0)
+    has = (rng.random((120, 2)) < 0.4).astype(np.float32)
+    noise = rng.normal(size=has.shape)
+    labels = {"validation": has[:60], "test": has[60:]}
+
+    def phase(skill: float) -> PhaseEvaluation:
+        shares = 1 / (1 + np.exp(-(skill * has + noise)))
+        return PhaseEvaluation({"validation": shares[:60], "test": shares[60:]}, 1.0, MULTI_LABEL)
+
+    phases = {"frozen": phase(0.3), "finetune": phase(4.0)}
+    trained = [PHASE, PHASE.model_copy(update={"name": "finetune"})]
+    recipe = Recipe.from_dict({"evaluate": {"resamples": 200}})
+    found = describe(CLASSES, labels, phases, trained, "finetune", recipe)
+    frozen = describe(CLASSES, labels, {"frozen": phases["frozen"]}, [PHASE], "frozen", recipe)
+    gap = found.test.mean_average_precision - frozen.test.mean_average_precision
+    assert found.verdict.figure == "mean_average_precision"
+    assert found.verdict.difference == pytest.approx(gap)
+    assert found.verdict.words.startswith("Fine-tuning helped: +")
+    assert "points of mean average precision on 60 test photos" in found.verdict.words
+    assert "figure" not in described([photo("test", number) for number in range(50)], {3}).verdict.to_json()

@@ -1,6 +1,7 @@
 """Is one better than the other? What two models, right and wrong on the same photos, allow to be said."""
 
-from typing import TypedDict
+from dataclasses import replace
+from typing import NotRequired, TypedDict
 
 import numpy as np
 from jaxtyping import Bool
@@ -14,11 +15,15 @@ METHOD_OF_GROUPS = (
     "Tango (1998) at the effective number of photos (Kish 1965), 95 %"
 )
 LEVEL = 0.05
+ACCURACY = "accuracy"
+CHOSE_THE_EPOCH = "These photos also chose the epoch that was kept, which may flatter fine-tuning."
 
 
 class PhasesCompared(TypedDict):
     """What metrics.json says under `verdict`."""
 
+    figure: NotRequired[str]
+    """Of which the difference is; of accuracy where absent."""
     difference: float
     interval: list[float] | None
     p: float | None
@@ -58,10 +63,10 @@ def compare_phases(
     pair = difference(correct_after, correct_before, groups) if enough else None
     gained, lost = int((correct_after & ~correct_before).sum()), int((correct_before & ~correct_after).sum())
     found = (gained - lost) / len(correct_after)
-    finding = _finding(pair, split) if pair else _of_few_groups(found, len(correct_after), split, groups)
+    finding = phase_words(pair, split) if pair else few_groups_words(found, len(correct_after), split, groups)
     words = f"{finding} {_exchange(gained, lost)}"
     if split == "validation":
-        words += " These photos also chose the epoch that was kept, which may flatter fine-tuning."
+        words += f" {CHOSE_THE_EPOCH}"
     return {
         "difference": found,
         "interval": [pair.low, pair.high] if pair else None,
@@ -102,27 +107,51 @@ def compare_models(
     p = pair.p if p is None else p
     if pair.difference < 0:
         pair, name_a, name_b = difference(correct_b, correct_a, groups), name_b, name_a
+    needed = photos_needed(float((correct_a & ~correct_b).mean()), float((correct_b & ~correct_a).mean()))
+    return model_words(name_a, name_b, replace(pair, p=p), needed=needed, split=split, groups=groups)
+
+
+def model_words(
+    name_a: str,
+    name_b: str,
+    pair: PairedDifference,
+    *,
+    needed: int | None,
+    split: str = "test",
+    groups: Grouping | None = None,
+    figure: str = ACCURACY,
+) -> str:
+    """Return which of two models is better, in words.
+
+    Args:
+        name_a, name_b: of the models.
+        pair: by how much a figure of a is higher, 0 or more; with p adjusted where several pairs are compared.
+        needed: photos that would tell a difference of this size; None where it is 0.
+        split: where the photos come from.
+        groups: which of the photos belong together; by default none do.
+        figure: its name.
+    """
     gap, low, high = _points(pair.difference, pair.low, pair.high)
     where = f"{pair.n:,} {split} photo{'' if pair.n == 1 else 's'}"
     grouped = groups is not None and not groups.single
     if groups is not None and grouped:
         where += f" of {groups.num:,} groups"
-    if pair.low > 0 and p < LEVEL:
+    if pair.low > 0 and pair.p < LEVEL:
         return (
-            f"{name_a} is better than {name_b}: +{gap} points of accuracy on {where} "
-            f"(95 % interval {low} to {high}, {_chance(p)})."
+            f"{name_a} is better than {name_b}: +{gap} points of {figure} on {where} "
+            f"(95 % interval {low} to {high}, {_chance(pair.p)})."
         )
-    needed = photos_needed(float((correct_a & ~correct_b).mean()), float((correct_b & ~correct_a).mean()))
     ending = (
-        "both are right on equally many"
+        ("both are right on equally many" if figure == ACCURACY else f"both have the same {figure}")
         if needed is None
         else "more groups are needed to tell a difference of this size"
         if grouped
         else f"about {_rounded(needed):,} {split} photos would be needed to tell a difference of this size"
     )
+    of = "" if figure == ACCURACY else f" of {figure}"
     return (
-        f"Cannot tell {name_a} from {name_b}: the difference is between {low} and {high} points on {where} "
-        f"(95 % interval, {_chance(p)}); {ending}."
+        f"Cannot tell {name_a} from {name_b}: the difference is between {low} and {high} points{of} on {where} "
+        f"(95 % interval, {_chance(pair.p)}); {ending}."
     )
 
 
@@ -185,9 +214,10 @@ def _chance(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
-def _finding(pair: PairedDifference, split: str) -> str:
+def phase_words(pair: PairedDifference, split: str, figure: str = ACCURACY) -> str:
+    """Return whether fine-tuning raised a figure, in words."""
     difference, low, high = _points(pair.difference, pair.low, pair.high)
-    gap = f"{'+' if pair.difference > 0 else ''}{difference} points of accuracy"
+    gap = f"{'+' if pair.difference > 0 else ''}{difference} points of {figure}"
     photos = f"{pair.n:,} {split} photo{'' if pair.n == 1 else 's'}"
     p = _chance(pair.p)
     interval_tells, test_tells = not pair.low <= 0 <= pair.high, pair.p < LEVEL
@@ -203,8 +233,11 @@ def _finding(pair: PairedDifference, split: str) -> str:
     return finding
 
 
-def _of_few_groups(difference: float, n: int, split: str, groups: Grouping | None) -> str:
-    gap = f"{'+' if difference > 0 else ''}{_points(difference)[0]} points of accuracy"
+def few_groups_words(
+    difference: float, n: int, split: str, groups: Grouping | None, figure: str = ACCURACY
+) -> str:
+    """Return that too few groups of photos tell nothing, in words."""
+    gap = f"{signed(difference)} points of {figure}"
     num = groups.num if groups else 0
     return (
         f"Cannot tell whether fine-tuning helped: {gap} on {n:,} {split} photos, which are of {num} "
@@ -216,6 +249,11 @@ def _exchange(gained: int, lost: int) -> str:
     if not gained and not lost:
         return "Both phases are right on the same photos."
     return f"{gained:,} photo{'' if gained == 1 else 's'} became right, {lost:,} became wrong."
+
+
+def signed(share: float) -> str:
+    """Return a difference as percentage points with its sign."""
+    return f"{'+' if share > 0 else ''}{_points(share)[0]}"
 
 
 def _points(*shares: float) -> list[str]:

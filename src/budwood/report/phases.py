@@ -214,6 +214,7 @@ def _difference(contents: Contents) -> Difference | None:
         return None
     low, high = verdict.interval
     photos = words.count(verdict.n or 0, f"{contents.evaluated_split} photo")
+    figure = "Mean average precision" if verdict.figure else "Accuracy"
     end = max(abs(low), abs(high), 0.01) * 1.2
     left, value, right = (50 + 50 * share / end for share in (low, verdict.difference, high))
     return Difference(
@@ -221,7 +222,7 @@ def _difference(contents: Contents) -> Difference | None:
         width=right - left,
         value=value,
         end=f"{100 * end:.1f}",
-        title=f"Accuracy after fine-tuning minus before, on {photos}",
+        title=f"{figure} after fine-tuning minus before, on {photos}",
         method=verdict.method or "",
     )
 

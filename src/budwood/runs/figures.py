@@ -101,6 +101,10 @@ class Phase(TrainedPhase):
 class Verdict(Part):
     """What fine-tuning changed; all None where there is nothing to compare."""
 
+    left_out = frozenset({"figure"})
+
+    figure: str | None = None
+    """Of which the difference is, where it is not accuracy."""
     difference: float | None = None
     interval: Interval | None = None
     p: float | None = None

@@ -11,6 +11,7 @@ from budwood.data.manifest import Photo
 from budwood.evaluation.climb import DepthAnswers, choose_climb, measure_climb
 from budwood.evaluation.groups import Grouping, share_interval
 from budwood.evaluation.multi_label import MultiLabel
+from budwood.evaluation.multi_label_verdict import compare_label_phases
 from budwood.evaluation.phases import MEASURED, PhaseEvaluation
 from budwood.evaluation.sets import Scored, Sets, calibrating, describe_sets
 from budwood.evaluation.taxonomy import LabelTree, score_tree
@@ -104,7 +105,7 @@ def describe(
         test=figures.get("test"),
         phases=tuple(_measured(phase, evaluations[phase.name], labels) for phase in phases),
         chosen_phase=chosen,
-        verdict=_verdict(evaluations, labels, groups, failure),
+        verdict=_verdict(evaluations, labels, groups, recipe, failure),
         calibration=Calibration(
             temperature=kept.scaling if isinstance(kept.scaling, float) else None,
             scaling=kept.scaling if isinstance(kept.scaling, LabelScaling) else None,
@@ -265,6 +266,7 @@ def _verdict(
     evaluations: Mapping[str, PhaseEvaluation],
     labels: Labels,
     groups: Mapping[str, Grouping],
+    recipe: Recipe,
     failure: str | None,
 ) -> Verdict:
     if len(evaluations) < 2:
@@ -273,4 +275,20 @@ def _verdict(
     before, after = evaluations.values()
     split = "test" if "test" in before.probabilities else "validation"
     was_right, is_right = before.correct(split, labels[split]), after.correct(split, labels[split])
+    if isinstance(after.task, MultiLabel):
+        found = compare_label_phases(
+            labels[split],
+            before.probabilities[split],
+            after.probabilities[split],
+            (was_right, is_right),
+            split=split,
+            groups=groups.get(split),
+            resamples=recipe.evaluate.resamples,
+            seed=recipe.seed,
+        )
+        if found is None:
+            return Verdict(
+                words=f"No label is measured by the {split} photos, so the phases cannot be compared by them."
+            )
+        return Verdict.model_validate(found)
     return Verdict.model_validate(compare_phases(was_right, is_right, split=split, groups=groups.get(split)))
