@@ -20,10 +20,19 @@ SHARES = (0.2, 0.4, 0.3, 0.3)
 
 
 def build_label_run(
-    folder: Path, *, skill: float = 3.0, n: int = 300, pictures: bool = True, missing: int | None = None
+    folder: Path,
+    *,
+    skill: float = 3.0,
+    n: int = 300,
+    pictures: bool = True,
+    missing: int | None = None,
+    noise: int | None = None,
 ) -> dict[str, np.ndarray]:
     """Write a run directory, and return its photos by name. The sixth photo of ten has an unknown label;
-    no validation photo has the label `missing`."""
+    no validation photo has the label `missing`.
+
+    `noise` decides what the model takes for labels; by default it goes on from the seed of the labels themselves.
+    """
     rng = np.random.default_rng(0)
     folder.mkdir(parents=True)
     has = rng.random((n, len(LABELS))) < SHARES
@@ -47,7 +56,8 @@ def build_label_run(
         )
         for i in range(n)
     ]
-    logits = rng.normal(0, 1.5, has.shape) + skill * (has - 0.5)
+    drawn = rng if noise is None else np.random.default_rng(noise)
+    logits = drawn.normal(0, 1.5, has.shape) + skill * (has - 0.5)
     probabilities = (1 / (1 + np.exp(-logits))).astype(np.float32)
     recipe = Recipe.from_dict(
         {"data": {"size": 224}, "frozen": {"fit": "linear"}, "evaluate": {"resamples": 100}}

@@ -148,13 +148,15 @@ def show_data(
 
 
 def show_comparison(comparison: Mapping[str, Any], text: str) -> Shown:
-    """Return runs side by side, the accuracy of each with its interval as a bar, and what is known of every
-    pair.
+    """Return runs side by side, the accuracy (or mean average precision) of each with its interval as a bar, and what
+    is known of every pair.
 
     `comparison` is what `budwood.runs.compare.compare` gives, `text` the same in words.
     """
-    low = min(run["interval"][0] for run in comparison["runs"])
-    high = max(run["interval"][1] for run in comparison["runs"])
+    figure = comparison.get("figure", "accuracy")
+    # A figure without an interval stands as a line alone.
+    ends = [run["interval"] or [run[figure]] * 2 for run in comparison["runs"]]
+    low, high = min(low for low, _ in ends), max(high for _, high in ends)
     margin = 0.1 * (high - low) or 0.01
     low, high = max(0.0, low - margin), min(1.0, high + margin)
 
@@ -163,13 +165,15 @@ def show_comparison(comparison: Mapping[str, Any], text: str) -> Shown:
 
     bars = [
         {
-            "left": place(run["interval"][0]),
-            "width": place(run["interval"][1]) - place(run["interval"][0]),
-            "value": place(run["accuracy"]),
+            "left": place(own[0]),
+            "width": place(own[1]) - place(own[0]),
+            "value": place(run[figure]),
         }
-        for run in comparison["runs"]
+        for run, own in zip(comparison["runs"], ends, strict=True)
     ]
-    return Shown(_render("comparison", comparison=comparison, bars=bars, low=low, high=high), text)
+    return Shown(
+        _render("comparison", comparison=comparison, figure=figure, bars=bars, low=low, high=high), text
+    )
 
 
 @dataclass(frozen=True)

@@ -4,18 +4,20 @@ import os
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import NamedTuple, TypedDict
+from typing import TypedDict, final
 
 import numpy as np
 from jaxtyping import Bool
 
 from budwood.core.errors import RunError
 from budwood.core.text import count, listing, percent, shorten, shown
-from budwood.evaluation.groups import MIN_GROUPS, Grouping, difference, share_interval
+from budwood.evaluation.groups import Grouping, difference, share_interval
 from budwood.evaluation.statistics import bootstrap_interval, holm, paired_bootstrap, resampled_sums
 from budwood.evaluation.verdict import compare_models
+from budwood.runs.compare_labels import LabelComparison, compare_labels, label_table
 from budwood.runs.files import RunFiles, read_run
 from budwood.runs.schema import PredictionRow
+from budwood.runs.shared_photos import Shared, names_of, refuse_few_groups, refuse_other_tasks, share_photos
 
 METHOD = (
     "McNemar's exact test (1947), two-sided, adjusted for the number of pairs (Holm 1979); score interval of "
@@ -50,15 +52,7 @@ class Pair(TypedDict):
     words: str
 
 
-class Shared(NamedTuple):
-    """Which photos runs are compared on; the fields are those of `Comparison`, but for the groups themselves."""
-
-    own: dict[str, int]
-    corrected: int
-    truth: str
-    groups: Grouping
-
-
+@final
 class Comparison(TypedDict):
     """What `compare` returns."""
 
@@ -78,19 +72,19 @@ class Comparison(TypedDict):
     pairs: list[Pair]
 
 
-def compare(folders: Sequence[str | os.PathLike], *, split: str = "test") -> Comparison:
+def compare(folders: Sequence[str | os.PathLike], *, split: str = "test") -> Comparison | LabelComparison:
     """Compare complete runs on the photos of one split, photo by photo.
 
     Args:
-        folders: two run directories or more, of the same classes. Compared is on the photos that all have in the
-            split; where a photo's class was corrected between them, its latest is the truth for all.
+        folders: two run directories or more, of the same task and classes. Compared is on the photos that all have in
+            the split; where a photo's class was corrected between them, its latest is the truth for all.
         split: "test", or "validation" (whose photos also chose each run's epoch and phase).
 
     Returns:
         split, n (photos of all runs), own (photos of each), corrected and truth (photos whose class was corrected, and
         the run whose counts), groups (of photos that belong together, 0 where none do), method, runs (run, backbone,
         accuracy, interval; the best first) and pairs (a, b, difference of accuracy a minus b in [-1, 1], interval,
-        bootstrap, p, p_adjusted, words).
+        bootstrap, p, p_adjusted, words). Of several labels a photo, the figures are those of `LabelComparison`.
 
     Raises:
         RunError: a folder is no run, or the runs cannot be compared; it says what differs, or how many groups of photos
@@ -104,12 +98,15 @@ def compare(folders: Sequence[str | os.PathLike], *, split: str = "test") -> Com
         raise RunError("comparing takes two runs or more, each given once")
     if split not in ("test", "validation"):
         raise RunError(f"split `{split}` is neither test nor validation")
-    names = _names(paths)
+    names = names_of(paths)
     runs = {name: read_run(path).require_complete() for name, path in zip(names, paths, strict=True)}
+    refuse_other_tasks(runs)
+    if next(iter(runs.values())).multi_label:
+        return compare_labels(runs, split)
     correct, shared = _on_the_same_photos(runs, split)
     order = sorted(names, key=lambda name: -correct[name].mean())
     groups = shared.groups
-    _refuse_few_groups(groups, split)
+    refuse_few_groups(groups, split)
     found = {(a, b): difference(correct[a], correct[b], groups) for a, b in combinations(order, 2)}
     adjusted = holm([one.p for one in found.values()])
     pairs = [
@@ -138,19 +135,13 @@ def compare(folders: Sequence[str | os.PathLike], *, split: str = "test") -> Com
     }
 
 
-def as_text(comparison: Comparison) -> str:
+def as_text(comparison: Comparison | LabelComparison) -> str:
     """Return a comparison as a table and sentences."""
-    rows = [
-        (
-            shorten(shown(run["run"]), 40),
-            shown(run["backbone"]),
-            percent(run["accuracy"]),
-            _interval(run["interval"]),
-        )
-        for run in comparison["runs"]
-    ]
-    header = ("run", "backbone", comparison["split"], "95 % interval")
-    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(4)]
+    if "figure" in comparison:
+        header, rows, kind = *label_table(comparison), "other labels in some runs; those"
+    else:
+        header, rows, kind = *_table(comparison), "another class in some runs; the one"
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in [header, *rows]
@@ -165,7 +156,7 @@ def as_text(comparison: Comparison) -> str:
         )
         lines += [
             "",
-            f"{many} another class in some runs; the one of {shown(comparison['truth'])}, begun last, counts.",
+            f"{many} {kind} of {shown(comparison['truth'])}, begun last, counts.",
         ]
     lines += ["", *(pair["words"] for pair in comparison["pairs"])]
     if comparison["split"] == "validation":
@@ -173,14 +164,17 @@ def as_text(comparison: Comparison) -> str:
     return "\n".join(lines)
 
 
-def _names(paths: Sequence[Path]) -> list[str]:
-    """Return the folders' own names, or as much of their paths as tells them apart."""
-    parts = [path.resolve().parts for path in paths]
-    for depth in range(1, max(map(len, parts)) + 1):
-        names = ["/".join(own[-depth:]) for own in parts]
-        if len(set(names)) == len(names):
-            break
-    return names
+def _table(comparison: Comparison) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    rows: list[tuple[str, ...]] = [
+        (
+            shorten(shown(run["run"]), 40),
+            shown(run["backbone"]),
+            percent(run["accuracy"]),
+            _interval(run["interval"]),
+        )
+        for run in comparison["runs"]
+    ]
+    return ("run", "backbone", comparison["split"], "95 % interval"), rows
 
 
 def _on_the_same_photos(
@@ -188,70 +182,16 @@ def _on_the_same_photos(
 ) -> tuple[dict[str, Bool[np.ndarray, "n"]], Shared]:
     """Return whether each run is right, for every photo that all have in the split, in one order; and which
     these are."""
-    first, *others = runs
-    for other in others:
-        _refuse_other_classes(first, runs[first].classes, other, runs[other].classes)
-    predictions = {}
-    for name, run in runs.items():
-        # A photo that was moved to another folder is the same photo, and so is one that lies there twice.
-        content = {row.name: row.sha256 or row.name for row in run.split}
-        found = {content.get(row.name, row.name): row for row in run.predictions if row.split == split}
-        if not found:
-            raise RunError(
-                f"{shown(name)} has no {split} photos to compare on: it was trained without them. "
-                "Give --split validation, or train it again with a test split"
-            )
-        predictions[name] = found
-    shared = [photo for photo in predictions[first] if all(photo in found for found in predictions.values())]
-    if not shared:
-        raise RunError(
-            f"{listing([shown(name) for name in runs])} have no {split} photo in common, so nothing can be compared. "
-            "Train them on the same data with the same split_seed"
-        )
-    last = max(runs, key=lambda name: runs[name].info.started)
-    corrected = [photo for photo in shared if len({predictions[name][photo].true for name in runs}) > 1]
-    if len(corrected) > len(shared) / 2:
-        raise RunError(
-            f"{listing([shown(name) for name in runs])} cannot be compared: {count(len(corrected), 'photo')} have "
-            f"another class in each, such as {shown(predictions[first][corrected[0]].name)}"
-        )
+    rows, shared = share_photos(runs, {name: run.predictions for name, run in runs.items()}, split, "class")
     correct = {
-        name: np.array([_is_right(found[photo], predictions[last][photo].true) for photo in shared])
-        for name, found in predictions.items()
+        name: np.array([_is_right(row, last.true) for row, last in zip(own, rows[shared.truth], strict=True)])
+        for name, own in rows.items()
     }
-    groups = {row.sha256 or row.name: row.group for row in runs[last].split}
-    return correct, Shared(
-        {name: len(found) for name, found in predictions.items()},
-        len(corrected),
-        last,
-        Grouping.of([groups.get(photo, "") for photo in shared]),
-    )
+    return correct, shared
 
 
 def _is_right(row: PredictionRow, truth: str) -> bool:
     return row.correct if row.true == truth else row.predicted == truth
-
-
-def _refuse_other_classes(first: str, classes: Sequence[str], other: str, own: Sequence[str]) -> None:
-    if set(classes) == set(own):
-        return
-    missing = [shown(label) for label in classes if label not in own]
-    added = [shown(label) for label in own if label not in classes]
-    differences = [
-        f"only {shown(name)} knows {listing(some[:5])}{' and more' if len(some) > 5 else ''}"
-        for name, some in ((first, missing), (other, added))
-        if some
-    ]
-    raise RunError(f"{shown(first)} and {shown(other)} have other classes: {'; '.join(differences)}")
-
-
-def _refuse_few_groups(groups: Grouping, split: str) -> None:
-    if not groups.enough:
-        raise RunError(
-            f"the {len(groups.numbers):,} {split} photos that all runs have are of {count(groups.num, 'group')} of "
-            f"photos that belong together, and {MIN_GROUPS} or more are needed to compare on. Compare on more photos, "
-            "or train by --group none where they are independent"
-        )
 
 
 def _bootstrap(
