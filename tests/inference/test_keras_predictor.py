@@ -13,7 +13,7 @@ from budwood.inference.keras_predictor import KerasPredictor
 class Artifact:
     """A model that knows red, green and blue by the mean of a picture."""
 
-    classes, size, resize, levels = ("red", "green", "blue"), 8, "crop", None
+    classes, size, resize, levels, thresholds = ("red", "green", "blue"), 8, "crop", None, None
 
     def __init__(self):
         self.engines = []

@@ -48,7 +48,7 @@ def test_start_heads__of_several_a_linear_fit_of_its_own_each(session, monkeypat
     def fit(session, recipe, asked_recipe, features, phase, backbone):
         asked.append((recipe, asked_recipe, phase, backbone))
         layer = LAYERS[[one.name for one in NETWORKS].index(backbone)]
-        return SimpleNamespace(layers=[layer], best_val_loss=0.5, temperature=2.0)
+        return SimpleNamespace(layers=[layer], best_val_loss=0.5, scaling=2.0)
 
     monkeypatch.setattr(head, "_fit_head", fit)
     monkeypatch.setattr(head, "ExtractorEnsemble", list)

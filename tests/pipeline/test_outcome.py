@@ -15,7 +15,7 @@ def result(epochs=2, seconds=1.0, **keys):
         for at in range(epochs)
     ]
     told = {"layers": [], "recipe": Recipe(seed=7), "history": rows, "best_epoch": epochs, "seconds": seconds}
-    return PhaseResult(**told | {"trainable_parameters": 10, "temperature": 1.5} | keys)
+    return PhaseResult(**told | {"trainable_parameters": 10, "scaling": 1.5} | keys)
 
 
 def test_of_results__one_for_all_backbones_decides_the_recipe():

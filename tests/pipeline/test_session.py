@@ -60,10 +60,10 @@ def test_divide_by_split__in_the_order_of_the_photos():
     photos = [Photo(b"", str(at), "ab"[at % 2], split) for at, split in enumerate(splits)]
     parts, labels = divide_by_split(photos, ("a", "b"), SINGLE_LABEL)
     assert {split: [photo.name for photo in part] for split, part in parts.items()} == {
-        **{"train": ["1", "3"], "validation": ["2"], "test": ["0"]}
+        **{"train": ["1", "3"], "validation": ["2"], "test": ["0"], "calibration": []}
     }
     assert {split: part.tolist() for split, part in labels.items()} == {
-        **{"train": [1, 1], "validation": [0], "test": [0]}
+        **{"train": [1, 1], "validation": [0], "test": [0], "calibration": []}
     }
 
 

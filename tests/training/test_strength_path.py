@@ -98,6 +98,6 @@ def test_search_together__each_search_is_what_it_is_alone():
 
 def test_trying__tries_each_once_in_falling_order():
     (path,) = search_together(
-        [trying([0.1, 10, 0.1])], lambda strengths: [PathPoint(strengths[0], 0.5, 0.9, 0.01)]
+        [trying([0.1, 10.0, 0.1])], lambda strengths: [PathPoint(strengths[0], 0.5, 0.9, 0.01)]
     )
     assert [point.strength for point in path] == [10, 0.1]

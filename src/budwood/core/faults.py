@@ -9,7 +9,8 @@ def fault(error: Exception) -> str:
     """Say in a few words what is wrong with the content of a file."""
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "it"
+        # Of a key that may hold one of several kinds, the kind is no part of the place.
+        where = ".".join(str(part) for part in first["loc"] if not str(part).endswith("Metrics")) or "it"
         if first["type"] == "missing":
             return f"it lacks {where}"
         if first["type"] == "extra_forbidden":

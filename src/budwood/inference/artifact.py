@@ -54,6 +54,10 @@ class Artifact:
     def levels(self) -> ValueRange | None:
         return as_range(self.info.input.levels)
 
+    @property
+    def thresholds(self) -> tuple[float, ...] | None:
+        return self.info.thresholds
+
     def features(self, *, engine: str = "auto", progress: Progress = SILENT) -> ExtractorEnsemble:
         """Return the model's own feature extractor, at full precision; that of each backbone by itself."""
         from budwood.network.graph import branches, cut

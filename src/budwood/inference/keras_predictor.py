@@ -31,7 +31,7 @@ class KerasPredictor(Predictor):
             artifact.classes,
             InputContract(artifact.size, artifact.resize, artifact.levels),
             ood,
-            artifact.info.thresholds,
+            artifact.thresholds,
         )
         self.artifact, self._engine = artifact, engine
         self._pid, self._lock = os.getpid(), threading.Lock()

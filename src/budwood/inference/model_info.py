@@ -1,10 +1,11 @@
-"""The schema of `model.json`: what goes into a saved model and what comes out. It needs no Keras."""
+"""The schema of `model.json`: what goes into a saved model and what comes out. It needs neither NumPy nor Keras."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from budwood.core.scaling import LabelScaling, Scaling
+if TYPE_CHECKING:
+    from budwood.core.scaling import Scaling
 
 
 class ModelInput(BaseModel):
@@ -21,6 +22,15 @@ class ModelInput(BaseModel):
     """The values that are black and white in pictures of more than 8 bits; None where the training had none of them."""
 
 
+class ScalingInfo(BaseModel):
+    """What each label's logits were multiplied by, and what was added, see `budwood.core.scaling.LabelScaling`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scale: tuple[float, ...]
+    shift: tuple[float, ...]
+
+
 class ModelInfo(BaseModel):
     """The content of `model.json`."""
 
@@ -35,7 +45,7 @@ class ModelInfo(BaseModel):
     """The layer at which the feature extractor ends and the head begins."""
     temperature: float
     """By which the logits are divided, in the weights of the model; 1 where each label has a scaling of its own."""
-    scaling: LabelScaling | None = None
+    scaling: ScalingInfo | None = None
     """Of each label's logits, in the weights of the model; None where one class is right."""
     thresholds: tuple[float, ...] | None = None
     """The probability from which a photo has each label; None where one class is right."""
@@ -44,9 +54,12 @@ class ModelInfo(BaseModel):
     """"frozen" of the feature extractor; the SHA-256 of `model.keras` as "model", of `reference.npz` as "reference"."""
 
     @property
-    def calibration(self) -> Scaling:
+    def calibration(self) -> "Scaling":
         """Return by what the logits were calibrated."""
-        return self.scaling or self.temperature
+        from budwood.core.scaling import LabelScaling
+
+        own = self.scaling
+        return self.temperature if own is None else LabelScaling(own.scale, own.shift)
 
     @property
     def multi_label(self) -> bool:

@@ -11,7 +11,7 @@ import keras
 from budwood.config.recipe import Recipe
 from budwood.core.scaling import LabelScaling, Scaling
 from budwood.inference.artifact import Artifact, make_artifact, save_model
-from budwood.inference.model_info import ModelInfo
+from budwood.inference.model_info import ModelInfo, ScalingInfo
 from budwood.network.compose import PooledBackbone, compose, logits_of
 from budwood.network.heads import head_layers, head_model
 from budwood.network.unfreeze import head_table
@@ -135,7 +135,11 @@ def save(session: Session, networks: Sequence[PooledBackbone], outcome: PhaseOut
         )
         scaling = _scaling(session, artifact)
         model = compose(networks, outcome.head, flip=recipe.evaluate.flip, scaling=scaling)
-        own = {"scaling": scaling} if isinstance(scaling, LabelScaling) else {"temperature": scaling}
+        own = (
+            {"scaling": ScalingInfo(scale=scaling.scale, shift=scaling.shift)}
+            if isinstance(scaling, LabelScaling)
+            else {"temperature": scaling}
+        )
         saved = SavedPhase(file, artifact.info.model_copy(update=own))
     save_model(model, file)
     if session.directory.info.base is None:

@@ -126,12 +126,10 @@ def write_predictions(
     task: Task = SINGLE_LABEL,
 ) -> None:
     """Write `predictions.csv`: every validation, test and calibration photo with the probability of every class."""
-    rows = []
+    rows, pairs = [], list(zip(photos, probabilities, strict=True))
     answers = task.answers(probabilities, classes)
     right = task.correct(probabilities, task.encode([photo.label for photo in photos], classes))
-    for photo, shares, predicted, correct in zip(
-        photos, probabilities, answers, right.astype(int), strict=True
-    ):
+    for (photo, shares), predicted, correct in zip(pairs, answers, right.astype(int), strict=True):
         row = [photo.name, photo.split, photo.label, predicted, correct, f"{shares.max():.6g}"]
         rows.append(row + [f"{share:.6g}" for share in shares.tolist()])
     header = [*PREDICTIONS, *(f"{SHARE}{label}" for label in classes)]
