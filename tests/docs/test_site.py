@@ -267,8 +267,7 @@ def test_site__search_finds_a_section(home, browser):
     page.get_by_role("button", name="Search").first.click()
     # Character by character, as it looks anew after each.
     page.get_by_placeholder("Search").press_sequentially("batchnorm trap", delay=20)
-    page.get_by_text("The BatchNorm trap").first.wait_for()
-    page.keyboard.press("Enter")
+    page.get_by_text("The BatchNorm trap").first.click()
     page.wait_for_url("**/guide/fine-tuning.html?*#the-batchnorm-trap")
     assert [address for address in requests if not address.startswith((home, "blob:", "data:"))] == []
     context.close()
