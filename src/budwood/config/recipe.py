@@ -174,7 +174,7 @@ class Evaluate(Section):
     flip: bool = False
     """Whether the saved model averages the logits of a picture and its mirror image, at twice the cost."""
     thresholds: Literal["f1"] | Annotated[float, Field(gt=0.0, le=1.0)] = "f1"
-    """Of several labels a photo: the probability from which a photo has a label is chosen for each of them on the
+    """With several labels a photo, the probability from which a photo has a label is chosen for each of them on the
     validation photos, for the best F1, or for a precision such as 0.9."""
     resamples: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
     """Number of bootstrap resamples of the intervals."""

@@ -18,7 +18,7 @@ class LabelScaling:
     """
 
     scale: tuple[float, ...]
-    """Of each label, above 0: the order of photos by a label stays."""
+    """Factor of each label, above 0, so that the order of photos by a label does not change."""
     shift: tuple[float, ...]
 
     def __post_init__(self) -> None:

@@ -71,10 +71,10 @@ def _quota_of(group: Path) -> float | None:
 
 @dataclass(frozen=True)
 class Machine:
-    """What a process computes on. It names no host and no user."""
+    """The hardware and operating system of a process, without names of hosts and users."""
 
     system: str
-    """Of operation, with its version."""
+    """Operating system, with its version."""
     processor: str
     cores: int
     """That this process can keep busy."""
