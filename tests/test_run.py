@@ -119,18 +119,6 @@ def test_predict__says_once_that_few_photos_show_what_is_none_of_the_classes(ses
         quiet.predict(picture)
 
 
-def test_splits__are_rows_of_text_with_the_pixels_as_numbers(run, session_colours):
-    row = run.splits[0]
-    with Image.open(session_colours / row["name"]) as picture:
-        assert (row["width"], row["height"]) == picture.size
-    assert all(type(row[key]) is str for key in ("name", "label", "split", "sha256", "group"))
-
-
-def test_summary__says_the_result(run):
-    text = run.summary()
-    assert f"{run.metrics['test']['n']} test photos" in text and "report.html" in text
-
-
 def test_evaluate__damaged_split_is_refused(session_run, session_colours, tmp_path):
     copy = shutil.copytree(session_run, tmp_path / "copy")
     split = copy / "split.csv"
@@ -146,14 +134,6 @@ def test_load__json_of_another_shape(file, session_run, tmp_path):
     with pytest.raises(RunError, match="Copy the run again|copy the run again"):
         run = load(copy)
         _ = run.metrics, run.classes, run.model
-
-
-def test_write_report__damaged_predictions(session_run, session_colours, tmp_path):
-    copy = shutil.copytree(session_run, tmp_path / "copy")
-    predictions = copy / "predictions.csv"
-    predictions.write_bytes(predictions.read_bytes()[:100])
-    with pytest.raises(RunError):
-        load(copy).write_report(session_colours)
 
 
 def test_evaluate__a_read_only_cache_is_refused_before_the_model_is_read(

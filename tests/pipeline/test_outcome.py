@@ -6,7 +6,7 @@ from budwood.config.recipe import Recipe
 from budwood.pipeline.outcome import PhaseOutcome, of_results, record, tidy
 from budwood.pipeline.phases import PhaseResult
 from budwood.runs.figures import LinearPath
-from budwood.runs.files import read_history
+from budwood.runs.tables import read_history
 
 
 def result(epochs=2, seconds=1.0, **keys):

@@ -1,4 +1,3 @@
-import pytest
 from PIL import Image
 
 from budwood.core import files
@@ -68,32 +67,6 @@ def test_group_problems__shows_photos_on_which_little_is_to_be_seen(make_run):
     assert list(found)[-2:] == ["blurred", "dark"]
 
 
-def test_summarize__says_which_phase_was_kept(make_run):
-    run = make_run(fit="gradient", finetuned=True)
-    metrics = files.read_json(run.folder / "metrics.json")
-    facts = {
-        title: (value, more) for title, value, more in sections.summarize(read_contents(run.folder)).facts
-    }
-    assert facts["Head"] == ("trained by adam", "best of 14 epochs: 9")
-    assert facts["Fine-tuning"][0] == "10 layers and the head"
-    assert facts["Fine-tuning"][1].endswith("parameters; epoch 22 is its best")
-    files.write_json(run.folder / "metrics.json", metrics | {"chosen_phase": "frozen"})
-    summary = sections.summarize(read_contents(run.folder))
-    assert summary.phases.startswith(metrics["verdict"]["words"])
-    assert "The model before fine-tuning was kept" in summary.phases
-
-
-@pytest.mark.parametrize(("name", "head"), [("start", "as it was"), (None, "trained with the backbone")])
-def test_summarize__head_that_this_run_did_not_train(make_run, name, head):
-    run = make_run(fit="gradient", finetuned=True)
-    metrics = files.read_json(run.folder / "metrics.json")
-    metrics["phases"][0]["name"] = name
-    metrics["phases"] = [phase for phase in metrics["phases"] if phase["name"]]
-    files.write_json(run.folder / "metrics.json", metrics)
-    facts = {title: value for title, value, _ in sections.summarize(read_contents(run.folder)).facts}
-    assert facts["Head"] == head
-
-
 def test_describe_reproducibility__notes_stand_beside_the_curves_of_fine_tuning(make_run):
     assert sections.describe_reproducibility(read_contents(make_run().folder)).notes == [
         "1 photo left out: truncated"
@@ -101,7 +74,7 @@ def test_describe_reproducibility__notes_stand_beside_the_curves_of_fine_tuning(
     assert sections.describe_reproducibility(read_contents(make_run(finetuned=True).folder)).notes == []
 
 
-def test_summarize__an_interval_without_width_is_none(make_run):
+def test_list_figures__an_interval_without_width_is_none(make_run):
     run = make_run()
     metrics = files.read_json(run.folder / "metrics.json")
     metrics["validation"] |= {"macro_f1": 1.0, "macro_f1_ci95": [1.0, 1.0]}

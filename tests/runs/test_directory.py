@@ -8,7 +8,7 @@ import pytest
 from budwood.core.errors import RunError
 from budwood.core.notes import Note
 from budwood.runs.directory import RunDirectory, next_free
-from budwood.runs.files import read_info
+from budwood.runs.info import read_info
 from budwood.runs.schema import Request, SplitInfo, ViewsInfo
 
 VIEWS = ViewsInfo(boundary="block_5", computed=3, found=0, bytes_per_view=64)

@@ -1,6 +1,5 @@
 """A run directory that cannot be used says why in one sentence."""
 
-import json
 import shutil
 import subprocess
 import sys
@@ -61,71 +60,12 @@ def test_schema__written_again_it_is_the_same(run, name, kind):
     assert kind.model_validate(read_json(run / name)).to_json() == read_json(run / name)
 
 
-def test_read_run__no_run(tmp_path):
-    assert "it has no run.json" in fault(lambda: read_run(tmp_path))
-
-
-@pytest.mark.parametrize(
-    ("number", "said"),
-    [
-        (FORMAT + 1, f"is of format {FORMAT + 1}, and this Budwood reads format {FORMAT}. Install a newer"),
-        ("one", "has the unknown format 'one'"),
-        (None, "has no format number"),
-    ],
-)
-def test_read_run__another_format(run, number, said):
-    change(run / "run.json", format=number)
-    assert said in fault(lambda: read_run(run))
-
-
 @pytest.mark.parametrize(
     ("state", "said"), [("running", "but running."), ("failed", "but failed (interrupted)")]
 )
 def test_require_complete(run, state, said):
     change(run / "run.json", state=state, error="interrupted" if state == "failed" else None)
     assert said in fault(read_run(run).require_complete)
-
-
-def test_read_info__of_a_study_names_its_trials(tmp_path):
-    (tmp_path / "study.json").write_text("{}")
-    assert "none of its trials is complete" in fault(lambda: read_run(tmp_path))
-    for name in "abcdef":
-        (tmp_path / "trials" / name).mkdir(parents=True)
-        (tmp_path / "trials" / name / "run.json").write_text("{}")
-    told = fault(lambda: read_run(tmp_path))
-    assert f"such as {tmp_path / 'trials' / 'a'} (or b, c, d and 2 more), but none keeps a model" in told
-    (tmp_path / "trials" / "e" / "model").mkdir()
-    (tmp_path / "trials" / "e" / "model" / "model.json").write_text("{}")
-    told = fault(lambda: read_run(tmp_path))
-    assert (
-        told
-        == f"{tmp_path} is not a run but a study. Give one of its trials, such as {tmp_path / 'trials' / 'e'}"
-    )
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        ("{", "it is no JSON"),
-        ("[]", "it should be a JSON object"),
-        (json.dumps({"format": FORMAT}), "it lacks budwood"),
-        (
-            json.dumps(
-                {"format": FORMAT, "budwood": "1", "command": "", "started": "", "task": "", "colour": 1}
-            ),
-            "it has the unknown key colour",
-        ),
-        (
-            json.dumps(
-                {"format": FORMAT, "budwood": "1", "command": "", "started": "", "task": "", "state": "odd"}
-            ),
-            "state: input should be 'running', 'complete' or 'failed'",
-        ),
-    ],
-)
-def test_read_info__damaged(run, content, said):
-    (run / "run.json").write_text(content)
-    assert f"cannot read {run / 'run.json'}: {said}" in fault(lambda: read_run(run))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError
-from budwood.runs.files import read_info
+from budwood.runs.info import read_info
 from budwood.runs.schema import RunInfo
 from budwood.runs.writing import write_info
 from budwood.studies import trial as module

@@ -1,6 +1,7 @@
 """The public names of `budwood` with what their docstrings say, as Markdown that reads in a clone and in the site."""
 
 import inspect
+import pydoc
 import re
 from functools import cache
 from typing import Any
@@ -58,10 +59,16 @@ def _first_line(one: griffe.Object) -> str:
 def _section(anchor: str, name: str, one: griffe.Object, level: int) -> str:
     lines = [f'<a id="{anchor}"></a>', "", f"{'#' * level} {name}", "", *_signature(one), *_docstring(one)]
     if one.is_class:
-        for member in one.members.values():
+        for member in _members(one):
             if not member.name.startswith("_") and member.docstring and not member.is_alias:
                 lines.append(_section(f"{anchor}.{member.name}", f"{name}.{member.name}", member, level + 1))
     return "\n".join(lines)
+
+
+def _members(one: griffe.Object) -> list[griffe.Object]:
+    """Return the members of a class, after those that it has from classes of Budwood above it."""
+    above = [base for base in pydoc.locate(one.path).__bases__ if base.__module__.startswith("budwood.")]
+    return [*(member for base in above for member in _members(documented(base))), *one.members.values()]
 
 
 def _signature(one: griffe.Object) -> list[str]:

@@ -16,9 +16,10 @@ from budwood.core import files
 from budwood.core import text as words
 from budwood.data.manifest import PARTS
 from budwood.report import label_words, terminal
+from budwood.report.key_facts import labels_of, none_of_these
 from budwood.report.markdown import escaped
 from budwood.report.reading import passed_over_as_lines
-from budwood.report.sections import FIGURES, labels_of, none_of_these
+from budwood.report.sections import FIGURES
 from budwood.report.summary import Contents, read_contents
 
 CARD = "README.md"

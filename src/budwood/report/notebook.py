@@ -11,6 +11,7 @@ from budwood.core import text as words
 from budwood.report import label_words, sections, terminal
 from budwood.report.confusion import count_confusions
 from budwood.report.curves import learning_curves
+from budwood.report.key_facts import summarize
 from budwood.report.label_sections import label_table
 from budwood.report.page import environment
 from budwood.report.phases import describe_phases
@@ -55,7 +56,7 @@ def show_run(folder: Path) -> Shown:
         "run",
         folder=folder,
         report=folder / "report.html",
-        summary=sections.summarize(contents),
+        summary=summarize(contents),
         warning=terminal.notes(contents.scores.to_json(), contents.evaluated_split, contents.classes)[0]
         if not contents.has_test
         else "",
@@ -77,7 +78,7 @@ def _show_labels(contents: Contents) -> Shown:
         "label_run",
         folder=folder,
         report=folder / "report.html",
-        summary=sections.summarize(contents),
+        summary=summarize(contents),
         phases=both and both.table,
         table=label_table(contents),
         most=MOST_IN_TABLE,

@@ -23,6 +23,7 @@ from budwood.report.cells import Cells, gather_cells
 from budwood.report.confusion import Confusions, count_confusions
 from budwood.report.head import describe_head
 from budwood.report.headline import Headline, HeadlineNote
+from budwood.report.key_facts import summarize
 from budwood.report.label_sections import label_curves, label_mistakes, label_table, labels_together
 from budwood.report.mistakes import (
     Mistakes,
@@ -192,7 +193,7 @@ def _render(contents: Contents, photos: Mapping[str, ImageLike]) -> str:
 
 
 def _headline(contents: Contents, thumbnails: Thumbnails, titles: Sequence[tuple[str, str]]) -> Headline:
-    summary, lost = sections.summarize(contents), _words_of_lost(contents, thumbnails)
+    summary, lost = summarize(contents), _words_of_lost(contents, thumbnails)
     return Headline(
         kind="report",
         name=summary.run,

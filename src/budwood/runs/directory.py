@@ -19,7 +19,7 @@ from budwood.core.progress.base import SILENT, Progress, step
 from budwood.core.system import machine
 from budwood.core.tensorflow import accelerators
 from budwood.evaluation.task import SINGLE_LABEL, Task
-from budwood.runs.files import read_info
+from budwood.runs.info import read_info
 from budwood.runs.schema import (
     DataInfo,
     FeaturesInfo,

@@ -4,7 +4,6 @@ Reading needs no Keras, and says in one sentence what is missing, damaged or of 
 format.
 """
 
-import csv
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,31 +28,19 @@ from budwood.evaluation.sets import Scored
 from budwood.evaluation.task import MULTI_LABEL, TASKS, Task
 from budwood.evaluation.taxonomy import LabelTree
 from budwood.runs.figures import LabelSplitMetrics, LinearPath, Metrics
+from budwood.runs.info import AGAIN, read_info
 from budwood.runs.label_predictions import LabelPredictions, read_label_predictions
 from budwood.runs.schema import (
-    FORMAT,
     CheckReport,
     EpochRow,
     ListedLayer,
     ModelInfo,
     PredictionRow,
-    RunInfo,
     SplitRow,
 )
+from budwood.runs.tables import SHARE, read_history, read_predictions, read_shares
 
-SHOWN_CHANGES = 3
-SPLIT = ["name", "label", "split", "sha256", "width", "height", "group"]
-HISTORY = [
-    *["phase", "backbone", "epoch", "loss", "accuracy", "top5_accuracy", "label_accuracy"],
-    *["mean_average_precision", "val_loss", "val_accuracy", "val_top5_accuracy", "val_label_accuracy"],
-    *["val_mean_average_precision", "temperature", "learning_rate"],
-]
-LAYERS = ["name", "kind", "shape", "parameters", "trained", "part"]
-PREDICTIONS = ["name", "split", "true", "predicted", "correct", "probability"]
 TAXONOMY = "taxonomy.csv"
-SHARE = "p:"
-"""Before a class's name: the column of its probability."""
-AGAIN = "Copy the run again, or train again"
 
 Content = TypeVar("Content", bound=BaseModel)
 
@@ -75,7 +62,6 @@ class RunFiles:
     def __init__(self, folder: Path):
         self.folder = folder
         self.info = read_info(folder)
-        _refuse_unknown_task(folder, self.info.task)
 
     def __repr__(self) -> str:
         return f"RunFiles({str(self.folder)!r})"
@@ -342,120 +328,3 @@ class RunFiles:
             raise RunError(f"{self.folder} has no {name}, which it was written with. {AGAIN}") from error
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"cannot read {file}: {fault(error)}. {AGAIN}") from error
-
-
-def read_info(folder: Path) -> RunInfo:
-    """Return the content of a folder's `run.json`.
-
-    Raise RunError where there is none, or it is damaged or of another format.
-    """
-    file = folder / "run.json"
-    if not file.is_file():
-        raise RunError(_no_run(folder))
-    try:
-        found = read_json(file)
-        if not isinstance(found, dict):
-            raise ValueError("it should be a JSON object")
-        _refuse_other_format(folder, found.get("format"))
-        return RunInfo.model_validate(found)
-    except (OSError, ValueError) as error:
-        raise RunError(f"cannot read {file}: {fault(error)}. {AGAIN}") from error
-
-
-def _refuse_unknown_task(folder: Path, name: str) -> None:
-    """Raise RunError where this version does not know the task of a run."""
-    if name not in TASKS:
-        raise RunError(
-            f"the run in {folder} is of the task {name!r}, and this Budwood knows {', '.join(TASKS)}. "
-            "Install a newer Budwood"
-        )
-
-
-def _no_run(folder: Path) -> str:
-    """Return why a folder is not a run, and which one to give in its place."""
-    if not (folder / "study.json").is_file():
-        return f"{folder} is not a run: it has no run.json. Give the directory that `budwood train -o` wrote"
-    trials = [file.parent for file in sorted(folder.glob("trials/*/run.json"))]
-    models = [trial for trial in trials if (trial / "model" / "model.json").is_file()]
-    if models:
-        return f"{folder} is not a run but a study. Give one of its trials, such as {models[0]}" + _others(
-            models
-        )
-    if trials:
-        return (
-            f"{folder} is not a run but a study. Its trials are runs, such as {trials[0]}{_others(trials)}, but none "
-            "keeps a model: train with the recipe.toml of one of them, or run the study with --keep-models"
-        )
-    return f"{folder} is not a run but a study, and none of its trials is complete"
-
-
-def _others(folders: Sequence[Path]) -> str:
-    names = [folder.name for folder in folders[1:]]
-    more = f" and {len(names) - SHOWN_CHANGES} more" if len(names) > SHOWN_CHANGES else ""
-    return f" (or {', '.join(names[:SHOWN_CHANGES])}{more})" if names else ""
-
-
-def _refuse_other_format(folder: Path, number: object) -> None:
-    if number == FORMAT:
-        return
-    if isinstance(number, int) and number > FORMAT:
-        raise RunError(
-            f"the run in {folder} is of format {number}, and this Budwood reads format {FORMAT}. "
-            "Install a newer Budwood"
-        )
-    known = "no format number" if number is None else f"the unknown format {number!r}"
-    raise RunError(
-        f"the run in {folder} has {known}, and this Budwood reads format {FORMAT}. Train it again, or use the "
-        "Budwood that wrote it"
-    )
-
-
-def read_history(file: Path) -> list[EpochRow]:
-    """Return the rows of a `history.csv`, numbers as numbers; what an epoch did not have is left out.
-
-    Raise ValueError where a row is no epoch of a phase.
-    """
-    rows: list[EpochRow] = []
-    for number, cells in enumerate(read_csv(file), 1):
-        row: dict[str, str | int | float] = {
-            key: text if key in ("phase", "backbone") else int(text) if key == "epoch" else float(text)
-            for key, text in cells.items()
-            if key in HISTORY and text
-        }
-        if not row.keys() >= {"phase", "epoch"}:
-            raise ValueError(f"row {number} is no epoch of a phase")
-        rows.append(EpochRow(**row))  # type: ignore[typeddict-item]
-    return rows
-
-
-def read_predictions(file: Path) -> tuple[list[str], list[PredictionRow]]:
-    """Return the classes and the rows of a `predictions.csv`."""
-    # Not read_csv: with hundreds of classes, a dict of every probability of every photo takes gigabytes.
-    with file.open(encoding="utf-8", errors="surrogateescape", newline="") as lines:
-        rows = csv.reader(lines)
-        header = next(rows, [])
-        at = {column: position for position, column in enumerate(header)}
-        name, split, true, predicted = (at[column] for column in ("name", "split", "true", "predicted"))
-        predictions = []
-        for row in rows:
-            if len(row) != len(header):
-                raise ValueError(f"a row has {len(row)} cells in place of {len(header)}")
-            predictions.append(
-                PredictionRow(
-                    name=row[name],
-                    split=row[split],
-                    true=row[true],
-                    predicted=row[predicted],
-                    probability=float(row[at[SHARE + row[predicted]]]),
-                    true_probability=float(row[at[SHARE + row[true]]]),
-                )
-            )
-    return [column.removeprefix(SHARE) for column in header if column.startswith(SHARE)], predictions
-
-
-def read_shares(file: Path, classes: int) -> Float[np.ndarray, "n classes"]:
-    """Return the probabilities of a `predictions.csv`, whose last columns they are."""
-    with file.open(encoding="utf-8", errors="surrogateescape", newline="") as lines:
-        rows = csv.reader(lines)
-        next(rows, None)
-        return np.array([row[-classes:] for row in rows], dtype=np.float64).reshape(-1, classes)

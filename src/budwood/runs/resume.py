@@ -6,7 +6,7 @@ from pathlib import Path
 from budwood.core.errors import RunError
 from budwood.core.files import read_csv, read_json, sha256_of
 from budwood.data.manifest import Photo
-from budwood.runs.files import SHOWN_CHANGES
+from budwood.runs.info import SHOWN_CHANGES
 
 
 def refuse_other_photos(folder: Path, photos: Sequence[Photo]) -> None:

@@ -15,13 +15,15 @@ from budwood.data.taxonomy import Taxonomy
 from budwood.data.taxonomy_table import write_taxonomy as write_table
 from budwood.evaluation.task import SINGLE_LABEL, Task
 from budwood.runs.figures import LinearPath, Metrics
-from budwood.runs.files import HISTORY, LAYERS, PREDICTIONS, SHARE, SPLIT, TAXONOMY, read_info
+from budwood.runs.files import TAXONOMY
+from budwood.runs.info import read_info
 from budwood.runs.schema import (
     CheckReport,
     EpochRow,
     RunInfo,
     SplitInfo,
 )
+from budwood.runs.tables import HISTORY, LAYERS, PREDICTIONS, SHARE, SPLIT
 
 VOUCHED = (
     *("recipe.toml", "check.json", "history.csv", "layers.csv", "linear_path.json", "metrics.json"),

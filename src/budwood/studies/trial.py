@@ -11,7 +11,7 @@ import traceback
 
 from budwood.core.errors import BudwoodError
 from budwood.core.progress.base import SILENT
-from budwood.runs.files import read_info
+from budwood.runs.info import read_info
 from budwood.runs.writing import mark_unsaved
 from budwood.studies.linear_trial import fit_and_evaluate
 from budwood.studies.processes import die_with_parent, stay_on

@@ -7,7 +7,7 @@ from budwood.backbones.registry import get_backbone
 from budwood.config.recipe import name_and_size
 from budwood.core import text as words
 from budwood.data.manifest import PARTS
-from budwood.report.sections import labels_of
+from budwood.report.key_facts import labels_of
 from budwood.report.summary import Contents
 from budwood.runs.figures import SplitMetrics
 

@@ -4,6 +4,7 @@ from budwood.core import text as words
 from budwood.report import label_words, sections, terminal
 from budwood.report.checklists.facts import LISTED, Facts
 from budwood.report.checklists.item import Said
+from budwood.report.key_facts import none_of_these
 
 _NAMES = {
     "accuracy": "accuracy",
@@ -348,7 +349,7 @@ def limits(facts: Facts) -> Said:
             )
     parts.append("photos of other cameras, places or seasons, of which nothing was measured")
     text = f"The figures need not hold for {'; for '.join(parts)}."
-    for line in sections.none_of_these(facts.contents):
+    for line in none_of_these(facts.contents):
         text += f" {line}"
     return Said("answered", text, tuple(dict.fromkeys(places)))
 
@@ -362,7 +363,7 @@ def poor_input(facts: Facts) -> Said:
         "these” for a picture whose features are unlike those of the training photos. Blurred or dark pictures are "
         "answered like any other."
     )
-    for line in sections.none_of_these(facts.contents):
+    for line in none_of_these(facts.contents):
         text += f" {line}"
     return Said("answered", text, ("model/model.json: fingerprints.reference",))
 

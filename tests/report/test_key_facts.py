@@ -1,0 +1,29 @@
+import pytest
+
+from budwood.core import files
+from budwood.report.key_facts import summarize
+from budwood.report.summary import read_contents
+
+
+def test_summarize__says_which_phase_was_kept(make_run):
+    run = make_run(fit="gradient", finetuned=True)
+    metrics = files.read_json(run.folder / "metrics.json")
+    facts = {title: (value, more) for title, value, more in summarize(read_contents(run.folder)).facts}
+    assert facts["Head"] == ("trained by adam", "best of 14 epochs: 9")
+    assert facts["Fine-tuning"][0] == "10 layers and the head"
+    assert facts["Fine-tuning"][1].endswith("parameters; epoch 22 is its best")
+    files.write_json(run.folder / "metrics.json", metrics | {"chosen_phase": "frozen"})
+    summary = summarize(read_contents(run.folder))
+    assert summary.phases.startswith(metrics["verdict"]["words"])
+    assert "The model before fine-tuning was kept" in summary.phases
+
+
+@pytest.mark.parametrize(("name", "head"), [("start", "as it was"), (None, "trained with the backbone")])
+def test_summarize__head_that_this_run_did_not_train(make_run, name, head):
+    run = make_run(fit="gradient", finetuned=True)
+    metrics = files.read_json(run.folder / "metrics.json")
+    metrics["phases"][0]["name"] = name
+    metrics["phases"] = [phase for phase in metrics["phases"] if phase["name"]]
+    files.write_json(run.folder / "metrics.json", metrics)
+    facts = {title: value for title, value, _ in summarize(read_contents(run.folder)).facts}
+    assert facts["Head"] == head
