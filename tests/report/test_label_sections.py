@@ -74,11 +74,19 @@ def test_label_curves__draw_each_label(made):
     assert len(found.charts) == len(LABELS) and "<svg" in str(found.charts[0][1])
 
 
+def test_curves__have_one_disc_at_the_threshold(made):
+    contents = read_contents(made[0])
+    for title, chart in label_curves(contents).charts:
+        row = next(one for one in label_table(contents).rows if title.startswith(f"{one.label}: "))
+        assert str(chart).count("<circle") == (row.recall is not None and row.precision is not None)
+
+
 def test_report__shows_labels_and_runs_nothing(made):
     html = write_report(made[0], made[1]).read_text()
     assert "mean average precision over 4" in html and 'id="label_mistakes"' in html
     assert "<b>trees</b>" not in html and "&lt;b&gt;trees" in html
     assert 'id="confusion"' not in html and "Always answering" not in html
+    assert "How many photos of each label are in each split; a photo counts under each of its labels" in html
 
 
 def test_card__says_what_it_answers(tmp_path):

@@ -1,6 +1,7 @@
 """Figures of several labels as lines of a terminal."""
 
-from budwood.report.label_words import chance, first_lines, labels_as_text, notes
+from budwood.report.label_words import chance, first_lines, labels_as_text, notes, without_twins
+from budwood.runs.figures import WithoutTwins
 from budwood.runs.files import RunFiles
 from tests.report.label_run import build_label_run
 
@@ -36,3 +37,14 @@ def test_notes__name_rare_labels_and_chance(tmp_path):
 def test_first_lines__begin_with_the_figure(tmp_path):
     lines = first_lines(scores(tmp_path), "test", ["Only one phase was trained."])
     assert lines[0].startswith("On 30 test photos") and lines[-1] == "Only one phase was trained."
+
+
+def test_without_twins__stands_after_the_figure(tmp_path):
+    found = scores(tmp_path)
+    assert without_twins(found) == ""
+    alone = WithoutTwins(twins=1, n=29, accuracy=0.5, accuracy_ci95=(0.25, 0.75), pairs=())
+    told = first_lines(found.model_copy(update={"without_twins": alone}), "test", [])[1]
+    assert told == (
+        "Of these 1 photo has a near twin in training, which may flatter the figures: of the other 29 photos every "
+        "label is right on 50.0 % (25.0 % to 75.0 %)."
+    )

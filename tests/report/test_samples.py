@@ -40,10 +40,11 @@ def test_show_views__are_those_of_the_renderer_of_training(make_run, views, numb
     contents = read_contents(run.folder)
     found = show_views(contents, Thumbnails(run.photos))
     assert found.numbers == numbers and "turned by up to 36 degrees" in found.words
-    assert len(found.rows) == 3 and len({photo.label for photo, _ in found.rows}) == 3
+    assert len(found.rows) == 3 and len({photo.label for photo, *_ in found.rows}) == 3
     recipe = Recipe.load(run.folder / "recipe.toml")
     renderer = Renderer(recipe.data.size, recipe.data.resize, recipe.augment, recipe.seed)
-    for photo, shown in found.rows:
+    for photo, label, shown in found.rows:
+        assert label == photo.label
         uris = [uri for uri, _ in shown]
         assert photo.split == "train"
         image = run.photos[photo.name]
@@ -71,7 +72,7 @@ def test_show_views__without_photos_or_with_broken_ones(make_run):
     assert show_views(contents, Thumbnails({})) is None
     assert show_views(contents, Thumbnails(dict.fromkeys(run.photos, b"no picture"))) is None
     some = {name: image if name.startswith("roses") else b"" for name, image in run.photos.items()}
-    assert all(photo.label == "roses" for photo, _ in show_views(contents, Thumbnails(some)).rows)
+    assert all(photo.label == "roses" for photo, *_ in show_views(contents, Thumbnails(some)).rows)
     assert isinstance(some["roses/0000.jpg"], np.ndarray)
 
 

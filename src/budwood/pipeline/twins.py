@@ -40,7 +40,7 @@ def look_for_twins(
                 Note(
                     f"{count(len(found.twins), word)} {_LIKE[len(found.twins) == 1]} of a "
                     f"training photo, such as mirrored, cropped or stamped{_beside(hashed)}; the first is "
-                    f"{first.photo!r}, like {first.known!r}. The accuracy without such photos stands beside the "
+                    f"{first.photo!r}, like {first.known!r}. The figure without such photos stands beside the "
                     "other. budwood manifest DATA --group near-duplicates -o photos.csv writes which photos belong "
                     "together; trained on that table, they stay in one split",
                     "groups",

@@ -74,7 +74,7 @@ def _summarize_labels(contents: Contents) -> Summary:
         guess=label_words.chance(scores),
         guessed="probabilities that know nothing",
         sentence=label_words.sentence(scores, split),
-        without_twins="",
+        without_twins=label_words.without_twins(scores),
         phases=f"{verdict.words} {terminal.kept(contents.kept)}" if verdict.difference is not None else "",
         notes=[*label_words.notes(scores, split), *none_of_these(contents)],
         facts=_facts(contents),

@@ -127,8 +127,9 @@ def label_curves(contents: Contents) -> LabelCurves | None:
         )
         step = np.unique(np.linspace(0, len(recall) - 1, POINTS).astype(int))
         share = row.positives / (row.positives + row.negatives)
+        used = () if row.recall is None or row.precision is None else ((row.recall, row.precision),)
         chart = line_chart(
-            [Line(row.label, recall[step].tolist(), precision[step].tolist())],
+            [Line(row.label, recall[step].tolist(), precision[step].tolist(), dots=used)],
             Axis.around("recall", (0.0, 1.0), words.whole_percent),
             Axis.around("precision", (0.0, 1.0), words.whole_percent),
             alt=f"Precision against recall of {row.label}: average precision "

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from budwood.core.text import NO_BREAK, count, listing, name, percent, shorten, shown
 from budwood.evaluation.multi_label_figures import LabelScores, MultiLabelFigures
 from budwood.report.terminal import no_interval
+from budwood.runs.figures import LabelSplitMetrics
 
 FEW_POSITIVES = 10
 """Photos with a label below which its own figures say little."""
@@ -37,9 +38,24 @@ def sentence(scores: MultiLabelFigures, split: str) -> str:
     if value is None:
         return f"{where} no label can be measured: each of them is on no photo, or on every one."
     match, of_match = scores.exact_match, scores.exact_match_ci95
+    alone = f" ({percent(of_match[0])} to {percent(of_match[1])})" if of_match else ""
     return (
         f"{where}, the mean average precision over {count(len(_measured(scores)), 'label')} is {percent(value)}"
-        f"{_between(ends, scores)}; of {percent(match)} of the photos every label is right{_between(of_match, scores)}."
+        f"{_between(ends, scores)}; of {percent(match)} of the photos every label is right{alone}."
+    )
+
+
+def without_twins(scores: LabelSplitMetrics) -> str:
+    """Return the sentence on photos of which a near twin was learned from; nothing where there are none."""
+    found = scores.without_twins
+    if found is None:
+        return ""
+    ends = found.accuracy_ci95
+    between = f" ({percent(ends[0])} to {percent(ends[1])})" if ends else ""
+    has = "has" if found.twins == 1 else "have"
+    return (
+        f"Of these {count(found.twins, 'photo')} {has} a near twin in training, which may flatter the figures: of the "
+        f"other {count(found.n, 'photo')} every label is right on {percent(found.accuracy)}{between}."
     )
 
 
@@ -109,9 +125,9 @@ def labels_as_text(scores: MultiLabelFigures, split: str) -> str:
     return "\n".join(lines).replace(NO_BREAK, " ")
 
 
-def first_lines(scores: MultiLabelFigures, split: str, verdict: Sequence[str]) -> list[str]:
+def first_lines(scores: LabelSplitMetrics, split: str, verdict: Sequence[str]) -> list[str]:
     """Return what the terminal says of a run, most important first."""
-    lines = [sentence(scores, split), *notes(scores, split), *verdict]
+    lines = [*filter(None, [sentence(scores, split), without_twins(scores)]), *notes(scores, split), *verdict]
     return [line.replace(NO_BREAK, " ") for line in lines]
 
 

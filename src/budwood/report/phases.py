@@ -135,6 +135,7 @@ def _reading(contents: Contents) -> list[str]:
         augmentation = "There was no augmentation: the training photos were shown as they are."
     elif contents.chosen is not None:
         augmentation += " The logistic regression saw the original photos alone."
+    right = "have every label right" if contents.multi_label else "were classified correctly"
     best = contents.best_epochs(contents.kept)
     seen = "of the training photos, as the steps of that epoch met them (augmented views, dropout, moving weights)"
     if contents.kept == "frozen" and contents.chosen is not None:
@@ -142,8 +143,7 @@ def _reading(contents: Contents) -> list[str]:
     gaps = {row["epoch"]: gap.words for row, gap in _gaps(contents)}
     gap = [
         f"At epoch {row['epoch']}, {which}, {percent(row.get('accuracy'))} {seen} and "
-        f"{percent(row.get('val_accuracy'))} of the validation photos were classified correctly. "
-        + gaps.get(row["epoch"], "")
+        f"{percent(row.get('val_accuracy'))} of the validation photos {right}. " + gaps.get(row["epoch"], "")
         for row in contents.history
         if row["epoch"] in best
         for which in [f"of which {best[row['epoch']]} was kept" if best[row["epoch"]] else "which was kept"]
@@ -229,6 +229,7 @@ def _difference(contents: Contents) -> Difference | None:
 
 def _phase_table(contents: Contents) -> PhaseTable:
     phases = contents.phases
+    right = "exact match" if contents.multi_label else "accuracy"
     figures = [
         ("Epochs", [f"{phase.epochs:,}" for phase in phases.values()]),
         (
@@ -238,10 +239,10 @@ def _phase_table(contents: Contents) -> PhaseTable:
         ("Time", [words.duration(phase.seconds) for phase in phases.values()]),
         ("Trainable parameters", [f"{phase.trainable_parameters:,}" for phase in phases.values()]),
         ("Validation loss", [decimals(phase.validation_loss) for phase in phases.values()]),
-        ("Validation accuracy", [percent(phase.validation_accuracy) for phase in phases.values()]),
+        (f"Validation {right}", [percent(phase.validation_accuracy) for phase in phases.values()]),
     ]
     if contents.has_test:
-        figures.append(("Test accuracy", [percent(phase.test_accuracy) for phase in phases.values()]))
+        figures.append((f"Test {right}", [percent(phase.test_accuracy) for phase in phases.values()]))
     return PhaseTable(
         [TITLES.get(name, name) for name in phases], [name == contents.kept for name in phases], figures
     )

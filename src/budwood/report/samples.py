@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from budwood.core.errors import ImageError
-from budwood.core.label_text import of_text
+from budwood.core.label_text import labels_in_words, of_text
 from budwood.data import images
 from budwood.data.augment import Renderer
 from budwood.data.decoder.levels import as_range
@@ -30,8 +30,8 @@ AUGMENTED, VIEWS = 3, 4
 class Views:
     """A few training photos, each with views of it that training drew."""
 
-    rows: Sequence[tuple[SplitRow, Sequence[tuple[str | None, str]]]]
-    """Of each view its picture and its name; the photo itself first."""
+    rows: Sequence[tuple[SplitRow, str, Sequence[tuple[str | None, str]]]]
+    """Of each photo its class or its labels, and of each view its picture and its name; the photo itself first."""
     numbers: Sequence[int]
     words: str
 
@@ -40,6 +40,8 @@ class Views:
 class Samples:
     """Photos per class and split, and a few training photos of each class (of some, where there are many)."""
 
+    kind: str
+    """ "class" or "label"."""
     splits: Sequence[str]
     rows: Sequence[tuple[str, Sequence[int], int]]
     """Of each class its name, its photos in each split, and all of them."""
@@ -74,6 +76,7 @@ def show_samples(contents: Contents, thumbnails: Thumbnails) -> Samples:
             thumbnails.want(file, LARGE)
     splits = [split for split in PARTS if any(row[split] for row in counts.values())]
     return Samples(
+        kind="label" if contents.multi_label else "class",
         splits=splits,
         rows=[(name, [row[split] for split in splits], row.total()) for name, row in counts.items()],
         totals=[sum(photo.split == split for photo in contents.photos) for split in splits],
@@ -111,10 +114,12 @@ def show_views(contents: Contents, thumbnails: Thumbnails) -> Views | None:
     tasks = [(photo, number) for photo in photos for number in (0, *numbers)]
     with ThreadPoolExecutor() as pool:
         drawn = iter(list(pool.map(lambda task: _draw(renderer, thumbnails, *task), tasks)))
+    named = labels_in_words if contents.multi_label else str
     rows = [
-        (photo, [(next(drawn), _view_name(photo, number)) for number in (0, *numbers)]) for photo in photos
+        (photo, named(photo.label), [(next(drawn), _view_name(photo, number)) for number in (0, *numbers)])
+        for photo in photos
     ]
-    rows = [row for row in rows if all(uri for uri, _ in row[1])]
+    rows = [row for row in rows if all(uri for uri, _ in row[2])]
     if not rows:
         return None
     return Views(rows, numbers, settings.augmentation(recipe.augment))

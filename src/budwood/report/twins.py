@@ -16,6 +16,8 @@ class NearTwins:
 
     split: str
     found: WithoutTwins
+    figure: str
+    """What is compared: "accuracy", or of several labels "exact match"."""
     accuracy: float
     """With them."""
     pairs: Sequence[TwinPair]
@@ -34,4 +36,5 @@ def show_twins(contents: Contents, thumbnails: Thumbnails) -> NearTwins | None:
     for pair in pairs:
         thumbnails.want(pair.photo, LARGE)
         thumbnails.want(pair.known, LARGE)
-    return NearTwins(contents.evaluated_split, found, contents.figures.share_right, pairs)
+    figure = "exact match" if contents.multi_label else "accuracy"
+    return NearTwins(contents.evaluated_split, found, figure, contents.figures.share_right, pairs)

@@ -112,3 +112,10 @@ def test_line_chart__is_interrupted_where_another_model_begins():
     line = Line("loss", [1.0, 2.0, 3.0, 4.0], [0.5, 0.4, 0.9, 0.8], breaks=[2.5])
     courses = list(_draw([line]).iter("polyline"))
     assert [len(one.attrib["points"].split()) for one in courses] == [2, 2]
+
+
+def test_line_chart__discs_only_where_they_are_asked_for():
+    line = Line("sea", [0.0, 0.5, 0.5, 1.0], [1.0, 0.9, 0.8, 0.2], dots=((0.5, 0.8),))
+    (disc,) = _draw([line], mark=(0.5, "threshold 0.3")).iter("circle")
+    assert disc.attrib["r"] == "5" and disc.find("title").text == "sea loss 0.8 at 0.5"
+    assert not list(_draw([Line("sea", [0.0, 1.0], [1.0, 0.9], dots=())]).iter("circle"))

@@ -8,7 +8,7 @@ FRAME = Frame(Axis.of("photos <n>", [0.0, 10.0]), Axis.of("", [0.0, 1.0]))
 
 def test_frame__values_stand_between_its_margins():
     assert (FRAME.across(0.0), FRAME.down(0.0)) == (58, 218)
-    assert (FRAME.across(10.0), FRAME.down(1.0)) == (426, 14)
+    assert (FRAME.across(10.0), FRAME.down(1.0)) == (418, 14)
     assert FRAME.spot(5.0, 0.5) == f"{FRAME.middle:.1f},116.0"
 
 

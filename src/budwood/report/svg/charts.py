@@ -23,6 +23,8 @@ class Line:
     """"first" is drawn solid, "second" dashed."""
     breaks: Sequence[float] = field(default=())
     """Places on the x axis at which the curve is interrupted: what lies beyond is of another model."""
+    dots: Sequence[tuple[float, float]] | None = None
+    """The points that are drawn as discs too; by default every one."""
 
     def pieces(self) -> list[list[tuple[float, float, float]]]:
         """Return the points of each uninterrupted piece, from left to right."""
@@ -156,7 +158,7 @@ def _curve(
     for piece in line.pieces():
         course = " ".join(frame.spot(x, y) for x, y, _ in piece)
         parts.append(f'<polyline class="{line.style}" points="{course}"/>')
-    for x, y, _ in points:
+    for x, y in [(x, y) for x, y, _ in points] if line.dots is None else line.dots:
         radius = 5 if mark is not None and x == mark[0] else 2.5
         title = f"{line.name} {frame.y.label} {frame.y.show(y)} at {x:.3g}"
         parts.append(

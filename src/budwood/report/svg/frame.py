@@ -18,7 +18,7 @@ class Frame:
     height: int = 260
     top: int = 14
     bottom: int = 42
-    margin: int = 14
+    margin: int = 22
     """On the right."""
     left: int = 58
 
