@@ -397,10 +397,15 @@ def _refuse_too_few(photos: Sequence[Photo], classes: Sequence[str], too_few: st
         different = _different(photos)
         few = [f"{label!r} has {different[label]}" for label in classes if different[label] < _FEWEST]
         if few:
+            kind, kinds = (
+                ("label", "labels")
+                if any(photo.labels is not None for photo in photos)
+                else ("class", "classes")
+            )
             raise DataError(
-                f"too few photos: {_names(few)}. Each class needs at least {_FEWEST} different ones, one each for "
+                f"too few photos: {_names(few)}. Each {kind} needs at least {_FEWEST} different ones, one each for "
                 "train, validation and test (copies, and photos of one group, count once). Add photos, or leave such "
-                f"classes out with --min-photos {_FEWEST}"
+                f"{kinds} out with --min-photos {_FEWEST}"
             )
     learnable = {label for photo in photos if photo.split in (None, "train") for label in photo.each_label}
     unseen = [label for label in classes if label not in learnable]

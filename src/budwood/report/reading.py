@@ -95,9 +95,9 @@ def _several(found: Understood) -> list[str]:
     """Return what is said of photos with several labels, in a line each."""
     lines = ["several labels a photo: each is counted under every one of its labels"]
     if found.unlabelled:
-        have = "has" if found.unlabelled == 1 else "have"
+        have, taken = ("has", "counts") if found.unlabelled == 1 else ("have", "count")
         lines.append(
-            f"{count(found.unlabelled, 'photo')} {have} none of the labels, and count as not having them"
+            f"{count(found.unlabelled, 'photo')} {have} none of the labels, and {taken} as not having any"
         )
     if found.unknown:
         lines.append(

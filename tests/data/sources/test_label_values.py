@@ -113,6 +113,11 @@ def test_one_class__whose_name_holds_the_separator(read):
             {"label_columns": ["sea", "sun"]},
             "'sun' is empty",
         ),
+        (
+            table("path,sea,trees,sun", "1,0,", "1,1,", "0,1,", "0,0,"),
+            {},
+            r"two ways: the column 'sun' is empty in every row, .* beside 'sea', 'trees'",
+        ),
         (table("path,sea,trees,sun", "1,0,0", "1,1,0", "0,1,0", "0,0,0"), {}, "'sun' is 1 for no photo"),
         (
             table("path,sea,trees", "1,0", "1,1", "0,1", "0,0"),
@@ -135,6 +140,7 @@ def test_one_class__whose_name_holds_the_separator(read):
     ids=[
         "another value",
         "empty",
+        "empty and not named",
         "no positive",
         "misspelled",
         "both",

@@ -120,6 +120,8 @@ def read_indicators(
     taken = [name for name in columns if named or _may_be_label(said[name])]
     if len(taken) < 2 and not named:
         return None
+    if not named:
+        _refuse_empty(title, [name for name in columns if all(one is None for one in said[name])], taken)
     for name in taken:
         _refuse_bad_column(title, name, said[name], values, rows, named)
     refuse_bad_names(taken, title)
@@ -220,6 +222,16 @@ def _refuse_bad_column(
         raise DataError(
             f"{title}: the column {name!r} is 1 for no photo, so there is nothing to learn that label from. Leave it "
             f"out{hint}"
+        )
+
+
+def _refuse_empty(title: str, empty: Sequence[str], taken: Sequence[str]) -> None:
+    """Raise DataError where a column beside those of 0 and 1 is empty: nobody can tell whether it is a label."""
+    if empty:
+        raise DataError(
+            f"{title} can be read in two ways: the column {empty[0]!r} is empty in every row, as a label of which "
+            f"nothing is known, or as what is no label beside {_some(taken)}. Leave the column out, fill it, or name "
+            "the labels: --set data.label_columns=[...]"
         )
 
 
