@@ -99,7 +99,7 @@ class Run(RunRecord):
                 differ by about 0.01 in a probability.
             names: what to call them; by default the path, or "image N".
             precision: share of right answers that is wanted; what is less probable than `confidence_threshold` says is
-                not `confident`. A run with a tree of labels gives the deepest node that is right so often as `answer`.
+                not `confident`. A run with a tree of labels gives the deepest node that is promised to be as `answer`.
             acceptance: share of photos of the run's classes that are to be accepted as such; a picture that is
                 further from the training photos is `out_of_distribution`. By default 0.98; 1 accepts every picture.
             coverage: share of pictures whose `prediction_set` is to hold the true class, such as 0.9; see
@@ -204,8 +204,8 @@ class Run(RunRecord):
     def climb(self, precision: float) -> "Climbed":
         """Return from which probability on a node of each depth of the tree of labels is right as often as wanted.
 
-        Chosen on the validation photos: the threshold of the classes is that of `confidence_threshold`, that of each
-        depth above is chosen on the photos that got no deeper answer.
+        The validation photos promise it: of classes on average over all choices of such photos, of labels above,
+        chosen on the photos that got no deeper answer, in 95 of 100 choices.
 
         Args:
             precision: wanted share of right answers at each depth, in (0, 1].
@@ -215,7 +215,7 @@ class Run(RunRecord):
             honest figures, of "validation" flattered ones.
 
         Raises:
-            RunError: no probability does it at any depth, or the run has no tree of labels with levels above the
+            RunError: so few photos promise it at no depth, or the run has no tree of labels with levels above the
                 classes.
 
         >>> [found.coverage for found in run.climb(0.95)[1]["test"]]      # doctest: +SKIP

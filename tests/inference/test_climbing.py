@@ -69,7 +69,7 @@ def test_on_the_tree__out_of_distribution_and_unreadable():
 def test_climb_tree__chooses_on_validation_and_measures_the_others():
     rng = np.random.default_rng(0)
     targets = rng.integers(0, 3, 200)
-    shares = rng.dirichlet(np.ones(3), 200) * 0.8 + np.eye(3)[targets] * 0.2
+    shares = rng.dirichlet(np.ones(3), 200) * 0.6 + np.eye(3)[targets] * 0.4
     by_split = {"validation": (shares[:100], targets[:100]), "test": (shares[100:], targets[100:])}
     climb, found = climb_tree(TREE, by_split, {"test": Grouping(np.arange(100))}, 0.95)
     assert climb.precision == 0.95 and list(climb.thresholds) == [2, 1]
@@ -84,6 +84,17 @@ def test_climb_tree__chooses_on_validation_and_measures_the_others():
 def test_climb_tree__no_depth_is_right_so_often():
     shares = np.tile([0.6, 0.1, 0.3], (20, 1))
     with pytest.raises(
-        RunError, match="20 validation photos are right less often than 90.0%, on every level"
+        RunError,
+        match="20 validation photos cannot promise.* 90.0%.* 10 classes answered .* Give a lower precision",
     ):
         climb_tree(TREE, {"validation": (shares, np.full(20, 2))}, {}, 0.9)
+
+
+def test_climb_tree__names_a_precision_that_it_can_promise():
+    shares = np.tile([0.6, 0.1, 0.3], (45, 1))
+    by_split = {"validation": (shares, np.where(np.arange(45) < 44, 0, 2))}
+    with pytest.raises(RunError, match=r"50 classes answered without a mistake would\. Give 0\.955 or less"):
+        climb_tree(TREE, by_split, {}, 0.98)
+    assert climb_tree(TREE, by_split, {}, 0.955)[0].thresholds[2] == 0.6
+    with pytest.raises(RunError, match="at any level of the tree of labels. Give 0.955"):
+        climb_tree(TREE, by_split, {}, 1.0)

@@ -55,15 +55,20 @@ def test_train__folders_of_folders(tree_run, nested, tmp_path):
     assert [level["nodes"] for level in scores["levels"]] == [2, 3]
     assert scores["levels"][1]["accuracy"] == run.metrics["test"]["accuracy"]
     picture = nested / "cold" / "blue" / "blue 00.jpg"
-    found = run.predict(picture, precision=0.9)[0]
+    found = run.predict(picture, precision=0.7)[0]
     assert found.path[0][0] == "cold" and found.path[0][1] >= found.path[1][1]
     assert found.answer.label in ("blue", "cold", None)
     assert run.predict(picture)[0].answer is None
     # What the files keep says the same as what was measured.
-    climb, measured = run.climb(0.9)
+    climb, measured = run.climb(0.7)
+    assert climb.most[2] == 0.75 and measured["validation"][0].answered == 4
     told = run.metrics["climbs"][0]["depths"]
-    assert [one["test"]["answered"] for one in told] == [one.answered for one in measured["test"]]
-    assert climb.thresholds[2] == pytest.approx(run.confidence_threshold(0.9)[0])
+    assert [(one["promise"], one["most"], one["test"]["answered"]) for one in told[:2]] == [
+        ("average", 0.75, 0),
+        ("confidence", pytest.approx(0.05 ** (1 / 3)), 0),
+    ]
+    with pytest.raises(RunError, match="4 validation photos cannot promise .* Give 0.75 or less"):
+        run.predict(picture, precision=0.9)
 
 
 def test_train__a_table_changes_no_figure_and_is_kept(tiny_run, session_colours, table, tmp_path):
@@ -97,10 +102,8 @@ def test_evaluate__levels_of_new_photos(tree_run, nested, call):
 
 def test_predict__tables_and_terminal(tree_run, nested, call, tmp_path):
     rows = tmp_path / "p.csv"
-    status, _, err = call("predict", tree_run, nested / "red", "--precision", "0.9", "-o", rows)
-    assert status == 0 and err.startswith(
-        "answers with the deepest label that was right at least 90 % of the time"
-    )
+    status, _, err = call("predict", tree_run, nested / "red", "--precision", "0.7", "-o", rows)
+    assert status == 0 and err.startswith("answers with the deepest label that is right 70 % of the time")
     header, first, *_ = rows.read_text().splitlines()
     assert header.split(",")[6:12] == [
         "error",
@@ -111,7 +114,7 @@ def test_predict__tables_and_terminal(tree_run, nested, call, tmp_path):
         "p:blue",
     ]
     assert len(first.split(",")) == len(header.split(","))
-    call("predict", tree_run, nested / "red", "--precision", "0.9", "-o", tmp_path / "sheet.png")
+    call("predict", tree_run, nested / "red", "--precision", "0.7", "-o", tmp_path / "sheet.png")
     assert (tmp_path / "sheet.png").stat().st_size > 1000
 
 

@@ -1,10 +1,12 @@
 """The tree of labels in words and in the report."""
 
+import json
 import re
 
 import numpy as np
 import pytest
 
+from budwood.core.text import percent
 from budwood.data.taxonomy import Taxonomy
 from budwood.evaluation.climb import choose_climb, measure_climb
 from budwood.evaluation.taxonomy import LabelTree
@@ -43,7 +45,11 @@ def test_describe_tree__levels_mistakes_and_depths_add_up(make_run):
     assert [f"({one.test.answered:,})" in row.coverage for one, row in zip(told, shown, strict=True)] == [
         True
     ] * 4
-    assert shown[0].chosen == f"{told[0].validation.correct} of {told[0].validation.answered} right"
+    assert shown[0].chosen == f"promise {percent(told[0].most)} at most" and told[0].promise == "average"
+    above = told[-2]
+    assert above.promise == "confidence" and above.most > 0.9
+    assert shown[-2].chosen == f"{above.validation.correct} of {above.validation.answered} right"
+    assert found.promised
     assert [(row.node, row.classes, row.n) for row in found.branches] == [("plant", 5, 100)]
     assert [climb.asked.replace("\u00a0", " ") for climb in found.climbs] == ["90 %", "95 %", "98 %"]
     assert not found.flattered
@@ -97,16 +103,30 @@ def test_climb_as_text__what_chose_the_limits_and_what_they_are_worth():
         climb, {name: measure_climb(climb, shares, targets) for name in ("validation", "test")}
     )
     lines = text.splitlines()
-    assert lines[0].startswith("answers with the deepest label that was right at least 95 % of the time")
+    assert lines[0].startswith("answers with the deepest label that is right 95 % of the time as far as")
     assert lines[1] == "  a class, from 68.0 %"
     assert (
         lines[3]
         == "    test: 50 of 50 photos (100.0 %), 100.0 % of them right (95 % interval 92.9 % to 100.0 %)"
     )
     assert "  no answer, for no more than 'life' is sure" in lines
-    assert any(line.startswith("  a label of depth 2: never") for line in lines), (
-        "no photo was left to choose by"
+    assert "  a label of depth 2: never; the validation photos left for it promise nothing" in lines, (
+        "none was left"
     )
+    few = climb_as_text(choose_climb(tree, shares[:19], targets[:19], 0.95), {})
+    assert "a class: never; the validation photos left for it promise 94.7 % at most" in few
+
+
+def test_describe_tree__of_an_earlier_version_promises_nothing(make_run):
+    run = make_run(per_class=100, taxonomy=DEEP)
+    file = run.folder / "metrics.json"
+    told = json.loads(file.read_text())
+    for climb in told["climbs"]:
+        for one in climb["depths"]:
+            del one["promise"], one["most"]
+    file.write_text(json.dumps(told))
+    assert not describe_tree(read_contents(run.folder)).promised
+    assert "by an earlier version" in write_report(run.folder).read_text()
 
 
 @pytest.mark.parametrize("damage", ["gone", "other classes", "no tree"])

@@ -72,13 +72,16 @@ class Data(Section):
     """Names of the columns of a table that hold 1, 0 or nothing (unknown) for each label. [] takes, in a table without
     a label column, all columns of such values."""
     tree: bool = False
-    """Whether folders within folders are a tree of labels, such as owls/barn_owl/1.jpg: the innermost folders are the
-    classes, those around them the nodes. Photos, splits and training do not change; answers and figures are given on
-    every level of the tree."""
+    """true reads folders within folders as a tree of labels: of owls/barn_owl/1.jpg the class is barn_owl, and owls is
+    the label above it. Only the innermost folders hold photos; they may lie at different depths, and folders of splits
+    (train, validation, test) may lie above, each with the same tree. false reads such folders as layout says. The
+    photos, their splits and the training stay the same; figures are given on every level of the tree, and
+    predict --precision answers with a label above where no class is sure enough. For folders that are no such tree, or
+    a tree with other names, see taxonomy."""
     taxonomy: str = ""
-    """Path of a table `label,parent` with the tree of labels that the classes are the leaves of: a row for each class
-    and each node above it; the parent of the one node above all others is empty. A relative path is looked for beside
-    the recipe's file first. The run keeps the table."""
+    """Path of a table `label,parent` with the tree of labels, as tree reads it from folders: a row for each class of
+    the photos and each label above, with the label directly above it; that of the one label above all others is empty.
+    A relative path is looked for beside the recipe's file first. The run keeps the table. "" gives no table."""
     columns: dict[Literal["path", "label", "split", "group", "weight"], str] = Field(default_factory=dict)
     """Names of a table's columns where they are not the usual ones, as {path = "Datei", label = "Art"}."""
     root: str = ""

@@ -1,20 +1,20 @@
 """Climbing a tree of labels: where a class is not sure enough, the deepest node above it that is (Deng et al. 2012).
 
-Thresholds are chosen on validation photos, from the classes upward: that of the classes is the one of a run without a
-tree, that of each depth above is chosen on the photos that got no deeper answer. Chosen so, the answers of a depth were
-right as often as asked on these photos, which flatters: few photos decide, and the lowest threshold that does is taken.
-What is measured on test photos is not flattered.
+Thresholds are chosen on validation photos, from the classes upward, that of each depth above on the photos that got no
+deeper answer. What these photos promise is `budwood.evaluation.promise`'s: of a class on average, as most runs answer
+with classes; of a label above with confidence, for few photos come so far, and where none deserves an answer those that
+got one nevertheless were lucky.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from budwood.evaluation.figures import Interval
 from budwood.evaluation.groups import Grouping, share_interval
-from budwood.evaluation.selective import choose_threshold
+from budwood.evaluation.promise import Promised, PromiseKind, promise
 from budwood.evaluation.taxonomy import LabelTree
 
 
@@ -50,7 +50,9 @@ class Climb:
     precision: float
     """Share of right answers that was asked for, at each depth."""
     thresholds: Mapping[int, float | None]
-    """By depth, the classes first; None where even the surest were wrong too often."""
+    """By depth, the classes first; None where so few photos do not promise it of even the surest."""
+    most: Mapping[int, float] = field(default_factory=dict)
+    """By depth the largest share of right answers that any threshold could promise."""
 
     def answers(
         self, probabilities: Float[np.ndarray, "n classes"]
@@ -71,30 +73,44 @@ class Climb:
         return self.tree.levels[depth[0] - 1].nodes[node[0]] if depth[0] else None
 
 
+def promise_of(depth: int, deepest: int) -> PromiseKind:
+    """Return what is promised of the answers of a depth."""
+    return "average" if depth == deepest else "confidence"
+
+
 def choose_climb(
     tree: LabelTree,
     probabilities: Float[np.ndarray, "n classes"],
     targets: Int[np.ndarray, "n"],
     precision: float,
+    groups: Grouping | None = None,
 ) -> Climb:
-    """Return the thresholds at which the answers of each depth are right as often as wanted on these photos.
+    """Return the lowest thresholds from which on these photos promise answers as right as wanted at each depth.
 
     Args:
         tree: of the labels.
         probabilities: of validation photos.
         targets: their classes.
         precision: wanted share of right answers, in (0, 1].
+        groups: which photos belong together; by default none do.
     """
-    thresholds: dict[int, float | None] = {}
+    found: dict[int, Promised] = {}
+    weights = np.ones(len(targets)) if groups is None else 1 / groups.sizes[groups.numbers]
     open_ = np.ones(len(targets), bool)
     for one in candidates(tree, probabilities):
         right = one.node == tree.levels[one.depth - 1].of_class[targets]
         asked = open_ & one.possible
-        chosen = choose_threshold(one.probability[asked], right[asked], precision) if asked.any() else None
-        thresholds[one.depth] = chosen
-        if chosen is not None:
-            open_ &= ~(asked & (one.probability >= chosen))
-    return Climb(tree, precision, thresholds)
+        kind = promise_of(one.depth, tree.taxonomy.num_levels)
+        promised = promise(one.probability[asked], right[asked], weights[asked], precision, kind)
+        found[one.depth] = promised
+        if promised.threshold is not None:
+            open_ &= ~(asked & (one.probability >= promised.threshold))
+    return Climb(
+        tree,
+        precision,
+        {depth: one.threshold for depth, one in found.items()},
+        {depth: one.most for depth, one in found.items()},
+    )
 
 
 @dataclass(frozen=True)

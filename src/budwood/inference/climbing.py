@@ -1,5 +1,6 @@
 """Predictions on a tree of labels: their paths, and the deepest node that is sure enough to be the answer."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -7,8 +8,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from budwood.core.errors import RunError
-from budwood.evaluation.climb import Climb, DepthAnswers, choose_climb, measure_climb
+from budwood.core.text import count
+from budwood.evaluation.climb import Climb, DepthAnswers, choose_climb, measure_climb, promise_of
 from budwood.evaluation.groups import Grouping
+from budwood.evaluation.promise import fewest
 from budwood.evaluation.taxonomy import LabelTree
 from budwood.inference.prediction import Answer, Prediction
 
@@ -21,8 +24,8 @@ def climb_tree(
     groups: Mapping[str, Grouping],
     precision: float,
 ) -> Climbed:
-    """Return from which probability on a node of each depth of a tree of labels is right as often as wanted, and what
-    that does to each split.
+    """Return from which probability on a node of each depth of a tree of labels is promised to be right as often as
+    wanted, and what that does to each split.
 
     Args:
         tree: of the labels.
@@ -31,16 +34,25 @@ def climb_tree(
         precision: wanted share of right answers at each depth, in (0, 1].
 
     Raises:
-        RunError: no probability does it, at no depth.
+        RunError: the validation photos promise it of no probability, at no depth.
     """
-    climb = choose_climb(tree, *by_split["validation"], precision)
+    climb = choose_climb(tree, *by_split["validation"], precision, groups.get("validation"))
     if all(threshold is None for threshold in climb.thresholds.values()):
-        raise RunError(
-            f"even the most confident predictions on {len(by_split['validation'][1]):,} validation photos are right "
-            f"less often than {precision:.1%}, on every level of the tree of labels. Give a lower precision, or train "
-            "on more photos"
-        )
+        raise RunError(_cannot_promise(climb, len(by_split["validation"][1])))
     return climb, {split: measure_climb(climb, *rows, groups.get(split)) for split, rows in by_split.items()}
+
+
+def _cannot_promise(climb: Climb, photos: int) -> str:
+    deepest = climb.tree.taxonomy.num_levels
+    needed = fewest(climb.precision, promise_of(deepest, deepest))
+    would = f"; {count(needed, 'class', 'classes')} answered without a mistake would" if needed else ""
+    # Rounded down, so that what is named can be given.
+    most = math.floor(max(climb.most.values()) * 1000) / 1000
+    less = f"Give {most:g} or less" if most else "Give a lower precision"
+    return (
+        f"{count(photos, 'validation photo')} cannot promise that answers are right {climb.precision:.1%} of the time, "
+        f"at any level of the tree of labels{would}. {less}, or train with more validation photos"
+    )
 
 
 def on_the_tree(prediction: Prediction, tree: LabelTree, climb: Climb | None) -> Prediction:

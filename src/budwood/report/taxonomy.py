@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from budwood.core.text import NO_BREAK, count, listing, name, percent, shorten, shown, whole_percent
 from budwood.evaluation.figures import BranchScores, Interval, TreeScores
+from budwood.evaluation.promise import CONFIDENCE
 from budwood.report.summary import Contents
-from budwood.runs.figures import ClimbScores, DepthScores
+from budwood.runs.figures import ClimbDepth, ClimbScores
 
 if TYPE_CHECKING:
     from budwood.data.taxonomy import Taxonomy
@@ -87,8 +88,9 @@ def climb_as_text(climb: "Climb", splits: "Mapping[str, Sequence[DepthAnswers]]"
     """Return from which probability on a label of each depth answers, and what that does to photos that a run did not
     learn from."""
     lines = [
-        f"answers with the deepest label that was right at least {whole_percent(climb.precision)} of the time on the "
-        "validation photos, which chose these limits; test photos say what they are worth"
+        f"answers with the deepest label that is right {whole_percent(climb.precision)} of the time as far as the "
+        f"validation photos promise it: a class on average over such photos, a label above with "
+        f"{whole_percent(CONFIDENCE)} confidence; test photos say what came of it"
     ]
     deepest = climb.tree.taxonomy.num_levels
     for place, depth in enumerate([*climb.thresholds, 0]):
@@ -96,7 +98,9 @@ def climb_as_text(climb: "Climb", splits: "Mapping[str, Sequence[DepthAnswers]]"
         at = _depth_words(depth, deepest, climb.tree.taxonomy.root)
         lines.append(f"  {at}" + (f", from {percent(threshold)}" if threshold is not None else ""))
         if depth and threshold is None:
-            lines[-1] += ": never; the validation photos show no limit at which it is right so often"
+            lines[-1] += (
+                f": never; the validation photos left for it {_promise_at_most(climb.most.get(depth))}"
+            )
             continue
         for split, found in splits.items():
             one = found[place]
@@ -138,7 +142,7 @@ class ClimbRow:
     precision: str
     precision_interval: str
     chosen: str
-    """On what the threshold was chosen."""
+    """On what the threshold was chosen, or what is promised at most where there is none."""
     style: str
 
 
@@ -166,6 +170,8 @@ class TreeSection:
     """With photos, the weakest first."""
     tall: bool
     climbs: Sequence[ClimbTable]
+    promised: bool
+    """Whether the thresholds promise what was asked; those of earlier versions do not."""
     flattered: bool
     """Whether the photos that chose the thresholds are those that the coverage is measured on."""
 
@@ -202,6 +208,7 @@ def describe_tree(contents: Contents) -> TreeSection | None:
         branches=branches,
         tall=len(branches) > TALL,
         climbs=[_climb_table(one, contents.evaluated_split, deepest) for one in contents.metrics.climbs],
+        promised=all(one.promise for climb in contents.metrics.climbs for one in climb.depths if one.depth),
         flattered=not contents.has_test,
     )
 
@@ -226,7 +233,7 @@ def _climb_table(found: ClimbScores, split: str, deepest: int) -> ClimbTable:
                 _between(scores.coverage_ci95),
                 "–" if scores.precision is None else percent(scores.precision),
                 _between(scores.precision_ci95),
-                _chosen_on(one.validation) if one.depth and one.threshold is not None else "–",
+                _chosen_on(one),
                 style,
             )
         )
@@ -234,8 +241,17 @@ def _climb_table(found: ClimbScores, split: str, deepest: int) -> ClimbTable:
     return ClimbTable(whole_percent(found.precision), rows, bar)
 
 
-def _chosen_on(found: DepthScores | None) -> str:
-    return "–" if found is None else f"{found.correct:,} of {found.answered:,} right"
+def _promise_at_most(most: float | None) -> str:
+    return f"promise {percent(most)} at most" if most else "promise nothing"
+
+
+def _chosen_on(found: ClimbDepth) -> str:
+    """Return on what a threshold was chosen, or why there is none."""
+    if not found.depth or found.validation is None:
+        return "–"
+    if found.threshold is None:
+        return "–" if found.promise is None else _promise_at_most(found.most)
+    return f"{found.validation.correct:,} of {found.validation.answered:,} right"
 
 
 def _between(ends: Interval | None) -> str:

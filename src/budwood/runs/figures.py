@@ -7,6 +7,7 @@ from budwood.core.part import Part
 from budwood.core.scaling import LabelScaling
 from budwood.evaluation.figures import Interval, SplitFigures
 from budwood.evaluation.multi_label_figures import MultiLabelFigures
+from budwood.evaluation.promise import PromiseKind
 from budwood.evaluation.sets import Sets
 
 
@@ -171,6 +172,11 @@ class ClimbDepth(Part):
     """The greatest is that of the classes; 0 are photos without an answer."""
     threshold: float | None
     """The probability from which on a node answers; None where nothing does."""
+    promise: PromiseKind | None = None
+    """Of the share of right answers: "average" over all choices of validation photos, or "confidence", in 95 of 100 of
+    them. None at depth 0, and of runs of earlier versions, whose thresholds promised nothing."""
+    most: float | None = None
+    """The largest share that the validation photos could promise, likewise."""
     validation: DepthScores | None
     """These photos chose the threshold."""
     test: DepthScores | None

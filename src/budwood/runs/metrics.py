@@ -8,7 +8,7 @@ from jaxtyping import Bool
 from budwood.config.recipe import Recipe
 from budwood.core.scaling import LabelScaling
 from budwood.data.manifest import Photo
-from budwood.evaluation.climb import DepthAnswers, choose_climb, measure_climb
+from budwood.evaluation.climb import DepthAnswers, choose_climb, measure_climb, promise_of
 from budwood.evaluation.groups import Grouping, share_interval
 from budwood.evaluation.multi_label import MultiLabel
 from budwood.evaluation.multi_label_verdict import compare_label_phases
@@ -127,7 +127,10 @@ def _climb(
     precision: float,
 ) -> ClimbScores:
     shares = kept.probabilities
-    climb = choose_climb(tree, shares["validation"], labels["validation"], precision)
+    climb = choose_climb(
+        tree, shares["validation"], labels["validation"], precision, groups.get("validation")
+    )
+    deepest = tree.taxonomy.num_levels
     measured = {
         split: {
             one.depth: one for one in measure_climb(climb, shares[split], labels[split], groups.get(split))
@@ -140,6 +143,8 @@ def _climb(
             ClimbDepth(
                 depth=depth,
                 threshold=climb.thresholds.get(depth),
+                promise=promise_of(depth, deepest) if depth else None,
+                most=climb.most.get(depth),
                 validation=_depth_scores(measured["validation"][depth]),
                 test=_depth_scores(measured["test"][depth]) if "test" in measured else None,
             )
