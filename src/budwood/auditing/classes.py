@@ -69,7 +69,8 @@ def find_few_photos(
         photos = tuple(photo for photo in photos if photo.split)
     there: dict[tuple[str, str], set[str]] = defaultdict(set)
     for photo in photos:
-        there[photo.label, photo.split or ""].add(photo.group or photo.sha256 or photo.name)
+        for label in photo.each_label:
+            there[label, photo.split or ""].add(photo.group or photo.sha256 or photo.name)
     splits = {photo.split for photo in photos}
     found = []
     for split in _MEASURED:

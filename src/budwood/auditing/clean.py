@@ -1,14 +1,16 @@
 """The photos without what is wrong with them beyond doubt, and as was decided: what `--fix` writes."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from budwood.auditing.findings import Audit, Conflict, CrossSplit, Duplicate, Unreadable
 from budwood.auditing.settle import EQUAL, Settled
 from budwood.core.errors import DataError
+from budwood.core.label_text import SEPARATOR
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.text import count, listing, shorten, shown
+from budwood.data.label_sets import only_of
 from budwood.data.manifest import Manifest, Photo
 from budwood.data.manifest_files import write_manifest
 
@@ -20,6 +22,11 @@ _REASONS = {
     "duplicate": "an exact copy of another under the same label",
 }
 """Why a photo is left out, the first that holds."""
+_OF_LABELS = {
+    "conflict": "the same picture has other labels",
+    "duplicate": "an exact copy of another with the same labels",
+}
+"""The same, of photos with several labels."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ class Cleaned:
     joined: int
     """Pairs that are in one group by decision."""
     undecided: int
-    """Likely wrong labels that nobody decided; they stay as they are."""
+    """Likely wrong labels, or values of labels, that nobody decided; they stay as they are."""
     alike: int
     """Pictures in several splits that are alike, not equal, and that nobody decided; they stay as they are."""
     lost_classes: tuple[str, ...]
@@ -48,21 +55,26 @@ class Cleaned:
     def as_lines(self) -> list[str]:
         """Return in words what was left out and changed."""
         lines = [f"{len(self.manifest.photos):,} of {count(self.found, 'photo')} kept"]
+        several = self.manifest.multi_label
+        reasons = {**_REASONS, **(_OF_LABELS if several else {})}
         for reason, names in self.left_out.items():
             some = ", ".join(shorten(shown(name), 60) for name in names[:3])
             more = ", ..." if len(names) > 3 else ""
-            lines.append(f"left out, {_REASONS[reason]}: {len(names):,} ({some}{more})")
+            lines.append(f"left out, {reasons[reason]}: {len(names):,} ({some}{more})")
         if self.relabelled:
             lines.append(f"relabelled: {len(self.relabelled):,}")
         if self.joined:
             lines.append(f"put into one group: {count(self.joined, 'pair')}")
         if self.undecided:
-            lines.append(f"unchanged, for nobody decided: {count(self.undecided, 'likely wrong label')}")
+            doubtful = ("label in doubt", "labels in doubt") if several else ("likely wrong label",)
+            lines.append(f"unchanged, for nobody decided: {count(self.undecided, *doubtful)}")
         if self.alike:
             what = count(self.alike, "picture that is alike", "pictures that are alike")
             lines.append(f"unchanged, for nobody decided: {what} in several splits")
         if self.lost_classes:
             lines.append(f"no photo is left of {listing([repr(shown(one)) for one in self.lost_classes])}")
+        if several and all(SEPARATOR not in photo.label for photo in self.manifest.photos):
+            lines.append("no photo has two labels: read the table with --set data.task=multi-label")
         return lines
 
 
@@ -84,24 +96,20 @@ def clean(audit: Audit, settled: Settled) -> Cleaned:
             reasons[reason].append(name)
             gone.add(name)
     photos = tuple(photo for photo in settled.manifest.photos if photo.name not in gone)
-    held = {photo.label for photo in photos}
+    kept = only_of(settled.manifest, photos)
     return Cleaned(
-        replace(
-            settled.manifest,
-            photos=photos,
-            classes=tuple(label for label in settled.manifest.classes if label in held),
-        ),
+        kept,
         {reason: tuple(names) for reason, names in reasons.items() if names},
         {name: label for name, label in settled.relabelled.items() if name not in gone},
         len({one.pair for one in settled.decisions if one.verdict == "same" and gone.isdisjoint(one.pair)}),
-        sum(not settled.answers(one) for one in audit.of("wrong_label")),
+        sum(not settled.answers(one) for one in audit.of("wrong_label", "missing_label", "extra_label")),
         sum(
             isinstance(one, CrossSplit)
             and not settled.answers(one)
             and sum(photo.path not in gone for photo in one.photos) > 1
             for one in audit.findings
         ),
-        tuple(label for label in settled.manifest.classes if label not in held),
+        tuple(label for label in settled.manifest.classes if label not in kept.classes),
     )
 
 
@@ -114,7 +122,9 @@ def _reasons(audit: Audit, settled: Settled) -> Iterator[tuple[str, str]]:
                 yield "unreadable", finding.photo.path
             case Conflict() if finding.by != "features":
                 names = {photo.path: photo.label for photo in finding.photos}
-                kept = [one.photo for one in keeps if one.photo in names and one.finding in ("", "conflict")]
+                kept = [
+                    one.photo for one in keeps if one.photo in names and one.finding in ("", finding.kind)
+                ]
                 right = {names[name] for name in kept}
                 if len(right) != 1 and settled.answers(finding):
                     continue

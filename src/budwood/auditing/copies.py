@@ -7,6 +7,7 @@ across splits that are mirrored, cropped or stamped are found by features and pi
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -23,6 +24,7 @@ from budwood.auditing.findings import (
 from budwood.data.groups import SAME_PICTURE
 from budwood.data.images import ValueRange
 from budwood.data.inspection import Inspection
+from budwood.data.label_sets import disputed_labels
 from budwood.data.manifest import Photo
 from budwood.data.perceptual_hash import correlation, shared_grid, stacked
 from budwood.features.twins import find_twins
@@ -60,7 +62,7 @@ def find_copies(inspected: Sequence[tuple[Photo, Inspection]], used: AbstractSet
             found.append(
                 CrossSplit(photos=shown, by="hash", similarity=alike, left_out=(), severity="warning")
             )
-    order = {"conflict": 0, "cross_split": 1, "duplicate": 2}
+    order = {"conflict": 0, "label_conflict": 0, "cross_split": 1, "duplicate": 2}
     return sorted(found, key=lambda one: (order[one.kind], -one.similarity, one.photos[0].path))
 
 
@@ -132,8 +134,11 @@ def _same_picture(
     alike = 1.0 if by != "hash" else _similarity(grids, places)
     shown = tuple(map(_shown, members))
     left_out = tuple(photo.name for photo in members if photo.name not in used)
-    if len({photo.label for photo in members}) > 1:
-        yield Conflict(photos=shown, by=by, similarity=alike, left_out=left_out)
+    if disputed_labels(members):
+        kind: Literal["conflict", "label_conflict"] = (
+            "conflict" if members[0].labels is None else "label_conflict"
+        )
+        yield Conflict(photos=shown, by=by, similarity=alike, left_out=left_out, kind=kind)
     elif len({photo.split for photo in members} - {None}) > 1:
         yield CrossSplit(photos=shown, by=by, similarity=alike, left_out=left_out)
     else:

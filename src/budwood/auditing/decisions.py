@@ -1,8 +1,9 @@
 """What a person decided about findings: a table, written with a row for each finding, filled in and read back.
 
-A row says `keep`, `drop` or `relabel` of one photo, or `same` or `different` of two. A row without a decision says
-nothing, and so does a line that begins with #. Above the row of names, where earlier versions wrote such lines, they
-are known too as spreadsheets save them: in quotes, with empty fields behind.
+A row says `keep`, `drop` or `relabel` of one photo, or `same` or `different` of two; of a photo with several labels
+also `add`, `remove` or `unknown` of some of them. A row without a decision says nothing, and so does a line that begins
+with #. Above the row of names, where earlier versions wrote such lines, they are known too as spreadsheets save them:
+in quotes, with empty fields behind.
 """
 
 import csv
@@ -13,15 +14,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-from budwood.auditing.findings import KINDS
+from budwood.auditing.findings import KINDS, ValueKind
 from budwood.core.errors import DataError, did_you_mean
+from budwood.core.label_text import SEPARATOR
 from budwood.core.text import count, shown
 from budwood.data.kin import joined
 from budwood.data.sources.delimited import decoded
 
-Verdict = Literal["keep", "drop", "relabel", "same", "different"]
+Verdict = Literal["keep", "drop", "relabel", "add", "remove", "unknown", "same", "different"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 OF_PAIRS: tuple[Verdict, ...] = ("same", "different")
+OF_LABELS: tuple[Verdict, ...] = ("add", "remove", "unknown")
+"""Of single labels of a photo that may have several."""
+OF_VALUES: tuple[ValueKind, ...] = get_args(ValueKind)
+"""Kinds of findings about one label of a photo."""
 DELIMITERS = ",;\t"
 _ABOVE = re.compile(r'"?#.*|sep=.\s*|[\s,;"]*', re.DOTALL)
 _HEX = re.compile(r"[0-9a-f]{8,64}")
@@ -37,7 +43,8 @@ class Decision:
     other: str = ""
     """The second photo of a pair."""
     label: str = ""
-    """The label that is right; of "relabel" alone."""
+    """Of "relabel" the label that is right, or all of them in one text; of "add", "remove" and "unknown" those that are
+    meant; of "keep" the one that was asked for."""
     finding: str = ""
     """The kind of finding that is answered; empty for all of the photo."""
     sha256: str = ""
@@ -50,6 +57,11 @@ class Decision:
     def pair(self) -> frozenset[str]:
         """Return the names of both photos."""
         return frozenset((self.photo, self.other))
+
+    @property
+    def named(self) -> frozenset[str]:
+        """Return the labels of "add", "remove" and "unknown", or the one that was asked for."""
+        return frozenset(part.strip() for part in self.label.split(SEPARATOR) if part.strip())
 
 
 def read_decisions(path: Path) -> tuple[Decision, ...]:
@@ -154,7 +166,8 @@ def _decision(row: Mapping[str, str], where: str) -> Decision | None:
     values = {name: row.get(name, "").strip() for name in ("finding", "sha256", "other_sha256")}
     photo, other = row["photo"], row.get("other", "")
     # The label stands in the table before anything is decided, as a proposal.
-    label = row.get("label", "").strip() if verdict == "relabel" else ""
+    about_label = verdict in ("relabel", *OF_LABELS) or (verdict == "keep" and values["finding"] in OF_VALUES)
+    label = row.get("label", "").strip() if about_label else ""
     _refuse_row(verdict, photo, other, label, values, where)
     if verdict not in OF_PAIRS:
         values["other_sha256"] = other = ""
@@ -172,7 +185,12 @@ def _refuse_row(
         raise DataError(f"{where}: {shown(photo)!r} stands there as both photos of a pair. Expected two")
     if verdict == "relabel" and not label:
         raise DataError(
-            f"{where}: {shown(photo)!r} is to be relabelled, and the column label says not as what. Expected a class"
+            f"{where}: {shown(photo)!r} is to be relabelled, and the column label says not as what. Expected a class, "
+            "or all labels of the photo; of none of them, remove each"
+        )
+    if verdict in OF_LABELS and not label:
+        raise DataError(
+            f"{where}: {verdict} of no label of {shown(photo)!r}. Expected its name in the column label"
         )
     if values["finding"] and values["finding"] not in KINDS:
         raise DataError(
@@ -218,11 +236,26 @@ def _agree(one: Decision, other: Decision) -> bool:
         return one.label == other.label
     if verdicts == {"keep", "relabel"}:
         keep = one if one.verdict == "keep" else other
-        return keep.finding not in ("", "wrong_label")
+        return keep.finding not in ("", "wrong_label", "label_conflict", *OF_VALUES)
+    if verdicts <= set(OF_LABELS):
+        return len(verdicts) == 1 or one.named.isdisjoint(other.named)
+    if "keep" in verdicts and verdicts & set(OF_LABELS):
+        keep, change = (one, other) if one.verdict == "keep" else (other, one)
+        if keep.finding in OF_VALUES:
+            return bool(keep.label) and keep.named.isdisjoint(change.named)
+        return keep.finding not in ("", "label_conflict")
     return len(verdicts) == 1
 
 
 def _word(decision: Decision) -> str:
-    if decision.verdict == "relabel":
-        return f"relabelled as {shown(decision.label)!r}"
+    label = shown(decision.label)
+    match decision.verdict:
+        case "relabel":
+            return f"relabelled as {label!r}"
+        case "add" | "remove":
+            return (
+                f"given the label {label!r}" if decision.verdict == "add" else f"without the label {label!r}"
+            )
+        case "unknown":
+            return f"unknown in {label!r}"
     return {"keep": "kept", "drop": "dropped"}[decision.verdict]

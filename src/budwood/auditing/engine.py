@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from budwood.auditing.classes import find_few_photos, find_imbalance
 from budwood.auditing.copies import find_copies, find_copies_across, find_split_groups
 from budwood.auditing.features import audited_features
@@ -15,14 +13,20 @@ from budwood.auditing.findings import (
     Counts,
     Finding,
     GroupHint,
+    LabelsNetwork,
     Network,
     NotRead,
     OtherProblem,
     Shown,
     Unreadable,
 )
-from budwood.auditing.labels import ask_heads, describe_wrong_labels, find_alike_classes
-from budwood.auditing.outliers import find_outliers
+from budwood.auditing.label_counts import (
+    find_label_imbalance,
+    find_labels_together,
+    find_unlearnable_labels,
+)
+from budwood.auditing.label_values import targets_of
+from budwood.auditing.network import Asked
 from budwood.auditing.pictures import find_poor_pictures
 from budwood.config.group_rule import GroupRule
 from budwood.config.recipe import Recipe
@@ -31,17 +35,17 @@ from budwood.core.progress.base import SILENT, Progress
 from budwood.data.check import Check, check, refusal
 from budwood.data.decoder.levels import as_range
 from budwood.data.groups import find_hint, form_groups
-from budwood.data.label_sets import refuse_multi_label
 from budwood.data.manifest import Manifest, Photo
 from budwood.data.same_names import names_in_two_splits
 from budwood.data.sources import read_source, source_name
-from budwood.evaluation.groups import Grouping, share_interval
+from budwood.evaluation.groups import Grouping
 
 _TOLD_APART = frozenset({"conflict", "leak", "duplicate", "tiny"})
 """Kinds of problems of the check of which there are findings of their own."""
 _ORDER = (
-    *("conflict", "cross_split", "split_group", "unreadable", "group_hint", "few_photos", "wrong_label"),
-    *("outlier", "duplicate", "alike_classes", "imbalance"),
+    *("conflict", "label_conflict", "cross_split", "split_group", "unreadable", "group_hint", "few_photos"),
+    *("wrong_label", "missing_label", "extra_label", "outlier", "duplicate", "unknown_label"),
+    *("alike_classes", "alike_labels", "labels_together", "imbalance", "label_imbalance"),
     *("blank", "blurred", "dark", "overexposed", "tiny", "not_read", "other"),
 )
 
@@ -74,7 +78,6 @@ def run_audit(source: Any, settings: AuditSettings | None = None, progress: Prog
     settings = settings or AuditSettings()
     recipe = settings.recipe
     manifest = read_source(source, recipe.data, progress=progress)
-    refuse_multi_label(manifest.photos, "an audit")
     levels = as_range(recipe.data.levels)
     checked = check(
         manifest,
@@ -90,7 +93,10 @@ def run_audit(source: Any, settings: AuditSettings | None = None, progress: Prog
     findings += find_split_groups(photos)
     findings += find_poor_pictures(checked.inspected)
     findings += _hints(recipe, checked)
-    findings += find_imbalance(photos, checked.classes)
+    if manifest.multi_label:
+        findings += _of_label_counts(photos, checked.classes)
+    else:
+        findings += find_imbalance(photos, checked.classes)
     if not refusal(checked):
         findings += find_few_photos(photos, checked.classes, recipe.data.split, recipe.split_seed)
     # With what decoding says of them.
@@ -153,6 +159,15 @@ def _of_check(manifest: Manifest, checked: Check) -> list[Finding]:
     return findings
 
 
+def _of_label_counts(photos: Sequence[Photo], labels: Sequence[str]) -> list[Finding]:
+    targets = targets_of(photos, labels)
+    return [
+        *find_unlearnable_labels(targets, labels),
+        *find_label_imbalance(targets, labels),
+        *find_labels_together(photos, targets, labels),
+    ]
+
+
 def _hints(recipe: Recipe, checked: Check) -> list[Finding]:
     """Return what `train` warns of: what hints at groups where nobody has said anything of them."""
     if recipe.data.group != "auto" or any(photo.group for photo in checked.photos):
@@ -173,10 +188,11 @@ def _hints(recipe: Recipe, checked: Check) -> list[Finding]:
 
 def _of_network(
     recipe: Recipe, checked: Check, photos: Sequence[Photo], progress: Progress
-) -> tuple[list[Finding], Network | None, str]:
-    classes = list(checked.classes)
+) -> tuple[list[Finding], Network | LabelsNetwork | None, str]:
+    classes, several = list(checked.classes), any(photo.labels is not None for photo in photos)
     if len(classes) < 2:
-        return [], None, "labels are not looked at: photos of two classes are needed"
+        needed = "two labels" if several else "photos of two classes"
+        return [], None, f"labels are not looked at: {needed} are needed"
     if len(recipe.backbone.names) > 1:
         recipe = recipe.with_settings([f"backbone.name={recipe.backbone.names[0]}"])
     if checked.values.range is not None and recipe.data.levels is None:
@@ -190,41 +206,16 @@ def _of_network(
                 if (text := extraction.failed.get(p.name))
             ]
             kept = [photo for photo in photos if photo.name not in extraction.failed]
-            labels = np.array([classes.index(photo.label) for photo in kept])
-            if len(np.unique(labels)) < len(classes):
-                return list(failed), None, "labels are not looked at: a class has no photo with features"
-            groups = [photo.group for photo in kept]
             rows = lambda places: features.array([kept[place] for place in places])  # noqa: E731
-            opinions = ask_heads(
-                rows,
-                features.shape[0],
-                labels,
-                len(classes),
-                groups=groups,
-                seed=recipe.seed,
-                progress=progress,
-            )
-            findings: list[Finding] = [*failed]
-            findings += describe_wrong_labels(opinions, kept, labels, classes)
-            findings += find_alike_classes(opinions, kept, labels, classes)
-            findings += find_outliers(rows, labels, kept, seed=recipe.seed)
-            findings += find_copies_across(rows, kept, as_range(recipe.data.levels) or checked.values.range)
+            asked = Asked(kept, classes, rows, features.shape[0], extraction, recipe, progress)
+            findings, network, why = asked.several() if several else asked.one_each()
+            if network is not None:
+                findings += find_copies_across(
+                    rows, kept, as_range(recipe.data.levels) or checked.values.range
+                )
     except (BackboneError, WeightsError) as error:
         return [], None, str(error)
-    asked = np.flatnonzero(opinions.asked)
-    right = opinions.probabilities[asked].argmax(axis=1) == labels[asked]
-    grouping = Grouping.of([kept[place].group or "" for place in asked])
-    network = Network(
-        backbone=recipe.backbone.names[0],
-        computed=extraction.num_computed,
-        stored=extraction.num_found,
-        accuracy=float(right.mean()) if len(right) else 0.0,
-        interval=share_interval(right, grouping) if len(right) else None,
-        num_photos=len(asked),
-        folds=opinions.folds,
-        strength=opinions.strength,
-    )
-    return findings, network, ""
+    return [*failed, *findings], network, why
 
 
 def _sorted(findings: Sequence[Finding]) -> tuple[Finding, ...]:

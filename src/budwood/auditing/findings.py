@@ -60,7 +60,8 @@ class NotRead:
 
 @dataclass(frozen=True, kw_only=True)
 class Conflict:
-    """One picture under several labels."""
+    """One picture under several labels; a "label_conflict" where photos have several: with sets of them that contradict
+    one another. An unknown label contradicts nothing."""
 
     photos: tuple[Shown, ...]
     by: By
@@ -69,7 +70,7 @@ class Conflict:
     left_out: tuple[str, ...]
     """Paths of the photos without which a training does: all of equal ones, none of those alike by their hash."""
     severity: Severity = "error"
-    kind: Literal["conflict"] = "conflict"
+    kind: Literal["conflict", "label_conflict"] = "conflict"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +150,27 @@ class WrongLabel:
         return self.of_suggested - self.of_label
 
 
+ValueKind = Literal["missing_label", "extra_label", "unknown_label"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoubtfulValue:
+    """Of a photo with several labels one that it probably has and is said not to have ("missing_label"), has and
+    probably should not ("extra_label"), or probably has while that is unknown ("unknown_label"); a suspicion. The most
+    certain come first."""
+
+    photo: Shown
+    label: str
+    """The label in question."""
+    probability: float
+    """Out of fold, that the photo has it, in [0, 1]."""
+    rank: int
+    """From 1, in each kind."""
+    kind: ValueKind
+    severity: Severity = "warning"
+    """An "unknown_label" is a "note"."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outlier:
     """A photo that is unlike its own class and all others. The farthest come first."""
@@ -165,7 +187,8 @@ class Outlier:
 
 @dataclass(frozen=True, kw_only=True)
 class AlikeClasses:
-    """Two classes that are taken for one another."""
+    """Two classes that are taken for one another; "alike_labels" where photos have several: of the photos with one of
+    the two and without the other, some are said to have the other and not the one."""
 
     first: str
     second: str
@@ -181,7 +204,25 @@ class AlikeClasses:
     """Of the share, at 95 %; None where too few groups are known."""
     examples: tuple[Shown, ...] = ()
     severity: Severity = "note"
-    kind: Literal["alike_classes"] = "alike_classes"
+    kind: Literal["alike_classes", "alike_labels"] = "alike_classes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelsTogether:
+    """A label that hardly any photo has without another one, so that the data cannot tell what is its own."""
+
+    label: str
+    other: str
+    together: int
+    """Photos with both ..."""
+    num_label: int
+    """... of so many with the label of which it is known whether they have the other ..."""
+    num_other: int
+    """... and of so many with the other of which it is known whether they have the label."""
+    examples: tuple[Shown, ...] = ()
+    """Photos with the label alone, or with both."""
+    severity: Severity = "note"
+    kind: Literal["labels_together"] = "labels_together"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,7 +241,7 @@ class PoorPicture:
 
 @dataclass(frozen=True, kw_only=True)
 class Imbalance:
-    """Classes of very unequal size, and what follows."""
+    """Classes of very unequal size, and what follows; "label_imbalance" where photos have several labels."""
 
     largest: str
     smallest: str
@@ -209,9 +250,10 @@ class Imbalance:
     majority_share: float
     """Of the photos that can be used, those of the largest class: so often is right who always says it."""
     weights: Mapping[str, float]
-    """By class, what `loss.class_weights = "balanced"` would give it, 1 on average over the photos."""
+    """By class, what `loss.class_weights = "balanced"` would give it, 1 on average over the photos; of labels what a
+    photo with the label would weigh, 1 on average over those of which it is known."""
     severity: Severity = "note"
-    kind: Literal["imbalance"] = "imbalance"
+    kind: Literal["imbalance", "label_imbalance"] = "imbalance"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,8 +292,10 @@ AnyFinding = (
     | SplitGroup
     | GroupHint
     | WrongLabel
+    | DoubtfulValue
     | Outlier
     | AlikeClasses
+    | LabelsTogether
     | PoorPicture
     | Imbalance
     | FewPhotos
@@ -300,6 +344,32 @@ class Network:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LabelsNetwork:
+    """What a network said of photos with several labels."""
+
+    backbone: str
+    computed: int
+    """Views that were sent through it."""
+    stored: int
+    """Views whose features the store had."""
+    exact_match: float
+    """Out of fold, of all usable photos: the share of which every known label is answered as given, with a probability
+    of 0.5 as the threshold."""
+    interval: tuple[float, float] | None
+    num_photos: int
+    """Of which every known label was asked for."""
+    folds: int
+    strengths: Mapping[str, float]
+    """By label, of the L2 penalty of its logistic regression."""
+    not_asked: tuple[str, ...]
+    """Labels that too few photos have, or lack, to hold any out."""
+    commonest: str
+    """The labels that most photos have together, in one text ..."""
+    share_of_commonest: float
+    """... and the share of the photos with these: so often is right who always says them."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Decided:
     """What a table of decisions changed."""
 
@@ -326,7 +396,7 @@ class Audit:
     counts: Counts
     findings: tuple[Finding, ...]
     """Ordered by severity, then by kind, then by how certain they are."""
-    network: Network | None = None
+    network: Network | LabelsNetwork | None = None
     """None where none was asked."""
     no_network: str = ""
     """Why none was: empty where that was wished, or a sentence."""
@@ -335,6 +405,11 @@ class Audit:
     photos: Photos = field(default=(), repr=False, compare=False)
     """Every photo that the source lists, so that findings can be shown; not in the JSON."""
     format: int = FORMAT
+
+    @property
+    def several(self) -> bool:
+        """Return whether a photo may have several labels."""
+        return self.understood.multi_label
 
     def of(self, *kinds: str) -> list[Finding]:
         """Return the findings of some kinds."""
@@ -378,9 +453,9 @@ def photos_of(finding: Finding) -> Iterator[Shown]:
     []
     """
     match finding:
-        case Unreadable() | WrongLabel() | Outlier() | PoorPicture():
+        case Unreadable() | WrongLabel() | DoubtfulValue() | Outlier() | PoorPicture():
             yield finding.photo
         case Conflict() | CrossSplit() | Duplicate() | SplitGroup():
             yield from finding.photos
-        case AlikeClasses():
+        case AlikeClasses() | LabelsTogether():
             yield from finding.examples

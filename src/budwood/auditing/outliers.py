@@ -24,11 +24,11 @@ _LEAST = 1e-3
 """Similarity below which photos are equally unlike."""
 
 Rows = Callable[[Sequence[int]], Float[np.ndarray, "n features"]]
+Labels = Int[np.ndarray, "n"] | Float[np.ndarray, "n k"]
+"""Class numbers; or of each label of several 1, 0, or NaN where it is unknown."""
 
 
-def find_outliers(
-    rows: Rows, labels: Int[np.ndarray, "n"], photos: Sequence[Photo], *, seed: int = 0
-) -> list[Outlier]:
+def find_outliers(rows: Rows, labels: Labels, photos: Sequence[Photo], *, seed: int = 0) -> list[Outlier]:
     """Return the photos that are unlike all others, the farthest first.
 
     Features are brought to length 1 after what all photos share is taken off and directions that vary much are made
@@ -36,7 +36,7 @@ def find_outliers(
 
     Args:
         rows: gives the features of photos by their places.
-        labels: their class numbers.
+        labels: their class numbers, or targets of several labels.
         photos: as many.
         seed: draws the photos that others are compared with where there are more than 10,000.
     """
@@ -63,7 +63,7 @@ def find_outliers(
     ]
 
 
-def neighbour_distances(rows: Rows, labels: Int[np.ndarray, "n"], seed: int = 0) -> Float[np.ndarray, "n"]:
+def neighbour_distances(rows: Rows, labels: Labels, seed: int = 0) -> Float[np.ndarray, "n"]:
     """Return 1 minus the cosine similarity of each photo to its 60th nearest one, whatever their classes."""
     n = len(labels)
     chosen = np.sort(np.random.default_rng(seed).permutation(n)[:COMPARED_WITH])
@@ -84,14 +84,10 @@ def neighbour_distances(rows: Rows, labels: Int[np.ndarray, "n"], seed: int = 0)
 
 
 def _whitening(
-    features: Float[np.ndarray, "n features"], labels: Int[np.ndarray, "n"]
+    features: Float[np.ndarray, "n features"], labels: Labels
 ) -> tuple[Float[np.ndarray, "features"], Float[np.ndarray, "features features"]]:
     """Return the mean and the map under which photos vary alike in all directions within their classes."""
-    classes, own = np.unique(labels, return_inverse=True)
-    counts = np.bincount(own)
-    sums = np.zeros((len(classes), features.shape[1]), np.float32)
-    np.add.at(sums, own, features)
-    around = features - (sums / counts[:, None])[own]
+    around = _around_classes(features, labels) if labels.ndim == 1 else _around_labels(features, labels)
     covariance = around.T @ around / len(features)
     typical = np.trace(covariance) / len(covariance) or 1.0
     # Of few photos what they vary in is little more than themselves.
@@ -99,6 +95,26 @@ def _whitening(
     covariance = (1 - shrinkage) * covariance + shrinkage * typical * np.eye(len(covariance))
     variances, directions = np.linalg.eigh(covariance)
     return features.mean(axis=0), (directions / np.sqrt(variances)).astype(np.float32)
+
+
+def _around_classes(
+    features: Float[np.ndarray, "n features"], labels: Int[np.ndarray, "n"]
+) -> Float[np.ndarray, "n features"]:
+    classes, own = np.unique(labels, return_inverse=True)
+    counts = np.bincount(own)
+    sums = np.zeros((len(classes), features.shape[1]), np.float32)
+    np.add.at(sums, own, features)
+    return features - (sums / counts[:, None])[own]
+
+
+def _around_labels(
+    features: Float[np.ndarray, "n features"], targets: Float[np.ndarray, "n k"]
+) -> Float[np.ndarray, "n features"]:
+    """Return features without what the labels of the photos explain of them by least squares."""
+    known = ~np.isnan(targets)
+    shares = np.where(known, targets, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    design = np.column_stack([np.ones(len(targets)), np.where(known, targets, shares)]).astype(np.float32)
+    return features - design @ np.linalg.lstsq(design, features, rcond=None)[0]
 
 
 def _unit(features: Float[np.ndarray, "n features"]) -> Float[np.ndarray, "n features"]:

@@ -11,6 +11,7 @@ from budwood.auditing.findings import (
     Audit,
     Conflict,
     CrossSplit,
+    DoubtfulValue,
     Duplicate,
     Finding,
     Outlier,
@@ -21,6 +22,7 @@ from budwood.auditing.findings import (
 )
 from budwood.auditing.words import evidence
 from budwood.core.files import write_text
+from budwood.core.label_text import difference_in_words
 from budwood.core.text import NO_BREAK
 
 COLUMNS = (
@@ -40,6 +42,19 @@ SHA256_LENGTH = 16
 """Hexadecimal digits of a photo's hash: enough to see that it has changed."""
 
 
+ANSWERS = {
+    "missing_label": "add, keep, unknown or drop",
+    "extra_label": "remove, keep, unknown or drop",
+    "unknown_label": "add, remove, keep or drop",
+}
+"""What can be decided of one label of a photo."""
+
+
+def key_of(finding: str, photo: str, other: str, label: str) -> tuple[str, str, str]:
+    """Return what tells a row from others: of a photo's labels each is asked for by itself."""
+    return finding, photo, label if finding in ANSWERS else other
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """A row that waits for a decision."""
@@ -53,16 +68,23 @@ class Question:
     other: str = ""
     sha256: str = ""
     other_sha256: str = ""
+    several: bool = False
+    """Whether a photo may have several labels."""
 
     @property
     def choices(self) -> str:
         """Return what can be decided, as help for whoever fills the table in."""
-        return "keep, drop, relabel, same or different" if self.other else "keep, drop or relabel"
+        if self.finding in ANSWERS:
+            return ANSWERS[self.finding]
+        sets = "add, remove, unknown, " if self.several else ""
+        if self.other:
+            return f"keep, drop, relabel, {sets}same or different"
+        return f"keep, drop, {sets.removesuffix(', ')} or relabel" if sets else "keep, drop or relabel"
 
     @property
     def key(self) -> tuple[str, str, str]:
         """Return what tells it from others."""
-        return self.finding, self.photo, self.other
+        return key_of(self.finding, self.photo, self.other, self.label)
 
 
 def questions_of(audit: Audit) -> list[Question]:
@@ -79,11 +101,12 @@ def questions_of(audit: Audit) -> list[Question]:
                     photo.path,
                     photo.label,
                     finding.kind,
-                    evidence(finding).replace(NO_BREAK, " "),
+                    evidence(finding, audit.several).replace(NO_BREAK, " "),
                     label,
                     name,
                     hashes.get(photo.path, ""),
                     hashes.get(name, ""),
+                    audit.several,
                 )
             )
     return rows
@@ -94,8 +117,15 @@ def _of(finding: Finding) -> Iterator[tuple[Shown, Shown | None, str]]:
     match finding:
         case WrongLabel():
             yield finding.photo, None, finding.suggested
+        case DoubtfulValue():
+            yield finding.photo, None, finding.label
         case Unreadable() | Outlier() | PoorPicture():
             yield finding.photo, None, ""
+        case Conflict() if finding.kind == "label_conflict":
+            for photo in finding.photos:
+                others = (one for one in finding.photos if difference_in_words(photo.label, one.label))
+                if (against := next(others, None)) is not None:
+                    yield photo, against, against.label
         case Conflict():
             for photo in finding.photos:
                 other = next(one for one in finding.photos if one.label != photo.label)
@@ -121,7 +151,10 @@ def write_questions(path: Path, questions: Iterable[Question]) -> int:
         return len(rows)
     text = path.read_bytes().decode("utf-8", "surrogateescape")
     there = {
-        (row.get("finding", "").strip(), row["photo"], row.get("other", "")) for _, row in read_rows(path)
+        key_of(
+            row.get("finding", "").strip(), row["photo"], row.get("other", ""), row.get("label", "").strip()
+        )
+        for _, row in read_rows(path)
     }
     new = [one for one in questions if one.key not in there]
     if new:

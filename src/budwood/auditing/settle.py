@@ -5,12 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from budwood.auditing.decisions import OF_PAIRS, Decision, Verdict
+from budwood.auditing.decisions import OF_LABELS, OF_PAIRS, Decision, Verdict
 from budwood.auditing.findings import (
     Audit,
     Conflict,
     CrossSplit,
     Decided,
+    DoubtfulValue,
     Duplicate,
     Finding,
     Outlier,
@@ -19,10 +20,12 @@ from budwood.auditing.findings import (
     WrongLabel,
     photos_of,
 )
-from budwood.core.errors import DataError, ImageError, did_you_mean
+from budwood.auditing.relabel import by_photo, refuse_bad_labels, relabelled
+from budwood.core.errors import DataError, ImageError
 from budwood.core.text import shown
 from budwood.data.images import content_of, digest
 from budwood.data.kin import joined
+from budwood.data.label_sets import only_of
 from budwood.data.manifest import Manifest, Photo
 
 EQUAL = ("bytes", "pixels")
@@ -55,6 +58,8 @@ class Settled:
         match finding:
             case WrongLabel():
                 return any(one.verdict in ("keep", "relabel") for one in own)
+            case DoubtfulValue():
+                return _is_answered(finding, own, self.decisions)
             case Unreadable() | Outlier() | PoorPicture():
                 return bool(kept)
             case Conflict():
@@ -81,6 +86,20 @@ class Settled:
         return replace(audit, findings=left, decided=decided)
 
 
+def _is_answered(finding: DoubtfulValue, own: Sequence[Decision], decisions: Sequence[Decision]) -> bool:
+    """Return whether one label of a photo was decided: kept, or changed by whatever row."""
+    kept = any(
+        one.verdict == "keep" and (not one.finding or not one.label or finding.label in one.named)
+        for one in own
+    )
+    # The whole set was decided, or this label.
+    return kept or any(
+        one.photo == finding.photo.path
+        and (one.verdict == "relabel" or (one.verdict in OF_LABELS and finding.label in one.named))
+        for one in decisions
+    )
+
+
 def _paired(names: set[str], decisions: Sequence[Decision], verdicts: Sequence[Verdict]) -> bool:
     """Return whether each of some photos is in a pair of them that was decided so."""
     pairs = [one.pair for one in decisions if one.verdict in verdicts and one.pair <= names]
@@ -91,32 +110,27 @@ def settle(manifest: Manifest, decisions: Sequence[Decision]) -> Settled:
     """Follow decisions. The files of the photos that they name are read, to see whether they are still the same.
 
     Raises:
-        DataError: a photo is not in the data, and the row has no hash that would show that it once was; a label is no
-            class.
+        DataError: a photo is not in the data, and the row has no hash that would show that it once was; a label is none
+            of the data's, or one of several where each photo has one class.
     """
     photos = {photo.name: photo for photo in manifest.photos}
     gone = _gone(decisions, photos)
-    _refuse_unknown_labels(decisions, manifest.classes)
+    refuse_bad_labels(decisions, manifest.classes, manifest.multi_label)
     there = [one for one in decisions if gone.isdisjoint(one.pair)]
     changed = _changed(there, photos)
     held = tuple(one for one in there if changed.isdisjoint(one.pair))
     dropped = {one.photo for one in held if one.verdict == "drop"}
-    labels = {one.photo: one.label for one in held if one.verdict == "relabel"}
+    changes = by_photo(held)
     kept = [
-        replace(photo, label=labels.get(photo.name, photo.label))
+        relabelled(photo, changes.get(photo.name, ()))
         for photo in _grouped(manifest.photos, held)
         if photo.name not in dropped
     ]
-    classes = {photo.label for photo in kept}
     return Settled(
-        replace(
-            manifest,
-            photos=tuple(kept),
-            classes=tuple(label for label in manifest.classes if label in classes),
-        ),
+        only_of(manifest, kept),
         held,
         tuple(name for name in photos if name in dropped),
-        {name: photos[name].label for name, label in labels.items() if photos[name].label != label},
+        {photo.name: photos[photo.name].label for photo in kept if photos[photo.name].label != photo.label},
         tuple(sorted(changed)),
         tuple(sorted(gone)),
     )
@@ -142,16 +156,6 @@ def _nearest(name: str, photos: Iterable[str]) -> str:
     own = PurePosixPath(name.strip().replace("\\", "/")).name
     same = [photo for photo in photos if PurePosixPath(photo).name == own]
     return f" Did you mean {shown(same[0])}?" if same else ""
-
-
-def _refuse_unknown_labels(decisions: Iterable[Decision], classes: Sequence[str]) -> None:
-    for one in decisions:
-        if one.verdict == "relabel" and one.label not in classes:
-            raise DataError(
-                f"{one.where}: {shown(one.label[:60])!r} is no class of the data, which are "
-                f"{', '.join(map(shown, classes[:8]))}{', ...' if len(classes) > 8 else ''}."
-                f"{did_you_mean(one.label, classes)}"
-            )
 
 
 def _changed(decisions: Iterable[Decision], photos: Mapping[str, Photo]) -> set[str]:

@@ -1,6 +1,6 @@
 """Several labels of a photo as one text: how tables and the files of a run write them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 SEPARATOR = ";"
 """Between the labels of a photo, in every file that Budwood writes."""
@@ -26,6 +26,34 @@ def of_text(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     parts = [part for part in text.split(SEPARATOR) if part]
     labels = tuple(part for part in parts if not part.startswith(UNKNOWN))
     return labels, tuple(part.removeprefix(UNKNOWN) for part in parts if part.startswith(UNKNOWN))
+
+
+def disputed(sets: Iterable[tuple[Collection[str], Collection[str]]]) -> tuple[str, ...]:
+    """Return the labels that some photos have and others have not, sorted.
+
+    Args:
+        sets: of each photo the labels that it has, and the unknown ones, which are no contradiction.
+
+    >>> disputed([of_text("sea;sunset"), of_text("sea"), of_text("sea;?trees"), of_text("sea;trees;?sunset")])
+    ('sunset', 'trees')
+    """
+    known = [(set(has), set(has) | set(unknown)) for has, unknown in sets]
+    every = {label for has, _ in known for label in has}
+    return tuple(sorted(label for label in every if any(label not in told for _, told in known)))
+
+
+def difference_in_words(text: str, other: str) -> str:
+    """Return what another photo's labels have beside a photo's own ones, and what they lack; empty where nothing.
+
+    >>> difference_in_words("sea;trees", "sea;sunset"), difference_in_words("sea", "?sea")
+    ('with sunset, without trees', '')
+    """
+    here, there = set(of_text(text)[0]), set(of_text(other)[0])
+    parts = []
+    for word, labels in (("with", there - here), ("without", here - there)):
+        named = [label for label in disputed([of_text(text), of_text(other)]) if label in labels]
+        parts += [f"{word} {', '.join(named)}"] if named else []
+    return ", ".join(parts)
 
 
 def labels_in_words(text: str) -> str:

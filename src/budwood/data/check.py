@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from statistics import median
 
 from budwood.core.errors import DataError, ImageError
+from budwood.core.label_text import difference_in_words
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.system import num_cores
 from budwood.core.text import count, listing
@@ -16,7 +17,7 @@ from budwood.data.decoder.levels import NOTHING_DEEP, Decision, ValueRange, deci
 from budwood.data.images import content_of, decode, digest
 from budwood.data.inspection import Inspection, Look, inspections, look
 from budwood.data.kin import find_kin
-from budwood.data.label_sets import with_labels
+from budwood.data.label_sets import disputed_labels, without_labels
 from budwood.data.manifest import Kin, Manifest, Photo, Problem
 from budwood.data.poor_photos import TINY, poor_photos
 from budwood.data.understood import Understood
@@ -160,6 +161,9 @@ def check(
         for label in manifest.classes
         if label not in classes and label not in {problem.path for problem in small}
     ]
+    if lost and manifest.multi_label:
+        gone = {problem.path for problem in lost}
+        kept = [without_labels(photo, gone) for photo in kept]
     too_few = _too_few(before, min_photos) if min_photos and small and len(classes) < 2 else ""
     if for_training:
         _refuse_too_few(kept, classes, too_few)
@@ -310,10 +314,9 @@ def _compare(photos: Sequence[Photo]) -> tuple[list[Photo], list[Problem]]:
             continue
         splits = {photo.split for photo in same}
         home = next((split for split in ("test", "validation", "train") if split in splits), None)
-        if len({photo.label for photo in same}) > 1:
+        if disputed_labels(same):
             for photo in same:
-                others = _names(f"{other.name!r} ({other.label})" for other in same if other is not photo)
-                detail = f"the same picture stands under another label too: {others}; all are left out"
+                detail = f"{_other_labels(photo, same)}; all are left out"
                 problems.append(Problem(photo.name, "conflict", detail))
                 dropped.add(photo.name)
             continue
@@ -326,6 +329,20 @@ def _compare(photos: Sequence[Photo]) -> tuple[list[Photo], list[Problem]]:
             elif photo is not first:
                 problems.append(Problem(photo.name, "duplicate", f"the same picture as {first.name!r}; kept"))
     return [photo for photo in photos if photo.name not in dropped], problems
+
+
+def _other_labels(photo: Photo, same: Sequence[Photo]) -> str:
+    """Return under which labels the same picture stands besides."""
+    others = [other for other in same if other is not photo]
+    if photo.labels is None:
+        names = _names(f"{other.name!r} ({other.label})" for other in others)
+        return f"the same picture stands under another label too: {names}"
+    differ = [(other, difference_in_words(photo.label, other.label)) for other in others]
+    # One that agrees with it, or of which that is unknown, may be among those of which others disagree.
+    names = _names(f"{other.name!r} ({difference})" for other, difference in differ if difference)
+    if not names:
+        return "copies of the same picture contradict one another in their labels"
+    return f"the same picture has other labels too: {names}"
 
 
 def _refuse_too_many_unreadable(unreadable: Sequence[Problem], num_found: int, max_unreadable: float) -> None:
@@ -357,13 +374,7 @@ def _without(photo: Photo, labels: Collection[str]) -> Photo | None:
     """Return the photo without some of its labels, None where its one class is among them."""
     if photo.labels is None:
         return None if photo.label in labels else photo
-    if not {*photo.labels, *photo.unknown} & set(labels):
-        return photo
-    return with_labels(
-        photo,
-        [label for label in photo.labels if label not in labels],
-        [label for label in photo.unknown if label not in labels],
-    )
+    return without_labels(photo, labels)
 
 
 def _different(photos: Sequence[Photo]) -> Counter[str]:

@@ -1,14 +1,14 @@
 """Photos with several labels: what they are made of, and by which label a split deals them."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Bool
 
 from budwood.core.errors import DataError
-from budwood.core.label_text import SEPARATOR, UNKNOWN, as_text
+from budwood.core.label_text import SEPARATOR, UNKNOWN, as_text, disputed
 from budwood.core.text import shown
 from budwood.data.manifest import Manifest, Photo
 
@@ -17,6 +17,46 @@ def with_labels(photo: Photo, labels: Iterable[str], unknown: Iterable[str] = ()
     """Return a photo that has these labels, and no others but perhaps the unknown ones."""
     labels, unknown = tuple(sorted(set(labels))), tuple(sorted(set(unknown)))
     return replace(photo, label=as_text(labels, unknown), labels=labels, unknown=unknown)
+
+
+def without_labels(photo: Photo, labels: Collection[str]) -> Photo:
+    """Return a photo with several labels without some of them, known or unknown."""
+    assert photo.labels is not None
+    if not {*photo.labels, *photo.unknown} & set(labels):
+        return photo
+    return with_labels(
+        photo,
+        [label for label in photo.labels if label not in labels],
+        [label for label in photo.unknown if label not in labels],
+    )
+
+
+def only_of(manifest: Manifest, photos: Sequence[Photo]) -> Manifest:
+    """Return a manifest of some of its photos, without the labels that none of them has, unknown ones too."""
+    held = {label for photo in photos for label in photo.each_label}
+    lost = [label for label in manifest.classes if label not in held]
+    if manifest.multi_label and lost:
+        photos = [without_labels(photo, lost) for photo in photos]
+    return replace(
+        manifest,
+        photos=tuple(photos),
+        classes=tuple(label for label in manifest.classes if label in held),
+    )
+
+
+def disputed_labels(photos: Sequence[Photo]) -> tuple[str, ...]:
+    """Return the labels that some photos have and others have not, sorted; none that is only unknown in the others.
+
+    Of photos of one class each these are their classes, where there are several.
+
+    >>> sets = (["sea", "sunset"], []), (["sea"], []), (["sea"], ["trees"])
+    >>> disputed_labels([with_labels(Photo(b"", "", ""), has, unknown) for has, unknown in sets])
+    ('sunset',)
+    """
+    if any(photo.labels is None for photo in photos):
+        classes = sorted({photo.label for photo in photos})
+        return tuple(classes) if len(classes) > 1 else ()
+    return disputed((photo.each_label, photo.unknown) for photo in photos)
 
 
 def as_multi_label(manifest: Manifest) -> Manifest:

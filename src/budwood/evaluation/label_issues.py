@@ -106,3 +106,29 @@ def find_wrong_values(
             SuspectValue(int(known[one.index]), label, bool(given[one.index]), one.margin) for one in suspects
         ]
     return sorted(found, key=lambda one: (-one.margin, one.index, one.label))
+
+
+def find_probable_values(
+    targets: Shaped[np.ndarray, "n k"], probabilities: Float[np.ndarray, "n k"], highest: float = 1.0
+) -> list[tuple[int, int]]:
+    """Return where it is unknown whether a photo has a label, and it is as probable as it is on photos that have it.
+
+    The threshold of a label is the mean probability of the photos that have it: the most probable values come first, as
+    the photo's place and the label's column.
+
+    Args:
+        targets: 1, 0, or NaN where it is unknown.
+        probabilities: of having each label, of photos that the network did not learn from; NaN where it is not known.
+        highest: what the threshold is at most.
+
+    >>> targets, chance = np.array([[1, 1, 0, np.nan, np.nan]]).T, np.array([[0.9, 0.7, 0.1, 0.85, 0.6]]).T
+    >>> find_probable_values(targets, chance)
+    [(3, 0)]
+    """
+    said = np.isfinite(probabilities)
+    of_label = np.where((targets == 1) & said, probabilities, 0.0).sum(axis=0)
+    photos = ((targets == 1) & said).sum(axis=0)
+    thresholds = np.where(photos > 0, np.minimum(of_label / np.maximum(photos, 1), highest), np.inf)
+    listed = np.argwhere(np.isnan(targets) & said & (np.nan_to_num(probabilities) >= thresholds))
+    order = np.argsort(-probabilities[listed[:, 0], listed[:, 1]], kind="stable")
+    return [(index, label) for index, label in listed[order].tolist()]

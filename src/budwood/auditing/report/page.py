@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from budwood._version import __version__
-from budwood.auditing.findings import SEVERITIES, Audit
+from budwood.auditing.findings import SEVERITIES, Audit, LabelsNetwork
 from budwood.auditing.report.sections import (
     IN_SIGHT,
     choose_samples,
@@ -12,9 +12,10 @@ from budwood.auditing.report.sections import (
     list_findings,
     usable_share,
 )
-from budwood.auditing.words import counted, decided_as_lines, severity_words
+from budwood.auditing.words import DOUBTS, counted, decided_as_lines, label_words, severity_words
 from budwood.core.errors import DataError
 from budwood.core.files import write_text
+from budwood.core.label_text import labels_in_words
 from budwood.core.text import count, listing, percent, shorten, shown
 from budwood.data.images import ValueRange
 from budwood.report.headline import Headline, HeadlineNote
@@ -41,7 +42,7 @@ def write_audit_page(audit: Audit, folder: Path, *, levels: ValueRange | None = 
     samples = choose_samples(audit, thumbnails)
     thumbnails.decode()
     titles = [(one.kind, f"{one.title} ({one.total:,})") for one in kinds]
-    titles += [("classes", "Classes")]
+    titles += [("classes", "Labels" if audit.several else "Classes")]
     titles += [("samples", "Samples")] if samples else []
     read = [*reading_as_lines(audit.understood), *passed_over_as_lines(audit.understood.passed_over)]
     titles += [("read", "What was read")] if read else []
@@ -54,6 +55,11 @@ def write_audit_page(audit: Audit, folder: Path, *, levels: ValueRange | None = 
             fingerprint="",
             thumbnails=thumbnails,
             kinds=kinds,
+            several=audit.several,
+            noun="label" if audit.several else "class",
+            of=" labelled " if audit.several else " of class ",
+            doubts=DOUBTS,
+            label_words=lambda label: label_words(label, audit.several),
             in_sight=IN_SIGHT,
             classes=count_classes(audit),
             samples=samples,
@@ -95,7 +101,10 @@ def verdict(audit: Audit) -> str:
         if (number := sum(one.severity == severity for one in audit.findings))
     ]
     found = f"{listing(parts)} in" if parts else "Nothing odd was found in"
-    return f"{found} {count(audit.counts.found, 'photo')} of {count(len(audit.counts.classes), 'class', 'classes')}."
+    photos, number = count(audit.counts.found, "photo"), len(audit.counts.classes)
+    if audit.several:
+        return f"{found} {photos} with {count(number, 'label')}."
+    return f"{found} {photos} of {count(number, 'class', 'classes')}."
 
 
 def majority_words(audit: Audit) -> str:
@@ -106,10 +115,19 @@ def majority_words(audit: Audit) -> str:
     return f"always answering {shorten(shown(largest))} is right on {share}"
 
 
+def commonest_words(network: LabelsNetwork) -> str:
+    """Return how often the labels that most photos have together would be right, to stand beside an exact match."""
+    labels = shorten(shown(labels_in_words(network.commonest)))
+    return f"always answering {labels} is right on {percent(network.share_of_commonest)}"
+
+
 def worst_as_lines(audit: Audit) -> list[str]:
     """Return how many errors of each kind there are."""
     kinds = dict.fromkeys(one.kind for one in audit.errors)
-    return [f"{counted(kind, len([one for one in audit.errors if one.kind == kind]))}." for kind in kinds]
+    return [
+        f"{counted(kind, len([one for one in audit.errors if one.kind == kind]), audit.several)}."
+        for kind in kinds
+    ]
 
 
 def _facts(audit: Audit) -> list[tuple[str, str, str]]:
@@ -121,7 +139,7 @@ def _facts(audit: Audit) -> list[tuple[str, str, str]]:
             f"{counts.usable:,} usable"
             + (f", in {counts.groups:,} groups" if counts.groups < counts.usable else ""),
         ),
-        ("Classes", f"{len(counts.classes):,}", usable_share(audit)),
+        ("Labels" if audit.several else "Classes", f"{len(counts.classes):,}", usable_share(audit)),
     ]
     if network is not None:
         between = (
@@ -129,12 +147,17 @@ def _facts(audit: Audit) -> list[tuple[str, str, str]]:
             if network.interval
             else ""
         )
+        if isinstance(network, LabelsNetwork):
+            title, share, beside = "Exact match out of fold", network.exact_match, commonest_words(network)
+        else:
+            title, share, beside = "Accuracy out of fold", network.accuracy, majority_words(audit)
         facts.append(
-            (
-                "Accuracy out of fold",
-                percent(network.accuracy),
-                f"{between}{network.folds} folds on {network.backbone}; {majority_words(audit)}",
-            )
+            (title, percent(share), f"{between}{network.folds} folds on {network.backbone}; {beside}")
         )
+        if isinstance(network, LabelsNetwork) and network.not_asked:
+            names = listing([shorten(shown(label)) for label in network.not_asked[:5]])
+            facts.append(
+                ("Labels not looked at", f"{len(network.not_asked):,}", f"too few photos with them: {names}")
+            )
         facts.append(("Features", f"{network.computed:,} computed", f"{network.stored:,} found in the cache"))
     return facts

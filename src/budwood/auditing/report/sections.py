@@ -9,6 +9,7 @@ from budwood.auditing.findings import (
     Audit,
     Conflict,
     CrossSplit,
+    DoubtfulValue,
     Duplicate,
     Finding,
     Severity,
@@ -17,7 +18,8 @@ from budwood.auditing.findings import (
     WrongLabel,
     photos_of,
 )
-from budwood.auditing.words import WORDS, counted, evidence, line
+from budwood.auditing.words import WORDS, counted, evidence, line, words_of
+from budwood.core.label_text import of_text
 from budwood.report.cells import share_out
 from budwood.report.sections import MOST_IN_SIGHT
 from budwood.report.thumbnails import LARGE, SMALL, Thumbnails
@@ -44,6 +46,8 @@ class Card:
     evidence: str
     odds: tuple[str, float, float] | None
     """Of a likely wrong label the class that it looks like, its probability and that of the label."""
+    doubt: DoubtfulValue | None = None
+    """The label in question, where photos have several."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,8 @@ class Classes:
     rows: Sequence[ClassRow]
     largest: int
     tall: bool
+    num_photos: int | None = None
+    """All of them, where one is counted under each of its labels; None where the rows add up to it."""
 
     @property
     def totals(self) -> list[int]:
@@ -121,19 +127,19 @@ def list_findings(audit: Audit, thumbnails: Thumbnails) -> list[KindSection]:
     room = dict(zip(pictured, share_out(wants, BUDGET), strict=True))
     sections = []
     for kind in sorted(kinds, key=lambda one: order[worst[one]]):
-        found, words = kinds[kind], WORDS[kind]
-        cards = _cards(found, room[kind], thumbnails) if kind in room else []
+        found, words = kinds[kind], words_of(kind, audit.several)
+        cards = _cards(found, room[kind], thumbnails, audit.several) if kind in room else []
         sections.append(
             KindSection(
                 kind,
                 worst[kind],
                 words.title,
-                counted(kind, len(found)),
+                counted(kind, len(found), audit.several),
                 words.what,
                 words.fix,
                 len(found),
                 cards,
-                () if kind in room else [line(one) for one in found[:LISTED]],
+                () if kind in room else [line(one, several=audit.several) for one in found[:LISTED]],
                 any(len(card.photos) > 1 for card in cards),
             )
         )
@@ -153,7 +159,7 @@ def _shown(finding: Finding) -> list[Shown]:
     return ordered[:BESIDE]
 
 
-def _cards(findings: Sequence[Finding], room: int, thumbnails: Thumbnails) -> list[Card]:
+def _cards(findings: Sequence[Finding], room: int, thumbnails: Thumbnails, several: bool) -> list[Card]:
     cards: list[Card] = []
     for one in findings:
         photos = _shown(one)
@@ -164,7 +170,8 @@ def _cards(findings: Sequence[Finding], room: int, thumbnails: Thumbnails) -> li
             thumbnails.want(photo.path, LARGE if len(cards) < IN_SIGHT else SMALL)
         total = sum(1 for _ in photos_of(one))
         odds = (one.suggested, one.of_suggested, one.of_label) if isinstance(one, WrongLabel) else None
-        cards.append(Card(photos, total - len(photos), evidence(one), odds))
+        doubt = one if isinstance(one, DoubtfulValue) else None
+        cards.append(Card(photos, total - len(photos), evidence(one, several), odds, doubt))
     return cards
 
 
@@ -191,6 +198,7 @@ def count_classes(audit: Audit) -> Classes:
         rows,
         max((row.total for row in rows), default=0) or 1,
         len(rows) > MOST_IN_SIGHT,
+        audit.counts.usable if audit.several else None,
     )
 
 
@@ -199,7 +207,10 @@ def _suspects(audit: Audit) -> dict[str, set[str]]:
     for finding in audit.findings:
         if finding.severity != "note" or isinstance(finding, Duplicate):
             for photo in photos_of(finding):
-                found.setdefault(photo.label, set()).add(photo.path)
+                labels = of_text(photo.label)[0] if audit.several else (photo.label,)
+                # Of one label alone it is said that it may be wrong.
+                for label in (finding.label,) if isinstance(finding, DoubtfulValue) else labels:
+                    found.setdefault(label, set()).add(photo.path)
     return found
 
 
@@ -210,8 +221,9 @@ def choose_samples(audit: Audit, thumbnails: Thumbnails) -> Samples | None:
     unreadable = {photo.path for one in audit.of("unreadable") for photo in photos_of(one)}
     classes: dict[str, list[str]] = {name: [] for name in audit.counts.classes}
     for photo in audit.photos:
-        if photo.label in classes and photo.name not in unreadable:
-            classes[photo.label].append(photo.name)
+        for label in photo.each_label:
+            if label in classes and photo.name not in unreadable:
+                classes[label].append(photo.name)
     strips = len(classes) <= STRIPS
     each = SAMPLES if strips else max(1, min(SAMPLES, ALL_SAMPLES // max(len(classes), 1)))
     chance = random.Random(0)
