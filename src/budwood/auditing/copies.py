@@ -129,7 +129,10 @@ def find_split_groups(photos: Sequence[Photo]) -> list[SplitGroup]:
 def _same_picture(
     photos: Sequence[Photo], grids: UInt8[np.ndarray, "n 256"], places: Sequence[int], used: AbstractSet[str]
 ) -> Iterator[Copies]:
-    members = sorted((photos[place] for place in places), key=lambda one: _FIRST.index(one.split or ""))
+    # Of copies in one split the one of which most is known is kept.
+    members = sorted(
+        (photos[place] for place in places), key=lambda one: (_FIRST.index(one.split or ""), len(one.unknown))
+    )
     by = _how(members)
     alike = 1.0 if by != "hash" else _similarity(grids, places)
     shown = tuple(map(_shown, members))

@@ -16,7 +16,7 @@ from typing import Literal, get_args
 
 from budwood.auditing.findings import KINDS, ValueKind
 from budwood.core.errors import DataError, did_you_mean
-from budwood.core.label_text import SEPARATOR
+from budwood.core.label_text import SEPARATOR, UNKNOWN
 from budwood.core.text import count, shown
 from budwood.data.kin import joined
 from budwood.data.sources.delimited import decoded
@@ -237,6 +237,8 @@ def _agree(one: Decision, other: Decision) -> bool:
     if verdicts == {"keep", "relabel"}:
         keep = one if one.verdict == "keep" else other
         return keep.finding not in ("", "wrong_label", "label_conflict", *OF_VALUES)
+    if "relabel" in verdicts and verdicts & set(OF_LABELS):
+        return _holds(*((one, other) if one.verdict == "relabel" else (other, one)))
     if verdicts <= set(OF_LABELS):
         return len(verdicts) == 1 or one.named.isdisjoint(other.named)
     if "keep" in verdicts and verdicts & set(OF_LABELS):
@@ -245,6 +247,17 @@ def _agree(one: Decision, other: Decision) -> bool:
             return bool(keep.label) and keep.named.isdisjoint(change.named)
         return keep.finding not in ("", "label_conflict")
     return len(verdicts) == 1
+
+
+def _holds(relabel: Decision, change: Decision) -> bool:
+    """Return whether all labels of a photo, as they were decided, are as single ones of them were."""
+    unknown = {UNKNOWN + label for label in change.named}
+    match change.verdict:
+        case "add":
+            return change.named <= relabel.named
+        case "unknown":
+            return unknown <= relabel.named
+    return relabel.named.isdisjoint(change.named | unknown)
 
 
 def _word(decision: Decision) -> str:
