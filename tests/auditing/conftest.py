@@ -9,11 +9,15 @@ import pytest
 from PIL import Image
 
 from budwood.auditing.findings import (
+    AlikeClasses,
     Audit,
     Conflict,
     Counts,
+    DoubtfulValue,
     Duplicate,
     FewPhotos,
+    Imbalance,
+    LabelsTogether,
     Network,
     Outlier,
     PoorPicture,
@@ -23,6 +27,7 @@ from budwood.auditing.findings import (
 )
 from budwood.config.recipe import Recipe
 from budwood.data.images import content_of, digest
+from budwood.data.label_sets import with_labels
 from budwood.data.manifest import Manifest
 from budwood.data.sources import read_source
 
@@ -125,4 +130,73 @@ def network() -> Network:
         num_photos=42,
         folds=5,
         strength=0.01,
+    )
+
+
+def scenes_of(manifest: Manifest, labels: dict[str, tuple[str, str]] | None = None) -> Manifest:
+    """The same photos with several labels: their colour, "warm" beside red, or what is said of those that are named.
+
+    Args:
+        labels: by the photo's name what it has and what is unknown, each in one text.
+    """
+    warm = {"red": ("red", "warm")}
+    photos = []
+    for photo in manifest.photos:
+        has, unknown = (labels or {}).get(photo.name, (";".join(warm.get(photo.label, (photo.label,))), ""))
+        photos.append(with_labels(photo, filter(None, has.split(";")), filter(None, unknown.split(";"))))
+    return replace(manifest, photos=tuple(photos), classes=(*manifest.classes, "warm"))
+
+
+@pytest.fixture
+def scenes(manifest) -> Manifest:
+    """Photos with several labels: one of them has none, of one a label is unknown."""
+    named = {"blue/blue 00.jpg": ("", ""), "red/red 00.jpg": ("red", "warm")}
+    return scenes_of(manifest, named)
+
+
+@pytest.fixture
+def doubts(scenes):
+    """A finding of each kind that only photos with several labels have."""
+
+    def name(path: str) -> Shown:
+        return shown_of(scenes, path)
+
+    pair = (name("red/red 01.jpg"), replace(name("red/red 02.jpg"), label="blue;warm"))
+    alike = {"first_as_second": 3, "second_as_first": 1, "num_first": 14, "num_second": 13, "share": 0.15}
+    return (
+        Conflict(photos=pair, by="bytes", similarity=1.0, left_out=(), kind="label_conflict"),
+        DoubtfulValue(
+            photo=name("blue/blue 01.jpg"), label="warm", probability=0.97, rank=1, kind="missing_label"
+        ),
+        DoubtfulValue(
+            photo=name("red/red 03.jpg"), label="warm", probability=0.02, rank=1, kind="extra_label"
+        ),
+        DoubtfulValue(
+            photo=name("red/red 00.jpg"),
+            label="warm",
+            probability=0.93,
+            rank=1,
+            kind="unknown_label",
+            severity="note",
+        ),
+        AlikeClasses(
+            first="blue",
+            second="green",
+            **alike,
+            interval=None,
+            examples=(name("blue/blue 04.jpg"),),
+            kind="alike_labels",
+        ),
+        LabelsTogether(
+            label="warm", other="red", together=13, num_label=13, num_other=13, examples=(pair[0],)
+        ),
+        Imbalance(
+            largest="green",
+            smallest="warm",
+            num_largest=40,
+            num_smallest=13,
+            majority_share=0.9,
+            weights={"green": 0.6, "warm": 2.0},
+            kind="label_imbalance",
+        ),
     )

@@ -11,7 +11,7 @@ from budwood.auditing.settle import settle
 from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError
 from budwood.data.sources import read_source
-from tests.auditing.conftest import audit_of, shown_of
+from tests.auditing.conftest import audit_of, scenes_of, shown_of
 
 UNDECIDED = {
     "unreadable": ("red/red 01.jpg",),
@@ -116,3 +116,27 @@ def test_refuse_output__spares_what_was_read(manifest, colours, tmp_path):
     odd = replace(manifest.photos[0], image=type(manifest.photos[0].image)(photo))
     with pytest.raises(DataError, match="is a photo of the data"):
         refuse_output(photo, [odd], str(colours), (), True)
+
+
+def test_clean__of_photos_with_several_labels(scenes, doubts, tmp_path, colours):
+    decisions = [Decision("red/red 03.jpg", "keep", finding="extra_label", label="warm")]
+    settled = settle(scenes, decisions)
+    found = clean(audit_of(settled.manifest, doubts), settled)
+    assert found.left_out == {"conflict": ("red/red 01.jpg", "red/red 02.jpg")} and found.undecided == 1
+    lines = "\n".join(found.as_lines())
+    assert "left out, the same picture has other labels: 2 (red/red 01.jpg, red/red 02.jpg)" in lines
+    assert "unchanged, for nobody decided: 1 label in doubt" in lines and "multi-label" not in lines
+    kept = settle(scenes, [Decision("red/red 01.jpg", "keep", finding="label_conflict")])
+    assert clean(audit_of(kept.manifest, doubts[:1]), kept).left_out == {"conflict": ("red/red 02.jpg",)}
+
+    written = write_cleaned(found, tmp_path / "photos.csv", source=str(colours))
+    again = read_source(written, Recipe().data)
+    assert {photo.name: (photo.labels, photo.unknown) for photo in again.photos} == {
+        photo.name: (photo.labels, photo.unknown) for photo in found.manifest.photos
+    }
+
+
+def test_clean__says_how_to_read_a_table_in_which_no_photo_has_two_labels(manifest):
+    plain = {photo.name: (photo.label, "") for photo in manifest.photos}
+    settled = settle(scenes_of(manifest, plain), [])
+    assert "--set data.task=multi-label" in clean(audit_of(settled.manifest), settled).as_lines()[-1]

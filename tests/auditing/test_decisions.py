@@ -102,3 +102,40 @@ def test_read_decisions__refuses_another_encoding_and_what_is_not_there(read, tm
 def test_read_decisions__lets_rows_say_the_same_twice(read):
     rows = "photo,decision,label,finding\na,drop,,\na,drop,,\nb,relabel,x,\nb,relabel,x,\nb,keep,,blurred\n"
     assert [one.verdict for one in read(rows)] == ["drop", "drop", "relabel", "relabel", "keep"]
+
+
+def test_read_decisions__of_single_labels(read):
+    found = read(
+        "photo,decision,label,finding\n1,add,sea,missing_label\n1,remove,desert;trees,\n1,keep,moon,extra_label\n"
+        "2,unknown,sea,\n3,keep,sea,\n4,relabel,sea;?moon,\n4,add,sea,\n4,unknown,moon,\n"
+        "4,remove,trees,missing_label\n5,keep,,blurred\n5,add,sea,"
+    )
+    assert [(one.photo, one.verdict, one.label) for one in found[:4]] == [
+        ("1", "add", "sea"),
+        ("1", "remove", "desert;trees"),
+        ("1", "keep", "moon"),
+        ("2", "unknown", "sea"),
+    ]
+    assert found[1].named == {"desert", "trees"} and found[4].label == ""
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("1,add,,", "line 2: add of no label of '1'. Expected its name in the column label"),
+        ("1,relabel,sea,missing_label", "this row is about one. Expected add, remove or unknown here"),
+        ("1,add,sea,label_conflict", "this row proposes all of them. Expected keep, drop or relabel here"),
+        ("1,add,sea,\n1,remove,sea;moon,", "to be without the label 'sea;moon', and in line 2 .* the label 'sea'"),
+        ("1,unknown,sea,\n1,add,sea,", "given the label 'sea', and in line 2 it is to be unknown in 'sea'"),
+        ("1,keep,,\n1,add,sea,", "line 3"),
+        ("1,keep,sea,missing_label\n1,add,sea,", "line 3"),
+        ("1,keep,,missing_label\n1,add,sea,", "line 3"),
+        ("1,drop,,\n1,add,sea,", "line 3"),
+        ("1,relabel,moon,\n1,add,sea,", "line 3"),
+        ("1,relabel,moon;?sea,\n1,remove,sea,", "line 3"),
+        ("1,relabel,moon;sea,\n1,unknown,sea,", "line 3"),
+    ],
+)  # fmt: skip
+def test_read_decisions__refuses_single_labels_that_contradict(read, rows, said):
+    with pytest.raises(DataError, match=said):
+        read(f"photo,decision,label,finding\n{rows}\n")

@@ -11,7 +11,7 @@ from budwood.auditing.findings import Audit
 from budwood.core.progress.base import SILENT
 from budwood.data.sources import read_source
 from budwood.features.extract import Extraction
-from tests.auditing.conftest import scene
+from tests.auditing.conftest import scene, scenes_of
 
 OFFLINE = AuditSettings(network=False)
 
@@ -194,3 +194,52 @@ def test_run_audit__file_names_that_hint_at_groups(tmp_path, photos):
     (hint,) = run_audit(photos, OFFLINE).of("group_hint")
 
     assert hint.option.startswith("pattern:patient") and hint.num_photos == 72
+
+
+def test_run_audit__photos_with_several_labels(photos, seen, a_photo):
+    shutil.copy(a_photo("red"), photos / "red" / "zz-other-labels.jpg")
+    shutil.copy(a_photo("green"), photos / "green" / "zz-unknown.jpg")
+    Image.open(a_photo("blue")).save(photos / "blue" / "zz-again.jpg", quality=60)
+    manifest = read_source(photos)
+    named = {
+        "red/zz-other-labels.jpg": ("red;warm", ""),
+        "green/zz-unknown.jpg": ("green", "warm"),
+        f"blue/{a_photo('blue', 5).name}": ("red", ""),
+        "blue/zz-again.jpg": ("blue;warm", ""),
+    }
+    warm = {f"red/{a_photo('red', number).name}": ("red;warm", "") for number in range(4, 16)}
+    # What the network takes for red, the table says to be blue.
+    seen |= {photo.name: photo.name.split("/")[0] for photo in manifest.photos}
+
+    audit = run_audit(
+        scenes_of(manifest, {photo.name: (photo.label, "") for photo in manifest.photos} | warm | named)
+    )
+
+    equal, again = audit.of("label_conflict")
+    assert (equal.by, again.by) == ("bytes", "hash") and audit.of("conflict") == []
+    assert {one.label for one in equal.photos} == {"red", "red;warm"} and len(equal.left_out) == 2
+    assert {one.label for one in again.photos} == {"blue", "blue;warm"} and again.left_out == ()
+    (copy,) = audit.of("duplicate")
+    assert copy.photos[0].label == "green" and copy.photos[1].label == "green;?warm"
+    wrong = {(one.kind, one.photo.path, one.label) for one in audit.of("missing_label", "extra_label")}
+    place = f"blue/{a_photo('blue', 5).name}"
+    assert {("missing_label", place, "blue"), ("extra_label", place, "red")} <= wrong
+    assert audit.counts.classes["warm"] == {"": 13} and audit.several
+    assert audit.network.exact_match > 0.7 and set(audit.network.strengths) == {
+        "blue",
+        "green",
+        "red",
+        "warm",
+    }
+    assert Audit.from_json(audit.to_json()) == replace(audit, photos=())
+    assert not {"imbalance", "wrong_label", "alike_classes"} & {one.kind for one in audit.findings}
+
+
+def test_run_audit__one_label_has_nothing_to_tell_it_from(photos, seen):
+    manifest = read_source(photos)
+    one = scenes_of(manifest, {photo.name: ("blue", "") for photo in manifest.photos})
+
+    audit = run_audit(replace(one, classes=("blue",)))
+
+    assert audit.no_network == "labels are not looked at: two labels are needed"
+    assert {one.problem for one in audit.errors} == {"refused", "always"}

@@ -61,3 +61,16 @@ def test_neighbour_distances__compared_with_some_that_the_seed_draws(monkeypatch
 
     np.testing.assert_array_equal(found, neighbour_distances(get, labels, 0))
     assert set(np.argsort(-found)[:6]) == set(range(6))
+
+
+def test_find_outliers__by_targets_of_several_labels():
+    rows, labels, photos = made()
+    targets = np.eye(labels.max() + 1, dtype=np.float32)[labels]
+    found = find(rows, targets, photos)
+    assert {one.photo.path for one in found[:6]} == {str(place) for place in range(6)}
+    # With one label each least squares give the means of the classes.
+    np.testing.assert_allclose(
+        outliers._around_labels(rows, targets), outliers._around_classes(rows, labels), atol=1e-4
+    )
+    targets[3:9, 0] = np.nan
+    assert np.isfinite(neighbour_distances(lambda places: rows[list(places)], targets)).all()

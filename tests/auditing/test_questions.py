@@ -1,13 +1,14 @@
 """`budwood.auditing.questions`: the table that is written is the table that is read."""
 
 import csv
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from budwood.auditing.decisions import read_decisions, read_rows
-from budwood.auditing.findings import CrossSplit, Shown
+from budwood.auditing.findings import Conflict, CrossSplit, Shown
 from budwood.auditing.questions import Question, questions_of, write_questions
 from tests.auditing.conftest import audit_of
 
@@ -119,3 +120,35 @@ def test_questions_of__passes_over_names_that_are_no_text(manifest, findings):
             [type(findings[2])(photo=photo, suggested="green", of_label=0.0, of_suggested=1.0, rank=1)],
         )
     )
+
+
+def test_questions_of__each_label_of_a_photo_by_itself(scenes, doubts, tmp_path):
+    another = replace(doubts[1], label="red", rank=2)
+    rows = questions_of(audit_of(scenes, [*doubts, another]))
+    assert [(one.finding, one.photo, one.labelled, one.label, one.other) for one in rows] == [
+        ("label_conflict", "red/red 01.jpg", "red;warm", "blue;warm", "red/red 02.jpg"),
+        ("label_conflict", "red/red 02.jpg", "blue;warm", "red;warm", "red/red 01.jpg"),
+        ("missing_label", "blue/blue 01.jpg", "blue", "warm", ""),
+        ("extra_label", "red/red 03.jpg", "red;warm", "warm", ""),
+        ("unknown_label", "red/red 00.jpg", "red;?warm", "warm", ""),
+        ("missing_label", "blue/blue 01.jpg", "blue", "red", ""),
+    ]
+    assert [one.choices for one in rows[2:5]] == [
+        "add, keep, unknown or drop",
+        "remove, keep, unknown or drop",
+        "add, remove, keep or drop",
+    ]
+    path = tmp_path / "decisions.csv"
+    assert write_questions(path, rows[:5]) == 5
+    # The other label of the same photo is another question.
+    assert write_questions(path, rows) == 1 and write_questions(path, rows) == 0
+
+
+def test_questions_of__a_copy_that_agrees_with_the_first_is_set_beside_one_that_does_not(scenes):
+    sets = ("red", "red;?warm", "blue")
+    photos = tuple(Shown(f"red/red 0{number}.jpg", one) for number, one in enumerate(sets, 1))
+    conflict = Conflict(photos=photos, by="bytes", similarity=1.0, left_out=(), kind="label_conflict")
+    rows = questions_of(audit_of(scenes, [conflict]))
+    assert [(one.labelled, one.label) for one in rows] == [
+        ("red", "blue"), ("red;?warm", "blue"), ("blue", "red")
+    ]  # fmt: skip

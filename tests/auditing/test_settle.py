@@ -117,3 +117,52 @@ def test_settled__does_not_take_equal_pixels_for_different(manifest, by):
     three = Duplicate(photos=(*photos, shown_of(manifest, "red/red 02.jpg")), by="hash", similarity=1.0)
     assert not settle(manifest, [Decision(verdict="same", **pair)]).answers(three)
     assert isinstance(three, Duplicate) and not isinstance(three, Conflict)
+
+
+def test_settle__changes_the_labels_of_a_photo(scenes):
+    found = settle(
+        scenes,
+        [
+            decided("blue/blue 00.jpg", "add", label="green;blue"),
+            decided("red/red 01.jpg", "remove", label="warm", finding="extra_label"),
+            decided("red/red 01.jpg", "add", label="green"),
+            decided("red/red 02.jpg", "unknown", label="red"),
+            decided("green/green 01.jpg", "drop"),
+        ],
+    )
+    labels = {photo.name: photo.label for photo in found.manifest.photos}
+    assert labels["blue/blue 00.jpg"] == "blue;green" and labels["red/red 01.jpg"] == "green;red"
+    assert labels["red/red 02.jpg"] == "warm;?red" and "green/green 01.jpg" not in labels
+    assert found.relabelled == {
+        "blue/blue 00.jpg": "", "red/red 01.jpg": "red;warm", "red/red 02.jpg": "red;warm"
+    }  # fmt: skip
+    assert found.manifest.classes == scenes.classes
+
+
+def test_settle__a_label_that_no_photo_has_any_more_is_unknown_of_none(scenes):
+    warm = [photo.name for photo in scenes.photos if "warm" in photo.labels]
+    found = settle(scenes, [decided(name, "remove", label="warm") for name in warm]).manifest
+    assert found.classes == ("blue", "green", "red")
+    assert not any("warm" in photo.unknown for photo in found.photos)
+
+
+@pytest.mark.parametrize(
+    ("place", "decision", "answers"),
+    [
+        (0, decided("red/red 01.jpg", "keep"), True),
+        (0, decided("red/red 01.jpg", "keep", finding="conflict"), False),
+        (0, decided("red/red 01.jpg", "add", label="blue"), False),
+        (1, decided("blue/blue 01.jpg", "keep"), True),
+        (1, decided("blue/blue 01.jpg", "keep", finding="missing_label"), True),
+        (1, decided("blue/blue 01.jpg", "keep", finding="missing_label", label="warm"), True),
+        (1, decided("blue/blue 01.jpg", "keep", finding="missing_label", label="red"), False),
+        (1, decided("blue/blue 01.jpg", "keep", finding="outlier"), False),
+        (1, decided("blue/blue 01.jpg", "add", label="red"), False),
+        (2, decided("red/red 03.jpg", "unknown", label="warm"), True),
+        (2, decided("red/red 03.jpg", "relabel", label="red;warm"), True),
+        (3, decided("red/red 00.jpg", "remove", label="warm", finding="extra_label"), True),
+        (3, decided("red/red 00.jpg", "keep", finding="extra_label", label="warm"), False),
+    ],
+)
+def test_settled__answers_for_single_labels(scenes, doubts, place, decision, answers):
+    assert settle(scenes, [decision]).answers(doubts[place]) is answers

@@ -128,3 +128,26 @@ def test_evidence__of_unequal_classes_says_the_guess_and_the_weights():
         "1,000 photos of 'cats', 5 of 'dogs'; always answering 'cats' is right on 99.5 %; balanced, one of "
         "'cats' would weigh 0.5 and one of 'dogs' 100"
     )
+
+
+def test_evidence__of_photos_with_several_labels(scenes, doubts):
+    said = [evidence(one, several=True).replace(NO_BREAK, " ") for one in doubts]
+    assert said == [
+        "the same file; 'blue' on red 02.jpg, not on red 01.jpg; 'red' on red 01.jpg, not on red 02.jpg",
+        "said not to have 'warm'; by its look 97 % probable",
+        "said to have 'warm'; by its look 2 % probable",
+        "unknown: 'warm'; by its look 93 % probable",
+        "3 of 14 with 'blue' and without 'green' are said to have 'green' in its place, 1 of 13 the other way",
+        "13 of 13 photos with 'warm' have 'red' too; 13 of 13 the other way",
+        "40 photos with 'green', 13 with 'warm'; balanced, one with 'green' would weigh 0.6 and one with 'warm' 2",
+    ]
+    assert line(doubts[3], several=True).startswith("red/red 00.jpg (red (unknown: warm)): unknown: 'warm'")
+    few = kinds.FewPhotos(split="test", least=5, classes={"a": 1}, given=True)
+    assert evidence(few, several=True) == "1 label has fewer than 5 photos in test: 'a' 1"
+    none = kinds.Outlier(photo=Shown("a/1.jpg", ""), distance=0.8, limit=0.5, rank=1)
+    assert line(none, several=True).startswith("a/1.jpg (none of the labels): ")
+
+
+def test_counted__of_photos_with_several_labels():
+    assert counted("few_photos", 2, several=True) == "2 splits in which labels have few photos"
+    assert counted("blank", 2, several=True) == counted("blank", 2)

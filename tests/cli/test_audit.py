@@ -107,3 +107,46 @@ def test_audit__page_does_not_become_a_part_of_the_data(here, call, output):
     status, _, err = call("audit", "photos", "-o", output, *FAST)
     assert status == 1 and one_line(err) and "lies in the data" in err
     assert sorted(here.rglob("*")) == before
+
+
+def test_audit__several_labels_from_findings_to_a_table_to_train_on(here, call):
+    names = sorted(path.relative_to(here).as_posix() for path in here.glob("photos/*/*.jpg"))
+    shutil.copy("photos/green/green 01.jpg", "photos/green/green 98.jpg")
+    sets = {name: (name.split("/")[1], "dark" if number % 2 else "") for number, name in enumerate(names)}
+    sets["photos/green/green 98.jpg"] = ("green", "" if sets["photos/green/green 01.jpg"][1] else "dark")
+    columns = ("blue", "dark", "green", "red")
+    with open("wide.csv", "w", newline="") as file:
+        csv.writer(file).writerows(
+            [
+                ["path", *columns],
+                *([name, *(int(one in own) for one in columns)] for name, own in sets.items()),
+            ]
+        )
+    with open("tags.csv", "w", newline="") as file:
+        csv.writer(file).writerows(
+            [["path", "labels"], *([name, "|".join(filter(None, own))] for name, own in sets.items())]
+        )
+    ways = (("wide.csv",), ("tags.csv", "--set", "data.label_separator=|"))
+    for number, way in enumerate(ways):
+        out = f"out{number}"
+        status, text, _ = call("audit", *way, "-o", out, *FAST)
+        assert status == 1 and "'dark' on green" in text and "'red' on red 00.jpg, not on blue 99.jpg" in text
+        decide(here / out / "decisions.csv", red_00="keep")
+        text = (here / out / "decisions.csv").read_text()
+        # What differs is decided one label at a time, or by another photo's labels.
+        (here / out / "decisions.csv").write_text(
+            text
+            + "remove,photos/green/green 98.jpg,,dark,,,,,,\nremove,photos/green/green 01.jpg,,dark,,,,,,\n"
+            "unknown,photos/green/green 02.jpg,,green,,,,,,\n"
+        )
+        call("audit", *way, "--decisions", f"{out}/decisions.csv", "--fix", f"photos{number}.csv", *FAST)
+    with open("photos0.csv", newline="") as one, open("photos1.csv", newline="") as other:
+        tables = [list(csv.DictReader(file)) for file in (one, other)]
+    assert tables[0] == tables[1] and "path" in tables[0][0]
+    labels = {row["path"].rpartition("/")[2]: row["labels"] for row in tables[0]}
+    assert labels["green 02.jpg"].endswith("?green") and "blue 99.jpg" not in labels
+    assert labels["green 01.jpg"] == "green" and "green 98.jpg" not in labels
+    status, text, _ = call("check", "photos0.csv", "-q")
+    assert status == 0 and "4 labels" in text
+    status, text, _ = call("audit", *ways[1], "--fix", "photos2.csv", "--no-features")
+    assert "train on it without data.label_separator" in text

@@ -9,9 +9,11 @@ import pytest
 from PIL import Image
 
 from budwood.core.errors import DataError, MachineError
+from budwood.core.label_text import of_text
 from budwood.data import check as check_module
 from budwood.data.check import check, refusal
 from budwood.data.images import decode
+from budwood.data.label_sets import with_labels
 from budwood.data.sources import read_arrays, read_folder
 
 
@@ -306,3 +308,39 @@ def test_check__real_flowers(test_data):
     conflicts = {problem.path for problem in found.problems if problem.kind == "conflict"}
     assert conflicts == {"roses/15922772266_1167a06620.jpg", "tulips/15922772266_1167a06620.jpg"}
     assert len(found.photos) == 3668
+
+
+def labelled(folder, sets):
+    """Photos of a folder with several labels, each as one text."""
+    manifest = read_folder(folder)
+    photos = tuple(with_labels(one, *of_text(sets.get(one.name, one.label))) for one in manifest.photos)
+    return replace(manifest, photos=photos, classes=("cats", "dogs", "night"))
+
+
+def test_check__copies_whose_labels_contradict_one_another_are_told_of_by_the_difference(folder):
+    for name in ("a", "b"):
+        (folder / "cats" / f"{name}.jpg").write_bytes((folder / "cats/0.jpg").read_bytes())
+    sets = {"cats/0.jpg": "cats", "cats/a.jpg": "dogs;night", "cats/b.jpg": "cats;?night"}
+    found = check(labelled(folder, sets | {"cats/1.jpg": "night"}), for_training=False)
+    details = {one.path: one.detail for one in found.problems}
+    assert kinds(found) == dict.fromkeys(sets, "conflict")
+    assert details["cats/0.jpg"] == (
+        "the same picture has other labels too: 'cats/a.jpg' (with dogs, night, without cats); all are left out"
+    )
+    # Of its unknown label it contradicts none.
+    assert "'cats/a.jpg' (with dogs, without cats)" in details["cats/b.jpg"]
+    assert details["cats/a.jpg"].count("cats/") == 2 and len(found.photos) == 19
+
+
+def test_check__an_unknown_label_contradicts_nothing(folder):
+    (folder / "cats" / "a.jpg").write_bytes((folder / "cats/0.jpg").read_bytes())
+    sets = {"cats/0.jpg": "cats;night", "cats/a.jpg": "cats;?night", "cats/1.jpg": "night"}
+    found = check(labelled(folder, sets), for_training=False)
+    assert kinds(found) == {"cats/a.jpg": "duplicate"} and len(found.photos) == 21
+
+
+def test_check__a_label_of_no_usable_photo_is_unknown_of_none(folder):
+    (folder / "cats" / "0.jpg").write_bytes(b"no picture")
+    found = check(labelled(folder, {"cats/0.jpg": "night", "cats/1.jpg": "cats;?night"}))
+    assert kinds(found)["night"] == "empty_class" and found.classes == ("cats", "dogs")
+    assert not any(photo.unknown for photo in found.photos)

@@ -5,7 +5,7 @@ import pytest
 
 from budwood.core.errors import DataError
 from budwood.data.check import check
-from budwood.data.label_sets import as_multi_label, label_counts, with_labels
+from budwood.data.label_sets import as_multi_label, disputed_labels, label_counts, only_of, with_labels
 from budwood.data.manifest import Manifest, Photo
 from budwood.data.split import assign_splits, take_some
 
@@ -122,3 +122,19 @@ def test_as_multi_label__one_class_is_one_label():
     assert [photo.labels for photo in manifest.photos] == [("cat",), ("dog",)] and manifest.multi_label
     with pytest.raises(DataError, match="'a;b' holds ';'"):
         as_multi_label(Manifest((Photo(b"", "1", "a;b"),), ("a;b",)))
+
+
+def test_disputed_labels__of_classes_and_of_sets():
+    classes = [Photo(b"", name, name) for name in "abb"]
+    assert disputed_labels(classes) == ("a", "b") and disputed_labels(classes[1:]) == ()
+    sets = [with_labels(Photo(b"", "", ""), *one) for one in ((["a"], ["b"]), (["a", "b"], []), ([], ["a"]))]
+    assert disputed_labels(sets[:2]) == () and disputed_labels(sets) == ("b",)
+
+
+def test_only_of__forgets_labels_that_no_photo_has():
+    photos = [with_labels(Photo(b"", name, ""), has, ["c"]) for name, has in (("1", "ab"), ("2", "c"))]
+    photos[1] = with_labels(photos[1], ["c"])
+    manifest = Manifest(tuple(photos), ("a", "b", "c"))
+    found = only_of(manifest, photos[:1])
+    assert found.classes == ("a", "b") and found.photos[0].label == "a;b"
+    assert only_of(manifest, photos) == manifest

@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 
-from budwood.evaluation.label_issues import find_wrong_labels, find_wrong_values
+from budwood.evaluation.label_issues import find_probable_values, find_wrong_labels, find_wrong_values
 
 
 def find(labels, probabilities):
@@ -123,6 +123,38 @@ def test_find_wrong_values__of_one_label_are_the_wrong_labels_of_two_classes():
     expected = find(given[:, 1].astype(int), np.hstack([1 - column, column]))
     found = find_wrong_values(given[:, [1]], column)
     assert [(one.index, one.margin) for one in found] == [(one.index, one.margin) for one in expected]
+
+
+def test_find_wrong_values__are_the_errors_that_the_confident_joint_counts():
+    """Northcutt, Jiang and Chuang 2021, section 3.1, written out photo by photo for each label."""
+    _, given, chance = simulate_values(0.05)
+    expected = set()
+    for label in range(given.shape[1]):
+        has = given[:, label] == 1
+        of_has, of_lacks = chance[has, label].mean(), (1 - chance[~has, label]).mean()
+        for place in range(len(given)):
+            sure = chance[place, label] >= of_has, 1 - chance[place, label] >= of_lacks
+            # Of two answers that both reach their threshold, the more probable one counts.
+            said = chance[place, label] > 0.5 if all(sure) else sure[0] if any(sure) else has[place]
+            if said != has[place] and (chance[place, label] > 0.5) != has[place]:
+                expected.add((place, label))
+    assert {(one.index, one.label) for one in find_wrong_values(given, chance)} == expected
+    assert len(expected) > 50
+
+
+def test_find_probable_values__of_unknown_ones_alone_the_surest_first():
+    truth, given, chance = simulate_values(0.0)
+    holes = given.copy()
+    holes[:100] = np.nan
+    found = find_probable_values(holes, chance)
+    assert found and all(place < 100 and truth[place, label] for place, label in found)
+    shares = [chance[cell] for cell in found]
+    assert shares == sorted(shares, reverse=True)
+    assert len(find_probable_values(holes, chance, 0.5)) > len(found)
+    assert find_probable_values(given, chance) == []
+    assert find_probable_values(np.full((3, 2), np.nan), np.full((3, 2), 0.9)) == []
+    chance[found[0]] = np.nan
+    assert found[0] not in find_probable_values(holes, chance)
 
 
 def test_find_wrong_values__lists_nothing_that_is_unknown():

@@ -192,6 +192,7 @@ def _refuse_row(
         raise DataError(
             f"{where}: {verdict} of no label of {shown(photo)!r}. Expected its name in the column label"
         )
+    _refuse_other_meaning(verdict, values["finding"], where)
     if values["finding"] and values["finding"] not in KINDS:
         raise DataError(
             f"{where}: {shown(values['finding'][:40])!r} is no kind of finding. Expected one of {', '.join(KINDS)}, or "
@@ -203,6 +204,21 @@ def _refuse_row(
                 f"{where}: {column} is {shown(values[column][:20])!r}. Expected hexadecimal digits, as they were "
                 "written, or nothing"
             )
+
+
+def _refuse_other_meaning(verdict: str, finding: str, where: str) -> None:
+    """Raise DataError where the column label means one label and a decision all of them, or the other way round."""
+    own = "Expected {} here; anything else in a row of your own with photo, decision and label"
+    if verdict == "relabel" and finding in OF_VALUES:
+        raise DataError(
+            f"{where}: relabel says all labels of a photo, and this row is about one. "
+            f"{own.format('add, remove or unknown')}"
+        )
+    if verdict in OF_LABELS and finding == "label_conflict":
+        raise DataError(
+            f"{where}: {verdict} is about some labels of a photo, and this row proposes all of them. "
+            f"{own.format('keep, drop or relabel')}"
+        )
 
 
 def _refuse_contradictions(decisions: Sequence[Decision]) -> None:

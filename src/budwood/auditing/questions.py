@@ -68,18 +68,13 @@ class Question:
     other: str = ""
     sha256: str = ""
     other_sha256: str = ""
-    several: bool = False
-    """Whether a photo may have several labels."""
 
     @property
     def choices(self) -> str:
         """Return what can be decided, as help for whoever fills the table in."""
         if self.finding in ANSWERS:
             return ANSWERS[self.finding]
-        sets = "add, remove, unknown, " if self.several else ""
-        if self.other:
-            return f"keep, drop, relabel, {sets}same or different"
-        return f"keep, drop, {sets.removesuffix(', ')} or relabel" if sets else "keep, drop or relabel"
+        return "keep, drop, relabel, same or different" if self.other else "keep, drop or relabel"
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -106,7 +101,6 @@ def questions_of(audit: Audit) -> list[Question]:
                     name,
                     hashes.get(photo.path, ""),
                     hashes.get(name, ""),
-                    audit.several,
                 )
             )
     return rows

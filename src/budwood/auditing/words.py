@@ -62,7 +62,7 @@ WORDS: dict[str, KindWords] = {
         "pictures with several sets of labels",
         "The same picture is said to have a label and not to have it, so one of the two is wrong. An unknown label "
         "contradicts nothing. Of equal pictures a training leaves all out.",
-        f"{_DECIDE}: add, remove or relabel, so that all are alike, drop one, or keep the one that is right.",
+        f"{_DECIDE}: relabel or drop one, or keep the one that is right.",
     ),
     "cross_split": KindWords(
         "One picture in several splits",

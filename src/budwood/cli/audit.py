@@ -3,7 +3,7 @@
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,8 +21,12 @@ from budwood.cli.options import (
     progress_of,
     reading_options,
 )
+from budwood.core.label_text import SEPARATOR
 from budwood.core.tensorflow import load_keras
 from budwood.core.text import shown
+
+if TYPE_CHECKING:
+    from budwood.config.data import Data as DataSettings
 
 
 class FailOn(StrEnum):
@@ -98,9 +102,26 @@ def audit(
         print(audit_as_text(found))
     stream = sys.stderr if prints_json else sys.stdout
     if cleaned is not None and fix is not None and not quiet:
-        print("\n".join([f"\n{shown(fix)}", *(f"  {line}" for line in cleaned.as_lines())]), file=stream)
+        lines = cleaned.as_lines()
+        if cleaned.manifest.multi_label:
+            lines += _read_otherwise(asked.data)
+        print("\n".join([f"\n{shown(fix)}", *(f"  {line}" for line in lines)]), file=stream)
     if output is not None and not quiet:
         print(f"\npage: {shown(output / PAGE)}\nnext: {shown(next_command(str(data), files))}", file=stream)
     severities = {FailOn.error: ("error",), FailOn.warning: ("error", "warning"), FailOn.never: ()}[fail_on]
     if any(one.severity in severities for one in found.findings):
         raise typer.Exit(1)
+
+
+def _read_otherwise(settings: "DataSettings") -> list[str]:
+    """Return what to leave out of the command that reads the table of --fix, where labels stand otherwise."""
+    given = {
+        "label_separator": settings.label_separator != SEPARATOR,
+        "label_columns": settings.label_columns,
+    }
+    keys = [f"data.{key}" for key, is_given in given.items() if is_given]
+    if not keys:
+        return []
+    return [
+        f"labels stand in the column labels, between them {SEPARATOR!r}: train on it without {' and '.join(keys)}"
+    ]

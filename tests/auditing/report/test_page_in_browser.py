@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from budwood.auditing.findings import AlikeClasses, Decided, NotRead, Shown, WrongLabel
+from budwood.auditing.findings import AlikeClasses, Decided, LabelsNetwork, NotRead, Shown, WrongLabel
 from budwood.auditing.report.page import write_audit_page
 from budwood.auditing.report.sections import IN_SIGHT
 from budwood.data.understood import PassedOver
@@ -68,3 +68,30 @@ def test_page__is_bounded(manifest, network, tmp_path, monkeypatch):
     ]
     text = write_audit_page(audit_of(manifest, many), tmp_path).read_text()
     assert text.count("looks like red") == 10 and "no room here for 490 more" in text
+
+
+def test_page__of_photos_with_several_labels(scenes, doubts, browser, tmp_path):
+    network = LabelsNetwork(
+        backbone="mobilenet_v2", computed=42, stored=0, exact_match=0.75, interval=(0.6, 0.86), num_photos=40, folds=5,
+        strengths={"red": 0.1}, not_asked=("warm",), commonest="", share_of_commonest=0.3,
+    )  # fmt: skip
+    strange = replace(doubts[1], label=WORST, rank=2)
+    page = write_audit_page(audit_of(scenes, [*doubts, strange], network=network), tmp_path)
+    with opened(browser, page, size=PHONE, dark=True) as found:
+        assert (found.complaints, found.requests, found.overflows()) == ([], [], [])
+        assert found.page.locator("h1").inner_text().endswith("in 42 photos with 4 labels.")
+        missing = found.page.locator("#missing_label li")
+        assert "warm is missing?" in missing.first.inner_text() and "97" in missing.first.inner_text()
+        assert WORST[:8] in missing.last.inner_text()
+        assert "warm is too much?" in found.page.locator("#extra_label").inner_text()
+        assert "red (unknown: warm)" in found.page.locator("#unknown_label figcaption").inner_text()
+        assert "'blue' on red 02.jpg, not on red 01.jpg" in found.page.locator("#label_conflict").inner_text()
+        table = found.page.locator("#classes")
+        assert table.locator("h2").inner_text() == "Labels" and table.locator("tfoot").inner_text().split() == [
+            "all", "photos", "42"
+        ]  # fmt: skip
+        facts = found.page.locator("main, body").first.inner_text()
+        assert (
+            "always answering none of the labels is right on 30.0" in facts
+            and "too few photos with them" in facts
+        )

@@ -102,3 +102,34 @@ def test_choose_samples__some_of_each_class_and_none_that_is_unreadable(manifest
 def test_usable_share__sizes_of_the_classes(manifest, classes, words):
     audit = audit_of(manifest)
     assert usable_share(replace(audit, counts=replace(audit.counts, classes=classes))) == words
+
+
+def test_count_classes__counts_a_photo_under_each_of_its_labels(scenes, doubts):
+    found = count_classes(audit_of(scenes, doubts))
+    rows = {row.name: (row.total, row.findings) for row in found.rows}
+    # The conflict's photos under all of their labels; of single labels in doubt the photo counts under these alone.
+    assert rows == {"blue": (13, 1), "green": (14, 0), "red": (14, 1), "warm": (13, 4)}
+    assert found.num_photos == 42
+
+
+def test_choose_samples__of_photos_with_several_labels(scenes, thumbnails):
+    rows = dict(choose_samples(audit_of(scenes), thumbnails).rows)
+    assert set(rows) == {"blue", "green", "red", "warm"} and all("red/" in name for name in rows["warm"])
+
+
+def test_list_findings__words_of_photos_with_several_labels(scenes, doubts, thumbnails):
+    found = {one.kind: one for one in list_findings(audit_of(scenes, doubts), thumbnails)}
+    assert list(found) == [
+        "label_conflict",
+        "missing_label",
+        "extra_label",
+        "alike_labels",
+        "labels_together",
+        "unknown_label",
+        "label_imbalance",
+    ]
+    assert (
+        found["missing_label"].cards[0].doubt == doubts[1] and found["label_conflict"].cards[0].doubt is None
+    )
+    assert "'blue' on red 02.jpg, not on red 01.jpg" in found["label_conflict"].cards[0].evidence
+    assert found["label_imbalance"].lines[0].startswith("40 photos with 'green'")

@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from budwood.auditing.findings import Decided, Outlier, PoorPicture, Shown
+from budwood.auditing.findings import Decided, LabelsNetwork, Outlier, PoorPicture, Shown
 from budwood.auditing.report.terminal import audit_as_text
 from budwood.auditing.words import WORDS, counted
 from tests.auditing.conftest import audit_of
@@ -52,3 +52,17 @@ def test_audit_as_text__ends_with_decisions_and_the_network(manifest, network):
         "answering blue is right on 33.3 %.",
     ]
     assert audit_as_text(audit_of(manifest, no_network="Too few.")).endswith("classes.\n\nToo few.")
+
+
+def test_audit_as_text__of_photos_with_several_labels(scenes, doubts):
+    network = LabelsNetwork(
+        backbone="mobilenet_v2", computed=42, stored=0, exact_match=0.75, interval=None, num_photos=40, folds=5,
+        strengths={"red": 0.1}, not_asked=("warm",), commonest="red;warm", share_of_commonest=0.3,
+    )  # fmt: skip
+    text = audit_as_text(audit_of(scenes, doubts, network=network))
+    assert text.startswith("1 error, 2 warnings and 4 notes in 42 photos with 4 labels.")
+    assert "    red/red 00.jpg (red (unknown: warm)): unknown: 'warm'; by its look 93 % probable" in text
+    assert text.endswith(
+        "Out of fold every label of 75.0 % of 40 photos is answered as given (5 folds, mobilenet_v2); always answering "
+        "red, warm is right on 30.0 %."
+    )
