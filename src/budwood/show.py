@@ -227,7 +227,7 @@ def _predicted(
         if prediction.error is not None:
             tiles.append(Tile(None, prediction.name, prediction.error))
             continue
-        right = None if true is None else answered_rightly(prediction, true)
+        right = None if true is None else answered_rightly(prediction, true, run.taxonomy)
         truth = true if prediction.labels is None or true is None else labels_in_words(true)
         note = "" if true is None else "right" if right else f"truly {truth}"
         tiles.append(Tile(thumbnail(picture, "pad"), prediction.in_words(), note, right))

@@ -4,8 +4,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from budwood.data.taxonomy import Taxonomy
 from budwood.evaluation.conformal import SetRule
-from budwood.inference.prediction import Prediction, with_set
+from budwood.inference.prediction import Answer, Prediction, answered_rightly, with_set
 
 SHARES = {"a": 0.2, "b": 0.5, "c": 0.3}
 
@@ -78,3 +79,16 @@ def test_with_set__a_picture_that_cannot_be_read_has_none():
     rule = SetRule("lac", 0.9, False, np.array([0.5]), (20,))
     broken = Prediction("x.jpg", None, None, {}, error="it is cut")
     assert with_set(broken, rule) is broken
+
+
+def test_answered_rightly__a_label_above_the_true_class_is_right():
+    tree = Taxonomy({"owl": "", "barn owl": "owl", "elf owl": "owl", "wren": ""})
+    said = Prediction("a.jpg", "elf owl", 0.5, {}, confident=False, answer=Answer("owl", 1, 0.9, ("owl",)))
+    assert [answered_rightly(said, true, tree) for true in ("barn owl", "elf owl", "wren")] == [
+        True,
+        True,
+        False,
+    ]
+    assert not answered_rightly(said, "barn owl"), "asked for the class"
+    none = replace(said, answer=Answer(None))
+    assert [answered_rightly(none, true, tree) for true in ("barn owl", "elf owl")] == [False, True]

@@ -149,3 +149,15 @@ def test_dry_run__tells_the_tree(table, session_colours, call):
     status, out, _ = call("train", session_colours, "--dry-run", "--recipe", "frozen-linear", *settings)
     assert status == 0
     assert "# Tree of labels\nbelow 'colour': 1 label with labels below it, 1 class directly" in out
+
+
+def test_ask_for_training__from_a_run_keeps_its_tree(tree_run, session_colours, table, tmp_path):
+    def asked(*settings):
+        recipe = read_recipe("frozen-linear", [*SMALL, "finetune.epochs=1", *settings], start=True)
+        return ask_for_training(session_colours, recipe, Output(tmp_path / "new"), start=tree_run)
+
+    kept = asked()
+    assert kept.taxonomy == load(tree_run).taxonomy and kept.recipe.data.taxonomy == ""
+    assert prepare(kept).taxonomy == kept.taxonomy
+    # A tree that is asked for is taken instead.
+    assert asked(f"data.taxonomy={table}").taxonomy.root == "colour"

@@ -3,6 +3,7 @@ import re
 import pytest
 
 from budwood.core import files
+from budwood.data.taxonomy import Taxonomy
 from budwood.report.card import write_card
 
 yaml = pytest.importorskip("yaml")
@@ -64,3 +65,14 @@ def test_write_card__no_class_name_is_markup(card, evil):
 def test_write_card__many_classes(card):
     _, _, text = card([f"class {i}" for i in range(150)], per_class=10)
     assert "and 130 others" in text and "150 kinds of pictures" in text
+
+
+def test_write_card__tells_the_tree(card):
+    assert "tree of labels" not in card()[2]
+    tree = {"owl": "", "barn": "owl", "elf": "owl", "wren": "", "a|b": ""}
+    _, _, text = card(["a|b", "barn", "elf", "wren"], per_class=200, taxonomy=Taxonomy(tree))
+    part = text.split("### On the tree of labels")[1].split("## Limits")[0]
+    assert "| depth 1 | 3 |" in part and "| classes | 4 |" in part and "mistakes" in part
+    rows = [line for line in part.splitlines() if re.match(r"\| 9\d %", line)]
+    assert [row.split(" | ")[1] for row in rows] == ["a class", "depth 1", "no answer"] * 3
+    assert all(row.count("|") == 7 for row in rows) and "in 95 of 100 choices" in part

@@ -4,6 +4,7 @@ import pytest
 
 from budwood.core import files
 from budwood.core.errors import RunError
+from budwood.data.taxonomy import Taxonomy
 from budwood.report import notebook
 from budwood.report.notebook import (
     MOST_IN_TABLE,
@@ -149,3 +150,12 @@ def test_template__holds_no_script():
         encoding="utf-8"
     )
     assert "<script" not in text
+
+
+def test_show_run__tells_the_levels_of_a_tree(make_run):
+    assert "tree of labels" not in show_run(make_run().folder).html
+    tree = Taxonomy({"owl": "", "barn": "owl", "elf": "owl", "wren": ""})
+    run = make_run(["barn", "elf", "wren"], taxonomy=tree)
+    html = show_run(run.folder).html
+    assert "each level of the tree of labels" in html and "of the same branch" in html
+    assert re.search(r'<th scope="row">depth 1</th><td class="number">2</td>', html)

@@ -200,6 +200,7 @@ def _sheet_items(
 ) -> "list[SheetItem]":
     """Return the pictures that could be read; the true class is known where the folder has the name of
     one."""
+    from budwood.inference.prediction import answered_rightly
     from budwood.report.sheets.predictions import SheetItem
 
     items = []
@@ -209,9 +210,11 @@ def _sheet_items(
             # A folder has the name of one label, and says nothing of the others.
             true = folder if folder in classes and prediction.labels is None else None
             label, probability, confident = prediction.label, prediction.probability, prediction.confident
-            answer = prediction.answer
+            answer, above = prediction.answer, prediction.above
             if answer is not None and answer.label is not None and answer.probability is not None:
                 label, probability, confident = answer.label, answer.probability, True
+                if answer.label != prediction.label:
+                    above = " > ".join(answer.path[:-1])
             items.append(
                 SheetItem(
                     picture,
@@ -220,9 +223,10 @@ def _sheet_items(
                     true,
                     out_of_distribution=prediction.out_of_distribution,
                     confident=confident,
-                    right=None if taxonomy is None or true is None else label in taxonomy.path(true),
+                    right=None if true is None else answered_rightly(prediction, true, taxonomy),
                     name=prediction.name.replace("\\", "/").rpartition("/")[2],
                     labels=_with_shares(prediction),
+                    above=above,
                 )
             )
     return items

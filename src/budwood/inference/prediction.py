@@ -7,6 +7,7 @@ import numpy as np
 from budwood.core.files import JsonObject
 from budwood.core.label_text import of_text
 from budwood.core.text import shown
+from budwood.data.taxonomy import Taxonomy
 from budwood.evaluation.conformal import SetRule
 
 
@@ -86,8 +87,8 @@ class Prediction:
         if self.prediction_set is not None:
             held = (f"{shown(label)} {self.probabilities[label]:.1%}" for label in self.prediction_set)
             shares = f"{{{'  '.join(held)}}}"
-        elif len(self.path) > 1:
-            shares += f"  in {' > '.join(f'{shown(node)} {share:.1%}' for node, share in self.path[:-1])}"
+        elif self.above:
+            shares += f"  in {self.above}"
         if self.out_of_distribution:
             return f"none of these ({shares})"
         if self.confident:
@@ -95,6 +96,15 @@ class Prediction:
         if self.answer and self.answer.label is not None:
             return f"{shown(self.answer.label)} {self.answer.probability:.1%}  (not confident: {shares})"
         return f"not confident: {shares}"
+
+    @property
+    def above(self) -> str:
+        """Return the labels above the predicted class on a tree, each with its probability; "" where there are none.
+
+        >>> Prediction("a.jpg", "elf owl", 0.6, {"elf owl": 0.6}, path=(("owls", 0.9), ("elf owl", 0.6))).above
+        'owls 90.0%'
+        """
+        return " > ".join(f"{shown(node)} {share:.1%}" for node, share in self.path[:-1])
 
     def _labels_in_words(self, k: int) -> str:
         """Return the labels that a picture has, the most probable first, or what comes nearest to one.
@@ -147,8 +157,9 @@ def with_set(prediction: Prediction, rule: SetRule) -> Prediction:
     return replace(prediction, prediction_set=tuple(names[place] for place in order))
 
 
-def answered_rightly(prediction: Prediction, true: str) -> bool:
-    """Return whether a picture is answered rightly: with its class, or with every label that is known of it.
+def answered_rightly(prediction: Prediction, true: str, taxonomy: Taxonomy | None = None) -> bool:
+    """Return whether a picture is answered rightly: with its class, or with every label that is known of it; on a tree
+    of labels, where a precision was asked for, with a label above its class too.
 
     >>> said = Prediction("a.jpg", "sea", 0.9, {"sea": 0.9, "sun": 0.2}, labels=("sea",))
     >>> answered_rightly(said, "sea;?sun"), answered_rightly(said, "sea;sun"), answered_rightly(said, "?sun")
@@ -157,6 +168,8 @@ def answered_rightly(prediction: Prediction, true: str) -> bool:
     if prediction.out_of_distribution:
         return False
     if prediction.labels is None:
+        if taxonomy is not None and prediction.answer is not None and prediction.answer.label is not None:
+            return prediction.answer.label in taxonomy.path(true)
         return prediction.label == true
     labels, unknown = of_text(true)
     return set(prediction.labels) - set(unknown) == set(labels)

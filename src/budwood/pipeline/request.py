@@ -115,7 +115,7 @@ def ask_for_training(
         data: a source that `budwood.data.sources.read_source` lists.
         recipe: what is asked for.
         output: where the run is to be written.
-        start: a complete run whose model is fine-tuned further.
+        start: a complete run whose model is fine-tuned further; its tree of labels is kept where the recipe names none.
         command: how to repeat it.
         progress: told of what a source fetches, and later of the training.
 
@@ -159,6 +159,10 @@ def ask_for_training(
     task = task_of(manifest.multi_label)
     (refuse_for_multi_label if manifest.multi_label else refuse_for_single_label)(resolved)
     taxonomy = find_taxonomy(resolved.data, manifest, source, table)
+    if taxonomy is None and previous is not None and previous.taxonomy is not None:
+        # The classes are those of the run, which is looked at with the photos.
+        taxonomy = previous.taxonomy
+        progress.say(f"the tree of labels is that of {previous.folder}")
     directory = RunDirectory(folder, requested, command, progress, task=task)
     return TrainingRequest(
         manifest,

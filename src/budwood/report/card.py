@@ -21,6 +21,7 @@ from budwood.report.markdown import escaped
 from budwood.report.reading import passed_over_as_lines
 from budwood.report.sections import FIGURES
 from budwood.report.summary import Contents, read_contents
+from budwood.report.taxonomy import describe_tree
 
 CARD = "README.md"
 NAMED = 20
@@ -90,6 +91,7 @@ def render_card(contents: Contents) -> str:
             splits=splits,
             rows=[(label, [counts[label, name] for name in splits]) for label in contents.classes],
             figures=figures,
+            tree=describe_tree(contents),
             worst=words.listing([f"{words.name(label)} {words.percent(f1)}" for f1, label in weakest]),
             confusions=[]
             if contents.multi_label

@@ -17,6 +17,7 @@ from budwood.report.page import environment
 from budwood.report.phases import describe_phases
 from budwood.report.pictures import heat_map
 from budwood.report.summary import Contents, read_contents
+from budwood.report.taxonomy import describe_tree
 from budwood.runs.schema import ListedLayer
 
 MOST_IN_TABLE = 12
@@ -61,6 +62,7 @@ def show_run(folder: Path) -> Shown:
         if not contents.has_test
         else "",
         phases=both and both.table,
+        tree=describe_tree(contents),
         confusion=count_confusions(contents),
         heat_map=heat_map(np.asarray(matrix, dtype=np.int64)) if large else None,
         weakest=sections.score_classes(contents).rows[:WEAKEST] if large else [],

@@ -69,3 +69,13 @@ def test_over__is_lightest_where_the_map_is_highest():
 def test_name_sheets__no_two_alike(tmp_path):
     names = [path.name for path in name_sheets(["a.jpg", "b/a.png", "a-2.jpg", ".jpg"], tmp_path)]
     assert names == ["a.png", "a-2.png", "a-2-2.png", ".jpg.png"]
+
+
+def test_write_explanations__writes_what_lies_above(tmp_path):
+    def inked(path):
+        said = Prediction("photo.jpg", "a", 0.9, {"a": 0.9, "b": 0.1}, path=path)
+        write_explanations([explained(["a", "b"], prediction=said)], tmp_path / "sheet.png")
+        with Image.open(tmp_path / "sheet.png") as sheet:
+            return int((np.asarray(sheet).astype(int).sum(axis=-1) < 500).sum())
+
+    assert inked((("owls", 0.95), ("a", 0.9))) > inked((("a", 0.9),)) == inked(())

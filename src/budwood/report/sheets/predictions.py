@@ -36,6 +36,8 @@ class SheetItem:
     labels: tuple[tuple[str, float], ...] | None = None
     """Where a picture may have several labels: those that it is said to have, in place of `predicted`, with the
     probability of each, the most probable first. None where one class is right."""
+    above: str = ""
+    """On a tree of labels what lies above `predicted`, written below it; "" where there is nothing."""
 
 
 def write_sheet(items: Sequence[SheetItem], path: Path, columns: int | None = None) -> None:
@@ -66,6 +68,7 @@ def write_sheet(items: Sequence[SheetItem], path: Path, columns: int | None = No
     most = max((len(item.labels or ()) for item in drawn), default=1)
     lines = (
         min(max(most, 1), MOST_LABELS)
+        + any(bool(item.above) for item in drawn)
         + any(item.true is not None for item in drawn)
         + any(bool(item.name) for item in drawn)
     )
@@ -93,6 +96,9 @@ def _draw_item(sheet: Canvas, item: SheetItem, place: Place) -> None:
         label = item.predicted if item.confident else f"not confident: {item.predicted}"
         colour = INK if item.confident else QUIET
         sheet.write_pair((x, y), label, words.percent(item.probability), (colour, INK))
+    if item.above:
+        y += LINE
+        sheet.write((x, y), f"in {item.above}", QUIET)
     if item.true is not None:
         y += LINE
         right = item.true == item.predicted if item.right is None else item.right
