@@ -75,7 +75,7 @@ def test_make_taxonomy__a_long_chain():
     ("classes", "words"),
     [
         (["barn owl", "snowy owl", "wren", "emu"], "t.csv has no row for 'emu', a class of the photos. Add a row"),
-        (["barn owl", "snowy owl", "Wren"], "no row for 'Wren', a class of the photos. 'wren' differs by case"),
+        (["barn owl", "snowy owl", "Wren"], "no row for 'Wren', a class of the photos. 'wren' (row 6) differs by case"),
         (["a", "b", "wren"], "no row for 'a', a class of the photos, nor for 1 more"),
         (["barn owl", "wren"], "t.csv, row 5: 'snowy owl' is no class of the photos, and the parent of nothing."),
         (["barn owl", "snowy owl", "wren", "owl"], "row 4: 'owl' is the parent of 'barn owl' and a class of the"),

@@ -30,6 +30,17 @@ def test_answers__a_class_else_what_is_above_it_else_nothing():
     assert depth.tolist() == [2, 1, 0, 0]
 
 
+def test_answers__what_is_above_every_class_is_none():
+    tree = LabelTree(
+        Taxonomy({"bird": "life", "owl": "bird", "barn": "owl", "elf": "owl", "wren": "bird"}, "life"),
+        ("barn", "elf", "wren"),
+    )
+    depth, _ = Climb(tree, 0.95, {3: 0.8, 2: 0.8, 1: 0.0}).answers(
+        np.array([[0.5, 0.4, 0.1], [0.4, 0.2, 0.4]])
+    )
+    assert depth.tolist() == [2, 0]
+
+
 def test_answers__no_threshold_is_no_answer():
     assert Climb(TREE, 0.95, {2: None, 1: 0.6}).answer(np.array(SURE)) == "owl"
     assert Climb(TREE, 0.95, {2: None, 1: None}).answer(np.array(SURE)) is None

@@ -46,9 +46,9 @@ def test_describe_tree__levels_mistakes_and_depths_add_up(make_run):
         True
     ] * 4
     assert shown[0].chosen == f"promise {percent(told[0].most)} at most" and told[0].promise == "average"
-    above = told[-2]
-    assert above.promise == "confidence" and above.most > 0.9
-    assert shown[-2].chosen == f"{above.validation.correct} of {above.validation.answered} right"
+    assert told[1].promise == "confidence" and told[1].most > 0.5
+    assert shown[1].chosen == f"promise {percent(told[1].most)} at most"
+    assert told[2].most == 0 and shown[2].chosen == "promise nothing", "it is above every class"
     assert found.promised
     assert [(row.node, row.classes, row.n) for row in found.branches] == [("plant", 5, 100)]
     assert [climb.asked.replace("\u00a0", " ") for climb in found.climbs] == ["90 %", "95 %", "98 %"]
@@ -121,6 +121,9 @@ def test_describe_tree__of_an_earlier_version_promises_nothing(make_run):
     run = make_run(per_class=100, taxonomy=DEEP)
     file = run.folder / "metrics.json"
     told = json.loads(file.read_text())
+    chosen = told["climbs"][0]["depths"][0]["validation"]
+    row = describe_tree(read_contents(run.folder)).climbs[0].rows[0]
+    assert row.chosen == f"{chosen['correct']} of {chosen['answered']} right" and chosen["answered"]
     for climb in told["climbs"]:
         for one in climb["depths"]:
             del one["promise"], one["most"]

@@ -201,7 +201,7 @@ def _sheet_items(
     """Return the pictures that could be read; the true class is known where the folder has the name of
     one."""
     from budwood.inference.prediction import answered_rightly
-    from budwood.report.sheets.predictions import SheetItem
+    from budwood.report.sheets.predictions import SheetItem, above_in_words
 
     items = []
     for picture, prediction in zip(pictures, predictions, strict=True):
@@ -210,11 +210,11 @@ def _sheet_items(
             # A folder has the name of one label, and says nothing of the others.
             true = folder if folder in classes and prediction.labels is None else None
             label, probability, confident = prediction.label, prediction.probability, prediction.confident
-            answer, above = prediction.answer, prediction.above
+            answer, above = prediction.answer, above_in_words(prediction)
             if answer is not None and answer.label is not None and answer.probability is not None:
                 label, probability, confident = answer.label, answer.probability, True
                 if answer.label != prediction.label:
-                    above = " > ".join(answer.path[:-1])
+                    above = f"in {' > '.join(answer.path[:-1])}" if len(answer.path) > 1 else ""
             items.append(
                 SheetItem(
                     picture,

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 
 from budwood.core.errors import DataError, did_you_mean
 from budwood.core.text import class_key, shown
@@ -199,7 +200,8 @@ def fitted(taxonomy: Taxonomy, classes: Sequence[str], title: str) -> Taxonomy:
             lacking = sum(unicodedata.normalize("NFC", one) not in nodes for one in classes) - 1
             more = f", nor for {lacking:,} more" if lacking else ""
             raise DataError(
-                f"{title} has no row for {shown(label)!r}, a class of the photos{more}.{_meant(label, nodes)} Add a "
+                f"{title} has no row for {shown(label)!r}, a class of the photos{more}."
+                f"{_meant(label, nodes, where)} Add a "
                 "row with its parent"
             )
         if below := taxonomy.children.get(label):
@@ -219,9 +221,10 @@ def fitted(taxonomy: Taxonomy, classes: Sequence[str], title: str) -> Taxonomy:
     return taxonomy
 
 
-def _meant(label: str, known: Iterable[str]) -> str:
-    """Return a sentence on the name that was meant, where one is likely."""
+def _meant(label: str, known: Iterable[str], where: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return a sentence on the name that was meant, where one is likely, and where it stands."""
     alike = [one for one in known if class_key(one) == class_key(label)]
     if alike:
-        return f" {shown(alike[0])!r} differs by case or blanks alone."
+        place = f" ({where[alike[0]]})" if alike[0] in where else ""
+        return f" {shown(alike[0])!r}{place} differs by case or blanks alone."
     return did_you_mean(label, known)

@@ -27,7 +27,8 @@ class Candidates:
     """Its place on the level."""
     probability: Float[np.ndarray, "n"]
     possible: Bool[np.ndarray, "n"]
-    """Whether it is an answer of this depth: above the classes a class is none, for it was asked before."""
+    """Whether it is an answer of this depth: above the classes a class is none, for it was asked before, nor is what is
+    above every class, which is always right."""
 
 
 def candidates(tree: LabelTree, probabilities: Float[np.ndarray, "n classes"]) -> list[Candidates]:
@@ -37,7 +38,7 @@ def candidates(tree: LabelTree, probabilities: Float[np.ndarray, "n classes"]) -
         shares = level.probabilities(probabilities)
         best = shares.argmax(axis=1)
         deepest = level.depth == tree.taxonomy.num_levels
-        possible = np.ones(len(best), bool) if deepest else ~level.is_class[best]
+        possible = np.ones(len(best), bool) if deepest else level.answers[best]
         found.append(Candidates(level.depth, best, shares.max(axis=1), possible))
     return found
 

@@ -27,6 +27,12 @@ class Level:
     is_class: Bool[np.ndarray, "m"]
     """Whether a node is a class itself."""
 
+    @property
+    def answers(self) -> Bool[np.ndarray, "m"]:
+        """Return whether a node says something: it is above a class, and not above all of them."""
+        sizes = np.bincount(self.of_class, minlength=len(self.nodes))
+        return ~self.is_class & (sizes < len(self.of_class))
+
     def probabilities(self, shares: Float[np.ndarray, "n classes"]) -> Float[np.ndarray, "n m"]:
         """Return the probability of each node, the sum over its classes, in [0, 1]."""
         sums = np.zeros((len(self.nodes), len(shares)), np.float64)

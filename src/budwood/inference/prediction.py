@@ -87,8 +87,8 @@ class Prediction:
         if self.prediction_set is not None:
             held = (f"{shown(label)} {self.probabilities[label]:.1%}" for label in self.prediction_set)
             shares = f"{{{'  '.join(held)}}}"
-        elif self.above:
-            shares += f"  in {self.above}"
+        elif len(self.path) > 1:
+            shares += f"  in {' > '.join(f'{shown(node)} {share:.1%}' for node, share in self.path[:-1])}"
         if self.out_of_distribution:
             return f"none of these ({shares})"
         if self.confident:
@@ -96,15 +96,6 @@ class Prediction:
         if self.answer and self.answer.label is not None:
             return f"{shown(self.answer.label)} {self.answer.probability:.1%}  (not confident: {shares})"
         return f"not confident: {shares}"
-
-    @property
-    def above(self) -> str:
-        """Return the labels above the predicted class on a tree, each with its probability; "" where there are none.
-
-        >>> Prediction("a.jpg", "elf owl", 0.6, {"elf owl": 0.6}, path=(("owls", 0.9), ("elf owl", 0.6))).above
-        'owls 90.0%'
-        """
-        return " > ".join(f"{shown(node)} {share:.1%}" for node, share in self.path[:-1])
 
     def _labels_in_words(self, k: int) -> str:
         """Return the labels that a picture has, the most probable first, or what comes nearest to one.

@@ -38,7 +38,7 @@ def test_write_sheet__a_label_above_the_true_class_is_right(tmp_path, right):
 
 def test_write_sheet__a_line_for_what_lies_above(tmp_path):
     heights = []
-    for above in ("", "owls 97.0%"):
+    for above in ("", "in owls 97.0 %"):
         write_sheet([SheetItem(PICTURE, "barn owl", 0.93, above=above)], tmp_path / "sheet.png")
         heights.append(len(_pixels(tmp_path / "sheet.png")))
     assert heights[1] - heights[0] == canvas.LINE

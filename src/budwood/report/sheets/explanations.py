@@ -25,6 +25,7 @@ from budwood.report.sheets.canvas import (
     Canvas,
     Place,
 )
+from budwood.report.sheets.predictions import above_in_words
 
 if TYPE_CHECKING:
     from budwood.inference.explain import Explanation
@@ -103,8 +104,7 @@ def _draw_row(explanation: "Explanation") -> tuple[Canvas, int]:
     sheet, y = Canvas(_WIDTH, _ROW), 0
     prediction, (x, second, third, fourth, fifth) = explanation.prediction, _COLUMNS
     sheet.write((x, y), prediction.name, INK, _COLUMNS[4] - 2 * GAP)
-    if prediction.above:
-        sheet.write((fifth, y), f"in {prediction.above}", QUIET, _WIDTH - fifth - GAP)
+    sheet.write((fifth, y), above_in_words(prediction), QUIET, _WIDTH - fifth - GAP)
     sheet.draw.line((x, y + LINE + 4, _WIDTH - GAP, y + LINE + 4), fill=RULE)
     y += LINE + 14
     picture, cam, occlusion = explanation.picture, explanation.grad_cam, explanation.occlusion

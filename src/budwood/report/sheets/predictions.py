@@ -7,6 +7,7 @@ from pathlib import Path
 
 from budwood.core import text as words
 from budwood.data.images import ImageLike
+from budwood.inference.prediction import Prediction
 from budwood.report.sheets.canvas import GAP, INK, LINE, QUIET, RIGHT, SIDE, WRONG, Canvas, Place
 
 MOST = 200
@@ -37,7 +38,18 @@ class SheetItem:
     """Where a picture may have several labels: those that it is said to have, in place of `predicted`, with the
     probability of each, the most probable first. None where one class is right."""
     above: str = ""
-    """On a tree of labels what lies above `predicted`, written below it; "" where there is nothing."""
+    """On a tree of labels what is said of what lies above `predicted`, written below it; "" where there is nothing."""
+
+
+def above_in_words(prediction: Prediction) -> str:
+    """Return the labels above the predicted class on a tree as a sheet says them; "" where there are none.
+
+    >>> found = Prediction("a.jpg", "elf owl", 0.6, {"elf owl": 0.6}, path=(("owls", 0.9), ("elf owl", 0.6)))
+    >>> above_in_words(found).replace("\\u00a0", " ")
+    'in owls 90.0 %'
+    """
+    above = " > ".join(f"{node} {words.percent(share)}" for node, share in prediction.path[:-1])
+    return f"in {above}" if above else ""
 
 
 def write_sheet(items: Sequence[SheetItem], path: Path, columns: int | None = None) -> None:
@@ -98,7 +110,7 @@ def _draw_item(sheet: Canvas, item: SheetItem, place: Place) -> None:
         sheet.write_pair((x, y), label, words.percent(item.probability), (colour, INK))
     if item.above:
         y += LINE
-        sheet.write((x, y), f"in {item.above}", QUIET)
+        sheet.write((x, y), item.above, QUIET)
     if item.true is not None:
         y += LINE
         right = item.true == item.predicted if item.right is None else item.right
