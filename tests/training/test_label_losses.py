@@ -2,14 +2,11 @@ import keras
 import numpy as np
 import pytest
 from scipy.special import expit, rel_entr
-from sklearn.metrics import average_precision_score
 
 from budwood.config.learning import Distill, Loss
 from budwood.training.label_losses import (
     LabelDistillation,
     LabelLoss,
-    average_precisions,
-    from_label_logits,
     make_label_metrics,
     soften_labels,
 )
@@ -126,40 +123,3 @@ def test_make_label_metrics__exact_match_and_share_of_known_labels():
     assert (exact.name, shares.name) == ("accuracy", "label_accuracy")
     assert float(exact.result()) == pytest.approx(2 / 3)
     assert float(shares.result()) == pytest.approx(4 / 5)
-
-
-def test_from_label_logits__what_a_history_shows():
-    found = from_label_logits(LOGITS, with_unknown())
-    known = ~UNKNOWN
-    assert found.row().keys() == {
-        "val_loss",
-        "val_accuracy",
-        "val_label_accuracy",
-        "val_mean_average_precision",
-    }
-    p = expit(LOGITS.astype(np.float64))
-    losses = -np.where(TARGETS == 1, np.log(p), np.log(1 - p))
-    assert found.row()["val_loss"] == pytest.approx(losses[known].mean())
-    assert found.row()["val_label_accuracy"] == pytest.approx(((LOGITS > 0) == (TARGETS == 1))[known].mean())
-    expected = [average_precision_score(TARGETS[k, i], LOGITS[k, i]) for i, k in enumerate(known.T)]
-    assert found.row()["val_mean_average_precision"] == pytest.approx(np.mean(expected))
-
-
-def test_from_label_logits__calibrated_forgives_a_certainty_that_is_too_great():
-    rng = np.random.default_rng(1)
-    logits = rng.normal(size=(400, 3))
-    targets = (rng.random((400, 3)) < expit(logits)).astype(np.float32)
-    plain = from_label_logits(logits, targets).losses.mean()
-    found = from_label_logits(logits * 5, targets, True)
-    np.testing.assert_allclose(found.scaling.scale, 1 / 5, rtol=0.3)
-    assert found.losses.mean() == pytest.approx(plain, rel=0.02)
-
-
-def test_average_precisions__leave_out_a_label_of_one_side():
-    targets = np.array([[1, 0, 1], [0, 0, np.nan], [1, 0, 1]], np.float32)
-    assert len(average_precisions(np.ones((3, 3)), targets)) == 1
-
-
-def test_from_label_logits__nothing_known():
-    found = from_label_logits(LOGITS, np.full_like(TARGETS, np.nan), True)
-    assert found.scaling.scale == (1.0,) * 4 and "mean_average_precision" not in found.figures

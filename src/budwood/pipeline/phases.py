@@ -33,7 +33,7 @@ from budwood.training.class_weights import refuse_unknown_classes
 from budwood.training.label_probe import LabelsFit, fit_labels_as_asked
 from budwood.training.linear_probe import LinearFit, fit_as_asked, resolve_fit
 from budwood.training.loop import Before, Fitted, fit
-from budwood.training.losses import Measured
+from budwood.training.measured import Measured
 from budwood.training.optimizers import make_optimizer
 from budwood.training.validation import validate
 

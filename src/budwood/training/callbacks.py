@@ -17,7 +17,7 @@ from budwood.core.notes import NoteKind, TakesNotes
 from budwood.core.progress.base import Progress, Stage
 from budwood.training.checkpoints import Checkpoints, Row
 from budwood.training.diagnose import find_loss_spike
-from budwood.training.losses import Measured
+from budwood.training.measured import Measured
 from budwood.training.tensorboard import Log, open_log
 from budwood.training.trainer import Trainer
 

@@ -12,8 +12,6 @@ from keras import ops
 
 from budwood.config.learning import Distill, Loss
 from budwood.evaluation.calibration import SMALLEST
-from budwood.evaluation.task import MULTI_LABEL
-from budwood.training.losses import Measured
 
 
 class LabelLoss(keras.losses.Loss):
@@ -138,38 +136,3 @@ def label_targets(
 ) -> Float32[np.ndarray, "n labels"]:
     """Return the targets, which loss and mixing take as they are."""
     return targets.astype(np.float32)
-
-
-def from_label_logits(
-    logits: Float[np.ndarray, "n labels"], targets: Float[np.ndarray, "n labels"], calibrate: bool = False
-) -> Measured:
-    """Return what logits are worth beside the targets: exact matches at a probability of 0.5, the share of known
-    labels that are right, and the mean average precision of labels that are on some photos and not on others.
-    """
-    known = ~np.isnan(targets)
-    scaling = MULTI_LABEL.fit_scaling(logits, targets) if calibrate else None
-    shares = MULTI_LABEL.probabilities(logits, 1.0 if scaling is None else scaling)
-    right = (shares >= 0.5)[known] == (targets > 0.5)[known]
-    figures = {"label_accuracy": float(right.mean()) if len(right) else 0.0}
-    precisions = average_precisions(shares, targets)
-    if len(precisions):
-        figures["mean_average_precision"] = float(np.mean(precisions))
-    return Measured(
-        MULTI_LABEL.losses(shares, targets),
-        MULTI_LABEL.correct(shares, targets),
-        None,
-        scaling,
-        figures,
-    )
-
-
-def average_precisions(
-    scores: Float[np.ndarray, "n labels"], targets: Float[np.ndarray, "n labels"]
-) -> Float[np.ndarray, "some"]:
-    """Return the average precision of each label that some of its known photos have and others have not."""
-    from sklearn.metrics import average_precision_score
-
-    columns = ((score, target, ~np.isnan(target)) for score, target in zip(scores.T, targets.T, strict=True))
-    pairs = [(score[known], target[known] > 0.5) for score, target, known in columns]
-    found = [average_precision_score(has, score) for score, has in pairs if has.any() and not has.all()]
-    return np.array(found, np.float64)

@@ -20,7 +20,7 @@ from budwood.core.errors import DataError, RecipeError
 from budwood.training.batches import TrainingData
 from budwood.training.callbacks import FitState, Hook, RunningFit
 from budwood.training.checkpoints import Row
-from budwood.training.losses import Measured
+from budwood.training.measured import Measured
 from budwood.training.mixing import refuse_bad_mixing
 from budwood.training.optimizers import current_rate
 from budwood.training.trainer import Trainer

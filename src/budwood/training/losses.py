@@ -4,20 +4,16 @@ Targets are shares of every class, one-hot where nothing is mixed; so label smoo
 mixing work together, and for one logit as for one per class.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 import keras
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int
+from jaxtyping import Float32, Int
 from keras import ops
 
 from budwood.config.learning import Distill, Loss
-from budwood.core.scaling import Scaling
-from budwood.evaluation.calibration import SMALLEST, fit_temperature
-
-TOP = 5
-"""Top-5 accuracy is told where there are more classes than this."""
+from budwood.evaluation.calibration import SMALLEST
+from budwood.training.measured import TOP
 
 
 def make_loss(loss: Loss, num_logits: int) -> keras.losses.Loss:
@@ -95,46 +91,3 @@ def _single_logit_accuracy(target, logit):
 def one_hot(labels: Int[np.ndarray, "n"], num_classes: int) -> Float32[np.ndarray, "n classes"]:
     """Return shares of the classes that are 1 for the label and 0 elsewhere."""
     return np.eye(num_classes, dtype=np.float32)[labels]
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What a model makes of each photo."""
-
-    losses: Float64[np.ndarray, "n"]
-    """Negative log-likelihood of the right answer after `scaling`: no smoothing, no penalty, no weights."""
-    correct: Bool[np.ndarray, "n"]
-    in_top5: Bool[np.ndarray, "n"] | None
-    """Where there are more than five classes."""
-    scaling: Scaling | None
-    """By which the logits were calibrated, where they were."""
-    figures: Mapping[str, float] = field(default_factory=dict)
-    """What else is measured of all photos together, by its name."""
-
-    def row(self, prefix: str = "val_") -> dict[str, float]:
-        """Their means, as columns of a history."""
-        row = {f"{prefix}loss": float(self.losses.mean()), f"{prefix}accuracy": float(self.correct.mean())}
-        if self.in_top5 is not None:
-            row[f"{prefix}top5_accuracy"] = float(self.in_top5.mean())
-        row |= {f"{prefix}{name}": value for name, value in self.figures.items()}
-        if isinstance(self.scaling, float):
-            row["temperature"] = self.scaling
-        return row
-
-
-def from_logits(logits: np.ndarray, labels: Int[np.ndarray, "n"], calibrate: bool = False) -> Measured:
-    """Return what logits `(n, classes)`, or `(n, 1)` for two classes, are worth beside the labels."""
-    from scipy.special import log_softmax
-
-    logits = logits.astype(np.float64)
-    if logits.shape[1] == 1:
-        logits = np.concatenate([-logits / 2, logits / 2], axis=1)
-    temperature = fit_temperature(logits, labels) if calibrate else None
-    of_label = np.arange(len(labels)), labels
-    higher = (logits > logits[of_label][:, None]).sum(axis=1)
-    return Measured(
-        -log_softmax(logits / (temperature or 1.0), axis=1)[of_label],
-        logits.argmax(axis=1) == labels,
-        higher < TOP if logits.shape[1] > TOP else None,
-        temperature,
-    )

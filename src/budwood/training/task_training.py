@@ -16,13 +16,13 @@ from budwood.training.class_weights import class_weights
 from budwood.training.label_losses import (
     LabelDistillation,
     LabelLoss,
-    from_label_logits,
     label_targets,
     make_label_metrics,
     soften_labels,
 )
 from budwood.training.label_weights import label_weights
-from budwood.training.losses import Distillation, Measured, from_logits, make_loss, make_metrics, one_hot
+from budwood.training.losses import Distillation, make_loss, make_metrics, one_hot
+from budwood.training.measured import MEASURE, Measured
 
 Own = Float[np.ndarray, "n"] | None
 Weights = Float[np.ndarray, "..."]
@@ -72,7 +72,7 @@ SINGLE_LABEL_TRAINING = TaskTraining(
     _class_loss,
     make_metrics,
     one_hot,
-    from_logits,
+    MEASURE[SINGLE_LABEL.name],
     class_weights,
     np.matmul,
     Distillation,
@@ -82,7 +82,7 @@ MULTI_LABEL_TRAINING = TaskTraining(
     _label_loss,
     make_label_metrics,
     label_targets,
-    from_label_logits,
+    MEASURE[MULTI_LABEL.name],
     _label_weights,
     # Labels have their weights within the loss.
     lambda shares, weights: np.ones(len(shares), np.float32),

@@ -6,7 +6,7 @@ from keras import ops
 
 from budwood.evaluation.task import SINGLE_LABEL, Task
 from budwood.features.store.store import Rows
-from budwood.training.losses import Measured
+from budwood.training.measured import Measured
 from budwood.training.task_training import TRAINING
 
 
