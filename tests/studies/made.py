@@ -55,6 +55,22 @@ class Made:
         seconds=1.5,
         groups=None,
     ):
+        trial = self.plan(name, replicate, error=error, size=size, recipe=recipe, seconds=seconds)
+        if error is None:
+            right = np.asarray(right, bool)
+            write_run(
+                trial.run,
+                replicate,
+                right,
+                photos=photos,
+                train=train,
+                loss=loss,
+                has_test=self.has_test,
+                groups=groups,
+            )
+        self.save()
+
+    def plan(self, name, replicate, *, error=None, size=None, recipe=None, seconds=1.5):
         given = configuration(name, size)
         assert given.name == name
         file = folder_name(f"{name} {replicate}")
@@ -73,19 +89,7 @@ class Made:
                 seconds=seconds,
             )
         )
-        if error is None:
-            right = np.asarray(right, bool)
-            write_run(
-                trial.run,
-                replicate,
-                right,
-                photos=photos,
-                train=train,
-                loss=loss,
-                has_test=self.has_test,
-                groups=groups,
-            )
-        self.save()
+        return trial
 
     def save(self):
         record = StudyRecord(

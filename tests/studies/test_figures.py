@@ -2,8 +2,8 @@
 
 import pytest
 
-from budwood.studies.comparison import Estimate
 from budwood.studies.figures import StudyFigures, Summary
+from budwood.studies.outcomes import Estimate
 
 
 def figures(tmp_path, *summaries, split="test"):

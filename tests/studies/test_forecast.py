@@ -21,8 +21,8 @@ def test_forecast__finds_a_power_law_above_asymptote(asymptote):
     assert found.reach == 6400
     assert [one.photos for one in found.expected] == [1600, 3200, 6400]
     for one in found.expected:
-        assert one.accuracy == pytest.approx(accuracy(one.photos), abs=2e-3)
-        assert one.low <= one.accuracy <= one.high
+        assert one.value == pytest.approx(accuracy(one.photos), abs=2e-3)
+        assert one.low <= one.value <= one.high
     assert 0.75 * 2000 <= found.needed.photos <= 1.3 * 2000
 
 
@@ -46,7 +46,7 @@ def test_forecast__what_more_photos_cannot_do_has_no_number():
     found = forecast({n: [0.9 - n**-0.8] * 3 for n in SIZES}, target=0.99)
     assert (found.needed.photos, found.needed.high) == (None, None)
     # Asked for nothing it is the next round accuracy.
-    assert forecast({n: [0.9 - n**-0.8] * 3 for n in SIZES}).needed.accuracy == 0.9
+    assert forecast({n: [0.9 - n**-0.8] * 3 for n in SIZES}).needed.value == 0.9
     assert forecast({n: [0.9 - n**-0.8] * 3 for n in SIZES}, target=0.5).needed is None
 
 
@@ -66,7 +66,7 @@ def test_forecast__few_photos_measured_on_make_it_longer():
 
 def test_forecast__more_photos_do_no_harm():
     found = forecast({50: [0.9, 0.91], 100: [0.89, 0.9], 200: [0.88, 0.89]})
-    assert found.expected[0].accuracy == pytest.approx(0.885)
+    assert found.expected[0].value == pytest.approx(0.885)
 
 
 def test_hindcasts__by_how_far_apart_the_sizes_are():

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from budwood.studies.figure import MEAN_AVERAGE_PRECISION
 from budwood.studies.learning_curve import fit_curve
 
 
@@ -51,3 +52,25 @@ def test_fit_curve__words_say_no_number_beyond_what_the_sizes_carry():
 def test_fit_curve__sizes_that_are_near_one_another_carry_nothing():
     found = fit_curve("x", {100: [0.8], 120: [0.82], 140: [0.83]})
     assert found.forecast is None and found.next_photos is None
+
+
+def test_fit_curve__of_another_figure_says_which():
+    values = {n: [1 - n**-0.5] * 3 for n in (25, 50, 100, 200)}
+    found = fit_curve("x", values, figure=MEAN_AVERAGE_PRECISION, target=0.95, spread=0.01)
+    assert found.words.startswith("x: mean average precision 92.9 % with 200 training photos; about 95.0 %")
+    assert "95 % would take about 400 photos" in found.words
+    written = found.to_json()
+    assert written["figure"] == "mean_average_precision"
+    assert written["points"][-1]["mean_average_precision"] == found.points[-1].value
+    assert written["forecast"]["needed"]["mean_average_precision"] == 0.95
+    assert fit_curve("x", values).to_json()["points"][-1]["accuracy"] == found.points[-1].value
+    # The less sure the largest, the less sure what comes.
+    narrow = fit_curve("x", values, figure=MEAN_AVERAGE_PRECISION, spread=0.001)
+    assert found.high - found.low > 1.2 * (narrow.high - narrow.low)
+
+
+def test_fit_curve__without_an_interval_nothing_is_forecast_of_another_figure():
+    values = {n: [1 - n**-0.5] * 3 for n in (25, 50, 100, 200)}
+    found = fit_curve("x", values, dict.fromkeys(values), figure=MEAN_AVERAGE_PRECISION)
+    assert found.forecast is None and found.points[0].low is None
+    assert "takes an interval of the mean average precision, and none can be stated" in found.words

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, log_loss
+from sklearn.metrics import accuracy_score, average_precision_score, log_loss
 
 from budwood.config.recipe import Recipe
 from budwood.core.errors import RunError
 from budwood.data.augment import Renderer
+from budwood.data.label_sets import with_labels
 from budwood.data.manifest import Photo
 from budwood.features.fingerprint_cache import features_key
 from budwood.features.store.store import FeatureStore
@@ -124,3 +125,38 @@ def test_fit_and_evaluate__features_that_nobody_computed(study):
 def test_is_linear__one_probe_and_nothing_else(settings, answer):
     found = is_linear(RECIPE.with_settings(settings), 100, 3)
     assert found is answer or answer is None
+
+
+def test_fit_and_evaluate__several_labels(study):
+    table = study.read_photos()
+    # Every photo has its class, every second one is odd too, and of some that is unknown.
+    photos = tuple(
+        with_labels(
+            photo,
+            [photo.label, *(["odd"] if number % 2 else [])],
+            unknown=[] if number % 2 or number % 5 else ["odd"],
+        )
+        for number, photo in enumerate(table.photos)
+    )
+    labels = (*CLASSES, "odd")
+    study.write_photos(PhotoTable(labels, photos, table.check, "multi-label"))
+    fit_and_evaluate(spec(study))
+    run = read_run(study.trial("one").run)
+    assert (run.info.task, run.info.state, run.classes) == ("multi-label", "complete", labels)
+    figures, said = run.metrics.figures_of("test"), run.label_predictions.of("test")
+    precisions = []
+    for place in range(len(labels)):
+        known = ~np.isnan(said.targets[:, place])
+        precisions.append(
+            average_precision_score(said.targets[known, place], said.probabilities[known, place])
+        )
+    assert figures.mean_average_precision == pytest.approx(np.mean(precisions))
+    assert np.mean(precisions[:3]) > 0.85 > precisions[3]
+    right = said.task.correct(said.probabilities, said.targets)
+    assert figures.exact_match == pytest.approx(right.mean())
+    assert [one.label for one in run.linear_path.labels] == list(labels)
+    (epoch,) = run.history
+    assert epoch["val_mean_average_precision"] == pytest.approx(
+        run.metrics.validation.mean_average_precision, abs=1e-9
+    )
+    assert epoch["val_loss"] == pytest.approx(run.metrics.validation.loss, abs=1e-6)

@@ -6,6 +6,7 @@ from budwood.config.recipe import Recipe
 from budwood.core.progress.bars import Bars
 from budwood.core.progress.plain import Plain
 from budwood.studies import progress_table
+from budwood.studies.figure import MEAN_AVERAGE_PRECISION
 from budwood.studies.progress_table import LARGEST, ProgressTable
 from budwood.studies.records import Configuration
 from budwood.studies.spec import Figures, TrialResult
@@ -36,6 +37,19 @@ def test_progress_table__lines_where_there_is_no_terminal():
     assert stream.getvalue().splitlines() == [
         "1 of 6: quick, split 0: 93.5 % of 367 validation photos, 58 s; about 5 min left",
         "2 of 6: quick, split 1: failed: no space left",
+    ]
+
+
+def test_progress_table__several_labels():
+    stream = io.StringIO()
+    with ProgressTable(TRIALS[:2], Plain(stream)) as table:
+        for trial, value in zip(TRIALS, (0.935, None), strict=False):
+            table.start(trial)
+            found = Figures(367, value, 0.2, MEAN_AVERAGE_PRECISION)
+            table.end(trial, TrialResult(trial.name, 58.0, validation=found))
+    assert stream.getvalue().splitlines() == [
+        "1 of 2: quick, split 0: mAP 93.5 % on 367 validation photos, 58 s; about 60 s left",
+        "2 of 2: auto, split 0: no label can be measured on 367 validation photos, 58 s",
     ]
 
 

@@ -3,6 +3,7 @@ import pytest
 from budwood.config.recipe import Recipe
 from budwood.core.errors import RunError
 from budwood.core.files import read_json, write_json
+from budwood.data.label_sets import with_labels
 from budwood.data.manifest import Photo
 from budwood.runs.schema import CheckReport
 from budwood.studies.records import (
@@ -106,3 +107,22 @@ def test_features__what_is_written_is_read(study):
     study.write_features(known)
     assert study.read_features() == known
     assert read_json(study.features_file)["key"]["computed"] == 0
+
+
+def test_photo_table__several_labels_come_back(study):
+    photos = (
+        with_labels(
+            Photo(b"", "1.jpg", "", "train", "a" * 64, 640, 480), ["sea", "sunset"], unknown=["trees"]
+        ),
+        with_labels(Photo(b"", "2.jpg", "", "test", "b" * 64, 640, 480), []),
+    )
+    check = CheckReport(problems=(), found=2, kept=2, unreadable=0)
+    study.write_photos(PhotoTable(("sea", "sunset", "trees"), photos, check, "multi-label"))
+    found = study.read_photos()
+    assert found.task == "multi-label"
+    assert [(one.labels, one.unknown) for one in found.photos] == [(("sea", "sunset"), ("trees",)), ((), ())]
+    # Those of an older version are of one class each.
+    values = read_json(study.photo_file)
+    del values["task"]
+    write_json(study.photo_file, values)
+    assert study.read_photos().task == "single-label" and study.read_photos().photos[0].labels is None

@@ -28,7 +28,7 @@ def test_read_result__complete(spec):
     spec.folder.update(state="complete", seconds=2.0)
     found = read_result(spec.folder)
     assert (found.name, found.seconds, found.error) == ("quick-split-0", 2.0, None)
-    assert (found.validation.photos, found.validation.accuracy, found.validation.loss) == (8, 0.75, 0.5)
+    assert (found.validation.photos, found.validation.value, found.validation.loss) == (8, 0.75, 0.5)
 
 
 def test_read_result__nothing_that_can_be_chosen_by(spec):

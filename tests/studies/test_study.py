@@ -2,7 +2,7 @@ from functools import partial
 
 import pytest
 
-from budwood.core.errors import DataError, RunError, WeightsError
+from budwood.core.errors import DataError, RecipeError, RunError, WeightsError
 from budwood.core.files import read_csv, read_json
 from budwood.core.locks import lock
 from budwood.core.progress.base import SILENT
@@ -202,6 +202,41 @@ def test_study__sizes(session_colours, tmp_path):
         33,
     ]
     assert len(found.curves) == 1
+
+
+def test_study__several_labels_are_what_train_gives(labels_table, tmp_path):
+    results = small_study(labels_table, tmp_path / "s", grid=[STRENGTHS], seeds=[3])
+    assert not results.failures and results.task == "multi-label"
+    assert read_json(tmp_path / "s" / "study.json")["task"] == "multi-label"
+    assert "mean average precision" in results.as_text() and "exact match" in results.as_text()
+    first = read_json(tmp_path / "s" / "study.json")["trials"][0]
+    trial = tmp_path / "s" / "trials" / first
+    run = train(labels_table, tmp_path / "r", recipe=trial / "recipe.toml", progress=SILENT)
+    ours, theirs = read_json(trial / "metrics.json"), run.metrics
+    for split in ("validation", "test"):
+        for key in ("n", "loss", "mean_average_precision", "macro_f1", "exact_match", "hamming_loss"):
+            assert ours[split][key] == pytest.approx(theirs[split][key], rel=1e-4), (split, key)
+        for mine, other in zip(ours[split]["per_label"], theirs[split]["per_label"], strict=True):
+            assert mine["threshold"] == pytest.approx(other["threshold"], rel=1e-4)
+    assert (trial / "split.csv").read_bytes() == (run.folder / "split.csv").read_bytes()
+    assert load(trial).history[0].keys() == run.history[0].keys()
+    listed = results.trials[0]
+    assert listed.test == ours["test"]["mean_average_precision"]
+    assert listed.test_labels.exact_match == ours["test"]["exact_match"]
+
+
+def test_study__of_one_task(session_colours, labels_table, tmp_path):
+    with pytest.raises(RecipeError, match=r"read the photos alike, and data.task differs"):
+        small_study(session_colours, tmp_path / "s", grid=['data.task=["auto", "multi-label"]'])
+    with pytest.raises(RecipeError, match=r'head.logits = "single"'):
+        small_study(labels_table, tmp_path / "s", grid=['head.logits=["per-class", "single"]'])
+    with pytest.raises(RecipeError, match=r"evaluate.thresholds"):
+        small_study(session_colours, tmp_path / "s", settings=["evaluate.thresholds=0.9"])
+    assert not (tmp_path / "s").exists()
+    folder = tmp_path / "begun"
+    small_study(session_colours, folder, seeds=[0])
+    with pytest.raises(RunError, match="begun with one class a photo, and these photos have several labels"):
+        small_study(session_colours, folder, seeds=[0], resume=True, settings=["data.task=multi-label"])
 
 
 def test_study__in_use_by_another(session_colours, tmp_path):

@@ -73,7 +73,7 @@ def test_execute__a_trial_that_had_failed_is_complete(spec_of, monkeypatch):
     )
     spec = spec_of()
     spec.folder.update(state="failed", error="the disk was full")
-    assert module.execute(spec).validation.accuracy == 0.75
+    assert module.execute(spec).validation.value == 0.75
     assert (spec.folder.read().state, spec.folder.read().error) == ("complete", None)
 
 

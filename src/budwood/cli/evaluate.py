@@ -169,12 +169,26 @@ def forecast(
             show_default=False,
         ),
     ] = None,
+    mean_average_precision: Annotated[
+        float | None,
+        typer.Option(
+            "--map", metavar="SHARE", help="The same of several labels a photo: of mean average precision."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what more training photos would give, how sure that is, and how far off such forecasts were."""
+    from budwood.studies.records import ANSWERS, SINGLE_LABEL, StudyFolder
     from budwood.studies.results import load_study
 
-    results = load_study(study, target=accuracy)
+    task = StudyFolder(study).read().task
+    own, other = ("--accuracy", "--map") if task == SINGLE_LABEL else ("--map", "--accuracy")
+    asked = {"--accuracy": accuracy, "--map": mean_average_precision}
+    if asked[other] is not None:
+        raise BudwoodError(
+            f"the study in {study} is of {ANSWERS[task]}, for which {other} does not stand. Give {own} {asked[other]:g}"
+        )
+    results = load_study(study, target=asked[own])
     if not results.curves:
         raise RunError(
             f"{study} has one number of training photos, and a curve takes three. Run the study again with "

@@ -166,18 +166,23 @@ def compare_means(
     photos: str,
     needed: int | None,
     adjusted: bool = False,
+    figure: str = ACCURACY,
+    unit: str = "groups of photos",
 ) -> str:
     """Return which of two recipes is better, from several trainings of each, in words.
 
     Args:
         name_a, name_b: of the recipes.
-        difference: mean accuracy of a minus that of b, in [-1, 1].
+        difference: mean figure of a minus that of b, in [-1, 1].
         interval: its lower and upper end.
         p: of no difference, adjusted where several pairs are compared.
         where: over what the mean was taken, such as "5 splits".
         photos: what photos they were measured on, such as "test".
-        needed: photos that would tell a difference of this size; None where photos belong together in groups.
+        needed: photos that would tell a difference of this size; None where no number can be named, as where photos
+            belong together in groups.
         adjusted: whether p was.
+        figure: its name.
+        unit: what more are needed of where no number is named.
 
     >>> compare_means("B3", "B0", 0.019, (0.004, 0.033), 0.02, where="5 splits", photos="test", needed=500)
     'B3 is better than B0 on test photos, by 1.9 points (95 % interval 0.4 to 3.3, p = 0.02, 5 splits).'
@@ -186,21 +191,22 @@ def compare_means(
     if difference < 0:
         difference, low, high, name_a, name_b = -difference, -high, -low, name_b, name_a
     gap, least, most = _points(difference, low, high)
+    points = "points" if figure == ACCURACY else f"points of {figure}"
     chance = f"adjusted {_chance(p)}" if adjusted else _chance(p)
     if low > 0 and p < LEVEL:
         return (
-            f"{name_a} is better than {name_b} on {photos} photos, by {gap} points "
+            f"{name_a} is better than {name_b} on {photos} photos, by {gap} {points} "
             f"(95 % interval {least} to {most}, {chance}, {where})."
         )
     ending = (
-        "both are right equally often"
+        ("both are right equally often" if figure == ACCURACY else f"both have the same {figure}")
         if not difference
-        else "more groups of photos are needed to tell a difference of this size"
+        else f"more {unit} are needed to tell a difference of this size"
         if needed is None
         else f"about {_rounded(needed):,} {photos} photos in a trial would be needed to tell a difference of this size"
     )
     return (
-        f"Cannot tell {name_a} from {name_b} on {photos} photos: the difference is between {least} and {most} points "
+        f"Cannot tell {name_a} from {name_b} on {photos} photos: the difference is between {least} and {most} {points} "
         f"(95 % interval, {chance}, {where}); {ending}."
     )
 

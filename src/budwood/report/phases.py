@@ -193,7 +193,7 @@ def _accuracies(contents: Contents) -> Markup | None:
             rows.append(Row(TITLES.get(name, name), accuracy, low, high, text, note=took, hollow=not is_kept))
     if len(rows) < 2:
         return None
-    held = [end for row in rows for end in (row.low, row.high)]
+    held = [end for row in rows for end in (row.low, row.high) if end is not None]
     axis = Axis.of(f"on {words.count(n, f'{split} photo')}", held, words.whole_percent, within=(0.0, 1.0))
     return interval_rows(rows, axis, show=words.percent)
 

@@ -1,19 +1,12 @@
 """Configurations compared: the mean of each with its interval, every pair with its test."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
 
-from budwood.core.errors import RunError
 from budwood.core.text import count, shown
-from budwood.evaluation.groups import (
-    Grouping,
-    cautious_range,
-    grouped_difference,
-    mean_share_interval,
-)
+from budwood.evaluation.groups import cautious_range, grouped_difference, mean_share_interval
 from budwood.evaluation.statistics import (
     corrected_resampled_t,
     holm,
@@ -24,7 +17,18 @@ from budwood.evaluation.statistics import (
     wilson_interval,
 )
 from budwood.evaluation.verdict import compare_means
-from budwood.runs.figures import Metrics, SplitMetrics
+from budwood.studies.figure import ACCURACY
+from budwood.studies.label_comparison import compare_labels, estimate_label_mean
+from budwood.studies.outcomes import (
+    Beside,
+    CompleteTrial,
+    Estimate,
+    Found,
+    Pair,
+    few_groups,
+    grouping_of,
+    on_the_same_photos,
+)
 from budwood.studies.records import ReplicateKind
 
 METHODS = {
@@ -36,80 +40,39 @@ METHODS = {
 }
 
 
-@dataclass(frozen=True)
-class CompleteTrial:
-    """A trial that is complete."""
-
-    replicate: str
-    metrics: Metrics
-    seconds: float
-    train_photos: int
-    correct: dict[str, dict[str, bool]]
-    """By split, of each photo whether it was classified correctly."""
-    groups: dict[str, str] = field(default_factory=dict)
-    """The group of each photo that belongs together with others."""
-
-    @property
-    def test(self) -> SplitMetrics | None:
-        return self.metrics.of("test")
-
-    def of(self, split: str) -> SplitMetrics:
-        """Return the figures of a split, which must have photos."""
-        found = self.metrics.of(split)
-        if found is None:
-            raise RunError(f"a trial has no {split} photos: its metrics.json is damaged. Train it again")
-        return found
+def estimate_mean(trials: Sequence[CompleteTrial], split: str) -> Estimate | None:
+    """Return the mean of the figure that is compared; None where no label of any trial can be measured."""
+    figure = trials[0].figure
+    return (
+        estimate_share(trials, split)
+        if figure == ACCURACY
+        else estimate_label_mean(trials, split, figure.key)
+    )
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """An accuracy over the trials of a configuration, in [0, 1]."""
-
-    mean: float
-    standard_deviation: float | None
-    """Standard deviation between trials."""
-    low: float
-    high: float
-    photos: int
-    """Measured on in one trial."""
-    few_groups: int | None = None
-    """How many groups the photos of all trials are where these are too few for an interval: then `low` and `high` are
-    a range for which no confidence level holds."""
+def estimate_beside(trials: Sequence[CompleteTrial], split: str) -> Beside | None:
+    """Return what stands beside the mean average precision; None where a photo has one class."""
+    if trials[0].figure == ACCURACY:
+        return None
+    return Beside(estimate_label_mean(trials, split, "macro_f1"), estimate_share(trials, split))
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Two configurations on what both were measured on."""
-
-    a: str
-    b: str
-    difference: float
-    """Mean accuracy of a minus that of b, in [-1, 1]."""
-    low: float
-    high: float
-    p: float
-    p_adjusted: float
-    """For the number of pairs (Holm 1979)."""
-    trials: int
-    method: str
-    words: str
-
-
-def estimate_mean(trials: Sequence[CompleteTrial], split: str) -> Estimate:
-    """Return the mean by Student's t over the trials, corrected for the overlap as the pairs are."""
-    values = [one.of(split).accuracy for one in trials]
+def estimate_share(trials: Sequence[CompleteTrial], split: str) -> Estimate:
+    """Return the mean share of photos answered rightly, by Student's t over the trials, corrected for the overlap as
+    the pairs are."""
+    values = [one.of(split).share_right for one in trials]
     n = trials[0].of(split).n
     mean = float(np.mean(values))
     standard_deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
     names = sorted(trials[0].correct[split])
-    few = _few_groups(trials, split)
-    if few is None and standard_deviation and len({frozenset(one.correct[split]) for one in trials}) > 1:
+    few = few_groups(trials, split)
+    if few is None and standard_deviation and not on_the_same_photos(trials, split):
         train = float(np.mean([one.train_photos for one in trials]))
         _, low, high, _ = corrected_resampled_t(values, round(train), n)
         return Estimate(mean, standard_deviation, max(0.0, low), min(1.0, high), n)
     # The same photos every time, or the same figure on others: what is not known of them does not grow less with
     # the trainings.
-    groups = _grouping(trials[0], names)
+    groups = grouping_of(trials[0], names)
     same = [one for one in trials if one.correct[split].keys() == trials[0].correct[split].keys()]
     shares = np.mean([[one.correct[split][name] for name in names] for one in same], axis=0)
     if few is not None:
@@ -121,38 +84,14 @@ def estimate_mean(trials: Sequence[CompleteTrial], split: str) -> Estimate:
     return Estimate(mean, standard_deviation, low, high, n, few)
 
 
-def _grouping(trial: CompleteTrial, names: Sequence[str]) -> Grouping:
-    return Grouping.of([trial.groups.get(name, "") for name in names])
-
-
-def _few_groups(trials: Sequence[CompleteTrial], split: str) -> int | None:
-    """Return how many groups the photos of all trials are, where photos belong together and the groups are too few."""
-    groups = {name: one.groups.get(name, "") for one in trials for name in one.correct[split]}
-    found = Grouping.of(list(groups.values()))
-    return None if found.enough else found.num
-
-
-@dataclass(frozen=True)
-class _Found:
-    """What the comparison of two configurations gave, before the number of pairs is known."""
-
-    difference: float
-    low: float
-    high: float
-    p: float
-    method: str
-    where: str
-    trials: int
-    needed: int | None
-
-
 def compare_all(
     order: Sequence[str],
     trials: Mapping[str, Sequence[CompleteTrial]],
     replicate_kind: ReplicateKind,
     split: str,
 ) -> list[Pair]:
-    found: dict[tuple[str, str], _Found] = {}
+    """Return every pair of configurations that were measured on the same photos, each trial beside its counterpart."""
+    found: dict[tuple[str, str], Found] = {}
     for a, b in combinations(order, 2):
         ones, others = ({one.replicate: one for one in trials[name]} for name in (a, b))
         both = [(one, others[replicate]) for replicate, one in ones.items() if replicate in others]
@@ -160,9 +99,12 @@ def compare_all(
         if (
             both
             and all(one.correct[split].keys() == other.correct[split].keys() for one, other in both)
-            and _few_groups([one for one, _ in both], split) is None
+            and few_groups([one for one, _ in both], split) is None
         ):
-            found[a, b] = _compare(both, replicate_kind, split)
+            of_labels = both[0][0].figure != ACCURACY
+            one = (compare_labels if of_labels else _compare)(both, replicate_kind, split)
+            if one is not None:
+                found[a, b] = one
     adjusted = holm([one.p for one in found.values()]) if found else []
     pairs = []
     for ((a, b), one), p in zip(found.items(), adjusted, strict=True):
@@ -176,15 +118,17 @@ def compare_all(
             photos=split,
             needed=one.needed,
             adjusted=len(found) > 1,
+            figure=trials[a][0].figure.name,
+            unit=one.unit,
         )
-        method = METHODS[one.method]
+        method = METHODS.get(one.method, one.method)
         pairs.append(Pair(a, b, one.difference, one.low, one.high, one.p, p, one.trials, method, words))
     return pairs
 
 
 def _compare(
     both: Sequence[tuple[CompleteTrial, CompleteTrial]], replicate_kind: ReplicateKind, split: str
-) -> _Found:
+) -> Found:
     photos = [sorted(one.correct[split]) for one, _ in both]
     rights = [
         (
@@ -195,7 +139,7 @@ def _compare(
     ]
     only_a = float(np.mean([(a & ~b).mean() for a, b in rights]))
     only_b = float(np.mean([(b & ~a).mean() for a, b in rights]))
-    groups = [_grouping(one, names) for (one, _), names in zip(both, photos, strict=True)]
+    groups = [grouping_of(one, names) for (one, _), names in zip(both, photos, strict=True)]
     # How many photos tell two apart is known of photos that stand alone.
     needed = photos_needed(only_a, only_b) if all(one.single for one in groups) else None
     differences = [float(a.mean() - b.mean()) for a, b in rights]
@@ -210,17 +154,17 @@ def _compare(
         if number > 1:
             where = f"{both[0][0].replicate} alone, for the difference is the same in all {number}"
         method = "one" if groups[0].single else "groups"
-        return _Found(pair.difference, pair.low, pair.high, pair.p, method, where, 1, needed)
+        return Found(pair.difference, pair.low, pair.high, pair.p, method, where, 1, needed)
     if shared:
         share_a, share_b = (np.mean([right[side] for right in rights], axis=0) for side in (0, 1))
         if not groups[0].single:
             pair = grouped_difference(share_a, share_b, groups[0])
-            return _Found(pair.difference, pair.low, pair.high, pair.p, "groups", where, number, needed)
+            return Found(pair.difference, pair.low, pair.high, pair.p, "groups", where, number, needed)
         low, high = paired_bootstrap(share_a, share_b)
         p = paired_permutation(share_a, share_b)
-        return _Found(float((share_a - share_b).mean()), low, high, p, "shared", where, number, needed)
+        return Found(float((share_a - share_b).mean()), low, high, p, "shared", where, number, needed)
     num_train = round(float(np.mean([one.train_photos for one, _ in both])))
     num_test = round(float(np.mean([len(names) for names in photos])))
     mean, low, high, p = corrected_resampled_t(differences, num_train, num_test)
     # Student's t knows nothing of what a difference of shares can be.
-    return _Found(mean, max(-1.0, low), min(1.0, high), p, replicate_kind, where, number, needed)
+    return Found(mean, max(-1.0, low), min(1.0, high), p, replicate_kind, where, number, needed)

@@ -4,9 +4,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from budwood.core.files import JsonObject
-from budwood.studies.comparison import Estimate, Pair
+from budwood.studies.figure import FIGURES, Figure
 from budwood.studies.learning_curve import Curve
-from budwood.studies.records import Configuration, ReplicateKind, TrialState
+from budwood.studies.outcomes import Beside, Estimate, Pair
+from budwood.studies.records import SINGLE_LABEL, Configuration, ReplicateKind, TrialState
 from budwood.studies.search import SearchRecord
 
 
@@ -18,6 +19,15 @@ class SearchResults(SearchRecord):
     """Where the photos are."""
     test_is_given: bool
     """Whether the data bring test photos, which the search left closed."""
+
+
+@dataclass(frozen=True)
+class LabelFigures:
+    """Of one trial with several labels a photo, what stands beside the mean average precision."""
+
+    macro_f1: float | None
+    """None where no label can be measured."""
+    exact_match: float
 
 
 @dataclass(frozen=True)
@@ -34,10 +44,13 @@ class ListedTrial:
     """Of one that failed."""
     seconds: float | None
     validation: float | None
-    """Accuracy in [0, 1], like `test`."""
+    """The study's figure in [0, 1], like `test`."""
     validation_loss: float | None
     test: float | None
     train_photos: int | None
+    validation_labels: LabelFigures | None = None
+    """Where a photo has several labels, what stands beside the figure; likewise `test_labels`."""
+    test_labels: LabelFigures | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +66,12 @@ class Summary:
     seconds: float | None
     """Of one trial, in the mean."""
     train_photos: float | None
+    beside: Beside | None = None
+    """Of the photos that the study is evaluated on; None where a photo has one class."""
+
+    def to_json(self) -> JsonObject:
+        """Return the configuration as results.json has it."""
+        return {key: value for key, value in asdict(self).items() if key != "beside" or value is not None}
 
 
 @dataclass(frozen=True)
@@ -83,6 +102,13 @@ class StudyFigures:
     """Photos of that split with a near twin in training, in the trial that has most."""
     linear: bool = False
     """Whether complete trials are linear probes alone, which know near twins by their perceptual hash only."""
+    task: str = SINGLE_LABEL
+    """What an answer is."""
+
+    @property
+    def figure(self) -> Figure:
+        """Return what the trials are compared by."""
+        return FIGURES[self.task]
 
     @property
     def best(self) -> str | None:
@@ -93,16 +119,28 @@ class StudyFigures:
     @property
     def few_groups(self) -> int | None:
         """Return how many groups the photos are where these are too few for intervals and comparisons; else None."""
-        estimates = [one.test if self.split == "test" else one.validation for one in self.summaries]
-        return min((one.few_groups for one in estimates if one and one.few_groups is not None), default=None)
+        found = [one.few_groups for one in self._estimates if one.few_groups is not None]
+        return min(found, default=None)
+
+    @property
+    def few_positives(self) -> bool:
+        """Return whether too few photos have a label, or have it not, for an interval of the figure."""
+        return any(one.ends is None and one.few_groups is None for one in self._estimates)
+
+    @property
+    def _estimates(self) -> list[Estimate]:
+        found = [one.test if self.split == "test" else one.validation for one in self.summaries]
+        return [one for one in found if one is not None]
 
     def to_json(self) -> JsonObject:
         """Return the content of results.json."""
         return {
+            "task": self.task,
+            "figure": self.figure.key,
             "replicate_kind": self.replicate_kind,
             "split": self.split,
             "best": self.best,
-            "configurations": [asdict(one) for one in self.summaries],
+            "configurations": [one.to_json() for one in self.summaries],
             "pairs": [asdict(one) for one in self.pairs],
             "curves": [one.to_json() for one in self.curves],
             "failures": self.failures,

@@ -32,10 +32,10 @@ _STEPS = 200
 
 @dataclass(frozen=True)
 class Expected:
-    """The accuracy with more photos."""
+    """The figure with more photos."""
 
     photos: int
-    accuracy: float
+    value: float
     low: float
     """End of the 95 % interval, like `high`."""
     high: float
@@ -43,9 +43,9 @@ class Expected:
 
 @dataclass(frozen=True)
 class Needed:
-    """How many photos an accuracy would take; None where that lies beyond the reach."""
+    """How many photos a figure of such a value would take; None where that lies beyond the reach."""
 
-    accuracy: float
+    value: float
     photos: int | None
     low: int | None
     high: int | None
@@ -59,7 +59,7 @@ class Hindcast:
     """The larger size is about so many times the largest that was fitted."""
     forecasts: int
     off: float
-    """Median of the absolute differences, in accuracy."""
+    """Median of the absolute differences, in the figure."""
     bias: float
     """Median of the differences: above 0, too much was promised."""
 
@@ -73,7 +73,7 @@ class Forecast:
     expected: list[Expected]
     """At 2, 4 and 8 times the photos, within the reach."""
     needed: Needed | None
-    """Of the accuracy asked for, by default the next round one; None where it is reached already."""
+    """Of the value asked for, by default the next round one; None where it is reached already."""
     hindcasts: list[Hindcast]
     """Empty where there are no more sizes than have to be fitted."""
 
@@ -83,34 +83,36 @@ class Forecast:
 
 
 def forecast(
-    accuracies: Mapping[int, Sequence[float]],
+    values: Mapping[int, Sequence[float]],
     *,
     target: float | None = None,
     measured: int | None = None,
+    spread: float | None = None,
     seed: int = 0,
 ) -> Forecast | None:
     """Return what more photos would give; None for fewer than three sizes, no error left, or sizes that are near.
 
     Args:
-        accuracies: by number of training photos, of each trial.
-        target: the accuracy whose photos are asked for.
-        measured: different photos that the trials were measured on; by default the interval leaves that out.
+        values: by number of training photos, of each trial its accuracy, or another figure of which 1 is the best.
+        target: the value whose photos are asked for.
+        measured: of a share of photos, different photos that the trials were measured on; by default the interval
+            leaves that out.
+        spread: of another figure, its standard error by the photos that the trials with most training photos were
+            measured on.
         seed: decides the draws.
 
     >>> found = forecast({n: [1 - n**-0.5] * 3 for n in (25, 50, 100, 200)}, target=0.95)
-    >>> found.needed.photos, found.reach, round(found.expected[0].accuracy, 3)
+    >>> found.needed.photos, found.reach, round(found.expected[0].value, 3)
     (400, 1600, 0.95)
     """
-    numbers = sorted(accuracies)
-    means = np.array([1 - np.mean(accuracies[number]) for number in numbers])
+    numbers = sorted(values)
+    means = np.array([1 - np.mean(values[number]) for number in numbers])
     last = numbers[-1]
     reach = int(last * min(REACH, last / numbers[0]))
     if len(numbers) < FEWEST or means[-1] <= 0 or reach < 2 * last:
         return None
     rng = np.random.default_rng(seed)
-    drawn = np.stack(
-        [_resampled(1 - np.asarray(accuracies[number], float), rng) for number in numbers], axis=1
-    )
+    drawn = np.stack([_resampled(1 - np.asarray(values[number], float), rng) for number in numbers], axis=1)
     grid = last * np.geomspace(1, reach / last, _STEPS)
     middle = _never_rising(_continue(numbers, means[None], grid))[0]
     paths = _continue(numbers, drawn, grid)
@@ -118,6 +120,8 @@ def forecast(
     if measured:
         error = max(float(means[-1]), 1 / measured)
         leaves = leaves + rng.normal(0, np.sqrt((1 - error) / (error * measured)), DRAWS)[:, None]
+    elif spread:
+        leaves = leaves + rng.normal(0, spread / float(means[-1]), DRAWS)[:, None]
     paths = _never_rising(paths * np.exp(leaves))
     times = [one for one in _TIMES if one * last <= reach * (1 + 1e-9)]
     return Forecast(

@@ -1,11 +1,13 @@
-"""Would more photos help? Accuracy by the number of training photos, and what more of them would give."""
+"""Would more photos help? A figure by the number of training photos, and what more of them would give."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from budwood.core.files import JsonObject
 from budwood.core.text import count, percent, shown
 from budwood.evaluation.statistics import mean_interval
+from budwood.studies.figure import ACCURACY, Figure
 from budwood.studies.forecast import FEWEST, Forecast, Needed, forecast
 
 
@@ -14,50 +16,66 @@ class Point:
     """One number of training photos."""
 
     photos: int
-    accuracy: float
-    low: float
-    high: float
+    value: float
+    low: float | None
+    """End of the 95 % interval, like `high`; None where none can be stated."""
+    high: float | None
     trials: int
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Accuracy in [0, 1] by the number of training photos, and its continuation."""
+    """A figure in [0, 1] by the number of training photos, and its continuation."""
 
     name: str
     points: list[Point]
     next_photos: int | None
     """Twice the largest number."""
     expected: float | None
-    """Accuracy there, where the curve could be laid."""
+    """The figure there, where the curve could be laid."""
     low: float | None
     """End of its 95 % interval, like `high`."""
     high: float | None
     forecast: Forecast | None
     """What more photos would give; None where that cannot be told."""
     words: str
+    figure: str = ACCURACY.key
+    """By its key, by which its values stand in files."""
 
     def to_json(self) -> JsonObject:
-        return asdict(self)
+        """Return the curve as results.json has it."""
+        return _named(asdict(self), self.figure)
+
+
+def _named(found: Any, key: str) -> Any:
+    """Return the same with the name of the figure in place of "value"."""
+    if isinstance(found, dict):
+        return {key if name == "value" else name: _named(one, key) for name, one in found.items()}
+    return [_named(one, key) for one in found] if isinstance(found, list) else found
 
 
 def fit_curve(
     name: str,
-    accuracies: Mapping[int, Sequence[float]],
-    intervals: Mapping[int, tuple[float, float]] | None = None,
+    values: Mapping[int, Sequence[float]],
+    intervals: Mapping[int, tuple[float, float] | None] | None = None,
     *,
+    figure: Figure = ACCURACY,
     target: float | None = None,
     measured: int | None = None,
+    spread: float | None = None,
     seed: int = 0,
 ) -> Curve:
-    """Return the accuracy by the number of photos and its continuation, `budwood.studies.forecast`.
+    """Return a figure by the number of photos and its continuation, `budwood.studies.forecast`.
 
     Args:
         name: of the configuration.
-        accuracies: by number of training photos, of each trial.
-        intervals: of their means, where they are known better than by Student's t over independent trials.
-        target: the accuracy whose photos are asked for; by default the next round one.
-        measured: different photos that the trials were measured on.
+        values: by number of training photos, of each trial.
+        intervals: of their means, where they are known better than by Student's t over independent trials; None where
+            none can be stated.
+        figure: what the values are of.
+        target: the value whose photos are asked for; by default the next round one.
+        measured, spread: as in `forecast`. Without either, nothing is forecast of another figure than accuracy: its
+            interval would leave out how few photos it was measured on.
         seed: decides the resamples.
 
     >>> fit_curve("head", {100: [0.8, 0.8], 200: [0.85, 0.85], 400: [0.8875, 0.8875]}).words
@@ -65,27 +83,34 @@ def fit_curve(
 530 photos (95 % interval 460 to beyond 1,600).'
     """
     points = []
-    for number in sorted(accuracies):
-        mean, low, high = mean_interval(list(accuracies[number]))
-        low, high = (intervals or {}).get(number, (low, high))
-        points.append(Point(number, mean, max(0.0, low), min(1.0, high), len(accuracies[number])))
+    for number in sorted(values):
+        mean, *own = mean_interval(list(values[number]))
+        ends = (intervals or {}).get(number, (own[0], own[1]))
+        low = None if ends is None else max(0.0, ends[0])
+        high = None if ends is None else min(1.0, ends[1])
+        points.append(Point(number, mean, low, high, len(values[number])))
     last = points[-1]
-    reached = f"{shown(name)}: {percent(last.accuracy)} with {last.photos:,} training photos"
-    found = forecast(accuracies, target=target, measured=measured, seed=seed)
+    of = "" if figure == ACCURACY else f"{figure.name} "
+    reached = f"{shown(name)}: {of}{percent(last.value)} with {last.photos:,} training photos"
+    unknown = figure != ACCURACY and measured is None and spread is None
+    found = None if unknown else forecast(values, target=target, measured=measured, spread=spread, seed=seed)
     if found is None:
-        words = (
-            f"{reached}; to say more takes {FEWEST} numbers of photos, the largest at least twice the smallest, and "
-            "some errors."
+        words = f"{reached}; to say more takes " + (
+            f"an interval of the {figure.name}, and none can be stated of these photos."
+            if unknown
+            else f"{FEWEST} numbers of photos, the largest at least twice the smallest, and some errors."
         )
-        return Curve(name, points, None, None, None, None, None, words.replace("\u00a0", " "))
+        return Curve(name, points, None, None, None, None, None, _plain(words), figure.key)
     ahead, needed = found.expected[0], _needed(found.needed, found.reach)
     if target is not None and found.needed is None:
-        needed = f"{100 * target:g} % is reached already. "
+        needed = f"{of}{100 * target:g} % is reached already. "
     words = (
-        f"{reached}; about {percent(ahead.accuracy)} with {ahead.photos:,} (95 % interval {100 * ahead.low:.1f} to "
+        f"{reached}; about {percent(ahead.value)} with {ahead.photos:,} (95 % interval {100 * ahead.low:.1f} to "
         f"{100 * ahead.high:.1f}). {needed}{_hindcast(found)}"
     )
-    return Curve(name, points, ahead.photos, ahead.accuracy, ahead.low, ahead.high, found, _plain(words))
+    return Curve(
+        name, points, ahead.photos, ahead.value, ahead.low, ahead.high, found, _plain(words), figure.key
+    )
 
 
 def _plain(words: str) -> str:
@@ -93,10 +118,10 @@ def _plain(words: str) -> str:
 
 
 def _needed(needed: Needed | None, reach: int) -> str:
-    """Return how many photos an accuracy would take, and nothing beyond what the curve carries."""
+    """Return how many photos a value would take, and nothing beyond what the curve carries."""
     if needed is None:
         return ""
-    what, beyond = f"{100 * needed.accuracy:g} %", f"beyond {reach:,}"
+    what, beyond = f"{100 * needed.value:g} %", f"beyond {reach:,}"
     if needed.low is None:
         return f"{what} would take more than {reach:,} photos, and how many more cannot be told. "
     interval = f"95 % interval {needed.low:,} to {beyond if needed.high is None else f'{needed.high:,}'}"

@@ -16,13 +16,13 @@ from budwood.data.manifest import PARTS, Photo
 from budwood.data.sources import source_name
 from budwood.data.split import divide
 from budwood.evaluation.phases import KEPT, PhaseEvaluation
-from budwood.evaluation.task import SINGLE_LABEL, Task
+from budwood.evaluation.task import MULTI_LABEL, TASKS, Task
 from budwood.features.fingerprint_cache import features_key
 from budwood.features.store.store import FeatureStore
 from budwood.runs.directory import RunDirectory
 from budwood.runs.figures import TrainedPhase
-from budwood.runs.metrics import describe, linear_path
-from budwood.runs.schema import DataInfo, EpochRow, FeaturesInfo, Request
+from budwood.runs.metrics import describe, label_paths, linear_path
+from budwood.runs.schema import DataInfo, FeaturesInfo, Request
 from budwood.runs.writing import (
     write_check,
     write_history,
@@ -34,7 +34,9 @@ from budwood.runs.writing import (
 )
 from budwood.studies.records import StoredFeatures, StudyFolder
 from budwood.studies.spec import TrialSpec
+from budwood.training.label_probe import LabelsFit, fit_labels_as_asked
 from budwood.training.linear_probe import LinearFit, fit_as_asked, resolve_fit
+from budwood.training.measured import MEASURE
 
 
 def is_linear(recipe: Recipe, photos: int, classes: int) -> bool:
@@ -57,7 +59,7 @@ def fit_and_evaluate(spec: TrialSpec) -> None:
     photos = divide(tuple(photo for photo in table.photos if photo.name not in known.failed), recipe)
     source = source_name(spec.data)
     requested = Request(data=source, recipe=recipe.model_dump(mode="json", exclude_none=True))
-    command, task = f"budwood train DATA --recipe {run / 'recipe.toml'}", SINGLE_LABEL
+    command, task = f"budwood train DATA --recipe {run / 'recipe.toml'}", TASKS[table.task]
     directory = RunDirectory(run, requested, command, task=task, saves_model=False)
     with directory.running(overwrite=True):
         write_check(run, table.check)
@@ -93,24 +95,24 @@ def _fit_and_evaluate(
         recipe, _ = resolve_fit(recipe, len(parts["train"]), known.features, len(classes))
         groups = [photo.group for photo in parts["train"]]
         weights = np.array([photo.weight for photo in parts["train"]])
-        found = fit_as_asked(recipe, rows["train"], labels["train"], classes, groups=groups, weights=weights)
+        fit = fit_labels_as_asked if task.name == MULTI_LABEL.name else fit_as_asked
+        found = fit(recipe, rows["train"], labels["train"], classes, groups=groups, weights=weights)
         logits = {split: part @ found.kernel + found.bias for split, part in rows.items()}
-        scaling = task.fit_scaling(logits["validation"], labels["validation"])
+        learned = MEASURE[task.name](logits["train"], labels["train"], False)
+        validated = MEASURE[task.name](logits["validation"], labels["validation"], True)
+        assert validated.scaling is not None, "asked to calibrate"
+        scaling = validated.scaling
         shares = {split: task.probabilities(logits[split], scaling) for split in KEPT if split in logits}
+        task = task.decide(shares["validation"], labels["validation"], classes, recipe.evaluate.thresholds)
         write_recipe(folder, recipe)
-        write_linear_path(folder, linear_path(found))
-        row = EpochRow(
-            phase="frozen",
-            epoch=1,
-            **_loss_and_accuracy("", task.probabilities(logits["train"]), labels["train"]),  # type: ignore[typeddict-item]
-            **_loss_and_accuracy("val_", shares["validation"], labels["validation"]),  # type: ignore[typeddict-item]
+        write_linear_path(
+            folder, linear_path(found) if isinstance(found, LinearFit) else label_paths(found, classes)
         )
-        if isinstance(scaling, float):
-            row["temperature"] = scaling
+        row = {"phase": "frozen", "epoch": 1, **learned.row(prefix=""), **validated.row()}
         write_history(folder, [row])
     with directory.stage("evaluate"):
         measured = [photo for split in shares for photo in parts[split]]
-        write_predictions(folder, classes, measured, np.concatenate(list(shares.values())))
+        write_predictions(folder, classes, measured, np.concatenate(list(shares.values())), task)
         evaluations = {"frozen": PhaseEvaluation(shares, scaling, task)}
         phases = [_phase(found)]
         write_metrics(
@@ -119,7 +121,7 @@ def _fit_and_evaluate(
         )
 
 
-def _phase(found: LinearFit) -> TrainedPhase:
+def _phase(found: LinearFit | LabelsFit) -> TrainedPhase:
     return TrainedPhase(
         name="frozen",
         seconds=round(found.seconds, 3),
@@ -128,11 +130,3 @@ def _phase(found: LinearFit) -> TrainedPhase:
         trainable_parameters=found.kernel.size + found.bias.size,
         unfrozen_layers=(),
     )
-
-
-def _loss_and_accuracy(prefix: str, shares: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    of_label = np.log(np.maximum(shares[np.arange(len(labels)), labels], np.finfo(np.float64).tiny))
-    return {
-        f"{prefix}loss": float(-of_label.mean()),
-        f"{prefix}accuracy": float((shares.argmax(axis=1) == labels).mean()),
-    }

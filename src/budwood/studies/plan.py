@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from budwood.data.check import Check
 from budwood.studies.grid import Grid
-from budwood.studies.records import ReplicateKind
+from budwood.studies.records import SINGLE_LABEL, ReplicateKind
 from budwood.studies.request import StudyRequest
 from budwood.studies.trials import Trial
 
@@ -19,6 +19,8 @@ class StudyPlan:
     trials: list[Trial]
     """Of a search those of what was tried of the grid, for nobody knows yet what it will ask for."""
     replicate_kind: ReplicateKind
+    task: str = SINGLE_LABEL
+    """What an answer is, as the photos say it."""
 
     @property
     def search(self) -> int | None:

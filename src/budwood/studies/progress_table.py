@@ -10,7 +10,8 @@ from budwood.core.progress.bars import Bars
 from budwood.core.progress.base import Progress
 from budwood.core.text import duration, percent, shown
 from budwood.studies.estimate import roughly
-from budwood.studies.spec import TrialResult
+from budwood.studies.figure import ACCURACY
+from budwood.studies.spec import Figures, TrialResult
 from budwood.studies.trials import Trial
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ LARGEST = 30
 class _Row:
     marks: dict[str, str] = field(default_factory=dict)
     """State of each trial, by replicate."""
-    accuracies: list[float] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     started: dict[str, float] = field(default_factory=dict)
     """When each trial that runs began, by replicate."""
@@ -89,14 +90,14 @@ class ProgressTable:
             self._say(trial, f"failed: {shown(result.error or '')}")
             return
         row.marks[trial.replicate] = "complete"
-        row.accuracies.append(result.validation.accuracy)
+        if result.validation.value is not None:
+            row.values.append(result.validation.value)
         row.seconds.append(result.seconds or 0.0)
         if self._shown is None:
-            figure = percent(result.validation.accuracy).replace("\u00a0", " ")
             left = self.seconds_left()
             self._say(
                 trial,
-                f"{figure} of {result.validation.photos:,} validation photos, {duration(row.seconds[-1])}"
+                f"{_in_words(result.validation)}, {duration(row.seconds[-1])}"
                 + (f"; about {roughly(left)} left" if left else ""),
             )
 
@@ -140,7 +141,7 @@ class ProgressTable:
             table.add_column(column, overflow="fold")
         for name, row in self._shown_rows():
             marks = "".join(MARKS[state] for state in row.marks.values())
-            mean = percent(sum(row.accuracies) / len(row.accuracies)) if row.accuracies else "-"
+            mean = percent(sum(row.values) / len(row.values)) if row.values else "-"
             seconds = duration(sum(row.seconds) / len(row.seconds)) if row.seconds else "-"
             table.add_row(shown(name), marks, mean, seconds)
         return table
@@ -158,3 +159,11 @@ class ProgressTable:
         self.progress.say(
             f"{self._done} of {self._total}: {shown(trial.configuration.name)}, {trial.replicate}: {words}"
         )
+
+
+def _in_words(found: Figures) -> str:
+    photos = f"{found.photos:,} validation photos"
+    if found.value is None:
+        return f"no label can be measured on {photos}"
+    value = percent(found.value).replace("\u00a0", " ")
+    return f"{value} of {photos}" if found.figure == ACCURACY else f"{found.figure.short} {value} on {photos}"

@@ -10,7 +10,7 @@ STUDY/search.json         the configurations of a search, see `studies.search`
 """
 
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,9 +19,13 @@ import pydantic
 from budwood.config.recipe import Recipe
 from budwood.core.errors import BudwoodError, RunError
 from budwood.core.files import JsonObject, read_json, write_json
+from budwood.core.label_text import of_text
 from budwood.data.manifest import Kin, Photo
 from budwood.runs.schema import CheckReport
 
+SINGLE_LABEL, MULTI_LABEL = "single-label", "multi-label"
+"""Tasks of a study, by the names that `evaluation.task.TASKS` has."""
+ANSWERS = {SINGLE_LABEL: "one class a photo", MULTI_LABEL: "several labels a photo"}
 FORMAT = 1
 """Rises when a file of a study changes so that an older version would misread it."""
 
@@ -90,6 +94,8 @@ class StudyRecord(_Record):
     source: str = ""
     """Where the source lies, as it was given."""
     test_is_given: bool = False
+    task: str = SINGLE_LABEL
+    """What an answer is: one class a photo, or several labels. A study of an older version has the former."""
     photos: str = ""
     """SHA-256 of names, labels, splits and contents."""
     replicate_kind: ReplicateKind
@@ -152,6 +158,7 @@ class PhotoTable:
     photos: tuple[Photo, ...]
     check: CheckReport
     """What the check found, as in a run's check.json."""
+    task: str = SINGLE_LABEL
 
 
 @dataclass(frozen=True)
@@ -235,8 +242,10 @@ class StudyFolder:
 
     def read_photos(self) -> PhotoTable:
         found = read_json(self.photo_file)
-        photos = tuple(_photo(*row) for row in found["photos"])
-        return PhotoTable(tuple(found["classes"]), photos, CheckReport.model_validate(found["check"]))
+        photos, task = tuple(_photo(*row) for row in found["photos"]), found.get("task", SINGLE_LABEL)
+        if task == MULTI_LABEL:
+            photos = tuple(_with_its_labels(photo) for photo in photos)
+        return PhotoTable(tuple(found["classes"]), photos, CheckReport.model_validate(found["check"]), task)
 
     def write_photos(self, table: PhotoTable) -> None:
         rows = [
@@ -247,7 +256,13 @@ class StudyFolder:
             for p in table.photos
         ]
         write_json(
-            self.photo_file, {"classes": list(table.classes), "check": table.check.to_json(), "photos": rows}
+            self.photo_file,
+            {
+                "task": table.task,
+                "classes": list(table.classes),
+                "check": table.check.to_json(),
+                "photos": rows,
+            },
         )
 
     def read_features(self) -> dict[str, StoredFeatures]:
@@ -287,3 +302,8 @@ def _photo(
         metadata,
         Kin(*kin),
     )
+
+
+def _with_its_labels(photo: Photo) -> Photo:
+    labels, unknown = of_text(photo.label)
+    return replace(photo, labels=labels, unknown=unknown)

@@ -1,20 +1,21 @@
 """What a study came to: each configuration with its standard deviation and interval, every pair with its test."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from budwood.core.errors import RunError
-from budwood.runs.files import read_run
-from budwood.studies.comparison import (
-    CompleteTrial,
-    compare_all,
-    estimate_mean,
-)
-from budwood.studies.figures import ListedTrial, SearchResults, StudyFigures, Summary
+from budwood.runs.figures import LabelSplitMetrics
+from budwood.runs.files import RunFiles, read_run
+from budwood.runs.label_predictions import LabelPredictions
+from budwood.studies.comparison import compare_all, estimate_beside, estimate_mean
+from budwood.studies.figure import ACCURACY, FIGURES, Figure
+from budwood.studies.figures import LabelFigures, ListedTrial, SearchResults, StudyFigures, Summary
+from budwood.studies.label_comparison import standard_error
 from budwood.studies.learning_curve import Curve, fit_curve
+from budwood.studies.outcomes import CompleteTrial, Estimate
 from budwood.studies.records import (
     Configuration,
     StudyFolder,
@@ -42,7 +43,8 @@ def load_study(folder: str | os.PathLike, *, target: float | None = None) -> Res
 
     Args:
         folder: the study's directory, as `budwood.study` wrote it.
-        target: the accuracy of which learning curves say how many photos it would take; by default the next round one.
+        target: the accuracy (of several labels, the mean average precision) of which learning curves say how many
+            photos it would take; by default the next round one.
 
     Raises:
         RunError: it holds no study.
@@ -51,16 +53,14 @@ def load_study(folder: str | os.PathLike, *, target: float | None = None) -> Res
     'frozen-linear'
     """
     if target is not None and not 0 < target < 1:
-        raise RunError(
-            f"an accuracy of {target:g} cannot be asked for. Give one above 0 and below 1, such as 0.98"
-        )
+        raise RunError(f"{target:g} cannot be asked for. Give a share above 0 and below 1, such as 0.98")
     return read_results(Path(folder), target)
 
 
 def read_results(folder: Path, target: float | None = None) -> Results:
     """Return what the trials of a study say, as far as they are complete.
 
-    Its learning curves say how many photos an accuracy of `target` would take, by default the next round one.
+    Its learning curves say how many photos a figure of `target` would take, by default the next round one.
 
     Raise RunError where the folder holds no study.
     """
@@ -77,7 +77,8 @@ def read_results(folder: Path, target: float | None = None) -> Results:
     for name in record.trials:
         trial = study.trial(name)
         found = trial.read()
-        one = _complete(trial, found) if found is not None and found.state == "complete" else None
+        complete = found is not None and found.state == "complete"
+        one = _complete(trial, found, FIGURES[record.task]) if found is not None and complete else None
         listed.append(_listed(name, found, one))
         if found is None:
             continue
@@ -96,7 +97,7 @@ def read_results(folder: Path, target: float | None = None) -> Results:
         )
     done = [one for some in trials.values() for one in some]
     split = "test" if done and all(one.test for one in done) else "validation"
-    summaries = [_summary(name, some, planned[name]) for name, some in trials.items()]
+    summaries = [_summary(name, some, planned[name], split) for name, some in trials.items()]
     summaries.sort(key=lambda one: (one.validation_loss is None, one.validation_loss, one.name))
     order = [one.name for one in summaries if one.complete]
     return Results(
@@ -115,11 +116,12 @@ def read_results(folder: Path, target: float | None = None) -> Results:
         configurations=configurations,
         near_twins=max((_near_twins(one, split) for one in done), default=0),
         linear=linear,
+        task=record.task,
     )
 
 
 def _near_twins(trial: CompleteTrial, split: str) -> int:
-    measured = trial.metrics.of(split)
+    measured = trial.metrics.figures_of(split)
     return measured.without_twins.twins if measured and measured.without_twins else 0
 
 
@@ -130,19 +132,35 @@ def _search(folder: Path, record: StudyRecord) -> SearchResults | None:
     return SearchResults(**vars(found), source=record.source, test_is_given=record.test_is_given)
 
 
-def _complete(trial: TrialFolder, record: TrialRecord) -> CompleteTrial:
+def _complete(trial: TrialFolder, record: TrialRecord, figure: Figure) -> CompleteTrial:
     files = read_run(trial.run)
+    if FIGURES[files.info.task] != figure:
+        raise RunError(
+            f"the trial in {trial.run} has another task than its study ({files.info.task}), so its figures cannot "
+            "stand beside the others. Copy the study again, or give --overwrite to start anew"
+        )
+    said = files.label_predictions if files.multi_label else None
     correct: dict[str, dict[str, bool]] = {"validation": {}, "test": {}}
-    for row in files.predictions:
-        if row.split in correct:
-            correct[row.split][row.name] = row.correct
+    for name, split, right in _answers(files, said):
+        if split in correct:
+            correct[split][name] = right
     train = sum(row.split == "train" for row in files.split)
     groups = {row.name: row.group for row in files.split if row.group}
-    return CompleteTrial(record.replicate, files.metrics, record.seconds or 0.0, train, correct, groups)
+    return CompleteTrial(
+        record.replicate, files.metrics, record.seconds or 0.0, train, correct, groups, figure, said
+    )
+
+
+def _answers(files: RunFiles, said: LabelPredictions | None) -> Iterable[tuple[str, str, bool]]:
+    """Return of every photo that was measured on its name, its split and whether it was answered rightly."""
+    if said is None:
+        return ((row.name, row.split, row.correct) for row in files.predictions)
+    right = said.task.correct(said.probabilities, said.targets)
+    return zip(said.names, said.splits, right.tolist(), strict=True)
 
 
 def _listed(name: str, record: TrialRecord | None, one: CompleteTrial | None) -> ListedTrial:
-    test = one.test if one else None
+    measured = one is not None and one.test is not None
     return ListedTrial(
         name,
         record.configuration if record else None,
@@ -150,14 +168,21 @@ def _listed(name: str, record: TrialRecord | None, one: CompleteTrial | None) ->
         record.state if record else "planned",
         record.error if record else None,
         record.seconds if record else None,
-        one.of("validation").accuracy if one else None,
+        one.value("validation") if one else None,
         one.of("validation").loss if one else None,
-        test.accuracy if test else None,
+        one.value("test") if one and measured else None,
         one.train_photos if one else None,
+        _label_figures(one, "validation") if one else None,
+        _label_figures(one, "test") if one and measured else None,
     )
 
 
-def _summary(name: str, trials: Sequence[CompleteTrial], planned: int) -> Summary:
+def _label_figures(trial: CompleteTrial, split: str) -> LabelFigures | None:
+    found = trial.of(split)
+    return LabelFigures(found.macro_f1, found.exact_match) if isinstance(found, LabelSplitMetrics) else None
+
+
+def _summary(name: str, trials: Sequence[CompleteTrial], planned: int, split: str) -> Summary:
     if not trials:
         return Summary(name, 0, planned, None, None, None, None, None)
     return Summary(
@@ -169,6 +194,7 @@ def _summary(name: str, trials: Sequence[CompleteTrial], planned: int) -> Summar
         estimate_mean(trials, "test") if all(one.test for one in trials) else None,
         float(np.mean([one.seconds for one in trials])),
         float(np.mean([one.train_photos for one in trials])),
+        estimate_beside(trials, split),
     )
 
 
@@ -195,10 +221,29 @@ def _curves(
             of_size.setdefault((near or [one.train_photos])[0], []).append(one)
         evaluated_on = "test" if split == "test" and all(one.test for one in some) else "validation"
         estimates = {number: estimate_mean(group, evaluated_on) for number, group in of_size.items()}
-        accuracies = {
-            number: [one.of(evaluated_on).accuracy for one in group] for number, group in of_size.items()
-        }
-        intervals = {number: (found.low, found.high) for number, found in estimates.items()}
-        measured = {name for one in of_size[max(of_size)] for name in one.correct[evaluated_on]}
-        curves.append(fit_curve(base, accuracies, intervals, target=target, measured=len(measured)))
+        known = {number: found for number, found in estimates.items() if found is not None}
+        if known:
+            curves.append(_curve(base, of_size, known, evaluated_on, target))
     return curves
+
+
+def _curve(
+    name: str,
+    of_size: Mapping[int, Sequence[CompleteTrial]],
+    estimates: Mapping[int, Estimate],
+    split: str,
+    target: float | None,
+) -> Curve:
+    """Return the curve of one configuration, from its trials by their number of training photos."""
+    values = {
+        number: [value for one in of_size[number] if (value := one.value(split)) is not None]
+        for number in estimates
+    }
+    intervals = {number: found.ends for number, found in estimates.items()}
+    last = of_size[max(estimates)]
+    measured = len({name for one in last for name in one.correct[split]})
+    figure = last[0].figure
+    if figure == ACCURACY:
+        return fit_curve(name, values, intervals, target=target, measured=measured)
+    spread = standard_error(last, split, measured)
+    return fit_curve(name, values, intervals, figure=figure, target=target, spread=spread)

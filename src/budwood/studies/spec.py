@@ -6,6 +6,7 @@ from pathlib import Path
 from budwood.config.recipe import Recipe
 from budwood.core.errors import BudwoodError
 from budwood.runs.files import read_run
+from budwood.studies.figure import ACCURACY, FIGURES, Figure
 from budwood.studies.records import TrialFolder, TrialKind
 
 
@@ -32,8 +33,10 @@ class Figures:
     """What was measured on validation photos."""
 
     photos: int
-    accuracy: float
+    value: float | None
+    """Accuracy, or of several labels mean average precision; None where no label can be measured."""
     loss: float
+    figure: Figure = ACCURACY
 
 
 @dataclass(frozen=True)
@@ -56,9 +59,12 @@ def read_result(folder: TrialFolder) -> TrialResult:
     if record.state == "failed":
         return TrialResult(folder.name, record.seconds, error=record.error or "it failed")
     try:
-        found = read_run(folder.run).metrics.of("validation")
+        run = read_run(folder.run)
+        found = run.metrics.figures_of("validation")
     except BudwoodError as error:
         return TrialResult(folder.name, record.seconds, error=str(error))
     if found is None:
         return TrialResult(folder.name, record.seconds, error="it has no validation photos to choose by")
-    return TrialResult(folder.name, record.seconds, validation=Figures(found.n, found.accuracy, found.loss))
+    figure = FIGURES[run.info.task]
+    measured = Figures(found.n, found.figure(figure.key)[0], found.loss, figure)
+    return TrialResult(folder.name, record.seconds, validation=measured)

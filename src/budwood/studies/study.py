@@ -17,6 +17,7 @@ from budwood._version import __version__
 from budwood.backbones.resolve import refuse_impossible
 from budwood.config.data import Data
 from budwood.config.recipe import Recipe
+from budwood.config.task_rules import refuse_for_multi_label, refuse_for_single_label
 from budwood.core.errors import RecipeError, RunError
 from budwood.core.files import write_json
 from budwood.core.locks import lock
@@ -24,10 +25,10 @@ from budwood.core.progress import choose_progress
 from budwood.core.progress.base import SILENT, Progress, step
 from budwood.core.system import versions
 from budwood.data.check import check
-from budwood.data.label_sets import refuse_multi_label
 from budwood.data.manifest import Photo
 from budwood.data.sources import read_source, source_name
 from budwood.data.split import divide, lacking
+from budwood.evaluation.task import task_of
 from budwood.report.page import REPORT
 from budwood.report.reading import understood_as_lines
 from budwood.runs.directory import now
@@ -36,7 +37,7 @@ from budwood.studies.executor import Executor, LocalExecutor
 from budwood.studies.features import FAILURE, WANTED
 from budwood.studies.grid import Combination, Sizes
 from budwood.studies.plan import StudyPlan
-from budwood.studies.records import PhotoTable, StudyFolder, StudyRecord
+from budwood.studies.records import ANSWERS, PhotoTable, StudyFolder, StudyRecord
 from budwood.studies.report.page import write_study_report
 from budwood.studies.request import StudyRequest
 from budwood.studies.results import Results, read_results
@@ -51,6 +52,10 @@ OUR_FILES = {
     *("study.json", "photos.json", "features.json", WANTED, FAILURE),
     *("trials", "results.json", REPORT, "features.log", SEARCH, BEST),
 }
+READ_ALIKE = (
+    *("layout", "split_folders", "columns", "root", "min_photos", "task", "label_separator", "label_columns"),
+)
+"""Keys of [data] by which photos are listed: the same for all recipes of a study."""
 ESTIMATE_SECONDS = 15.0
 """That are spent at most on the question of how long a study will take, beside loading Keras."""
 
@@ -164,7 +169,9 @@ def run_study(
         checked = plan.checked
         listed = tuple(photo for photo in checked.photos if search is None or photo.split != "test")
         folder.write_photos(
-            PhotoTable(tuple(checked.classes), listed, CheckReport.model_validate(checked.to_json()))
+            PhotoTable(
+                tuple(checked.classes), listed, CheckReport.model_validate(checked.to_json()), plan.task
+            )
         )
         runner = Runner(
             folder, os.fspath(request.data), checked, executor, jobs, request.keep_models, progress
@@ -199,7 +206,8 @@ def plan_study(request: StudyRequest, progress: Progress) -> StudyPlan:
         refuse_impossible(one.recipe)
     _refuse_unless_free(request.folder, overwrite=request.overwrite, resume=request.resume)
     manifest = read_source(request.data, _read_alike([one.recipe for one in given]), progress=progress)
-    refuse_multi_label(manifest.photos, "a study")
+    for one in given:
+        (refuse_for_multi_label if manifest.multi_label else refuse_for_single_label)(one.recipe)
     for line in understood_as_lines(manifest.understood()):
         progress.say(line)
     checked = check(
@@ -221,13 +229,13 @@ def plan_study(request: StudyRequest, progress: Progress) -> StudyPlan:
         divide(checked.photos, trial.recipe)
     for line in lacking(divide(checked.photos, trials[0].recipe), checked.classes):
         progress.say(line)
-    return StudyPlan(request, grid, checked, trials, kind)
+    return StudyPlan(request, grid, checked, trials, kind, task_of(manifest.multi_label).name)
 
 
 def _read_alike(recipes: Sequence[Recipe]) -> Data:
     """Return the [data] by which the photos are listed, once for all trials. Raise RecipeError where recipes differ."""
     first = recipes[0].data
-    for key in ("layout", "split_folders", "columns", "root", "min_photos"):
+    for key in READ_ALIKE:
         if any(getattr(one.data, key) != getattr(first, key) for one in recipes):
             raise RecipeError(
                 f"recipes of one study read the photos alike, and data.{key} differs. Give it once"
@@ -245,6 +253,7 @@ def _new_record(plan: StudyPlan, command: str) -> StudyRecord:
         data=source_name(plan.request.data),
         source=os.fspath(plan.request.data),
         test_is_given=any(photo.split == "test" for photo in photos),
+        task=plan.task,
         photos=_identity(photos),
         replicate_kind=plan.replicate_kind,
         search=plan.request.search,
@@ -307,6 +316,11 @@ def _go_on_from(folder: StudyFolder, record: StudyRecord) -> StudyRecord:
         raise RunError(
             f"the study in {folder.path} was begun with other photos, so its trials cannot stand beside new ones. "
             "Put the photos back, or give --overwrite or another directory"
+        )
+    if before.task != record.task:
+        raise RunError(
+            f"the study in {folder.path} was begun with {ANSWERS[before.task]}, and these photos have "
+            f"{ANSWERS[record.task]}. Ask for the same (data.task), or give --overwrite or another directory"
         )
     if before.replicate_kind != record.replicate_kind:
         raise RunError(

@@ -4,8 +4,10 @@ import shlex
 
 from budwood.core.text import count, duration, percent, shown
 from budwood.evaluation.groups import MIN_GROUPS
-from budwood.studies.comparison import Estimate
+from budwood.evaluation.multi_label_intervals import FEWEST
+from budwood.studies.figure import ACCURACY
 from budwood.studies.figures import SearchResults, StudyFigures
+from budwood.studies.outcomes import Estimate
 from budwood.studies.search import BEST
 
 
@@ -17,6 +19,10 @@ def as_text(results: StudyFigures) -> str:
 def _table(results: StudyFigures) -> list[str]:
     header = ["configuration", "trials", "validation", "loss", "std. dev."]
     header += ["test", "std. dev."] if results.split == "test" else []
+    of_labels = results.figure != ACCURACY
+    if of_labels:
+        header = [f"{name} mAP" if name in ("validation", "test") else name for name in header]
+        header += ["macro F1", "exact match"]
     rows = [[*header, "a trial"]]
     for one in results.summaries:
         cells = [
@@ -30,6 +36,9 @@ def _table(results: StudyFigures) -> list[str]:
         cells.append(_deviation(one.validation))
         if results.split == "test":
             cells += [_figure(one.test), _deviation(one.test)]
+        if of_labels:
+            both = (one.beside.macro_f1, one.beside.exact_match) if one.beside else (None, None)
+            cells += ["-" if found is None else _plain(percent(found.mean)) for found in both]
         rows.append([*cells, "-" if one.seconds is None else duration(one.seconds)])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
@@ -40,7 +49,15 @@ def _table(results: StudyFigures) -> list[str]:
 def _figure(estimate: Estimate | None) -> str:
     if estimate is None:
         return "-"
-    text = f"{percent(estimate.mean)} ({100 * estimate.low:.1f} to {100 * estimate.high:.1f})"
+    between = (
+        "no interval"
+        if estimate.ends is None
+        else "{:.1f} to {:.1f}".format(*(100 * end for end in estimate.ends))
+    )
+    return _plain(f"{percent(estimate.mean)} ({between})")
+
+
+def _plain(text: str) -> str:
     return text.replace("\u00a0", " ")
 
 
@@ -71,7 +88,7 @@ def pair_sentences(results: StudyFigures) -> list[str]:
     compared = {name for pair in results.pairs for name in (pair.a, pair.b)}
     done = [one.name for one in results.summaries if one.complete]
     apart = [name for name in done if name not in compared]
-    if results.few_groups is None and apart and len(done) > 1:
+    if results.few_groups is None and not results.few_positives and apart and len(done) > 1:
         lines.append(f"Measured on other photos, and not compared: {shown('; '.join(apart))}.")
     return lines
 
@@ -83,8 +100,18 @@ def trust_sentences(results: StudyFigures) -> list[str]:
     if results.few_groups is not None:
         few.append(
             f"The {results.split} photos belong together in {count(results.few_groups, 'group')}, and {MIN_GROUPS} or "
-            "more are needed for an interval and a comparison: ranges behind the means are no intervals, and nothing "
-            "is compared."
+            "more are needed for an interval and a comparison: "
+            + (
+                "ranges behind the means are no intervals, and nothing is compared."
+                if results.figure == ACCURACY
+                else "no interval is stated, and nothing is compared."
+            )
+        )
+    elif results.few_positives:
+        few.append(
+            f"Too few {results.split} photos have a label, or have it not: {FEWEST} or more, on average over labels, "
+            f"are needed for an interval of the {results.figure.name}, and for a comparison on one "
+            f"{results.replicate_kind}."
         )
     few += (
         [
@@ -126,10 +153,11 @@ def search_sentences(results: StudyFigures, search: SearchResults) -> list[str]:
     if search.importance:
         shares = [f"{shown(name)} {100 * share:.0f} %" for name, share in search.importance.items() if share]
         lines.append(f"What the loss depended on (fANOVA, of the variance): {', '.join(shares)}.")
-    accuracy = percent(best.validation.mean).replace("\u00a0", " ")
+    figure = _plain(percent(best.validation.mean))
+    figure = f"{figure} correct" if results.figure == ACCURACY else f"{results.figure.name} {figure}"
     train, several = commands_for_best(results, search)
     lines += [
-        f"Lowest validation loss: {shown(best.name)}: {best.validation_loss:.3f}, {accuracy} correct. These photos "
+        f"Lowest validation loss: {shown(best.name)}: {best.validation_loss:.3f}, {figure}. These photos "
         "chose it among the others, which flatters it there.",
         f"Train it: {train}",
     ]

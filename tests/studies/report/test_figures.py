@@ -1,6 +1,6 @@
 import pytest
 
-from budwood.studies.comparison import Pair
+from budwood.studies.outcomes import Pair
 from budwood.studies.report import figures
 from budwood.studies.results import read_results
 from tests.studies.made import fill
@@ -31,6 +31,6 @@ def test_differences__are_seen_from_the_best(made):
     assert "this one is better" in found and ">−" in found
 
 
-def test_accuracy_by_time__takes_two(made):
+def test_figure_by_time__takes_two(made):
     fill(made, {"only": 0.8}, replicates=2)
-    assert figures.accuracy_by_time(read_results(made.folder)) is None
+    assert figures.figure_by_time(read_results(made.folder)) is None

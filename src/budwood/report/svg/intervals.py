@@ -24,8 +24,9 @@ class Row:
 
     name: str
     value: float
-    low: float
-    high: float
+    low: float | None
+    """End of the interval, like `high`; None where none is known: then none is drawn."""
+    high: float | None
     text: str
     """The same in figures, shown at the end of the line."""
     dots: Sequence[float] = ()
@@ -94,16 +95,22 @@ def share_rows(rows: Sequence[tuple[str, float, str]]) -> Markup:
 
 
 def _marks(row: Row, axis: Axis, show: Callable[[float], str], zero: float | None, each: str) -> list[str]:
-    words = f"{show(row.value)}, 95 % interval {show(row.low)} to {show(row.high)}"
+    ends = [] if row.low is None or row.high is None else [row.low, row.high]
+    words = f"{show(row.value)}, " + (
+        f"95 % interval {' to '.join(map(show, ends))}" if ends else "no interval"
+    )
     if row.dots:
         words += f"; every {each}: {', '.join(show(dot) for dot in row.dots)}"
-    low, middle, high = (_percent(axis.place(value)) for value in (row.low, row.value, row.high))
+    middle = _percent(axis.place(row.value))
     parts = ['<div class="marks"><svg class="lines" aria-hidden="true">']
     parts += [_upright("grid", _percent(axis.place(tick))) for tick, _ in axis.ticks]
     parts += [_upright("zero", _percent(axis.place(zero)))] if zero is not None else []
     parts.append(f'</svg><svg role="img" aria-label="{escape(words)}">')
-    parts.append(f'<line class="reach" x1="{low}" x2="{high}" y1="{MIDDLE}" y2="{MIDDLE}"/>')
-    for end, value in ((low, row.low), (high, row.high)):
+    if ends:
+        low, high = (_percent(axis.place(value)) for value in ends)
+        parts.append(f'<line class="reach" x1="{low}" x2="{high}" y1="{MIDDLE}" y2="{MIDDLE}"/>')
+    for value in ends:
+        end = _percent(axis.place(value))
         # An end without its stroke lies beyond the axis.
         if axis.low - 1e-9 <= value <= axis.high + 1e-9:
             parts.append(f'<line class="end" x1="{end}" x2="{end}" y1="{MIDDLE - 5}" y2="{MIDDLE + 5}"/>')

@@ -11,35 +11,36 @@ from budwood.evaluation.verdict import LEVEL
 from budwood.report.svg.axes import Axis
 from budwood.report.svg.intervals import Row, interval_rows
 from budwood.report.svg.scatter import Course, Mark, scatter
-from budwood.studies.comparison import Estimate, Pair
+from budwood.studies.figure import ACCURACY, Figure
 from budwood.studies.figures import ListedTrial, Summary
 from budwood.studies.learning_curve import Curve
+from budwood.studies.outcomes import Estimate, Pair
 from budwood.studies.report.names import numbers, readable, short_names
 from budwood.studies.results import Results
 
 MOST = 20
 """Configurations in a chart of them: more are a wall, not a picture."""
 FEW = 12
-"""Configurations that can all have their number and interval in the chart of accuracy against time; of more only the
+"""Configurations that can all have their number and interval in the chart of the figure against time; of more only the
 best and those on its edge."""
 
 
 @dataclass(frozen=True)
 class NamedMark:
-    """What a number in the chart of accuracy against time stands for."""
+    """What a number in the chart of the figure against time stands for."""
 
     number: str
     name: str
     short: str
-    accuracy: str
+    figure: str
     seconds: str
     on_edge: bool
-    """Nothing is both faster and more accurate."""
+    """Nothing is both faster and better."""
 
 
 @dataclass(frozen=True)
 class TimeChart:
-    """Accuracy against seconds of a trial."""
+    """The figure against seconds of a trial."""
 
     chart: Markup
     legend: Sequence[NamedMark]
@@ -57,7 +58,7 @@ class CurveChart:
 
 
 def evaluation(one: Summary, results: Results) -> Estimate | None:
-    """Return its accuracy where the study is evaluated: on test photos where every trial has them, else on
+    """Return its figure where the study is evaluated: on test photos where every trial has them, else on
     validation."""
     return one.test if results.split == "test" else one.validation
 
@@ -96,15 +97,18 @@ def models(results: Results, most: int = MOST) -> Markup:
         )
     if not rows:
         return Markup("")
-    held = [value for row in rows for value in (row.low, row.high, *row.dots)]
-    axis = Axis.of(f"on {results.split} photos", held, words.whole_percent, within=(0.0, 1.0))
+    held = [value for row in rows for value in (row.value, row.low, row.high, *row.dots) if value is not None]
+    label = f"on {results.split} photos"
+    if results.figure != ACCURACY:
+        label = f"{results.figure.short} {label}"
+    axis = Axis.of(label, held, words.whole_percent, within=(0.0, 1.0))
     return interval_rows(rows, axis, show=words.percent, each=results.replicate_kind)
 
 
 def beginning(results: Results, most: int = MOST) -> str:
     """Return where the axis of `models` begins, in words."""
     found = [evaluation(one, results) for one in results.summaries[:most]]
-    values = [value for one in found if one is not None for value in (one.low, one.high)]
+    values = [value for one in found if one is not None for value in one.ends or (one.mean,)]
     names = {one.name for one in results.summaries[:most]}
     values += [
         figure
@@ -142,7 +146,7 @@ def differences(results: Results, most: int = MOST) -> Markup:
     if not rows:
         return Markup("")
     rows = sorted(rows, key=lambda row: int(row.number))[:most]
-    held = [0.0, *(value for row in rows for value in (row.low, row.high))]
+    held = [0.0, *(value for row in rows for value in (row.low, row.high) if value is not None)]
     axis = Axis.of("points ahead", held, _whole_points, within=(-1.0, 1.0))
     return interval_rows(rows, axis, show=points, zero=0.0)
 
@@ -158,8 +162,8 @@ def is_significant(pair: Pair) -> bool:
     return not pair.low <= 0 <= pair.high and pair.p_adjusted < LEVEL
 
 
-def accuracy_by_time(results: Results) -> TimeChart | None:
-    """Return accuracy against seconds of a trial; None where fewer than two configurations can be drawn."""
+def figure_by_time(results: Results) -> TimeChart | None:
+    """Return the figure against seconds of a trial; None where fewer than two configurations can be drawn."""
     some = [one for one in results.summaries if evaluation(one, results) and one.seconds is not None]
     if results.search is not None:
         # One that was pruned was measured on the first splits alone.
@@ -198,8 +202,8 @@ def accuracy_by_time(results: Results) -> TimeChart | None:
         marks,
         x_axis,
         Axis.of("", held, words.whole_percent, within=(0.0, 1.0)),
-        alt=f"Accuracy on {results.split} photos against the time of a trial, for {len(some)} configurations. Nothing "
-        "is both faster and more accurate than "
+        alt=f"{results.figure.title} on {results.split} photos against the time of a trial, for {len(some)} "
+        f"configurations. Nothing is both faster and {results.figure.more} than "
         + words.listing([f"{rank[one.name]}, {readable(one.name)}" for one in edge[:FEW]])
         + ".",
         courses=[Course([(one.seconds or 0.0, _mean(one, results)) for one in edge], "dotted")],
@@ -221,7 +225,7 @@ def accuracy_by_time(results: Results) -> TimeChart | None:
 
 
 def _apart(edge: Sequence[Summary], x_axis: Axis) -> list[Summary]:
-    """Return of those on the edge, from the most accurate one down, the ones that stand far enough from one another."""
+    """Return of those on the edge, from the best one down, the ones that stand far enough from one another."""
     found: list[Summary] = []
     for one in reversed(edge):
         at = x_axis.place(one.seconds or 0.0)
@@ -235,7 +239,7 @@ def learning_curves(results: Results, most: int = 12) -> list[CurveChart]:
     curves = results.curves[:most]
     dots = [_dots(curve, results) for curve in curves]
     held = [value for some in dots for _, value in some]
-    held += [v for curve in curves for p in curve.points for v in (p.accuracy, p.low, p.high)]
+    held += [v for curve in curves for p in curve.points for v in (p.value, p.low, p.high) if v is not None]
     held += [v for curve in curves for v in (curve.expected, curve.low, curve.high) if v is not None]
     photos = sorted({point.photos for curve in curves for point in curve.points})
     photos += sorted({curve.next_photos for curve in curves if curve.next_photos is not None})
@@ -250,37 +254,39 @@ def learning_curves(results: Results, most: int = 12) -> list[CurveChart]:
     x_axis = Axis("training photos", low, high, tuple(ticks), log=True)
     y_axis = Axis.of("", held, words.whole_percent, within=(0.0, 1.0))
     return [
-        CurveChart(curve.name, curve.words, _learning_curve(curve, some, x_axis, y_axis, results.split))
+        CurveChart(
+            curve.name,
+            curve.words,
+            _learning_curve(curve, some, (x_axis, y_axis), results.split, results.figure),
+        )
         for curve, some in zip(curves, dots, strict=True)
     ]
 
 
 def _learning_curve(
-    curve: Curve, dots: Sequence[tuple[int, float]], x_axis: Axis, y_axis: Axis, split: str
+    curve: Curve, dots: Sequence[tuple[int, float]], axes: tuple[Axis, Axis], split: str, figure: Figure
 ) -> Markup:
     marks = [Mark(float(photos), value, words.percent(value), style="one") for photos, value in dots]
     for point in curve.points:
-        title = f"{words.percent(point.accuracy)} with {words.count(point.photos, 'training photo')}"
-        reach = (point.low, point.high) if math.isfinite(point.low) else (None, None)
-        marks.append(Mark(float(point.photos), point.accuracy, title, *reach))
+        title = f"{words.percent(point.value)} with {words.count(point.photos, 'training photo')}"
+        known = point.low is not None and math.isfinite(point.low)
+        reach = (point.low, point.high) if known else (None, None)
+        marks.append(Mark(float(point.photos), point.value, title, *reach))
     last = curve.points[-1]
-    courses = [Course([(float(point.photos), point.accuracy) for point in curve.points])]
+    courses = [Course([(float(point.photos), point.value) for point in curve.points])]
     if curve.next_photos is not None and curve.expected is not None:
         title = f"about {words.percent(curve.expected)} expected with {curve.next_photos:,}"
         marks.append(
             Mark(float(curve.next_photos), curve.expected, title, curve.low, curve.high, style="hollow")
         )
         courses.append(
-            Course(
-                [(float(last.photos), last.accuracy), (float(curve.next_photos), curve.expected)], "second"
-            )
+            Course([(float(last.photos), last.value), (float(curve.next_photos), curve.expected)], "second")
         )
-    steps = "; ".join(f"{words.percent(point.accuracy)} with {point.photos:,}" for point in curve.points)
+    steps = "; ".join(f"{words.percent(point.value)} with {point.photos:,}" for point in curve.points)
     return scatter(
         marks,
-        x_axis,
-        y_axis,
-        alt=f"Accuracy on {split} photos by the number of training photos, {readable(curve.name)}: {steps}.",
+        *axes,
+        alt=f"{figure.title} on {split} photos by the number of training photos, {readable(curve.name)}: {steps}.",
         courses=courses,
     )
 
@@ -297,12 +303,15 @@ def _dots(curve: Curve, results: Results) -> list[tuple[int, float]]:
 
 
 def interval_text(found: Estimate) -> str:
-    """Return an accuracy and its interval, in figures.
+    """Return a figure and its interval, in figures.
 
     >>> interval_text(Estimate(0.96, 0.01, 0.94, 0.98, 100)).replace("\\u00a0", " ")
     '96.0 % (94.0 to 98.0)'
     """
-    return f"{words.percent(found.mean)} ({100 * found.low:.1f} to {100 * found.high:.1f})"
+    if found.ends is None:
+        return f"{words.percent(found.mean)} (no interval)"
+    low, high = found.ends
+    return f"{words.percent(found.mean)} ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def _mean(one: Summary, results: Results) -> float:
@@ -325,7 +334,7 @@ def _short_verdict(pair: Pair, best: str | None) -> str:
 
 
 def points(share: float) -> str:
-    """Return a difference in points of accuracy, with its sign.
+    """Return a difference in points, with its sign.
 
     >>> points(0.028), points(-0.0141), points(0.0)
     ('+2.8', '−1.4', '0.0')

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from budwood.report.page import environment
+from budwood.studies.figure import ACCURACY
 from budwood.studies.report import figures, sections
 from budwood.studies.results import Results
 
@@ -22,6 +23,7 @@ def as_html(results: Results) -> str:
         .render(
             results=results,
             verdict=verdict,
+            of_labels=results.figure != ACCURACY,
             models=figures.models(results, MOST),
             beginning=figures.beginning(results, MOST) if measured else "",
             rows=sections.table(results)[:MOST],

@@ -6,6 +6,7 @@ from pathlib import Path
 from budwood.core.errors import RunError
 from budwood.report.headline import Headline, HeadlineNote
 from budwood.report.page import environment, write_page
+from budwood.studies.figure import ACCURACY
 from budwood.studies.records import StudyFolder, StudyRecord
 from budwood.studies.report import figures, names, search_figures, sections
 from budwood.studies.report.resolved import resolve_recipes
@@ -46,7 +47,7 @@ def render(results: Results, record: StudyRecord) -> str:
     """
     measured = sum(1 for one in results.summaries if one.complete)
     search = results.search
-    pairs, time = sections.pairs(results), figures.accuracy_by_time(results)
+    pairs, time = sections.pairs(results), figures.figure_by_time(results)
     models, curves = figures.models(results), figures.learning_curves(results)
     course = search_figures.course(search) if search else ""
     lost = [*(["Failed"] if results.failures else []), *(["Pruned"] if results.pruned else [])]
@@ -55,7 +56,7 @@ def render(results: Results, record: StudyRecord) -> str:
         ("configurations", "All figures", True),
         ("search", "Search", course),
         ("pairs", "Pairs", pairs.rows),
-        ("time", "Accuracy and time", time),
+        ("time", f"{results.figure.title} and time", time),
         ("photos", "Would more photos help?", curves),
         ("failures", " and ".join(lost).capitalize(), lost),
         ("trials", "Trials", True),
@@ -70,6 +71,8 @@ def render(results: Results, record: StudyRecord) -> str:
             fingerprint="",
             budwood=record.budwood,
             results=results,
+            figure=results.figure,
+            of_labels=results.figure != ACCURACY,
             measured=measured,
             incomplete=any(0 < one.complete < one.planned for one in results.summaries[: figures.MOST]),
             most=figures.MOST,
@@ -98,6 +101,11 @@ def render(results: Results, record: StudyRecord) -> str:
     )
 
 
+def _caption(results: Results) -> str:
+    of = "" if results.figure == ACCURACY else f"{results.figure.title} of the best by validation loss"
+    return f"{of or 'The best by validation loss'}, on {results.split} photos: mean of its trials, with its interval."
+
+
 def _headline(results: Results, record: StudyRecord, titles: Sequence[tuple[str, str]]) -> Headline:
     verdict = sections.verdict(results)
     data, begun = record.data, (record.started or "")[:10]
@@ -108,7 +116,7 @@ def _headline(results: Results, record: StudyRecord, titles: Sequence[tuple[str,
         sentence=verdict.title,
         accuracy=verdict.accuracy,
         interval=verdict.interval,
-        caption=f"The best by validation loss, on {results.split} photos: mean of its trials, with its interval.",
+        caption=_caption(results),
         notes=[
             *(HeadlineNote(line, is_warning=True) for line in verdict.warnings),
             *(HeadlineNote(line) for line in verdict.notes),

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from budwood.core import text as words
-from budwood.studies.comparison import Estimate, Pair
+from budwood.studies.figure import ACCURACY
 from budwood.studies.figures import Summary
+from budwood.studies.outcomes import Estimate, Pair
 from budwood.studies.records import StudyFolder, StudyRecord
 from budwood.studies.report.figures import evaluation, is_significant, ordered_pairs
 from budwood.studies.report.names import common_words, numbers, short_names
@@ -103,7 +104,7 @@ def verdict(results: Results) -> Verdict:
     return Verdict(
         title=brief(_title(results, best)),
         accuracy=found.mean if found else None,
-        interval=(found.low, found.high) if found and found.few_groups is None else None,
+        interval=found.ends if found and found.few_groups is None else None,
         notes=[brief(line) for line in notes],
         warnings=[brief(line) for line in warnings],
     )
@@ -115,11 +116,7 @@ def _title(results: Results, best: Summary | None) -> str:
         if not done:
             return "No trial is complete, so there is nothing to compare yet."
         return "No configuration has all its trials yet, so none is called the best."
-    kind = f"95{words.NO_BREAK}% interval" if found.few_groups is None else "no interval is known; range"
-    figure = (
-        f"{words.percent(found.mean)} of the {results.split} photos are right "
-        f"({kind} {words.percent(found.low)} to {words.percent(found.high)})"
-    )
+    figure = _in_words(results, found)
     name = words.shown(best.name)
     if results.search is not None or len(name) > LONG // 2:
         name = words.shown(short_names(results)[best.name])
@@ -130,6 +127,16 @@ def _title(results: Results, best: Summary | None) -> str:
     if len(results.summaries) == 1:
         return f"{name}: {figure}."
     return f"{name} has the lowest validation loss: {figure}{_standing(results)}."
+
+
+def _in_words(results: Results, found: Estimate) -> str:
+    kind = f"95{words.NO_BREAK}% interval" if found.few_groups is None else "no interval is known; range"
+    between = "no interval is known"
+    if found.ends is not None:
+        between = f"{kind} {' to '.join(map(words.percent, found.ends))}"
+    if results.figure == ACCURACY:
+        return f"{words.percent(found.mean)} of the {results.split} photos are right ({between})"
+    return f"{results.figure.name} {words.percent(found.mean)} on {results.split} photos ({between})"
 
 
 def _standing(results: Results) -> str:
@@ -172,12 +179,13 @@ def facts(results: Results, record: StudyRecord) -> list[tuple[str, str, str]]:
             f"{trials}; {words.count(kinds, results.replicate_kind)}",
         )
     ]
+    noun = ("class", "classes") if results.figure == ACCURACY else ("label",)
     if photos:
         rows.append(
             (
                 "Photos",
                 f"{photos:,}",
-                f"{words.count(classes, 'class', 'classes')}; {words.shorten(words.shown(record.data))}",
+                f"{words.count(classes, *noun)}; {words.shorten(words.shown(record.data))}",
             )
         )
     rows.append(
