@@ -71,15 +71,6 @@ def as_multi_label(manifest: Manifest) -> Manifest:
     return replace(manifest, photos=photos)
 
 
-def refuse_multi_label(photos: Iterable[Photo], what: str) -> None:
-    """Raise DataError where photos have several labels, for what (a noun) takes one class a photo."""
-    if any(photo.labels is not None for photo in photos):
-        raise DataError(
-            f"{what} takes photos of one class each so far, and these have several labels (data.task). Give --set "
-            "data.task=single-label where each has one all the same"
-        )
-
-
 def refuse_bad_names(labels: Iterable[str], title: str) -> None:
     """Raise DataError for a label that cannot stand beside others in one text."""
     for label in labels:
