@@ -17,6 +17,7 @@ from budwood.core.progress.base import SILENT, Progress
 from budwood.core.tensorflow import load_keras
 from budwood.data.images import ImageLike
 from budwood.evaluation.conformal import SetKind, refuse_bad_coverage
+from budwood.evaluation.label_coverage import ChosenLabelSets, choose_label_sets
 from budwood.evaluation.ood import ACCEPTANCE, OodFigures, Reference
 from budwood.evaluation.phases import MEASURED
 from budwood.evaluation.sets import ChosenSets, choose_sets, refuse_unknown_sets
@@ -24,7 +25,7 @@ from budwood.inference.artifact import REFERENCE, Artifact, load_artifact
 from budwood.inference.load import load_predictor
 from budwood.inference.own_photos import few_photos_warning, refuse_unknown_split
 from budwood.inference.pictures import many, names_of
-from budwood.inference.prediction import Prediction, with_set
+from budwood.inference.prediction import MakesSets, Prediction, with_set
 from budwood.inference.predictor import Predictor
 from budwood.run_record import RunRecord
 
@@ -87,7 +88,7 @@ class Run(RunRecord):
         precision: float | None = None,
         acceptance: float | None = None,
         coverage: float | None = None,
-        sets: str = "lac",
+        sets: str | None = None,
         per_class: bool = False,
         progress: Progress = SILENT,
     ) -> list[Prediction]:
@@ -102,8 +103,9 @@ class Run(RunRecord):
                 not `confident`. A run with a tree of labels gives the deepest node that is promised to be as `answer`.
             acceptance: share of photos of the run's classes that are to be accepted as such; a picture that is
                 further from the training photos is `out_of_distribution`. By default 0.98; 1 accepts every picture.
-            coverage: share of pictures whose `prediction_set` is to hold the true class, such as 0.9; see
-                `prediction_sets`, which `sets` and `per_class` are of.
+            coverage: share of pictures whose `prediction_set` is to hold the true class, such as 0.9; of several
+                labels, share of a picture's labels that it is to hold. See `prediction_sets`, which `sets` and
+                `per_class` are of.
             progress: told of every picture.
 
         Warns:
@@ -116,8 +118,8 @@ class Run(RunRecord):
         >>> run.predict(["a.jpg", "b.jpg"])[0].top(3)                     # doctest: +SKIP
         [('tulips', 0.93), ('roses', 0.06), ('daisy', 0.01)]
         """
-        rule = None
-        if coverage is None and (per_class or sets != "lac"):
+        rule: MakesSets | None = None
+        if coverage is None and (per_class or sets is not None):
             raise RunError("sets and per_class are of a coverage. Give one, such as coverage=0.9")
         if coverage is not None:
             rule = self.prediction_sets(coverage, sets=sets, per_class=per_class).rule
@@ -233,31 +235,40 @@ class Run(RunRecord):
         shares = {split: found for split, found in self.files.shares.items() if split in MEASURED}
         return climb_tree(tree, shares, self.files.groupings, precision)
 
-    def prediction_sets(self, coverage: float, *, sets: str = "lac", per_class: bool = False) -> ChosenSets:
+    def prediction_sets(
+        self, coverage: float, *, sets: str | None = None, per_class: bool = False
+    ) -> ChosenSets | ChosenLabelSets:
         """Return by which rule a picture gets a set of classes that holds the true one as often as wanted.
 
-        The rule is chosen on the run's calibration photos (`data.calibration`), or else on its validation photos.
+        Where a picture may have several labels, the set holds as large a share of them as wanted: that is the mean over
+        pictures that have any. The rule is chosen on the run's calibration photos (`data.calibration`), or else on its
+        validation photos.
 
         Args:
-            coverage: wanted share of sets with the true class, above 0 and below 1.
-            sets: "lac", the smallest on average, which may be empty; or "adaptive", which are not.
-            per_class: promise it of the pictures of each class, not of all together.
+            coverage: wanted share of sets with the true class, or of a picture's labels, above 0 and below 1.
+            sets: "lac", the smallest on average, which may be empty, and by default; or "adaptive", which are not. Of
+                several labels there is one kind, and none is to be named.
+            per_class: promise it of the pictures of each class, not of all together; of several labels, that the sets
+                of so many pictures with a label hold it.
 
         Returns:
             The rule, how many photos it was chosen on, and what it does to the test photos.
 
         Raises:
-            RunError: no such share or kind of sets, or more than so many photos can promise.
+            RunError: no such share or kind of sets, a kind of sets of several labels, or more than so many photos can
+                promise.
 
         >>> run.prediction_sets(0.9).test.mean_size                       # doctest: +SKIP
         1.02
         """
         refuse_bad_coverage(coverage)
-        refuse_unknown_sets(sets)
-        self.files.require_single_label("a set of classes of a promised coverage (--coverage)")
-        return choose_sets(
-            self.files.scored, self.classes, coverage, cast(SetKind, sets), per_class=per_class
-        )
+        if sets is not None:
+            refuse_unknown_sets(sets)
+            self.files.require_single_label(f"the kind of sets {sets} (--sets)")
+        if self.files.multi_label:
+            return choose_label_sets(self.files.scored_labels, self.classes, coverage, per_label=per_class)
+        kind = cast(SetKind, sets or "lac")
+        return choose_sets(self.files.scored, self.classes, coverage, kind, per_class=per_class)
 
     def explain(
         self,

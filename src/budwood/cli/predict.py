@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from budwood.data.expand_paths import Expanded
     from budwood.data.images import ImageLike
     from budwood.data.taxonomy import Taxonomy
+    from budwood.evaluation.label_coverage import ChosenLabelSets
+    from budwood.evaluation.sets import ChosenSets
     from budwood.inference.prediction import Prediction
     from budwood.report.sheets.predictions import SheetItem
     from budwood.run import Run
@@ -50,7 +52,8 @@ def predict(
         float | None,
         typer.Option(
             metavar="SHARE",
-            help="Answer with a set of classes that holds the true one this often, such as 0.9.",
+            help="Answer with a set of classes that holds the true one this often, such as 0.9; where a photo may "
+            "have several labels, with a set that holds this share of them.",
         ),
     ] = None,
     sets: Annotated[
@@ -65,7 +68,7 @@ def predict(
         bool,
         typer.Option(
             "--per-class",
-            help="With --coverage: promise it of the photos of each class, not of all together.",
+            help="With --coverage: promise it of the photos of each class, or with each label, not of all together.",
         ),
     ] = False,
     acceptance: Acceptance = None,
@@ -106,14 +109,11 @@ def predict(
     from budwood.run import load
 
     loaded = load(run)
-    kind = sets or "lac"
     if coverage is not None:
         # Before any picture is read: a coverage may be more than the run's photos can promise.
-        chosen = loaded.prediction_sets(coverage, sets=kind, per_class=per_class)
+        chosen = loaded.prediction_sets(coverage, sets=sets, per_class=per_class)
         if not (quiet or as_json):
-            from budwood.report.terminal import sets_as_text
-
-            print(sets_as_text(chosen), file=sys.stderr)
+            print(_what_is_promised(chosen), file=sys.stderr)
     names, pictures = [name for name, _ in inputs], [picture for _, picture in inputs]
     if precision is not None and not (quiet or as_json):
         print(_what_is_answered(loaded, precision), file=sys.stderr)
@@ -124,7 +124,7 @@ def predict(
         precision=precision,
         acceptance=acceptance,
         coverage=coverage,
-        sets=kind,
+        sets=sets,
         per_class=per_class,
         progress=progress_of(quiet, as_json),
     )
@@ -158,6 +158,19 @@ def _what_is_answered(run: "Run", precision: float) -> str:
     from budwood.report.taxonomy import climb_as_text
 
     return climb_as_text(*run.climb(precision))
+
+
+def _what_is_promised(chosen: "ChosenSets | ChosenLabelSets") -> str:
+    """Return what sets promise, on how many photos that rests, and what they do to the test photos."""
+    from budwood.evaluation.label_coverage import ChosenLabelSets
+
+    if isinstance(chosen, ChosenLabelSets):
+        from budwood.report.label_sets import label_sets_as_text
+
+        return label_sets_as_text(chosen)
+    from budwood.report.terminal import sets_as_text
+
+    return sets_as_text(chosen)
 
 
 def _refuse_bad_sets(coverage: float | None, sets: str | None, per_class: bool) -> None:
@@ -233,11 +246,13 @@ def _sheet_items(
 
 
 def _with_shares(prediction: "Prediction") -> "tuple[tuple[str, float], ...] | None":
-    """Return the labels that a picture has, the most probable first; None where one class is right."""
+    """Return the labels that a picture has, or those of its set, the most probable first; None where one class is
+    right."""
     if prediction.labels is None:
         return None
+    held = prediction.labels if prediction.prediction_set is None else prediction.prediction_set
     ranked = prediction.top(len(prediction.probabilities))
-    return tuple((label, share) for label, share in ranked if label in prediction.labels)
+    return tuple((label, share) for label, share in ranked if label in held)
 
 
 @app.command()

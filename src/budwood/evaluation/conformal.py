@@ -236,7 +236,7 @@ def _too_few(
     if not per_class:
         return RunError(
             f"a coverage of {coverage:.4g} needs {_count(needed, groups)} to calibrate it, and there "
-            f"{'is' if there == 1 else 'are'} {there:,}. {_at_most(there)}"
+            f"{'is' if there == 1 else 'are'} {there:,}. {at_most(there)}"
         )
     numbers = [len(np.unique(groups.numbers[labels == number])) for number in range(len(classes))]
     few = sorted((number, name) for number, name in zip(numbers, classes, strict=True) if number < needed)
@@ -244,7 +244,7 @@ def _too_few(
     more = f" and {len(few) - _NAMED:,} more classes too few" if len(few) > _NAMED else ""
     return RunError(
         f"a coverage of {coverage:.4g} of each class needs {_count(needed, groups)} of each to calibrate it; "
-        f"{names}{more}. {_at_most(few[0][0], per_class)}"
+        f"{names}{more}. {at_most(few[0][0], 'per class')}"
     )
 
 
@@ -254,10 +254,20 @@ def _count(number: int, groups: Grouping) -> str:
     return count(number, "group of photos", "groups of photos")
 
 
-def _at_most(number: int, per_class: bool = False) -> str:
-    """Return what can be asked for, as the rest of an error."""
+def at_most(number: int, each: str = "") -> str:
+    """Return what can be asked for with so many calibration photos, as the rest of an error.
+
+    Args:
+        number: of photos, or groups of them.
+        each: "per class" where that many are of one class, and it can be done without.
+
+    >>> at_most(50)
+    'Give 0.9803 or less, or train with more photos'
+    """
     if number == 0:
-        return "Do not ask for it per class" if per_class else "Train with more photos"
+        return f"Do not ask for it {each}" if each else "Train with more photos"
     # Rounded down, for what stands here has to be possible.
     most = math.floor(number / (number + 1) * 1e4) / 1e4
-    return f"Give {most:g} or less{', or do not ask for it per class' if per_class else ''}, or train with more photos"
+    return (
+        f"Give {most:g} or less{f', or do not ask for it {each}' if each else ''}, or train with more photos"
+    )

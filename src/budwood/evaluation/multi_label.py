@@ -45,6 +45,7 @@ class MultiLabel:
         "calibration",
         "label_table",
         "label_curves",
+        "label_sets",
         "labels_together",
         "label_mistakes",
     )

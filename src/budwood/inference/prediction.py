@@ -1,14 +1,17 @@
 """Prediction: what a run says of one picture."""
 
 from dataclasses import asdict, dataclass, replace
+from typing import Protocol
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from budwood.core.files import JsonObject
 from budwood.core.label_text import of_text
 from budwood.core.text import shown
 from budwood.data.taxonomy import Taxonomy
 from budwood.evaluation.conformal import SetRule
+from budwood.evaluation.risk_control import LabelSetRule
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,9 @@ class Prediction:
     answer: Answer | None = None
     """On a tree of labels, the deepest node that is right as often as was asked; None where nothing was asked."""
     prediction_set: tuple[str, ...] | None = None
-    """The classes of which one is right as often as the coverage that was asked for, the most probable first; empty
-    where none is probable enough, None where no coverage was asked for."""
+    """The classes of which one is right as often as the coverage that was asked for, the most probable first; where a
+    picture may have several labels, so many that they hold this share of its own. Empty where none is probable enough,
+    None where no coverage was asked for."""
 
     def __repr__(self) -> str:
         """Short, so that a list of them can be read.
@@ -81,7 +85,7 @@ class Prediction:
         >>> Prediction("a.jpg", "tulips", 0.6, {"tulips": 0.6, "roses": 0.4}, prediction_set=two).in_words()
         '{tulips 60.0%  roses 40.0%}'
         """
-        if self.labels is not None:
+        if self.labels is not None and self.prediction_set is None:
             return self._labels_in_words(k)
         shares = "  ".join(f"{shown(label)} {share:.1%}" for label, share in self.top(k))
         if self.prediction_set is not None:
@@ -137,8 +141,8 @@ class Prediction:
         }
 
 
-def with_set(prediction: Prediction, rule: SetRule) -> Prediction:
-    """Return a prediction with its set of classes; one of a picture that cannot be read has none."""
+def with_set(prediction: Prediction, rule: SetRule | LabelSetRule) -> Prediction:
+    """Return a prediction with its set of classes or labels; one of a picture that cannot be read has none."""
     if prediction.label is None:
         return prediction
     names = list(prediction.probabilities)

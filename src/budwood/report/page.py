@@ -25,6 +25,7 @@ from budwood.report.head import describe_head
 from budwood.report.headline import Headline, HeadlineNote
 from budwood.report.key_facts import summarize
 from budwood.report.label_sections import label_curves, label_mistakes, label_table, labels_together
+from budwood.report.label_sets import show_label_sets
 from budwood.report.mistakes import (
     Mistakes,
     Suspects,
@@ -103,6 +104,7 @@ SECTIONS: Mapping[str, _Section] = {
     "classes": _Section("Classes", _Filling.classes),
     "label_table": _Section("Labels", lambda page: label_table(page.contents)),
     "label_curves": _Section("Precision and recall", lambda page: label_curves(page.contents)),
+    "label_sets": _Section("Sets of labels", lambda page: show_label_sets(page.contents)),
     "labels_together": _Section("Labels together", lambda page: labels_together(page.contents)),
     "label_mistakes": _Section("Worst mistakes", lambda page: label_mistakes(page.contents, page.thumbnails)),
     "taxonomy": _Section("Tree of labels", lambda page: describe_tree(page.contents), True),

@@ -6,6 +6,7 @@ from budwood.core.errors import RunError
 from budwood.core.part import Part
 from budwood.core.scaling import LabelScaling
 from budwood.evaluation.figures import Interval, SplitFigures
+from budwood.evaluation.label_coverage import LabelSets
 from budwood.evaluation.multi_label_figures import MultiLabelFigures
 from budwood.evaluation.promise import PromiseKind
 from budwood.evaluation.sets import Sets
@@ -192,7 +193,7 @@ class ClimbScores(Part):
 class Metrics(Part):
     """The content of `metrics.json`."""
 
-    left_out = frozenset({"climbs", "sets"})
+    left_out = frozenset({"climbs", "sets", "label_sets"})
 
     validation: SplitMetrics | LabelSplitMetrics | None
     test: SplitMetrics | LabelSplitMetrics | None
@@ -205,6 +206,8 @@ class Metrics(Part):
     """None without a tree of labels."""
     sets: Sets | None = None
     """None in a run of an older version, and of another task than one label a photo."""
+    label_sets: LabelSets | None = None
+    """None in a run of an older version, and of another task than several labels a photo."""
 
     def figures_of(self, split: str) -> SplitMetrics | LabelSplitMetrics | None:
         """Return the figures of "validation" or "test"."""

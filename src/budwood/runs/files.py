@@ -22,6 +22,7 @@ from budwood.core.files import read_csv, read_json, sha256_of
 from budwood.data.taxonomy import Taxonomy
 from budwood.data.taxonomy_table import read_taxonomy
 from budwood.evaluation.groups import Grouping
+from budwood.evaluation.label_coverage import ScoredLabels
 from budwood.evaluation.multi_label import MultiLabel
 from budwood.evaluation.phases import MEASURED
 from budwood.evaluation.sets import Scored
@@ -253,6 +254,11 @@ class RunFiles:
         """By split the photos of `predictions.csv` with the probability of every class, their classes and groups."""
         groups = self.groupings
         return {split: Scored(*found, groups[split]) for split, found in self.shares.items()}
+
+    @cached_property
+    def scored_labels(self) -> dict[str, ScoredLabels]:
+        """Likewise where a photo has several labels."""
+        return self.label_predictions.scored({row.name: row.group for row in self.split})
 
     @cached_property
     def linear_path(self) -> LinearPath | None:

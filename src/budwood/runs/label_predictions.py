@@ -1,6 +1,7 @@
 """The rows of `predictions.csv` where a photo has several labels, as arrays."""
 
 import csv
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float
 
+from budwood.evaluation.groups import Grouping
+from budwood.evaluation.label_coverage import ScoredLabels
 from budwood.evaluation.multi_label import MultiLabel
 
 
@@ -47,6 +50,19 @@ class LabelPredictions:
             self.probabilities[rows],
             self.task,
         )
+
+    def scored(self, group_of: Mapping[str, str]) -> dict[str, ScoredLabels]:
+        """Return by split the photos with the probability of every label, their labels and groups.
+
+        Args:
+            group_of: the group of each photo by its name, "" for one that stands alone.
+        """
+        return {
+            split: ScoredLabels(
+                held.probabilities, held.targets, Grouping.of([group_of.get(name, "") for name in held.names])
+            )
+            for split, held in ((split, self.of(split)) for split in dict.fromkeys(self.splits))
+        }
 
 
 def read_label_predictions(file: Path, prefix: str, task: MultiLabel) -> LabelPredictions:

@@ -10,6 +10,7 @@ from budwood.core.scaling import LabelScaling
 from budwood.data.manifest import Photo
 from budwood.evaluation.climb import DepthAnswers, choose_climb, measure_climb, promise_of
 from budwood.evaluation.groups import Grouping, share_interval
+from budwood.evaluation.label_coverage import LabelSets, ScoredLabels, describe_label_sets
 from budwood.evaluation.multi_label import MultiLabel
 from budwood.evaluation.multi_label_verdict import compare_label_phases
 from budwood.evaluation.phases import MEASURED, PhaseEvaluation
@@ -116,6 +117,7 @@ def describe(
         if tree
         else (),
         sets=_sets(kept, labels, groups, classes) if "sets" in kept.task.sections else None,
+        label_sets=_label_sets(kept, labels, groups, classes) if "label_sets" in kept.task.sections else None,
     )
 
 
@@ -173,6 +175,16 @@ def _sets(
     }
     calibrated_on = calibrating(by_split)
     return describe_sets(calibrated_on, by_split[calibrated_on], by_split.get("test"), classes)
+
+
+def _label_sets(
+    kept: PhaseEvaluation, labels: Labels, groups: Mapping[str, Grouping], classes: Sequence[str]
+) -> LabelSets:
+    by_split = {
+        split: ScoredLabels.of(shares, labels[split], groups.get(split))
+        for split, shares in kept.probabilities.items()
+    }
+    return describe_label_sets(by_split, classes)
 
 
 def _groups_by_split(parts: Mapping[str, Sequence[Photo]]) -> dict[str, Grouping]:
