@@ -7,6 +7,8 @@ import pytest
 from PIL import Image
 
 from budwood.core.errors import DataError, FewPhotosWarning, ImageError, RunError, StoreError
+from budwood.evaluation.label_coverage import observe_label_sets
+from budwood.evaluation.risk_control import choose_label_rule, missed_in_calibration
 from budwood.run import Run, load
 from tests.metrics import assert_same_metrics
 
@@ -190,12 +192,28 @@ def test_predict__refuses_what_its_photos_cannot_promise(run, session_colours, a
         run.predict(session_colours / "red" / "red 03.jpg", **asked)
 
 
-def test_prediction_sets__of_another_task_are_refused(run, monkeypatch):
-    monkeypatch.setattr(type(run.files), "multi_label", True)
+def test_prediction_sets__of_several_labels_hold_a_share_of_them(tiny_label_run, session_colours):
+    run = load(tiny_label_run)
+    chosen, held = run.prediction_sets(0.5), run.files.scored_labels
+    assert (chosen.calibrated_on, chosen.n) == ("validation", len(held["validation"].targets))
+    rule = choose_label_rule(held["validation"].targets, held["validation"].probabilities, run.classes, 0.5)
+    assert chosen.rule.thresholds.tolist() == rule.thresholds.tolist()
+    assert chosen.test == observe_label_sets(
+        rule,
+        missed_in_calibration(held["validation"].targets, rule.sets(held["validation"].probabilities)),
+        held["test"],
+    )
+    assert run.files.metrics.label_sets.n == chosen.n and run.files.metrics.sets is None
+    found = run.predict(session_colours / "red" / "red 03.jpg", coverage=0.5)[0]
+    assert set(found.prediction_set) == {
+        label for label, share in found.probabilities.items() if float(f"{share:.6g}") >= rule.thresholds[0]
+    }
     with pytest.raises(
-        RunError, match="--coverage.* is for runs with one class a photo, and .* several labels"
+        RunError, match="kind of sets lac .* is for runs with one class a photo, and .* several"
     ):
-        run.prediction_sets(0.9)
+        run.prediction_sets(0.5, sets="lac")
+    with pytest.raises(RunError, match="of 0.99 needs 99 photos with labels to calibrate it"):
+        run.predict(session_colours / "red" / "red 03.jpg", coverage=0.99)
 
 
 def test_evaluate__by_and_at_a_prevalence_are_typed_too(run, session_colours):

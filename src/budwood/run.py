@@ -25,7 +25,7 @@ from budwood.inference.artifact import REFERENCE, Artifact, load_artifact
 from budwood.inference.load import load_predictor
 from budwood.inference.own_photos import few_photos_warning, refuse_unknown_split
 from budwood.inference.pictures import many, names_of
-from budwood.inference.prediction import MakesSets, Prediction, with_set
+from budwood.inference.prediction import Prediction, with_set
 from budwood.inference.predictor import Predictor
 from budwood.run_record import RunRecord
 
@@ -118,16 +118,14 @@ class Run(RunRecord):
         >>> run.predict(["a.jpg", "b.jpg"])[0].top(3)                     # doctest: +SKIP
         [('tulips', 0.93), ('roses', 0.06), ('daisy', 0.01)]
         """
-        rule: MakesSets | None = None
         if coverage is None and (per_class or sets is not None):
             raise RunError("sets and per_class are of a coverage. Give one, such as coverage=0.9")
-        if coverage is not None:
-            rule = self.prediction_sets(coverage, sets=sets, per_class=per_class).rule
+        chosen = None if coverage is None else self.prediction_sets(coverage, sets=sets, per_class=per_class)
         predictions = self._predict(
             images, names=names, precision=precision, acceptance=acceptance, progress=progress
         )
-        if rule is not None:
-            predictions = [with_set(one, rule) for one in predictions]
+        if chosen is not None:
+            predictions = [with_set(one, chosen.rule) for one in predictions]
         if not self._warned and (warning := self.ood_warning(acceptance)):
             self._warned = True
             warnings.warn(f"none of these: {warning}", FewPhotosWarning, stacklevel=2)

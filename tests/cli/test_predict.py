@@ -359,6 +359,29 @@ def test_predict__sets_and_what_they_rest_on(predict, session_colours, tmp_path)
     assert json.loads(read_csv(table)[0]["prediction_set"]) in (["green"], [])
 
 
+def test_predict__sets_of_labels(call, tiny_label_run, session_colours, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        "budwood.report.sheets.predictions.write_sheet", lambda items, *_: drawn.extend(items)
+    )
+    asked = ("predict", tiny_label_run, session_colours / "red" / "red 00.jpg", "--coverage", "0.5")
+    status, out, err = call(*asked, "-o", tmp_path / "s.png")
+    assert status == 0 and out.partition("\t")[2].startswith("{")
+    assert "sets hold 50 % of a photo's labels on average (calibrated on" in err and "it lies between" in err
+    assert "  test: the sets of " in err and "labels in a set on average where photos have" in err
+    assert out.count("%") == len(drawn[0].labels)
+    status, out, err = call(*asked, "--json")
+    held = json.loads(out)[0]
+    assert (status, err) == (0, "") and set(held["prediction_set"]) <= set(held["probabilities"])
+    assert call(*asked, "-q", "-o", tmp_path / "p.csv")[0] == 0
+    assert json.loads(read_csv(tmp_path / "p.csv")[0]["prediction_set"]) == held["prediction_set"]
+    # A label needs photos of its own.
+    status, _, err = call(*asked[:-1], "0.9", "--per-class")
+    assert status == 1 and "a coverage of 0.9 of each label needs 9 photos with each" in err
+    status, _, err = call(*asked, "--sets", "adaptive")
+    assert status == 1 and "the kind of sets adaptive (--sets) is for runs with one class a photo" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -6,6 +6,7 @@ import pytest
 
 from budwood.data.taxonomy import Taxonomy
 from budwood.evaluation.conformal import SetRule
+from budwood.evaluation.risk_control import LabelSetRule
 from budwood.inference.prediction import Answer, Prediction, answered_rightly, with_set
 
 SHARES = {"a": 0.2, "b": 0.5, "c": 0.3}
@@ -73,6 +74,15 @@ def test_with_set__the_most_probable_class_first():
     assert none.to_json()["prediction_set"] == []
     far = replace(found, out_of_distribution=True)
     assert far.in_words() == "none of these ({b 50.0%  a 25.0%  c 25.0%})"
+
+
+def test_with_set__of_several_labels_in_place_of_those_it_has():
+    rule = LabelSetRule(0.9, False, np.full(2, 0.2), (20,))
+    said = Prediction("x.jpg", "sea", 0.9, {"sun": 0.25, "sea": 0.9}, labels=("sea",))
+    found = with_set(said, rule)
+    assert found.prediction_set == ("sea", "sun") and found.in_words() == "{sea 90.0%  sun 25.0%}"
+    assert found.to_json()["labels"] == ["sea"] and found.to_json()["prediction_set"] == ["sea", "sun"]
+    assert replace(found, out_of_distribution=True).in_words() == "none of these ({sea 90.0%  sun 25.0%})"
 
 
 def test_with_set__a_picture_that_cannot_be_read_has_none():

@@ -1,10 +1,8 @@
 """Prediction: what a run says of one picture."""
 
 from dataclasses import asdict, dataclass, replace
-from typing import Protocol
 
 import numpy as np
-from jaxtyping import Bool, Float
 
 from budwood.core.files import JsonObject
 from budwood.core.label_text import of_text
