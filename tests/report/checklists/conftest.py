@@ -9,12 +9,19 @@ from typing import Any
 import pytest
 
 from budwood.core import files
+from budwood.data.taxonomy import Taxonomy
 from budwood.report.checklists.facts import Facts
 from budwood.report.summary import read_contents
 from tests.report.conftest import build_run
 from tests.report.label_run import build_label_run
 
 MACHINE = {"system": "Linux 6.1 x86_64", "processor": "Fast CPU", "cores": 2, "memory": 17179869184}
+TREE = Taxonomy(
+    {
+        **{"composites": "", "roses": "", "tulips": ""},
+        **dict.fromkeys(("daisy", "dandelion", "sunflowers"), "composites"),
+    }
+)
 KINDS: dict[str, dict[str, Any]] = {
     "linear": {},
     "trained head": {"fit": "gradient"},
@@ -24,6 +31,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "in few groups": {"groups": 1},
     "fine-tuned in few groups": {"groups": 1, "finetuned": True},
     "many classes": {"classes": [f"class {number}" for number in range(30)], "per_class": 10},
+    "on a tree": {"taxonomy": TREE, "per_class": 200},
     "linear trial": {"saved": False},
     "of an older version": {"machine": False},
 }

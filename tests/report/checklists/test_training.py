@@ -195,4 +195,5 @@ def test_training__of_several_labels(built_with_labels):
     assert "an L2 strength of its own" in training.approach(found).text
     assert "the L2 strength for each label, 1 values" in training.tuning(found).text
     assert "their threshold" in training.output_form(found).text
-    assert "The most frequent class has" in training.imbalance(found).text
+    assert "The most frequent label has" in training.imbalance(found).text
+    assert "a threshold of its own" in training.imbalance(found).text

@@ -162,7 +162,8 @@ _EVALUATION = Section(
         Item(
             "30",
             "Robustness",
-            "What happens to the figures under other conditions, assumptions or images?",
+            "What happens to the figures under other conditions, assumptions or images? budwood evaluate RUN DATA --by "
+            "camera and --prevalence measure some.",
             figures.robustness,
         ),
         Item(
@@ -215,9 +216,10 @@ _PERFORMANCE = Section(
         ),
         Item(
             "38",
-            "Figures of each class",
-            "What are recall and precision on images that chose nothing?",
+            "Diagnostic performance",
+            "What are recall and precision of each class on images that chose nothing?",
             figures.of_classes,
+            "predictive values at the prevalence of your patients: budwood evaluate RUN DATA --prevalence.",
         ),
         Item(
             "39",

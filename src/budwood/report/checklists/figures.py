@@ -2,6 +2,7 @@
 
 from budwood.core import text as words
 from budwood.report import label_words, sections, terminal
+from budwood.report.checklists import answers
 from budwood.report.checklists.facts import LISTED, Facts
 from budwood.report.checklists.item import Said
 from budwood.report.key_facts import none_of_these
@@ -58,6 +59,10 @@ def _name(key: str) -> str:
     return _NAMES.get(key, key.replace("_", " "))
 
 
+def _joined(*parts: str) -> str:
+    return " ".join(part for part in parts if part)
+
+
 def _guess(facts: Facts) -> str:
     return terminal.guess(facts.scores.to_json(), facts.contents.classes)
 
@@ -76,8 +81,9 @@ def performance(facts: Facts) -> Said:
     text = f"On {facts.measured}, with 95 % intervals where there are any: {'; '.join(parts)}."
     if not facts.contents.has_test:
         text += " These photos were used for choices as well, which flatters the figures."
-    places = (f"metrics.json: {facts.split}",)
-    return Said("answered" if facts.contents.has_test else "question", text, places)
+    levels, of_levels = answers.of_levels(facts)
+    places = (f"metrics.json: {facts.split}", *of_levels)
+    return Said("answered" if facts.contents.has_test else "question", _joined(text, levels), places)
 
 
 def uncertainty(facts: Facts) -> Said:
@@ -103,7 +109,8 @@ def uncertainty(facts: Facts) -> Said:
         f" They say how much the figures depend on which {facts.split} photos were drawn, not on which photos were "
         "trained on."
     )
-    return Said("answered", text, (*places, facts.key(f"{facts.lead}_ci95")))
+    sets, of_sets = answers.of_sets(facts)
+    return Said("answered", _joined(text, sets), (*places, facts.key(f"{facts.lead}_ci95"), *of_sets))
 
 
 def _methods(facts: Facts) -> str:
@@ -220,7 +227,9 @@ def mistakes(facts: Facts) -> Said:
     text = f"Of {facts.measured} {wrong:,} {'is' if wrong == 1 else 'are'} misclassified. "
     text += " ".join(terminal.confusion_words(pair, facts.contents.classes) for pair in pairs[:3])
     text += " report.html shows them, those that the model was surest of first."
-    return Said("answered", text, (facts.key("confusion"), "predictions.csv: predicted"))
+    branches, of_branches = answers.of_branches(facts)
+    places = (facts.key("confusion"), "predictions.csv: predicted", *of_branches)
+    return Said("answered", _joined(text, branches), places)
 
 
 def _label_mistakes(facts: Facts) -> Said:

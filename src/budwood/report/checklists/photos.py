@@ -4,6 +4,7 @@ import statistics
 from collections import Counter
 
 from budwood.core import text as words
+from budwood.report.checklists import answers
 from budwood.report.checklists.facts import LISTED, Facts
 from budwood.report.checklists.item import Said
 from budwood.report.reading import passed_over_as_lines
@@ -86,7 +87,8 @@ def outcome(facts: Facts) -> Said:
         else "Which labels a photo has, of these"
     )
     text = f"{what}: {_named(classes)}. {frequent}"
-    return Said("answered", text, places)
+    tree, of_tree = answers.of_tree(facts)
+    return Said("answered", f"{text} {tree}".strip(), (*places, *of_tree))
 
 
 def counts(facts: Facts) -> Said:

@@ -229,7 +229,8 @@ REFORMS = Checklist(
                     "Where it need not hold",
                     "",
                     figures.limits,
-                    "what you know of these photos that sets them apart.",
+                    "what you know of these photos that sets them apart; budwood evaluate RUN DATA --by COLUMN and "
+                    "--prevalence measure parts of them, and other shares of the classes.",
                 ),
             ),
         ),

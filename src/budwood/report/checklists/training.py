@@ -5,6 +5,7 @@ import shlex
 from budwood.backbones.registry import BACKBONES
 from budwood.config.recipe import name_and_size
 from budwood.core import text as words
+from budwood.report.checklists import answers
 from budwood.report.checklists.facts import Facts
 from budwood.report.checklists.item import Said
 
@@ -249,15 +250,18 @@ def imbalance(facts: Facts) -> Said:
     places = ("recipe.toml: loss.class_weights", "split.csv: label")
     numbers = [facts.of_class[label]["train"] for label in facts.contents.classes]
     ratio = max(numbers) / max(min(numbers), 1)
-    most = f"The most frequent class has {ratio:.1f} times the training photos of the rarest. "
+    noun = "class" if facts.one_label else "label"
+    most = f"The most frequent {noun} has {ratio:.1f} times the training photos of the rarest. "
     done = (
         "Nothing was done about it: every photo counts alike."
         if weights == "none" and ratio >= _UNBALANCED
         else "Every photo counts alike."
         if weights == "none"
-        else f"Classes were weighted in the loss, {_weights(facts)}; the probabilities were recalibrated on the "
-        "validation photos afterwards."
+        else f"{'Classes' if facts.one_label else 'Labels'} were weighted in the loss, {_weights(facts)}; the "
+        "probabilities were recalibrated on the validation photos afterwards."
     )
+    if not facts.one_label:
+        done += " Each label has a threshold of its own."
     return Said("answered", most + done, places)
 
 
@@ -273,7 +277,8 @@ def output_form(facts: Facts) -> Said:
             f"A probability for each label, calibrated by {what}, fitted on the validation photos. A photo has the "
             "labels whose probability reaches their threshold, which was chosen on the validation photos."
         )
-    return Said("answered", text, (place,))
+    climb, of_climb = answers.of_climb(facts)
+    return Said("answered", f"{text} {climb}".strip(), (place, *of_climb))
 
 
 def updating(facts: Facts) -> Said:

@@ -57,7 +57,11 @@ _OUTCOME = Section(
             photos.outcome,
             is_hint=True,
         ),
-        Item("8b", "Who determined the outcome", "Who judged it, with which training?"),
+        Item(
+            "8b",
+            "Who determined the outcome",
+            "Who judged it, with which training, and what people are they?",
+        ),
         Item("8c", "Blinding of the outcome", "Did they know what the model is given?"),
         Item(
             "9a",
@@ -70,7 +74,7 @@ _OUTCOME = Section(
         Item(
             "9c",
             "Who determined the predictors",
-            "If somebody chose or framed the pictures: who, with which training?",
+            "If somebody chose or framed the pictures: who, with which training, and what people are they?",
         ),
     ),
 )
@@ -101,7 +105,7 @@ _ANALYSIS = Section(
         Item(
             "12d",
             "Differences between clusters",
-            "How were hospitals, countries or devices dealt with?",
+            "How were hospitals, countries or devices dealt with? budwood evaluate RUN DATA --by COLUMN measures each.",
             figures.clusters,
         ),
         Item(
@@ -113,11 +117,18 @@ _ANALYSIS = Section(
         ),
         Item("12f", "Updating of the model", "", training.updating),
         Item("12g", "How predictions were computed", "", training.prediction),
-        Item("13", "Class imbalance", "How were rare outcomes dealt with?", training.imbalance),
+        Item(
+            "13",
+            "Class imbalance",
+            "How were rare outcomes dealt with?",
+            training.imbalance,
+            "figures at the shares that the outcomes have in use: budwood evaluate RUN DATA --prevalence.",
+        ),
         Item(
             "14",
             "Fairness",
-            "What was done so that the model serves all groups of people alike, and why that?",
+            "What was done so that the model serves all groups of people alike, and why that? budwood evaluate RUN "
+            "DATA --by COLUMN shows whether it does.",
         ),
         Item(
             "15",
@@ -206,12 +217,12 @@ _RESULTS = Section(
             "Performance",
             "What are the figures on photos that chose nothing?",
             figures.performance,
-            "the same for groups of people that matter.",
+            "the same for groups of people that matter: budwood evaluate RUN DATA --by COLUMN.",
         ),
         Item(
             "23b",
             "Differences between clusters",
-            "How do the figures differ between hospitals, countries or devices?",
+            "How do the figures differ between hospitals, countries or devices? budwood evaluate RUN DATA --by COLUMN.",
             figures.clusters,
         ),
         Item("24", "Results of updating", "", training.updating),
