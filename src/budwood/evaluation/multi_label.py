@@ -48,6 +48,7 @@ class MultiLabel:
         "label_sets",
         "labels_together",
         "label_mistakes",
+        "label_suspects",
     )
 
     def encode(

@@ -24,8 +24,15 @@ from budwood.report.confusion import Confusions, count_confusions
 from budwood.report.head import describe_head
 from budwood.report.headline import Headline, HeadlineNote
 from budwood.report.key_facts import summarize
-from budwood.report.label_sections import label_curves, label_mistakes, label_table, labels_together
+from budwood.report.label_sections import (
+    LabelMistakes,
+    label_curves,
+    label_mistakes,
+    label_table,
+    labels_together,
+)
 from budwood.report.label_sets import show_label_sets
+from budwood.report.label_suspects import LabelSuspects, label_suspects
 from budwood.report.mistakes import (
     Mistakes,
     Suspects,
@@ -64,6 +71,13 @@ class _Filling:
     @functools.cached_property
     def mistakes(self) -> Mistakes:
         return show_mistakes(self.contents, self.thumbnails, self.wrong_labels)
+
+    @functools.cached_property
+    def label_mistakes(self) -> LabelMistakes:
+        return label_mistakes(self.contents, self.thumbnails)
+
+    def label_suspects(self) -> LabelSuspects:
+        return label_suspects(self.contents, self.thumbnails, self.label_mistakes)
 
     @functools.cached_property
     def cells(self) -> Cells | None:
@@ -106,7 +120,8 @@ SECTIONS: Mapping[str, _Section] = {
     "label_curves": _Section("Precision and recall", lambda page: label_curves(page.contents)),
     "label_sets": _Section("Sets of labels", lambda page: show_label_sets(page.contents)),
     "labels_together": _Section("Labels together", lambda page: labels_together(page.contents)),
-    "label_mistakes": _Section("Worst mistakes", lambda page: label_mistakes(page.contents, page.thumbnails)),
+    "label_mistakes": _Section("Worst mistakes", lambda page: page.label_mistakes),
+    "label_suspects": _Section("Labels that may be wrong", _Filling.label_suspects),
     "taxonomy": _Section("Tree of labels", lambda page: describe_tree(page.contents), True),
     "samples": _Section("Photos", lambda page: show_samples(page.contents, page.thumbnails), True),
     "mistakes": _Section("Worst mistakes", lambda page: page.mistakes),
