@@ -250,7 +250,9 @@ def _chosen_on(found: ClimbDepth) -> str:
     if not found.depth or found.validation is None:
         return "–"
     if found.threshold is None:
-        return "–" if found.promise is None else _promise_at_most(found.most)
+        if found.promise is None:
+            return "–"
+        return f"at most {percent(found.most)} promised" if found.most else "nothing promised"
     return f"{found.validation.correct:,} of {found.validation.answered:,} right"
 
 
