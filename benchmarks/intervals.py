@@ -36,6 +36,7 @@ MISTAKEN = {
     "too sure": (-0.2, 0.6),
     "too unsure": (0.0, 1.6),
     "everywhere": (-0.7, 1.0),
+    "not at all": (0.0, 1.0),
 }
 """Logit of how often it is right: offset and slope."""
 

@@ -24,12 +24,13 @@ from budwood.evaluation.groups import Grouping, design_effect, rare_groups, scor
 from budwood.evaluation.statistics import wilson_score
 
 FEWEST_OF_A_CLASS: Mapping[str, int] = {
-    "balanced_accuracy": 1,
+    "balanced_accuracy": 2,
     "macro_f1": 3,
     "weighted_f1": 3,
     "weighted_precision": 5,
 }
-"""Photos of a class below which the average's bias is too far from what the second order says."""
+"""Photos of a class below which the average's bias is too far from what the second order says; of balanced accuracy,
+below which nobody sees how unlike the classes are, so that an interval would be longer than need be."""
 MOST_BELOW = 0.2
 """Share of the classes that may have fewer."""
 _MOST_BIAS = 2.0
