@@ -85,18 +85,32 @@ def test_figures_at_prevalence__corrected_answers_are_right_more_often_where_pro
 
 
 @pytest.mark.parametrize(
-    "num, photos, skill, burst, repeats",
+    "shape, num, photos, burst, repeats",
     [
-        (3, 10, 0.9, 1, 60),
-        pytest.param(2, 20, 0.98, 1, 300, marks=pytest.mark.slow),
-        pytest.param(20, 5, 0.7, 1, 300, marks=pytest.mark.slow),
-        pytest.param(2, 120, 0.9, 4, 300, marks=pytest.mark.slow),
+        ("varied", 3, 10, 1, 60),
+        pytest.param("high", 2, 20, 1, 300, marks=pytest.mark.slow),
+        pytest.param("equal", 20, 5, 1, 300, marks=pytest.mark.slow),
+        pytest.param("varied", 2, 120, 4, 300, marks=pytest.mark.slow),
     ],
 )
-def test_figures_at_prevalence__intervals_hold_the_truth(num, photos, skill, burst, repeats):
-    found = coverage(num, photos, skill, True, "rare", repeats=repeats, burst=burst)
+def test_figures_at_prevalence__intervals_hold_the_truth(shape, num, photos, burst, repeats):
+    found = coverage(shape, num, photos, repeats, kinds=["rare"], burst=burst)
     # 93 %, less three standard errors.
+    assert len(found) == 3
     assert all(share >= 0.93 - 3 * (0.93 * 0.07 / repeats) ** 0.5 for share in found.values())
+
+
+def test_figures_at_prevalence__intervals_count_the_few_cases_of_all_classes():
+    # Two false alarms, each from another class, of a class that has 0.4 of them in the mean.
+    labels = np.repeat(np.arange(20), 20)
+    told = labels.copy()
+    told[[20, 40]] = 0
+    even = np.full(20, 1 / 20)
+    names = [str(number) for number in range(20)]
+    low, high = (
+        figures_at_prevalence(labels, np.eye(20)[told], names, even, even).own.per_class[0].precision_ci95
+    )
+    assert low < 20 / 22 < 1 / (1 + 0.4 / 20) < high
 
 
 def test_figures_at_prevalence__of_groups_says_less_than_of_as_many_photos():
