@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from budwood.evaluation.jackknife import Spread, degrees_of_mean, jackknife_interval
+from budwood.evaluation.jackknife import Spread, degrees_of_mean, degrees_of_spread, jackknife_interval
 from budwood.evaluation.statistics import wilson_interval
 
 
@@ -57,3 +57,11 @@ def test_degrees_of_mean__are_those_of_the_labels_with_the_fewest_photos():
     assert degrees_of_mean([20]) == pytest.approx(19)
     assert 4 < degrees_of_mean([500, 500, 5]) < 4.3
     assert degrees_of_mean([1]) == 0.5
+
+
+def test_degrees_of_spread__are_as_many_as_photos_that_make_it():
+    values = np.random.default_rng(0).normal(size=2000)
+    assert degrees_of_spread(values) == pytest.approx(2000, rel=0.15)
+    assert degrees_of_spread(np.append(np.zeros(500), [1.0, -1.0, np.nan])) == pytest.approx(4, rel=0.02)
+    # What is alike, or of one size, tells nothing of how sure its deviation is.
+    assert degrees_of_spread(np.ones(9)) == degrees_of_spread(np.array([0.0, 1.0])) == np.inf

@@ -76,14 +76,36 @@ def test_replicates__of_hardly_any_photo_with_a_label_tell_no_difference():
     assert paired_map_difference(targets, a, b, resamples=50) is None
 
 
+def test_paired_differences__interval_and_p_agree():
+    told = []
+    for seed in range(30):
+        targets, a, b = two_models(60, seed, better=0.5)
+        found = paired_map_difference(targets, a, b, resamples=50)
+        told.append(found.p < 0.05)
+        assert told[-1] == (not found.low <= 0 <= found.high)
+    assert 0 < sum(told) < 30
+
+
+def test_paired_differences__that_few_photos_make_are_less_sure():
+    # One photo of twenty with the label is all that moves: no quantile of a hundred degrees of freedom.
+    targets = (np.arange(200) % 10 == 0)[:, None].astype(np.float32)
+    a = np.linspace(1, 0, 200)[:, None] * 0.5 + targets * 0.5
+    b = a.copy()
+    b[100] = 0.0
+    found = paired_map_difference(targets, a, b, resamples=500)
+    # Student's interval of one degree of freedom has no end within [-1, 1] but that of a normal one does.
+    assert found.difference > 0.04 and found.p > 0.2 and found.high - found.low > 0.3
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("n", [100, 400])
-def test_paired_map_difference__calls_equally_good_models_different_in_one_of_twenty(n):
+@pytest.mark.parametrize(("n", "num", "seeds"), [(100, 3, 400), (400, 3, 300), (100, 20, 600)])
+def test_paired_map_difference__calls_equally_good_models_different_in_one_of_twenty(n, num, seeds):
     called = {"map": [], "f1": []}
-    for seed in range(250):
-        targets, a, b = two_models(n, seed)
+    for seed in range(seeds):
+        targets, a, b = two_models(n, seed, num=num)
         called["map"].append(paired_map_difference(targets, a, b, resamples=200).p < 0.05)
         called["f1"].append(paired_f1_difference(targets, a >= 0.7, b >= 0.7, resamples=200).p < 0.05)
     shares = {name: float(np.mean(found)) for name, found in called.items()}
-    print(f"{n} photos, called different: {shares}")
-    assert max(shares.values()) < 0.09
+    print(f"{n} photos, {num} labels, called different: {shares}")
+    # 5 %, and two standard errors more.
+    assert max(shares.values()) < 0.05 + 2 * (0.05 * 0.95 / seeds) ** 0.5

@@ -74,6 +74,27 @@ def degrees_of_mean(counts: Sequence[int]) -> float:
     return float(variances.sum() ** 2 / (variances**2 / degrees).sum())
 
 
+def degrees_of_spread(without: Float[np.ndarray, "n"]) -> float:
+    """Return the degrees of freedom that a jackknife's deviation has: the fewer, the more of it few photos make.
+
+    Of a variance of n values with kurtosis k the variance is that of one with 2 n / (k - 1) degrees.
+
+    Args:
+        without: the statistic of all photos but one, for each photo; NaN where it has none.
+
+    >>> round(degrees_of_spread(np.array([0.0, 1.0] + [0.5] * 98)), 2)
+    4.08
+    """
+    gaps = without[~np.isnan(without)]
+    gaps = gaps - gaps.mean() if len(gaps) else gaps
+    fourth, second = float((gaps**4).sum()), float((gaps**2).sum())
+    if not second:
+        return np.inf
+    # n (k - 1) / n, the kurtosis k being n times the ratio.
+    above = fourth / second**2 - 1 / len(gaps)
+    return 2 / above if above > 0 else np.inf
+
+
 def jackknife_interval(value: float, spread: Spread, num: int | float, degrees: int | float) -> Interval:
     """Return the 95 % interval of a statistic in [0, 1], which holds the value itself.
 
