@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from benchmarks.label_intervals import best_edges, truth
 from budwood.evaluation.groups import Grouping, share_interval
 from budwood.evaluation.multi_label_metrics import compute_multi_label_metrics
 from tests.evaluation.test_multi_label_metrics import HALF, simulate
@@ -105,16 +106,6 @@ def test_intervals__of_the_calibration_error_hold_the_true_one():
     assert np.mean(held) > 0.9
 
 
-def truth(rates, gaps, edges):
-    """Average precision, ROC AUC and F1 of all photos there are."""
-    scores = np.linspace(-6, gaps.max() + 6, 20_001)[:, None]
-    above, others = rates * norm.sf(scores - gaps), (1 - rates) * norm.sf(scores)
-    precision = above / np.maximum(above + others, 1e-300)
-    average = np.trapezoid(norm.pdf(scores - gaps) * precision, scores, axis=0)
-    hits, alarms = rates * norm.sf(edges - gaps), (1 - rates) * norm.sf(edges)
-    return average, norm.cdf(gaps / np.sqrt(2)), 2 * hits / (rates + hits + alarms)
-
-
 def draw(rng, n, rates, gaps):
     """Photos whose labels and scores go together."""
     common = rng.normal(size=(2, n, 1)) * np.sqrt(0.3)
@@ -138,8 +129,8 @@ def draw(rng, n, rates, gaps):
 )
 def test_intervals__hold_the_truth_of_simulated_labels(n, rates, gaps):
     rates, gaps = np.array(rates), np.array(gaps)
-    edges = gaps / 2 + 0.6 * np.log(1 / rates - 1) / gaps
-    true = dict(zip(("average_precision", "roc_auc", "f1"), truth(rates, gaps, edges), strict=True))
+    edges = best_edges(rates, gaps)
+    true = dict(zip(("average_precision", "roc_auc", "f1"), truth(rates, gaps, edges), strict=False))
     rng, names = np.random.default_rng(0), [str(place) for place in range(len(rates))]
     held: dict[str, list[bool]] = {}
     for _ in range(250):

@@ -10,6 +10,7 @@ from budwood.evaluation.calibration_interval import FEWEST_PHOTOS, sum_of_gaps
 from budwood.evaluation.figures import Interval
 from budwood.evaluation.groups import Grouping, drawn_to_worst, rare_groups, share_interval, widening
 from budwood.evaluation.jackknife import Spread, degrees_of_mean, jackknife_interval
+from budwood.evaluation.label_intervals import auc_interval, average_precision_interval, f1_of_overlap
 from budwood.evaluation.multi_label_columns import Columns, Decisions
 from budwood.evaluation.statistics import bootstrap_interval
 
@@ -18,6 +19,7 @@ FEWEST = 5
 average: simulated ones hold the truth too rarely."""
 MEANS = ("mean_average_precision", "macro_f1")
 Scores = dict[str, np.ndarray]
+_NORMAL = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,32 @@ class Intervals:
 
     def of_label(self, name: str, place: int) -> Interval | None:
         """Return the interval of a figure of one label."""
+        from scipy.special import stdtrit
+
+        has, said = self.split.has[:, place], self.split.said[:, place]
+        if name == "f1":
+            overlap = self.of_share(has & said, has | said)
+            return None if overlap is None or not self.columns.useful[place] else f1_of_overlap(overlap)
         fewer = self._fewer(place)
         if self.photos is None or fewer < FEWEST:
             return None
-        return self._jackknifed(name, (place,), fewer, fewer - 1, self._rare(place))
+        value = float(self.scores[name][place, 0])
+        photos = self.photos[0][name][place], self.photos[1][name][place]
+        spread, effect = Spread.of(value, *photos, share=False), 1.0
+        degrees, quantile = fewer - 1.0, _NORMAL
+        if self.groups is not None and self.grouped is not None:
+            grouped = self.grouped[0][name][place], self.grouped[1][name][place]
+            whole, alone = Spread.of(value, *grouped, share=False), spread
+            ratio = (whole.deviation / alone.deviation) ** 2 if alone.deviation else np.inf
+            effect = drawn_to_worst(ratio, self.groups, self._rare(place))
+            spread = Spread(whole.bias, alone.deviation * float(np.sqrt(effect)))
+            degrees = min(degrees, self.groups.effective - 1)
+            quantile = float(stdtrit(max(self.groups.effective - 1, 1.0), 0.975))
+        having = int(has.sum())
+        if name == "roc_auc":
+            others = int(self.split.known[:, place].sum()) - having
+            return auc_interval(value, having / effect, others / effect, spread.deviation, quantile)
+        return average_precision_interval(value, spread, fewer / effect, degrees, quantile)
 
     def of_all(self, name: str) -> Interval | None:
         """Return the interval of a figure of the whole split."""
@@ -84,7 +108,7 @@ class Intervals:
             if num < FEWEST:
                 return None
         rare = float(np.median([self._rare(place) for place in useful])) if useful else 0.0
-        return self._jackknifed(name, (), num, degrees, rare)
+        return self._jackknifed(name, num, degrees, rare)
 
     def _fewer(self, place: int) -> int:
         """Return how many photos have a label, or have it not: the smaller number."""
@@ -94,17 +118,15 @@ class Intervals:
     def _rare(self, place: int) -> float:
         return np.inf if self.groups is None else rare_groups(self.split.has[:, place], self.groups)
 
-    def _jackknifed(
-        self, name: str, place: tuple[int, ...], num: int | float, degrees: int | float, rare: float
-    ) -> Interval | None:
+    def _jackknifed(self, name: str, num: int | float, degrees: int | float, rare: float) -> Interval | None:
         assert self.photos is not None
-        value = float(self.scores[name][(*place, 0)])
+        value = float(self.scores[name][0])
         if np.isnan(value):
             return None
-        photos = self.photos[0][name][place], self.photos[1][name][place]
+        photos = self.photos[0][name], self.photos[1][name]
         if self.groups is None or self.grouped is None:
             return jackknife_interval(value, Spread.of(value, *photos), num, degrees)
-        grouped = self.grouped[0][name][place], self.grouped[1][name][place]
+        grouped = self.grouped[0][name], self.grouped[1][name]
         spread = spread_of_groups(value, photos, grouped, self.groups, rare)
         return jackknife_interval(value, spread, min(num, rare), min(degrees, self.groups.effective - 1))
 
