@@ -9,7 +9,7 @@ budwood study cats_and_dogs --recipes frozen-linear --sizes 10,20,40,80,160,320,
     --set 'data.split=[0.65,0.05,0.3]' --set evaluate.resamples=100
 budwood study oxford_flowers12 --recipes frozen-linear --sizes 24,48,96,192,384,all --seeds 10 -o flowers12 \
     --set evaluate.resamples=100
-budwood study birds525 --recipes frozen-linear --sizes 525,1050,all --seeds 3 -o birds \
+budwood study birds525 --recipes frozen-linear --sizes 525,750,1050,all --seeds 3 -o birds \
     --set 'frozen.l2_strengths=[0.003]' --set evaluate.resamples=100
 """
 

@@ -92,15 +92,19 @@ def test_compute_metrics__intervals_are_near_those_of_naive_resampling():
     assert "no_interval" not in found
 
 
-def test_compute_metrics__states_no_interval_of_macro_f1_from_one_photo_a_class():
+def test_compute_metrics__states_no_interval_of_averages_from_one_photo_a_class():
     labels, probabilities, classes = simulate(60, 60)
     labels = np.arange(60)
     found = compute_metrics(labels, probabilities, classes, resamples=100)
-    for name in ("macro_f1", "weighted_f1", "weighted_precision"):
+    for name in ("macro_f1", "weighted_f1", "weighted_precision", "balanced_accuracy"):
         assert found[f"{name}_ci95"] is None
         assert found["no_interval"][name] == "few-photos-a-class"
-    # One photo a class: balanced accuracy is the accuracy.
-    assert found["balanced_accuracy_ci95"] == pytest.approx(found["accuracy_ci95"], abs=0.02)
+    # One photo a class: balanced accuracy is the accuracy, which has one.
+    assert found["balanced_accuracy"] == found["accuracy"] and found["accuracy_ci95"] is not None
+    # From two photos a class on it is nearly that of the accuracy.
+    _, chance, classes = simulate(120, 60)
+    found = compute_metrics(np.arange(120) % 60, chance, classes, resamples=100)
+    assert found["balanced_accuracy_ci95"] == pytest.approx(found["accuracy_ci95"], abs=0.03)
 
 
 def test_compute_metrics__states_no_interval_of_the_calibration_error_of_few_photos():

@@ -3,6 +3,9 @@ import pytest
 
 from budwood.evaluation.groups import Grouping, cautious_range, grouped_difference, mean_share_interval
 from budwood.evaluation.statistics import wilson_interval
+from budwood.runs.figures import Metrics
+from budwood.studies.comparison import measured_on
+from budwood.studies.outcomes import CompleteTrial
 from budwood.studies.results import read_results
 from budwood.studies.words import trust_sentences
 from tests.studies.made import Made
@@ -73,3 +76,14 @@ def test_read_results__of_groups_no_number_of_photos_is_named_that_would_be_enou
     (pair,) = found.pairs
     assert pair.words.startswith("Cannot tell ")
     assert "more groups of photos are needed" in pair.words
+
+
+@pytest.mark.parametrize(("num_groups", "least", "most"), [(200, 200, 200), (40, 40, 80), (12, 11.9, 12)])
+def test_measured_on__is_as_many_photos_as_say_as_much(num_groups, least, most):
+    """Photos that are right and wrong in whole groups, two trainings on each."""
+    of = np.arange(200) * num_groups // 200
+    right = np.random.default_rng(0).random(num_groups)[of] < 0.7
+    correct = {"test": {f"p{number}": bool(one) for number, one in enumerate(right)}}
+    groups = {} if num_groups == 200 else {f"p{number}": f"g{one}" for number, one in enumerate(of)}
+    trial = CompleteTrial("seed 0", Metrics.model_construct(), 1.0, 100, correct, groups)
+    assert least <= measured_on([trial, trial], "test") + 1e-9 and measured_on([trial], "test") <= most + 0.2

@@ -74,3 +74,17 @@ def test_fit_curve__without_an_interval_nothing_is_forecast_of_another_figure():
     found = fit_curve("x", values, dict.fromkeys(values), figure=MEAN_AVERAGE_PRECISION)
     assert found.forecast is None and found.points[0].low is None
     assert "takes an interval of the mean average precision, and none can be stated" in found.words
+
+
+def test_fit_curve__of_few_groups_states_a_range_and_no_interval():
+    accuracies = {n: [1 - n**-0.5] * 3 for n in (25, 50, 100, 200)}
+    found = fit_curve("x", accuracies, target=0.95, measured=12, few_groups=12)
+    assert found.few_groups == 12 and found.to_json()["few_groups"] == 12
+    assert "95 % interval" not in found.words and "about 95.0 % with 400 (range " in found.words
+    assert "would take about 400 photos (range " in found.words
+    assert found.words.endswith(
+        " The photos it is measured on belong together in 12 groups, and 20 or more are needed for an interval: the "
+        "ranges are none, but as if each group were one photo."
+    )
+    many = fit_curve("x", accuracies, target=0.95, measured=1200)
+    assert many.few_groups is None and many.high - many.low < 0.5 * (found.high - found.low)

@@ -6,7 +6,14 @@ from itertools import combinations
 import numpy as np
 
 from budwood.core.text import count, shown
-from budwood.evaluation.groups import cautious_range, grouped_difference, mean_share_interval
+from budwood.evaluation.groups import (
+    Grouping,
+    cautious_range,
+    design_effect,
+    grouped_difference,
+    mean_share_interval,
+    rare_groups,
+)
 from budwood.evaluation.statistics import (
     corrected_resampled_t,
     holm,
@@ -82,6 +89,25 @@ def estimate_share(trials: Sequence[CompleteTrial], split: str) -> Estimate:
     else:
         low, high = mean_share_interval(shares, groups)
     return Estimate(mean, standard_deviation, low, high, n, few)
+
+
+def measured_on(trials: Sequence[CompleteTrial], split: str) -> float:
+    """Return how many independent photos the photos of all trials say as much as; of too few groups as if each group
+    were one photo."""
+    shares: dict[str, list[float]] = {}
+    for one in trials:
+        for name, right in one.correct[split].items():
+            shares.setdefault(name, []).append(float(right))
+    belongs = {name: one.groups.get(name, "") for one in trials for name in one.correct[split]}
+    groups = Grouping.of([belongs[name] for name in shares])
+    means = np.array([np.mean(some) for some in shares.values()])
+    if groups.single:
+        return float(len(means))
+    if not groups.enough:
+        return groups.effective
+    share = float(means.mean())
+    variance = share * (1 - share) / len(means)
+    return len(means) / design_effect(means - share, variance, groups, rare_groups(means > 0.5, groups))
 
 
 def compare_all(

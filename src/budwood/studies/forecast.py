@@ -86,7 +86,7 @@ def forecast(
     values: Mapping[int, Sequence[float]],
     *,
     target: float | None = None,
-    measured: int | None = None,
+    measured: int | float | None = None,
     spread: float | None = None,
     seed: int = 0,
 ) -> Forecast | None:
@@ -95,8 +95,8 @@ def forecast(
     Args:
         values: by number of training photos, of each trial its accuracy, or another figure of which 1 is the best.
         target: the value whose photos are asked for.
-        measured: of a share of photos, different photos that the trials were measured on; by default the interval
-            leaves that out.
+        measured: of a share of photos, different photos that the trials were measured on, of photos that belong
+            together as many independent ones as say as much; by default the interval leaves that out.
         spread: of another figure, its standard error by the photos that the trials with most training photos were
             measured on.
         seed: decides the draws.

@@ -6,6 +6,7 @@ from typing import Any
 
 from budwood.core.files import JsonObject
 from budwood.core.text import count, percent, shown
+from budwood.evaluation.groups import MIN_GROUPS
 from budwood.evaluation.statistics import mean_interval
 from budwood.studies.figure import ACCURACY, Figure
 from budwood.studies.forecast import FEWEST, Forecast, Needed, forecast
@@ -41,6 +42,9 @@ class Curve:
     words: str
     figure: str = ACCURACY.key
     """By its key, by which its values stand in files."""
+    few_groups: int | None = None
+    """How many groups the measured photos are where these are too few for an interval: then every `low` and `high` is
+    the end of a range for which no confidence level holds."""
 
     def to_json(self) -> JsonObject:
         """Return the curve as results.json has it."""
@@ -61,8 +65,9 @@ def fit_curve(
     *,
     figure: Figure = ACCURACY,
     target: float | None = None,
-    measured: int | None = None,
+    measured: int | float | None = None,
     spread: float | None = None,
+    few_groups: int | None = None,
     seed: int = 0,
 ) -> Curve:
     """Return a figure by the number of photos and its continuation, `budwood.studies.forecast`.
@@ -76,6 +81,7 @@ def fit_curve(
         target: the value whose photos are asked for; by default the next round one.
         measured, spread: as in `forecast`. Without either, nothing is forecast of another figure than accuracy: its
             interval would leave out how few photos it was measured on.
+        few_groups: how many groups the measured photos are, where these are too few for an interval.
         seed: decides the resamples.
 
     >>> fit_curve("head", {100: [0.8, 0.8], 200: [0.85, 0.85], 400: [0.8875, 0.8875]}).words
@@ -100,31 +106,37 @@ def fit_curve(
             if unknown
             else f"{FEWEST} numbers of photos, the largest at least twice the smallest, and some errors."
         )
-        return Curve(name, points, None, None, None, None, None, _plain(words), figure.key)
-    ahead, needed = found.expected[0], _needed(found.needed, found.reach)
+        return Curve(name, points, None, None, None, None, None, _plain(words), figure.key, few_groups)
+    kind = "95 % interval" if few_groups is None else "range"
+    ahead, needed = found.expected[0], _needed(found.needed, found.reach, kind)
     if target is not None and found.needed is None:
         needed = f"{of}{100 * target:g} % is reached already. "
     words = (
-        f"{reached}; about {percent(ahead.value)} with {ahead.photos:,} (95 % interval {100 * ahead.low:.1f} to "
+        f"{reached}; about {percent(ahead.value)} with {ahead.photos:,} ({kind} {100 * ahead.low:.1f} to "
         f"{100 * ahead.high:.1f}). {needed}{_hindcast(found)}"
     )
-    return Curve(
-        name, points, ahead.photos, ahead.value, ahead.low, ahead.high, found, _plain(words), figure.key
-    )
+    if few_groups is not None:
+        words = (
+            f"{words.strip()} The photos it is measured on belong together in {count(few_groups, 'group')}, and "
+            f"{MIN_GROUPS} or more are needed for an interval: the ranges are none, but as if each group were one "
+            "photo."
+        )
+    ends = ahead.photos, ahead.value, ahead.low, ahead.high
+    return Curve(name, points, *ends, found, _plain(words), figure.key, few_groups)
 
 
 def _plain(words: str) -> str:
     return words.replace("\u00a0", " ").strip()
 
 
-def _needed(needed: Needed | None, reach: int) -> str:
+def _needed(needed: Needed | None, reach: int, kind: str) -> str:
     """Return how many photos a value would take, and nothing beyond what the curve carries."""
     if needed is None:
         return ""
     what, beyond = f"{100 * needed.value:g} %", f"beyond {reach:,}"
     if needed.low is None:
         return f"{what} would take more than {reach:,} photos, and how many more cannot be told. "
-    interval = f"95 % interval {needed.low:,} to {beyond if needed.high is None else f'{needed.high:,}'}"
+    interval = f"{kind} {needed.low:,} to {beyond if needed.high is None else f'{needed.high:,}'}"
     if needed.photos is None:
         return f"{what} would take more than {reach:,} photos, if they do it at all ({interval}). "
     return f"{what} would take about {needed.photos:,} photos ({interval}). "

@@ -10,7 +10,7 @@ from budwood.core.errors import RunError
 from budwood.runs.figures import LabelSplitMetrics
 from budwood.runs.files import RunFiles, read_run
 from budwood.runs.label_predictions import LabelPredictions
-from budwood.studies.comparison import compare_all, estimate_beside, estimate_mean
+from budwood.studies.comparison import compare_all, estimate_beside, estimate_mean, measured_on
 from budwood.studies.figure import ACCURACY, FIGURES, Figure
 from budwood.studies.figures import LabelFigures, ListedTrial, SearchResults, StudyFigures, Summary
 from budwood.studies.label_comparison import standard_error
@@ -240,10 +240,12 @@ def _curve(
         for number in estimates
     }
     intervals = {number: found.ends for number, found in estimates.items()}
-    last = of_size[max(estimates)]
-    measured = len({name for one in last for name in one.correct[split]})
+    largest = max(estimates)
+    last, few = of_size[largest], estimates[largest].few_groups
     figure = last[0].figure
     if figure == ACCURACY:
-        return fit_curve(name, values, intervals, target=target, measured=measured)
-    spread = standard_error(last, split, measured)
-    return fit_curve(name, values, intervals, figure=figure, target=target, spread=spread)
+        measured = measured_on(last, split)
+        return fit_curve(name, values, intervals, target=target, measured=measured, few_groups=few)
+    photos = len({name for one in last for name in one.correct[split]})
+    spread = standard_error(last, split, photos)
+    return fit_curve(name, values, intervals, figure=figure, target=target, spread=spread, few_groups=few)
