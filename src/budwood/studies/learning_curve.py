@@ -121,8 +121,8 @@ def fit_curve(
             f"{MIN_GROUPS} or more are needed for an interval: the ranges are none, but as if each group were one "
             "photo."
         )
-    ends = ahead.photos, ahead.value, ahead.low, ahead.high
-    return Curve(name, points, *ends, found, _plain(words), figure.key, few_groups)
+    twice = (ahead.photos, ahead.value, ahead.low, ahead.high)
+    return Curve(name, points, *twice, found, _plain(words), figure.key, few_groups)
 
 
 def _plain(words: str) -> str:
