@@ -3,12 +3,14 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from budwood.core.files import read_json
 from tests.cli.command_line import one_line
 from tests.metrics import assert_same_metrics
 from tests.studies.made import Made, fill
+from tests.studies.made_labels import MadeLabels, draw
 
 pytestmark = pytest.mark.usefixtures("shared_cache")
 
@@ -129,3 +131,22 @@ def test_forecast__of_a_study_over_numbers_of_photos(call, tmp_path):
     fill(one := Made(tmp_path / "one"), {"a": 0.9}, replicates=2)
     status, _, err = call("forecast", one.folder)
     assert status == 1 and one_line(err) and "--sizes 100,200,400,800,all --resume" in err
+
+
+def test_forecast__asks_in_the_words_of_the_study(call, tmp_path):
+    made = MadeLabels(tmp_path / "labels")
+    rng = np.random.default_rng(0)
+    for size, skill in ((50, 1.0), (100, 1.4), (200, 1.8)):
+        targets = draw(rng, 200)
+        shares = 1 / (1 + np.exp(-2 * (skill * (targets - 0.5) + rng.normal(size=targets.shape))))
+        made.add(f"a, {size} photos", "split 0", targets, np.round(shares, 6), train=size, size=size)
+    status, out, _ = call("forecast", made.folder, "--map", 0.99)
+    assert status == 0 and out.startswith("a: mean average precision ") and "99 % " in out
+    (curve,) = json.loads(call("forecast", made.folder, "--json")[1])
+    assert curve["figure"] == "mean_average_precision" and curve["points"][0]["mean_average_precision"] < 1
+    status, _, err = call("forecast", made.folder, "--accuracy", 0.99)
+    assert status != 0 and "several labels a photo" in err and "Give --map 0.99" in err
+    classes = Made(tmp_path / "classes")
+    fill(classes, {"a": 0.9}, replicates=1)
+    status, _, err = call("forecast", classes.folder, "--map", 0.9)
+    assert status != 0 and "one class a photo" in err and "Give --accuracy 0.9" in err

@@ -75,6 +75,16 @@ def test_log_run__parameters_metrics_tags_files(tiny_run, store):
     assert len(runs_in(store, "flowers")[1]) == 1
 
 
+def test_log_run__several_labels(tiny_label_run, store):
+    log_run(tiny_label_run, store, "scenes")
+    _, (found,) = runs_in(store, "scenes")
+    metrics = read_json(tiny_label_run / "metrics.json")
+    for key in ("mean_average_precision", "macro_f1", "exact_match", "hamming_loss", "loss"):
+        assert found.data.metrics[f"final/test_{key}"] == metrics["test"][key]
+    assert "validation/mean_average_precision" in found.data.metrics
+    assert "final/test_accuracy" not in found.data.metrics
+
+
 def test_log_run__the_model_is_the_file_that_was_measured(tiny_run, store, tmp_path):
     run = log_run(tiny_run, store)
     client, _ = runs_in(store, "colours")

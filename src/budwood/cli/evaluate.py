@@ -186,7 +186,8 @@ def forecast(
     asked = {"--accuracy": accuracy, "--map": mean_average_precision}
     if asked[other] is not None:
         raise BudwoodError(
-            f"the study in {study} is of {ANSWERS[task]}, for which {other} does not stand. Give {own} {asked[other]:g}"
+            f"the photos of the study in {study} have {ANSWERS[task]}, for which {other} asks nothing. Give "
+            f"{own} {asked[other]:g}"
         )
     results = load_study(study, target=asked[own])
     if not results.curves:

@@ -40,10 +40,18 @@ EPOCH = {
     "accuracy": "train/accuracy",
     "val_loss": "validation/loss",
     "val_accuracy": "validation/accuracy",
+    "label_accuracy": "train/label_accuracy",
+    "val_label_accuracy": "validation/label_accuracy",
+    "mean_average_precision": "train/mean_average_precision",
+    "val_mean_average_precision": "validation/mean_average_precision",
     "learning_rate": "learning_rate",
 }
 """What of `history.csv` is logged by epoch, and under which name."""
 FIGURES = ("accuracy", "loss", "ece", "macro_f1", "balanced_accuracy")
+LABEL_FIGURES = (
+    *("mean_average_precision", "macro_f1", "micro_f1", "exact_match", "hamming_loss", "loss", "ece"),
+)
+"""Where a photo has several labels."""
 LONGEST = 6_000
 """Characters that MLflow takes for the value of a parameter."""
 
@@ -234,10 +242,10 @@ def _metrics(files: RunFiles) -> Iterator[tuple[str, float, int]]:
             if key in row:
                 yield logged, row[key], row["epoch"]  # type: ignore[literal-required]
     for split in ("validation", "test"):
-        measured = files.metrics.of(split)
+        measured = files.metrics.figures_of(split)
         if measured is None:
             continue
-        for key in FIGURES:
+        for key in LABEL_FIGURES if files.multi_label else FIGURES:
             figure, interval = measured.figure(key)
             low, high = interval or (None, None)
             for name, value in ((key, figure), (f"{key}_low", low), (f"{key}_high", high)):

@@ -3,6 +3,8 @@ import numpy as np
 import budwood
 from budwood.studies.report.notebook import as_html
 from tests.studies.made import fill, fill_search, rights
+from tests.studies.made_labels import MadeLabels
+from tests.studies.made_labels import fill as fill_labels
 
 
 def test_as_html__says_what_is_best_and_shows_every_trial(made):
@@ -12,6 +14,14 @@ def test_as_html__says_what_is_best_and_shows_every_trial(made):
     assert "good has the lowest validation loss" in found and results.pairs[0].words in found
     assert found.count('class="one"') == 6 and found.count("<tr>") == 3
     assert "src=" not in found and "@import" not in found and "<script" not in found
+
+
+def test_as_html__several_labels(tmp_path):
+    made = MadeLabels(tmp_path / "study")
+    fill_labels(made, {"good": 2.4, "bad": 1.4}, replicates=2)
+    found = as_html(budwood.load_study(made.folder))
+    assert "good has the lowest validation loss: mean average precision" in found
+    assert "exact match" in found and "accura" not in found.lower()
 
 
 def test_as_html__escapes_and_shortens(made):

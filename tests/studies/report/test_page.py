@@ -12,6 +12,8 @@ from budwood.studies.records import TrialFolder, TrialRecord
 from budwood.studies.report.page import write_study_report
 from budwood.studies.results import read_results
 from tests.studies.made import configuration, fill, fill_search, rights
+from tests.studies.made_labels import MadeLabels
+from tests.studies.made_labels import fill as fill_labels
 
 NASTY = [
     "<script>alert(1)</script>",
@@ -268,3 +270,31 @@ def test_write_study_report__loads_no_tensorflow(made):
     )
     subprocess.run([sys.executable, "-c", code, str(made.folder)], capture_output=True, text=True, check=True)
     assert (made.folder / "report.html").stat().st_size > 10_000
+
+
+def test_write_study_report__several_labels_are_said_by_their_figure(tmp_path):
+    made = MadeLabels(tmp_path / "study")
+    fill_labels(made, {"good": 2.4, "bad": 1.4}, replicates=3)
+    page, results = page_of(made), read_results(made.folder)
+    title = next(text for text in page.texts if "lowest validation loss" in text)
+    mean = f"{100 * results.summaries[0].test.mean:.1f} %"
+    assert title.startswith("good has the lowest validation loss: mean average precision ")
+    assert mean in title.replace("\u00a0", " ") and "on test photos" in title
+    assert "Mean average precision and time" in page.text and "macro F1" in page.text
+    assert "How many points of mean average precision good is ahead" in page.text
+    # Every number has its name: nothing is called accuracy, or said to be right.
+    assert "accura" not in page.text.lower() and "are right" not in page.text
+    labels = [all_["aria-label"] for _, all_ in page.tags if "aria-label" in all_]
+    assert not [one for one in labels if "accura" in one.lower()]
+    assert f"{100 * results.summaries[0].beside.exact_match.mean:.1f} %" in page.text
+
+
+def test_write_study_report__without_an_interval_none_is_drawn(tmp_path):
+    made = MadeLabels(tmp_path / "study")
+    rng = np.random.default_rng(0)
+    targets = np.zeros((40, 3), bool)
+    targets[:2] = True
+    made.add("a", "split 0", targets, rng.random((40, 3)))
+    page = page_of(made)
+    assert "no interval is known" in page.text and "(no interval)" in page.text
+    assert 'class="reach"' not in section(made, "models") and 'class="full"' in section(made, "models")
