@@ -79,7 +79,7 @@ def ask_label_heads(
         labels: their names.
         groups: of each photo what it shares with those that belong with it; None or "" for none.
         seed: decides the folds.
-        progress: told of every fit.
+        progress: told of every fit, as stage "labels".
     """
     from scipy.special import expit
 
@@ -106,6 +106,7 @@ def ask_label_heads(
             seed=seed,
             groups=some,
             progress=progress,
+            stage_name="labels",
         )
         tuned = [bool(path) for path in fit.path]
         probabilities[np.ix_(places, columns[tuned])] = expit(fit.held_out.astype(np.float64)[:, tuned])

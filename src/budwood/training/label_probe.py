@@ -74,6 +74,7 @@ def fit_labels(
     weights: Float[np.ndarray, "n labels"] | None = None,
     groups: Sequence[Hashable] | None = None,
     progress: Progress = SILENT,
+    stage_name: str = "head",
 ) -> LabelsFit:
     """Return for each label the logistic regression of lowest cross-validated log loss along a path of L2 strengths.
 
@@ -90,7 +91,7 @@ def fit_labels(
         weights: how much each target counts, from 0 up; within a label only the ratios matter.
         groups: of each photo what it shares with those that belong with it: they are held out together. None or ""
             for a photo that stands alone.
-        progress: told of every fit, as stage "head".
+        progress: told of every fit, as the stage `stage_name`.
 
     Returns:
         The fit on all rows, each label at its best strength. A label of which no positive or no negative can be held
@@ -110,7 +111,7 @@ def fit_labels(
     rows, train, parts = wrap(fold_of)
     tried = TYPICAL if isinstance(strengths, str) else len(set(strengths))
     with (
-        progress.stage("head", num_fits(tried, train), "fits") as stage,
+        progress.stage(stage_name, num_fits(tried, train), "fits") as stage,
         threadpool_limits(1),
         ThreadPoolExecutor(threads(features.shape[1], num_labels)) as pool,
     ):
