@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import accuracy_score, average_precision_score, log_loss
 
 from budwood.config.recipe import Recipe
-from budwood.core.errors import RunError
+from budwood.core.errors import DataError, RunError
 from budwood.data.augment import Renderer
 from budwood.data.label_sets import with_labels
 from budwood.data.manifest import Photo
@@ -160,3 +160,20 @@ def test_fit_and_evaluate__several_labels(study):
         run.metrics.validation.mean_average_precision, abs=1e-9
     )
     assert epoch["val_loss"] == pytest.approx(run.metrics.validation.loss, abs=1e-6)
+
+
+def test_fit_and_evaluate__on_a_tree_of_labels(study, tmp_path):
+    table = tmp_path / "tree.csv"
+    table.write_text("label,parent\nall,\nab,all\na,ab\nb,ab\nc,all\n")
+    fit_and_evaluate(spec(study, RECIPE.with_settings([f"data.taxonomy={table}"])))
+    table.unlink()
+    run = read_run(study.trial("one").run)
+    assert [level.nodes for level in run.metrics.test.taxonomy.levels] == [2, 3]
+    assert run.tree.taxonomy.path("a") == ("ab", "a") and len(run.metrics.climbs) == 3
+    assert run.recipe.data.taxonomy == "taxonomy.csv"
+
+
+def test_fit_and_evaluate__on_a_tree_of_other_labels(study, tmp_path):
+    (tmp_path / "tree.csv").write_text("label,parent\nall,\nab,all\na,ab\nb,ab\n")
+    with pytest.raises(DataError, match=r"tree.csv has no row for 'c'"):
+        fit_and_evaluate(spec(study, RECIPE.with_settings([f"data.taxonomy={tmp_path / 'tree.csv'}"])))

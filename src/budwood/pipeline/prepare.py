@@ -31,8 +31,8 @@ from budwood.pipeline.distill import refuse_unfit_teacher, teacher_features
 from budwood.pipeline.features import OpenFeatures, build_backbones, find_boundaries, open_features
 from budwood.pipeline.phases import refuse_bad_settings
 from budwood.pipeline.request import TrainingRequest
-from budwood.runs.files import TAXONOMY
 from budwood.runs.resume import refuse_other_photos
+from budwood.runs.writing import with_own_table
 from budwood.training.linear_probe import resolve_fit
 
 
@@ -165,13 +165,6 @@ def with_range(recipe: Recipe, checked: Check) -> Recipe:
         return recipe
     data = recipe.data.model_copy(update={"range": [found.low, found.high]})
     return recipe.model_copy(update={"data": data})
-
-
-def with_own_table(recipe: Recipe) -> Recipe:
-    """Return the recipe with the table of the labels' tree that the run keeps in place of the one it was read from."""
-    if not recipe.data.taxonomy:
-        return recipe
-    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"taxonomy": TAXONOMY})})
 
 
 def fetch_weights(request: TrainingRequest) -> None:

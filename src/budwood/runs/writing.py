@@ -87,6 +87,13 @@ def write_split(folder: Path, photos: Sequence[Photo]) -> SplitInfo:
     return SplitInfo(sha256=sha256_of(file))
 
 
+def with_own_table(recipe: Recipe) -> Recipe:
+    """Return the recipe with the table of the labels' tree that the run keeps in place of the one it was read from."""
+    if not recipe.data.taxonomy:
+        return recipe
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"taxonomy": TAXONOMY})})
+
+
 def write_taxonomy(folder: Path, taxonomy: Taxonomy) -> None:
     """Write `taxonomy.csv`: the tree of the labels, cut down to the classes that the run knows."""
     write_table(folder / TAXONOMY, taxonomy)

@@ -15,8 +15,11 @@ from budwood.data.decoder.levels import as_range
 from budwood.data.manifest import PARTS, Photo
 from budwood.data.sources import source_name
 from budwood.data.split import divide
+from budwood.data.taxonomy import Taxonomy, fitted
+from budwood.data.taxonomy_table import read_taxonomy
 from budwood.evaluation.phases import KEPT, PhaseEvaluation
 from budwood.evaluation.task import MULTI_LABEL, TASKS, Task
+from budwood.evaluation.taxonomy import LabelTree
 from budwood.features.fingerprint_cache import features_key
 from budwood.features.store.store import FeatureStore
 from budwood.runs.directory import RunDirectory
@@ -24,6 +27,7 @@ from budwood.runs.figures import TrainedPhase
 from budwood.runs.metrics import describe, label_paths, linear_path
 from budwood.runs.schema import DataInfo, FeaturesInfo, Request
 from budwood.runs.writing import (
+    with_own_table,
     write_check,
     write_history,
     write_linear_path,
@@ -31,6 +35,7 @@ from budwood.runs.writing import (
     write_predictions,
     write_recipe,
     write_split,
+    write_taxonomy,
 )
 from budwood.studies.records import StoredFeatures, StudyFolder
 from budwood.studies.spec import TrialSpec
@@ -65,7 +70,16 @@ def fit_and_evaluate(spec: TrialSpec) -> None:
         write_check(run, table.check)
         data = DataInfo(root_name=source, photos=len(photos), classes=table.classes)
         directory.record(split=write_split(run, photos), data=data, versions=versions())
-        _fit_and_evaluate(directory, recipe, task, classes, photos, known)
+        taxonomy = _taxonomy(recipe, classes)
+        if taxonomy is not None:
+            write_taxonomy(run, taxonomy)
+        _fit_and_evaluate(directory, recipe, task, classes, photos, known, taxonomy)
+
+
+def _taxonomy(recipe: Recipe, classes: list[str]) -> Taxonomy | None:
+    """Return the tree of labels that the recipe names a table of."""
+    title = recipe.data.taxonomy
+    return fitted(read_taxonomy(title), classes, title) if title else None
 
 
 def _fit_and_evaluate(
@@ -75,6 +89,7 @@ def _fit_and_evaluate(
     classes: list[str],
     photos: tuple[Photo, ...],
     known: StoredFeatures,
+    taxonomy: Taxonomy | None = None,
 ) -> None:
     folder = directory.folder
     parts: dict[str, list[Photo]] = {
@@ -104,7 +119,7 @@ def _fit_and_evaluate(
         scaling = validated.scaling
         shares = {split: task.probabilities(logits[split], scaling) for split in KEPT if split in logits}
         task = task.decide(shares["validation"], labels["validation"], classes, recipe.evaluate.thresholds)
-        write_recipe(folder, recipe)
+        write_recipe(folder, with_own_table(recipe))
         write_linear_path(
             folder, linear_path(found) if isinstance(found, LinearFit) else label_paths(found, classes)
         )
@@ -117,7 +132,16 @@ def _fit_and_evaluate(
         phases = [_phase(found)]
         write_metrics(
             folder,
-            describe(classes, labels, evaluations, phases, "frozen", recipe, parts=parts),
+            describe(
+                classes,
+                labels,
+                evaluations,
+                phases,
+                "frozen",
+                recipe,
+                parts=parts,
+                tree=None if taxonomy is None or taxonomy.is_flat else LabelTree(taxonomy, tuple(classes)),
+            ),
         )
 
 
