@@ -164,7 +164,7 @@ def test_fit_and_evaluate__several_labels(study):
 
 def test_fit_and_evaluate__on_a_tree_of_labels(study, tmp_path):
     table = tmp_path / "tree.csv"
-    table.write_text("label,parent\nall,\nab,all\na,ab\nb,ab\nc,all\n")
+    table.write_text("label,parent\nall,\nab,all\na,ab\nb,ab\nc,all\nno photos,all\n")
     fit_and_evaluate(spec(study, RECIPE.with_settings([f"data.taxonomy={table}"])))
     table.unlink()
     run = read_run(study.trial("one").run)
