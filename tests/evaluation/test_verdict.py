@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from budwood.evaluation.groups import Grouping
 from budwood.evaluation.statistics import paired_difference
-from budwood.evaluation.verdict import compare_models, compare_phases
+from budwood.evaluation.verdict import compare_means, compare_models, compare_phases
 
 
 def photos(both: int, gained: int, lost: int, neither: int):
@@ -153,3 +153,20 @@ def test_compare_models__names_the_better_one_whichever_comes_first():
     before, after = photos(330, 40, 4, 17)
     assert compare_models("a", "b", before, after) == compare_models("b", "a", after, before)
     assert compare_models("a", "b", before, after, p=0.2).startswith("Cannot tell b from a")
+
+
+@pytest.mark.parametrize(
+    ("difference", "needed", "words"),
+    [
+        (0.02, None, "more photos are needed to tell a difference of this size."),
+        (0.0, None, "both have the same mean average precision."),
+        (0.02, 1234, "about 1,200 test photos in a trial would be needed to tell a difference of this size."),
+    ],
+)
+def test_compare_means__of_another_figure(difference, needed, words):
+    options = {"where": "5 splits", "photos": "test", "figure": "mean average precision", "unit": "photos"}
+    found = compare_means("a", "b", difference, (-0.01, 0.05), 0.2, needed=needed, **options)
+    assert found.startswith("Cannot tell a from b") and found.endswith(words)
+    assert "between -1.0 and 5.0 points of mean average precision (95 % interval" in found
+    better = compare_means("a", "b", 0.03, (0.01, 0.05), 0.01, needed=None, **options)
+    assert "by 3.0 points of mean average precision (95 % interval 1.0 to 5.0" in better

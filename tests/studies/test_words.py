@@ -1,9 +1,20 @@
 import shlex
 from dataclasses import replace
 
+from budwood.studies.figures import SearchResults
 from budwood.studies.results import read_results
-from budwood.studies.words import as_text, commands_for_best, pair_sentences, state_sentence, trust_sentences
+from budwood.studies.search import Tried
+from budwood.studies.words import (
+    as_text,
+    commands_for_best,
+    pair_sentences,
+    search_sentences,
+    state_sentence,
+    trust_sentences,
+)
 from tests.studies.made import Made, fill, fill_search
+from tests.studies.made_labels import MadeLabels
+from tests.studies.made_labels import fill as fill_labels
 
 
 def test_as_text__a_row_for_each_configuration_in_columns(made):
@@ -85,3 +96,26 @@ def test_trust_sentences__near_twins_are_in_the_figures(made):
     lines = trust_sentences(replace(results, near_twins=4, linear=True))
     assert lines[0].startswith("Up to 4 test photos of a trial have a near twin in training")
     assert lines[1].startswith("Linear probes look for near twins by the perceptual hash alone")
+
+
+def test_search_sentences__of_several_labels(tmp_path):
+    made = MadeLabels(tmp_path / "study")
+    fill_labels(made, {"good": 2.0}, replicates=2)
+    tried = [Tried(0, "good", {"recipe": "good"}, "complete", [0.5, 0.5])]
+    search = SearchResults({}, 2, 7, {}, tried, source="photos", test_is_given=False)
+    lines = search_sentences(read_results(made.folder), search)
+    assert "Lowest validation loss: good: 0.500, mean average precision " in lines[1]
+    assert not [line for line in lines if "correct" in line or "accura" in line]
+
+
+def test_trust_sentences__thresholds_are_chosen_on_validation_photos(tmp_path):
+    results = replace(read_results(made_of_labels(tmp_path)), test_evaluations=0)
+    assert trust_sentences(results)[-1].endswith(
+        "chose the epoch, the phase and the thresholds of each trial, which flatters macro F1 and exact match."
+    )
+
+
+def made_of_labels(tmp_path):
+    made = MadeLabels(tmp_path / "study")
+    fill_labels(made, {"a": 2.0}, replicates=1)
+    return made.folder

@@ -3,8 +3,6 @@
 STUDY/report.html         what it came to, as a page; for all other files, see `studies.records`
 """
 
-import hashlib
-import json
 import os
 import shutil
 import time
@@ -13,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from budwood._version import __version__
 from budwood.backbones.resolve import refuse_impossible
 from budwood.config.data import Data
 from budwood.config.recipe import Recipe
@@ -23,21 +20,20 @@ from budwood.core.files import write_json
 from budwood.core.locks import lock
 from budwood.core.progress import choose_progress
 from budwood.core.progress.base import SILENT, Progress, step
-from budwood.core.system import versions
 from budwood.data.check import check
-from budwood.data.manifest import Photo
-from budwood.data.sources import read_source, source_name
+from budwood.data.sources import read_source
 from budwood.data.split import divide, lacking
 from budwood.evaluation.task import task_of
 from budwood.report.page import REPORT
 from budwood.report.reading import understood_as_lines
 from budwood.runs.directory import now
 from budwood.runs.schema import CheckReport
+from budwood.studies.beginning import go_on_from, new_record
 from budwood.studies.executor import Executor, LocalExecutor
 from budwood.studies.features import FAILURE, WANTED
 from budwood.studies.grid import Combination, Sizes
 from budwood.studies.plan import StudyPlan
-from budwood.studies.records import ANSWERS, PhotoTable, StudyFolder, StudyRecord
+from budwood.studies.records import PhotoTable, StudyFolder
 from budwood.studies.report.page import write_study_report
 from budwood.studies.request import StudyRequest
 from budwood.studies.results import Results, read_results
@@ -157,12 +153,12 @@ def run_study(
         progress.say(summary(plan, found))
     began = time.perf_counter()
     with _own(folder.path, overwrite=request.overwrite):
-        record = _new_record(plan, command or f"budwood study {request.data} -o {folder.path}")
+        record = new_record(plan, command or f"budwood study {request.data} -o {folder.path}")
         searched = None
         if search is not None:
             searched = Search(folder.path, plan.grid, seeds=request.seeds, folds=request.folds)
         if request.goes_on:
-            record = _go_on_from(folder, record)
+            record = go_on_from(folder, record)
             if searched is not None:
                 searched.go_on()
         folder.write(record)
@@ -243,36 +239,6 @@ def _read_alike(recipes: Sequence[Recipe]) -> Data:
     return first
 
 
-def _new_record(plan: StudyPlan, command: str) -> StudyRecord:
-    photos = plan.checked.photos
-    record = StudyRecord(
-        budwood=__version__,
-        command=command,
-        started=now(),
-        versions=versions(),
-        data=source_name(plan.request.data),
-        source=os.fspath(plan.request.data),
-        test_is_given=any(photo.split == "test" for photo in photos),
-        task=plan.task,
-        photos=_identity(photos),
-        replicate_kind=plan.replicate_kind,
-        search=plan.request.search,
-        configurations=[],
-        trials=[],
-    )
-    if plan.request.search is not None:
-        return record
-    configurations = {trial.configuration.name: trial.configuration for trial in plan.trials}
-    return record.adding(list(configurations.values()), [trial.name for trial in plan.trials])
-
-
-def _identity(photos: Sequence[Photo]) -> str:
-    rows = sorted(
-        (p.name, p.label, p.split or "", p.sha256, *([p.weight] if p.weight != 1 else [])) for p in photos
-    )
-    return hashlib.sha256(json.dumps(rows).encode("utf-8", "surrogateescape")).hexdigest()
-
-
 def _refuse_unless_free(folder: Path, *, overwrite: bool, resume: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder} is a file. Give a directory that does not exist yet")
@@ -302,45 +268,6 @@ def _refuse_bad_search(number: int, sizes: Sizes) -> None:
             "best.toml to a study with --sizes"
         )
     import_optuna()
-
-
-def _go_on_from(folder: StudyFolder, record: StudyRecord) -> StudyRecord:
-    """Return the record with the configurations and trials that the study knows already.
-
-    Raise RunError where it was begun with other photos, or with replicates of another kind.
-    """
-    if not folder.file.is_file():
-        return record
-    before = folder.read()
-    if before.photos != record.photos:
-        raise RunError(
-            f"the study in {folder.path} was begun with other photos, so its trials cannot stand beside new ones. "
-            "Put the photos back, or give --overwrite or another directory"
-        )
-    if before.task != record.task:
-        raise RunError(
-            f"the study in {folder.path} was begun with {ANSWERS[before.task]}, and these photos have "
-            f"{ANSWERS[record.task]}. Ask for the same (data.task), or give --overwrite or another directory"
-        )
-    if before.replicate_kind != record.replicate_kind:
-        raise RunError(
-            f"the study in {folder.path} has a {before.replicate_kind} for each trial, and this one would have a "
-            f"{record.replicate_kind}. Ask for the same, or give --overwrite or another directory"
-        )
-    searched = before.search is not None
-    if searched != (record.search is not None):
-        raise RunError(
-            f"{folder.path} holds a study {'with' if searched else 'without'} --search, and this one is "
-            f"{'without' if searched else 'with'}. Ask for the same, or give another directory"
-        )
-    commands = [*before.earlier_commands, before.command]
-    update = {
-        "earlier_commands": [one for one in commands if one and one != record.command],
-        "started": before.started or record.started,
-        "configurations": before.configurations,
-        "trials": before.trials,
-    }
-    return record.model_copy(update=update).adding(record.configurations, record.trials)
 
 
 @contextmanager

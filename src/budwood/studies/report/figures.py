@@ -98,9 +98,8 @@ def models(results: Results, most: int = MOST) -> Markup:
     if not rows:
         return Markup("")
     held = [value for row in rows for value in (row.value, row.low, row.high, *row.dots) if value is not None]
-    label = f"on {results.split} photos"
-    if results.figure != ACCURACY:
-        label = f"{results.figure.short} {label}"
+    of_labels = results.figure != ACCURACY
+    label = f"{results.figure.short}, {results.split}" if of_labels else f"on {results.split} photos"
     axis = Axis.of(label, held, words.whole_percent, within=(0.0, 1.0))
     return interval_rows(rows, axis, show=words.percent, each=results.replicate_kind)
 
