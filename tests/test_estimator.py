@@ -7,6 +7,7 @@ import sys
 import joblib
 import numpy as np
 import pytest
+import scipy.special
 from PIL import Image
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
@@ -21,6 +22,7 @@ from budwood.core.errors import BackboneError, DataError, ImageError, RecipeErro
 from budwood.core.progress.base import SILENT
 from budwood.data.images import ValueRange
 from budwood.estimator import TransferClassifier
+from budwood.evaluation.thresholds import choose_thresholds
 from budwood.features import extractor as frozen
 
 pytestmark = pytest.mark.usefixtures("shared_cache", "tiny_backbones")
@@ -370,9 +372,11 @@ def several(photos):
 
 
 def test_fit__several_labels_as_scikit_learn_has_them(several):
-    """Against a logistic regression a label on the same features, standardised, of the same strength."""
+    """Against a logistic regression a label on the same features, standardised alike, of the same strength."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.multiclass import OneVsRestClassifier
+
+    from budwood.training.cross_validation import moments
 
     paths, y = several
     model = TransferClassifier(**SMALL).fit(paths, y)
@@ -380,14 +384,45 @@ def test_fit__several_labels_as_scikit_learn_has_them(several):
     assert model.label_names_.tolist() == ["label 0", "label 1", "label 2"]
     np.testing.assert_array_equal(model.classes_, [0, 1, 2])
     assert model.l2_strength_.tolist() == [0.01] * 3
-    features = model._features(paths).astype(float)
-    features = (features - features.mean(axis=0)) / np.maximum(features.std(axis=0), 1e-12)
+    features = model._features(paths)
+    # Features that hardly move are divided by more than their deviation; by that alone it would be 0.011 off.
+    mean, scale = moments(features)
+    features = (features - mean) / scale
     alone = LogisticRegression(C=1 / (0.01 * len(paths)), tol=1e-8, max_iter=5000)
     other = OneVsRestClassifier(alone).fit(features, y)
-    np.testing.assert_allclose(model.predict_proba(paths), other.predict_proba(features), atol=0.02)
-    np.testing.assert_array_equal(model.predict(paths), model.predict_proba(paths) >= 0.5)
+    np.testing.assert_allclose(model.predict_proba(paths), other.predict_proba(features), atol=5e-5)
+    np.testing.assert_array_equal(model.predict(paths), model.predict_proba(paths) >= model.thresholds_)
     assert model.predict(paths).dtype.kind == "i" and model.decision_function(paths).shape == y.shape
     assert model.score(paths, y) == (model.predict(paths) == y).all(axis=1).mean()
+
+
+def test_fit__thresholds_are_chosen_on_pictures_that_were_held_out(several, monkeypatch):
+    paths, y = several
+    asked, real = [], estimator.fit_labels_as_asked
+
+    def fit(*arguments, **settings):
+        asked.append(real(*arguments, **settings))
+        return asked[-1]
+
+    monkeypatch.setattr(estimator, "fit_labels_as_asked", fit)
+    model = TransferClassifier(**SMALL).fit(paths, y)
+    held_out = scipy.special.expit(asked[0].held_out)
+    # One strength was given, and pictures were held out all the same.
+    assert not np.isnan(held_out).any() and asked[0].path == ((),) * 3
+    names = model.label_names_.tolist()
+    assert model.thresholds_.tolist() == list(choose_thresholds(y * 1.0, held_out, names).values)
+    assert len(set(model.thresholds_)) == 3
+    plain = TransferClassifier(**SMALL, thresholds=None).fit(paths, y)
+    assert np.isnan(asked[1].held_out).all() and plain.thresholds_.tolist() == [0.5] * 3
+    np.testing.assert_allclose(plain.predict_proba(paths), model.predict_proba(paths), atol=1e-6)
+    precise = TransferClassifier(**SMALL, thresholds=0.7).fit(paths, y)
+    expected = choose_thresholds(y * 1.0, held_out, names, goal=0.7).values
+    assert precise.thresholds_.tolist() == list(expected)
+    # One that was pickled before there were thresholds splits at 0.5.
+    del plain.thresholds_
+    np.testing.assert_array_equal(plain.predict(paths), plain.predict_proba(paths) >= 0.5)
+    with pytest.raises(RecipeError, match="thresholds"):
+        TransferClassifier(**SMALL, thresholds="best").fit(paths, y)
 
 
 def test_fit__several_labels_have_names(several):

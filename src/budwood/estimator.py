@@ -26,6 +26,7 @@ from budwood.data.examples import Examples, Pictures, as_pictures, read_examples
 from budwood.data.images import ImageLike, ValueRange, digest, samples_of
 from budwood.data.indicator import Indicator, refuse_joined
 from budwood.data.manifest import Photo
+from budwood.evaluation.thresholds import DEFAULT, choose_thresholds
 from budwood.features.engines.engine import Engine
 from budwood.features.extractor import FeatureExtractor, KnownModel
 from budwood.training.label_probe import LabelsFit, fit_labels_as_asked
@@ -50,6 +51,9 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         l2_strength: L2 strength in units of the mean loss per photo; "auto" chooses it by cross-validation on
             the photos given to `fit`.
         folds: folds of that cross-validation.
+        thresholds: of several labels a picture, what the probability from which `predict` says a label is chosen for,
+            as by the recipe key `evaluate.thresholds`: "f1", or a precision in (0, 1]. It is chosen on what heads say
+            of pictures that they did not learn from, in the folds. None is 0.5 for every label.
         precision: "f32" or "bf16".
         seed: decides the folds.
 
@@ -60,6 +64,8 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         n_outputs_: the number of columns of what `predict` gives: K for K labels a picture, else 1.
         coef_: float32 `(features, classes)`; intercept_: float32 `(classes,)`.
         l2_strength_: the strength used; of several labels a picture that of each, `(K,)`.
+        thresholds_: of several labels a picture the probability of each from which `predict` says it, `(K,)`; 0.5 of a
+            label that is on no picture that could be held out, or on every one.
 
     >>> from sklearn.model_selection import cross_val_score
     >>> cross_val_score(TransferClassifier(), paths, labels)               # doctest: +SKIP
@@ -76,6 +82,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         pooling: str = "avg",
         l2_strength: float | str = "auto",
         folds: int = 5,
+        thresholds: float | str | None = "f1",
         precision: str = "f32",
         seed: int = 0,
     ):
@@ -86,6 +93,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         self.pooling = pooling
         self.l2_strength = l2_strength
         self.folds = folds
+        self.thresholds = thresholds
         self.precision = precision
         self.seed = seed
 
@@ -150,10 +158,31 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         self.classes_, self.label_names_ = np.arange(len(labels)), np.array(labels)
         features = self._features(given.pictures)
         fit = fit_labels_as_asked(
-            recipe, features, targets, labels, groups=given.groups, weights=given.weights
+            recipe,
+            features,
+            targets,
+            labels,
+            groups=given.groups,
+            weights=given.weights,
+            hold_out=self.thresholds is not None,
         )
         self.l2_strength_ = fit.strengths
+        self.thresholds_ = self._choose_thresholds(recipe, fit, targets, labels)
         return fit
+
+    def _choose_thresholds(
+        self,
+        recipe: Recipe,
+        fit: LabelsFit,
+        targets: Float[np.ndarray, "n classes"],
+        labels: Sequence[str],
+    ) -> Float[np.ndarray, "classes"]:
+        if self.thresholds is None:
+            return np.full(len(labels), DEFAULT)
+        # Of what no head held out nothing is known.
+        known = np.where(np.isnan(fit.held_out), np.nan, targets)
+        shares = scipy.special.expit(np.nan_to_num(fit.held_out))
+        return np.array(choose_thresholds(known, shares, labels, goal=recipe.evaluate.thresholds).values)
 
     def decision_function(self, X: Pictures) -> Float[np.ndarray, "n *classes"]:  # noqa: N803
         """Logits, float32 `(n, classes)`; for two classes `(n,)`, the second over the first, as scikit-learn has it."""
@@ -168,11 +197,13 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         )
 
     def predict(self, X: Pictures) -> np.ndarray:  # noqa: N803
-        """Return the most probable label of each picture; of several labels 1 or 0 for each, split at 0.5."""
+        """Return the most probable label of each picture; of several labels 1 or 0 for each, split at `thresholds_`."""
         logits = self._logits(X)
-        if self._has_several_labels:
-            return (logits >= 0).astype(np.int64)
-        return self.classes_[logits.argmax(axis=1)]
+        if not self._has_several_labels:
+            return self.classes_[logits.argmax(axis=1)]
+        # One that was pickled by an earlier version knows of none.
+        thresholds = getattr(self, "thresholds_", DEFAULT)
+        return (scipy.special.expit(logits) >= thresholds).astype(np.int64)
 
     def score(
         self,
@@ -216,7 +247,9 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
                 "for budwood.train"
             )
         frozen = {"l2_strengths": self._strengths(), "folds": self.folds}
-        return Recipe.from_dict({**self._network().settings(), "frozen": frozen, "seed": self.seed})
+        goal = "f1" if self.thresholds is None else self.thresholds
+        own = {"frozen": frozen, "evaluate": {"thresholds": goal}, "seed": self.seed}
+        return Recipe.from_dict({**self._network().settings(), **own})
 
     def _strengths(self) -> Literal["auto"] | list[float]:
         """Return what a recipe calls `frozen.l2_strengths`."""

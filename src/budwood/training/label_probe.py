@@ -73,6 +73,7 @@ def fit_labels(
     seed: int = 0,
     weights: Float[np.ndarray, "n labels"] | None = None,
     groups: Sequence[Hashable] | None = None,
+    hold_out: bool = False,
     progress: Progress = SILENT,
     stage_name: str = "head",
 ) -> LabelsFit:
@@ -91,6 +92,7 @@ def fit_labels(
         weights: how much each target counts, from 0 up; within a label only the ratios matter.
         groups: of each photo what it shares with those that belong with it: they are held out together. None or ""
             for a photo that stands alone.
+        hold_out: hold photos out where one strength alone is given too; the head is the same but for rounding.
         progress: told of every fit, as the stage `stage_name`.
 
     Returns:
@@ -107,7 +109,8 @@ def fit_labels(
     refuse_unlearnable(targets, labels)
     alone = None if isinstance(strengths, str) or len(strengths) > 1 else float(strengths[0])
     n, num_labels = targets.shape
-    fold_of = assign_label_folds(targets, folds, seed, groups) if alone is None else np.full(n, -1)
+    held = alone is None or hold_out
+    fold_of = assign_label_folds(targets, folds, seed, groups) if held else np.full(n, -1)
     rows, train, parts = wrap(fold_of)
     tried = TYPICAL if isinstance(strengths, str) else len(set(strengths))
     with (
@@ -123,20 +126,22 @@ def fit_labels(
             return LabelProblem(x[part], y[part], w[part], axes.variances, blocks=blocks, map=over)
 
         path: list[list[PathPoint]] = [[] for _ in labels]
-        chosen = np.full(num_labels, UNTUNED_STRENGTH if alone is None else alone)
+        untuned = UNTUNED_STRENGTH if alone is None else alone
+        chosen = np.full(num_labels, untuned)
         starts, held_out = [], np.full((n, num_labels), np.nan, np.float32)
         if train:
-            held = [(x[part], y[part], w[part]) for part in parts]
-            validation = _LabelValidation([problem(part) for part in train], held, pool, stage)
+            others = [(x[part], y[part], w[part]) for part in parts]
+            validation = _LabelValidation([problem(part) for part in train], others, pool, stage)
             tuned = _both_sides(targets[fold_of >= 0])
             paths = search_together(
-                [_search(strengths) if one else trying([UNTUNED_STRENGTH]) for one in tuned], validation.score
+                [_search(strengths) if one else trying([untuned]) for one in tuned], validation.score
             )
             expect(stage, num_fits(validation.rounds, train))
             chosen = np.array([best(points).strength for points in paths])
-            path = [points if one else [] for points, one in zip(paths, tuned, strict=True)]
+            if alone is None:
+                path = [points if one else [] for points, one in zip(paths, tuned, strict=True)]
             solutions = validation.solutions(chosen.tolist())
-            starts = [np.mean(solutions, axis=0)]
+            starts = [np.mean(solutions, axis=0)] if alone is None else []
             for solution, part in zip(solutions, parts, strict=True):
                 held_out[rows[part]] = x[part] @ solution
         final = problem(slice(0, n), FINAL_BLOCKS)
@@ -155,6 +160,7 @@ def fit_labels_as_asked(
     *,
     groups: Sequence[Hashable] | None = None,
     weights: Float[np.ndarray, "n"] | None = None,
+    hold_out: bool = False,
     progress: Progress = SILENT,
 ) -> LabelsFit:
     """`fit_labels` with the strengths, the folds and the weights of rare labels of a recipe, and the photos' own
@@ -174,6 +180,7 @@ def fit_labels_as_asked(
         seed=recipe.seed,
         weights=cell_weights(by_side, targets, own),
         groups=groups,
+        hold_out=hold_out,
         progress=progress,
     )
 
