@@ -18,6 +18,7 @@ from budwood.core.tensorflow import load_keras
 from budwood.data.images import ImageLike
 from budwood.evaluation.conformal import SetKind, refuse_bad_coverage
 from budwood.evaluation.label_coverage import ChosenLabelSets, choose_label_sets
+from budwood.evaluation.multi_label import MultiLabel
 from budwood.evaluation.ood import ACCEPTANCE, OodFigures, Reference
 from budwood.evaluation.phases import MEASURED
 from budwood.evaluation.sets import ChosenSets, choose_sets, refuse_unknown_sets
@@ -372,13 +373,15 @@ class Run(RunRecord):
         conditions.refuse_impossible(self.files.task, self.classes)
         refuse_read_only_cache()
         predictor = self._load_predictor(progress) if checkpoint is None else self._at_epoch(checkpoint)
+        # An epoch's own thresholds.
+        own = predictor.thresholds if checkpoint is not None else None
         return evaluate(
             predictor,
             self._own_photos,
             data,
             split,
             progress,
-            task=self.files.task,
+            task=self.files.task if own is None else MultiLabel(own),
             recipe=self.recipe,
             tree=self.files.tree,
             conditions=conditions,

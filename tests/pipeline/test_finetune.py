@@ -14,6 +14,7 @@ from budwood.core.progress.base import SILENT
 from budwood.data.images import view
 from budwood.pipeline.entry import train
 from budwood.run import load
+from budwood.training.kept_epochs import kept_labels
 
 SETTINGS = [
     *[
@@ -108,6 +109,22 @@ def test_evaluate__any_kept_epoch(run, session_colours):
         assert metrics["loss"] == pytest.approx(float(history[epoch]["val_loss"]), rel=0.02, abs=2e-3)
     with pytest.raises(RunError, match=r"epoch 9 were not kept.*1, 2, 3.*ended with epoch 3"):
         run.evaluate(session_colours, checkpoint=9)
+
+
+def test_evaluate__any_kept_epoch_of_several_labels(tiny_backbones, module_cache, labels_table, tmp_path):
+    run = two_phases(labels_table, tmp_path / "labels", "log.checkpoints=all")
+    history = {int(row["epoch"]): row for row in read_csv(run.folder / "history.csv")}
+    best = run.metrics["phases"][1]["best_epoch"]
+    for epoch in (2, 3):
+        found = run.evaluate(labels_table, split="validation", checkpoint=epoch)
+        # Calibrated label by label, as the history's loss is.
+        assert found["loss"] == pytest.approx(float(history[epoch]["val_loss"]), rel=0.02, abs=4e-3)
+        kept = kept_labels(run.folder / "checkpoints" / f"finetune-{epoch:04}.npz")
+        if epoch != best:
+            own = {one["label"]: one["threshold"] for one in found["per_label"]}
+            assert own == pytest.approx(dict(zip(run.classes, kept["thresholds"], strict=True)))
+        elif run.metrics["chosen_phase"] == "finetune":
+            assert list(kept["thresholds"]) == pytest.approx(list(run.thresholds.values()), abs=0.02)
 
 
 def test_train__batch_norm_and_frozen_layers_stay_to_the_bit(run):

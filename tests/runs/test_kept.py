@@ -48,11 +48,22 @@ def test_refuse_lost_epoch__kept(run, epoch):
     refuse_lost_epoch(run, epoch)
 
 
-def test_refuse_lost_epoch__of_several_labels_only_whole_models_are_calibrated(run):
+def test_refuse_lost_epoch__of_several_labels_needs_their_calibration_and_thresholds(run):
     run.info = run.info.model_copy(update={"task": "multi-label"})
     refuse_lost_epoch(run, 3)
     with pytest.raises(RunError, match="epoch 4 of .* calibration and the thresholds .* models of 1, 3$"):
         refuse_lost_epoch(run, 4)
+    labels = {"scale": [1.0], "shift": [0.0], "thresholds": None}
+    _write_state(run.folder, 4, labels)
+    with pytest.raises(RunError, match="after epoch 4 of .* the precision that evaluate.thresholds asks for"):
+        refuse_lost_epoch(run, 4)
+    _write_state(run.folder, 4, {**labels, "thresholds": [0.4]})
+    refuse_lost_epoch(run, 4)
+
+
+def _write_state(folder, epoch, labels):
+    state = np.frombuffer(json.dumps({"epoch": epoch, "labels": labels}).encode(), np.uint8)
+    np.savez(folder / "checkpoints" / f"finetune-{epoch}.npz", **{STATE: state})
 
 
 @pytest.mark.parametrize(

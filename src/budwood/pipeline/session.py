@@ -69,7 +69,7 @@ class Session:
         )
         return [
             TellUser(self.directory.note),
-            KeepCheckpoints(checkpoints),
+            KeepCheckpoints(checkpoints, recipe.evaluate.thresholds),
             *([FindLossSpike()] if phase == "finetune" else []),
             *([WriteTensorBoard(folder / "logs" / (backbone or ""))] if recipe.log.tensorboard else []),
             *self.callbacks,

@@ -1,15 +1,17 @@
 """The model of a run as one epoch of its training left it, from the weights that were kept."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from budwood.backbones.registry import get_backbone
 from budwood.config.recipe import Head
+from budwood.core.scaling import LabelScaling
 from budwood.inference.artifact import Artifact, load_artifact, make_artifact, read_info, read_model
 from budwood.network.compose import compose, take_apart
 from budwood.network.heads import head_layers, scale_logits
 from budwood.runs.files import RunFiles
 from budwood.runs.kept import refuse_lost_epoch, whole_models
-from budwood.training.checkpoints import apply_weights
+from budwood.training.checkpoints import EpochState, apply_weights
 from budwood.training.kept_epochs import kept_epochs
 
 
@@ -31,9 +33,7 @@ def artifact_of_epoch(run: RunFiles, epoch: int) -> Artifact:
     backbone = next((row.get("backbone") for row in run.history if row["epoch"] == epoch), None)
     if backbone is not None:
         return _of_one_backbone(artifact, run, str(backbone), file)
-    found = apply_weights(artifact.model, file)
-    scale_logits(artifact.model, found["row"]["temperature"])
-    return artifact
+    return _calibrated(artifact, apply_weights(artifact.model, file))
 
 
 def _of_one_backbone(artifact: Artifact, run: RunFiles, backbone: str, file: Path) -> Artifact:
@@ -45,9 +45,20 @@ def _of_one_backbone(artifact: Artifact, run: RunFiles, backbone: str, file: Pat
     head = head_layers(Head(logits=recipe.head.logits), len(classes), activation=run.task.activation)
     model = compose([network], head)
     found = apply_weights(model, file)
-    scale_logits(model, found["row"]["temperature"])
     model = compose([network], head, flip=recipe.evaluate.flip)
-    return make_artifact(model, classes, recipe.data.resize, backbone, recipe.data.levels)
+    return _calibrated(make_artifact(model, classes, recipe.data.resize, backbone, recipe.data.levels), found)
+
+
+def _calibrated(artifact: Artifact, found: EpochState) -> Artifact:
+    """Return a model whose logits are calibrated as an epoch's were, with the thresholds of its labels."""
+    labels = found["labels"]
+    if labels is None:
+        scale_logits(artifact.model, found["row"]["temperature"])
+        return artifact
+    scale_logits(artifact.model, LabelScaling(tuple(labels["scale"]), tuple(labels["shift"])))
+    thresholds = labels["thresholds"]
+    assert thresholds is not None, "refuse_lost_epoch refuses it"
+    return replace(artifact, info=artifact.info.model_copy(update={"thresholds": tuple(thresholds)}))
 
 
 def _of_phase(folder: Path, phase: str, chosen: str) -> Artifact:

@@ -5,18 +5,23 @@ list with the user's own callbacks, and are told in its order.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Literal
 
 import keras
 import numpy as np
 from pydantic import TypeAdapter
 
+from budwood.core.errors import DataError
 from budwood.core.notes import NoteKind, TakesNotes
 from budwood.core.progress.base import Progress, Stage
+from budwood.core.scaling import LabelScaling
+from budwood.evaluation.thresholds import choose_thresholds
 from budwood.training.checkpoints import Checkpoints, Row
 from budwood.training.diagnose import find_loss_spike
+from budwood.training.kept_epochs import KeptLabels
 from budwood.training.measured import Measured
 from budwood.training.tensorboard import Log, open_log
 from budwood.training.trainer import Trainer
@@ -99,11 +104,16 @@ class Hook(keras.callbacks.Callback):
 
 
 class KeepCheckpoints(Hook):
-    """Keeps after every epoch what a killed training goes on from, and goes on from what it finds."""
+    """Keeps after every epoch what a killed training goes on from, and goes on from what it finds.
 
-    def __init__(self, checkpoints: Checkpoints):
+    Args:
+        checkpoints: where.
+        goal: what the thresholds of several labels are chosen for, `evaluate.thresholds`.
+    """
+
+    def __init__(self, checkpoints: Checkpoints, goal: Literal["f1"] | float = "f1"):
         super().__init__()
-        self.checkpoints = checkpoints
+        self.checkpoints, self.goal = checkpoints, goal
 
     def restore(self) -> FitState | None:
         found = self.checkpoints.read_last(lambda line: self.fit.tell(line, "checkpoint"))
@@ -117,10 +127,23 @@ class KeepCheckpoints(Hook):
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         row = self.fit.state.history[-1]
-        self.checkpoints.write_weights(self.model, int(row["epoch"]), row, self.fit.state.best is row)
+        best = self.fit.state.best is row
+        self.checkpoints.write_weights(self.model, int(row["epoch"]), row, best, self._labels())
 
     def on_epoch_done(self) -> None:
         self.checkpoints.write_last(asdict(self.fit.state), self.fit.trainer.arrays())
+
+    def _labels(self) -> KeptLabels | None:
+        measured = self.fit.measured
+        if measured is None or measured.answers is None or not isinstance(measured.scaling, LabelScaling):
+            return None
+        shares, targets = measured.answers
+        thresholds = None
+        # A precision that an epoch does not reach is no reason to end the training.
+        with suppress(DataError):
+            names = [str(place) for place in range(targets.shape[1])]
+            thresholds = choose_thresholds(targets, shares, names, goal=self.goal).values
+        return KeptLabels(scale=measured.scaling.scale, shift=measured.scaling.shift, thresholds=thresholds)
 
 
 class FindLossSpike(Hook):

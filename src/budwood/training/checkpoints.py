@@ -18,7 +18,7 @@ from keras import ops
 
 from budwood.core.errors import RunError
 from budwood.core.files import JsonObject, whole_file
-from budwood.training.kept_epochs import STATE
+from budwood.training.kept_epochs import STATE, KeptLabels
 
 Arrays = dict[str, np.ndarray]
 Row = dict[str, int | float]
@@ -31,6 +31,7 @@ class EpochState(TypedDict):
     phase: str
     epoch: int
     row: Row
+    labels: KeptLabels | None
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,15 @@ class Checkpoints:
         name = epoch if isinstance(epoch, str) else f"{epoch:04}"
         return self.folder / f"{self.phase}-{name}.npz"
 
-    def write_weights(self, model: keras.Model, epoch: int, row: Row, is_best: bool) -> None:
-        """Keep the model's weights as those of the epoch, whose row of the history they carry along."""
-        state = {"phase": self.phase, "epoch": epoch, "row": dict(row), "identity": dict(self.identity)}
+    def write_weights(
+        self, model: keras.Model, epoch: int, row: Row, is_best: bool, labels: KeptLabels | None = None
+    ) -> None:
+        """Keep the model's weights as those of the epoch, whose row of the history they carry along, and what belongs
+        to its labels."""
+        state: JsonObject = {
+            **{"phase": self.phase, "epoch": epoch, "row": dict(row), "identity": dict(self.identity)},
+            **({"labels": labels} if labels else {}),
+        }
         if is_best:
             _write(self.path("best"), state, layer_weights(model))
         _write(self.path(epoch), state, layer_weights(model))

@@ -27,6 +27,8 @@ class Measured:
     """By which the logits were calibrated, where they were."""
     figures: Mapping[str, float] = field(default_factory=dict)
     """What else is measured of all photos together, by its name."""
+    answers: tuple[Float[np.ndarray, "n labels"], Float[np.ndarray, "n labels"]] | None = None
+    """Of several labels a photo the probabilities after `scaling`, and the targets."""
 
     def row(self, prefix: str = "val_") -> dict[str, float]:
         """Their means, as columns of a history."""
@@ -77,6 +79,7 @@ def from_label_logits(
         None,
         scaling,
         figures,
+        (shares, targets),
     )
 
 
