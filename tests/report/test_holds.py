@@ -21,6 +21,12 @@ def test_subgroups_as_text__what_differs_is_named_with_what_its_classes_give():
     )
 
 
+def test_subgroups_as_text__of_several_labels_names_what_it_counts():
+    column, right = ["a", "b"] * 200, np.arange(400) % 10 > 0
+    head = subgroups_as_text(figures_by({"x": column}, right)[0], "exact match").splitlines()[1]
+    assert head.split()[:4] == ["x", "photos", "exact", "match"] and "accuracy" not in head
+
+
 def test_subgroups_as_text__nothing_to_tell_and_few_groups():
     right = np.arange(400) % 10 > 0
     assert subgroups_as_text(figures_by({"x": ["a", "b"] * 200}, right)[0]).endswith("(Holm).")

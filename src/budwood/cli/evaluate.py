@@ -136,7 +136,8 @@ def evaluate(
     else:
         print(scores_as_text(found.figures.to_json(), split))
     for column in found.by:
-        print(f"\n{subgroups_as_text(column)}")
+        figure = "exact match" if loaded.files.multi_label else "accuracy"
+        print(f"\n{subgroups_as_text(column, figure)}")
     if found.prevalence is not None:
         print(f"\n{prevalence_as_text(found.prevalence)}")
 

@@ -14,8 +14,8 @@ _CORRECTED = "with its probabilities corrected to these shares (Saerens et al. 2
 _NAMED = 3
 
 
-def subgroups_as_text(found: Subgroups) -> str:
-    """Return a line for each subgroup, and what can be said of them."""
+def subgroups_as_text(found: Subgroups, figure: str = "accuracy") -> str:
+    """Return a line for each subgroup, and what can be said of them; `figure` names what is counted as right."""
     many = len(found.subgroups)
     lines = [
         f"By {shown(found.by)}: {count(many, 'subgroup')} of {count(found.n, 'photo')}. "
@@ -26,14 +26,15 @@ def subgroups_as_text(found: Subgroups) -> str:
         )
     ]
     width = max(8, *(len(_value(one)) for one in found.subgroups)) + 2
+    wide = max(10, len(figure) + 2)
     grouped = any(one.groups is not None for one in found.subgroups)
     head = f"{shorten(shown(found.by), width - 2):<{width}}{'photos':>7}{'  groups' if grouped else ''}"
-    lines.append(f"{head}{'accuracy':>10}{'':<18}{'by its classes':>15}   {'against the rest'}".rstrip())
+    lines.append(f"{head}{figure:>{wide}}{'':<18}{'by its classes':>15}   {'against the rest'}".rstrip())
     for one in found.subgroups:
         groups = f"{one.groups if one.groups is not None else one.n:>8,}" if grouped else ""
         by_class = "–" if one.by_class is None else percent(one.by_class)
         lines.append(
-            f"{_value(one):<{width}}{one.n:>7,}{groups}{percent(one.accuracy):>10}"
+            f"{_value(one):<{width}}{one.n:>7,}{groups}{percent(one.accuracy):>{wide}}"
             f"{_between(one.interval or one.range):<18}{by_class:>15}   {_against(one)}"
         )
     return "\n".join([*lines, *_said_of(found)]).replace(NO_BREAK, " ")
