@@ -42,8 +42,10 @@ def test_learning_curves__of_several_labels_say_what_accuracy_is():
         "Loss",
         "Exact match",
         "Accuracy of single labels",
-        "Mean average precision",
+        "Mean average precision, validation photos alone",
     ]
+    # No curve of training photos is drawn, and none promised.
+    assert "train" in charts[2][1] and "train" not in charts[3][1]
     assert "a gap" in charts[1][1]
     assert "validation exact match" in epoch_table(history, {}).columns
 

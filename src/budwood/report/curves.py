@@ -67,16 +67,20 @@ def learning_curves(
     ]
     charts = []
     for title, key, show in _tracked(history):
+        axis = title.lower()
         lines = [
             Line("validation", epochs, column(history, f"val_{key}"), breaks=breaks),
             Line("train", epochs, column(history, key), style="second", breaks=breaks),
         ]
+        if lines[0].points() and not lines[1].points():
+            # It would take another pass over the training photos.
+            lines, title = lines[:1], f"{title}, validation photos alone"
         courses = " ".join(f"{line.name}: {course(line, show)}" for line in lines)
         within = (-math.inf, math.inf) if key == "loss" else (0.0, 1.0)
         chart = line_chart(
             lines,
             Axis.around("epoch", epochs, "{:.0f}".format, whole=True),
-            Axis.around(title.lower(), [*lines[0].y, *lines[1].y], show, pad=0.06, within=within),
+            Axis.around(axis, [value for line in lines for value in line.y], show, pad=0.06, within=within),
             alt=f"{title} against epoch. {courses} {alt}",
             mark=mark if mark and mark[0] in epochs else None,
             start=start,
