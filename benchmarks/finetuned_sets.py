@@ -4,8 +4,8 @@ budwood train DATA -o RUN --recipe quick --set 'data.split=[0.4,0.3,0.3]' --set 
 python -m benchmarks.finetuned_sets RUN DATA [--resamples 1000] [--photos 100 300]
 
 The run's validation and test photos, of which no epoch learned, are divided again and again. Some choose among the
-epochs that were kept by their loss, fit the calibration, and calibrate sets; beside them as many that chose nothing; the
-rest are measured. One photo of each group takes part. For one class a photo sets are `lac`, for several labels those of
+epochs that were kept by their loss, fit the calibration, and calibrate sets; beside them as many that chose nothing; on
+the rest it is measured. One photo of each group takes part. For one class a photo sets are `lac`, for several labels those of
 risk control.
 """
 

@@ -70,7 +70,7 @@ def test_with_set__the_most_probable_class_first():
     per_class = SetRule("lac", 0.9, True, np.array([0.75, 0.4, 0.7]), (20, 20, 20))
     assert with_set(Prediction("x.jpg", "b", 0.5, shares), per_class).prediction_set == ("a",)
     none = with_set(Prediction("x.jpg", "b", 0.5, shares), SetRule("lac", 0.9, False, np.full(3, 0.1), (20,)))
-    assert none.prediction_set == () and none.in_words() == "{}"
+    assert none.prediction_set == () and none.in_words() == "{} (b 50.0%)"
     assert none.to_json()["prediction_set"] == []
     far = replace(found, out_of_distribution=True)
     assert far.in_words() == "none of these ({b 50.0%  a 25.0%  c 25.0%})"

@@ -88,7 +88,8 @@ class Prediction:
         shares = "  ".join(f"{shown(label)} {share:.1%}" for label, share in self.top(k))
         if self.prediction_set is not None:
             held = (f"{shown(label)} {self.probabilities[label]:.1%}" for label in self.prediction_set)
-            shares = f"{{{'  '.join(held)}}}"
+            # Of an empty set, what came nearest to being in it.
+            shares = f"{{{'  '.join(held)}}}" if self.prediction_set else f"{{}} ({shares})"
         elif len(self.path) > 1:
             shares += f"  in {' > '.join(f'{shown(node)} {share:.1%}' for node, share in self.path[:-1])}"
         if self.out_of_distribution:
