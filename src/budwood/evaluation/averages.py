@@ -9,8 +9,8 @@ number of photos that would have this variance: it has a width where every predi
 figure that the same model has on all photos of the same kind, the classes as frequent as they are in the split.
 
 `python -m benchmarks.intervals` finds by simulation how often the truth is held. Where too many classes have too few
-photos it is not, and no interval is stated. Of one photo a class balanced accuracy is the accuracy, and its interval
-like that one's is longer than need be where the classes are unlike: 97 to 98 % of them hold the truth.
+photos it is not, and no interval is stated; nor of balanced accuracy of one photo a class. It is the accuracy there,
+and 97 to 98 % of its intervals would hold the truth, for where the classes are unlike, they are longer than need be.
 """
 
 from collections.abc import Mapping
