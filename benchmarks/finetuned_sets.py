@@ -5,8 +5,8 @@ python -m benchmarks.finetuned_sets RUN DATA [--resamples 1000] [--photos 100 30
 
 The run's validation and test photos, of which no epoch learned, are divided again and again. Some choose among the
 epochs that were kept by their loss, fit the calibration, and calibrate sets; beside them as many that chose nothing; on
-the rest it is measured. One photo of each group takes part. For one class a photo sets are `lac`, for several labels those of
-risk control.
+the rest it is measured. One photo of each group takes part. For one class a photo sets are `lac`, for several labels
+those of risk control.
 """
 
 import argparse
