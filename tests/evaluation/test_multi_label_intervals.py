@@ -61,6 +61,14 @@ def test_intervals__of_groups_that_answer_alike_are_as_wide_as_of_so_many_photos
         assert getattr(found, name) == pytest.approx(getattr(once, name))
         widths = [np.ptp(getattr(one, f"{name}_ci95")) for one in (found, once)]
         assert widths[0] == pytest.approx(widths[1], rel=0.15), name
+    for copies, alone in zip(found.per_label, once.per_label, strict=True):
+        for name in OF_LABEL:
+            # Of a share of photos in fewer than 20 groups there is none.
+            if (ends := getattr(copies, f"{name}_ci95")) is None:
+                assert name in ("precision", "recall", "f1") and copies.positives < 4 * 30
+                continue
+            widths = [np.ptp(one) for one in (ends, getattr(alone, f"{name}_ci95"))]
+            assert 0.85 < widths[0] / widths[1] < 1.4, (copies.label, name)
     few = Grouping(np.arange(480) // 40)
     found = compute_multi_label_metrics(*copied, names, HALF, resamples=100, groups=few)
     assert all(getattr(found, f"{name}_ci95") is None for name in OF_ALL)
