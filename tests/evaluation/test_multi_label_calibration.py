@@ -45,9 +45,10 @@ def test_fit_label_scaling__few_photos_ask_for_no_boundless_certainty():
     targets = np.array([[1], [1], [0], [0]], np.float32)
     found = fit_label_scaling(logits, targets)
     assert 0.9 < found.scale[0] < 2 and abs(found.shift[0]) < 0.1
-    # Of a label that no photo has: rarer than was said, by no more than a few photos can tell.
-    none = fit_label_scaling(np.full((50, 1), -2.0), np.zeros((50, 1), np.float32))
-    assert 0.001 < expit(none.apply(np.array([[-2.0]])))[0, 0] < 0.05
+    # A label that no photo has, or every one: only one side of it is seen.
+    for value in (0, 1):
+        one_sided = fit_label_scaling(np.full((50, 1), -2.0), np.full((50, 1), value, np.float32))
+        assert (one_sided.scale, one_sided.shift) == ((1.0,), (0.0,))
 
 
 def test_fit_label_scaling__leaves_out_what_is_unknown_and_what_is_not_finite():

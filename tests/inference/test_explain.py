@@ -130,7 +130,7 @@ def test_explain__several_labels_as_json_and_sheet(tiny_label_run, session_colou
     assert found["true_labels"] == ["red", "warm"] and found["explained"] in found["labels"]
     assert all(isinstance(one["labels"], list) for one in found["similar"])
     status, out, err = call("explain", tiny_label_run, picture, "-o", tmp_path / "why.png", "--class", "blue")
-    assert status == 0 and re.search(r"\tlike red and warm 0\.\d\d", out)
+    assert status == 0 and re.search(r"\texplained: blue \d+\.\d%\tlike red and warm 0\.\d\d", out)
     status, _, err = call("explain", tiny_label_run, picture, "-o", tmp_path / "why.png", "--class", "green")
     assert status == 1 and "does not know the class green" in err
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from budwood.config.data import Data
 from budwood.core.errors import DataError
 from budwood.data.check import check
 from budwood.data.sources import read_folder
@@ -92,3 +93,38 @@ def test_labelled__a_photo_of_the_run_has_its_group(write):
     ]
     photos, _ = OwnPhotos(own, ["a", "b"]).labelled(folder, "all")
     assert [photo.group for photo in photos] == ["g", None, None, None]
+
+
+def label_table(tmp_path, text):
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(tmp_path / f"{number}.png")
+    (tmp_path / "photos.csv").write_text(text)
+    return tmp_path / "photos.csv"
+
+
+@pytest.mark.parametrize(
+    ("text", "unknown", "said"),
+    [
+        (
+            "path,sea,sun\n0.png,1,0\n1.png,1,1\n2.png,0,1\n3.png,0,\n",
+            [("moon",)] * 3 + [("moon", "sun")],
+            "no column for 'moon'",
+        ),
+        ("path,labels\n0.png,sea\n1.png,sea;sun\n2.png,moon\n3.png,\n", [()] * 4, ""),
+        ("path,labels\n0.png,sea\n1.png,sun\n2.png,moon\n3.png,sea\n", [()] * 4, "counts as having no other"),
+    ],
+    ids=["a column lacks", "all labels", "one label each"],
+)
+def test_labelled__of_several_labels_what_the_table_does_not_say_is_unknown(tmp_path, text, unknown, said):
+    table, lines = label_table(tmp_path, text), KeptLines()
+    own = OwnPhotos(
+        [{"name": "x", "sha256": "", "label": "sea;sun", "split": "train"}],
+        ["moon", "sea", "sun"],
+        Data(task="multi-label"),
+    )
+    photos, _ = own.labelled(table, "all", lines)
+    assert [photo.unknown for photo in photos] == unknown
+    assert any(said in line for line in lines.lines) == bool(said)
+    with pytest.raises(DataError, match=r"does not know the label sea \(of '0.png'\)"):
+        OwnPhotos([], ["moon", "sun"], Data(task="multi-label")).labelled(table, "all")

@@ -396,9 +396,23 @@ def _too_few(different: Mapping[str, int], fewest: int) -> str:
     return f"{text}. Give {different[largest[-1]]} or fewer, or add photos"
 
 
+def _on_every_photo(photos: Sequence[Photo], labels: Sequence[str]) -> list[str]:
+    """Return the labels that no photo is known to lack."""
+    lacked = set()
+    for photo in photos:
+        lacked |= set(labels) - set(photo.each_label) - set(photo.unknown)
+    return [label for label in labels if label not in lacked]
+
+
 def _refuse_too_few(photos: Sequence[Photo], classes: Sequence[str], too_few: str) -> None:
     if too_few:
         raise DataError(too_few)
+    several = any(photo.labels is not None for photo in photos)
+    if len(classes) < 2 and several:
+        raise DataError(
+            f"{count(len(classes), 'label')} can be used{_listed(classes)}; two are needed. To tell photos with a "
+            "label from photos without it, give each photo one of two classes"
+        )
     if len(classes) < 2:
         raise DataError(
             f"photos of {len(classes)} class{'' if classes else 'es'} can be used{_listed(classes)}; two are needed. "
@@ -408,16 +422,17 @@ def _refuse_too_few(photos: Sequence[Photo], classes: Sequence[str], too_few: st
         different = _different(photos)
         few = [f"{label!r} has {different[label]}" for label in classes if different[label] < _FEWEST]
         if few:
-            kind, kinds = (
-                ("label", "labels")
-                if any(photo.labels is not None for photo in photos)
-                else ("class", "classes")
-            )
+            kind, kinds = ("label", "labels") if several else ("class", "classes")
             raise DataError(
                 f"too few photos: {_names(few)}. Each {kind} needs at least {_FEWEST} different ones, one each for "
                 "train, validation and test (copies, and photos of one group, count once). Add photos, or leave such "
                 f"{kinds} out with --min-photos {_FEWEST}"
             )
+    if several and (everywhere := _on_every_photo(photos, classes)):
+        raise DataError(
+            f"every photo has {_names(map(repr, everywhere))} where that is known, so there is nothing to learn of it. "
+            "Expected photos with it and photos without it: add some, or leave the label out"
+        )
     learnable = {label for photo in photos if photo.split in (None, "train") for label in photo.each_label}
     unseen = [label for label in classes if label not in learnable]
     if unseen:

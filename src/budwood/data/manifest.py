@@ -135,7 +135,7 @@ class Manifest:
             self.passed_over,
             len(groups),
             photos=dict(photos),
-            unlabelled=sum(not photo.each_label for photo in self.photos),
+            unlabelled=sum(not photo.each_label and not photo.unknown for photo in self.photos),
             unknown=sum(bool(photo.unknown) for photo in self.photos),
             multi_label=self.multi_label,
         )

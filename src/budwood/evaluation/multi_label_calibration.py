@@ -24,7 +24,8 @@ def fit_label_scaling(logits: Float[np.ndarray, "n k"], targets: Float[np.ndarra
 
     The minimum of the binary cross-entropy over the photos in which the label is known, with normal priors on the
     shift around 0 and on the logarithm of the scale around 0: few photos do not ask for boundless certainty, and a
-    label that is known in none keeps scale 1 and shift 0, as one does with a logit that is not finite.
+    label that is known in none keeps scale 1 and shift 0, as does one that every photo has or none, of which they show
+    only one side, and one with a logit that is not finite.
 
     Args:
         logits: a column a label.
@@ -50,7 +51,7 @@ def _fit(logits: Float[np.ndarray, "n"], targets: Float[np.ndarray, "n"]) -> tup
     from scipy.optimize import minimize
     from scipy.special import expit
 
-    if not len(logits) or not np.isfinite(logits).all():
+    if not len(logits) or not 0 < targets.mean() < 1 or not np.isfinite(logits).all():
         return 1.0, 0.0
 
     def loss(point: np.ndarray) -> tuple[float, np.ndarray]:

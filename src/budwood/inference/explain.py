@@ -77,7 +77,11 @@ class Explanation:
     def in_words(self) -> str:
         """Return the prediction, and what it resembles, on one line."""
         nearest = ", ".join(f"{_in_words(one)} {one.similarity:.2f}" for one in self.similar[:3])
-        return self.prediction.in_words() + (f"\tlike {nearest}" if nearest else "")
+        target, said = self.target, self.prediction
+        words = said.in_words()
+        if target is not None and target not in (said.labels or (said.label,)):
+            words += f"\texplained: {shown(target)} {said.probabilities[target]:.1%}"
+        return words + (f"\tlike {nearest}" if nearest else "")
 
     def to_json(self, k: int = 1) -> dict:
         """Plain values, without the maps: the prediction with its k most probable classes, and what it resembles."""

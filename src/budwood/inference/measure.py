@@ -158,8 +158,8 @@ def _features_of(
             photos = [photo for photo in photos if photo.name not in copies]
         if not photos:
             raise DataError(
-                f"no photo of {data} belongs to `{split}`: of {usable} usable photos, all were left "
-                "out. Give other photos, or --split all"
+                f"no photo of {getattr(data, 'name', data)} belongs to `{split}`: of {usable} usable photos, all were "
+                "left out. Give other photos, or --split all"
             )
         yield photos, features
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from budwood.config.data import Data
 from budwood.core.errors import BudwoodError, DataError, ImageError
+from budwood.core.label_text import of_text
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.text import class_key, count
 from budwood.data.images import ImageLike, digest
@@ -83,7 +84,8 @@ class OwnPhotos:
 
         refuse_unknown_split(split)
         found = self._in_own_names(read_source(data, self._settings, progress=progress), progress)
-        self._refuse_unknown_classes(sorted({label for photo in found.photos for label in photo.each_label}))
+        self._refuse_unknown_classes(found.photos)
+        found = self._with_unknown(found, progress)
         checked = check(found, for_training=False, progress=progress)
         photos = [self._in_own_group(photo) for photo in checked.photos if self._belongs(photo, split)]
         if split == UNSEEN and (again := self._saved_again(photos)):
@@ -177,6 +179,42 @@ class OwnPhotos:
         classes = tuple(dict.fromkeys(others.get(label) or label for label in found.classes))
         return replace(found, photos=photos, classes=classes)
 
+    def _with_unknown(self, found: Manifest, progress: Progress) -> Manifest:
+        """Return the manifest with those labels of the run unknown for which its table has no column.
+
+        A table that has a column for each label says nothing of a label without one; a list of labels is complete.
+        """
+        if not found.reading.label_columns:
+            if self._names_one_each(found):
+                progress.say(
+                    "each photo has one label in this table: it counts as having no other. Where that is not so, write "
+                    "all labels, or a column of 1, 0 and nothing for each"
+                )
+            return found
+        columns = {self._known(column) for column in found.reading.label_columns}
+        lost = [label for label in self.classes if label not in columns]
+        if not lost:
+            return found
+        progress.say(
+            f"the table has no column for {', '.join(map(repr, lost[:5]))}{', ...' if len(lost) > 5 else ''}: whether "
+            "its photos have such a label is unknown, and left out"
+        )
+        photos = tuple(
+            photo if photo.labels is None else with_labels(photo, photo.labels, {*photo.unknown, *lost})
+            for photo in found.photos
+        )
+        return replace(found, photos=photos)
+
+    def _names_one_each(self, found: Manifest) -> bool:
+        """Return whether each photo of a table has exactly one of several labels, and the run's photos had not."""
+        own = [of_text(row["label"]) for row in self._rows]
+        return (
+            found.multi_label
+            and all(photo.labels is not None and len(photo.labels) == 1 for photo in found.photos)
+            and not any(photo.unknown for photo in found.photos)
+            and any(len(labels) != 1 for labels, _ in own)
+        )
+
     def _known(self, label: str) -> str | None:
         """Return the class of the run that has this name, or as the only one a name that looks the same."""
         if label in self.classes:
@@ -199,12 +237,19 @@ class OwnPhotos:
             return True
         return own in (None, "test") if split == UNSEEN else own == split
 
-    def _refuse_unknown_classes(self, classes: Sequence[str]) -> None:
-        unknown = [label for label in classes if label not in self.classes]
-        if unknown:
+    def _refuse_unknown_classes(self, photos: Sequence[Photo]) -> None:
+        first: dict[str, str] = {}
+        for photo in photos:
+            for label in (*photo.each_label, *photo.unknown):
+                if label not in self.classes:
+                    first.setdefault(label, photo.name)
+        if first:
+            label = min(first)
+            kind = "label" if any(photo.labels is not None for photo in photos) else "class"
+            more = f", nor {len(first) - 1:,} more" if len(first) > 1 else ""
             raise DataError(
-                f"the run does not know the class {', '.join(unknown[:3])}. It knows: {', '.join(self.classes[:10])}. "
-                "Rename the folders, or leave them out"
+                f"the run does not know the {kind} {label} (of {first[label]!r}){more}. It knows: "
+                f"{', '.join(self.classes[:10])}. Write it as the run does, or leave it out"
             )
 
 

@@ -107,10 +107,15 @@ class Prediction:
         'sea 90.0%'
         >>> Prediction("a.jpg", "", 0.3, {"sea": 0.3, "sun": 0.2}, labels=()).in_words()
         'none of the labels (sea 30.0%)'
+        >>> Prediction("a.jpg", "sea", 0.9, {"sea": 0.9, "sun": 0.2}, labels=("sea",)).in_words(2)
+        'sea 90.0%  (not: sun 20.0%)'
         """
         labels = self.labels or ()
-        chosen = [(label, share) for label, share in self.top(len(self.probabilities)) if label in labels]
-        shares = "  ".join(f"{shown(label)} {share:.1%}" for label, share in chosen or self.top(k))
+        ranked = self.top(len(self.probabilities))
+        chosen = [(label, share) for label, share in ranked if label in labels]
+        shares = "  ".join(f"{shown(label)} {share:.1%}" for label, share in chosen or ranked[:k])
+        if chosen and (beside := [one for one in ranked[:k] if one not in chosen]):
+            shares += f"  (not: {'  '.join(f'{shown(label)} {share:.1%}' for label, share in beside)})"
         if self.out_of_distribution:
             return f"none of these ({shares})"
         return shares if chosen else f"none of the labels ({shares})"

@@ -62,7 +62,7 @@ def describe_gap(contents: Contents, row: Mapping[str, Any], phase: str) -> Gap 
         )
         if harder:
             text += f" The training figure was measured on harder pictures ({named}), so the true gap may be wider."
-    return Gap(points, text)
+    return Gap(points, f"In exact match, {text[0].lower()}{text[1:]}" if contents.multi_label else text)
 
 
 def _variance(share: float, photos: int) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from budwood.core.text import NO_BREAK, count, listing, name, percent, shorten, shown
 from budwood.evaluation.multi_label_figures import LabelScores, MultiLabelFigures
-from budwood.report.terminal import no_interval
+from budwood.report.terminal import measured_on, no_interval
 from budwood.runs.figures import LabelSplitMetrics
 
 FEW_POSITIVES = 10
@@ -32,8 +32,7 @@ FIGURES = (
 
 def sentence(scores: MultiLabelFigures, split: str) -> str:
     """Return the one sentence at the top of the report."""
-    where = f"On {count(scores.n, 'photo' if split == 'all' else f'{split} photo')}"
-    where += "" if split in ("train", "all") else " never used for training"
+    where = measured_on(scores.n, split)
     value, ends = scores.mean_average_precision, scores.mean_average_precision_ci95
     if value is None:
         return f"{where} no label can be measured: each of them is on no photo, or on every one."

@@ -55,12 +55,21 @@ def sentence(scores: dict, split: str) -> str:
     'On 367 test photos never used for training, 91.8 % are classified correctly (95 % interval 88.6 % to 94.2 %).'
     """
     n = scores["n"]
-    where = f"On {count(n, 'photo' if split == 'all' else f'{split} photo')}"
-    where += "" if split in ("train", "all") else " never used for training"
     return (
-        f"{where}, {percent(scores['accuracy'])} {'is' if n == 1 else 'are'} classified correctly "
+        f"{measured_on(n, split)}, {percent(scores['accuracy'])} {'is' if n == 1 else 'are'} classified correctly "
         f"({_interval(scores)})."
     )
+
+
+def measured_on(n: int, split: str) -> str:
+    """Return how the sentence begins: how many photos of which kind.
+
+    >>> measured_on(3, "test"), measured_on(3, "all")
+    ('On 3 test photos never used for training', 'On 3 photos, those of the training among them')
+    """
+    if split == "all":
+        return f"On {count(n, 'photo')}, those of the training among them"
+    return f"On {count(n, f'{split} photo')}" + ("" if split == "train" else " never used for training")
 
 
 def without_twins(scores: dict) -> str:

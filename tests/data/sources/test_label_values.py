@@ -118,6 +118,16 @@ def test_one_class__whose_name_holds_the_separator(read):
             {},
             r"two ways: the column 'sun' is empty in every row, .* beside 'sea', 'trees'",
         ),
+        (
+            table("path,sea,Sea,sun", "1,0,0", "1,1,0", "0,1,1", "0,0,0"),
+            {},
+            "the columns 'sea' and 'Sea' differ by case",
+        ),
+        (
+            table("path,sun,sea", "yes,no", "no,no", "yes,yes", "no,yes"),
+            {},
+            "several labels a photo have a column each, of 1, 0 and nothing",
+        ),
         (table("path,sea,trees,sun", "1,0,0", "1,1,0", "0,1,0", "0,0,0"), {}, "'sun' is 1 for no photo"),
         (
             table("path,sea,trees", "1,0", "1,1", "0,1", "0,0"),
@@ -141,6 +151,8 @@ def test_one_class__whose_name_holds_the_separator(read):
         "another value",
         "empty",
         "empty and not named",
+        "columns alike",
+        "yes and no",
         "no positive",
         "misspelled",
         "both",

@@ -42,7 +42,7 @@ LABELS = ["red", "red", "blue", "blue"]
             {"path": PATHS, "label": [0.5, 1.0, 2.0, 3.0]},
             r"the column 'label' is of type double\. Expected class",
         ),
-        ({"path": PATHS, "label": [["a"], ["b"], ["c"], ["d"]]}, r"the column 'label' is of type list"),
+        ({"path": PATHS, "label": [[1], [2], [3], [4]]}, r"the column 'label' is of type list"),
         ({"path": PATHS, "label": ["red", None, "blue", "blue"]}, r"row 2: the label is empty"),
         ({"path": [*PATHS[:3], None], "label": LABELS}, r"row 4: the path is empty"),
         ({"path": [*PATHS[:3], "blue/9.png"], "label": LABELS}, r"row 4: there is no 'blue/9\.png'"),
@@ -138,3 +138,23 @@ def test_read_parquet__many_row_groups(tmp_path):
     parquet.write_table(hub_table(rows), tmp_path / "photos.parquet", row_group_size=7)
     photos = read_source(tmp_path / "photos.parquet").photos
     assert len(photos) == 80 and [photo.image.read() for photo in photos] == [content for content, _ in rows]
+
+
+def test_read_parquet__several_labels_as_lists_and_as_columns(tmp_path):
+    lists = write(
+        tmp_path, {"path": PATHS, "labels": [["red", "warm"], ["red"], [], ["blue"]]}, "lists.parquet"
+    )
+    columns = write(
+        tmp_path,
+        {
+            "path": PATHS,
+            "red": [1, 1, 0, 0],
+            "warm": [True, None, False, False],
+            "blue": pa.array([0, 0, 0, 1], pa.int8()),
+        },
+        "columns.parquet",
+    )
+    assert [photo.labels for photo in read_source(lists).photos] == [("red", "warm"), ("red",), (), ("blue",)]
+    found = read_source(columns).photos
+    assert [photo.labels for photo in found] == [("red", "warm"), ("red",), (), ("blue",)]
+    assert [photo.unknown for photo in found] == [(), ("warm",), (), ()]

@@ -49,8 +49,8 @@ def manifest_of(
     asked: dict[Any, str] = dict(settings.columns)
     if "path" not in asked and len(inside) == 1:
         asked["path"] = inside[0]
-    _refuse_wrong_types(schema, asked, inside, title)
     columns = choose_columns(header, asked, title, label_columns=settings.label_columns)
+    _refuse_wrong_types(schema, columns.chosen, inside, title)
     picture = columns.chosen["path"] if columns.chosen["path"] in inside else None
     taken = [
         name for name in header if name in columns.chosen.values() or _can_be_kept(schema.field(name).type)
@@ -130,18 +130,23 @@ def refuse_other_schema(schema: Any, other: Any, one: str, path: str) -> None:
         )
 
 
-def _refuse_wrong_types(schema: Any, asked: Mapping[Any, str], inside: Sequence[str], title: str) -> None:
+def _refuse_wrong_types(schema: Any, chosen: Mapping[str, str], inside: Sequence[str], title: str) -> None:
     import pyarrow as pa
 
-    chosen = choose_columns(schema.names, asked, title).chosen
-    path, label = schema.field(chosen["path"]).type, schema.field(chosen["label"]).type
+    path = schema.field(chosen["path"]).type
     if chosen["path"] not in inside and not _is_text(path):
         raise DataError(
             f"{title}: the column {chosen['path']!r} is of type {path}. Expected paths as text, or pictures as bytes"
         )
-    if not (_is_text(label) or pa.types.is_integer(label)):
+    if "label" not in chosen:
+        # Columns of 0 and 1 a label: their values are looked at.
+        return
+    label = schema.field(chosen["label"]).type
+    several = (pa.types.is_list(label) or pa.types.is_large_list(label)) and _is_text(label.value_type)
+    if not (_is_text(label) or pa.types.is_integer(label) or several):
         raise DataError(
-            f"{title}: the column {chosen['label']!r} is of type {label}. Expected class names, or their numbers"
+            f"{title}: the column {chosen['label']!r} is of type {label}. Expected class names, or their numbers; "
+            "lists of names where a photo has several labels"
         )
 
 

@@ -144,6 +144,7 @@ def _missing(header: Sequence[str], missing: Sequence[str], title: str) -> str:
     return (
         f"{title} has no column for {listing([words[role] for role in missing])}. {_there_are(header)} Say which one "
         f"is: --columns {wanted}, or name them path and label"
+        + ("; several labels a photo have a column each, of 1, 0 and nothing" if "label" in missing else "")
     )
 
 

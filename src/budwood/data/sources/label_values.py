@@ -4,6 +4,7 @@ Which of these it is, the data say where it is certain; where two readings are p
 `data.task` chooses.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Literal
 from budwood.config.data import Data
 from budwood.core.errors import DataError
 from budwood.core.label_text import UNKNOWN, as_text
-from budwood.core.text import count, listing, shown
+from budwood.core.text import class_key, count, listing, shown
 from budwood.data.label_sets import refuse_bad_names
 from budwood.data.sources.labels import Labels
 
@@ -122,8 +123,10 @@ def read_indicators(
         return None
     if not named:
         _refuse_empty(title, [name for name in columns if all(one is None for one in said[name])], taken)
+    hint = "" if named else f". If it is no label, name those that are: --set '{_as_setting(taken)}'"
     for name in taken:
-        _refuse_bad_column(title, name, said[name], values, rows, named)
+        _refuse_bad_column(title, name, said[name], values, rows, hint)
+    _refuse_alike(title, taken)
     refuse_bad_names(taken, title)
     sets = [tuple(sorted(name for name in taken if said[name][at])) for at in range(len(values))]
     unknown = [tuple(sorted(name for name in taken if said[name][at] is None)) for at in range(len(values))]
@@ -146,7 +149,7 @@ def _several(title: str, values: Sequence[object], rows: Sequence[str], form: La
     if form.task != "auto":
         return form.task == "multi-label"
     lists = [value for value in values if isinstance(value, list | tuple | set)]
-    if lists and all(isinstance(part, str) for value in lists for part in value):
+    if any(isinstance(part, str) for value in lists for part in value):
         return True
     texts = {value: where for value, where in zip(values, rows, strict=True) if isinstance(value, str)}
     joined = [text for text in texts if form.separator in text]
@@ -205,9 +208,8 @@ def _refuse_bad_column(
     said: Sequence[bool | str | None],
     values: Sequence[Mapping[str, object]],
     rows: Sequence[str],
-    named: bool,
+    hint: str,
 ) -> None:
-    hint = "" if named else ". If it is no label, name those that are: --set data.label_columns=[...]"
     for at, one in enumerate(said):
         if isinstance(one, str):
             raise DataError(
@@ -231,8 +233,25 @@ def _refuse_empty(title: str, empty: Sequence[str], taken: Sequence[str]) -> Non
         raise DataError(
             f"{title} can be read in two ways: the column {empty[0]!r} is empty in every row, as a label of which "
             f"nothing is known, or as what is no label beside {_some(taken)}. Leave the column out, fill it, or name "
-            "the labels: --set data.label_columns=[...]"
+            f"the labels: --set '{_as_setting(taken)}'"
         )
+
+
+def _refuse_alike(title: str, names: Sequence[str]) -> None:
+    """Raise DataError where two columns are one label but for spelling."""
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(class_key(name), name)
+        if other != name:
+            raise DataError(
+                f"{title}: the columns {other!r} and {name!r} differ by case or blanks alone. Give them names that "
+                "differ, or make one of them"
+            )
+
+
+def _as_setting(names: Sequence[str]) -> str:
+    """Return the setting that names some label columns, as a shell takes it between single quotes."""
+    return f"data.label_columns={json.dumps(list(names), ensure_ascii=False)}"
 
 
 def _refuse_not_one(
