@@ -69,7 +69,7 @@ def test_check__says_that_nothing_could_be_learned(call, colours):
     for photo in sorted((colours / "red").iterdir())[2:]:
         photo.unlink()
     status, out, _ = call("check", colours)
-    assert status == 1 and "refused: .: too few photos: 'red' has 2" in out
+    assert status == 1 and "refused: photos: too few photos: 'red' has 2" in out
     shutil.rmtree(colours / "red")
     shutil.rmtree(colours / "blue")
     status, _, err = call("check", colours, "-q")

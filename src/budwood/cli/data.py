@@ -53,15 +53,16 @@ def check(
 
     progress = progress_of(quiet, as_json)
     asked = data_settings(*reading_options(layout, split_folders, columns), *(settings or []))
+    source = read_source(data, asked, progress=progress)
     found = check_photos(
-        read_source(data, asked, progress=progress),
+        source,
         for_training=False,
         levels=as_range(asked.levels),
         min_photos=asked.fewest,
         progress=progress,
     )
     if reason := refusal(found, asked.max_unreadable):
-        found = replace(found, problems=(*found.problems, Problem(".", "refused", reason)))
+        found = replace(found, problems=(*found.problems, Problem(source.name, "refused", reason)))
     if as_json:
         print_json(found.to_json())
     else:

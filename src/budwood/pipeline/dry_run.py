@@ -176,7 +176,9 @@ def _layers(prepared: Prepared, recipe: Recipe, reason: str | None) -> list[str]
     parameters = (
         f", {(prepared.num_features + 1) * num_classes:,} parameters" if not recipe.head.hidden else ""
     )
-    lines.append(f"trained     {_head_in_words(recipe, num_classes)}{parameters}")
+    several = any(photo.labels is not None for photo in prepared.photos)
+    outputs = f"{num_classes} {'labels' if several else 'classes'}"
+    lines.append(f"trained     {_head_in_words(recipe, outputs)}{parameters}")
     return [*lines, *([reason] if reason else [])]
 
 
@@ -322,12 +324,16 @@ def _split_table(classes: Sequence[str], photos: Sequence[Photo], at_most: int =
     return [header, *(f"{label:<30}" + "".join(f"{n:>12,}" for n in parts) for label, parts in rows)]
 
 
-def _head_in_words(recipe: Recipe, num_classes: int) -> str:
+def _head_in_words(recipe: Recipe, outputs: str) -> str:
     if recipe.frozen.fit == "linear":
-        return f"logistic regression, {num_classes} classes, L2 strength by {recipe.frozen.folds}-fold cross-validation"
+        return f"logistic regression, {outputs}, L2 strength by {recipe.frozen.folds}-fold cross-validation"
     parts = [f"dense {width}" for width in recipe.head.hidden]
     parts += ["batch norm"] if recipe.head.batch_norm else []
     parts += [f"dropout {recipe.head.dropout:g}"] if recipe.head.dropout else []
     return ", ".join(
-        [*parts, f"dense {num_classes}", f"{recipe.frozen.optimizer}, {recipe.frozen.epochs} epochs at most"]
+        [
+            *parts,
+            f"dense {outputs.split()[0]}",
+            f"{recipe.frozen.optimizer}, {recipe.frozen.epochs} epochs at most",
+        ]
     )

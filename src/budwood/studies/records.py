@@ -18,6 +18,7 @@ import pydantic
 
 from budwood.config.recipe import Recipe
 from budwood.core.errors import BudwoodError, RunError
+from budwood.core.faults import fault
 from budwood.core.files import JsonObject, read_json, write_json
 from budwood.core.label_text import of_text
 from budwood.data.manifest import Kin, Photo
@@ -235,7 +236,7 @@ class StudyFolder:
                 f"{self.path} is no study: {where} of study.json: {first['msg']}. {again}"
             ) from error
         except (OSError, ValueError) as error:
-            raise RunError(f"{self.path} is no study: {error}. {again}") from error
+            raise RunError(f"{self.path} is no study: {fault(error)}. {again}") from error
 
     def write(self, record: StudyRecord) -> None:
         write_json(self.file, record.to_json())

@@ -154,5 +154,6 @@ def differences(facts: Facts) -> Said:
             f"The source brings its own test split of {words.count(facts.sizes.get('test', 0), 'photo')}.",
             ("check.json: understood.classes",),
         )
-    text = "None by design: training and test photos were drawn at random, class by class, from one source."
+    dealt = "class by class" if facts.one_label else "each label by its share (iterative stratification)"
+    text = f"None by design: training and test photos were drawn at random, {dealt}, from one source."
     return Said("answered", text, ("recipe.toml: data.split", _SPLIT))
