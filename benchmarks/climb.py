@@ -9,7 +9,7 @@ scores are drawn: of 24 classes below 8 nodes below 4, calibrated, over- and und
 
 Two rules: "lowest" takes the lowest probability from which the validation photos were right as often as asked, without
 an allowance; "promised" is what `budwood predict --precision` does. Expected of "promised": a class is right as often
-as asked on average (draws without answers count as right); a label above in about 95 of 100 draws or more, or there is
+as asked on average (draws without answers count as right); a label above in about 90 of 100 draws or more, or there is
 no such answer.
 """
 

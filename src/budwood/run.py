@@ -206,7 +206,7 @@ class Run(RunRecord):
         """Return from which probability on a node of each depth of the tree of labels is right as often as wanted.
 
         The validation photos promise it: of classes on average over all choices of such photos, of labels above,
-        chosen on the photos that got no deeper answer, in 95 of 100 choices.
+        chosen on the photos that got no deeper answer, in 90 of 100 choices.
 
         Args:
             precision: wanted share of right answers at each depth, in (0, 1].

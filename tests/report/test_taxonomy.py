@@ -1,6 +1,7 @@
 """The tree of labels in words and in the report."""
 
 import json
+import math
 import re
 
 import numpy as np
@@ -45,9 +46,12 @@ def test_describe_tree__levels_mistakes_and_depths_add_up(make_run):
     assert [f"({one.test.answered:,})" in row.coverage for one, row in zip(told, shown, strict=True)] == [
         True
     ] * 4
-    assert shown[0].chosen == f"at most {percent(told[0].most)} promised" and told[0].promise == "average"
+    assert (
+        shown[0].chosen == f"at most {percent(math.floor(told[0].most * 1000) / 1000)} promised"
+        and told[0].promise == "average"
+    )
     assert told[1].promise == "confidence" and told[1].most > 0.5
-    assert shown[1].chosen == f"at most {percent(told[1].most)} promised"
+    assert shown[1].chosen == f"at most {percent(math.floor(told[1].most * 1000) / 1000)} promised"
     assert told[2].most == 0 and shown[2].chosen == "nothing promised", "it is above every class"
     assert found.promised
     assert [(row.node, row.classes, row.n) for row in found.branches] == [("plant", 5, 100)]

@@ -1,12 +1,13 @@
 """The tree of labels in words: for a terminal, a dry run, and the section of the report."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from budwood.core.text import NO_BREAK, count, listing, name, percent, shorten, shown, whole_percent
 from budwood.evaluation.figures import BranchScores, Interval, TreeScores
-from budwood.evaluation.promise import CONFIDENCE
+from budwood.evaluation.promise import HELD
 from budwood.report.summary import Contents
 from budwood.runs.figures import ClimbDepth, ClimbScores
 
@@ -89,8 +90,8 @@ def climb_as_text(climb: "Climb", splits: "Mapping[str, Sequence[DepthAnswers]]"
     learn from."""
     lines = [
         f"answers with the deepest label that is right {whole_percent(climb.precision)} of the time as far as the "
-        f"validation photos promise it: a class on average over such photos, a label above with "
-        f"{whole_percent(CONFIDENCE)} confidence; test photos say what came of it"
+        f"validation photos promise it: a class on average over all choices of such photos, a label "
+        f"above in {100 * HELD:.0f} of 100 choices; test photos say what came of it"
     ]
     deepest = climb.tree.taxonomy.num_levels
     for place, depth in enumerate([*climb.thresholds, 0]):
@@ -242,7 +243,16 @@ def _climb_table(found: ClimbScores, split: str, deepest: int) -> ClimbTable:
 
 
 def _promise_at_most(most: float | None) -> str:
-    return f"promise {percent(most)} at most" if most else "promise nothing"
+    return f"promise {_rounded_down(most)} at most" if most else "promise nothing"
+
+
+def _rounded_down(share: float) -> str:
+    """Return a share in percent, no larger than it is: what falls short of what was asked must not look like it.
+
+    >>> _rounded_down(0.9797).replace("\u00a0", " ")
+    '97.9 %'
+    """
+    return percent(math.floor(share * 1000 + 1e-9) / 1000)
 
 
 def _chosen_on(found: ClimbDepth) -> str:
@@ -252,7 +262,7 @@ def _chosen_on(found: ClimbDepth) -> str:
     if found.threshold is None:
         if found.promise is None:
             return "–"
-        return f"at most {percent(found.most)} promised" if found.most else "nothing promised"
+        return f"at most {_rounded_down(found.most)} promised" if found.most else "nothing promised"
     return f"{found.validation.correct:,} of {found.validation.answered:,} right"
 
 

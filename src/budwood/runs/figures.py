@@ -174,7 +174,7 @@ class ClimbDepth(Part):
     threshold: float | None
     """The probability from which on a node answers; None where nothing does."""
     promise: PromiseKind | None = None
-    """Of the share of right answers: "average" over all choices of validation photos, or "confidence", in 95 of 100 of
+    """Of the share of right answers: "average" over all choices of validation photos, or "confidence", in 90 of 100 of
     them. None at depth 0, and of runs of earlier versions, whose thresholds promised nothing."""
     most: float | None = None
     """The largest share that the validation photos could promise, likewise."""
