@@ -1,4 +1,6 @@
-"""How far off forecasts of accuracy are: `python -m benchmarks.forecasts STUDY...`, studies over numbers of photos.
+"""How far off forecasts are: `python -m benchmarks.forecasts STUDY...`, studies over numbers of photos.
+
+They are of accuracy, or where a photo has several labels of mean average precision.
 
 Of each study the smaller sizes are fitted and the larger ones forecast, with an asymptote and without.
 The studies of the figures in the pages, each some minutes on two cores:
@@ -11,6 +13,8 @@ budwood study oxford_flowers12 --recipes frozen-linear --sizes 24,48,96,192,384,
     --set evaluate.resamples=100
 budwood study birds525 --recipes frozen-linear --sizes 525,750,1050,all --seeds 3 -o birds \
     --set 'frozen.l2_strengths=[0.003]' --set evaluate.resamples=100
+budwood study natural_scenes/labels.csv --recipes frozen-linear --sizes 40,80,160,320,640,all --seeds 8 -o scenes \
+    --set 'data.split=[0.65,0.05,0.3]' --set evaluate.resamples=100
 """
 
 import argparse
@@ -26,7 +30,7 @@ TIMES = (2, 4, 8)
 
 
 def accuracies(folder: Path) -> dict[int, list[float]]:
-    """Test accuracies of the trials by number of training photos."""
+    """Test figures of the trials by number of training photos."""
     found = defaultdict(list)
     for trial in read_results(folder).trials:
         if trial.test is not None and trial.train_photos is not None:
