@@ -13,6 +13,9 @@ WITHOUT = {
     "core/notes.py": "a table of kinds",
     "report/headline.py": "fields without code; the golden texts of the pages show them",
     "runs/epochs.py": "needs trained models: pipeline/test_finetune.py and test_several_backbones.py ask for each kind",
+    "studies/beginning.py": "test_study.py begins studies, goes on with them, and is refused where photos changed",
+    "studies/figure.py": "two names; the pages and texts of studies show them",
+    "studies/outcomes.py": "values; test_results.py and test_comparison.py ask for them",
     "studies/estimate.py": "one function, with its examples beside it",
 }
 """Modules that have none, and why."""
