@@ -32,7 +32,7 @@ def test_interval_of__one_model_has_the_interval_of_its_figures(num_groups, name
 
 
 def test_mean_of__is_between_its_models_and_no_surer_than_the_photos_allow():
-    targets, shares = models(num=5)
+    targets, shares = models(num=3)
     each = [replicates(targets, one) for one in shares]
     mean = mean_of(each)
     expected = np.mean([average_precision_score(targets, one) for one in shares])
@@ -41,7 +41,7 @@ def test_mean_of__is_between_its_models_and_no_surer_than_the_photos_allow():
     assert 0.6 * np.mean(widths[:-1]) < widths[-1] <= max(widths[:-1])
     # Resampled naively: of the mean, not of one.
     rng = np.random.default_rng(1)
-    drawn = rng.integers(len(targets), size=(100, len(targets)))
+    drawn = rng.integers(len(targets), size=(60, len(targets)))
     naive = [np.mean([average_precision_score(targets[rows], one[rows]) for one in shares]) for rows in drawn]
     assert widths[-1] / 2 == pytest.approx(1.96 * np.std(naive), rel=0.35)
 

@@ -92,16 +92,16 @@ def test_read_results__one_trial_each_is_compared_photo_by_photo(made):
 def test_read_results__the_same_photos_with_several_seeds(tmp_path):
     made = MadeLabels(tmp_path / "study", replicate_kind="seed")
     photos = [f"p{number:03}" for number in range(TEST)]
-    fill(made, {"a": 2.4, "b": 1.4}, replicates=3, photos=photos)
+    fill(made, {"a": 2.4, "b": 1.4}, replicates=2, photos=photos)
     found = read_results(made.folder)
     (pair,) = found.pairs
     gaps = [
         mean_average_precision(made, "a", f"seed {number}")
         - mean_average_precision(made, "b", f"seed {number}")
-        for number in range(3)
+        for number in range(2)
     ]
-    assert pair.difference == pytest.approx(np.mean(gaps)) and pair.trials == 3
-    assert "paired bootstrap over photos" in pair.method and "3 seeds" in pair.words
+    assert pair.difference == pytest.approx(np.mean(gaps)) and pair.trials == 2
+    assert "paired bootstrap over photos" in pair.method and "2 seeds" in pair.words
     # What is not known of the photos does not grow less with the trainings: as long as that of one, about.
     one = read_run(made.folder / "trials" / "a-seed-0").metrics.test.mean_average_precision_ci95
     mean = found.summaries[0].test
@@ -149,7 +149,7 @@ def test_read_results__learning_curve_is_of_the_mean_average_precision(made):
     for size, skill in ((50, 1.0), (100, 1.5), (None, 2.0)):
         name = f"a, {size} photos" if size else "a"
         for number in range(2):
-            targets = draw(rng, 200)
+            targets = draw(rng, 120)
             logits = skill * (targets - 0.5) + rng.normal(size=targets.shape)
             shares = np.round(1 / (1 + np.exp(-2 * logits)), 6)
             made.add(name, f"split {number}", targets, shares, train=size or 200, size=size)
