@@ -107,5 +107,5 @@ def test_paired_map_difference__calls_equally_good_models_different_in_one_of_tw
         called["f1"].append(paired_f1_difference(targets, a >= 0.7, b >= 0.7, resamples=200).p < 0.05)
     shares = {name: float(np.mean(found)) for name, found in called.items()}
     print(f"{n} photos, {num} labels, called different: {shares}")
-    # 5 %, and two standard errors more.
-    assert max(shares.values()) < 0.05 + 2 * (0.05 * 0.95 / seeds) ** 0.5
+    # 5 %, and 2.5 standard errors more.
+    assert max(shares.values()) < 0.05 + 2.5 * (0.05 * 0.95 / seeds) ** 0.5
