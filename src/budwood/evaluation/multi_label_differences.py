@@ -82,7 +82,7 @@ class Replicates:
 
         The interval is Student's around the difference less half of its bias, of which most is the same for both
         models; p is that of no difference. Few photos may move the difference most: they, not all, count as degrees of
-        freedom. Of equally good simulated models 2 to 6 % are called different, some 4 % in the mean. Where nothing moves
+        freedom. Of equally good simulated models 2 to 6 % are called different, 4 % in the mean. Where nothing moves
         the difference, such as of two models that are always right, it is Tango's (1998) of so many photos. None where
         fewer than 5 photos have a label or have it not, on average over labels.
 
