@@ -11,6 +11,10 @@ WITHOUT = {
     "cli/commands.py": "the order of the commands; docs/test_commands.py asks for each",
     "config/section.py": "types without code; tests/config asks for what they refuse",
     "core/notes.py": "a table of kinds",
+    **{
+        f"exporting/formats/{name}.py": "exporting/test_export.py writes and runs each format"
+        for name in ("keras_file", "litert_file", "onnx_file", "openvino_ir", "saved_model")
+    },
     "report/headline.py": "fields without code; the golden texts of the pages show them",
     "runs/epochs.py": "needs trained models: pipeline/test_finetune.py and test_several_backbones.py ask for each kind",
     "studies/beginning.py": "test_study.py begins studies, goes on with them, and is refused where photos changed",

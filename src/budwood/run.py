@@ -5,13 +5,14 @@ import threading
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from jaxtyping import Float
 
 from budwood.core.cache import refuse_read_only_cache
-from budwood.core.errors import FewPhotosWarning, ImageError, RunError, refuse_bad_share
+from budwood.core.errors import DataError, FewPhotosWarning, ImageError, RunError, refuse_bad_share
 from budwood.core.files import JsonObject
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.tensorflow import load_keras
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     import keras
 
     from budwood.evaluation.selective import Answered
+    from budwood.exporting.export import Exported
     from budwood.features.extract import Runner
     from budwood.inference.climbing import Climbed
     from budwood.inference.conditions import Evaluation
@@ -420,6 +422,60 @@ class Run(RunRecord):
         predictor = self._load_predictor(progress)
         reference = self._need_reference(predictor)
         return ood_scores(predictor, reference, self._own_photos, data, others, split, acceptance, progress)
+
+    def export(
+        self,
+        format: str,
+        folder: str | os.PathLike,
+        *,
+        quantize: str | None = None,
+        data: object = None,
+        overwrite: bool = False,
+        progress: Progress = SILENT,
+    ) -> "Exported":
+        """Write the model in another format, checked in the runtime of that format on the run's test photos.
+
+        The answers are compared with those of `predict`: every photo has to get the same class or labels, and no
+        probability may differ by more than 0.001. Only then is the folder written, with the model, `contract.json`
+        (classes, input, output, thresholds, hashes), `parity.json` (what was compared), `predict.py` and README.md.
+
+        Args:
+            format: "openvino", "onnx", "litert", "saved_model" or "keras".
+            folder: where to.
+            quantize: "float16" for weights of half the size, "int8" for weights and values of a quarter, calibrated on
+                100 training photos; both may cost at most half a point of right answers, else nothing is written.
+            data: the photos that the run was trained on, in any form that `train` takes; by default where they were.
+            overwrite: replace an earlier export there.
+            progress: told of the photos.
+
+        Raises:
+            RunError: no such format, its packages are missing, something else is in the folder, or the exported model
+                answers otherwise.
+            DataError: the photos are gone.
+
+        >>> run.export("onnx", "handed/on").parity.largest_difference     # doctest: +SKIP
+        1.4e-06
+        """
+        from budwood.exporting.export import FewerBits, Source, SplitPhotos, export_model, prepare
+
+        form, kind = prepare(format, quantize, Path(folder), overwrite=overwrite)
+        place = self._own_photos.source if data is None else data
+        if place is None:
+            raise DataError(
+                f"it is not known where the photos of {self.folder} are, on which an export is checked. Give them: "
+                "--photos DATA"
+            )
+        held = self._own_photos.images(place)
+
+        def photos(split: str) -> SplitPhotos:
+            rows = [row for row in self.files.split if row.split == split and row.name in held]
+            return SplitPhotos(split, [held[row.name] for row in rows], [row.label for row in rows])
+
+        load_keras()
+        predictor = self._load_predictor(progress)
+        source = Source(self._artifact, predictor, self.files.task, photos(self.files.metrics.reported))
+        fewer = None if kind is None else FewerBits(kind, photos("train").pictures)
+        return export_model(source, form, Path(folder), fewer_bits=fewer, progress=progress)
 
     def ood_warning(self, acceptance: float | None = None) -> str:
         """Return a sentence if too few validation photos say what is none of the classes, else nothing."""

@@ -23,6 +23,7 @@ PACKAGES = {
     "core": "Errors, files, text, the machine, progress: what every package may use.",
     "data": "Pictures: sources, the check, the split, the one decoder, augmentation.",
     "evaluation": "Metrics, intervals and tests, calibration, selective prediction, out-of-distribution scores.",
+    "exporting": "A model in other formats: written, checked in the runtime of each, handed on with its contract.",
     "features": "Feature extractors, the engines that run them, and the feature store.",
     "inference": "A model in use: what it says of a picture, and why.",
     "integrations": "Other programs' formats: MLflow.",

@@ -1,0 +1,69 @@
+"""The command that writes a trained model in another format."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from budwood.cli.options import AsJson, Quiet, RunFolder, app, print_json, progress_of
+from budwood.core.text import count, percent, shown
+
+
+@app.command()
+def export(
+    run: RunFolder,
+    format: Annotated[
+        str,
+        typer.Option("--format", "-f", metavar="openvino|onnx|litert|saved_model|keras", help="As what."),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where to; a folder that is not there.")
+    ],
+    quantize: Annotated[
+        str | None,
+        typer.Option(
+            metavar="float16|int8",
+            help="With fewer bits: smaller, and int8 faster, for at most half a point of right answers.",
+            show_default=False,
+        ),
+    ] = None,
+    photos: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATA",
+            help="The photos of the run, to check the export on. [default: where they were in the training]",
+            show_default=False,
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export there.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write the model of a run in another format, checked in its own runtime on the run's test photos."""
+    from budwood.run import load
+
+    found = load(run).export(
+        format,
+        output,
+        quantize=quantize,
+        data=photos,
+        overwrite=overwrite,
+        progress=progress_of(quiet, as_json),
+    )
+    if as_json:
+        print_json(found.parity.model_dump(mode="json") | {"folder": str(found.folder)})
+        return
+    parity = found.parity
+    low, high = parity.difference_ci95
+    print(
+        f"{parity.same_answers:,} of {count(parity.photos, f'{parity.split} photo')} got the same answer, no "
+        f"probability differs by more than {parity.largest_difference:.1e}; right {percent(parity.export_correct)}, "
+        f"of the run {percent(parity.run_correct)} (difference {100 * parity.difference:+.1f} points, 95 % interval "
+        f"{100 * low:.1f} to {100 * high:.1f})"
+    )
+    if (speed := parity.speed) is not None:
+        print(
+            f"{speed.milliseconds:.1f} ms a picture on this machine, at full precision {speed.f32_milliseconds:.1f}; "
+            f"{speed.megabytes:.1f} MB, at full precision {speed.f32_megabytes:.1f}"
+        )
+    print(shown(found.folder))

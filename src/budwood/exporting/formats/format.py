@@ -1,0 +1,107 @@
+"""What a format of an exported model is: how it is written, and how its own runtime runs it."""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float32
+
+from budwood.core.errors import RunError
+from budwood.exporting.quantization import Kind, Quantization
+
+if TYPE_CHECKING:
+    import keras
+
+PIXELS, PROBABILITIES = "pixels", "probabilities"
+"""What input and output are called, where a format lets them have names."""
+Runtime = Callable[[Float32[np.ndarray, "n size size 3"]], Float32[np.ndarray, "n classes"]]
+"""An exported model that is loaded: from raw RGB pixels, 0 to 255, to probabilities, of any number of pictures."""
+
+
+@runtime_checkable
+class Format(Protocol):
+    """A format of an exported model."""
+
+    @property
+    def name(self) -> str:
+        """As `--format` takes it."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """As people call it."""
+        ...
+
+    @property
+    def writes_with(self) -> tuple[str, ...]:
+        """Modules that writing needs beside Budwood's own."""
+        ...
+
+    @property
+    def runs_with(self) -> tuple[str, ...]:
+        """Modules that checking needs beside Budwood's own."""
+        ...
+
+    @property
+    def quantizes_with(self) -> tuple[str, ...]:
+        """Modules that int8 needs beside these."""
+        ...
+
+    @property
+    def install(self) -> str:
+        """What a machine without Budwood installs to run it, for `pip install`."""
+        ...
+
+    @property
+    def code(self) -> str:
+        """Python lines that load the model and set `probabilities` of `pixels` `(n, size, size, 3)`, float32."""
+        ...
+
+    def write(self, model: "keras.Model", folder: Path) -> None:
+        """Write the model into an empty folder: pixels in, probabilities out, any number of pictures."""
+        ...
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """Quantisations that it can be given."""
+        ...
+
+    def quantize(self, model: "keras.Model", plain: Path, folder: Path, how: Quantization) -> None:
+        """Write the model with fewer bits into an empty folder.
+
+        Args:
+            model: pixels in, probabilities out.
+            plain: the folder of the same model as `write` left it.
+            folder: where to.
+            how: the kind, one of `kinds`.
+        """
+        ...
+
+    def load(self, folder: Path) -> Runtime:
+        """Return the written model in its own runtime, at full precision (f32)."""
+        ...
+
+    def names(self, folder: Path) -> tuple[str, str]:
+        """Return what the runtime calls the input and the output."""
+        ...
+
+
+def refuse_missing_modules(form: Format, kind: Kind | None = None) -> None:
+    """Raise RunError where what a format needs, or a quantisation of it, is not installed."""
+    modules = (*form.writes_with, *form.runs_with, *(form.quantizes_with if kind == "int8" else ()))
+    missing = [name for name in modules if find_spec(name) is None]
+    if missing:
+        be = "is" if len(missing) == 1 else "are"
+        raise RunError(
+            f"exporting as {form.title} needs {' and '.join(missing)}, which {be} not installed: pip install "
+            f"'budwood[{'int8' if missing == ['nncf'] else form.name}]'"
+        )
+
+
+def named(model: "keras.Model") -> "keras.Model":
+    """Return the model with an output that has a name, which exporters write down."""
+    import keras
+
+    return keras.Model(model.input, {PROBABILITIES: model.output})

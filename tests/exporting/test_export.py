@@ -1,0 +1,215 @@
+"""Every format: written, run in its own runtime, and answering as the run does."""
+
+import json
+import runpy
+import shutil
+import sys
+
+import numpy as np
+import pytest
+
+from budwood.core.errors import DataError, RunError
+from budwood.core.files import read_json, sha256_of
+from budwood.data.images import view
+from budwood.exporting import formats
+from budwood.exporting.export import FewerBits, Source, SplitPhotos, export_model, prepare, refuse_bad_place
+from budwood.exporting.formats.format import Format
+from budwood.run import load
+
+pytestmark = pytest.mark.usefixtures("shared_cache", "tiny_backbones")
+
+
+@pytest.fixture(params=list(formats.FORMATS))
+def form(request) -> Format:
+    for module in {"onnx": ["tf2onnx", "onnx", "onnxruntime"], "litert": ["ai_edge_litert"]}.get(
+        request.param, []
+    ):
+        pytest.importorskip(module)
+    return formats.find_format(request.param)
+
+
+@pytest.mark.parametrize("kind", ["tiny_run", "tiny_label_run"])
+def test_export__answers_as_the_run_and_as_its_own_lines_say(
+    form, kind, request, tmp_path, capsys, monkeypatch
+):
+    run = load(request.getfixturevalue(kind))
+    found = run.export(form.name, tmp_path / "out", data=_photos(request, kind))
+    parity = found.parity
+    assert parity.photos == run.metrics["test"]["n"] == parity.same_answers and parity.split == "test"
+    assert parity.largest_difference <= 1e-3 and parity.difference == 0
+    right = "accuracy" if kind == "tiny_run" else "exact_match"
+    assert parity.run_correct == pytest.approx(run.metrics["test"][right])
+    contract = read_json(tmp_path / "out" / "contract.json")
+    assert contract["classes"] == run.classes and contract["model_sha256"] == run.model_sha256
+    assert contract["thresholds"] == (list(run.thresholds.values()) if run.thresholds else None)
+    assert contract["files"] == {name: sha256_of(tmp_path / "out" / name) for name in contract["files"]}
+    assert read_json(tmp_path / "out" / "parity.json")["photos"] == parity.photos
+
+    # What the README says to give a picture prints what the run answers.
+    picture = next(path for path in request.getfixturevalue("session_colours").rglob("*.jpg"))
+    monkeypatch.setattr(sys, "argv", ["predict.py", str(picture)])
+    capsys.readouterr()
+    runpy.run_path(str(tmp_path / "out" / "predict.py"))
+    printed = {line.split()[0]: float(line.split()[1]) for line in capsys.readouterr().out.splitlines()}
+    assert printed == pytest.approx(run.predict(picture)[0].probabilities, abs=2e-3)
+    code = (tmp_path / "out" / "predict.py").read_text()
+    assert "budwood" not in code and code.strip() in (tmp_path / "out" / "README.md").read_text()
+
+
+def _photos(request, kind):
+    return request.getfixturevalue("session_colours" if kind == "tiny_run" else "labels_table")
+
+
+def test_load__takes_any_number_of_pictures(form, tiny_run, session_colours, tmp_path):
+    run = load(tiny_run)
+    run.export(form.name, tmp_path / "out", data=session_colours)
+    runtime = form.load(tmp_path / "out")
+    pictures = [view(path, 64) for path in sorted(session_colours.rglob("*.jpg"))[:5]]
+    stacked = np.stack(pictures).astype(np.float32)
+    together = runtime(stacked)
+    assert together.shape == (5, len(run.classes)) and together.dtype == np.float32
+    assert np.concatenate([runtime(stacked[at : at + 1]) for at in range(5)]) == pytest.approx(
+        together, abs=1e-6
+    )
+    assert runtime(stacked) == pytest.approx(together, abs=1e-6)
+
+
+def test_export__that_answers_otherwise_is_refused_and_leaves_nothing(tiny_run, session_colours, tmp_path):
+    class Wrong(type(formats.find_format("keras"))):
+        def load(self, folder):
+            right = super().load(folder)
+            return lambda pixels: right(pixels)[:, ::-1]
+
+    run = load(tiny_run)
+    with pytest.raises(RunError, match="does not answer as the run does: .* Nothing was written"):
+        _export(run, Wrong(), session_colours, tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+def test_export__a_model_of_one_batch_size_is_refused(tiny_run, session_colours, tmp_path):
+    class OneAtATime(type(formats.find_format("keras"))):
+        def load(self, folder):
+            right = super().load(folder)
+            return lambda pixels: right(np.repeat(pixels[:1], len(pixels), axis=0))
+
+    with pytest.raises(RunError, match="answers otherwise for one picture at a time"):
+        _export(load(tiny_run), OneAtATime(), session_colours, tmp_path / "out")
+
+
+def test_export__a_layer_that_a_runtime_does_not_know(tiny_run, session_colours, tmp_path):
+    class Unknown(type(formats.find_format("keras"))):
+        title = "Some"
+
+        def write(self, model, folder):
+            raise ValueError("no such operation: Foo\nand more")
+
+    with pytest.raises(RunError, match="Some cannot take this model: ValueError: no such operation: Foo$"):
+        _export(load(tiny_run), Unknown(), session_colours, tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+def test_export__without_photos_or_of_a_missing_package(tiny_run, session_colours, tmp_path, monkeypatch):
+    run = load(tiny_run)
+    with pytest.raises(DataError, match="holds none of the run's photos"):
+        (tmp_path / "a").mkdir()
+        shutil.copytree(session_colours / "red", tmp_path / "a" / "green")
+        shutil.copytree(session_colours / "red", tmp_path / "a" / "blue")
+        run.export("keras", tmp_path / "out", data=tmp_path / "a")
+    monkeypatch.setattr("budwood.exporting.formats.format.find_spec", lambda name: None)
+    with pytest.raises(
+        RunError, match=r"needs tensorflow and tf2onnx and onnx and onnxruntime, .*'budwood\[onnx\]'"
+    ):
+        run.export("onnx", tmp_path / "out", data=session_colours)
+
+
+def test_refuse_bad_place__replaces_exports_alone_and_when_told(tiny_run, session_colours, tmp_path):
+    run = load(tiny_run)
+    run.export("keras", tmp_path / "out", data=session_colours)
+    with pytest.raises(RunError, match="has an export already. Give --overwrite"):
+        run.export("keras", tmp_path / "out", data=session_colours)
+    (tmp_path / "out" / "left over").touch()
+    run.export("keras", tmp_path / "out", data=session_colours, overwrite=True)
+    assert not (tmp_path / "out" / "left over").exists() and [one.name for one in tmp_path.iterdir()] == [
+        "out"
+    ]
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(RunError, match="is there and is no export"):
+        refuse_bad_place(tmp_path / "photos", overwrite=True)
+
+
+def test_find_format__names_the_nearest():
+    with pytest.raises(RunError, match=r"no format 'onx'. Did you mean onnx\?.*openvino, onnx, litert"):
+        formats.find_format("onx")
+
+
+def _export(run, form, colours, folder):
+    held = run._own_photos.images(colours)
+    rows = [row for row in run.files.split if row.split == "test"]
+    photos = SplitPhotos("test", [held[row.name] for row in rows], [row.label for row in rows])
+    return export_model(Source(run._artifact, run.predictor, run.files.task, photos), form, folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("openvino", "float16"),
+        ("openvino", "int8"),
+        ("litert", "float16"),
+        ("litert", "int8"),
+        ("onnx", "int8"),
+    ],
+)
+def test_export__with_fewer_bits_is_smaller_and_says_what_it_costs(
+    name, kind, tiny_run, session_colours, tmp_path
+):
+    for module in {"litert": ["ai_edge_litert"], "onnx": ["tf2onnx", "onnxruntime"]}.get(name, []):
+        pytest.importorskip(module)
+    if kind == "int8" and name != "litert":
+        pytest.importorskip("nncf")
+    run = load(tiny_run)
+    found = run.export(name, tmp_path / "out", quantize=kind, data=session_colours)
+    parity, speed = found.parity, found.parity.speed
+    assert parity.precision == kind and parity.holds and parity.largest_difference > 0
+    assert parity.difference == pytest.approx(parity.export_correct - parity.run_correct)
+    assert min(speed.megabytes, speed.f32_megabytes, speed.milliseconds, speed.f32_milliseconds) > 0
+    assert f"with {kind}" in (tmp_path / "out" / "README.md").read_text()
+    answers = formats.find_format(name).load(tmp_path / "out")
+    assert answers(np.zeros((2, 64, 64, 3), np.float32)).shape == (2, len(run.classes))
+
+
+def test_export__fewer_bits_that_cost_too_much_are_refused(tiny_run, session_colours, tmp_path):
+    class Worse(type(formats.find_format("openvino"))):
+        def load(self, folder):
+            right = super().load(folder)
+            return lambda pixels: np.roll(right(pixels), 1, axis=1) if folder.name == "out" else right(pixels)
+
+    run = load(tiny_run)
+    held = run._own_photos.images(session_colours)
+    rows = [row for row in run.files.split if row.split == "test"]
+    photos = SplitPhotos("test", [held[row.name] for row in rows], [row.label for row in rows])
+    source = Source(run._artifact, run.predictor, run.files.task, photos)
+    with pytest.raises(
+        RunError, match="OpenVINO with float16 loses more than .* points: of .* Nothing was written"
+    ):
+        export_model(source, Worse(), tmp_path / "out", fewer_bits=FewerBits("float16", []))
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(RunError, match="and 0 are at hand. 20 are needed"):
+        export_model(source, Worse(), tmp_path / "out", fewer_bits=FewerBits("int8", []))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "said"),
+    [
+        ("openvino", "int4", "no quantisation 'int4'. Did you mean int8"),
+        ("keras", "int8", "Keras has no quantisation int8: keras knows none"),
+        ("onnx", "float16", "ONNX has no quantisation float16: onnx knows int8"),
+    ],
+)
+def test_prepare__quantisations_that_there_are_not(name, kind, said, tmp_path):
+    with pytest.raises(RunError, match=said):
+        prepare(name, kind, tmp_path / "out", overwrite=False)
+
+
+def test_parity__is_json_without_numpy(tiny_run, session_colours, tmp_path):
+    found = load(tiny_run).export("keras", tmp_path / "out", data=session_colours)
+    assert json.loads(found.parity.model_dump_json())["batches"] == [1, 7]

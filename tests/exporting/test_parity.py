@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+
+from budwood.evaluation.multi_label import MultiLabel
+from budwood.evaluation.statistics import tango_interval
+from budwood.evaluation.task import SINGLE_LABEL
+from budwood.exporting.parity import compare
+
+OWN = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7]], np.float32)
+TARGETS = np.array([0, 0, 1, 0])
+
+
+def parity(exported, task=SINGLE_LABEL, targets=TARGETS):
+    return compare(task, ("a", "b"), targets, OWN, exported.astype(np.float32), split="test", batches=(1, 7))
+
+
+def test_compare__the_same():
+    found = parity(OWN)
+    assert found.holds and found.same_answers == 4 and found.largest_difference == 0
+    assert found.run_correct == found.export_correct == 0.75 and found.difference == 0
+    assert found.difference_ci95 == tango_interval(0, 0, 4)
+
+
+def test_compare__another_class_of_one_photo_does_not_hold():
+    found = parity(np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.3, 0.7]]))
+    assert not found.holds and found.same_answers == 3 and found.difference == -0.25
+    assert abs(found.largest_difference - 0.2) < 1e-6
+
+
+def test_compare__the_same_classes_with_other_probabilities_do_not_hold():
+    found = parity(OWN + np.array([0.002, -0.002]))
+    assert found.same_answers == 4 and not found.holds
+
+
+def test_compare__of_several_labels_every_label_counts():
+    task, targets = MultiLabel((0.5, 0.3)), np.array([[1, 0], [1, 1], [0, 1], [0, 1]], np.float32)
+    found = parity(OWN, task, targets)
+    assert found.holds and found.run_correct == 1.0
+    found = parity(OWN - np.array([0.0, 0.15]), task, targets)
+    # 0.4 - 0.15 lies below the threshold of the second label.
+    assert found.same_answers == 3 and found.export_correct == 0.75
+
+
+def test_compare__with_fewer_bits_half_a_point_may_be_lost():
+    many = np.repeat(OWN, 100, axis=0)
+    targets = np.repeat(TARGETS, 100)
+    for wrong, holds in ((2, True), (3, False)):
+        changed = many.copy()
+        changed[:wrong] = changed[:wrong, ::-1]
+        found = compare(
+            SINGLE_LABEL, ("a", "b"), targets, many, changed, split="test", batches=(1,), precision="int8"
+        )
+        assert (found.holds, found.difference) == (holds, pytest.approx(-wrong / 400))
+        assert found.export_loss > found.run_loss

@@ -1,0 +1,20 @@
+import pytest
+
+from budwood.core.errors import RunError
+from budwood.exporting.quantization import KINDS, find_kind, most_lost, refuse_few_photos
+
+
+def test_find_kind__of_each_name_and_the_nearest():
+    assert [find_kind(name) for name in KINDS] == list(KINDS)
+    with pytest.raises(RunError, match=r"no quantisation 'int_8'\. Did you mean int8"):
+        find_kind("int_8")
+
+
+def test_most_lost__is_half_a_point_or_one_photo():
+    assert [most_lost(photos) for photos in (0, 50, 200, 5000)] == [0.005, 0.02, 0.005, 0.005]
+
+
+def test_refuse_few_photos__of_19_and_not_of_20():
+    refuse_few_photos(20)
+    with pytest.raises(RunError, match="and 19 are at hand. 20 are needed"):
+        refuse_few_photos(19)
