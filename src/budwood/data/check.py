@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from statistics import median
@@ -11,9 +11,16 @@ from budwood.core.errors import DataError, ImageError
 from budwood.core.label_text import difference_in_words
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.system import num_cores
-from budwood.core.text import count, listing
 from budwood.data.decoded import Decoded
 from budwood.data.decoder.levels import NOTHING_DEEP, Decision, ValueRange, decide
+from budwood.data.enough import (
+    different_photos,
+    leave_small_classes_out,
+    refuse_too_few,
+    refuse_too_many_unreadable,
+    some_names,
+    too_few_classes,
+)
 from budwood.data.images import content_of, decode, digest
 from budwood.data.inspection import Inspection, Look, inspections, look
 from budwood.data.kin import find_kin
@@ -22,7 +29,6 @@ from budwood.data.manifest import Kin, Manifest, Photo, Problem
 from budwood.data.poor_photos import TINY, poor_photos
 from budwood.data.understood import Understood
 
-_FEWEST = 3
 _AT_A_TIME = 64
 """Most photos that a thread takes at once: those of one shape share the work of hash and sharpness."""
 _SHARES = 4
@@ -76,11 +82,11 @@ class Check:
             )
         lost = [problem.path for problem in self.problems if problem.kind == "empty_class"]
         if lost:
-            lines.append(f"none of its photos can be used, so the class is left out: {_names(lost)}")
+            lines.append(f"none of its photos can be used, so the class is left out: {some_names(lost)}")
         small = [problem.path for problem in self.problems if problem.kind == "small_class"]
         if small:
             which = "the class is" if len(small) == 1 else f"{len(small):,} classes are"
-            lines.append(f"too few photos (data.min_photos), so {which} left out: {_names(small)}")
+            lines.append(f"too few photos (data.min_photos), so {which} left out: {some_names(small)}")
         return lines
 
     def to_json(self) -> dict:
@@ -145,10 +151,10 @@ def check(
     readable = [photo for photo, _ in seen]
     unreadable = [problem for problem in inspected if isinstance(problem, Problem)]
     if for_training:
-        _refuse_too_many_unreadable(unreadable, len(inspected), max_unreadable)
+        refuse_too_many_unreadable(unreadable, len(inspected), max_unreadable)
     kept, same = _compare(readable)
-    before = _different(kept)
-    kept, small = _leave_small_classes_out(kept, min_photos or 0)
+    before = different_photos(kept)
+    kept, small = leave_small_classes_out(kept, min_photos or 0)
     tiny = [
         Problem(photo.name, "tiny", f"only {photo.width} x {photo.height} pixels")
         for photo in kept
@@ -164,9 +170,9 @@ def check(
     if lost and manifest.multi_label:
         gone = {problem.path for problem in lost}
         kept = [without_labels(photo, gone) for photo in kept]
-    too_few = _too_few(before, min_photos) if min_photos and small and len(classes) < 2 else ""
+    too_few = too_few_classes(before, min_photos) if min_photos and small and len(classes) < 2 else ""
     if for_training:
-        _refuse_too_few(kept, classes, too_few)
+        refuse_too_few(kept, classes, too_few)
     several = [
         Problem(photo.name, "pages", f"holds {found.pages} pages; the first is read")
         for photo, found in seen
@@ -195,7 +201,7 @@ def refusal(found: Check, max_unreadable: float = 0.2) -> str | None:
             "Fix or remove them"
         )
     try:
-        _refuse_too_few(found.photos, found.classes, found.too_few)
+        refuse_too_few(found.photos, found.classes, found.too_few)
     except DataError as error:
         return str(error)
     return None
@@ -335,118 +341,11 @@ def _other_labels(photo: Photo, same: Sequence[Photo]) -> str:
     """Return under which labels the same picture stands besides."""
     others = [other for other in same if other is not photo]
     if photo.labels is None:
-        names = _names(f"{other.name!r} ({other.label})" for other in others)
+        names = some_names(f"{other.name!r} ({other.label})" for other in others)
         return f"the same picture stands under another label too: {names}"
     differ = [(other, difference_in_words(photo.label, other.label)) for other in others]
     # One that agrees with it, or of which that is unknown, may be among those of which others disagree.
-    names = _names(f"{other.name!r} ({difference})" for other, difference in differ if difference)
+    names = some_names(f"{other.name!r} ({difference})" for other, difference in differ if difference)
     if not names:
         return "copies of the same picture contradict one another in their labels"
     return f"the same picture has other labels too: {names}"
-
-
-def _refuse_too_many_unreadable(unreadable: Sequence[Problem], num_found: int, max_unreadable: float) -> None:
-    if num_found == 0:
-        raise DataError("there are no photos. Expected at least 3 of each of two classes")
-    if len(unreadable) > max_unreadable * num_found:
-        some = _names(f"{problem.path!r} ({problem.kind})" for problem in unreadable)
-        raise DataError(
-            f"{len(unreadable)} of {num_found} photos ({len(unreadable) / num_found:.0%}) cannot be decoded: {some}. "
-            f"Fix or remove them, or raise `data.max_unreadable`, which is {max_unreadable:g}"
-        )
-
-
-def _leave_small_classes_out(photos: Sequence[Photo], fewest: int) -> tuple[list[Photo], list[Problem]]:
-    different = _different(photos)
-    small = {label: number for label, number in different.items() if number < fewest}
-    problems = [
-        Problem(
-            label,
-            "small_class",
-            f"{count(number, 'different photo')}, and data.min_photos = {fewest}; the class is left out",
-        )
-        for label, number in sorted(small.items())
-    ]
-    return [kept for photo in photos if (kept := _without(photo, small)) is not None], problems
-
-
-def _without(photo: Photo, labels: Collection[str]) -> Photo | None:
-    """Return the photo without some of its labels, None where its one class is among them."""
-    if photo.labels is None:
-        return None if photo.label in labels else photo
-    return without_labels(photo, labels)
-
-
-def _different(photos: Sequence[Photo]) -> Counter[str]:
-    """Return how many photos each class has that a split can tell apart: copies count once, and so do groups."""
-    units = {(label, photo.group or photo.kin.equal) for photo in photos for label in photo.each_label}
-    return Counter(label for label, _ in units)
-
-
-def _too_few(different: Mapping[str, int], fewest: int) -> str:
-    """Return in words that classes of fewer than `fewest` different photos are left out, and how many they have."""
-    largest = sorted(different, key=lambda label: (-different[label], label))[:2]
-    found = listing([f"{label!r} has {different[label]:,}" for label in largest])
-    text = (
-        f"data.min_photos = {fewest} (--min-photos) leaves fewer than two classes: of the largest, {found} different "
-        "photos"
-    )
-    if len(largest) < 2:
-        return f"{text}; two classes are needed"
-    return f"{text}. Give {different[largest[-1]]} or fewer, or add photos"
-
-
-def _on_every_photo(photos: Sequence[Photo], labels: Sequence[str]) -> list[str]:
-    """Return the labels that no photo is known to lack."""
-    lacked = set()
-    for photo in photos:
-        lacked |= set(labels) - set(photo.each_label) - set(photo.unknown)
-    return [label for label in labels if label not in lacked]
-
-
-def _refuse_too_few(photos: Sequence[Photo], classes: Sequence[str], too_few: str) -> None:
-    if too_few:
-        raise DataError(too_few)
-    several = any(photo.labels is not None for photo in photos)
-    if len(classes) < 2 and several:
-        raise DataError(
-            f"{count(len(classes), 'label')} can be used{_listed(classes)}; two are needed. To tell photos with a "
-            "label from photos without it, give each photo one of two classes"
-        )
-    if len(classes) < 2:
-        raise DataError(
-            f"photos of {len(classes)} class{'' if classes else 'es'} can be used{_listed(classes)}; two are needed. "
-            "`budwood check` says what is wrong with the others"
-        )
-    if all(photo.split is None for photo in photos):
-        different = _different(photos)
-        few = [f"{label!r} has {different[label]}" for label in classes if different[label] < _FEWEST]
-        if few:
-            kind, kinds = ("label", "labels") if several else ("class", "classes")
-            raise DataError(
-                f"too few photos: {_names(few)}. Each {kind} needs at least {_FEWEST} different ones, one each for "
-                "train, validation and test (copies, and photos of one group, count once). Add photos, or leave such "
-                f"{kinds} out with --min-photos {_FEWEST}"
-            )
-    if several and (everywhere := _on_every_photo(photos, classes)):
-        raise DataError(
-            f"every photo has {_names(map(repr, everywhere))} where that is known, so there is nothing to learn of it. "
-            "Expected photos with it and photos without it: add some, or leave the label out"
-        )
-    learnable = {label for photo in photos if photo.split in (None, "train") for label in photo.each_label}
-    unseen = [label for label in classes if label not in learnable]
-    if unseen:
-        raise DataError(
-            f"no usable photos in train of {_names(map(repr, unseen))}, which validation or test has. "
-            "Add some to train, or remove the class"
-        )
-
-
-def _listed(names: Sequence[str]) -> str:
-    return f" ({_names(map(repr, names))})" if names else ""
-
-
-def _names(names: Iterable[str], most: int = 4) -> str:
-    every = list(names)
-    more = f" and {len(every) - most} more" if len(every) > most else ""
-    return ", ".join(every[:most]) + more
