@@ -22,6 +22,7 @@ COMMANDS = [
     "report",
     "mlflow",
     "card",
+    "export",
     "check",
     "manifest",
     "augment",
