@@ -61,6 +61,7 @@ def test_apply_weights__sets_them_by_layer(tmp_path):
         "phase": "finetune",
         "epoch": 9,
         "row": {"epoch": 9, "val_loss": 0.5},
+        "labels": None,
     }
     after, given = layer_weights(model), layer_weights(upper)
     for name in before:
