@@ -515,5 +515,5 @@ def test_score__one_class_where_several_labels_were_learned(several):
 
 def test_fit__a_label_that_all_have(several):
     paths, y = several
-    with pytest.raises(DataError, match="the label label 1 is on all of the training photos"):
+    with pytest.raises(DataError, match="the label 'label 1' is on all of the training photos"):
         TransferClassifier(**SMALL).fit(paths, np.column_stack([y[:, 0], np.ones(len(y))]))

@@ -47,3 +47,8 @@ def test_record__loads_no_keras(session_run):
         check=True,
     )
     assert found.stdout.strip() == "False"
+
+
+def test_own_photos__of_several_labels_are_read_as_such(tiny_label_run, session_run):
+    assert RunRecord(tiny_label_run)._own_photos.settings.task == "multi-label"
+    assert RunRecord(session_run)._own_photos.settings == RunRecord(session_run).recipe.data

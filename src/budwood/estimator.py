@@ -115,6 +115,8 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         chosen. Of what is said of accuracy scikit-learn's `GroupKFold` takes care. With `sample_weight` `(n,)`, from 0
         up, pictures count by it in the loss; only the ratios matter.
 
+        Cross-validation of scikit-learn does not divide several labels evenly: shuffle, as by `KFold(shuffle=True)`.
+
         Raise ValueError for labels that are no classes or are too few, groups or weights that are not one a picture,
         RecipeError for a parameter out of range, DataError for a label that all pictures have, or none,
         ImageError for a picture that cannot be read, DataError for pictures of more than 8 bits that no range suits.
@@ -247,6 +249,10 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
                 "for budwood.train"
             )
         frozen = {"l2_strengths": self._strengths(), "folds": self.folds}
+        if isinstance(self.thresholds, bool):
+            raise ValueError(
+                f"thresholds is {self.thresholds}. Expected 'f1', a precision in (0, 1], or None for 0.5"
+            )
         goal = "f1" if self.thresholds is None else self.thresholds
         own = {"frozen": frozen, "evaluate": {"thresholds": goal}, "seed": self.seed}
         return Recipe.from_dict({**self._network().settings(), **own})

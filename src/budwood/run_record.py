@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from budwood.core.errors import RunError, did_you_mean
 from budwood.core.files import JsonObject
 from budwood.data.places import find_place
+from budwood.evaluation.task import MULTI_LABEL
 from budwood.inference.own_photos import OwnPhotos
 from budwood.runs.files import read_run
 
@@ -175,4 +176,8 @@ class RunRecord:
             }
             for row in self.files.split
         ]
-        return OwnPhotos(rows, self.classes, self.recipe.data, place)
+        settings = self.recipe.data
+        if self.files.multi_label:
+            # A table in which no photo happens to have two labels is one of labels all the same.
+            settings = settings.model_copy(update={"task": MULTI_LABEL.name})
+        return OwnPhotos(rows, self.classes, settings, place)

@@ -135,7 +135,7 @@ def test_deal__groups_across_classes_stay_together(drawn, seed):
     for photo in photos:
         groups[photo.label].add(photo.group)
     if min(map(len, groups.values())) < 3:
-        with pytest.raises(DataError, match="separate photos"):
+        with pytest.raises(DataError, match="separate photo"):
             assign_splits(photos, seed=seed)
         return
     assigned = assign_splits(photos, seed=seed)

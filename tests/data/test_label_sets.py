@@ -75,7 +75,7 @@ def test_split__a_label_of_two_photos_is_refused():
         with_labels(photo, [label for label in photo.labels if label != "volcano"]) for photo in scenes()
     ]
     photos[0], photos[1] = (with_labels(photo, ["geyser"]) for photo in photos[:2])
-    with pytest.raises(DataError, match="label 'geyser' has 2 separate photos.*remove the label"):
+    with pytest.raises(DataError, match="label 'geyser' has 2 separate photos.*leave the label out"):
         assign_splits(photos)
 
 

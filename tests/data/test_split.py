@@ -160,7 +160,7 @@ def test_assign_splits__class_in_too_few_groups():
     photos = [
         replace(photo, group="same") if photo.label == "a" else photo for photo in make({"a": 9, "b": 9})
     ]
-    with pytest.raises(DataError, match=r"class 'a' has 1 separate photos .* 3 splits need one each"):
+    with pytest.raises(DataError, match=r"class 'a' has 1 separate photo .* 3 splits need one each"):
         assign_splits(photos)
 
 
@@ -300,6 +300,6 @@ def test_take_calibration__leaves_photos_to_learn_from():
     with pytest.raises(DataError, match="asks for 40 of the 32 training photos, which leaves none"):
         take_calibration(photos, 40.0)
     with pytest.raises(
-        DataError, match="class 'b' has 1 separate photos .* 2 splits need one each: train, cal"
+        DataError, match="class 'b' has 1 separate photo .* 2 splits need one each: train, cal"
     ):
         take_calibration(make({"a": 9, "b": 1}, split="train"), 2.0)

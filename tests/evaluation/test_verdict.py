@@ -170,3 +170,16 @@ def test_compare_means__of_another_figure(difference, needed, words):
     assert "between -1.0 and 5.0 points of mean average precision (95 % interval" in found
     better = compare_means("a", "b", 0.03, (0.01, 0.05), 0.01, needed=None, **options)
     assert "by 3.0 points of mean average precision (95 % interval 1.0 to 5.0" in better
+
+
+def test_compare_means__an_interval_that_tells_beside_an_adjusted_test_that_does_not():
+    told = compare_means(
+        "a", "b", 0.04, (0.01, 0.075), 0.091, where="5 splits", photos="test", needed=None, adjusted=True
+    )
+    assert (
+        "between 1.0 and 7.5 points (95 % interval, adjusted p = 0.091, 5 splits; the interval is of this pair alone)"
+        in told.replace("\u00a0", " ")
+    )
+    assert "of this pair alone" not in compare_means(
+        "a", "b", 0.04, (-0.01, 0.075), 0.091, where="5 splits", photos="test", needed=None, adjusted=True
+    )

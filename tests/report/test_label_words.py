@@ -48,3 +48,9 @@ def test_without_twins__stands_after_the_figure(tmp_path):
         "Of these 1 photo has a near twin in training, which may flatter the figures: of the other 29 photos every "
         "label is right on 50.0 % (25.0 % to 75.0 %)."
     )
+
+
+def test_text__names_what_is_in_no_mean(tmp_path):
+    found = scores(tmp_path).model_copy(update={"without_mean": ("sea", "moon")})
+    told = "Not in the means: “sea” and “moon”, for no test photo is known to have the label, or every one."
+    assert told in labels_as_text(found, "test").splitlines() and told in notes(found, "test")

@@ -48,9 +48,9 @@ def test_label_weights__names_that_are_none():
 @pytest.mark.parametrize(
     ("column", "fault"),
     [
-        ([0, 0, 0], "label sunset is on none of the training photos in which it is known"),
-        ([1, np.nan, 1], "label sunset is on all of the training photos in which it is known"),
-        ([np.nan] * 3, "label sunset is unknown in all training photos,"),
+        ([0, 0, 0], "label 'sunset' is on none of the training photos in which it is known"),
+        ([1, np.nan, 1], "label 'sunset' is on all of the training photos in which it is known"),
+        ([np.nan] * 3, "label 'sunset' is unknown in all training photos,"),
     ],
 )
 def test_refuse_unlearnable__names_the_label(column, fault):
@@ -61,5 +61,5 @@ def test_refuse_unlearnable__names_the_label(column, fault):
 
 def test_refuse_unlearnable__a_positive_without_weight_is_none():
     refuse_unlearnable(TARGETS, LABELS, np.ones(5))
-    with pytest.raises(DataError, match="sea is on none of the training photos that count"):
+    with pytest.raises(DataError, match="'sea' is on none of the training photos that count"):
         refuse_unlearnable(TARGETS, LABELS, np.array([0.0, 1, 1, 1, 1]))

@@ -59,9 +59,9 @@ def difference_in_words(text: str, other: str) -> str:
 def labels_in_words(text: str) -> str:
     """Return the labels of a photo for a reader.
 
-    >>> labels_in_words("sea;trees;?sunset"), labels_in_words("")
-    ('sea, trees (unknown: sunset)', 'none of the labels')
+    >>> labels_in_words("sea;trees;?sunset"), labels_in_words(""), labels_in_words("?sea")
+    ('sea, trees (unknown: sunset)', 'none of the labels', 'none known (unknown: sea)')
     """
     labels, unknown = of_text(text)
-    known = ", ".join(labels) or "none of the labels"
+    known = ", ".join(labels) or ("none known" if unknown else "none of the labels")
     return known + (f" (unknown: {', '.join(unknown)})" if unknown else "")

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from budwood.core.errors import DataError
+from budwood.core.text import count
 from budwood.data.manifest import Photo
 
 
@@ -113,8 +114,9 @@ def refuse_too_few(
     for label, number in sorted(groups.items()):
         if number < len(splits):
             raise DataError(
-                f"{kind} {label!r} has {number} separate photos (copies and groups count once), but {len(splits)} "
-                f"{what} need one each: {', '.join(splits)}. Add photos or remove the {kind}"
+                f"{kind} {label!r} has {count(number, 'separate photo')} (copies and groups count once), but "
+                f"{len(splits)} {what} need one each: {', '.join(splits)}. Add photos, or leave the {kind} out "
+                "(--min-photos)"
             )
 
 

@@ -198,6 +198,8 @@ def compare_means(
             f"{name_a} is better than {name_b} on {photos} photos, by {gap} {points} "
             f"(95 % interval {least} to {most}, {chance}, {where})."
         )
+    if low > 0:
+        where += "; the interval is of this pair alone"
     ending = (
         ("both are right equally often" if figure == ACCURACY else f"both have the same {figure}")
         if not difference

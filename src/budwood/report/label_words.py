@@ -73,9 +73,7 @@ def notes(scores: MultiLabelFigures, split: str) -> list[str]:
             "during training, so the figure may be too high. Train without --no-test for one to rely on."
         )
     if scores.without_mean:
-        names = listing([name(label) for label in scores.without_mean[:5]])
-        more = f" and {len(scores.without_mean) - 5:,} more" if len(scores.without_mean) > 5 else ""
-        lines.append(f"Not in the means: {names}{more}, for no {split} photo has the label, or every one.")
+        lines.append(_not_in_the_means(scores, split))
     few = [one for one in _measured(scores) if one.positives < FEW_POSITIVES]
     if few:
         fewest = min(few, key=lambda one: one.positives)
@@ -109,6 +107,8 @@ def labels_as_text(scores: MultiLabelFigures, split: str) -> str:
             why = scores.why_no_interval(key)
             between = no_interval(why) if why else " to ".join(map(write, ends or ()))
             lines.append(f"{title.lower():<24}{write(value):>8}   {between}")
+    if scores.without_mean:
+        lines += ["", _not_in_the_means(scores, split)]
     lines += [
         "",
         f"{'label':<26}{'photos':>7}{'threshold':>11}{'precision':>11}{'recall':>9}{'F1':>9}"
@@ -128,6 +128,13 @@ def first_lines(scores: LabelSplitMetrics, split: str, verdict: Sequence[str]) -
     """Return what the terminal says of a run, most important first."""
     lines = [*filter(None, [sentence(scores, split), without_twins(scores)]), *notes(scores, split), *verdict]
     return [line.replace(NO_BREAK, " ") for line in lines]
+
+
+def _not_in_the_means(scores: MultiLabelFigures, split: str) -> str:
+    names = listing([name(label) for label in scores.without_mean[:5]])
+    more = f" and {len(scores.without_mean) - 5:,} more" if len(scores.without_mean) > 5 else ""
+    photo = "photo" if split == "all" else f"{split} photo"
+    return f"Not in the means: {names}{more}, for no {photo} is known to have the label, or every one."
 
 
 def _measured(scores: MultiLabelFigures) -> list[LabelScores]:

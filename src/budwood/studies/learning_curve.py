@@ -110,7 +110,7 @@ def fit_curve(
     kind = "95 % interval" if few_groups is None else "range"
     ahead, needed = found.expected[0], _needed(found.needed, found.reach, kind)
     if target is not None and found.needed is None:
-        needed = f"{of}{100 * target:g} % is reached already. "
+        needed = f"{of[:1].upper()}{of[1:]}{100 * target:g} % is reached already. "
     words = (
         f"{reached}; about {percent(ahead.value)} with {ahead.photos:,} ({kind} {100 * ahead.low:.1f} to "
         f"{100 * ahead.high:.1f}). {needed}{_hindcast(found)}"

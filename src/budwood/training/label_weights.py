@@ -84,8 +84,8 @@ def refuse_unlearnable(
         else:
             fault = f"is on {'all' if has else 'none'} of the training {some} in which it is known"
         raise DataError(
-            f"the label {name} {fault}, so there is nothing to learn of it. Expected photos with it and photos without "
-            "it: add some, or leave the label out"
+            f"the label {name!r} {fault}, so there is nothing to learn of it. Expected photos with it and photos "
+            "without it: add some, or leave the label out"
         )
 
 
