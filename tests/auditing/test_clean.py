@@ -136,7 +136,16 @@ def test_clean__of_photos_with_several_labels(scenes, doubts, tmp_path, colours)
     }
 
 
-def test_clean__says_how_to_read_a_table_in_which_no_photo_has_two_labels(manifest):
-    plain = {photo.name: (photo.label, "") for photo in manifest.photos}
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl"])
+def test_write_cleaned__is_read_as_several_labels_where_no_photo_has_two(manifest, tmp_path, colours, ending):
+    names = [photo.name for photo in manifest.photos]
+    plain = {photo.name: (photo.label, "") for photo in manifest.photos} | {names[0]: ("", "")}
     settled = settle(scenes_of(manifest, plain), [])
-    assert "--set data.task=multi-label" in clean(audit_of(settled.manifest), settled).as_lines()[-1]
+    found = clean(audit_of(settled.manifest), settled)
+    written = write_cleaned(found, tmp_path / f"photos.{ending}", source=str(colours))
+    again = read_source(written, Recipe().data)
+    assert again.multi_label
+    assert {photo.name: (photo.labels, photo.unknown) for photo in again.photos} == {
+        photo.name: (photo.labels, photo.unknown) for photo in found.manifest.photos
+    }
+    assert () in [photo.labels for photo in again.photos]

@@ -37,6 +37,14 @@ def test_read_decisions__takes_filled_rows(read, delimiter):
     assert [one.where.rpartition(", ")[2] for one in found] == ["line 3", "line 6", "line 8", "line 9"]
 
 
+def test_read_decisions__takes_rows_that_end_behind_the_decision(read):
+    found = read("photo,decision,other,label\na,drop\nb,keep,\n")
+    assert [(one.photo, one.verdict, one.other, one.label) for one in found] == [
+        ("a", "drop", "", ""),
+        ("b", "keep", "", ""),
+    ]
+
+
 def test_read_decisions__keeps_what_stands_in_quotes(read):
     found = read('decision,photo\ndrop,"a,b\n# no comment\n""c"".jpg"\ndrop,d.jpg\n')
     assert [one.photo for one in found] == ['a,b\n# no comment\n"c".jpg', "d.jpg"]
@@ -52,7 +60,8 @@ def test_read_decisions__keeps_what_stands_in_quotes(read):
         ("a,relabel,,", "line 2: 'a' is to be relabelled, and the column label says not as what"),
         ("a,same,,", "line 2: same needs two photos"),
         ("a,different,a,", "line 2: 'a' stands there as both photos of a pair"),
-        ("a,drop", "line 2: 2 fields, and the first row names 4 columns"),
+        ("a", "line 2: 1 field, and the first row names 4 columns. Expected at least a photo and a decision"),
+        ("a,relabel", "line 2: 'a' is to be relabelled, and the column label says not as what"),
         ("a,b,drop,,x", "line 2: 5 fields"),
         ('a,drop,"x,', "line 2: it cannot be read as a row"),
         ("a,keep,,\na,drop,,", "line 3: 'a' is to be dropped, and in line 2 it is to be kept"),

@@ -3,7 +3,7 @@
 import pytest
 
 from budwood.auditing.decisions import Decision
-from budwood.auditing.relabel import by_photo, refuse_bad_labels, relabelled
+from budwood.auditing.relabel import by_photo, is_idle, refuse_bad_labels, relabelled
 from budwood.core.errors import DataError
 from budwood.data.label_sets import with_labels
 from budwood.data.manifest import Photo
@@ -35,6 +35,19 @@ def test_relabelled__changes_the_set(decisions, text):
 
 def test_relabelled__one_class():
     assert relabelled(Photo(b"", "1.jpg", "a;b"), [decided("relabel", "c;d")]).label == "c;d"
+
+
+def test_is_idle__of_what_is_there_or_absent_already():
+    idle = [("add", "sea"), ("add", "desert; sea"), ("remove", "desert"), ("remove", "sea;desert")]
+    done = [
+        ("add", "sunset"),
+        ("remove", "sunset"),
+        ("remove", "sea"),
+        ("unknown", "desert"),
+        ("keep", "sea"),
+    ]
+    assert all(is_idle(SEA, decided(*one)) for one in idle)
+    assert not any(is_idle(SEA, decided(*one)) for one in done)
 
 
 def test_by_photo__those_that_change_labels():

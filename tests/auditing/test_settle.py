@@ -166,3 +166,13 @@ def test_settle__a_label_that_no_photo_has_any_more_is_unknown_of_none(scenes):
 )
 def test_settled__answers_for_single_labels(scenes, doubts, place, decision, answers):
     assert settle(scenes, [decision]).answers(doubts[place]) is answers
+
+
+def test_settle__names_the_rows_that_have_nothing_to_do(scenes):
+    rows = [
+        Decision("red/red 01.jpg", verdict, label=label, where=f"d.csv, line {number}")
+        for number, (verdict, label) in enumerate([("add", "warm"), ("remove", "red"), ("remove", "blue")], 2)
+    ]
+    found = settle(scenes, rows)
+    assert found.idle == ("d.csv, line 2", "d.csv, line 4")
+    assert found.judge(audit_of(found.manifest)).decided.idle == found.idle

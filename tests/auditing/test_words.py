@@ -110,6 +110,11 @@ def test_decided_as_lines__what_was_done_and_what_does_not_count(manifest):
     assert lines[1].startswith("a.jpg changed since it was decided")
     shown = [one for one in lines[2:] if one.endswith("is no longer in the data.")]
     assert lines[-1] == f"Nor are {40 - len(shown)} more."
+    idle = Decided(dropped=0, relabelled=0, joined=0, answered={}, idle=("d.csv, line 2", "d.csv, line 5"))
+    assert decided_as_lines(audit_of(manifest, decided=idle)) == [
+        "2 rows add a label that the photo has already, or remove one that it lacks, which does nothing: the first "
+        "is d.csv, line 2."
+    ]
     assert decided_as_lines(audit_of(manifest)) == []
     nothing = Decided(dropped=0, relabelled=0, joined=0, answered={})
     assert decided_as_lines(audit_of(manifest, decided=nothing)) == []

@@ -7,7 +7,6 @@ from pathlib import Path
 from budwood.auditing.findings import Audit, Conflict, CrossSplit, Duplicate, Unreadable
 from budwood.auditing.settle import EQUAL, Settled
 from budwood.core.errors import DataError
-from budwood.core.label_text import SEPARATOR
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.text import count, listing, shorten, shown
 from budwood.data.label_sets import only_of
@@ -73,8 +72,6 @@ class Cleaned:
             lines.append(f"unchanged, for nobody decided: {what} in several splits")
         if self.lost_classes:
             lines.append(f"no photo is left of {listing([repr(shown(one)) for one in self.lost_classes])}")
-        if several and all(SEPARATOR not in photo.label for photo in self.manifest.photos):
-            lines.append("no photo has two labels: read the table with --set data.task=multi-label")
         return lines
 
 

@@ -100,12 +100,17 @@ def _rows(lines: Iterator[str], title: str) -> Iterator[tuple[str, Mapping[str, 
                 header = [name.strip().lower() for name in fields]
                 _refuse_header(header, title)
             elif any(one.strip() for one in fields):
-                if len(fields) < len(header) or any(fields[len(header) :]):
+                if len(fields) <= max(header.index("photo"), header.index("decision")):
+                    raise DataError(
+                        f"{where}: {count(len(fields), 'field')}, and the first row names "
+                        f"{count(len(header), 'column')}. Expected at least a photo and a decision"
+                    )
+                if any(fields[len(header) :]):
                     raise DataError(
                         f"{where}: {count(len(fields), 'field')}, and the first row names "
                         f"{count(len(header), 'column')}. A field that holds the delimiter has to stand in quotes"
                     )
-                yield where, dict(zip(header, fields, strict=False))
+                yield where, dict(itertools.zip_longest(header, fields[: len(header)], fillvalue=""))
     except csv.Error as error:
         raise DataError(f"{title}, line {numbers[-1]}: it cannot be read as a row ({error})") from error
 
@@ -185,7 +190,7 @@ def _refuse_row(
         raise DataError(f"{where}: {shown(photo)!r} stands there as both photos of a pair. Expected two")
     if verdict == "relabel" and not label:
         raise DataError(
-            f"{where}: {shown(photo)!r} is to be relabelled, and the column label says not as what. Expected a class, "
+            f"{where}: {shown(photo)!r} is to be relabelled, and the column label says not as what. Expected a label, "
             "or all labels of the photo; of none of them, remove each"
         )
     if verdict in OF_LABELS and not label:

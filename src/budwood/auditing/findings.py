@@ -384,6 +384,8 @@ class Decided:
     """Photos whose bytes are others than when they were decided; what was decided about them does not count."""
     gone: tuple[str, ...] = ()
     """Photos that are no longer in the data."""
+    idle: tuple[str, ...] = ()
+    """Where rows stand that add a label that the photo has, or remove one that it lacks: there is nothing to do."""
 
 
 @dataclass(frozen=True, kw_only=True)

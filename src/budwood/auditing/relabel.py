@@ -49,6 +49,17 @@ def relabelled(photo: Photo, decisions: Sequence[Decision]) -> Photo:
     return photo
 
 
+def is_idle(photo: Photo, decision: Decision) -> bool:
+    """Return whether a label that is added is there already, or one that is removed is known to be absent."""
+    there = set(photo.each_label)
+    match decision.verdict:
+        case "add":
+            return bool(decision.named & there)
+        case "remove":
+            return bool(decision.named - there - set(photo.unknown))
+    return False
+
+
 def by_photo(decisions: Iterable[Decision]) -> Mapping[str, Sequence[Decision]]:
     """Return the decisions that change labels, by the photo's name."""
     found: dict[str, list[Decision]] = defaultdict(list)

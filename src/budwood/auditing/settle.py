@@ -20,7 +20,7 @@ from budwood.auditing.findings import (
     WrongLabel,
     photos_of,
 )
-from budwood.auditing.relabel import by_photo, refuse_bad_labels, relabelled
+from budwood.auditing.relabel import by_photo, is_idle, refuse_bad_labels, relabelled
 from budwood.core.errors import DataError, ImageError
 from budwood.core.text import shown
 from budwood.data.images import content_of, digest
@@ -45,6 +45,8 @@ class Settled:
     """By photo its label before."""
     changed: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
+    idle: tuple[str, ...] = ()
+    """Where rows stand that add a label that the photo has, or remove one that it lacks."""
 
     def answers(self, finding: Finding) -> bool:
         """Return whether a finding was decided, so that it need not be listed again."""
@@ -82,6 +84,7 @@ class Settled:
             answered=dict(sorted(answered.items())),
             changed=self.changed,
             gone=self.gone,
+            idle=self.idle,
         )
         return replace(audit, findings=left, decided=decided)
 
@@ -133,6 +136,7 @@ def settle(manifest: Manifest, decisions: Sequence[Decision]) -> Settled:
         {photo.name: photos[photo.name].label for photo in kept if photos[photo.name].label != photo.label},
         tuple(sorted(changed)),
         tuple(sorted(gone)),
+        tuple(one.where for one in held if is_idle(photos[one.photo], one)),
     )
 
 

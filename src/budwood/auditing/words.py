@@ -461,4 +461,12 @@ def decided_as_lines(audit: Audit) -> list[str]:
                 if names is decided.changed
                 else f"Nor are {len(names) - _NAMED:,} more."
             )
+    if decided.idle:
+        what = count(len(decided.idle), "row adds", "rows add")
+        verb = "removes" if len(decided.idle) == 1 else "remove"
+        first = "" if len(decided.idle) == 1 else "the first is "
+        lines.append(
+            f"{what} a label that the photo has already, or {verb} one that it lacks, which does nothing: "
+            f"{first}{shown(decided.idle[0])}."
+        )
     return lines

@@ -16,6 +16,7 @@ from PIL import Image
 
 from budwood.core.errors import DataError
 from budwood.core.files import whole_file, write_csv, write_text
+from budwood.core.label_text import SEPARATOR
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.text import shown
 from budwood.data.image_ref import ImageRef
@@ -227,7 +228,10 @@ def _write_delimited(file: Path, written: Sequence[Written]) -> None:
     write_csv(
         file,
         ["path", _label_column(written), *columns],
-        ([one.path, one.photo.label, *(one.values.get(key, "") for key in columns)] for one in written),
+        (
+            [one.path, text, *(one.values.get(key, "") for key in columns)]
+            for one, text in zip(written, _label_texts(written), strict=True)
+        ),
         "\t" if file.suffix.lower() in (".tsv", ".tab") else ",",
     )
 
@@ -237,10 +241,22 @@ def _label_column(written: Sequence[Written]) -> str:
     return "labels" if any(one.photo.labels is not None for one in written) else "label"
 
 
+def _label_texts(written: Sequence[Written]) -> list[str]:
+    """Return the labels of each photo as they are written.
+
+    Where photos may have several labels and none has two, a separator stands behind them: without any the column would
+    be read as one class a photo.
+    """
+    texts = [one.photo.label for one in written]
+    if all(one.photo.labels is None for one in written) or any(SEPARATOR in text for text in texts):
+        return texts
+    return [text + SEPARATOR for text in texts]
+
+
 def _objects(written: Sequence[Written], path: str) -> Iterator[dict[str, str]]:
     column = _label_column(written)
-    for one in written:
-        yield {path: one.path, column: one.photo.label, **one.values}
+    for one, text in zip(written, _label_texts(written), strict=True):
+        yield {path: one.path, column: text, **one.values}
 
 
 def _refuse_unknown(written: Sequence[Written], format: str) -> None:
