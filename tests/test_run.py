@@ -180,7 +180,7 @@ def test_prediction_sets__are_those_of_the_training(run):
     [
         ({"coverage": 0.99}, "needs 99 photos to calibrate it, and there are 4. Give 0.8 or less"),
         ({"coverage": 0.9, "per_class": True}, "needs 9 photos of each .* has 1"),
-        ({"coverage": 1.0}, "cannot be promised but by sets of all classes"),
+        ({"coverage": 1.0}, "cannot be promised but by sets of everything"),
         ({"coverage": 90.0}, "a coverage of 90 cannot be promised"),
         ({"coverage": 0.8, "sets": "aps"}, "no sets 'aps'"),
         ({"sets": "adaptive"}, "of a coverage. Give one, such as coverage=0.9"),
@@ -212,6 +212,8 @@ def test_prediction_sets__of_several_labels_hold_a_share_of_them(tiny_label_run,
         RunError, match="kind of sets lac .* is for runs with one class a photo, and .* several"
     ):
         run.prediction_sets(0.5, sets="lac")
+    with pytest.raises(RunError, match="on a tree of labels .* is for runs with one class a photo"):
+        run.climb(0.9)
     with pytest.raises(RunError, match="of 0.99 needs 99 photos with labels to calibrate it"):
         run.predict(session_colours / "red" / "red 03.jpg", coverage=0.99)
 

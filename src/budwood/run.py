@@ -218,8 +218,8 @@ class Run(RunRecord):
             honest figures, of "validation" flattered ones.
 
         Raises:
-            RunError: so few photos promise it at no depth, or the run has no tree of labels with levels above the
-                classes.
+            RunError: so few photos promise it at no depth, a photo may have several labels, or the run has no tree of
+                labels with levels above the classes.
 
         >>> [found.coverage for found in run.climb(0.95)[1]["test"]]      # doctest: +SKIP
         [0.59, 0.01, 0.4]
@@ -227,6 +227,7 @@ class Run(RunRecord):
         from budwood.inference.climbing import climb_tree
 
         refuse_bad_share("precision", precision, 0.98)
+        self.files.require_single_label("an answer on a tree of labels (--precision)")
         tree = self.files.tree
         if tree is None:
             raise RunError(

@@ -355,7 +355,9 @@ def test_predict__sets_and_what_they_rest_on(predict, session_colours, tmp_path)
     status, out, err = predict(picture, "--coverage", "0.8", "--json")
     assert (status, err) == (0, "") and "green" in json.loads(out)[0]["prediction_set"]
     table = tmp_path / "p.csv"
-    assert predict(picture, "--coverage", "0.5", "--per-class", "-q", "-o", table)[0] == 0
+    assert "weakest on test" not in err
+    status, _, err = predict(picture, "--coverage", "0.5", "--per-class", "-o", table)
+    assert status == 0 and "\n  weakest on test: " in err
     assert json.loads(read_csv(table)[0]["prediction_set"]) in (["green"], [])
 
 
@@ -391,7 +393,7 @@ def test_predict__sets_of_labels(call, tiny_label_run, session_colours, tmp_path
         (["--coverage", "1"], "a coverage of 1 cannot be promised"),
         (["--coverage", "0.8", "--sets", "aps"], "there are no sets 'aps'. Give lac or adaptive"),
         (["--sets", "lac"], "--sets goes with --coverage"),
-        (["--per-class"], "--per-class goes with --coverage"),
+        (["--per-class"], "the set is to hold what is true of a photo, such as --coverage 0.9"),
     ],
 )
 def test_predict__refuses_sets_that_nothing_can_promise(predict, session_colours, arguments, words):

@@ -126,3 +126,10 @@ def test_choose_label_sets__calibration_photos_come_before_validation():
     del by_split["test"]
     each = choose_label_sets(by_split, LABELS, 0.5, per_label=True)
     assert each.test is each.coverage_range is None and len(each.rule.units) == 3
+
+
+def test_choose_label_sets__names_the_weakest_label_where_each_is_promised():
+    by_split = {"validation": _made(60), "test": _made(200, seed=1)}
+    assert choose_label_sets(by_split, LABELS, 0.9).test.weakest is None
+    test = choose_label_sets(by_split, LABELS, 0.9, per_label=True).test
+    assert test.weakest.observed == min(found.observed for found in test.labels)

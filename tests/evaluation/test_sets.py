@@ -108,3 +108,10 @@ def test_refuse_unknown_sets__names_those_there_are():
     refuse_unknown_sets("lac")
     with pytest.raises(RunError, match="no sets 'raps'. Give lac or adaptive"):
         refuse_unknown_sets("raps")
+
+
+def test_choose_sets__names_the_weakest_class_where_each_is_promised():
+    by_split = {"validation": _made(60), "test": _made(200, seed=1)}
+    assert choose_sets(by_split, CLASSES, 0.9).test.weakest is None
+    test = choose_sets(by_split, CLASSES, 0.9, per_class=True).test
+    assert test.weakest.observed == min(found.observed for found in test.classes) < test.observed

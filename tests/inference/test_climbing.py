@@ -85,7 +85,7 @@ def test_climb_tree__no_depth_is_right_so_often():
     shares = np.tile([0.6, 0.1, 0.3], (20, 1))
     with pytest.raises(
         RunError,
-        match="20 validation photos cannot promise.* 90.0%.* 10 classes answered .* Give a lower precision",
+        match="20 validation photos cannot promise.* 90 % of the time.* 10 photos answered .* Give a lower precision",
     ):
         climb_tree(TREE, {"validation": (shares, np.full(20, 2))}, {}, 0.9)
 
@@ -93,7 +93,9 @@ def test_climb_tree__no_depth_is_right_so_often():
 def test_climb_tree__names_a_precision_that_it_can_promise():
     shares = np.tile([0.6, 0.1, 0.3], (45, 1))
     by_split = {"validation": (shares, np.where(np.arange(45) < 44, 0, 2))}
-    with pytest.raises(RunError, match=r"50 classes answered without a mistake would\. Give 0\.955 or less"):
+    with pytest.raises(
+        RunError, match=r"50 photos answered with a class, without a mistake, would\. Give 0\.955 or less"
+    ):
         climb_tree(TREE, by_split, {}, 0.98)
     assert climb_tree(TREE, by_split, {}, 0.955)[0].thresholds[2] == 0.6
     with pytest.raises(RunError, match="at any level of the tree of labels. Give 0.955"):

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from budwood.evaluation.label_coverage import LabelSets, PromisedLabelSets, choose_label_sets
@@ -65,8 +67,12 @@ def test_label_sets_as_text__says_promise_and_what_was_seen(made):
     assert "with so many, it lies between" in text and "\n  test: the sets of" in text
     each = label_sets_as_text(choose_label_sets(by_split, LABELS, 0.6, per_label=True))
     assert (
-        each.startswith("of the photos with each label, the sets of 60 % hold it")
+        each.startswith("of each label: the sets of 60 % of the photos with it hold it")
         and "lies between" not in each
+    )
+    assert "weakest on test" not in text
+    assert re.search(
+        r"\n  weakest on test: .+, held by [\d.]+ % of the sets of its [\d]+ photos? \(95 % interval", each
     )
 
 

@@ -182,7 +182,7 @@ def _refuse_bad_sets(coverage: float | None, sets: str | None, per_class: bool) 
         if sets is not None or per_class:
             raise BudwoodError(
                 f"{'--per-class' if per_class else '--sets'} goes with --coverage. Say how often the set is to hold "
-                "the true class, such as --coverage 0.9"
+                "what is true of a photo, such as --coverage 0.9"
             )
         return
     refuse_bad_coverage(coverage)

@@ -215,14 +215,14 @@ def observed_range(
 
 
 def refuse_bad_coverage(coverage: float) -> None:
-    """Raise RunError for what no set of classes can promise and mean something.
+    """Raise RunError for what no set of classes or labels can promise and mean something.
 
     >>> refuse_bad_coverage(90.0)
     Traceback (most recent call last):
     budwood.core.errors.RunError: a coverage of 90 cannot be promised. Give a share between 0 and 1, such as 0.9
     """
     if not 0 < coverage < 1:
-        why = {0.0: ", for empty sets would keep it", 1.0: " but by sets of all classes"}.get(coverage, "")
+        why = {0.0: ", for empty sets would keep it", 1.0: " but by sets of everything"}.get(coverage, "")
         raise RunError(
             f"a coverage of {coverage:g} cannot be promised{why}. Give a share between 0 and 1, such as 0.9"
         )

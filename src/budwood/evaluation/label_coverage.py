@@ -68,6 +68,12 @@ class ObservedLabelSets(Part):
     """Share of sets with no label."""
     labels: tuple[LabelCoverage, ...] = ()
 
+    @property
+    def weakest(self) -> LabelCoverage | None:
+        """Return the label that the sets of the photos with it hold least often; None where no photo has a label."""
+        seen = ((found.observed, -found.n, found) for found in self.labels if found.observed is not None)
+        return min(seen, key=lambda one: one[:2], default=(0.0, 0, None))[2]
+
 
 class PromisedLabelSets(Part):
     """Sets of labels at one coverage."""
@@ -170,7 +176,7 @@ def choose_label_sets(
         photos.num_with_labels,
         photos.num_groups,
         missed.coverage_range() if missed else None,
-        observe_label_sets(rule, missed, test) if test is not None else None,
+        observe_label_sets(rule, missed, test, labels if per_label else ()) if test is not None else None,
     )
 
 

@@ -65,6 +65,12 @@ class ObservedSets(Part):
     """Share of sets with no class, and with one."""
     classes: tuple[ClassCoverage, ...] = ()
 
+    @property
+    def weakest(self) -> ClassCoverage | None:
+        """Return the class whose photos have it least often in their sets; None where no class has a photo here."""
+        seen = ((found.observed, -found.n, found) for found in self.classes if found.observed is not None)
+        return min(seen, key=lambda one: one[:2], default=(0.0, 0, None))[2]
+
 
 class PromisedSets(Part):
     """Sets of one kind at one coverage."""
@@ -163,7 +169,8 @@ def choose_sets(
         per_class=per_class,
         groups=photos.groups,
     )
-    measured = observe(rule, rule.sets(test.probabilities), test) if test is not None else None
+    named = classes if per_class else ()
+    measured = observe(rule, rule.sets(test.probabilities), test, named) if test is not None else None
     return ChosenSets(rule, calibrated_on, len(photos.labels), _groups(photos.groups), measured)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from budwood.core.errors import RunError
-from budwood.core.text import count
+from budwood.core.text import NO_BREAK, count, whole_percent
 from budwood.evaluation.climb import Climb, DepthAnswers, choose_climb, measure_climb, promise_of
 from budwood.evaluation.groups import Grouping
 from budwood.evaluation.promise import fewest
@@ -38,19 +38,21 @@ def climb_tree(
     """
     climb = choose_climb(tree, *by_split["validation"], precision, groups.get("validation"))
     if all(threshold is None for threshold in climb.thresholds.values()):
-        raise RunError(_cannot_promise(climb, len(by_split["validation"][1])))
+        raise RunError(_cannot_promise(climb, len(by_split["validation"][1]), groups.get("validation")))
     return climb, {split: measure_climb(climb, *rows, groups.get(split)) for split, rows in by_split.items()}
 
 
-def _cannot_promise(climb: Climb, photos: int) -> str:
+def _cannot_promise(climb: Climb, photos: int, groups: Grouping | None) -> str:
     deepest = climb.tree.taxonomy.num_levels
     needed = fewest(climb.precision, promise_of(deepest, deepest))
-    would = f"; {count(needed, 'class', 'classes')} answered without a mistake would" if needed else ""
+    unit = ("photo", "photos") if groups is None or groups.single else ("group of photos", "groups of photos")
+    would = f"; {count(needed, *unit)} answered with a class, without a mistake, would" if needed else ""
+    wanted = whole_percent(climb.precision).replace(NO_BREAK, " ")
     # Rounded down, so that what is named can be given.
     most = math.floor(max(climb.most.values()) * 1000) / 1000
     less = f"Give {most:g} or less" if most else "Give a lower precision"
     return (
-        f"{count(photos, 'validation photo')} cannot promise that answers are right {climb.precision:.1%} of the time, "
+        f"{count(photos, 'validation photo')} cannot promise that answers are right {wanted} of the time, "
         f"at any level of the tree of labels{would}. {less}, or train with more validation photos"
     )
 

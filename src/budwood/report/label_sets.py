@@ -63,7 +63,7 @@ def label_sets_as_text(chosen: ChosenLabelSets) -> str:
     on = photos_with_labels(chosen.n, chosen.with_labels, chosen.groups, chosen.calibrated_on)
     share = words.whole_percent(rule.coverage)
     if rule.per_label:
-        promise = f"of the photos with each label, the sets of {share} hold it (calibrated on {on})"
+        promise = f"of each label: the sets of {share} of the photos with it hold it (calibrated on {on})"
     else:
         alike = ", each group counting alike" if chosen.groups else ""
         promise = f"sets hold {share} of a photo's labels on average{alike} (calibrated on {on})"
@@ -73,6 +73,8 @@ def label_sets_as_text(chosen: ChosenLabelSets) -> str:
     lines = [promise]
     if chosen.test is not None:
         lines.append(f"  test: {observed_label_sets(chosen.test)}")
+        if (weakest := chosen.test.weakest) is not None:
+            lines.append(terminal.weakest_as_text(weakest))
     return "\n".join(lines).replace(words.NO_BREAK, " ")
 
 

@@ -1,5 +1,6 @@
 """Figures of a run as lines of a terminal, and as the sentences that the report shares with it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,10 @@ from budwood.evaluation.ood import fewest_held_out
 
 if TYPE_CHECKING:
     from budwood.evaluation.figures import NoInterval
+    from budwood.evaluation.label_coverage import LabelCoverage
     from budwood.evaluation.ood import OodFigures
     from budwood.evaluation.selective import Answered
-    from budwood.evaluation.sets import ChosenSets, ObservedSets
+    from budwood.evaluation.sets import ChosenSets, ClassCoverage, ObservedSets
 
 FEW_OF_A_CLASS = 3
 """Photos of a class up to which its own figures say next to nothing."""
@@ -254,7 +256,18 @@ def sets_as_text(chosen: "ChosenSets") -> str:
     lines = [f"sets hold the true class of {promise(chosen)}"]
     if chosen.test is not None:
         lines.append(f"  test: {observed_sets(chosen.test)}")
+        if (weakest := chosen.test.weakest) is not None:
+            lines.append(weakest_as_text(weakest))
     return "\n".join(lines).replace(NO_BREAK, " ")
+
+
+def weakest_as_text(found: "ClassCoverage | LabelCoverage") -> str:
+    """Return how often the sets of the test photos of one class, or with one label, hold it."""
+    low, high = found.observed_ci95 or (math.nan, math.nan)
+    return (
+        f"  weakest on test: {shown(found.label)}, held by {percent(found.observed or 0.0)} of the sets of its "
+        f"{count(found.n, 'photo')} (95 % interval {percent(low)} to {percent(high)})"
+    )
 
 
 def promise(chosen: "ChosenSets") -> str:
