@@ -3,6 +3,7 @@ import re
 import pytest
 
 from budwood.evaluation.label_coverage import LabelSets, PromisedLabelSets, choose_label_sets
+from budwood.report.key_facts import none_of_these
 from budwood.report.label_sets import label_sets_as_text, photos_with_labels, show_label_sets
 from budwood.report.page import write_report
 from budwood.report.summary import read_contents
@@ -78,3 +79,10 @@ def test_label_sets_as_text__says_promise_and_what_was_seen(made):
 
 def test_photos_with_labels__says_of_groups_and_of_those_without():
     assert photos_with_labels(9, 9, 4, "test") == "9 test photos of 4 groups"
+
+
+def test_none_of_these__names_labels_where_there_are_several(made):
+    contents = read_contents(made)
+    object.__setattr__(contents, "info", contents.info.model_copy(update={"saved": True}))
+    (line,) = none_of_these(contents)
+    assert "may pass as one of the labels; it takes" in line and "classes" not in line

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from budwood.core import text as words
 from budwood.core.label_text import of_text
 from budwood.data.manifest import PARTS
+from budwood.evaluation.task import MULTI_LABEL
 from budwood.report import label_words, terminal
 from budwood.report.summary import START, Contents
 from budwood.runs.schema import FeaturesInfo, SplitRow
@@ -84,7 +85,8 @@ def _summarize_labels(contents: Contents) -> Summary:
 def none_of_these(contents: Contents) -> list[str]:
     """Return the sentence on "none of these" where it cannot be relied on; a linear trial has no model that says it."""
     held_out = sum(photo.split == "validation" for photo in contents.photos)
-    return [line for line in [terminal.none_of_these(held_out)] if line and contents.info.saved]
+    line = terminal.none_of_these(held_out, multi_label=contents.info.task == MULTI_LABEL.name)
+    return [line] if line and contents.info.saved else []
 
 
 def labels_of(contents: Contents, photo: SplitRow) -> Sequence[str]:

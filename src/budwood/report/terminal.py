@@ -189,19 +189,22 @@ def kept(phase: str) -> str:
     return f"The {what} was kept: its validation loss is the lower one."
 
 
-def none_of_these(held_out: int) -> str:
+def none_of_these(held_out: int, *, multi_label: bool = False) -> str:
     """Return a sentence where the limit of "none of these" was learned from too few photos, else an empty string.
 
     >>> none_of_these(24)[-32:], none_of_these(49)
     ('one of the classes; it takes 49.', '')
+    >>> none_of_these(24, multi_label=True)[-31:]
+    'one of the labels; it takes 49.'
     """
     needed = fewest_held_out()
     if held_out >= needed:
         return ""
+    these = "labels" if multi_label else "classes"
     return (
         "Shown a picture of something else, budwood predict says “none of these”. Do not rely on that yet: how "
-        f"unlike the known classes a picture has to be was learned from {count(held_out, 'validation photo')}, so "
-        f"pictures of other things may pass as one of the classes; it takes {needed}."
+        f"unlike the known {these} a picture has to be was learned from {count(held_out, 'validation photo')}, so "
+        f"pictures of other things may pass as one of the {these}; it takes {needed}."
     )
 
 
