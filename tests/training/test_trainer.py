@@ -253,5 +253,5 @@ class TestLabels:
     def test_trainer__a_label_without_a_positive_is_refused(self):
         targets = self.targets.copy()
         targets[:, 1] = 0
-        with pytest.raises(DataError, match="label b is on none"):
+        with pytest.raises(DataError, match="label 'b' is on none"):
             self.trainer(targets)
