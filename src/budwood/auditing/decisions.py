@@ -43,8 +43,8 @@ class Decision:
     other: str = ""
     """The second photo of a pair."""
     label: str = ""
-    """Of "relabel" the label that is right, or all of them in one text; of "add", "remove" and "unknown" those that are
-    meant; of "keep" the one that was asked for."""
+    """For "relabel" the right label, or all labels of the photo in one text; for "add", "remove" and "unknown" the
+    labels to add, to take away or to mark; for "keep" the label of the finding."""
     finding: str = ""
     """The kind of finding that is answered; empty for all of the photo."""
     sha256: str = ""

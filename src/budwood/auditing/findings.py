@@ -155,9 +155,11 @@ ValueKind = Literal["missing_label", "extra_label", "unknown_label"]
 
 @dataclass(frozen=True, kw_only=True)
 class DoubtfulValue:
-    """Of a photo with several labels one that it probably has and is said not to have ("missing_label"), has and
-    probably should not ("extra_label"), or probably has while that is unknown ("unknown_label"); a suspicion. The most
-    certain come first."""
+    """One label of a photo with several that is probably wrong; the most certain come first.
+
+    By `kind`: "missing_label", the photo probably has it and the data say that it has not; "extra_label", the other way
+    round; "unknown_label", the data do not say, and the photo probably has it.
+    """
 
     photo: Shown
     label: str
@@ -345,7 +347,7 @@ class Network:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelsNetwork:
-    """What a network said of photos with several labels."""
+    """The network that asked about the labels, and how often its answers agree with the data."""
 
     backbone: str
     computed: int
@@ -357,7 +359,7 @@ class LabelsNetwork:
     of 0.5 as the threshold."""
     interval: tuple[float, float] | None
     num_photos: int
-    """Of which every known label was asked for."""
+    """The number of photos with an out-of-fold answer for every known label."""
     folds: int
     strengths: Mapping[str, float]
     """By label, of the L2 penalty of its logistic regression."""
@@ -385,7 +387,7 @@ class Decided:
     gone: tuple[str, ...] = ()
     """Photos that are no longer in the data."""
     idle: tuple[str, ...] = ()
-    """Where rows stand that add a label that the photo has, or remove one that it lacks: there is nothing to do."""
+    """The lines of rows without effect: they add a label that the photo has, or remove one that it lacks."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,7 +46,7 @@ class Settled:
     changed: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
     idle: tuple[str, ...] = ()
-    """Where rows stand that add a label that the photo has, or remove one that it lacks."""
+    """The lines of rows without effect: they add a label that the photo has, or remove one that it lacks."""
 
     def answers(self, finding: Finding) -> bool:
         """Return whether a finding was decided, so that it need not be listed again."""
