@@ -5,7 +5,9 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from budwood.data import images
 from budwood.data.augment import Renderer
 from budwood.data.images import digest, view
 from budwood.data.manifest import Photo
+from budwood.features import extract as features
 from budwood.features.extract import Extraction, extract, keys_of, stream_views
 from budwood.features.store.store import FeatureStore
 
@@ -166,6 +169,32 @@ def test_extract__interrupted_keeps_what_was_computed(photos, table):
     assert (result.num_found, result.num_computed, frozen.num_views) == (25, 15, 15)
 
 
+def test_extract__two_at_once_on_one_store_compute_nothing_twice(photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(features, "FIRST_CLAIM", 4)
+    monkeypatch.setattr(features, "MOST_CLAIMED", 8)
+
+    class Slow(MeanColour):
+        def run(self, views):
+            for row in super().run(views):
+                time.sleep(0.005)
+                yield row
+
+    def compute(some: list[Photo]) -> tuple[Extraction, int, np.ndarray]:
+        frozen = Slow()
+        with FeatureStore(tmp_path / "features").open("fp", (3,)) as table:
+            found = extract(some, frozen, table, renderer=PLAIN)
+            return found, frozen.num_views, table.gather([key(photo) for photo in some])
+
+    # In another order, as the folds of a cross-validation have them.
+    halves = [photos[:30], photos[10:][::-1]]
+    with ThreadPoolExecutor(2) as pool:
+        (one, first, rows), (other, second, _) = pool.map(compute, halves)
+    assert first + second == 40
+    assert min(first, second) > 0
+    assert (one.num_computed + one.num_found, other.num_computed + other.num_found) == (30, 30)
+    assert np.array_equal(rows, [mean_colour(view(photo.image, SIZE, "crop")) for photo in photos[:30]])
+
+
 def test_extract__refuses_features_that_are_not_finite(photos, table):
     class Broken(MeanColour):
         def run(self, views):
@@ -273,7 +302,8 @@ def test_extract__ctrl_c_in_a_terminal(photos, tmp_path):
                 for number, pixels in enumerate(views):
                     if number == 10:
                         print("under way", flush=True)
-                        import time; time.sleep(60)
+                        # In steps: a signal that comes just before a sleep does not end it.
+                        import time; [time.sleep(0.1) for _ in range(600)]
                     yield pixels.mean((0, 1), dtype=np.float32)
         files = sorted(Path(sys.argv[1]).glob("*.png"))
         photos = [Photo(image=file, name=file.name, label="a") for file in files]

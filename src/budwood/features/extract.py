@@ -1,8 +1,9 @@
 """Extracting features: views that the store does not know are rendered and sent through the feature extractor, once."""
 
 import os
+import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -11,7 +12,7 @@ import numpy as np
 from jaxtyping import Float32, Int, Shaped, UInt8
 
 from budwood.core.errors import ImageError
-from budwood.core.progress.base import SILENT, Progress
+from budwood.core.progress.base import SILENT, Progress, Stage
 from budwood.core.system import num_cores
 from budwood.data import images
 from budwood.data.augment import Renderer
@@ -38,6 +39,11 @@ LOOKAHEAD = 8
 """Views rendered ahead of the feature extractor, per core."""
 VIEWS_AT_A_TIME = 8
 """Views of one photo that share one decoding."""
+FIRST_CLAIM, MOST_CLAIMED = 64, 4096
+"""Views that one process claims at a time, at first and at most: twice as many after each that took under 2 s."""
+CLAIM_SECONDS = 2.0
+WAIT_SECONDS = 0.1
+"""Between two looks, where other processes compute all that is missing."""
 
 
 Views = Sequence[int] | Int[np.ndarray, "views"]
@@ -67,7 +73,9 @@ class Extraction:
     num_computed: int = 0
     """Views sent through the feature extractor."""
     num_found: int = 0
-    """Views whose features the store had."""
+    """Views whose features the store had, or another process put there meanwhile."""
+    num_failed: int = 0
+    """Views that cannot be rendered."""
     failed: dict[str, str] = field(default_factory=dict)
     """Names of the photos that have no features now, and why."""
 
@@ -75,6 +83,7 @@ class Extraction:
         return Extraction(
             self.num_computed + other.num_computed,
             self.num_found + other.num_found,
+            self.num_failed + other.num_failed,
             self.failed | other.failed,
         )
 
@@ -107,6 +116,8 @@ def extract(
 ) -> Extraction:
     """Put the features of all photos on the table, computing those that it does not have.
 
+    Processes that do so at the same time on one store share the work: each view is computed by one of them.
+
     Args:
         photos: any number; copies of one image are computed once, and a photo may stand there for several views.
         frozen: makes the feature extractor; called only where something is missing.
@@ -133,14 +144,36 @@ def extract(
             continue
         key = renderer.key(content, view)
         wanted.setdefault(key, _Wanted(key, content, photo, view)).names.append(photo.name)
-    missing = [wanted[key] for key in table.missing(list(wanted))]
-    result.num_found = len(wanted) - len(missing)
+    missing = table.missing(list(wanted))
     if missing:
-        try:
-            _compute(missing, frozen, table, renderer, keep_lower, progress, result)
-        finally:
-            table.flush()
+        with progress.stage("features", total=len(missing)) as stage:
+            work = _Work(frozen, table, renderer, keep_lower, stage, result)
+            _compute_shared(missing, wanted, work)
+    result.num_found = len(wanted) - result.num_computed - result.num_failed
     return result
+
+
+def _compute_shared(missing: list[str], wanted: Mapping[str, "_Wanted"], work: "_Work") -> None:
+    """Compute what is missing, but for what another process on the same store computes meanwhile."""
+    most = FIRST_CLAIM
+    while missing:
+        with work.table.claim(missing, most) as claim:
+            # Between the last look and the claim another process may have stored some.
+            own = work.table.missing(claim.keys) if claim.keys else []
+            started = time.monotonic()
+            if own:
+                try:
+                    _compute([wanted[key] for key in own], work)
+                finally:
+                    work.table.flush()
+        if not claim.keys:
+            time.sleep(WAIT_SECONDS)
+        elif time.monotonic() - started < CLAIM_SECONDS:
+            most = min(2 * most, MOST_CLAIMED)
+        done = set(own)
+        left = work.table.missing([key for key in missing if key not in done])
+        work.stage.advance(len(missing) - len(left) - len(own))
+        missing = left
 
 
 def stream(
@@ -226,6 +259,18 @@ class _Wanted:
     names: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class _Work:
+    """Where features come from, and where they go."""
+
+    frozen: Callable[[], Runner]
+    table: FeatureTable
+    renderer: Renderer
+    keep_lower: Callable[[str, np.ndarray], None] | None
+    stage: Stage
+    result: Extraction
+
+
 def _all(views: Views | None, photos: Sequence[Photo]) -> list[int]:
     return [0] * len(photos) if views is None else [int(view) for view in views]
 
@@ -234,15 +279,7 @@ def _content(photo: Photo) -> str:
     return photo.sha256 or images.digest(photo.image)
 
 
-def _compute(
-    missing: Sequence[_Wanted],
-    frozen: Callable[[], Runner],
-    table: FeatureTable,
-    renderer: Renderer,
-    keep_lower: Callable[[str, np.ndarray], None] | None,
-    progress: Progress,
-    result: Extraction,
-) -> None:
+def _compute(missing: Sequence[_Wanted], work: _Work) -> None:
     of_photo: dict[str, list[_Wanted]] = {}
     for wanted in missing:
         of_photo.setdefault(wanted.content, []).append(wanted)
@@ -252,12 +289,12 @@ def _compute(
         for first in range(0, len(views), VIEWS_AT_A_TIME)
     ]
     sent: deque[str] = deque()
+    result, keep_lower = work.result, work.keep_lower
 
     def decode(group: list[_Wanted]) -> list[UInt8[np.ndarray, "size size 3"]]:
-        return _render(group[0].photo, group[0].content, [wanted.view for wanted in group], renderer)
+        return _render(group[0].photo, group[0].content, [wanted.view for wanted in group], work.renderer)
 
-    ahead = LOOKAHEAD // max(map(len, groups))
-    with progress.stage("features", total=len(missing)) as stage, _Decoder(decode, ahead) as decoder:
+    with _Decoder(decode, LOOKAHEAD // max(map(len, groups))) as decoder:
 
         def views() -> Iterator[UInt8[np.ndarray, "size size 3"]]:
             for group, decoded in decoder.run((group, group) for group in groups):
@@ -265,19 +302,20 @@ def _compute(
                     rendered = decoded.result()
                 except ImageError as error:
                     result.failed |= {name: str(error) for wanted in group for name in wanted.names}
-                    stage.advance(len(group))
+                    result.num_failed += len(group)
+                    work.stage.advance(len(group))
                     continue
                 for wanted, pixels in zip(group, rendered, strict=True):
                     sent.append(wanted.key)
                     result.num_computed += 1
                     yield pixels
 
-        for row, *lower in _run(frozen(), views(), forked=keep_lower is not None):
+        for row, *lower in _run(work.frozen(), views(), forked=keep_lower is not None):
             key = sent.popleft()
-            table.add(key, row)
+            work.table.add(key, row)
             if keep_lower and lower:
                 keep_lower(key, lower[0])
-            stage.advance()
+            work.stage.advance()
 
 
 def _run(

@@ -40,7 +40,7 @@ class Lease:
 
     def release(self) -> None:
         self._lock.release()
-        _unlink(self.path)
+        unlink(self.path)
 
 
 def in_use(folder: Path) -> bool:
@@ -53,10 +53,11 @@ def in_use(folder: Path) -> bool:
         except Timeout:
             return True
         lock.release()
-        _unlink(path)
+        unlink(path)
     return False
 
 
-def _unlink(path: Path) -> None:
+def unlink(path: Path) -> None:
+    """Remove a file that another process may have removed already."""
     with suppress(OSError):
         path.unlink(missing_ok=True)

@@ -5,17 +5,19 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import SupportsIndex
 
 import numpy as np
+from filelock import Timeout
 from jaxtyping import Int, Shaped
 
 from budwood.core.errors import StoreError
 from budwood.core.notes import Note
 from budwood.core.progress.base import SILENT, Progress
+from budwood.features.store.claims import Claim
 from budwood.features.store.eviction import evict
 from budwood.features.store.leases import Lease, in_use, store_lock
 from budwood.features.store.shards import (
@@ -83,6 +85,26 @@ class FeatureTable:
         self._check_open()
         self._look(keys)
         return [key for key in dict.fromkeys(keys) if key not in self._where and key not in self._buffer]
+
+    def claim(self, missing: Sequence[str], most: int) -> AbstractContextManager[Claim]:
+        """Return a claim on at most so many keys that no other living process computes, for a `with`.
+
+        Raise StoreError where the folder cannot be written.
+        """
+        self._check_open()
+        return self._claim(missing, most)
+
+    @contextmanager
+    def _claim(self, missing: Sequence[str], most: int) -> Iterator[Claim]:
+        claim = Claim(self.folder, missing, most)
+        try:
+            claim.take()
+        except (OSError, Timeout) as error:
+            raise StoreError(cannot_write(error, self.folder)) from error
+        try:
+            yield claim
+        finally:
+            claim.release()
 
     def add(self, key: str, row: np.ndarray) -> None:
         """Keep one photo's features: in memory at once, on disk with the next flush.
