@@ -33,8 +33,16 @@ def test_sha256__of_the_model_and_of_what_may_lie_beside_it():
         {"classes": None},
         {"input": {"size": 32}},
         {"input": {"size": 1, "resize": "crop", "channels": "BGR"}},
+        {"input": {"size": 1, "resize": "crop", "filter": "bilinear"}},
     ],
 )
 def test_model_info__of_another_contract_is_refused(change):
     with pytest.raises(ValidationError):
         ModelInfo.model_validate({**INFO.model_dump(mode="json"), **change})
+
+
+def test_model_info__names_the_filter_and_an_older_file_has_the_same():
+    written = INFO.to_json()
+    assert written["input"]["filter"] == "bicubic, antialiased"
+    del written["input"]["filter"]
+    assert ModelInfo.model_validate(written) == INFO

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from budwood.inference.model_info import ModelInfo
+from budwood.inference.model_info import Filter, ModelInfo
 
 
 class ExportedInput(BaseModel):
@@ -22,7 +22,7 @@ class ExportedInput(BaseModel):
     """Raw pixels: nothing is to be scaled or normalised outside of the model."""
     resize: str
     """How a picture becomes a square: "crop" takes its middle, "stretch" changes both sides, "pad" adds grey (127)."""
-    filter: Literal["bicubic, antialiased"] = "bicubic, antialiased"
+    filter: Filter
 
 
 class ExportedOutput(BaseModel):
@@ -79,7 +79,12 @@ class Contract(BaseModel):
             exported_as=exported_as,
             classes=info.classes,
             thresholds=info.thresholds,
-            input=ExportedInput(name=names[0], shape=(None, size, size, 3), resize=info.input.resize),
+            input=ExportedInput(
+                name=names[0],
+                shape=(None, size, size, 3),
+                resize=info.input.resize,
+                filter=info.input.filter,
+            ),
             output=ExportedOutput(
                 name=names[1],
                 shape=(None, classes),

@@ -8,6 +8,11 @@ if TYPE_CHECKING:
     from budwood.core.scaling import Scaling
 
 
+Filter = Literal["bicubic, antialiased"]
+"""How pixels are weighted where a picture is resized: as Pillow's `BICUBIC` does, over all of those that shrink into
+one."""
+
+
 class ModelInput(BaseModel):
     """What the model takes: `(None, size, size, 3)` raw pixels."""
 
@@ -15,6 +20,8 @@ class ModelInput(BaseModel):
 
     size: int
     resize: str
+    filter: Filter = "bicubic, antialiased"
+    """An older run does not name it: there has been no other."""
     channels: Literal["RGB"] = "RGB"
     dtype: Literal["float32"] = "float32"
     range: tuple[float, float] = (0, 255)
