@@ -23,6 +23,7 @@ COMMANDS = [
     "mlflow",
     "card",
     "export",
+    "serve",
     "check",
     "manifest",
     "augment",

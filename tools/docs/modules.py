@@ -29,6 +29,7 @@ PACKAGES = {
     "integrations": "Other programs' formats: MLflow.",
     "network": "Keras graphs: cutting, heads, joining, unfreezing.",
     "pipeline": "One training, from the recipe to the run directory.",
+    "serving": "A server: routes, limits, models that are replaced while it answers.",
     "report": "`report.html`, the model card, contact sheets of pictures, and words for all of them.",
     "runs": "The run directory: its one format, reader and writer, and comparisons of runs.",
     "studies": "Many trainings, one process each, searches, and what they come to.",

@@ -43,9 +43,10 @@ class OpenVinoPredictor(Predictor):
         self._extractors = [_Part(Graph(self._reader_of(number))) for number in range(1, len(parts) + 1)]
 
     def scores(self, views: Iterable[UInt8[np.ndarray, "size size 3"]]) -> Iterator[Scores]:
-        for probabilities, *parts in self._whole.run_all(views):
-            features = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
-            yield Scores(probabilities, vectors(features[None])[0])
+        return map(_scores_of, self._whole.run_all(views))
+
+    def score(self, view: UInt8[np.ndarray, "size size 3"]) -> Scores:
+        return _scores_of(self._whole.run_one(view))
 
     def probabilities(self, rows: Rows | np.ndarray) -> Float32[np.ndarray, "n classes"]:
         found = [np.zeros((0, len(self.classes)), np.float32)]
@@ -75,6 +76,12 @@ class OpenVinoPredictor(Predictor):
 
     def _reader_of(self, output: int):
         return lambda: only_output(self._read(), output)
+
+
+def _scores_of(outputs: list[Float32[np.ndarray, "..."]]) -> Scores:
+    probabilities, *parts = outputs
+    features = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+    return Scores(probabilities, vectors(features[None])[0])
 
 
 class _Part:

@@ -83,6 +83,10 @@ class Predictor(ABC):
     def scores(self, views: Iterable[UInt8[np.ndarray, "size size 3"]]) -> Iterator[Scores]:
         """Return the scores of each view, in order, while later views are still being read."""
 
+    def score(self, view: UInt8[np.ndarray, "size size 3"]) -> Scores:
+        """Return the scores of one view at once: for many threads that each have one."""
+        return next(iter(self.scores([view])))
+
     @abstractmethod
     def probabilities(self, rows: Rows | np.ndarray) -> Float32[np.ndarray, "n classes"]:
         """Return class probabilities from features as `extractor` stores them."""
@@ -134,11 +138,14 @@ class Predictor(ABC):
                 if isinstance(scores, ImageError):
                     predictions.append(Prediction(name, None, None, {}, scores.fault))
                 else:
-                    predictions.append(self._prediction(name, scores, confidence_threshold, far))
+                    predictions.append(self.prediction_of(name, scores, confidence_threshold, far))
                 stage.advance()
         return predictions
 
-    def _prediction(self, name: str, scores: Scores, confidence_threshold: float, far: float) -> Prediction:
+    def prediction_of(
+        self, name: str, scores: Scores, confidence_threshold: float = 0.0, far: float = np.inf
+    ) -> Prediction:
+        """Return what is said of a picture whose scores are known; `far` is the distance of "none of these"."""
         shares = scores.probabilities
         labels = None
         if self.thresholds is not None:

@@ -45,7 +45,7 @@ class Graph:
     def __init__(self, read: Callable[[], Any], precision: str = "f32", *, graph: Any = None):
         self._read, self.precision = read, precision
         self._compiled: Any = None if graph is None else compile_graph(graph, precision)
-        self._lock = threading.Lock()
+        self._lock, self._own = threading.Lock(), threading.local()
         _graphs.add(self)
 
     @property
@@ -79,6 +79,17 @@ class Graph:
             for request in busy:
                 request.wait()
 
+    def run_one(self, view: UInt8[np.ndarray, "size size 3"]) -> list[Float32[np.ndarray, "..."]]:
+        """Return all outputs of the graph for one picture, at once: for many threads that each have one.
+
+        A thread keeps its request, so that as many are under way as there are threads.
+        """
+        compiled = self.compiled
+        if getattr(self._own, "compiled", None) is not compiled:
+            self._own.compiled, self._own.request = compiled, compiled.create_infer_request()
+        self._own.request.start_async({0: view[np.newaxis]})
+        return _finish(self._own.request)
+
     def run_batch(self, rows: Float32[np.ndarray, "n ..."]) -> Float32[np.ndarray, "n ..."]:
         """Return the first output of the graph for rows of one batch."""
         return np.array(self.compiled.create_infer_request().infer({0: rows})[0], np.float32)
@@ -86,6 +97,9 @@ class Graph:
     def after_fork(self) -> None:
         """Forget what was compiled before this process was forked: its threads stayed behind."""
         self._lock = threading.Lock()
+        if request := getattr(self._own, "request", None):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(request))
+        self._own = threading.local()
         if self._compiled is not None:
             # Its destructor would wait for them.
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._compiled))

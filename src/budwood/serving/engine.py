@@ -1,0 +1,69 @@
+"""Threads that answer, one picture each, and how many pictures may wait for them."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from budwood.core.system import num_cores
+from budwood.serving.errors import RequestError
+from budwood.serving.limits import Limits
+
+T = TypeVar("T")
+
+
+class Engine:
+    """Runs the work of requests. Used from one event loop.
+
+    A thread decodes a picture and waits for its inference, of which OpenVINO computes as many at a time as there are
+    cores; both leave Python's lock alone.
+
+    Args:
+        limits: how many pictures may be under way.
+    """
+
+    def __init__(self, limits: Limits):
+        self._limits = limits
+        self._pool = ThreadPoolExecutor(num_cores() + 1, thread_name_prefix="answer")
+        self.under_way = 0
+        """Pictures that are computed or wait."""
+        self.held = 0
+        """Bytes of bodies."""
+
+    def refuse_when_full(self, more: int = 1) -> None:
+        """Raise RequestError where so many pictures more would wait too long. One request is taken by an idle server,
+        however many pictures it has."""
+        if self.under_way and self.under_way + more > self._limits.waiting:
+            raise RequestError(
+                "busy", "the server has as many pictures as it can answer. Try again in a second"
+            )
+
+    async def run(self, work: Callable[..., T], *given: Any) -> T:
+        """Return what a function gives in one of the threads; it counts as one picture until it is done."""
+        self.under_way += 1
+        loop = asyncio.get_running_loop()
+        try:
+            future = self._pool.submit(work, *given)
+        except RuntimeError:
+            self.under_way -= 1
+            raise RequestError("stopping", "the server is stopping. Try again in a second") from None
+        future.add_done_callback(lambda done: loop.call_soon_threadsafe(self._finished, done))
+        return await asyncio.wrap_future(future)
+
+    def _finished(self, done: Future) -> None:
+        # A request that gave up does not end its work: it counts until it is done.
+        self.under_way -= 1
+
+    def hold(self, size: int) -> None:
+        """Count bytes of a body that are held. Raise RequestError where all bodies would be too many."""
+        if self.held and self.held + size > self._limits.memory:
+            raise RequestError("busy", "the server holds as many bytes as it can. Try again in a second")
+        self.held += size
+
+    def release(self, size: int) -> None:
+        """Count them no more."""
+        self.held -= size
+
+    def close(self) -> None:
+        """Wait for what is under way."""
+        self._pool.shutdown()

@@ -1,0 +1,31 @@
+"""What one request may ask for, and how many may ask at once."""
+
+from dataclasses import dataclass, field
+
+from budwood.core.system import num_cores
+
+MEGABYTE = 1_000_000
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of the server. What is beyond them is refused before it is computed."""
+
+    upload: int = 20 * MEGABYTE
+    """Bytes of one request's body."""
+    pixels: int = 50_000_000
+    """Of one picture, told from its header; a JPEG of four times as many is decoded at a reduced scale."""
+    batch: int = 32
+    """Pictures of one request."""
+    seconds: float = 30.0
+    """From the first byte of a request to its answer."""
+    body_seconds: float = 10.0
+    """Within which a body has to come; so long may its head take too."""
+    waiting: int = field(default_factory=lambda: 32 * num_cores())
+    """Pictures under way or waiting; beyond them the answer is 503 with Retry-After."""
+    memory: int = 256 * MEGABYTE
+    """Bytes of all bodies that are held at once."""
+    rate: float | None = None
+    """Requests a second of one client, and twice as many at once; None for no limit."""
+    connections: int = 1000
+    """Open at once."""

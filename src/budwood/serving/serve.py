@@ -1,0 +1,129 @@
+"""The process that serves: its socket, its signals, and its end, at which what was accepted is answered first."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable
+from importlib.util import find_spec
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from budwood.core.errors import BudwoodError
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from budwood.serving.state import Server
+
+PACKAGES = ("fastapi", "httptools", "prometheus_client", "python_multipart", "uvicorn")
+GRACE = 0.5
+"""Seconds for which a server that is told to stop still takes what is on its way to it."""
+
+
+def refuse_missing_packages() -> None:
+    """Raise BudwoodError where a package of the extra is not installed."""
+    if missing := [name for name in PACKAGES if find_spec(name) is None]:
+        raise BudwoodError(
+            f"a server needs {', '.join(missing)}, not installed here. Give `pip install 'budwood[serve]'`"
+        )
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket that is bound, and does not listen yet. Raise BudwoodError where it cannot be."""
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        found = socket.socket(family, kind, proto)
+        try:
+            if os.name == "posix":
+                # Elsewhere it would share the port with whoever has it.
+                found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            found.bind(address)
+        except BaseException:
+            found.close()
+            raise
+    except OSError as error:
+        words = (error.strerror or str(error)).lower()
+        raise BudwoodError(
+            f"cannot listen on {host} port {port}: {words}. Give another --port (0 for any that is free), or --host"
+        ) from error
+    return found
+
+
+def address_of(bound: socket.socket) -> str:
+    """Return the address of a bound socket as a browser takes it."""
+    host, port = bound.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def is_loopback(bound: socket.socket) -> bool:
+    """Return whether only this machine reaches a bound socket."""
+    host = bound.getsockname()[0]
+    return host == "::1" or host.startswith("127.")
+
+
+def serve(server: "Server", bound: socket.socket, ready: Callable[[], None] = lambda: None) -> None:
+    """Answer requests until the process is told to end by SIGTERM or Ctrl-C.
+
+    Args:
+        server: the models.
+        bound: from `bind`.
+        ready: called once requests are taken.
+    """
+    server.models.watch()
+    try:
+        make_uvicorn(server, ready).run(sockets=[bound])
+    finally:
+        server.models.close()
+        server.engine.close()
+
+
+def make_uvicorn(server: "Server", ready: Callable[[], None]) -> "uvicorn.Server":
+    """Return what answers on a bound socket."""
+    import uvicorn
+
+    from budwood.serving.app import make_app
+    from budwood.serving.connection import BoundedProtocol
+
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+
+    class Protocol(BoundedProtocol):
+        head_seconds = server.limits.body_seconds
+
+    class Uvicorn(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            self.loop = asyncio.get_running_loop()
+            ready()
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            # Uvicorn's own would raise the signal again at the end, and the process would not end in peace.
+            if server.stopping:
+                self.should_exit = True
+                self.force_exit = sig == signal.SIGINT
+                return
+            server.stopping = True
+            self.loop.call_soon_threadsafe(self.loop.call_later, GRACE, self._end)
+
+        def _end(self) -> None:
+            self.should_exit = True
+
+    seconds = server.limits.seconds + server.limits.body_seconds
+    return Uvicorn(
+        uvicorn.Config(
+            make_app(server),
+            http=Protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=15,
+            timeout_graceful_shutdown=int(seconds) + 1,
+        )
+    )

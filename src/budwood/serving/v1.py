@@ -1,0 +1,214 @@
+"""The routes below /v1: predictions, explanations, the models."""
+
+import asyncio
+import time
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from budwood.core.errors import BudwoodError, MachineError
+from budwood.serving.answers import explain_one, in_error, predict_one
+from budwood.serving.errors import STATUS_OF_KIND, RequestError
+from budwood.serving.model import ReplacedError, ServedModel
+from budwood.serving.options import Options, Rules
+from budwood.serving.schema import (
+    ErrorAnswer,
+    ExplainAnswer,
+    ModelsAnswer,
+    PredictAnswer,
+    ServedModelInfo,
+)
+from budwood.serving.state import Server
+from budwood.serving.uploads import Upload, body_of, drain, pictures_of
+
+_PICTURE: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "The bytes of one picture as its file has them, or a form with files.",
+        "content": {
+            **{
+                kind: {"schema": {"type": "string", "format": "binary"}}
+                for kind in ("image/*", "application/octet-stream")
+            },
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "file": {"type": "array", "items": {"type": "string", "format": "binary"}}
+                    },
+                }
+            },
+        },
+    }
+}
+ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorAnswer, "description": "Refused."}
+    for status in sorted(set(STATUS_OF_KIND.values()))
+}
+Share = Annotated[float | None, Query(gt=0, le=1, allow_inf_nan=False)]
+Name = Annotated[str | None, Query(max_length=200, description="By default the first model.")]
+
+
+def router(server: Server) -> APIRouter:
+    """Return the routes below /v1."""
+    routes = APIRouter(prefix="/v1", tags=["v1"])
+
+    @routes.get("/models", summary="The models that answer", responses=_only(401, 429))
+    async def models() -> ModelsAnswer:
+        return ModelsAnswer(models=[_info(server, model) for model in server.models])
+
+    @routes.post(
+        "/predict",
+        summary="What the model says of pictures",
+        response_model=PredictAnswer,
+        responses=ERRORS,
+        openapi_extra=_PICTURE,
+    )
+    async def predict(
+        request: Request,
+        model: Name = None,
+        top: Annotated[int, Query(ge=1, le=10_000, description="Classes in `top`.")] = 5,
+        precision: Share = None,
+        coverage: Annotated[float | None, Query(gt=0, lt=1, allow_inf_nan=False)] = None,
+        acceptance: Share = None,
+    ) -> Response:
+        asked = Options(precision, coverage, acceptance)
+        await refuse_when_full(server, request)
+        chosen = server.models.find(model)
+        async with body_of(request, server.limits, server.engine) as content:
+            began = time.perf_counter()
+            uploads = pictures_of(content, request.headers.get("content-type", ""), server.limits)
+            async with within(server):
+                rules = await rules_of(server, chosen, asked)
+                found = await predict_all(server, chosen, uploads, rules, top)
+        answer = PredictAnswer(
+            model=chosen.name,
+            fingerprint=chosen.fingerprint,
+            milliseconds=_milliseconds(began),
+            predictions=found,
+        )
+        return Response(answer.model_dump_json(), media_type="application/json")
+
+    @routes.post(
+        "/explain",
+        summary="Where in a picture the model sees a class",
+        response_model=ExplainAnswer,
+        responses=ERRORS,
+        openapi_extra=_PICTURE,
+    )
+    async def explain(
+        request: Request,
+        model: Name = None,
+        target: Annotated[
+            str | None, Query(max_length=1000, description="A class; by default the most probable.")
+        ] = None,
+    ) -> Response:
+        await refuse_when_full(server, request)
+        chosen = server.models.find(model)
+        if target is not None and target not in chosen.classes:
+            raise RequestError("bad_request", "the model has no class of this name. /v1/models lists them")
+        async with body_of(request, server.limits, server.engine) as content:
+            began = time.perf_counter()
+            uploads = pictures_of(content, request.headers.get("content-type", ""), server.limits)
+            if len(uploads) != 1:
+                raise RequestError("too_many_pictures", "one picture at a time is explained")
+            async with within(server):
+                found = await server.engine.run(
+                    lambda: explain_one(
+                        chosen,
+                        uploads[0],
+                        target,
+                        server.limits.pixels,
+                        show_photos=server.show_training_photos,
+                    )
+                )
+        if isinstance(found, RequestError):
+            raise found
+        answer = found.model_copy(update={"milliseconds": _milliseconds(began)})
+        return Response(answer.model_dump_json(), media_type="application/json")
+
+    return routes
+
+
+async def predict_all(
+    server: Server, model: ServedModel, uploads: list[Upload], rules: Rules, top: int
+) -> list[Any]:
+    """Return the predictions of a request's pictures. Raise RequestError where none of them can be read."""
+    server.engine.refuse_when_full(len(uploads))
+    try:
+        found = await asyncio.gather(
+            *(
+                server.engine.run(predict_one, model, upload, rules, server.limits.pixels, top)
+                for upload in uploads
+            )
+        )
+    except MachineError:
+        raise RequestError("busy", "the server has no memory left for this picture. Try again") from None
+    errors = [one for one in found if isinstance(one, RequestError)]
+    for _ in errors:
+        server.metrics.pictures.labels(model.name, "unreadable").inc()
+    if len(errors) == len(found):
+        raise errors[0]
+    answers = [
+        in_error(upload.name, one) if isinstance(one, RequestError) else one
+        for upload, one in zip(uploads, found, strict=True)
+    ]
+    for one in answers:
+        if one.error is None:
+            server.metrics.count(model.name, one)
+    return answers
+
+
+async def rules_of(server: Server, model: ServedModel, asked: Options) -> Rules:
+    """Return the rules of what was asked. Raise RequestError where the run's photos do not promise it."""
+    if asked == Options():
+        return model.default_rules
+    try:
+        return await server.engine.run(model.rules, asked)
+    except ReplacedError:
+        raise RequestError("busy", "the model is being replaced. Try again in a second") from None
+    except BudwoodError as error:
+        # Where the run lies is nobody's business.
+        text = str(error).replace(str(model.folder), model.name)
+        raise RequestError("not_possible", text) from None
+
+
+async def refuse_when_full(server: Server, request: Request) -> None:
+    """Raise RequestError, before a body is read, where there is no room for one more picture."""
+    try:
+        server.engine.refuse_when_full()
+    except RequestError as error:
+        if not await drain(request, server.limits):
+            error.headers["Connection"] = "close"
+        raise
+
+
+class within:  # noqa: N801
+    """A block that raises RequestError where the answer takes too long."""
+
+    def __init__(self, server: Server):
+        self._seconds = server.limits.seconds
+        self._timeout = asyncio.timeout(self._seconds)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(self, *failure: Any) -> None:
+        try:
+            await self._timeout.__aexit__(*failure)
+        except TimeoutError:
+            text = f"the answer took longer than {self._seconds:g} seconds. Try again, or send fewer pictures"
+            raise RequestError("took_too_long", text) from None
+
+
+def _info(server: Server, model: ServedModel) -> ServedModelInfo:
+    shown = {"default": model.name == server.models.default, "training_photos": server.show_training_photos}
+    return model.info.model_copy(update=shown)
+
+
+def _only(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {status: ERRORS[status] for status in statuses}
+
+
+def _milliseconds(began: float) -> float:
+    return round(1000 * (time.perf_counter() - began), 3)
