@@ -1,6 +1,7 @@
 import io
 import os
 import pickle
+import re
 import subprocess
 import sys
 
@@ -170,6 +171,54 @@ def test_fit__groups_are_held_out_together_where_the_strength_is_chosen(photos, 
     assert asked == [[f"group {group}" for group in groups]]
     with pytest.raises(ValueError, match="one group per picture: got 1 for"):
         TransferClassifier(**SMALL).fit(paths, labels, groups=[1])
+
+
+@pytest.mark.parametrize("given", ["balanced", {"red": 3, "blue": 0.5}])
+def test_fit__class_weight_is_a_weight_of_each_picture_of_the_class(photos, given):
+    paths, labels = photos[0][:30], photos[1][:30]
+    counts = {name: labels.count(name) for name in set(labels)}
+    of = {name: 1 / counts[name] for name in counts} if given == "balanced" else {"green": 1, **given}
+    weighted = TransferClassifier(**SMALL, class_weight=given).fit(paths, labels)
+    by_hand = TransferClassifier(**SMALL).fit(
+        paths, labels, sample_weight=np.array([of[name] for name in labels])
+    )
+    plain = TransferClassifier(**SMALL).fit(paths, labels)
+    np.testing.assert_allclose(weighted.coef_, by_hand.coef_, atol=1e-5)
+    assert np.abs(weighted.coef_ - plain.coef_).max() > 1e-3
+
+
+def test_fit__class_weight_goes_by_the_labels_as_they_are(photos):
+    paths = photos[0]
+    numbers = np.array([7 if name == "red" else 3 for name in photos[1]])
+    weighted = TransferClassifier(**SMALL, class_weight={7: 5}).fit(paths, numbers)
+    by_hand = TransferClassifier(**SMALL).fit(paths, numbers, sample_weight=np.where(numbers == 7, 5, 1))
+    np.testing.assert_allclose(weighted.coef_, by_hand.coef_, atol=1e-5)
+
+
+def test_fit__class_weight_of_several_labels(several):
+    paths, targets = several
+    plain = TransferClassifier(**SMALL).fit(paths, targets)
+    weighted = TransferClassifier(**SMALL, class_weight={"label 1": 20}).fit(paths, targets)
+    changed = np.abs(weighted.coef_ - plain.coef_).max(axis=0)
+    assert changed[1] > 1e-3
+    assert changed[[0, 2]].max() == 0
+    assert (weighted.predict_proba(paths)[:, 1] > plain.predict_proba(paths)[:, 1]).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("even", "class_weight is 'even'. Expected 'balanced', a dict by label, or None"),
+        ({"rod": 2}, "class_weight names a class 'rod' that y does not have. Did you mean red?"),
+        ({"red": -1}, "class_weight is -1 of 'red'. Expected a number from 0 up"),
+        ({"red": float("nan")}, "class_weight is nan of 'red'. Expected a number from 0 up"),
+        ({"red": 0, "green": 0, "blue": 0}, "class_weight is 0 of every class"),
+    ],
+)
+def test_fit__refuses_a_bad_class_weight_before_the_pictures_are_looked_at(photos, computed, given, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        TransferClassifier(**SMALL, class_weight=given).fit(*photos)
+    assert computed == []
 
 
 def test_fit__sample_weight_counts_in_what_is_learned(photos):

@@ -4,7 +4,7 @@ import functools
 import math
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -17,9 +17,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from budwood.backbones.resolve import refuse_impossible
-from budwood.config.learning import MAX_L2_STRENGTH, MIN_L2_STRENGTH
+from budwood.config.learning import MAX_L2_STRENGTH, MIN_L2_STRENGTH, Loss
 from budwood.config.recipe import Recipe
-from budwood.core.errors import ImageError, RecipeError
+from budwood.core.errors import ImageError, RecipeError, did_you_mean
 from budwood.core.tensorflow import load_keras
 from budwood.data.decoder.levels import decide
 from budwood.data.examples import Examples, Pictures, as_pictures, read_examples
@@ -51,6 +51,9 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         l2_strength: L2 strength in units of the mean loss per photo; "auto" chooses it by cross-validation on
             the photos given to `fit`.
         folds: folds of that cross-validation.
+        class_weight: how much the pictures of each class count: "balanced", so that each class counts alike however
+            rare it is, a dict of weights from 0 up by label, 1 for those that it leaves out, or None. Of several labels
+            a picture it is that of the pictures with a label beside those without.
         thresholds: of several labels a picture, what the probability from which `predict` says a label is chosen for,
             as by the recipe key `evaluate.thresholds`: "f1", or a precision in (0, 1]. It is chosen on what heads say
             of pictures that they did not learn from, in the folds. None is 0.5 for every label.
@@ -82,6 +85,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         pooling: str = "avg",
         l2_strength: float | str = "auto",
         folds: int = 5,
+        class_weight: Mapping[Any, float | int] | str | None = None,
         thresholds: float | str | None = "f1",
         precision: str = "f32",
         seed: int = 0,
@@ -93,6 +97,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         self.pooling = pooling
         self.l2_strength = l2_strength
         self.folds = folds
+        self.class_weight = class_weight
         self.thresholds = thresholds
         self.precision = precision
         self.seed = seed
@@ -148,6 +153,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
             )
         refuse_joined(self.classes_.tolist())
         names = [str(place) for place in range(len(self.classes_))]
+        recipe = self._weighted(recipe, self.classes_.tolist(), names)
         features = self._features(given.pictures)
         fit = fit_as_asked(recipe, features, places, names, groups=given.groups, weights=given.weights)
         self.l2_strength_: float | np.ndarray = fit.strength
@@ -158,6 +164,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         # Before the pictures are looked at, which may take long.
         refuse_unlearnable(targets, labels, given.weights)
         self.classes_, self.label_names_ = np.arange(len(labels)), np.array(labels)
+        recipe = self._weighted(recipe, labels, labels)
         features = self._features(given.pictures)
         fit = fit_labels_as_asked(
             recipe,
@@ -256,6 +263,42 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         goal = "f1" if self.thresholds is None else self.thresholds
         own = {"frozen": frozen, "evaluate": {"thresholds": goal}, "seed": self.seed}
         return Recipe.from_dict({**self._network().settings(), **own})
+
+    def _weighted(self, recipe: Recipe, labels: Sequence[Any], names: Sequence[str]) -> Recipe:
+        """Return the recipe with the class weights of these parameters.
+
+        Args:
+            recipe: without them.
+            labels: as the caller knows them.
+            names: as the head knows them, in the same order.
+        """
+        weights = self.class_weight
+        if weights is None:
+            return recipe
+        if isinstance(weights, str):
+            if weights != "balanced":
+                raise ValueError(
+                    f"class_weight is {weights!r}. Expected 'balanced', a dict by label, or None"
+                )
+            asked: str | dict[str, float] = weights
+        else:
+            given = {str(label): weight for label, weight in weights.items()}
+            known = [str(label) for label in labels]
+            for name in given:
+                if name not in known:
+                    raise ValueError(
+                        f"class_weight names a class {name!r} that y does not have.{did_you_mean(name, known)} "
+                        f"The classes are: {', '.join(known)}"
+                    )
+            asked = {name: float(given.get(label, 1)) for name, label in zip(names, known, strict=True)}
+            bad = [label for label, weight in given.items() if not 0 <= float(weight) < math.inf]
+            if bad or not any(asked.values()):
+                raise ValueError(
+                    f"class_weight is {given[bad[0]]} of {bad[0]!r}. Expected a number from 0 up"
+                    if bad
+                    else "class_weight is 0 of every class. Expected one above 0 at least"
+                )
+        return recipe.model_copy(update={"loss": Loss(class_weights=asked)})
 
     def _strengths(self) -> Literal["auto"] | list[float]:
         """Return what a recipe calls `frozen.l2_strengths`."""
