@@ -26,7 +26,13 @@ def app():
     return app
 
 
-def test_run_command__interrupted_in_compiled_code_that_makes_an_error_of_it():
+ENDINGS = pytest.mark.parametrize(
+    ("signal", "status", "word"), [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "terminated")]
+)
+
+
+@ENDINGS
+def test_run_command__ended_in_compiled_code_that_makes_an_error_of_it(signal, status, word):
     # In a process of its own: a signal may end one in which other libraries have changed the stack of signals.
     code = """
 import signal, sys, typer
@@ -38,18 +44,18 @@ app.command()(lambda: None)
 @app.command()
 def turned():
     try:
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.NUMBER)
     except KeyboardInterrupt as error:
         raise ValueError("KeyboardInterrupt:") from error
 
-before = signal.getsignal(signal.SIGINT)
+before = signal.getsignal(signal.NUMBER)
 try:
     run_command(app)
 finally:
-    assert signal.getsignal(signal.SIGINT) is before
-"""
+    assert signal.getsignal(signal.NUMBER) is before
+""".replace("NUMBER", signal)
     done = subprocess.run([sys.executable, "-c", code, "turned"], capture_output=True, text=True)
-    assert done.returncode == 130 and one_line(done.stderr) and "interrupted" in done.stderr
+    assert done.returncode == status and one_line(done.stderr) and word in done.stderr
 
 
 @pytest.mark.parametrize(("command", "named"), [("long", True), ("short", False)])
@@ -160,7 +166,8 @@ def test_main__reader_that_leaves(monkeypatch):
     assert process.communicate()[1] == "" and process.returncode == 141
 
 
-def test_main__interrupted_while_commands_are_imported_is_one_sentence():
+@ENDINGS
+def test_main__ended_while_commands_are_imported_is_one_sentence(signal, status, word):
     code = """
 import os, signal, sys
 from budwood.cli import main
@@ -168,11 +175,36 @@ from budwood.cli import main
 class Interrupting:
     def find_spec(self, name, *given):
         if name == "budwood.cli.commands":
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.NUMBER)
 
 sys.meta_path.insert(0, Interrupting())
 main()
-"""
+""".replace("NUMBER", signal)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (130, "")
-    assert one_line(done.stderr) and "interrupted" in done.stderr
+    assert (done.returncode, done.stdout) == (status, "")
+    assert one_line(done.stderr) and word in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no descriptors to close there")
+def test_main__started_without_standard_streams(tmp_path):
+    written = tmp_path / "written"
+    code = f"""
+import os, sys
+from pathlib import Path
+from budwood.cli import open_missing_streams
+assert sys.stderr is None and sys.stdout is None
+open_missing_streams()
+with open({str(written)!r}, "w") as file:
+    os.write(2, b"complaint of compiled code")
+    print("to nobody")
+    print("nor this", file=sys.stderr, flush=True)
+    file.write("ours")
+"""
+    line = [sys.executable, "-c", code]
+    assert subprocess.run(["sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-', *line]).returncode == 0
+    assert written.read_text() == "ours"
+    for arguments, status in ((["recipes"], 0), (["recipes", "show", "none"], 1)):
+        line = [sys.executable, "-m", "budwood", *arguments]
+        assert subprocess.run(["sh", "-c", 'exec "$0" "$@" 2>&- >&-', *line]).returncode == status
+    found = subprocess.run(["sh", "-c", 'exec "$0" "$@" 2>&-', *line], stdout=subprocess.PIPE, check=False)
+    assert found.stdout == b""

@@ -127,7 +127,13 @@ main()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
-def test_train__ctrl_c_keeps_what_was_computed(call, colours, tmp_path, own_cache, monkeypatch):
+@pytest.mark.parametrize(
+    ("number", "word"),
+    [(signal.SIGINT, "interrupted"), pytest.param(signal.SIGTERM, "terminated", marks=pytest.mark.slow)],
+)
+def test_train__ended_it_keeps_what_was_computed(
+    call, colours, tmp_path, own_cache, monkeypatch, number, word
+):
     marker = tmp_path / "computing"
     environment = os.environ | {"BUDWOOD_CACHE": str(own_cache), "MARKER": str(marker), "TESTS": str(ROOT)}
     command = ["train", str(colours), "-o", str(tmp_path / "run"), *SMALL, "--backbone", "tiny"]
@@ -137,11 +143,11 @@ def test_train__ctrl_c_keeps_what_was_computed(call, colours, tmp_path, own_cach
     )
     while not marker.exists() and process.poll() is None:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate()
-    assert process.returncode == 130 and out == "", err
+    assert process.returncode == 128 + number and out == "", err
     assert err.splitlines()[-1] == (
-        "budwood: error: interrupted; what was computed so far is kept: "
+        f"budwood: error: {word}; what was computed so far is kept: "
         "the same command with --resume goes on from there"
     )
     assert "Traceback" not in err

@@ -2,9 +2,11 @@ import os
 import signal
 import sys
 import threading
+import time
 
 import pytest
 
+from budwood.core.errors import Terminated
 from budwood.studies.processes import environment, run_to_its_end, stay_on
 
 INTERRUPTED = """
@@ -40,6 +42,38 @@ def test_run_to_its_end__interrupted_it_waits_for_the_process_and_raises(tmp_pat
     with pytest.raises(KeyboardInterrupt):
         run_to_its_end([sys.executable, "-c", code, str(tmp_path / "file")])
     assert (tmp_path / "file").read_text() == "in order"
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_run_to_its_end__terminated_it_interrupts_the_process(tmp_path):
+    code = """
+import pathlib, sys, time
+from budwood.studies.processes import hear_interrupts
+try:
+    hear_interrupts()
+    pathlib.Path(sys.argv[1]).write_text("")
+    time.sleep(20)
+except KeyboardInterrupt:
+    pathlib.Path(sys.argv[1]).write_text("in order")
+"""
+    file = tmp_path / "file"
+
+    def terminate(number, frame):
+        raise Terminated
+
+    def end_it_once_it_runs():
+        while not file.exists():
+            time.sleep(0.02)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        threading.Thread(target=end_it_once_it_runs, daemon=True).start()
+        with pytest.raises(Terminated):
+            run_to_its_end([sys.executable, "-c", code, str(file)])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert file.read_text() == "in order"
 
 
 @pytest.mark.parametrize(("base", "level"), [({}, "3"), ({"TF_CPP_MIN_LOG_LEVEL": "0"}, "0")])

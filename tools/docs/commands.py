@@ -15,7 +15,8 @@ INTRO = """<!-- Written by `make docs`: change the code, or tools/docs. -->
 Written from the code of `budwood` itself; `budwood COMMAND --help` prints the same.
 
 `--debug`, on any command, shows the traceback of an error, and `budwood --version` prints the version.
-Exit status is 0; 1 for what went wrong or was found wrong; 2 for a wrong command; 130 for Ctrl-C.
+Exit status is 0; 1 for what went wrong or was found wrong; 2 for a wrong command; 130 for Ctrl-C
+and 143 for SIGTERM, at which a command puts things in order as at Ctrl-C.
 What can be given again, such as `--set`, may stand several times.
 """
 KINDS = {Path: "PATH", str: "TEXT", int: "N", float: "NUMBER"}

@@ -2,26 +2,45 @@
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-INTERRUPTED = b"budwood: error: interrupted; nothing was begun: give the same command again\n"
+ENDINGS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+"""Signals at which a command puts things in order and ends with status 128 and their number."""
 
 
 def main() -> None:
     """Run the `budwood` command. Exit status 0; 1 for what went wrong; 2 for a wrong command; 130 for
-    Ctrl-C."""
-    with quit_when_interrupted():
+    Ctrl-C, 143 for SIGTERM."""
+    open_missing_streams()
+    with quit_when_ended():
         from budwood.cli.commands import app
         from budwood.cli.errors import run_command
     run_command(app)
 
 
+def open_missing_streams() -> None:
+    """Put the null device where this process was started without a standard stream, as services may be.
+
+    Python prints to standard output what is meant for a standard error that is not there, and the next file that is
+    opened takes its number: what compiled code complains of would be written into it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest number that is free.
+            os.open(os.devnull, os.O_RDWR)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w" if number else "r", encoding="utf-8"))  # noqa: SIM115
+
+
 @contextmanager
-def quit_when_interrupted() -> Iterator[None]:
-    """End the process at Ctrl-C, with one sentence and status 130, while modules are imported and nothing is computed.
+def quit_when_ended() -> Iterator[None]:
+    """End the process at Ctrl-C or SIGTERM, with one sentence, while modules are imported and nothing is computed.
 
     A KeyboardInterrupt in the middle of an import comes out of it as a trace, or as an error of another kind.
     """
@@ -29,12 +48,14 @@ def quit_when_interrupted() -> Iterator[None]:
         yield
         return
 
-    def quit_now(*given: Any) -> None:
-        os.write(2, INTERRUPTED)
-        os._exit(130)
+    def quit_now(number: int, *given: Any) -> None:
+        word = ENDINGS[signal.Signals(number)]
+        os.write(2, f"budwood: error: {word}; nothing was begun: give the same command again\n".encode())
+        os._exit(128 + number)
 
-    before = signal.signal(signal.SIGINT, quit_now)
+    before = {number: signal.signal(number, quit_now) for number in ENDINGS}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)

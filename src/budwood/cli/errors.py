@@ -12,7 +12,8 @@ from typing import Any
 
 import typer
 
-from budwood.core.errors import BudwoodError, DataError
+from budwood.cli import ENDINGS
+from budwood.core.errors import BudwoodError, DataError, Terminated
 from budwood.core.text import shown
 
 
@@ -24,7 +25,7 @@ def run_command(app: typer.Typer) -> None:
         # A class name that the terminal cannot show is no reason to stop.
         sys.stdout.reconfigure(errors="backslashreplace")
     command = typer.main.get_command(app)
-    with _interrupts() as heard:
+    with _endings() as heard:
         try:
             status = _run(command, arguments or ["--help"])
             sys.stdout.flush()
@@ -36,28 +37,29 @@ def run_command(app: typer.Typer) -> None:
             if len(arguments) < len(given):
                 traceback.print_exception(error)
             # Compiled code makes errors of its own of it.
-            cause = KeyboardInterrupt() if heard else error
-            status = _complain(cause, resumes=_can_resume(command, arguments))
+            status = _complain(heard[0] if heard else error, resumes=_can_resume(command, arguments))
     sys.exit(status)
 
 
 @contextmanager
-def _interrupts() -> Iterator[list[int]]:
-    """Yield a list that holds something once Ctrl-C was heard, whatever became of its KeyboardInterrupt."""
-    heard: list[int] = []
+def _endings() -> Iterator[list[KeyboardInterrupt]]:
+    """Raise KeyboardInterrupt at Ctrl-C and `Terminated` at SIGTERM. Yield a list that holds it once it was raised,
+    whatever became of it."""
+    heard: list[KeyboardInterrupt] = []
 
     def hear(number: int, frame: object) -> None:
-        heard.append(number)
-        raise KeyboardInterrupt
+        heard.append(Terminated() if number == signal.SIGTERM else KeyboardInterrupt())
+        raise heard[-1]
 
     if threading.current_thread() is not threading.main_thread():
         yield heard
         return
-    before = signal.signal(signal.SIGINT, hear)
+    before = {number: signal.signal(number, hear) for number in ENDINGS}
     try:
         yield heard
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 def _run(command: Any, arguments: list[str]) -> int:
@@ -82,7 +84,8 @@ def _complain(error: BaseException, resumes: bool = False) -> int:
     """Print one line; return the exit status."""
     status = 1
     if isinstance(error, KeyboardInterrupt):
-        line, status = "interrupted", 130
+        ending = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
+        line, status = ENDINGS[ending], 128 + ending
         if resumes:
             line += "; what was computed so far is kept: the same command with --resume goes on from there"
         else:

@@ -8,6 +8,10 @@ class BudwoodError(Exception):
     """Base of everything that Budwood raises on purpose; the command line prints it as one line."""
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM was heard: what runs ends as at Ctrl-C."""
+
+
 class RecipeError(BudwoodError):
     """A recipe that cannot be read, has an unknown key, or asks for something impossible."""
 

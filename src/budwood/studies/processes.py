@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from budwood.core.errors import Terminated
+
 SECONDS_TO_END = 5.0
 """That a process has which was interrupted."""
 
@@ -50,7 +52,10 @@ def run_to_its_end(command: list[str], **options: Any) -> int:
         process = subprocess.Popen(command, **options)
     try:
         return process.wait()
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, Terminated):
+            # The terminal sends Ctrl-C to both; who ends a service may send SIGTERM to the first process alone.
+            process.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
             process.wait(SECONDS_TO_END)
         raise

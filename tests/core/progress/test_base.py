@@ -32,6 +32,11 @@ def test_choose_progress__quiet_and_no_terminal():
     assert isinstance(choose_progress(), Plain)
 
 
+def test_choose_progress__without_standard_error(monkeypatch):
+    monkeypatch.setattr("sys.stderr", None)
+    assert choose_progress() is SILENT
+
+
 def test_choose_progress__bars_in_a_terminal(monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     assert isinstance(choose_progress(), Bars)

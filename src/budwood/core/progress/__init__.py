@@ -6,7 +6,8 @@ from budwood.core.progress.base import SILENT, Progress
 
 
 def choose_progress(quiet: bool = False) -> Progress:
-    """Return what suits the place: silent when asked, a live display in a notebook, bars in a terminal, else lines."""
+    """Return what suits the place: a live display in a notebook, bars in a terminal, else lines; silent when asked,
+    or where there is no standard error."""
     if quiet:
         return SILENT
     # Here: `import budwood` loads none of them.
@@ -16,6 +17,9 @@ def choose_progress(quiet: bool = False) -> Progress:
         from budwood.core.progress.live import Live
 
         return Live()
+    if sys.stderr is None:
+        # A program without a console, such as a windowed one.
+        return SILENT
     if sys.stderr.isatty():
         from budwood.core.progress.bars import Bars
 
