@@ -12,7 +12,7 @@ import pytest
 from budwood.config.recipe import Recipe
 from budwood.core.errors import BackboneError, DataError, RecipeError, RunError, WeightsError
 from budwood.core.progress.base import Silent
-from budwood.pipeline.request import Output, ask_for_training, like, read_recipe
+from budwood.pipeline.request import Output, ask_for_training, free_or_begun, like, read_recipe
 
 NOTHING = Path("no photos")
 
@@ -112,6 +112,18 @@ def test_ask_for_training__asked_again_with_another_recipe(colours, tmp_path):
     with pytest.raises(RunError, match="seed was 0 and is now 1"):
         ask(colours, tmp_path / "run", "seed=1", resume=True)
     assert ask(colours, tmp_path / "run", resume=True).output.goes_on
+
+
+def test_free_or_begun(tmp_path):
+    assert (
+        free_or_begun("cats", False, tmp_path) == free_or_begun("cats", True, tmp_path) == tmp_path / "cats-1"
+    )
+    (tmp_path / "cats-1").mkdir()
+    (tmp_path / "cats-1" / "run.json").write_text('{"state": "failed"}')
+    assert free_or_begun("cats", False, tmp_path) == tmp_path / "cats-2"
+    assert free_or_begun("cats", True, tmp_path) == tmp_path / "cats-1"
+    (tmp_path / "cats-1" / "run.json").write_text('{"state": "complete"}')
+    assert free_or_begun("cats", True, tmp_path) == tmp_path / "cats-2"
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,8 @@ def test_overwrite__replaces_a_run(tmp_path):
     with directory(tmp_path / "run").running():
         (tmp_path / "run" / "metrics.json").write_text("{}")
     with directory(tmp_path / "run").running(overwrite=True):
-        assert not (tmp_path / "run" / "metrics.json").exists()
+        assert (tmp_path / "run" / "metrics.json").exists() and state(tmp_path / "run")["state"] == "complete"
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["run.json"]
 
 
 def test_resume__interrupted_complete_and_other_request(tmp_path):
@@ -130,15 +131,61 @@ def test_next_free(tmp_path):
 def test_overwrite__failure_brings_the_complete_run_back(tmp_path):
     with directory(tmp_path / "run").running():
         (tmp_path / "run" / "metrics.json").write_text("first")
+    new = directory(tmp_path / "run")
     for _ in range(2):
-        with pytest.raises(ValueError), directory(tmp_path / "run").running(overwrite=True):
-            (tmp_path / "run" / "metrics.json").write_text("second")
+        with pytest.raises(ValueError), new.running(overwrite=True):
+            (new.folder / "metrics.json").write_text("second")
+            assert (tmp_path / "run" / "metrics.json").read_text() == "first"
             raise ValueError
-        assert state(tmp_path / "run")["state"] == "complete"
+        assert state(tmp_path / "run")["state"] == "complete" and new.folder == tmp_path / "run"
         assert (tmp_path / "run" / "metrics.json").read_text() == "first"
-    with directory(tmp_path / "run").running(overwrite=True):
-        (tmp_path / "run" / "metrics.json").write_text("third")
+        assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    with new.running(overwrite=True):
+        (new.folder / "metrics.json").write_text("third")
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["metrics.json", "run.json"]
+    assert (tmp_path / "run" / "metrics.json").read_text() == "third"
+
+
+def test_overwrite__interrupted_it_is_gone_on_with(tmp_path):
+    """The same command with --resume, as the command line says; --resume by itself replaces nothing."""
+    both = {"overwrite": True, "resume": True}
+    with directory(tmp_path / "run").running():
+        pass
+    new = directory(tmp_path / "run")
+    assert new.to_resume(**both) is None
+    with pytest.raises(KeyboardInterrupt), new.running(overwrite=True):
+        (new.folder / "checkpoints").mkdir()
+        (new.folder / "checkpoints" / "finetune-last.npz").write_text("epoch 3")
+        raise KeyboardInterrupt
+    assert state(tmp_path / "run")["state"] == "complete"
+    with pytest.raises(RunError, match="to replace when it was interrupted. Give --overwrite with --resume"):
+        directory(tmp_path / "run").refuse_unless_free(resume=True)
+    assert directory(tmp_path / "run", Request(data="other")).to_resume(**both) is None
+    again = directory(tmp_path / "run")
+    assert again.to_resume(overwrite=True) is None and again.to_resume(**both) is not None
+    with again.running(**both):
+        assert (again.folder / "checkpoints" / "finetune-last.npz").read_text() == "epoch 3"
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["checkpoints", "run.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_running__a_killed_overwrite_of_an_older_version_is_mended(tmp_path):
+    with directory(tmp_path / "run" / ".previous").running():
+        pass
+    (tmp_path / "run" / "run.json").write_text('{"state": "running"}')
+    nothing = pytest.raises(RunError, match="complete run: there is nothing to resume")
+    with nothing, directory(tmp_path / "run").running(resume=True):
+        pass
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["run.json"]
+
+
+def test_running__a_numbered_one_that_was_taken_meanwhile_is_the_next(tmp_path):
+    first, second = (
+        RunDirectory(next_free(tmp_path, "cats-and-dogs"), REQUEST, "", numbered=True) for _ in range(2)
+    )
+    with first.running(), second.running():
+        assert (first.folder.name, second.folder.name) == ("cats-and-dogs-1", "cats-and-dogs-2")
+    assert state(tmp_path / "cats-and-dogs-2")["state"] == "complete"
 
 
 def test_record__keeps_fields_of_run_json_and_refuses_others(tmp_path):

@@ -136,8 +136,8 @@ def prepare(request: TrainingRequest, checked: Check | None = None) -> Prepared:
         checked = checked or check_photos(request)
         request = replace(request, recipe=with_own_table(with_range(request.recipe, checked)))
         photos = split_photos(request, checked)
-        if request.output.goes_on:
-            refuse_other_photos(directory.folder, photos)
+        if begun := directory.to_resume(overwrite=request.output.overwrite, resume=request.output.resume):
+            refuse_other_photos(begun, photos)
     with directory.stage("backbone"):
         networks, head = build_networks(request)
         num_train = sum(photo.split == "train" for photo in photos)

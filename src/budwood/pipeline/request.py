@@ -23,7 +23,7 @@ from budwood.data.taxonomy import Taxonomy
 from budwood.data.taxonomy_table import find_taxonomy, read_taxonomy
 from budwood.evaluation.task import Task, task_of
 from budwood.report.reading import understood_as_lines
-from budwood.runs.directory import RunDirectory, next_free
+from budwood.runs.directory import RunDirectory, is_complete, next_free
 from budwood.runs.files import RunFiles, read_run
 from budwood.runs.schema import Request
 
@@ -128,7 +128,8 @@ def ask_for_training(
         refuse_impossible(recipe)
     source = os.fspath(data) if isinstance(data, str | os.PathLike) else "photos"
     name = "photos" if isinstance(data, Manifest) else source_name(data)
-    folder = Path(output.folder) if output.folder is not None else next_free(Path("runs"), name)
+    numbered = output.folder is None and not output.resume
+    folder = Path(output.folder) if output.folder is not None else free_or_begun(name, output.resume)
     refuse_same_folder(folder, start, recipe.distill.run)
     if not output.goes_on:
         RunDirectory(folder, Request(), "").refuse_unless_free(overwrite=output.overwrite)
@@ -147,7 +148,7 @@ def ask_for_training(
         "taxonomy": table.sha256 if table else None,
     }
     requested = Request.model_validate(asked)
-    command = command or f"budwood train {source} -o {folder}"
+    command = command or f"budwood train {source}{'' if numbered else f' -o {folder}'}"
     RunDirectory(folder, requested, command, progress).refuse_unless_free(
         overwrite=output.overwrite, resume=output.resume
     )
@@ -163,7 +164,7 @@ def ask_for_training(
         # The classes are those of the run, which is looked at with the photos.
         taxonomy = previous.taxonomy
         progress.say(f"the tree of labels is that of {previous.folder}")
-    directory = RunDirectory(folder, requested, command, progress, task=task)
+    directory = RunDirectory(folder, requested, command, progress, task=task, numbered=numbered)
     return TrainingRequest(
         manifest,
         source,
@@ -178,6 +179,13 @@ def ask_for_training(
         teacher,
         taxonomy,
     )
+
+
+def free_or_begun(name: str, resume: bool, parent: Path = Path("runs")) -> Path:
+    """Return the next free `runs/NAME-N`; to resume, the last one where it is not complete."""
+    free = next_free(parent, name)
+    last = free.with_name(f"{name}-{int(free.name.rpartition('-')[2]) - 1}")
+    return last if resume and (last / "run.json").is_file() and not is_complete(last) else free
 
 
 def _run_with_model(folder: str | os.PathLike) -> RunFiles:

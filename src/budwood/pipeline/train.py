@@ -39,11 +39,12 @@ def train_request(request: TrainingRequest, callbacks: Sequence[keras.callbacks.
 def train_prepared(prepared: Prepared, callbacks: Sequence[keras.callbacks.Callback] = ()) -> Run:
     """Train what has been prepared; whatever was wrong with the request has been said by now."""
     request, recipe, directory = prepared.request, prepared.recipe, prepared.request.directory
-    folder, networks = directory.folder, prepared.networks
+    networks = prepared.networks
     with (
         directory.running(overwrite=request.output.overwrite, resume=request.output.resume),
         prepared.teacher or nullcontext() as teacher,
     ):
+        folder = directory.folder
         (folder / "checkpoints").mkdir(exist_ok=True)
         directory.note_all(prepared.warnings)
         write_data(folder, prepared.check, prepared.photos)
@@ -121,7 +122,7 @@ def train_prepared(prepared: Prepared, callbacks: Sequence[keras.callbacks.Callb
             every = (*(photo for photo, _ in prepared.check.inspected), *photos)
             write_report(folder, {photo.name: photo.image for photo in every})
             write_card(folder)
-    return Run(folder)
+    return Run(directory.folder)
 
 
 def refuse_bad_callbacks(callbacks: Sequence[object]) -> None:

@@ -3,7 +3,7 @@
 import errno
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ from budwood.core.system import machine
 from budwood.core.tensorflow import accelerators
 from budwood.evaluation.task import SINGLE_LABEL, Task
 from budwood.runs.info import read_info
+from budwood.runs.replacing import bring_back, place_beside, put_in_place, remove
 from budwood.runs.schema import (
     DataInfo,
     FeaturesInfo,
@@ -51,8 +52,6 @@ OUR_FILES = [
     "logs",
     "checkpoints",
 ]
-PREVIOUS = ".previous"
-"""Where a complete run waits while it is overwritten."""
 RESUMED = ("checkpoints", "logs")
 """What a training that is resumed goes on from."""
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -73,7 +72,20 @@ class Recorded(TypedDict, total=False):
 
 
 class RunDirectory:
-    """Writes `run.json`. Its `state` is "running", then "complete" or "failed"."""
+    """Writes `run.json`. Its `state` is "running", then "complete" or "failed".
+
+    Args:
+        folder: the run directory.
+        requested: what is asked for.
+        command: how to repeat it.
+        progress: told of the stages.
+        task: what an answer is.
+        saves_model: whether the run will have a model.
+        numbered: the folder is any free one: where another training takes it first, it is the next.
+
+    Attributes:
+        folder: where the run is written, which is beside the run directory while a complete run is overwritten.
+    """
 
     def __init__(
         self,
@@ -84,8 +96,10 @@ class RunDirectory:
         *,
         task: Task = SINGLE_LABEL,
         saves_model: bool = True,
+        numbered: bool = False,
     ):
-        self.folder = folder
+        self.folder = self._target = folder
+        self._numbered = numbered
         self.progress = progress
         self.info = RunInfo(
             budwood=__version__,
@@ -101,30 +115,52 @@ class RunDirectory:
 
         Changes nothing on disk, so that a wrong command leaves no trace.
         """
-        _refuse_unless_free(self.folder, self.info.requested, overwrite=overwrite, resume=resume)
+        _refuse_unless_free(self._target, self.info.requested, overwrite=overwrite, resume=resume)
+
+    def to_resume(self, *, overwrite: bool = False, resume: bool = False) -> Path | None:
+        """Return where the interrupted training lies that is to be gone on with; None where none is.
+
+        With `overwrite` too it is one that was asked for in the same words, which may have been interrupted while it
+        was to replace a complete run.
+        """
+        place = self._place(overwrite)
+        if not resume or (overwrite and not _is_begun(place, self.info.requested)):
+            return None
+        return place
 
     @contextmanager
     def running(self, *, overwrite: bool = False, resume: bool = False) -> Iterator[None]:
         """Hold the directory for the time of a training: "complete" at its end, "failed" with the reason
         otherwise.
 
-        A complete run that is overwritten goes only when the new one is complete; it comes back when that fails.
+        A complete run that is overwritten stays where it is, to be read, until the new one is complete.
         """
-        with lock(self.folder), _mend_disk_errors(self.folder):
+        if self._numbered:
+            self._take_free()
+        with lock(self._target), _mend_disk_errors(self._target):
+            bring_back(self._target, OUR_FILES)
             self.refuse_unless_free(overwrite=overwrite, resume=resume)
-            _set_aside(self.folder, keep=RESUMED if resume and not overwrite else ())
-            _make(self.folder)
+            goes_on = self.to_resume(overwrite=overwrite, resume=resume) is not None
+            self.folder = self._place(overwrite)
+            replaces = self.folder != self._target
             try:
+                remove(self.folder, OUR_FILES, keep=RESUMED if goes_on else ())
+                _make(self.folder, like=self._target if replaces else None)
                 self.save()
                 yield
+                here = MachineInfo(**asdict(machine()), accelerators=accelerators())
+                self._set(state="complete", finished=now(), files=checksums(self.folder), machine=here)
+                self.save()
             except BaseException as error:
                 self._fail(error)
-                _restore(self.folder)
+                if replaces and not _has_checkpoints(self.folder):
+                    # Nothing to go on from but features, which are in the cache.
+                    shutil.rmtree(self.folder, ignore_errors=True)
+                self.folder = self._target
                 raise
-            here = MachineInfo(**asdict(machine()), accelerators=accelerators())
-            self._set(state="complete", finished=now(), files=checksums(self.folder), machine=here)
-            self.save()
-            shutil.rmtree(self.folder / PREVIOUS, ignore_errors=True)
+            if replaces:
+                put_in_place(self.folder, self._target, OUR_FILES)
+                self.folder = self._target
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -164,6 +200,24 @@ class RunDirectory:
         assert self.info.split is not None, "the split is recorded first"
         return self.info.split.sha256
 
+    def _place(self, overwrite: bool) -> Path:
+        """Return where the run is written."""
+        replaces = overwrite and is_complete(self._target)
+        return place_beside(self._target) if replaces else self._target
+
+    def _take_free(self) -> None:
+        """Make the first directory of its name that nobody has made meanwhile."""
+        while True:
+            try:
+                self._target.mkdir(parents=True)
+            except FileExistsError:
+                self._target = next_free(self._target.parent, self._target.name.rpartition("-")[0])
+            except OSError as error:
+                raise _cannot_make(self._target, error) from error
+            else:
+                self.folder = self._target
+                return
+
     def _set(self, **changes: Any) -> None:
         self.info = self.info.model_copy(update=changes)
 
@@ -184,15 +238,22 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _make(folder: Path) -> None:
+def _make(folder: Path, like: Path | None = None) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         if error.errno in FULL_DISK:
             raise
-        raise RunError(
-            f"cannot make the directory {folder}: {error.strerror}. Give one in a folder that you may write"
-        ) from error
+        raise _cannot_make(folder, error) from error
+    if like is not None:
+        with suppress(OSError):
+            shutil.copymode(like, folder)
+
+
+def _cannot_make(folder: Path, error: OSError) -> RunError:
+    return RunError(
+        f"cannot make the directory {folder}: {error.strerror}. Give one in a folder that you may write"
+    )
 
 
 def next_free(parent: Path, stem: str) -> Path:
@@ -254,6 +315,11 @@ def _refuse_other_request(folder: Path, requested: Request) -> None:
         return
     before = read_info(folder)
     if before.state == "complete":
+        if _is_begun(place_beside(folder), requested):
+            raise RunError(
+                f"{folder} holds a complete run, which a training was to replace when it was interrupted. Give "
+                "--overwrite with --resume to go on with that training"
+            )
         raise RunError(
             f"{folder} holds a complete run: there is nothing to resume. Use it, or give --overwrite"
         )
@@ -290,28 +356,23 @@ def flat(values: JsonObject, prefix: str = "") -> JsonObject:
     return found
 
 
-def _set_aside(folder: Path, keep: Sequence[str]) -> None:
-    previous = folder / PREVIOUS
-    if previous.exists() or _state(folder) != "complete":
-        # What lies there is a failed attempt; a complete run may be waiting already.
-        _empty(folder, keep)
-        return
-    previous.mkdir()
-    _move(folder, previous)
+def _is_begun(folder: Path, requested: Request) -> bool:
+    """Return whether a training that was asked for in these words has begun in a folder, and not ended."""
+    if _state(folder) not in ("running", "failed"):
+        return False
+    try:
+        return not differences(read_info(folder).requested.to_json(), requested.to_json())
+    except RunError:
+        return False
 
 
-def _restore(folder: Path) -> None:
-    previous = folder / PREVIOUS
-    if previous.exists():
-        _empty(folder)
-        _move(previous, folder)
-        previous.rmdir()
+def _has_checkpoints(folder: Path) -> bool:
+    return any((folder / "checkpoints").glob("*"))
 
 
-def _move(source: Path, target: Path) -> None:
-    for name in OUR_FILES:
-        if (source / name).exists():
-            (source / name).rename(target / name)
+def is_complete(folder: Path) -> bool:
+    """Return whether a folder holds a complete run."""
+    return _state(folder) == "complete"
 
 
 def _state(folder: Path) -> str | None:
@@ -319,14 +380,3 @@ def _state(folder: Path) -> str | None:
         return read_json(folder / "run.json").get("state")
     except (OSError, ValueError, AttributeError):
         return None
-
-
-def _empty(folder: Path, keep: Sequence[str] = ()) -> None:
-    for name in OUR_FILES:
-        if name in keep:
-            continue
-        path = folder / name
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)

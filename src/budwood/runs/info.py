@@ -7,6 +7,7 @@ from budwood.core.errors import RunError
 from budwood.core.faults import fault
 from budwood.core.files import read_json
 from budwood.evaluation.task import TASKS
+from budwood.runs.replacing import PREVIOUS
 from budwood.runs.schema import FORMAT, RunInfo
 
 AGAIN = "Copy the run again, or train again"
@@ -44,6 +45,11 @@ def _refuse_unknown_task(folder: Path, name: str) -> None:
 
 def _no_run(folder: Path) -> str:
     """Return why a folder is not a run, and which one to give in its place."""
+    if (folder / PREVIOUS / "run.json").is_file():
+        return (
+            f"{folder} was being replaced when the training was killed: its run is in {folder / PREVIOUS}. Use that, "
+            "or train again with --overwrite"
+        )
     if not (folder / "study.json").is_file():
         return f"{folder} is not a run: it has no run.json. Give the directory that `budwood train -o` wrote"
     trials = [file.parent for file in sorted(folder.glob("trials/*/run.json"))]

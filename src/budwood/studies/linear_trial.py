@@ -67,6 +67,7 @@ def fit_and_evaluate(spec: TrialSpec) -> None:
     command, task = f"budwood train DATA --recipe {run / 'recipe.toml'}", TASKS[table.task]
     directory = RunDirectory(run, requested, command, task=task, saves_model=False)
     with directory.running(overwrite=True):
+        run = directory.folder
         write_check(run, table.check)
         data = DataInfo(root_name=source, photos=len(photos), classes=table.classes)
         directory.record(split=write_split(run, photos), data=data, versions=versions())
