@@ -9,6 +9,7 @@ import joblib
 import numpy as np
 import pytest
 import scipy.special
+from joblib.externals.loky import get_reusable_executor
 from PIL import Image
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
@@ -25,6 +26,7 @@ from budwood.data.images import ValueRange
 from budwood.estimator import TransferClassifier
 from budwood.evaluation.thresholds import choose_thresholds
 from budwood.features import extractor as frozen
+from budwood.features.store.store import FeatureStore
 
 pytestmark = pytest.mark.usefixtures("shared_cache", "tiny_backbones")
 
@@ -238,6 +240,22 @@ def test_grid_search__over_l2_strength_and_pooling(photos, computed):
     search.fit(*photos)
     assert set(search.best_params_) == {"l2_strength", "pooling"} and search.best_score_ > 0.8
     assert sum(computed) <= 2 * 42  # each picture once for each pooling
+
+
+@pytest.mark.slow
+def test_grid_search__of_several_processes_computes_each_picture_once(photos, tmp_path, monkeypatch):
+    monkeypatch.setenv("BUDWOOD_CACHE", str(tmp_path))
+    # The workers know no backbone that only a test has.
+    model = TransferClassifier(weights="random", size=64, folds=2)
+    search = GridSearchCV(
+        model, {"l2_strength": [0.01, 0.1]}, n_jobs=2, cv=3, error_score="raise", refit=False
+    )
+    try:
+        search.fit(*photos)
+    finally:
+        get_reusable_executor().shutdown()
+    stored = FeatureStore().info()["fingerprints"]
+    assert [found["rows"] for found in stored] == [42]
 
 
 def test_cross_val_score__binary_auc(photos):
