@@ -1,9 +1,11 @@
 import os
 
+import joblib
 import pytest
+from joblib.externals.loky import get_reusable_executor
 
 from budwood.core import system
-from budwood.core.system import cpu_quota, machine, num_cores, usable_cores
+from budwood.core.system import cpu_quota, machine, num_cores, usable_cores, worker_share
 
 
 @pytest.fixture
@@ -19,6 +21,14 @@ def group(tmp_path):
         return tmp_path / "fs", tmp_path / "membership"
 
     return write
+
+
+def test_worker_share__of_the_workers_of_joblib(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert worker_share() is None
+    shares = joblib.Parallel(n_jobs=2)(joblib.delayed(worker_share)() for _ in range(2))
+    get_reusable_executor().shutdown()
+    assert shares == [max(1, joblib.cpu_count() // 2)] * 2
 
 
 @pytest.mark.parametrize(

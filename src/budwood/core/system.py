@@ -1,6 +1,7 @@
 """What this machine offers: cores, versions of packages, whether a notebook shows the output."""
 
 import math
+import multiprocessing
 import os
 import platform
 import sys
@@ -21,10 +22,19 @@ def usable_cores() -> list[int]:
 
 
 def num_cores() -> int:
-    """Return how many cores this process can keep busy: those it may run on, within a container's quota."""
-    quota = cpu_quota()
-    cores = len(usable_cores())
-    return cores if quota is None else max(1, min(cores, math.ceil(quota)))
+    """Return how many cores this process can keep busy: those it may run on, within a container's quota and, of
+    the workers of a search of scikit-learn, within its share."""
+    quota, share = cpu_quota(), worker_share()
+    limits = [len(usable_cores()), *([math.ceil(quota)] if quota is not None else []), *filter(None, [share])]
+    return max(1, min(limits))
+
+
+def worker_share() -> int | None:
+    """Return how many threads joblib gives this process, one of `n_jobs` workers; None where it is none."""
+    if not multiprocessing.current_process().name.startswith("LokyProcess"):
+        return None
+    share = os.environ.get("OMP_NUM_THREADS", "")
+    return int(share) if share.isdecimal() and int(share) else None
 
 
 @cache
