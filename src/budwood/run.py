@@ -67,7 +67,8 @@ class Run(RunRecord):
 
     def raw_model(self) -> "keras.Model":
         """Return the model, read anew, with its logits as they were trained."""
-        model = load_artifact(self.folder / "model").model
+        with self.files.unreplaced():
+            model = load_artifact(self.folder / "model").model
         # Here, for it imports Keras.
         from budwood.core.scaling import inverse
         from budwood.network.heads import scale_logits
@@ -493,7 +494,8 @@ class Run(RunRecord):
                 # Whoever keeps no model says so in a sentence of its own.
                 _ = self.files.model
                 engine = lambda: self.recipe.backbone.engine  # noqa: E731
-                self._predictor = load_predictor(self.folder / "model", engine, progress.say)
+                with self.files.unreplaced():
+                    self._predictor = load_predictor(self.folder / "model", engine, progress.say)
             return self._predictor
 
     def _need_reference(self, predictor: Predictor) -> Reference:
@@ -513,14 +515,16 @@ class Run(RunRecord):
         load_keras()
         from budwood.runs.epochs import artifact_of_epoch
 
-        artifact = artifact_of_epoch(self.files, epoch)
+        with self.files.unreplaced():
+            artifact = artifact_of_epoch(self.files, epoch)
         return KerasPredictor(artifact, engine=self.recipe.backbone.engine)
 
     @cached_property
     def _artifact(self) -> Artifact:
         # Whoever keeps no model says so in a sentence of its own.
         _ = self.files.model
-        return load_artifact(self.folder / "model")
+        with self.files.unreplaced():
+            return load_artifact(self.folder / "model")
 
     @cached_property
     def _occlusion_runner(self) -> "Runner":

@@ -1,5 +1,6 @@
 """The predictor of a saved model: its converted graph is kept, found, made anew and moved."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from budwood.core.errors import RunError
+from budwood.core.files import write_json
 from budwood.features.engines import engine as engines
 from budwood.inference import converted
 from budwood.inference.artifact import read_info
@@ -16,6 +18,8 @@ from budwood.inference.keras_predictor import KerasPredictor
 from budwood.inference.load import load_predictor
 from budwood.inference.openvino_predictor import OpenVinoPredictor
 from budwood.run import load
+from budwood.runs.directory import OUR_FILES
+from budwood.runs.replacing import place_beside, put_in_place
 from tests.inference.asked import asked
 
 pytest.importorskip("openvino")
@@ -54,6 +58,30 @@ def test_load__keras_answers_where_the_graph_gives_something_else(model, photo, 
     predictor, _, said = asked(model, photo)
     assert isinstance(predictor, KerasPredictor) and len(said) == 2
     assert not (model / "openvino").exists()
+
+
+def test_run__opened_before_it_was_replaced_never_answers_for_the_other(tiny_run, photo, tmp_path):
+    """Old and new have the same classes and files: nothing but who took whose place tells them apart."""
+    old, other = shutil.copytree(tiny_run, tmp_path / "r"), shutil.copytree(tiny_run, tmp_path / "other")
+    info = json.loads((other / "run.json").read_text())
+    write_json(other / "run.json", info | {"finished": "2030-01-01T00:00:00+00:00"})
+    for file in (*other.glob("model/openvino/model.*"),):
+        shutil.copy(file, file.with_suffix(".copy"))
+        file.with_suffix(".copy").replace(file)
+    asked_before, half_asked, unasked = load(old), load(old), load(old)
+    expected = asked_before.predict_proba(photo)
+    _ = half_asked.files.model
+    put_in_place(other.rename(place_beside(old)), old, OUR_FILES)
+    np.testing.assert_array_equal(asked_before.predict_proba(photo), expected)
+    replaced = pytest.raises(RunError, match="was replaced by another after it was opened")
+    for run in (half_asked, unasked):
+        with replaced:
+            run.predict(photo)
+        with replaced:
+            _ = run.model
+    with replaced:
+        asked_before.predictor.probabilities(np.zeros((1, 8), np.float32))
+    np.testing.assert_array_equal(load(old).predict_proba(photo), expected)
 
 
 def _absent():

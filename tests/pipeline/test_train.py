@@ -15,7 +15,7 @@ from PIL import Image
 import budwood
 from budwood.core.errors import BackboneError, DataError, RecipeError, RunError, WeightsError
 from budwood.core.files import read_csv, read_json
-from budwood.core.progress.base import SILENT
+from budwood.core.progress.base import SILENT, Silent
 from budwood.data.image_ref import ImageBytes
 from budwood.data.images import view
 from budwood.data.manifest import Manifest
@@ -280,6 +280,28 @@ def test_train__wrong_request_is_said_before_anything_is_touched(
     with pytest.raises((WeightsError, RecipeError)):
         small_train(session_colours, copy, "frozen.fit=gradient", setting, overwrite=True)
     assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
+
+
+def test_train__the_run_that_is_overwritten_answers_until_then(session_run, session_colours, tmp_path):
+    copy = shutil.copytree(session_run, tmp_path / "run")
+    picture, answers = next(session_colours.rglob("*.jpg")), []
+
+    class Asking(Silent):
+        def stage(self, name, total=None, unit="photos"):
+            answers.append((name, load(copy).predict(picture)[0].label))
+            return super().stage(name, total, unit)
+
+    settings = [*SMALL, "split_seed=5"]
+    new = train(
+        session_colours, copy, recipe="frozen-linear", settings=settings, overwrite=True, progress=Asking()
+    )
+    assert len(answers) > 2 and {label for _, label in answers} == {picture.parent.name}
+    assert new.folder == copy and new.recipe.split_seed == 5 and load(session_run).recipe.split_seed != 5
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    for file in (
+        path for path in copy.rglob("*") if path.suffix in (".html", ".md", ".json", ".csv", ".toml")
+    ):
+        assert ".next" not in file.read_text(encoding="utf-8"), file
 
 
 @pytest.mark.parametrize(

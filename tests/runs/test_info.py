@@ -73,6 +73,12 @@ def test_read_info__no_run(tmp_path):
     assert "it has no run.json" in fault(lambda: read_info(tmp_path))
 
 
+def test_read_info__killed_while_it_was_replaced(tmp_path):
+    (tmp_path / ".previous").mkdir()
+    (tmp_path / ".previous" / "run.json").write_text("{}")
+    assert f"its run is in {tmp_path / '.previous'}" in fault(lambda: read_info(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("number", "said"),
     [

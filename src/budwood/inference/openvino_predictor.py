@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from budwood.core.errors import RunError
 from budwood.core.progress.base import SILENT, Progress
 from budwood.features.engines.graphs import above_features, new_core, only_output
 from budwood.features.engines.openvino import Graph
@@ -38,6 +39,7 @@ class OpenVinoPredictor(Predictor):
     ):
         super().__init__(classes, input, ood, thresholds)
         self._file, self._parts = file, list(parts)
+        self._identity = _identity(file)
         self._whole = Graph(self._read)
         self._head = Graph(lambda: above_features(self._read()))
         self._extractors = [_Part(Graph(self._reader_of(number))) for number in range(1, len(parts) + 1)]
@@ -72,7 +74,13 @@ class OpenVinoPredictor(Predictor):
         )
 
     def _read(self) -> Any:
-        return new_core().read_model(self._file)
+        # Parts of it are read as they are needed, and each process that is forked reads for itself.
+        graph = new_core().read_model(self._file) if self._file.exists() else None
+        if graph is None or _identity(self._file) != self._identity:
+            raise RunError(
+                f"the inference graph {self._file} was replaced by another after it was opened. Load the run again"
+            )
+        return graph
 
     def _reader_of(self, output: int):
         return lambda: only_output(self._read(), output)
@@ -82,6 +90,12 @@ def _scores_of(outputs: list[Float32[np.ndarray, "..."]]) -> Scores:
     probabilities, *parts = outputs
     features = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
     return Scores(probabilities, vectors(features[None])[0])
+
+
+def _identity(file: Path) -> tuple[tuple[int, int, int], ...]:
+    """Return what tells the two files of a graph from those of another."""
+    found = [one.stat() for one in (file, file.with_suffix(".bin")) if one.exists()]
+    return tuple((one.st_ino, one.st_size, one.st_mtime_ns) for one in found)
 
 
 class _Part:

@@ -120,8 +120,8 @@ def train_prepared(prepared: Prepared, callbacks: Sequence[keras.callbacks.Callb
         with directory.stage("report"):
             directory.save()
             every = (*(photo for photo, _ in prepared.check.inspected), *photos)
-            write_report(folder, {photo.name: photo.image for photo in every})
-            write_card(folder)
+            write_report(folder, {photo.name: photo.image for photo in every}, directory.target)
+            write_card(folder, directory.target)
     return Run(directory.folder)
 
 

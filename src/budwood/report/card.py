@@ -28,20 +28,23 @@ NAMED = 20
 """Classes that are named in a sentence."""
 
 
-def write_card(folder: Path) -> Path:
+def write_card(folder: Path, called: Path | None = None) -> Path:
     """Write `model/README.md` into a run directory whose other files are there, and return its path.
 
-    Raise RunError where one of them is missing or damaged.
+    Its title is the name of the run directory, which is `called` otherwise where the files will have moved.
+
+    Raises:
+        RunError: one of them is missing or damaged.
     """
     path = folder / "model" / CARD
-    text = render_card(read_contents(folder))
+    text = render_card(read_contents(folder, called))
     files.write_text(path, text.encode("utf-8", "backslashreplace").decode("utf-8"))
     return path
 
 
 def render_card(contents: Contents) -> str:
     """Return the model card as Markdown, with its metadata at the head."""
-    split_hash = files.sha256_of(contents.folder / "split.csv")
+    split_hash = files.sha256_of(contents.files.folder / "split.csv")
     split, info, recipe = contents.evaluated_split, contents.info, contents.recipe
     scores = contents.figures
     counts = Counter(

@@ -141,7 +141,9 @@ SECTIONS: Mapping[str, _Section] = {
 Those that are not of every task are asked for by `Task.sections`."""
 
 
-def write_report(folder: Path, photos: Mapping[str, ImageLike] | None = None) -> Path:
+def write_report(
+    folder: Path, photos: Mapping[str, ImageLike] | None = None, called: Path | None = None
+) -> Path:
     """Write `report.html` into the run directory `folder`, whole or not at all.
 
     Args:
@@ -151,6 +153,7 @@ def write_report(folder: Path, photos: Mapping[str, ImageLike] | None = None) ->
         photos: where the photos are, by their names in `split.csv`. Of one that is missing or cannot be read the
             thumbnail of the report that is there is kept, and else a placeholder stands in its place; without
             photos and without an earlier report there are no pictures.
+        called: the run directory that the page names, where the files will have moved by then.
 
     Returns:
         The path of the report: one self-contained HTML file.
@@ -159,7 +162,7 @@ def write_report(folder: Path, photos: Mapping[str, ImageLike] | None = None) ->
         RunError: a file of the run is missing or damaged.
     """
     try:
-        html = _render(read_contents(Path(folder)), photos or {})
+        html = _render(read_contents(Path(folder), called), photos or {})
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise RunError(
             f"the files in {folder} do not fit together ({type(error).__name__}: {error}). Copy the run again"
@@ -182,7 +185,7 @@ def write_page(folder: Path, html: str) -> Path:
 
 
 def _render(contents: Contents, photos: Mapping[str, ImageLike]) -> str:
-    kept = read_pictures(contents.folder / REPORT)
+    kept = read_pictures(contents.files.folder / REPORT)
     thumbnails = Thumbnails(photos, contents.recipe.data.resize, kept, as_range(contents.recipe.data.levels))
     page = _Filling(contents, thumbnails)
     filled = {

@@ -21,6 +21,7 @@ class Contents:
 
     files: RunFiles
     folder: Path
+    """The run directory, by the name that people know it by."""
     info: RunInfo
     recipe: Recipe
     recipe_text: str
@@ -128,13 +129,16 @@ class Contents:
         return {one.best_epoch: one.name for one in apart} or {self.best_epoch(phase): ""}
 
 
-def read_contents(folder: Path) -> Contents:
-    """Read the files of a run directory. Raise RunError where one of them is missing or damaged."""
+def read_contents(folder: Path, called: Path | None = None) -> Contents:
+    """Read the files of a run directory. Raise RunError where one of them is missing or damaged.
+
+    One that is written beside the run that it is to replace is `called` by the name of that.
+    """
     files = RunFiles(folder)
     path = files.linear_path
     return Contents(
         files=files,
-        folder=folder,
+        folder=called or folder,
         info=files.info,
         recipe=files.recipe,
         recipe_text=files.recipe_text,

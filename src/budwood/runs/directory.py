@@ -84,6 +84,7 @@ class RunDirectory:
         numbered: the folder is any free one: where another training takes it first, it is the next.
 
     Attributes:
+        target: the run directory.
         folder: where the run is written, which is beside the run directory while a complete run is overwritten.
     """
 
@@ -98,7 +99,7 @@ class RunDirectory:
         saves_model: bool = True,
         numbered: bool = False,
     ):
-        self.folder = self._target = folder
+        self.folder = self.target = folder
         self._numbered = numbered
         self.progress = progress
         self.info = RunInfo(
@@ -115,7 +116,7 @@ class RunDirectory:
 
         Changes nothing on disk, so that a wrong command leaves no trace.
         """
-        _refuse_unless_free(self._target, self.info.requested, overwrite=overwrite, resume=resume)
+        _refuse_unless_free(self.target, self.info.requested, overwrite=overwrite, resume=resume)
 
     def to_resume(self, *, overwrite: bool = False, resume: bool = False) -> Path | None:
         """Return where the interrupted training lies that is to be gone on with; None where none is.
@@ -137,15 +138,15 @@ class RunDirectory:
         """
         if self._numbered:
             self._take_free()
-        with lock(self._target), _mend_disk_errors(self._target):
-            bring_back(self._target, OUR_FILES)
+        with lock(self.target), _mend_disk_errors(self.target):
+            bring_back(self.target, OUR_FILES)
             self.refuse_unless_free(overwrite=overwrite, resume=resume)
             goes_on = self.to_resume(overwrite=overwrite, resume=resume) is not None
             self.folder = self._place(overwrite)
-            replaces = self.folder != self._target
+            replaces = self.folder != self.target
             try:
                 remove(self.folder, OUR_FILES, keep=RESUMED if goes_on else ())
-                _make(self.folder, like=self._target if replaces else None)
+                _make(self.folder, like=self.target if replaces else None)
                 self.save()
                 yield
                 here = MachineInfo(**asdict(machine()), accelerators=accelerators())
@@ -156,11 +157,11 @@ class RunDirectory:
                 if replaces and not _has_checkpoints(self.folder):
                     # Nothing to go on from but features, which are in the cache.
                     shutil.rmtree(self.folder, ignore_errors=True)
-                self.folder = self._target
+                self.folder = self.target
                 raise
             if replaces:
-                put_in_place(self.folder, self._target, OUR_FILES)
-                self.folder = self._target
+                put_in_place(self.folder, self.target, OUR_FILES)
+                self.folder = self.target
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -202,20 +203,20 @@ class RunDirectory:
 
     def _place(self, overwrite: bool) -> Path:
         """Return where the run is written."""
-        replaces = overwrite and is_complete(self._target)
-        return place_beside(self._target) if replaces else self._target
+        replaces = overwrite and is_complete(self.target)
+        return place_beside(self.target) if replaces else self.target
 
     def _take_free(self) -> None:
         """Make the first directory of its name that nobody has made meanwhile."""
         while True:
             try:
-                self._target.mkdir(parents=True)
+                self.target.mkdir(parents=True)
             except FileExistsError:
-                self._target = next_free(self._target.parent, self._target.name.rpartition("-")[0])
+                self.target = next_free(self.target.parent, self.target.name.rpartition("-")[0])
             except OSError as error:
-                raise _cannot_make(self._target, error) from error
+                raise _cannot_make(self.target, error) from error
             else:
-                self.folder = self._target
+                self.folder = self.target
                 return
 
     def _set(self, **changes: Any) -> None:

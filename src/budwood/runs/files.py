@@ -293,7 +293,8 @@ class RunFiles:
                 f"the run in {self.folder} keeps no model: it is a trial of a study. Make it with "
                 f"`budwood train DATA -o RUN --recipe {self.folder / 'recipe.toml'}`"
             )
-        found = self._json("model/model.json", ModelInfo)
+        with self.unreplaced():
+            found = self._json("model/model.json", ModelInfo)
         # Another order of the classes would give every photo a wrong name, and nothing would look odd.
         if self.info.data is not None and found.classes != self.info.data.classes:
             raise RunError(
@@ -315,8 +316,30 @@ class RunFiles:
 
     def _has(self, name: str) -> bool:
         """Return whether the run has a file that some runs lack; one that was written and is gone is not
-        passed over."""
-        return name in self.info.files or (self.folder / name).exists()
+        passed over, and one of a run that took this one's place is none of its files."""
+        return name in self.info.files if self.info.files else (self.folder / name).exists()
+
+    @contextmanager
+    def unreplaced(self) -> Iterator[None]:
+        """Raise RunError where what is read meanwhile may be of another run that has taken this one's place.
+
+        A run takes the place of another in one step, and the files that `run.json` does not vouch for, such as the
+        model's, tell nobody of which run they are.
+        """
+        try:
+            yield
+        except RunError:
+            self._refuse_replaced()
+            raise
+        self._refuse_replaced()
+
+    def _refuse_replaced(self) -> None:
+        now = read_info(self.folder)
+        if (now.finished, now.files, now.split) != (self.info.finished, self.info.files, self.info.split):
+            raise RunError(
+                f"the run in {self.folder} was replaced by another after it was opened. Open it again: "
+                "budwood.load(RUN)"
+            )
 
     def _json(self, name: str, kind: type[Content]) -> Content:
         with self._reading(name) as file:
@@ -328,9 +351,11 @@ class RunFiles:
         expected = self.info.sha256_of(name)
         try:
             if expected is not None and sha256_of(file) != expected:
+                self._refuse_replaced()
                 raise RunError(f"{file} is not the file that was written: it is damaged or changed. {AGAIN}")
             yield file
         except FileNotFoundError as error:
+            self._refuse_replaced()
             raise RunError(f"{self.folder} has no {name}, which it was written with. {AGAIN}") from error
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"cannot read {file}: {fault(error)}. {AGAIN}") from error
