@@ -68,7 +68,7 @@ def test_label_sets_as_text__says_promise_and_what_was_seen(made):
     assert "with so many, it lies between" in text and "\n  test: the sets of" in text
     each = label_sets_as_text(choose_label_sets(by_split, LABELS, 0.6, per_label=True))
     assert (
-        each.startswith("of each label: the sets of 60 % of the photos with it hold it")
+        each.startswith("of the photos that have a label, 60 % have it in their set, for each label")
         and "lies between" not in each
     )
     assert "weakest on test" not in text

@@ -276,7 +276,7 @@ def few_photos_warning(reference: Reference | None, acceptance: float) -> str:
     if enough - lacking == held_out:
         known = count(held_out, "validation photo")
     return (
-        f'only {known} could show how much photos of these classes differ from one another, so "none of these" is '
-        "said only of what is very different, and pictures of other things may pass as one of the classes. "
+        f'only {known} could show how much photos of this kind differ from one another, so "none of these" is '
+        "said only of what is very different, and pictures of other things may pass as known ones. "
         f"{held_out + lacking:,} validation photos would do"
     )

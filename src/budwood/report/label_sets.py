@@ -63,7 +63,7 @@ def label_sets_as_text(chosen: ChosenLabelSets) -> str:
     on = photos_with_labels(chosen.n, chosen.with_labels, chosen.groups, chosen.calibrated_on)
     share = words.whole_percent(rule.coverage)
     if rule.per_label:
-        promise = f"of each label: the sets of {share} of the photos with it hold it (calibrated on {on})"
+        promise = f"of the photos that have a label, {share} have it in their set, for each label (calibrated on {on})"
     else:
         alike = ", each group counting alike" if chosen.groups else ""
         promise = f"sets hold {share} of a photo's labels on average{alike} (calibrated on {on})"
