@@ -58,20 +58,20 @@ class Opened:
 @contextmanager
 def opened(
     browser: Browser,
-    path: Path,
+    path: Path | str,
     *,
     size: tuple[int, int] = DESKTOP,
     javascript: bool = True,
     dark: bool = False,
 ) -> Iterator[Opened]:
-    """A file in a window of so many pixels."""
+    """A file or an address in a window of so many pixels; what comes from the server of the address is no request."""
     context = browser.new_context(
         viewport={"width": size[0], "height": size[1]},
         java_script_enabled=javascript,
         color_scheme="dark" if dark else "light",
     )
     found = Opened(context.new_page())
-    address = path.resolve().as_uri()
+    address = path if isinstance(path, str) else path.resolve().as_uri()
     found.page.on(
         "console",
         lambda message: message.type in ("error", "warning") and found.complaints.append(message.text),
@@ -81,6 +81,7 @@ def opened(
         "request",
         lambda request: (
             request.url.partition("#")[0] == address
+            or (isinstance(path, str) and request.url.startswith((address, f"blob:{address}")))
             or request.url.startswith("data:")
             or found.requests.append(request.url)
         ),

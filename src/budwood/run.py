@@ -432,6 +432,7 @@ class Run(RunRecord):
         *,
         quantize: str | None = None,
         data: object = None,
+        runtime: str | os.PathLike | None = None,
         overwrite: bool = False,
         progress: Progress = SILENT,
     ) -> "Exported":
@@ -442,11 +443,13 @@ class Run(RunRecord):
         (classes, input, output, thresholds, hashes), `parity.json` (what was compared), `predict.py` and README.md.
 
         Args:
-            format: "openvino", "onnx", "litert", "saved_model" or "keras".
+            format: "openvino", "onnx", "litert", "saved_model", "keras" or "web".
             folder: where to.
             quantize: "float16" for weights of half the size, "int8" for weights and values of a quarter, calibrated on
                 100 training photos; both may cost at most half a point of right answers, else nothing is written.
             data: the photos that the run was trained on, in any form that `train` takes; by default where they were.
+            runtime: for "web" where ONNX Runtime Web is: an unpacked npm package, its archive or an address of it, or
+                "npm" to have npm fetch it; by default what an earlier export left in the cache.
             overwrite: replace an earlier export there.
             progress: told of the photos.
 
@@ -460,7 +463,14 @@ class Run(RunRecord):
         """
         from budwood.exporting.export import FewerBits, Source, SplitPhotos, export_model, prepare
 
-        form, kind = prepare(format, quantize, Path(folder), overwrite=overwrite)
+        form, kind = prepare(
+            format,
+            quantize,
+            Path(folder),
+            overwrite=overwrite,
+            runtime=None if runtime is None else os.fspath(runtime),
+            progress=progress,
+        )
         place = self._own_photos.source if data is None else data
         if place is None:
             raise DataError(

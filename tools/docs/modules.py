@@ -28,6 +28,7 @@ PACKAGES = {
     "inference": "A model in use: what it says of a picture, and why.",
     "integrations": "Other programs' formats: MLflow.",
     "network": "Keras graphs: cutting, heads, joining, unfreezing.",
+    "page": "The page that shows what a model says of pictures, in a browser: its files, for exports and servers.",
     "pipeline": "One training, from the recipe to the run directory.",
     "serving": "A server: routes, limits, models that are replaced while it answers.",
     "report": "`report.html`, the model card, contact sheets of pictures, and words for all of them.",

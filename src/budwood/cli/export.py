@@ -14,7 +14,7 @@ def export(
     run: RunFolder,
     format: Annotated[
         str,
-        typer.Option("--format", "-f", metavar="openvino|onnx|litert|saved_model|keras", help="As what."),
+        typer.Option("--format", "-f", metavar="openvino|onnx|litert|saved_model|keras|web", help="As what."),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where to; a folder that is not there.")
@@ -35,6 +35,15 @@ def export(
             show_default=False,
         ),
     ] = None,
+    runtime: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER|FILE|URL|npm",
+            help="For web: the npm package onnxruntime-web, unpacked, its archive, an address of it, or npm to have it "
+            "fetched. [default: what an earlier export left in the cache]",
+            show_default=False,
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export there.")] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -47,6 +56,7 @@ def export(
         output,
         quantize=quantize,
         data=photos,
+        runtime=runtime,
         overwrite=overwrite,
         progress=progress_of(quiet, as_json),
     )
@@ -61,6 +71,13 @@ def export(
         f"of the run {percent(parity.run_correct)} (difference {100 * parity.difference:+.1f} points, 95 % interval "
         f"{100 * low:.1f} to {100 * high:.1f})"
     )
+    if (page := parity.page) is not None:
+        print(
+            f"in {page.browser} the page gave {page.same_answers:,} of {count(page.photos, 'photo file')} the same "
+            f"answer, and no probability differs by more than {page.largest_difference:.2g}"
+        )
+    elif found.contract.exported_as == "web":
+        print("no browser is here to open the page in: it was checked by ONNX Runtime in Python. Set BUDWOOD_CHROMIUM")
     if (speed := parity.speed) is not None:
         print(
             f"{speed.milliseconds:.1f} ms a picture on this machine, at full precision {speed.f32_milliseconds:.1f}; "

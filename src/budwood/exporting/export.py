@@ -5,7 +5,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,10 @@ from budwood.data.images import ImageLike, view
 from budwood.evaluation.task import Task
 from budwood.exporting.contract import Contract
 from budwood.exporting.formats import find_format
-from budwood.exporting.formats.format import Format, Runtime, refuse_missing_modules
-from budwood.exporting.parity import LARGEST_DIFFERENCE, Parity, Speed, compare
+from budwood.exporting.formats.format import Format, Runtime, closed_after, refuse_missing_modules
+from budwood.exporting.formats.web_page import InBrowser, WebPage
+from budwood.exporting.page_check import check_page
+from budwood.exporting.parity import LARGEST_DIFFERENCE, PageParity, Parity, Speed, compare
 from budwood.exporting.quantization import (
     CALIBRATED_ON,
     Kind,
@@ -30,6 +32,7 @@ from budwood.exporting.quantization import (
     refuse_few_photos,
 )
 from budwood.exporting.readme import python_lines, render_readme
+from budwood.exporting.web_runtime import runtime_files
 from budwood.inference.artifact import Artifact
 from budwood.inference.predictor import InputContract, Predictor
 
@@ -79,8 +82,18 @@ class Exported:
     parity: Parity
 
 
-def prepare(name: str, kind: str | None, folder: Path, *, overwrite: bool) -> tuple[Format, Kind | None]:
+def prepare(
+    name: str,
+    kind: str | None,
+    folder: Path,
+    *,
+    overwrite: bool,
+    runtime: str | Path | None = None,
+    progress: Progress = SILENT,
+) -> tuple[Format, Kind | None]:
     """Return a format and a quantisation by their names, once nothing stands in the way of writing them.
+
+    `runtime` says where the page for the browser finds ONNX Runtime Web; `progress` is told of a download.
 
     Raises:
         RunError: no such format or quantisation, packages that are missing, or something else in the folder.
@@ -92,6 +105,10 @@ def prepare(name: str, kind: str | None, folder: Path, *, overwrite: bool) -> tu
         raise RunError(f"{form.title} has no quantisation {asked}: {known}")
     refuse_missing_modules(form, asked)
     refuse_bad_place(folder, overwrite=overwrite)
+    if isinstance(form, WebPage):
+        form = replace(form, runtime=runtime_files(runtime, progress))
+    elif runtime is not None:
+        raise RunError(f"{form.title} takes no --runtime: the page for the browser does, --format web")
     return form, asked
 
 
@@ -130,6 +147,7 @@ def export_model(
         raise RunError("an export is checked on photos that the run did not learn from, and none is here")
     if fewer_bits is not None and fewer_bits.kind == "int8":
         refuse_few_photos(len(fewer_bits.training))
+    targets = source.task.encode(source.test.labels, source.artifact.classes)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as name:
         plain, aside = Path(name) / "plain", Path(name) / folder.name
@@ -144,27 +162,33 @@ def export_model(
                 progress.say(f"export: {fewer_bits.kind}")
                 how = _quantization(source, fewer_bits)
                 form.quantize(source.artifact.model, plain, aside, how)
-            runtime, names = form.load(aside), form.names(aside)
-            own, exported = _answers(source, runtime, progress)
-            speed = None if fewer_bits is None else _speed(source, form.load(plain), runtime, plain, aside)
+            names = form.names(aside)
+            with closed_after(form.load(aside)) as runtime:
+                own, exported = _answers(source, runtime, progress)
+                speed = None
+                if fewer_bits is not None:
+                    with closed_after(form.load(plain)) as before:
+                        speed = _speed(source, before, runtime, plain, aside)
+                parity = compare(
+                    source.task,
+                    tuple(source.artifact.classes),
+                    targets,
+                    own,
+                    exported,
+                    split=source.test.split,
+                    batches=BATCHES,
+                    precision="f32" if fewer_bits is None else fewer_bits.kind,
+                    speed=speed,
+                )
+                _refuse(form, parity)
+                page = _check_page(source, runtime, own, targets, progress)
+                parity = parity.model_copy(update={"page": page})
         except (RunError, MemoryError, OSError):
             raise
         except Exception as error:
             # Exporters and runtimes meet layers that they do not know.
             first = str(error).strip().split("\n")[0]
             raise RunError(f"{form.title} cannot take this model: {type(error).__name__}: {first}") from error
-        parity = compare(
-            source.task,
-            tuple(source.artifact.classes),
-            source.task.encode(source.test.labels, source.artifact.classes),
-            own,
-            exported,
-            split=source.test.split,
-            batches=BATCHES,
-            precision="f32" if fewer_bits is None else fewer_bits.kind,
-            speed=speed,
-        )
-        _refuse(form, parity)
         contract = Contract.of(
             source.artifact.info,
             exported_as=form.name,
@@ -237,6 +261,24 @@ def _answers(source: Source, runtime: Runtime, progress: Progress) -> tuple[np.n
             exported.append(found)
             stage.advance(len(batch))
     return np.stack(own), np.concatenate(exported)
+
+
+def _check_page(
+    source: Source, runtime: Runtime, own: np.ndarray, targets: np.ndarray, progress: Progress
+) -> PageParity | None:
+    """Return what the page answers where it runs in a browser."""
+    if not isinstance(runtime, InBrowser):
+        return None
+    return check_page(
+        runtime.browser,
+        source.test.pictures,
+        targets,
+        own,
+        task=source.task,
+        classes=tuple(source.artifact.classes),
+        input=source.predictor.input,
+        progress=progress,
+    )
 
 
 def _speed(source: Source, before: Runtime, after: Runtime, plain: Path, aside: Path) -> Speed:

@@ -26,6 +26,29 @@ class Speed(BaseModel):
     megabytes: float
 
 
+class PageParity(BaseModel):
+    """How the page of an export answers for the photos as files: the browser decodes them, the page scales them.
+
+    Browsers decode JPEG otherwise than Pillow, by a level or two, and never at a fraction of the size.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    browser: str
+    photos: int
+    unread: int
+    """Photos of formats that the browser does not know; they are not counted below."""
+    same_answers: int
+    largest_difference: float
+    """In a probability, from the run."""
+    mean_difference: float
+    run_correct: float
+    page_correct: float
+    """Share of the photos that are answered rightly."""
+    difference: float
+    difference_ci95: tuple[float, float]
+
+
 class Parity(BaseModel):
     """The content of parity.json."""
 
@@ -57,6 +80,8 @@ class Parity(BaseModel):
     """Of the same photos (Tango 1998)."""
     speed: Speed | None = None
     """Before and after quantisation; null at full precision."""
+    page: PageParity | None = None
+    """Of a page for the browser that was opened in one; null where none is here, and for other formats."""
 
     @property
     def holds(self) -> bool:

@@ -6,6 +6,7 @@ from budwood.core.text import count, percent
 from budwood.exporting.contract import Contract
 from budwood.exporting.formats.format import Format
 from budwood.exporting.parity import Parity
+from budwood.exporting.web_runtime import VERSION
 
 _SQUARES = {
     "crop": """side = min(picture.size)
@@ -77,10 +78,11 @@ def render_readme(form: Format, contract: Contract, parity: Parity) -> str:
         "with the run.",
     )
     what, checked, limits = ("\n".join(wrap(one, 100)) for one in paragraphs)
+    browser = _in_a_browser(parity) if form.name == "web" else ""
     return f"""# A classifier as {form.title}
 
 {what}
-
+{browser}
 ```shell
 pip install {form.install}
 python predict.py picture.jpg
@@ -97,4 +99,36 @@ python predict.py picture.jpg
 {checked}
 
 {limits}
+"""
+
+
+def _in_a_browser(parity: Parity) -> str:
+    """Return how the page is opened, and what it answered when it was."""
+    page = parity.page
+    checked = "No browser was at hand to open the page in: its model was run by ONNX Runtime in Python alone."
+    if page is not None:
+        checked = (
+            f"It was opened in {page.browser} with {count(page.photos, 'photo file')}: the same answer as the run for "
+            f"{page.same_answers:,}, no probability further apart than {page.largest_difference:.2g}. The page makes "
+            "the square as the training did, to the bit; browsers decode JPEG a little otherwise."
+        )
+    hosting = (
+        "Any server of files can hand this folder on; opened as a file, it does nothing. Everything is computed in the "
+        "browser, in one thread of WebAssembly; pictures are sent nowhere, and nothing is asked of another server. "
+        f"`runtime` has ONNX Runtime Web {VERSION} (MIT licence)."
+    )
+    above, below = ("\n".join(wrap(one, 100)) for one in (hosting, checked))
+    return f"""
+```shell
+python -m http.server 8000
+```
+
+and open <http://localhost:8000>.
+
+{above}
+
+{below}
+
+The same model in Python:
+
 """

@@ -9,9 +9,10 @@ from budwood.exporting.formats.litert_file import LiteRtFile
 from budwood.exporting.formats.onnx_file import OnnxFile
 from budwood.exporting.formats.openvino_ir import OpenVinoIr
 from budwood.exporting.formats.saved_model import SavedModel
+from budwood.exporting.formats.web_page import WebPage
 
 FORMATS: Mapping[str, Format] = {
-    form.name: form for form in (OpenVinoIr(), OnnxFile(), LiteRtFile(), SavedModel(), KerasFile())
+    form.name: form for form in (OpenVinoIr(), OnnxFile(), LiteRtFile(), SavedModel(), KerasFile(), WebPage())
 }
 
 

@@ -1,6 +1,7 @@
 """What a format of an exported model is: how it is written, and how its own runtime runs it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -86,6 +87,17 @@ class Format(Protocol):
     def names(self, folder: Path) -> tuple[str, str]:
         """Return what the runtime calls the input and the output."""
         ...
+
+
+@contextmanager
+def closed_after(runtime: Runtime) -> Iterator[Runtime]:
+    """Give a runtime, and close it afterwards where it holds something open, as a browser."""
+    try:
+        yield runtime
+    finally:
+        close = getattr(runtime, "close", None)
+        if close is not None:
+            close()
 
 
 def refuse_missing_modules(form: Format, kind: Kind | None = None) -> None:

@@ -1,0 +1,74 @@
+"""A page that runs the model in the browser of whoever opens it: ONNX, run by ONNX Runtime Web, and nothing sent."""
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float32
+
+from budwood.exporting.chromium import Chromium, find_browser, opened
+from budwood.exporting.formats.format import Runtime
+from budwood.exporting.formats.onnx_file import OnnxFile
+from budwood.exporting.quantization import Quantization
+from budwood.exporting.web_runtime import PACKAGE, VERSION, place_files, runtime_files
+from budwood.page.files import page_files
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass
+class InBrowser:
+    """A page that is opened in a browser at its first picture, and stays open until `close`."""
+
+    folder: Path
+    program: str
+    _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    _browser: Chromium | None = None
+
+    @property
+    def browser(self) -> Chromium:
+        """The page as it runs."""
+        if self._browser is None:
+            self._browser = self._stack.enter_context(opened(self.folder, self.program))
+        return self._browser
+
+    @property
+    def name(self) -> str:
+        """Of the runtime."""
+        return f"{PACKAGE} {VERSION} in {self.browser.name}"
+
+    def __call__(self, pixels: Float32[np.ndarray, "n size size 3"]) -> Float32[np.ndarray, "n classes"]:
+        return self.browser.squares(pixels)
+
+    def close(self) -> None:
+        """Close the browser."""
+        self._stack.close()
+
+
+@dataclass(frozen=True)
+class WebPage(OnnxFile):
+    name = "web"
+    title = "a page for the browser"
+    runtime: Mapping[str, Path] | None = None
+    """The files of ONNX Runtime Web; by default those in the cache."""
+
+    def write(self, model: "keras.Model", folder: Path) -> None:
+        super().write(model, folder)
+        self._add_page(folder)
+
+    def quantize(self, model: "keras.Model", plain: Path, folder: Path, how: Quantization) -> None:
+        super().quantize(model, plain, folder, how)
+        self._add_page(folder)
+
+    def load(self, folder: Path) -> Runtime:
+        program = find_browser()
+        return super().load(folder) if program is None else InBrowser(folder, program)
+
+    def _add_page(self, folder: Path) -> None:
+        for name, content in page_files("onnx").items():
+            (folder / name).write_bytes(content)
+        place_files(self.runtime or runtime_files(None), folder / "runtime")

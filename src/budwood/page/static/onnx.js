@@ -1,0 +1,67 @@
+// Answers in the browser itself, by ONNX Runtime Web: contract.json says what goes in and what its answers mean.
+// One thread, for several need headers that a plain server does not send.
+
+import * as ort from "./runtime/ort.wasm.bundle.min.mjs";
+import { decode, toSquare, toTensor } from "./pixels.js";
+
+export const PRIVACY = "They stay on this device: the page sends nothing.";
+
+ort.env.wasm.numThreads = 1;
+ort.env.wasm.wasmPaths = { wasm: new URL("./runtime/ort-wasm-simd-threaded.wasm", import.meta.url).href };
+ort.env.logLevel = "error";
+
+export class Unread extends Error {}
+
+// The model: raw pixels of any number of squares in, probabilities out.
+export async function open() {
+  const response = await fetch("model.onnx");
+  if (!response.ok) throw new Error(`model.onnx is not beside the page (${response.status})`);
+  const session = await ort.InferenceSession.create(new Uint8Array(await response.arrayBuffer()), {
+    executionProviders: ["wasm"],
+  });
+  let last = Promise.resolve();
+  return (values, count, size) => {
+    // A session takes one call at a time.
+    last = last.catch(() => {}).then(async () => {
+      const pixels = new ort.Tensor("float32", values, [count, size, size, 3]);
+      return (await session.run({ pixels }, ["probabilities"])).probabilities.data;
+    });
+    return last;
+  };
+}
+
+// The probabilities of a picture file, in the order of the classes.
+export async function look(run, blob, { shape, resize }) {
+  let pixels;
+  try {
+    pixels = await decode(blob);
+  } catch {
+    throw new Unread("no picture that this browser can read");
+  }
+  const size = shape[1];
+  return run(toTensor(toSquare(pixels, size, resize)), 1, size);
+}
+
+export async function models() {
+  const response = await fetch("contract.json");
+  if (!response.ok) throw new Error(`contract.json is not beside the page (${response.status})`);
+  const contract = await response.json();
+  const { classes, thresholds } = contract;
+  return [{
+    name: `${classes.length} ${thresholds ? "labels" : "classes"}`,
+    classes,
+    several: thresholds !== null,
+    thresholds: thresholds && Object.fromEntries(classes.map((label, place) => [label, thresholds[place]])),
+    resize: contract.input.resize,
+    note: thresholds ? "" : "It names one of them for every picture, whatever that shows.",
+    input: contract.input,
+    run: await open(),
+  }];
+}
+
+export async function predict(model, file) {
+  const found = await look(model.run, file, model.input);
+  const shares = model.classes.map((label, place) => ({ label, share: found[place] }));
+  const labels = model.several ? model.classes.filter((label, place) => found[place] >= model.thresholds[label]) : null;
+  return { shares: shares.sort((a, b) => b.share - a.share), labels };
+}
