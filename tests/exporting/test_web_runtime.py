@@ -35,7 +35,9 @@ def archive(package, monkeypatch) -> Path:
 
 @pytest.mark.parametrize("place", ["", "dist", ".."])
 def test_runtime_files__of_a_folder_stay_in_the_cache(package, place, tmp_path):
-    with pytest.raises(RunError, match=rf"needs {PACKAGE} {VERSION}, which is not in the cache.*--runtime npm"):
+    with pytest.raises(
+        RunError, match=rf"needs {PACKAGE} {VERSION}, which is not in the cache.*--runtime npm"
+    ):
         runtime_files(None)
     found = runtime_files(package / place)
     assert {name: file.read_text() for name, file in found.items()} == {

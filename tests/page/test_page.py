@@ -132,7 +132,9 @@ def test_page__of_several_labels_shows_where_each_begins(browser, tmp_path):
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_page__can_be_read_on_every_screen(browser, tmp_path, size, dark):
     with site(browser, write_site(tmp_path / "site"), size, dark) as found:
-        found.page.set_input_files("#choose", _file("a-rather-long-name-of-a-photo-without-blanks.png", (9, 99, 9)))
+        found.page.set_input_files(
+            "#choose", _file("a-rather-long-name-of-a-photo-without-blanks.png", (9, 99, 9))
+        )
         found.page.wait_for_selector(".answer")
         assert found.overflows() == [] and found.page.evaluate(CONTRASTS) == []
         found.page.set_input_files("#choose", [_file("a.png", (1, 2, 3)), TEXT])

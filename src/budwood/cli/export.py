@@ -77,7 +77,9 @@ def export(
             f"answer, and no probability differs by more than {page.largest_difference:.2g}"
         )
     elif found.contract.exported_as == "web":
-        print("no browser is here to open the page in: it was checked by ONNX Runtime in Python. Set BUDWOOD_CHROMIUM")
+        print(
+            "no browser is here to open the page in: it was checked by ONNX Runtime in Python. Set BUDWOOD_CHROMIUM"
+        )
     if (speed := parity.speed) is not None:
         print(
             f"{speed.milliseconds:.1f} ms a picture on this machine, at full precision {speed.f32_milliseconds:.1f}; "

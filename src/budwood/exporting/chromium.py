@@ -1,7 +1,7 @@
 """An exported page run in a real browser: Chromium opens it without a window, and posts back what came out.
 
-It takes nothing but a browser of that family (Chromium, Chrome, Edge): no driver and no package. The files are served on
-loopback below a random name, for as long as the check takes.
+It takes nothing but a browser of that family (Chromium, Chrome, Edge): no driver and no package. The files are served
+on loopback below a random name, for as long as the check takes.
 """
 
 import mimetypes
@@ -65,7 +65,9 @@ def find_browser() -> str | None:
     chosen = os.environ.get(SETTING)
     if chosen:
         if shutil.which(chosen) is None:
-            raise RunError(f"{SETTING} names {chosen}, which is no program. Give the path of Chromium or Chrome")
+            raise RunError(
+                f"{SETTING} names {chosen}, which is no program. Give the path of Chromium or Chrome"
+            )
         return chosen
     return next(filter(None, map(shutil.which, (*_NAMES, *_PLACES))), None)
 
@@ -195,7 +197,10 @@ def _handler(folder: Path, token: str, browser: Chromium) -> type[BaseHTTPReques
             name = self._name()
             if name == "check/next":
                 job = browser._jobs.get()
-                self._send(204 if job is None else 200, b"" if job is None else job.body, job and job.headers)
+                if job is None:
+                    self._send(204)
+                else:
+                    self._send(200, job.body, job.headers)
             elif name in _CHECK:
                 self._send(200, _CHECK[name], {"Content-Type": _type(name)})
             elif name in served:

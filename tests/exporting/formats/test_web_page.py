@@ -48,7 +48,9 @@ def test_export__a_page_answers_in_a_browser_as_the_run(kind, request, package, 
     parity = read_json(tmp_path / "site" / "parity.json")
     assert parity["largest_difference"] <= 1e-3 and parity["same_answers"] == parity["photos"]
     page = parity["page"]
-    assert page["browser"].startswith("Chromium") and page["photos"] == parity["photos"] and page["unread"] == 0
+    assert (
+        page["browser"].startswith("Chromium") and page["photos"] == parity["photos"] and page["unread"] == 0
+    )
     readme = (tmp_path / "site" / "README.md").read_text()
     assert "python -m http.server" in readme and page["browser"] in readme
     assert {"index.html", "page.js", "runtime/ort-wasm-simd-threaded.wasm"} <= found.contract.files.keys()
