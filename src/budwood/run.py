@@ -3,7 +3,7 @@
 import os
 import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -17,6 +17,7 @@ from budwood.core.files import JsonObject
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.tensorflow import load_keras
 from budwood.data.images import ImageLike
+from budwood.data.pictures import list_pictures
 from budwood.evaluation.conformal import SetKind, refuse_bad_coverage
 from budwood.evaluation.label_coverage import ChosenLabelSets, choose_label_sets
 from budwood.evaluation.multi_label import MultiLabel
@@ -26,7 +27,6 @@ from budwood.evaluation.sets import ChosenSets, choose_sets, refuse_unknown_sets
 from budwood.inference.artifact import REFERENCE, Artifact, load_artifact
 from budwood.inference.load import load_predictor
 from budwood.inference.own_photos import few_photos_warning, refuse_unknown_split
-from budwood.inference.pictures import many, names_of
 from budwood.inference.prediction import Prediction, with_set
 from budwood.inference.predictor import Predictor
 from budwood.run_record import RunRecord
@@ -34,7 +34,9 @@ from budwood.run_record import RunRecord
 if TYPE_CHECKING:
     import keras
 
+    from budwood.evaluation.label_coverage import LabelSetRule
     from budwood.evaluation.selective import Answered
+    from budwood.evaluation.sets import SetRule
     from budwood.exporting.export import Exported
     from budwood.features.extract import Runner
     from budwood.inference.climbing import Climbed
@@ -86,9 +88,9 @@ class Run(RunRecord):
 
     def predict(
         self,
-        images: ImageLike | Sequence[ImageLike],
+        images: object,
         *,
-        names: Sequence[str] | None = None,
+        names: Iterable[str] | None = None,
         precision: float | None = None,
         acceptance: float | None = None,
         coverage: float | None = None,
@@ -99,7 +101,9 @@ class Run(RunRecord):
         """Return the predictions of pictures, in their order. One that cannot be read has `error` and no label.
 
         Args:
-            images: paths, encoded bytes, PIL images, uint8 arrays `(H, W)`, `(H, W, 3)` or `(H, W, 4)`, one or many.
+            images: one picture or several: paths, encoded bytes, open files and uploads (read once), PIL images, arrays
+                `(H, W)`, `(H, W, 3)` or `(H, W, 4)` of uint8 or of whole numbers from 0 to 255, their channels red,
+                green, blue (and transparency); an array `(N, H, W, 3)`; the column of a data frame.
                 A large JPEG is decoded at a fraction of its size, so that its path and its decoded pixels may
                 differ by about 0.01 in a probability.
             names: what to call them; by default the path, or "image N".
@@ -116,35 +120,82 @@ class Run(RunRecord):
             FewPhotosWarning: once, where too few photos of the run could show what is none of its classes.
 
         Raises:
+            PictureError: something that is no picture, such as an array of the range 0 to 1 or with its channels first;
+                also within a list.
             RunError: a share out of range, an acceptance rate is asked of a run that cannot tell, or a coverage that
                 its photos cannot promise.
 
         >>> run.predict(["a.jpg", "b.jpg"])[0].top(3)                     # doctest: +SKIP
         [('tulips', 0.93), ('roses', 0.06), ('daisy', 0.01)]
         """
-        if coverage is None and (per_class or sets is not None):
-            raise RunError("sets and per_class are of a coverage. Give one, such as coverage=0.9")
-        chosen = None if coverage is None else self.prediction_sets(coverage, sets=sets, per_class=per_class)
-        predictions = self._predict(
-            images, names=names, precision=precision, acceptance=acceptance, progress=progress
+        found = list(
+            self._stream(
+                images,
+                names=names,
+                precision=precision,
+                acceptance=acceptance,
+                rule=self._set_rule(coverage, sets, per_class),
+                progress=progress,
+            )
         )
-        if chosen is not None:
-            predictions = [with_set(one, chosen.rule) for one in predictions]
-        if not self._warned and (warning := self.ood_warning(acceptance)):
-            self._warned = True
-            warnings.warn(f"none of these: {warning}", FewPhotosWarning, stacklevel=2)
-        return predictions
+        self._warn_of_few_photos(acceptance)
+        return found
 
-    def _predict(
+    def stream(
         self,
-        images: ImageLike | Sequence[ImageLike],
+        images: object,
         *,
-        names: Sequence[str] | None = None,
+        names: Iterable[str] | None = None,
         precision: float | None = None,
         acceptance: float | None = None,
+        coverage: float | None = None,
+        sets: str | None = None,
+        per_class: bool = False,
         progress: Progress = SILENT,
-    ) -> list[Prediction]:
-        pictures = many(images)
+    ) -> Iterator[Prediction]:
+        """Return the predictions of pictures one after the other, however many there are: all is as in `predict`.
+
+        Pictures are read some sixteen ahead, and no list of them or of the predictions is kept. A generator of pictures
+        is asked for one when it is needed. Arguments are checked at once.
+
+        >>> for prediction in run.stream(Path("photos").rglob("*.jpg")):  # doctest: +SKIP
+        ...     print(prediction.name, prediction.label)
+        """
+        found = self._stream(
+            images,
+            names=names,
+            precision=precision,
+            acceptance=acceptance,
+            rule=self._set_rule(coverage, sets, per_class),
+            progress=progress,
+        )
+        self._warn_of_few_photos(acceptance)
+        return found
+
+    def _set_rule(
+        self, coverage: float | None, sets: str | None, per_class: bool
+    ) -> "SetRule | LabelSetRule | None":
+        if coverage is not None:
+            return self.prediction_sets(coverage, sets=sets, per_class=per_class).rule
+        if per_class or sets is not None:
+            raise RunError("sets and per_class are of a coverage. Give one, such as coverage=0.9")
+        return None
+
+    def _warn_of_few_photos(self, acceptance: float | None) -> None:
+        if not self._warned and (warning := self.ood_warning(acceptance)):
+            self._warned = True
+            warnings.warn(f"none of these: {warning}", FewPhotosWarning, stacklevel=3)
+
+    def _stream(
+        self,
+        images: object,
+        *,
+        names: Iterable[str] | None = None,
+        precision: float | None = None,
+        acceptance: float | None = None,
+        rule: "SetRule | LabelSetRule | None" = None,
+        progress: Progress = SILENT,
+    ) -> Iterator[Prediction]:
         tree, climb = self.files.tree, None
         if precision is None:
             threshold = 0.0
@@ -157,28 +208,22 @@ class Run(RunRecord):
         predictor = self._load_predictor(progress)
         if acceptance is not None:
             self._need_reference(predictor)
-        found = predictor.predict(
-            pictures,
-            names=names_of(pictures) if names is None else names,
-            confidence_threshold=threshold,
-            acceptance=acceptance,
-            progress=progress,
+        found = predictor.stream(
+            images, names=names, confidence_threshold=threshold, acceptance=acceptance, progress=progress
         )
-        if tree is None:
-            return found
-        from budwood.inference.climbing import on_the_tree
+        if tree is not None:
+            from budwood.inference.climbing import on_the_tree
 
-        return [on_the_tree(one, tree, climb) for one in found]
+            found = (on_the_tree(one, tree, climb) for one in found)
+        return found if rule is None else (with_set(one, rule) for one in found)
 
-    def predict_proba(
-        self, images: ImageLike | Sequence[ImageLike], *, progress: Progress = SILENT
-    ) -> Float[np.ndarray, "n classes"]:
+    def predict_proba(self, images: object, *, progress: Progress = SILENT) -> Float[np.ndarray, "n classes"]:
         """Return class probabilities of pictures, float64. Raise ImageError at the first that cannot be read."""
-        predictions = self._predict(images, progress=progress)
-        for prediction in predictions:
+        rows = []
+        for prediction in self._stream(images, progress=progress):
             if prediction.error is not None:
                 raise ImageError(f"{prediction.name}: {prediction.error}")
-        rows = [list(prediction.probabilities.values()) for prediction in predictions]
+            rows.append(list(prediction.probabilities.values()))
         return np.array(rows, dtype=np.float64).reshape(len(rows), len(self.classes))
 
     def confidence_threshold(self, precision: float) -> "tuple[float, dict[str, Answered]]":
@@ -275,10 +320,10 @@ class Run(RunRecord):
 
     def explain(
         self,
-        images: ImageLike | Sequence[ImageLike],
+        images: object,
         *,
         target: str | None = None,
-        names: Sequence[str] | None = None,
+        names: Iterable[str] | None = None,
         acceptance: float | None = None,
         progress: Progress = SILENT,
     ) -> "list[Explanation]":
@@ -301,8 +346,8 @@ class Run(RunRecord):
         load_keras()
         from budwood.inference.explain import explain
 
-        pictures = many(images)
-        predictions = self._predict(pictures, names=names, acceptance=acceptance)
+        pictures = list_pictures(images)
+        predictions = list(self._stream(pictures, names=names, acceptance=acceptance))
         known = [self._own_photos.names_and_class(picture) for picture in pictures]
         if self.files.multi_label:
             # The folder of a picture that is none of the run's may name one of its labels, and not the others.

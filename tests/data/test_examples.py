@@ -36,7 +36,9 @@ def test_read_examples__a_manifest_of_one_class_each():
     ("X", "y", "words"),
     [
         ([PIXELS], None, "requires y to be passed, but the target y is None"),
-        (pd.DataFrame({"path": ["a.jpg"]}), ["a"], "Give its column of paths"),
+        (pd.DataFrame({"path": ["a.jpg"], "side": [8]}), ["a"], "Give its column of paths"),
+        (PIXELS, ["a"], r"a single one was given, of shape \(8, 8, 3\)"),
+        (b"", ["a"], "a single one was given. Put it in a list"),
         ([PIXELS], [["a"], []], r"one label per picture: got shape \(2, 1\) for 1 pictures"),
         ([PIXELS], "a", r"got shape \(\) for 1"),
     ],
@@ -44,3 +46,11 @@ def test_read_examples__a_manifest_of_one_class_each():
 def test_read_examples__wrong_input(X, y, words):  # noqa: N803
     with pytest.raises(ValueError, match=words):
         read_examples(X, y)
+
+
+def test_read_examples__a_column_in_any_form():
+    frame = pd.DataFrame({"path": ["a.jpg", "b.jpg"], "label": ["x", "y"]}, index=[7, 3])
+    column = frame["path"]
+    for X in (column, frame[["path"]], column.to_numpy().reshape(-1, 1), column.astype("category")):  # noqa: N806
+        found = read_examples(X, frame["label"])
+        assert found.pictures == ["a.jpg", "b.jpg"] and list(found.labels) == ["x", "y"]

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from budwood.core.errors import ImageError, RunError
+from budwood.core.errors import ImageError, PictureError, RunError
 from budwood.core.progress.base import SILENT
 from budwood.data.manifest import Photo
 from budwood.evaluation.ood import Reference
@@ -72,13 +72,15 @@ def predictor(request, made, session_run) -> Predictor:
         "keras": lambda: keras_predictor(session_run),
         "memory": MeanColour,
     }
-    return made.setdefault(request.param, kinds[request.param]())
+    if request.param not in made:
+        made[request.param] = kinds[request.param]()
+    return made[request.param]
 
 
 def test_predict__names_the_class_in_order(predictor, photos):
     found = predictor.predict(photos)
     assert [one.label for one in found] == ["red", "green", "blue"] * 3
-    assert [one.name for one in found] == [f"image {number}" for number in range(9)]
+    assert [one.name for one in found] == list(map(str, photos))
     for one in found:
         assert list(one.probabilities) == predictor.classes
         assert sum(one.probabilities.values()) == pytest.approx(1, abs=1e-5)
@@ -94,6 +96,40 @@ def test_predict__goes_on_past_what_cannot_be_read(predictor, photos, tmp_path):
     assert [one.label for one in found] == [None, "red", None, "green", None]
     assert [isinstance(one, ImageError) for one in predictor.ask([photos[0], bad])] == [False, True]
     assert predictor.predict([]) == []
+
+
+def test_stream__takes_pictures_as_it_goes(predictor, photos):
+    taken = []
+
+    def pictures():
+        for number in range(200):
+            taken.append(number)
+            yield photos[number % 9]
+
+    found = predictor.stream(pictures())
+    assert not taken
+    first = next(found)
+    ahead = len(taken)
+    assert first.label == "red" and ahead < 100
+    assert [next(found).label for _ in range(5)] == ["green", "blue", "red", "green", "blue"]
+    assert len(taken) <= ahead + 40
+    # Left in the middle, nothing goes on.
+    found.close()
+    taken.clear()
+    assert list(found) == [] == taken
+
+
+def test_stream__refuses_at_once(predictor, photos):
+    with pytest.raises(PictureError, match="picture 1: None"):
+        predictor.stream([photos[0], None])
+    with pytest.raises(PictureError, match="9 pictures but 1 name. Give one name for each"):
+        predictor.stream(photos, names=["a"])
+
+
+def test_stream__distances_are_those_of_the_reference(predictor, photos):
+    for scores, prediction in zip(predictor.ask(photos), predictor.predict(photos), strict=True):
+        expected = predictor.ood.reference.distance(scores.features[None])[0]
+        assert prediction.distance == pytest.approx(expected, abs=2e-6)
 
 
 def test_scores__do_not_depend_on_the_others(predictor, photos):

@@ -28,6 +28,10 @@ class ImageError(BudwoodError):
         self.fault, self.kind = fault, kind
 
 
+class PictureError(BudwoodError, ValueError):
+    """A program gave something as a picture that is none, or may be read in two ways."""
+
+
 class MachineError(BudwoodError):
     """Memory, a disk or the network failed while a picture was read; the picture may be in order."""
 

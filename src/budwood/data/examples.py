@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
-from PIL import Image
 
 from budwood.data.images import ImageLike
 from budwood.data.indicator import Indicator, read_indicator
 from budwood.data.label_sets import unknown_cells
 from budwood.data.manifest import Manifest
+from budwood.data.pictures import is_one, list_pictures
 
 Pictures = Iterable[ImageLike] | np.ndarray | os.PathLike | Manifest
 
@@ -73,24 +73,15 @@ def as_pictures(X: Pictures) -> list[ImageLike]:  # noqa: N803
     """Return pictures as a list. Raise ValueError where they are none, or something else."""
     if isinstance(X, Manifest):
         return [photo.image for photo in X.photos]
-    if isinstance(X, str | bytes | os.PathLike):
+    if is_one(X):
+        shape = getattr(X, "shape", None)
+        of_shape = "" if shape is None else f", of shape {tuple(shape)}"
         raise ValueError(
-            "X must be a sequence of pictures, and a single one was given. Put it in a list: [picture]"
+            f"X must be a sequence of pictures, and a single one was given{of_shape}. Put it in a list: [picture]"
         )
-    if hasattr(X, "columns"):
-        raise ValueError(
-            "X must be a sequence of pictures, and a data frame was given. Give its column of paths; without y, fit "
-            "and score take a whole table"
-        )
-    pictures = list(X)
+    pictures = list_pictures(X)
     if not pictures:
         raise ValueError("found 0 sample(s): a minimum of 1 picture is required")
-    for index, picture in enumerate(pictures):
-        if not isinstance(picture, str | bytes | os.PathLike | Image.Image | np.ndarray):
-            raise ValueError(
-                f"X[{index}] is no picture but {type(picture).__name__}. "
-                "Give paths, encoded bytes, PIL images or uint8 arrays (H, W, 3)"
-            )
     return pictures
 
 

@@ -62,7 +62,7 @@ class Reference:
         >>> places.tolist(), similarities.round(2).tolist()
         ([[2, 1]], [[0.8, 0.6]])
         """
-        similar = _unit(features) @ self._directions.T
+        similar = _unit(features) @ self.directions.T
         places = np.argsort(-similar, axis=1, kind="stable")[:, :number]
         return places, np.take_along_axis(similar, places, axis=1)
 
@@ -84,9 +84,8 @@ class Reference:
         """
         pictures = _unit(features)
         if method == "knn":
-            similar = pictures @ self._directions.T
-            nth = min(NEIGHBOURS, similar.shape[1])
-            return 1.0 - np.partition(similar, -nth, axis=1)[:, -nth]
+            similar = pictures @ self.directions.T
+            return 1.0 - np.partition(similar, -self.nth, axis=1)[:, -self.nth]
         means, precision = self._gaussians
         apart = pictures[:, None] - means[None]
         return np.einsum("kcf,kcf->kc", apart @ precision, apart).min(axis=1)
@@ -176,15 +175,21 @@ class Reference:
             alike,
         )
 
+    @property
+    def nth(self) -> int:
+        """Which of the nearest photos "knn" goes by, from 1 up."""
+        return min(NEIGHBOURS, len(self.learned))
+
     @cached_property
-    def _directions(self) -> Float[np.ndarray, "n features"]:
+    def directions(self) -> Float32[np.ndarray, "n features"]:
+        """Features of the photos learned from, brought to length 1."""
         return _unit(self.learned)
 
     @cached_property
     def _gaussians(self) -> tuple[np.ndarray, np.ndarray]:
         from sklearn.covariance import ledoit_wolf
 
-        rows = self._directions.astype(np.float64)
+        rows = self.directions.astype(np.float64)
         numbers = np.unique(self.labels)
         means = np.stack([rows[self.labels == number].mean(axis=0) for number in numbers])
         around = rows - means[np.searchsorted(numbers, self.labels)]
@@ -204,7 +209,7 @@ class Reference:
         few = len(held_out) < fewest_held_out(acceptance)
         if not (few and self.alike and method == "knn" and len(self.learned) > NEIGHBOURS):
             return held_out
-        similar = self._directions @ self._directions.T
+        similar = self.directions @ self.directions.T
         np.fill_diagonal(similar, -np.inf)
         apart = 1.0 - np.partition(similar, -NEIGHBOURS, axis=1)[:, -NEIGHBOURS]
         return np.sort(np.concatenate([held_out, apart]))

@@ -177,7 +177,7 @@ def _compute_shared(missing: list[str], wanted: Mapping[str, "_Wanted"], work: "
 
 
 def stream(
-    pictures: Sequence[ImageLike],
+    pictures: Iterable[ImageLike],
     frozen: Runner,
     *,
     size: int,
@@ -193,14 +193,17 @@ T = TypeVar("T")
 
 
 def stream_through(
-    pictures: Sequence[ImageLike],
+    pictures: Iterable[ImageLike],
     run: Callable[[Iterable[UInt8[np.ndarray, "size size 3"]]], Iterator[T]],
     *,
     size: int,
     resize: str,
     levels: ValueRange | None = None,
-) -> Iterator[T | ImageError]:
-    """Return what `run` gives for each picture in order, or the error of one that cannot be decoded."""
+) -> Generator[T | ImageError, None, None]:
+    """Return what `run` gives for each picture in order, or the error of one that cannot be decoded.
+
+    Pictures are taken as they are needed, a bounded number ahead.
+    """
     errors: dict[int, ImageError] = {}
     sent: deque[int] = deque()
 
@@ -209,7 +212,8 @@ def stream_through(
             try:
                 pixels = decoded.result()
             except ImageError as error:
-                errors[index] = error
+                # Its traceback holds what was read of the file, and a folder of such files may be large.
+                errors[index] = ImageError(error.fault, error.kind)
             else:
                 sent.append(index)
                 yield pixels

@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -15,6 +16,9 @@ from budwood.features.extract import NamedRunner, Runner
 from budwood.features.store.table import Rows
 from budwood.inference.artifact import Artifact
 from budwood.inference.predictor import InputContract, OodDetector, Predictor, Scores, vectors
+
+BATCH_SIZE = 32
+"""Pictures that the head is asked of at once."""
 
 
 class KerasPredictor(Predictor):
@@ -40,8 +44,13 @@ class KerasPredictor(Predictor):
         self._refuse_fork()
         with self._lock:
             runner = self._runner
-        for row in runner.run(views):
-            yield Scores(self.artifact.probabilities(row[None])[0], vectors(row[None])[0])
+        rows = iter(runner.run(views))
+        while batch := list(islice(rows, BATCH_SIZE)):
+            stacked = np.stack(batch)
+            features = vectors(stacked)
+            shares = self.artifact.probabilities(stacked)
+            distances = self.ood.reference.distance(features).tolist() if self.ood else [None] * len(batch)
+            yield from map(Scores, shares, features, distances)
 
     def probabilities(self, rows: Rows | np.ndarray) -> Float32[np.ndarray, "n classes"]:
         self._refuse_fork()

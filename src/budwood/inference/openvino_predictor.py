@@ -9,7 +9,7 @@ from jaxtyping import Float32, UInt8
 
 from budwood.core.errors import RunError
 from budwood.core.progress.base import SILENT, Progress
-from budwood.features.engines.graphs import above_features, new_core, only_output
+from budwood.features.engines.graphs import above_features, new_core, only_output, with_distance
 from budwood.features.engines.openvino import Graph
 from budwood.features.ensemble import ExtractorEnsemble
 from budwood.features.extractor import FeatureExtractor, KnownModel
@@ -40,15 +40,23 @@ class OpenVinoPredictor(Predictor):
         super().__init__(classes, input, ood, thresholds)
         self._file, self._parts = file, list(parts)
         self._identity = _identity(file)
-        self._whole = Graph(self._read)
+        self._whole = Graph(self._read_with_distance)
         self._head = Graph(lambda: above_features(self._read()))
         self._extractors = [_Part(Graph(self._reader_of(number))) for number in range(1, len(parts) + 1)]
 
     def scores(self, views: Iterable[UInt8[np.ndarray, "size size 3"]]) -> Iterator[Scores]:
-        return map(_scores_of, self._whole.run_all(views))
+        return map(self._scores_of, self._whole.run_all(views))
 
     def score(self, view: UInt8[np.ndarray, "size size 3"]) -> Scores:
-        return _scores_of(self._whole.run_one(view))
+        return self._scores_of(self._whole.run_one(view))
+
+    def _scores_of(self, outputs: Sequence[Float32[np.ndarray, "..."]]) -> Scores:
+        probabilities, *others = outputs
+        parts, distances = others[: len(self._parts)], others[len(self._parts) :]
+        features = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+        return Scores(
+            probabilities, vectors(features[None])[0], float(distances[0][0]) if distances else None
+        )
 
     def probabilities(self, rows: Rows | np.ndarray) -> Float32[np.ndarray, "n classes"]:
         found = [np.zeros((0, len(self.classes)), np.float32)]
@@ -82,14 +90,14 @@ class OpenVinoPredictor(Predictor):
             )
         return graph
 
+    def _read_with_distance(self) -> Any:
+        if self.ood is None:
+            return self._read()
+        reference = self.ood.reference
+        return with_distance(self._read(), reference.directions, reference.nth)
+
     def _reader_of(self, output: int):
         return lambda: only_output(self._read(), output)
-
-
-def _scores_of(outputs: list[Float32[np.ndarray, "..."]]) -> Scores:
-    probabilities, *parts = outputs
-    features = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
-    return Scores(probabilities, vectors(features[None])[0])
 
 
 def _identity(file: Path) -> tuple[tuple[int, int, int], ...]:

@@ -1,17 +1,21 @@
 """What answers: classes, input, engine and head, and what lies outside of the classes, apart from any run directory."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, Sized
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
-from budwood.core.errors import ImageError, RunError
+from budwood.core.errors import ImageError, PictureError, RunError
 from budwood.core.label_text import as_text
 from budwood.core.progress.base import SILENT, Progress
+from budwood.core.text import count
 from budwood.data.images import ImageLike, ValueRange
+from budwood.data.pictures import name_of, take_pictures
 from budwood.evaluation.ood import ACCEPTANCE, Reference
 from budwood.features.ensemble import ExtractorEnsemble
 from budwood.features.extract import stream_through
@@ -36,6 +40,8 @@ class Scores(NamedTuple):
     probabilities: Float32[np.ndarray, "classes"]
     features: Float32[np.ndarray, "features"]
     """The pooled features of all backbones, joined; of a picture and its mirror image their mean."""
+    distance: float | None = None
+    """How far the picture lies from the known photos, where that was computed on the way."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,7 @@ class Predictor(ABC):
     def extractor(self, progress: Progress = SILENT) -> ExtractorEnsemble:
         """Return the feature extractor of the model, before the store that remembers its features."""
 
-    def ask(self, images: Sequence[ImageLike]) -> Iterator[Scores | ImageError]:
+    def ask(self, images: Iterable[ImageLike]) -> Generator[Scores | ImageError, None, None]:
         """Return the scores of each image, in order, or the error of one that cannot be decoded."""
         return stream_through(
             images,
@@ -107,40 +113,89 @@ class Predictor(ABC):
 
     def predict(
         self,
-        images: Sequence[ImageLike],
+        images: object,
         *,
-        names: Sequence[str] | None = None,
+        names: Iterable[str] | None = None,
         confidence_threshold: float = 0.0,
         acceptance: float | None = None,
         progress: Progress = SILENT,
     ) -> list[Prediction]:
-        """Return the prediction of each image, in order; one that cannot be read has `error` and no label.
+        """Return the prediction of each picture, in order, as `stream` gives them."""
+        found = self.stream(
+            images,
+            names=names,
+            confidence_threshold=confidence_threshold,
+            acceptance=acceptance,
+            progress=progress,
+        )
+        return list(found)
+
+    def stream(
+        self,
+        images: object,
+        *,
+        names: Iterable[str] | None = None,
+        confidence_threshold: float = 0.0,
+        acceptance: float | None = None,
+        progress: Progress = SILENT,
+    ) -> Iterator[Prediction]:
+        """Return the prediction of each picture in order, while later pictures are still being read.
+
+        However many pictures there are, only some are held at a time. One that cannot be read has `error` and no label.
 
         Args:
-            images: paths, encoded bytes, PIL images or uint8 arrays.
-            names: what to call them; by default "image N".
+            images: one picture or several, as `budwood.data.pictures` takes them; a generator is asked for a picture
+                when one is needed.
+            names: what to call them; by default the path, or "image N".
             confidence_threshold: the probability below which a prediction is not `confident`.
             acceptance: share of photos of the classes that are to be accepted as such; by default 0.98, 1 for all.
-            progress: told of every image.
+            progress: told of every picture.
 
         Raises:
+            PictureError: something else than pictures was given.
             RunError: an acceptance rate is asked of a model that cannot tell what is none of its classes.
         """
-        names = [f"image {number}" for number in range(len(images))] if names is None else names
+        pictures = take_pictures(images)
         if acceptance is not None and self.ood is None:
             raise RunError(
                 "this model cannot tell what is none of its classes. Leave out the acceptance rate"
             )
         far = self.ood.threshold(ACCEPTANCE if acceptance is None else acceptance) if self.ood else np.inf
-        predictions = []
-        with progress.stage("predict", total=len(images)) as stage:
-            for name, scores in zip(names, self.ask(images), strict=True):
+        total = len(pictures) if isinstance(pictures, Sized) else None
+        named: Iterable[tuple[str, ImageLike]]
+        if names is None:
+            named = ((name_of(picture, number), picture) for number, picture in enumerate(pictures))
+        else:
+            if total is not None and isinstance(names, Sized) and len(names) != total:
+                raise PictureError(
+                    f"{count(total, 'picture')} but {count(len(names), 'name')}. Give one name for each picture"
+                )
+            named = zip(names, pictures, strict=True)
+        return self._stream(named, total, confidence_threshold, far, progress)
+
+    def _stream(
+        self,
+        named: Iterable[tuple[str, ImageLike]],
+        total: int | None,
+        confidence_threshold: float,
+        far: float,
+        progress: Progress,
+    ) -> Iterator[Prediction]:
+        ahead: deque[str] = deque()
+
+        def pictures() -> Iterator[ImageLike]:
+            for name, picture in named:
+                ahead.append(name)
+                yield picture
+
+        with progress.stage("predict", total=total) as stage, closing(self.ask(pictures())) as answers:
+            for scores in answers:
+                name = ahead.popleft()
                 if isinstance(scores, ImageError):
-                    predictions.append(Prediction(name, None, None, {}, scores.fault))
+                    yield Prediction(name, None, None, {}, scores.fault)
                 else:
-                    predictions.append(self.prediction_of(name, scores, confidence_threshold, far))
+                    yield self.prediction_of(name, scores, confidence_threshold, far)
                 stage.advance()
-        return predictions
 
     def prediction_of(
         self, name: str, scores: Scores, confidence_threshold: float = 0.0, far: float = np.inf
@@ -151,7 +206,9 @@ class Predictor(ABC):
         if self.thresholds is not None:
             chosen = zip(self.classes, shares, self.thresholds, strict=True)
             labels = tuple(label for label, share, threshold in chosen if share >= threshold)
-        distance = self.ood.distance(scores.features) if self.ood else None
+        distance = None
+        if self.ood is not None:
+            distance = self.ood.distance(scores.features) if scores.distance is None else scores.distance
         return Prediction(
             name,
             self.classes[int(shares.argmax())] if labels is None else as_text(labels),

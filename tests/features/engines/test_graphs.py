@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from budwood.core.errors import BackboneError
+from budwood.evaluation.ood import Reference
 from budwood.features.engines import graphs
 from budwood.features.engines import openvino as openvino_graph
 from budwood.features.engines.openvino import OpenVinoGraph
@@ -68,6 +69,38 @@ def test_graph__only_the_last_used_are_kept(tmp_path, monkeypatch):
         if name != "c":
             os.utime(tmp_path / name, (age, age))
     assert {path.name for path in tmp_path.iterdir()} == {"b", "c"}
+
+
+def mean_colours(scale: float, mirrored: bool):
+    """A feature extractor of three features, and a head that gives them back."""
+    ops = openvino.opset13
+    pixels = ops.parameter([1, 4, 4, 3], openvino.Type.u8)
+    means = ops.reduce_mean(ops.convert(pixels, "f32"), np.array([1, 2]), keep_dims=False)
+    features = ops.multiply(means, ops.constant(scale, np.float32))
+    if mirrored:
+        other = ops.add(features, ops.constant(9, np.float32))
+        features = ops.concat([ops.unsqueeze(one, np.array([1])) for one in (features, other)], 1)
+    return openvino.Model([features], [pixels])
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("scales", [(1.0,), (1.0, -3.0)])
+def test_with_distance__is_that_of_the_reference(scales, mirrored):
+    width = 3 * len(scales)
+    rows = openvino.opset13.parameter([-1, 2, width] if mirrored else [-1, width], openvino.Type.f32)
+    head = openvino.Model([openvino.opset13.relu(rows)], [rows])
+    whole = graphs.join([mean_colours(scale, mirrored) for scale in scales], head)
+    rng = np.random.default_rng(0)
+    for num in (1, 2, 40):
+        rows = rng.normal(size=(num, width)).astype(np.float32)
+        known = Reference(rows, np.zeros(num, np.int64), rows)
+        compiled = graphs.compile_graph(graphs.with_distance(whole.clone(), known.directions, known.nth))
+        for pixels in (views(1, 4)[0], np.zeros((4, 4, 3), np.uint8)):
+            _, *parts, distance = compiled(pixels[None]).to_tuple()
+            features = np.concatenate(parts, axis=-1)
+            expected = known.distance(features.mean(axis=1) if mirrored else features)
+            np.testing.assert_allclose(distance[0], expected, atol=1e-6)
+            assert distance.shape == (1, 1) and len(parts) == len(scales)
 
 
 CONVERT = """
