@@ -506,7 +506,8 @@ class Run(RunRecord):
         >>> run.export("onnx", "handed/on").parity.largest_difference     # doctest: +SKIP
         1.4e-06
         """
-        from budwood.exporting.export import FewerBits, Source, SplitPhotos, export_model, prepare
+        from budwood.exporting.checking import Source, SplitPhotos
+        from budwood.exporting.export import FewerBits, export_model, prepare
 
         form, kind = prepare(
             format,
@@ -530,7 +531,13 @@ class Run(RunRecord):
 
         load_keras()
         predictor = self._load_predictor(progress)
-        source = Source(self._artifact, predictor, self.files.task, photos(self.files.metrics.reported))
+        source = Source(
+            self._artifact,
+            predictor,
+            self.files.task,
+            photos(self.files.metrics.reported),
+            photos("validation"),
+        )
         fewer = None if kind is None else FewerBits(kind, photos("train").pictures)
         return export_model(source, form, Path(folder), fewer_bits=fewer, progress=progress)
 

@@ -13,9 +13,7 @@ INFO = ModelInfo(
 
 
 def contract(info: ModelInfo) -> Contract:
-    return Contract.of(
-        info, exported_as="onnx", names=("x", "y"), files={"model.onnx": "1" * 64}, versions={}
-    )
+    return Contract.of(info, exported_as="onnx", threshold=0.5, files={"model.onnx": "1" * 64}, versions={})
 
 
 def test_of__is_written_and_read_again():
@@ -26,6 +24,7 @@ def test_of__is_written_and_read_again():
         "pad",
         (None, 2),
     )
+    assert (found.distance.threshold, found.distance.acceptance) == (0.5, 0.98)
     assert found.thresholds is None and found.output.meaning == "probabilities that sum to 1"
 
 

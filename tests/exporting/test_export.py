@@ -1,6 +1,7 @@
 """Every format: written, run in its own runtime, and answering as the run does."""
 
 import json
+import re
 import runpy
 import shutil
 import sys
@@ -12,7 +13,8 @@ from budwood.core.errors import DataError, RunError
 from budwood.core.files import read_json, sha256_of
 from budwood.data.images import view
 from budwood.exporting import formats
-from budwood.exporting.export import FewerBits, Source, SplitPhotos, export_model, prepare, refuse_bad_place
+from budwood.exporting.checking import Source, SplitPhotos
+from budwood.exporting.export import FewerBits, export_model, prepare, refuse_bad_place
 from budwood.exporting.formats.format import Format
 from budwood.run import load
 
@@ -38,9 +40,11 @@ def test_export__answers_as_the_run_and_as_its_own_lines_say(
     parity = found.parity
     assert parity.photos == run.metrics["test"]["n"] == parity.same_answers and parity.split == "test"
     assert parity.largest_difference <= 1e-3 and parity.difference == 0
+    assert parity.distance.same_side == parity.photos and parity.distance.largest_difference <= 1e-3
     right = "accuracy" if kind == "tiny_run" else "exact_match"
     assert parity.run_correct == pytest.approx(run.metrics["test"][right])
     contract = read_json(tmp_path / "out" / "contract.json")
+    assert contract["distance"]["threshold"] == pytest.approx(run.predictor.ood.threshold(0.98))
     assert contract["classes"] == run.classes and contract["model_sha256"] == run.model_sha256
     assert contract["thresholds"] == (list(run.thresholds.values()) if run.thresholds else None)
     assert contract["files"] == {name: sha256_of(tmp_path / "out" / name) for name in contract["files"]}
@@ -51,7 +55,9 @@ def test_export__answers_as_the_run_and_as_its_own_lines_say(
     monkeypatch.setattr(sys, "argv", ["predict.py", str(picture)])
     capsys.readouterr()
     runpy.run_path(str(tmp_path / "out" / "predict.py"))
-    printed = {line.split()[0]: float(line.split()[1]) for line in capsys.readouterr().out.splitlines()}
+    printed = {
+        label: float(share) for share, label in re.findall(r"(?m)^(0.+|1.+)  (\w+)", capsys.readouterr().out)
+    }
     assert printed == pytest.approx(run.predict(picture)[0].probabilities, abs=2e-3)
     code = (tmp_path / "out" / "predict.py").read_text()
     assert "budwood" not in code and code.strip() in (tmp_path / "out" / "README.md").read_text()
@@ -68,18 +74,23 @@ def test_load__takes_any_number_of_pictures(form, tiny_run, session_colours, tmp
     pictures = [view(path, 64) for path in sorted(session_colours.rglob("*.jpg"))[:5]]
     stacked = np.stack(pictures).astype(np.float32)
     together = runtime(stacked)
-    assert together.shape == (5, len(run.classes)) and together.dtype == np.float32
-    assert np.concatenate([runtime(stacked[at : at + 1]) for at in range(5)]) == pytest.approx(
-        together, abs=1e-6
-    )
-    assert runtime(stacked) == pytest.approx(together, abs=1e-6)
+    assert {name: some.shape for name, some in together.items()} == {
+        "probabilities": (5, len(run.classes)),
+        "distance": (5, 1),
+    }
+    for name, some in together.items():
+        assert some.dtype == np.float32
+        alone = np.concatenate([runtime(stacked[at : at + 1])[name] for at in range(5)])
+        assert alone == pytest.approx(some, abs=1e-6) and runtime(stacked)[name] == pytest.approx(
+            some, abs=1e-6
+        )
 
 
 def test_export__that_answers_otherwise_is_refused_and_leaves_nothing(tiny_run, session_colours, tmp_path):
     class Wrong(type(formats.find_format("keras"))):
         def load(self, folder):
             right = super().load(folder)
-            return lambda pixels: right(pixels)[:, ::-1]
+            return lambda pixels: {name: some[:, ::-1] for name, some in right(pixels).items()}
 
     run = load(tiny_run)
     with pytest.raises(RunError, match="does not answer as the run does: .* Nothing was written"):
@@ -147,7 +158,7 @@ def _export(run, form, colours, folder):
     held = run._own_photos.images(colours)
     rows = [row for row in run.files.split if row.split == "test"]
     photos = SplitPhotos("test", [held[row.name] for row in rows], [row.label for row in rows])
-    return export_model(Source(run._artifact, run.predictor, run.files.task, photos), form, folder)
+    return export_model(Source(run._artifact, run.predictor, run.files.task, photos, photos), form, folder)
 
 
 @pytest.mark.parametrize(
@@ -175,20 +186,22 @@ def test_export__with_fewer_bits_is_smaller_and_says_what_it_costs(
     assert min(speed.megabytes, speed.f32_megabytes, speed.milliseconds, speed.f32_milliseconds) > 0
     assert f"with {kind}" in (tmp_path / "out" / "README.md").read_text()
     answers = formats.find_format(name).load(tmp_path / "out")
-    assert answers(np.zeros((2, 64, 64, 3), np.float32)).shape == (2, len(run.classes))
+    assert answers(np.zeros((2, 64, 64, 3), np.float32))["probabilities"].shape == (2, len(run.classes))
 
 
 def test_export__fewer_bits_that_cost_too_much_are_refused(tiny_run, session_colours, tmp_path):
     class Worse(type(formats.find_format("openvino"))):
         def load(self, folder):
             right = super().load(folder)
-            return lambda pixels: np.roll(right(pixels), 1, axis=1) if folder.name == "out" else right(pixels)
+            if folder.name != "out":
+                return right
+            return lambda pixels: {name: np.roll(some, 1, axis=1) for name, some in right(pixels).items()}
 
     run = load(tiny_run)
     held = run._own_photos.images(session_colours)
     rows = [row for row in run.files.split if row.split == "test"]
     photos = SplitPhotos("test", [held[row.name] for row in rows], [row.label for row in rows])
-    source = Source(run._artifact, run.predictor, run.files.task, photos)
+    source = Source(run._artifact, run.predictor, run.files.task, photos, photos)
     with pytest.raises(
         RunError, match="OpenVINO with float16 loses more than .* points: of .* Nothing was written"
     ):

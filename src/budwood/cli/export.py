@@ -80,6 +80,17 @@ def export(
         print(
             "no browser is here to open the page in: it was checked by ONNX Runtime in Python. Set BUDWOOD_CHROMIUM"
         )
+    if (far := parity.distance) is not None:
+        print(
+            f"none of these: the same for {far.same_side:,} of them, said of {percent(far.export_beyond)}, by the run "
+            f"of {percent(far.run_beyond)}"
+        )
+    default = parity.runtime_default
+    if default is not None and default.precision != "f32":
+        print(
+            f"told no precision, the runtime takes {default.precision} on this processor: {default.same_answers:,} get "
+            f"the same answer, and a probability differs by up to {default.largest_difference:.2g}"
+        )
     if (speed := parity.speed) is not None:
         print(
             f"{speed.milliseconds:.1f} ms a picture on this machine, at full precision {speed.f32_milliseconds:.1f}; "

@@ -5,6 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from budwood.evaluation.ood import ACCEPTANCE
+from budwood.exporting.formats.format import DISTANCE, PIXELS, PROBABILITIES
 from budwood.inference.model_info import Filter, ModelInfo
 
 
@@ -13,7 +15,7 @@ class ExportedInput(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
+    name: str = PIXELS
     shape: tuple[None, int, int, int]
     """Pictures, rows, columns, channels; any number of pictures."""
     dtype: Literal["float32"] = "float32"
@@ -23,6 +25,8 @@ class ExportedInput(BaseModel):
     resize: str
     """How a picture becomes a square: "crop" takes its middle, "stretch" changes both sides, "pad" adds grey (127)."""
     filter: Filter
+    levels: tuple[float, float] | None
+    """The values that are 0 and 255 in pictures of more than 8 bits; null where the training had none of them."""
 
 
 class ExportedOutput(BaseModel):
@@ -30,10 +34,23 @@ class ExportedOutput(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
+    name: str = PROBABILITIES
     shape: tuple[None, int]
     """Pictures, classes: calibrated probabilities in [0, 1]."""
     meaning: Literal["probabilities that sum to 1", "a probability a label"]
+
+
+class ExportedDistance(BaseModel):
+    """The second output: how far a picture lies from known photos."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = DISTANCE
+    shape: tuple[None, Literal[1]] = (None, 1)
+    threshold: float
+    """A picture further away shows none of the classes."""
+    acceptance: float = ACCEPTANCE
+    """The share of new photos of the classes that lie within it."""
 
 
 class Contract(BaseModel):
@@ -49,6 +66,8 @@ class Contract(BaseModel):
     """The probability from which a picture has each label; null where one class is right."""
     input: ExportedInput
     output: ExportedOutput
+    distance: ExportedDistance | None
+    """Null where the run cannot tell what is none of its classes."""
     model_sha256: str
     """Of model.keras, which was exported."""
     files: Mapping[str, str]
@@ -61,7 +80,7 @@ class Contract(BaseModel):
         info: ModelInfo,
         *,
         exported_as: str,
-        names: tuple[str, str],
+        threshold: float | None,
         files: Mapping[str, str],
         versions: Mapping[str, str],
     ) -> "Contract":
@@ -70,7 +89,7 @@ class Contract(BaseModel):
         Args:
             info: what model.json says.
             exported_as: the name of the format.
-            names: of the input and of the output, as the runtime of the format calls them.
+            threshold: of the distance; None where it is no output.
             files: SHA-256 of each file of the model.
             versions: of what exported it.
         """
@@ -80,16 +99,16 @@ class Contract(BaseModel):
             classes=info.classes,
             thresholds=info.thresholds,
             input=ExportedInput(
-                name=names[0],
                 shape=(None, size, size, 3),
                 resize=info.input.resize,
                 filter=info.input.filter,
+                levels=info.input.levels,
             ),
             output=ExportedOutput(
-                name=names[1],
                 shape=(None, classes),
                 meaning="a probability a label" if info.multi_label else "probabilities that sum to 1",
             ),
+            distance=None if threshold is None else ExportedDistance(threshold=threshold),
             model_sha256=info.sha256,
             files=files,
             versions=versions,

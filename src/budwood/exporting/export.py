@@ -2,27 +2,43 @@
 
 import shutil
 import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32
 
 from budwood.core.errors import RunError
 from budwood.core.files import read_json, sha256_of, write_json, write_text
 from budwood.core.progress.base import SILENT, Progress
-from budwood.core.system import num_cores, versions
-from budwood.data.images import ImageLike, view
-from budwood.evaluation.task import Task
+from budwood.core.system import versions
+from budwood.data.images import ImageLike
+from budwood.evaluation.ood import ACCEPTANCE, Reference
+from budwood.exporting.checking import (
+    BATCHES,
+    Source,
+    answers_of,
+    files_of,
+    measure_speed,
+    squares,
+)
 from budwood.exporting.contract import Contract
 from budwood.exporting.formats import find_format
 from budwood.exporting.formats.format import Format, Runtime, closed_after, refuse_missing_modules
 from budwood.exporting.formats.web_page import InBrowser, WebPage
+from budwood.exporting.network import knows_others, network_of
 from budwood.exporting.page_check import check_page
-from budwood.exporting.parity import LARGEST_DIFFERENCE, PageParity, Parity, Speed, compare
+from budwood.exporting.parity import (
+    LARGEST_DIFFERENCE,
+    Answered,
+    DistanceParity,
+    PageParity,
+    Parity,
+    compare,
+    compare_default,
+    compare_distances,
+    compare_labels,
+)
 from budwood.exporting.quantization import (
     CALIBRATED_ON,
     Kind,
@@ -33,23 +49,6 @@ from budwood.exporting.quantization import (
 )
 from budwood.exporting.readme import python_lines, render_readme
 from budwood.exporting.web_runtime import runtime_files
-from budwood.inference.artifact import Artifact
-from budwood.inference.predictor import InputContract, Predictor
-
-BATCHES = (1, 7)
-"""Numbers of pictures at once that every export is tried with: one, and one that no exporter has fixed."""
-TIMED = 30
-"""Pictures, one at a time, that the speed is measured on."""
-
-
-@dataclass(frozen=True)
-class SplitPhotos:
-    """Photos of one split of a run."""
-
-    split: str
-    pictures: Sequence[ImageLike]
-    labels: Sequence[str]
-    """What is true of each."""
 
 
 @dataclass(frozen=True)
@@ -58,19 +57,6 @@ class FewerBits:
 
     kind: Kind
     training: Sequence[ImageLike]
-
-
-@dataclass(frozen=True)
-class Source:
-    """A trained model, and what its exports are compared with."""
-
-    artifact: Artifact
-    predictor: Predictor
-    """Of the same model."""
-    task: Task
-    """With the thresholds of the run."""
-    test: SplitPhotos
-    """Photos that the model did not learn from."""
 
 
 @dataclass(frozen=True)
@@ -147,42 +133,13 @@ def export_model(
         raise RunError("an export is checked on photos that the run did not learn from, and none is here")
     if fewer_bits is not None and fewer_bits.kind == "int8":
         refuse_few_photos(len(fewer_bits.training))
-    targets = source.task.encode(source.test.labels, source.artifact.classes)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as name:
         plain, aside = Path(name) / "plain", Path(name) / folder.name
         for empty in (plain, aside):
             empty.mkdir()
         try:
-            progress.say(f"export: writing {form.title}")
-            form.write(source.artifact.model, plain)
-            if fewer_bits is None:
-                plain.replace(aside)
-            else:
-                progress.say(f"export: {fewer_bits.kind}")
-                how = _quantization(source, fewer_bits)
-                form.quantize(source.artifact.model, plain, aside, how)
-            names = form.names(aside)
-            with closed_after(form.load(aside)) as runtime:
-                own, exported = _answers(source, runtime, progress)
-                speed = None
-                if fewer_bits is not None:
-                    with closed_after(form.load(plain)) as before:
-                        speed = _speed(source, before, runtime, plain, aside)
-                parity = compare(
-                    source.task,
-                    tuple(source.artifact.classes),
-                    targets,
-                    own,
-                    exported,
-                    split=source.test.split,
-                    batches=BATCHES,
-                    precision="f32" if fewer_bits is None else fewer_bits.kind,
-                    speed=speed,
-                )
-                _refuse(form, parity)
-                page = _check_page(source, runtime, own, targets, progress)
-                parity = parity.model_copy(update={"page": page})
+            parity = _write(source, form, plain, aside, fewer_bits, progress)
         except (RunError, MemoryError, OSError):
             raise
         except Exception as error:
@@ -192,8 +149,8 @@ def export_model(
         contract = Contract.of(
             source.artifact.info,
             exported_as=form.name,
-            names=names,
-            files={file.relative_to(aside).as_posix(): sha256_of(file) for file in _files(aside)},
+            threshold=parity.distance.export_threshold if parity.distance else None,
+            files={file.relative_to(aside).as_posix(): sha256_of(file) for file in files_of(aside)},
             versions=versions(),
         )
         write_json(aside / "contract.json", contract.model_dump(mode="json"))
@@ -202,6 +159,89 @@ def export_model(
         write_text(aside / "README.md", render_readme(form, contract, parity))
         _put(aside, folder)
     return Exported(folder, contract, parity)
+
+
+def _write(
+    source: Source,
+    form: Format,
+    plain: Path,
+    aside: Path,
+    fewer_bits: FewerBits | None,
+    progress: Progress,
+) -> Parity:
+    """Write a model into the folder `aside` and return how it answers."""
+    reference = _reference(source) if form.tells_others else None
+    network = network_of(source.artifact, reference)
+    progress.say(f"export: writing {form.title}")
+    form.write(network, plain)
+    if fewer_bits is None:
+        plain.replace(aside)
+    else:
+        progress.say(f"export: {fewer_bits.kind}")
+        form.quantize(network, plain, aside, _quantization(source, fewer_bits))
+    classes = tuple(source.artifact.classes)
+    targets = source.task.encode(source.test.labels, classes)
+    with closed_after(form.load(aside)) as runtime:
+        default = form.load_as_delivered(aside)
+        told = [runtime] if default is None else [runtime, default[1]]
+        own, exported, *rest = answers_of(source.predictor, source.test, told, progress)
+        parity = compare(
+            source.task,
+            classes,
+            targets,
+            own,
+            exported,
+            split=source.test.split,
+            batches=BATCHES,
+            precision="f32" if fewer_bits is None else fewer_bits.kind,
+        )
+        precision, told_nothing = ("f32", exported) if default is None else (default[0], rest[0])
+        more: dict[str, object] = {
+            "runtime_default": compare_default(source.task, classes, own, told_nothing, precision)
+        }
+        if reference is not None:
+            more["distance"] = _distances(reference, own, exported)
+        if fewer_bits is not None:
+            with closed_after(form.load(plain)) as before:
+                runtimes = before, runtime
+                more["speed"] = measure_speed(
+                    source.test.pictures, source.predictor.input, runtimes, (plain, aside)
+                )
+            if source.task.thresholds is not None:
+                more["labels"] = compare_labels(classes, source.task.thresholds, targets, own, exported)
+        parity = parity.model_copy(update=more)
+        _refuse(form, parity)
+        page = _check_page(source, runtime, own, targets, progress)
+        return parity.model_copy(update={"page": page})
+
+
+def _check_page(
+    source: Source, runtime: Runtime, own: Answered, targets: np.ndarray, progress: Progress
+) -> PageParity | None:
+    """Return what the page answers where it runs in a browser."""
+    if not isinstance(runtime, InBrowser):
+        return None
+    return check_page(
+        runtime.browser,
+        source.test.pictures,
+        targets,
+        own.probabilities,
+        task=source.task,
+        classes=tuple(source.artifact.classes),
+        input=source.predictor.input,
+        progress=progress,
+    )
+
+
+def _reference(source: Source) -> Reference | None:
+    ood = source.predictor.ood
+    return ood.reference if ood is not None and knows_others(ood.reference) else None
+
+
+def _distances(reference: Reference, own: Answered, exported: Answered) -> DistanceParity:
+    assert own.distances is not None and exported.distances is not None
+    threshold = reference.threshold(ACCEPTANCE)
+    return compare_distances(own.distances, exported.distances, threshold, threshold)
 
 
 def _refuse(form: Format, parity: Parity) -> None:
@@ -215,104 +255,19 @@ def _refuse(form: Format, parity: Parity) -> None:
             f"{100 * parity.run_correct:.1f} % in the run (difference {100 * parity.difference:.1f} points, 95 % "
             f"interval {low:.1f} to {high:.1f}). Nothing was written; leave out --quantize, or take another format"
         )
+    far = parity.distance.largest_difference if parity.distance else 0.0
     raise RunError(
         f"the model as {form.title} does not answer as the run does: {parity.same_answers:,} of "
-        f"{parity.photos:,} photos get the same answer, and a probability differs by "
-        f"{parity.largest_difference:.2g} (at most {LARGEST_DIFFERENCE:g} is expected). Nothing was written"
+        f"{parity.photos:,} photos get the same answer, a probability differs by {parity.largest_difference:.2g} and a "
+        f"distance by {far:.2g} of its threshold (at most {LARGEST_DIFFERENCE:g} is expected). Nothing was written"
     )
 
 
 def _quantization(source: Source, fewer_bits: FewerBits) -> Quantization:
     """Return what a format is asked for, with the photos decoded."""
     few = fewer_bits.training[:: max(1, len(fewer_bits.training) // CALIBRATED_ON)][:CALIBRATED_ON]
-    sample = _squares(few, source.predictor.input) if fewer_bits.kind == "int8" else []
+    sample = list(squares(few, source.predictor.input)) if fewer_bits.kind == "int8" else []
     return Quantization(fewer_bits.kind, sample)
-
-
-def _squares(
-    pictures: Sequence[ImageLike], wanted: InputContract
-) -> list[Float32[np.ndarray, "1 size size 3"]]:
-    with ThreadPoolExecutor(num_cores()) as pool:
-        return [
-            square.astype(np.float32)[None] for square in pool.map(lambda one: _view(one, wanted), pictures)
-        ]
-
-
-def _view(picture: ImageLike, wanted: InputContract) -> np.ndarray:
-    return view(picture, wanted.size, wanted.resize, wanted.levels)
-
-
-def _answers(source: Source, runtime: Runtime, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
-    """Return the probabilities of the run's model and of the exported one, of the same squares."""
-    own, exported = [], []
-    pictures = source.test.pictures
-    with progress.stage("check", total=len(pictures)) as stage, ThreadPoolExecutor(num_cores()) as pool:
-        views = pool.map(lambda picture: _view(picture, source.predictor.input), pictures)
-        for number, batch in enumerate(_batches(views, BATCHES[-1])):
-            stacked = np.stack(batch).astype(np.float32)
-            own += [scores.probabilities for scores in source.predictor.scores(batch)]
-            found = runtime(stacked)
-            if number == 0:
-                alone = np.concatenate([runtime(stacked[at : at + 1]) for at in range(len(batch))])
-                if np.abs(alone - found).max() > LARGEST_DIFFERENCE:
-                    raise RunError(
-                        "the exported model answers otherwise for one picture at a time than for several"
-                    )
-            exported.append(found)
-            stage.advance(len(batch))
-    return np.stack(own), np.concatenate(exported)
-
-
-def _check_page(
-    source: Source, runtime: Runtime, own: np.ndarray, targets: np.ndarray, progress: Progress
-) -> PageParity | None:
-    """Return what the page answers where it runs in a browser."""
-    if not isinstance(runtime, InBrowser):
-        return None
-    return check_page(
-        runtime.browser,
-        source.test.pictures,
-        targets,
-        own,
-        task=source.task,
-        classes=tuple(source.artifact.classes),
-        input=source.predictor.input,
-        progress=progress,
-    )
-
-
-def _speed(source: Source, before: Runtime, after: Runtime, plain: Path, aside: Path) -> Speed:
-    squares = _squares(source.test.pictures[:TIMED], source.predictor.input)
-    # In turn, so that a machine that is shared or warms up favours neither.
-    seconds: tuple[list[float], list[float]] = ([], [])
-    for square in squares:
-        for runtime, found in zip((before, after), seconds, strict=True):
-            started = time.perf_counter()
-            runtime(square)
-            found.append(time.perf_counter() - started)
-    milliseconds = [1000 * float(np.median(some)) for some in seconds]
-    megabytes = [sum(file.stat().st_size for file in _files(one)) / 1e6 for one in (plain, aside)]
-    return Speed(
-        f32_milliseconds=round(milliseconds[0], 2),
-        milliseconds=round(milliseconds[1], 2),
-        f32_megabytes=round(megabytes[0], 2),
-        megabytes=round(megabytes[1], 2),
-    )
-
-
-def _batches(views: Iterator[np.ndarray], most: int) -> Iterator[list[np.ndarray]]:
-    batch: list[np.ndarray] = []
-    for one in views:
-        batch.append(one)
-        if len(batch) == most:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.rglob("*") if file.is_file())
 
 
 def _is_export(folder: Path) -> bool:

@@ -12,7 +12,7 @@ from budwood.core.progress.base import SILENT, Progress
 from budwood.data.images import ImageLike, content_of, decode
 from budwood.evaluation.task import Task
 from budwood.exporting.chromium import Chromium
-from budwood.exporting.parity import PageParity, compare
+from budwood.exporting.parity import Answered, PageParity, compare
 from budwood.exporting.quantization import most_lost
 from budwood.inference.predictor import InputContract
 
@@ -61,7 +61,8 @@ def check_page(
             f"{browser.name} can read none of the {len(chosen):,} photos that were tried, so the page could not be "
             "checked. Browsers know JPEG, PNG, WebP, GIF, AVIF and BMP"
         )
-    page = compare(task, classes, targets[read], own[read], np.stack(found), split="", batches=())
+    both = Answered(own[read]), Answered(np.stack(found))
+    page = compare(task, classes, targets[read], *both, split="", batches=())
     if -page.difference > most_lost(page.photos) + 1e-9:
         raise RunError(
             f"in {browser.name} the page answers {100 * page.export_correct:.1f} % of {page.photos:,} photos rightly, "

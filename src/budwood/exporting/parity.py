@@ -1,5 +1,7 @@
 """Whether an exported model answers as the run's own does, on photos that the run did not learn from."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -11,7 +13,17 @@ from budwood.evaluation.task import Task
 from budwood.exporting.quantization import most_lost
 
 LARGEST_DIFFERENCE = 1e-3
-"""In a probability, at full precision; another order of summing costs about 1e-6."""
+"""In a probability, and in a distance in shares of its threshold, at full precision; another order of summing costs
+about 1e-6."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a model gave for some photos."""
+
+    probabilities: Float[np.ndarray, "n classes"]
+    distances: Float[np.ndarray, "n"] | None = None
+    """From the known photos; None where the run cannot tell what is none of its classes."""
 
 
 class Speed(BaseModel):
@@ -49,6 +61,48 @@ class PageParity(BaseModel):
     difference_ci95: tuple[float, float]
 
 
+class DistanceParity(BaseModel):
+    """How the second output differs from what the run says of the same photos."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    largest_difference: float
+    """In a distance, in shares of the run's threshold."""
+    same_side: int
+    """Photos on the same side of the threshold."""
+    run_threshold: float
+    export_threshold: float
+    """The run's own at full precision; with fewer bits measured anew on the validation photos."""
+    run_beyond: float
+    """Share of the photos that are taken for none of the classes."""
+    export_beyond: float
+
+
+class DefaultParity(BaseModel):
+    """How the runtime answers that is told no precision, as against the run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    precision: str
+    """What it takes on the processor that exported."""
+    same_answers: int
+    largest_difference: float
+
+
+class LabelParity(BaseModel):
+    """What became of one label of several, at its threshold."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    label: str
+    threshold: float
+    changed: int
+    """Photos that have it by one of the two models alone."""
+    run_correct: float | None
+    """Share of right answers, of the photos of which the label is known; null where there is none."""
+    export_correct: float | None
+
+
 class Parity(BaseModel):
     """The content of parity.json."""
 
@@ -71,6 +125,9 @@ class Parity(BaseModel):
     run_loss: float
     """Mean negative log-likelihood: what the probabilities are worth."""
     export_loss: float
+    run_ece: float
+    """Expected calibration error of the largest probability, or of all labels'."""
+    export_ece: float
     run_correct: float
     """Share of photos that the run's model answers rightly: their class, or every label."""
     export_correct: float
@@ -78,6 +135,12 @@ class Parity(BaseModel):
     """Of these shares, the exported model's less the run's."""
     difference_ci95: tuple[float, float]
     """Of the same photos (Tango 1998)."""
+    distance: DistanceParity | None = None
+    """Of the second output; null where there is none."""
+    runtime_default: DefaultParity | None = None
+    """What came out where the runtime was told no precision."""
+    labels: tuple[LabelParity, ...] | None = None
+    """Where a photo may have several, with fewer bits; else null."""
     speed: Speed | None = None
     """Before and after quantisation; null at full precision."""
     page: PageParity | None = None
@@ -89,20 +152,20 @@ class Parity(BaseModel):
         losses as `quantization.most_lost` allows."""
         if self.precision != "f32":
             return -self.difference <= most_lost(self.photos) + 1e-9
-        return self.same_answers == self.photos and self.largest_difference <= LARGEST_DIFFERENCE
+        apart = self.distance.largest_difference if self.distance else 0.0
+        return self.same_answers == self.photos and max(self.largest_difference, apart) <= LARGEST_DIFFERENCE
 
 
 def compare(
     task: Task,
     classes: tuple[str, ...],
     targets: np.ndarray,
-    own: Float[np.ndarray, "n classes"],
-    exported: Float[np.ndarray, "n classes"],
+    own: Answered,
+    exported: Answered,
     *,
     split: str,
     batches: tuple[int, ...],
     precision: Literal["f32", "float16", "int8"] = "f32",
-    speed: Speed | None = None,
 ) -> Parity:
     """Return how the answers of an exported model differ from those of the run.
 
@@ -110,30 +173,94 @@ def compare(
         task: with the thresholds of the run.
         classes: in the order of the columns.
         targets: what is true of each photo, as the task gives it.
-        own, exported: probabilities.
+        own, exported: what was answered; the distances are compared by `compare_distances`.
         split: of which the photos are.
         batches: numbers of pictures at once that were tried.
         precision: of the exported model.
-        speed: before and after quantisation.
     """
-    answers = [task.answers(shares, classes) for shares in (own, exported)]
-    right = [task.correct(shares, targets) for shares in (own, exported)]
+    both = own.probabilities, exported.probabilities
+    right = [task.correct(shares, targets) for shares in both]
     gap = paired_difference(right[1], right[0])
-    apart = np.abs(own.astype(np.float64) - exported)
-    losses = [float(task.losses(shares, targets).mean()) for shares in (own, exported)]
+    apart = np.abs(both[0].astype(np.float64) - both[1])
+    losses = [float(task.losses(shares, targets).mean()) for shares in both]
+    errors = [task.calibration(shares, targets, 1.0)["after"]["ece"] for shares in both]
     return Parity(
-        photos=len(own),
+        photos=len(targets),
         precision=precision,
         split=split,
         batches=batches,
-        same_answers=sum(a == b for a, b in zip(*answers, strict=True)),
+        same_answers=same_answers(task, classes, *both),
         largest_difference=float(apart.max()),
         mean_difference=float(apart.mean()),
         run_loss=losses[0],
         export_loss=losses[1],
+        run_ece=errors[0],
+        export_ece=errors[1],
         run_correct=float(right[0].mean()),
         export_correct=float(right[1].mean()),
         difference=gap.difference,
         difference_ci95=(gap.low, gap.high),
-        speed=speed,
     )
+
+
+def same_answers(task: Task, classes: Sequence[str], own: np.ndarray, exported: np.ndarray) -> int:
+    """Return of how many photos two models answer the same."""
+    return sum(
+        a == b for a, b in zip(task.answers(own, classes), task.answers(exported, classes), strict=True)
+    )
+
+
+def compare_default(
+    task: Task, classes: tuple[str, ...], own: Answered, found: Answered, precision: str
+) -> DefaultParity:
+    """Return how the answers of a runtime that was told no precision differ from those of the run."""
+    return DefaultParity(
+        precision=precision,
+        same_answers=same_answers(task, classes, own.probabilities, found.probabilities),
+        largest_difference=float(np.abs(own.probabilities - found.probabilities).max()),
+    )
+
+
+def compare_distances(
+    own: Float[np.ndarray, "n"],
+    exported: Float[np.ndarray, "n"],
+    run_threshold: float,
+    export_threshold: float,
+) -> DistanceParity:
+    """Return how the distances of an exported model differ from those of the run."""
+    beyond = own > run_threshold, exported > export_threshold
+    return DistanceParity(
+        largest_difference=float(np.abs(own.astype(np.float64) - exported).max()) / run_threshold,
+        same_side=int((beyond[0] == beyond[1]).sum()),
+        run_threshold=run_threshold,
+        export_threshold=export_threshold,
+        run_beyond=float(beyond[0].mean()),
+        export_beyond=float(beyond[1].mean()),
+    )
+
+
+def compare_labels(
+    classes: Sequence[str],
+    thresholds: Sequence[float],
+    targets: np.ndarray,
+    own: Answered,
+    exported: Answered,
+) -> tuple[LabelParity, ...]:
+    """Return what became of each label of several; targets are 0, 1, or NaN where it is unknown."""
+    found = []
+    for place, (label, threshold) in enumerate(zip(classes, thresholds, strict=True)):
+        has = [one.probabilities[:, place] >= threshold for one in (own, exported)]
+        known = np.isfinite(targets[:, place])
+        right = [
+            float((one[known] == (targets[known, place] > 0)).mean()) if known.any() else None for one in has
+        ]
+        found.append(
+            LabelParity(
+                label=label,
+                threshold=threshold,
+                changed=int((has[0] != has[1]).sum()),
+                run_correct=right[0],
+                export_correct=right[1],
+            )
+        )
+    return tuple(found)

@@ -19,35 +19,61 @@ square = Image.new("RGB", (SIZE, SIZE), (127, 127, 127))
 square.paste(fitted, ((SIZE - fitted.width) // 2, (SIZE - fitted.height) // 2))""",
 }
 """Lines of Pillow that make a square of a picture as the training did, by the name of the way."""
+_PICTURE = """picture = Image.open(sys.argv[1])
+if picture.mode.startswith(("I", "F")):
+    sys.exit("the picture has more than 8 bits a channel: bring its values to 0 to 255, see levels in contract.json")
+picture.draft(None, (2 * SIZE, 2 * SIZE))
+picture = ImageOps.exif_transpose(picture)
+if picture.mode == "RGB" and (profile := picture.info.get("icc_profile")):
+    try:
+        profiles = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+        picture = ImageCms.profileToProfile(picture, *profiles, ImageCms.Intent.RELATIVE_COLORIMETRIC, flags=0x2000)
+    except ImageCms.PyCMSError:
+        pass
+if picture.has_transparency_data:
+    picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA"))
+picture = picture.convert("RGB")"""
+"""Lines of Pillow that read a picture as the training did: upright, in sRGB, what is transparent on white."""
+_OTHERS = """far, most = float(answers["distance"][0, 0]), contract["distance"]["threshold"]
+if far > most:
+    print(f"none of these (distance {far:.3f}, at most {most:.3f} expected)")
+"""
+"""Lines that say so where a picture shows none of the classes."""
 
 
 def python_lines(form: Format, contract: Contract) -> str:
     """Return a program that prints what the exported model says of one picture, without Budwood."""
-    shown = "for label, share in sorted(zip(classes, probabilities[0]), key=lambda one: -one[1]):"
-    if contract.thresholds is not None:
+    if contract.thresholds is None:
         shown = (
-            'for label, share, least in zip(classes, probabilities[0], contract["thresholds"]):\n'
-            '    share = f"{share:.4f} (from {least:.4f} on the picture has it)"'
+            'for share, label in sorted(zip(answers["probabilities"][0], classes), reverse=True):\n'
+            '    print(f"{share:.4f}  {label}")'
         )
-        last = "    print(label, share)"
     else:
-        last = '    print(label, f"{share:.4f}")'
-    return f"""import json
+        shown = (
+            'for share, label, least in zip(answers["probabilities"][0], classes, contract["thresholds"]):\n'
+            "    print(f\"{share:.4f}  {label}  ({'yes' if share >= least else 'no'}, from {least:.4f})\")"
+        )
+    return f"""import io
+import json
 import sys
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
-folder = Path(__file__).parent
-contract = json.loads((folder / "contract.json").read_text(encoding="utf-8"))
-classes, SIZE = contract["classes"], {contract.input.shape[1]}
-picture = ImageOps.exif_transpose(Image.open(sys.argv[1])).convert("RGB")
+folder, SIZE = Path(__file__).parent, {contract.input.shape[1]}
+contract = json.loads((folder / "contract.json").read_text("utf-8", "backslashreplace"))
+if contract["format"] != {contract.format} or contract["exported_as"] != "{form.name}":
+    sys.exit("contract.json is of another export than this program: export the model again")
+classes = [label if label.isprintable() else ascii(label) for label in contract["classes"]]
+sys.stdout.reconfigure(errors="backslashreplace")
+
+{_PICTURE}
 {_SQUARES[contract.input.resize]}
 pixels = np.asarray(square, np.float32)[None]
+
 {form.code}
-{shown}
-{last}
+{_OTHERS if contract.distance else ""}{shown}
 """
 
 
@@ -74,8 +100,7 @@ def render_readme(form: Format, contract: Contract, parity: Parity) -> str:
         f"{percent(parity.export_correct)} of the photos, in the run on {percent(parity.run_correct)}: a difference of "
         f"{100 * parity.difference:+.1f} points ({low:.1f} to {high:.1f}, 95 % interval). `parity.json` has the "
         "figures.",
-        f"A picture that shows none of the {kind} gets probabilities as well: what tells such pictures apart stays "
-        "with the run.",
+        _others(contract, parity, kind),
     )
     what, checked, limits = ("\n".join(wrap(one, 100)) for one in paragraphs)
     browser = _in_a_browser(parity) if form.name == "web" else ""
@@ -132,3 +157,18 @@ and open <http://localhost:8000>.
 The same model in Python:
 
 """
+
+
+def _others(contract: Contract, parity: Parity, kind: str) -> str:
+    """Return what is known of pictures that show none of the classes."""
+    if contract.distance is None or parity.distance is None:
+        return (
+            f"A picture that shows none of the {kind} gets probabilities as well: the run cannot tell such pictures "
+            "apart."
+        )
+    return (
+        f"A picture that shows none of the {kind} gets probabilities as well; the second output, `distance`, says how "
+        f"far it lies from photos that were learned from. Beyond {contract.distance.threshold:.4g} it shows none of "
+        f"them: of new photos of the {kind} {percent(contract.distance.acceptance, 0)} lie nearer. Of the same photos "
+        f"the run and this model took {parity.distance.same_side:,} of {parity.photos:,} the same way."
+    )

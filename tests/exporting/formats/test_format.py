@@ -12,7 +12,7 @@ def test_formats__are_formats_under_their_names():
 @pytest.mark.parametrize("name", list(FORMATS))
 def test_code__is_python(name):
     compile(FORMATS[name].code, name, "exec")
-    assert "probabilities =" in FORMATS[name].code and "pixels" in FORMATS[name].code
+    assert "answers =" in FORMATS[name].code and "pixels" in FORMATS[name].code
 
 
 def test_refuse_missing_modules__says_what_to_install():

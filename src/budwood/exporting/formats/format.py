@@ -1,6 +1,6 @@
 """What a format of an exported model is: how it is written, and how its own runtime runs it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,10 +15,13 @@ from budwood.exporting.quantization import Kind, Quantization
 if TYPE_CHECKING:
     import keras
 
-PIXELS, PROBABILITIES = "pixels", "probabilities"
-"""What input and output are called, where a format lets them have names."""
-Runtime = Callable[[Float32[np.ndarray, "n size size 3"]], Float32[np.ndarray, "n classes"]]
-"""An exported model that is loaded: from raw RGB pixels, 0 to 255, to probabilities, of any number of pictures."""
+PIXELS, PROBABILITIES, DISTANCE = "pixels", "probabilities", "distance"
+"""What the input and the outputs are called in every format."""
+Answers = Mapping[str, np.ndarray]
+"""By the names of the outputs: "probabilities", float32 `(n, classes)`; where the model tells pictures that show none
+of its classes "distance", float32 `(n, 1)`."""
+Runtime = Callable[[Float32[np.ndarray, "n size size 3"]], Answers]
+"""An exported model that is loaded: from raw RGB pixels, 0 to 255, of any number of pictures."""
 
 
 @runtime_checkable
@@ -57,11 +60,17 @@ class Format(Protocol):
 
     @property
     def code(self) -> str:
-        """Python lines that load the model and set `probabilities` of `pixels` `(n, size, size, 3)`, float32."""
+        """Python lines that load the model and set `answers`, by the names of the outputs, of `pixels`
+        `(n, size, size, 3)`, float32."""
         ...
 
-    def write(self, model: "keras.Model", folder: Path) -> None:
-        """Write the model into an empty folder: pixels in, probabilities out, any number of pictures."""
+    @property
+    def tells_others(self) -> bool:
+        """Whether what runs it asks for the distance too, by which pictures that show none of the classes are told."""
+        ...
+
+    def write(self, network: "keras.Model", folder: Path) -> None:
+        """Write a network into an empty folder, see `budwood.exporting.network`; it takes any number of pictures."""
         ...
 
     @property
@@ -69,11 +78,11 @@ class Format(Protocol):
         """Quantisations that it can be given."""
         ...
 
-    def quantize(self, model: "keras.Model", plain: Path, folder: Path, how: Quantization) -> None:
-        """Write the model with fewer bits into an empty folder.
+    def quantize(self, network: "keras.Model", plain: Path, folder: Path, how: Quantization) -> None:
+        """Write the network with fewer bits into an empty folder.
 
         Args:
-            model: pixels in, probabilities out.
+            network: see `budwood.exporting.network`.
             plain: the folder of the same model as `write` left it.
             folder: where to.
             how: the kind, one of `kinds`.
@@ -84,8 +93,9 @@ class Format(Protocol):
         """Return the written model in its own runtime, at full precision (f32)."""
         ...
 
-    def names(self, folder: Path) -> tuple[str, str]:
-        """Return what the runtime calls the input and the output."""
+    def load_as_delivered(self, folder: Path) -> tuple[str, Runtime] | None:
+        """Return the model in its own runtime as that runs it when told nothing, after the name of the precision; None
+        where that is full precision too."""
         ...
 
 
@@ -110,10 +120,3 @@ def refuse_missing_modules(form: Format, kind: Kind | None = None) -> None:
             f"exporting as {form.title} needs {' and '.join(missing)}, which {be} not installed: pip install "
             f"'budwood[{'int8' if missing == ['nncf'] else form.name}]'"
         )
-
-
-def named(model: "keras.Model") -> "keras.Model":
-    """Return the model with an output that has a name, which exporters write down."""
-    import keras
-
-    return keras.Model(model.input, {PROBABILITIES: model.output})

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from budwood.exporting.formats.format import Runtime
+from budwood.exporting.formats.format import Answers, Runtime
 from budwood.exporting.quantization import Kind, Quantization
 
 if TYPE_CHECKING:
@@ -21,25 +21,29 @@ class KerasFile:
     runs_with: tuple[str, ...] = ()
     quantizes_with: tuple[str, ...] = ()
     kinds: tuple[Kind, ...] = ()
+    tells_others = True
     install = "keras tensorflow numpy pillow"
     code = """import keras
 
 model = keras.models.load_model(folder / "model.keras", compile=False)
-probabilities = np.asarray(model(pixels, training=False))"""
+answers = {name: keras.ops.convert_to_numpy(some) for name, some in model(pixels, training=False).items()}"""
 
-    def write(self, model: "keras.Model", folder: Path) -> None:
-        model.save(folder / FILE)
+    def write(self, network: "keras.Model", folder: Path) -> None:
+        network.save(folder / FILE)
 
-    def quantize(self, model: "keras.Model", plain: Path, folder: Path, how: Quantization) -> None:
+    def quantize(self, network: "keras.Model", plain: Path, folder: Path, how: Quantization) -> None:
         raise NotImplementedError("it has no kinds")
 
     def load(self, folder: Path) -> Runtime:
         import keras
 
-        model = keras.models.load_model(folder / FILE, compile=False, safe_mode=True)
-        return lambda pixels: np.asarray(
-            keras.ops.convert_to_numpy(model(pixels, training=False)), np.float32
-        )
+        network = keras.models.load_model(folder / FILE, compile=False, safe_mode=True)
 
-    def names(self, folder: Path) -> tuple[str, str]:
-        return "pixels", "probabilities"
+        def run(pixels: np.ndarray) -> Answers:
+            found = network(pixels, training=False)
+            return {name: keras.ops.convert_to_numpy(some) for name, some in found.items()}
+
+        return run
+
+    def load_as_delivered(self, folder: Path) -> tuple[str, Runtime] | None:
+        return None

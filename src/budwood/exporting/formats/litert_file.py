@@ -1,12 +1,15 @@
 """LiteRT (formerly TensorFlow Lite), for phones and small computers."""
 
+import tempfile
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from budwood.core.system import num_cores
-from budwood.exporting.formats.format import PIXELS, PROBABILITIES, Runtime, named
+from budwood.exporting.formats.format import PIXELS, Answers, Runtime
+from budwood.exporting.formats.tracing import save_signature
 from budwood.exporting.quantization import Kind, Quantization
 
 if TYPE_CHECKING:
@@ -22,48 +25,54 @@ class LiteRtFile:
     runs_with: tuple[str, ...] = ("ai_edge_litert",)
     quantizes_with: tuple[str, ...] = ()
     kinds: tuple[Kind, ...] = ("float16", "int8")
+    tells_others = True
     install = "ai-edge-litert numpy pillow"
     code = """from ai_edge_litert.interpreter import Interpreter
 
 model = Interpreter(str(folder / "model.tflite"))
-place = model.get_input_details()[0]["index"]
-model.resize_tensor_input(place, pixels.shape)
-model.allocate_tensors()
-model.set_tensor(place, pixels)
-model.invoke()
-probabilities = model.get_tensor(model.get_output_details()[0]["index"])"""
+answers = model.get_signature_runner("serving_default")(pixels=pixels)"""
 
-    def write(self, model: "keras.Model", folder: Path) -> None:
-        named(model).export(str(folder / FILE), format="litert", verbose=False)
+    def write(self, network: "keras.Model", folder: Path) -> None:
+        _convert(network, folder)
 
-    def quantize(self, model: "keras.Model", plain: Path, folder: Path, how: Quantization) -> None:
+    def quantize(self, network: "keras.Model", plain: Path, folder: Path, how: Quantization) -> None:
         import tensorflow as tf
 
-        asked: dict[str, object] = {"optimizations": [tf.lite.Optimize.DEFAULT]}
         if how.kind == "float16":
-            asked["target_spec"] = {"supported_types": [tf.float16]}
-        else:
-            # Pixels and probabilities stay float32: what goes in and comes out is the same.
-            asked["representative_dataset"] = lambda: ([pixels] for pixels in how.sample)
-        named(model).export(str(folder / FILE), format="litert", verbose=False, **asked)
+            _convert(network, folder, optimizations=[tf.lite.Optimize.DEFAULT], types=[tf.float16])
+            return
+        # Pixels and probabilities stay float32: what goes in and comes out is the same.
+        sample = lambda: ({PIXELS: pixels} for pixels in how.sample)  # noqa: E731
+        _convert(network, folder, optimizations=[tf.lite.Optimize.DEFAULT], sample=sample)
 
     def load(self, folder: Path) -> Runtime:
         from ai_edge_litert.interpreter import Interpreter
 
         model = Interpreter(str(folder / FILE), num_threads=num_cores())
-        source, target = (
-            some[0]["index"] for some in (model.get_input_details(), model.get_output_details())
-        )
+        run = model.get_signature_runner()
 
-        def run(pixels: np.ndarray) -> np.ndarray:
-            if tuple(model.get_input_details()[0]["shape"]) != pixels.shape:
-                model.resize_tensor_input(source, pixels.shape)
-            model.allocate_tensors()
-            model.set_tensor(source, pixels)
-            model.invoke()
-            return model.get_tensor(target)
+        def answer(pixels: np.ndarray) -> Answers:
+            return run(**{PIXELS: pixels})
 
-        return run
+        return answer
 
-    def names(self, folder: Path) -> tuple[str, str]:
-        return PIXELS, PROBABILITIES
+    def load_as_delivered(self, folder: Path) -> tuple[str, Runtime] | None:
+        return None
+
+
+def _convert(
+    network: "keras.Model", folder: Path, *, types: Any = (), sample: Any = None, **asked: Any
+) -> None:
+    import tensorflow as tf
+
+    with tempfile.TemporaryDirectory(prefix="budwood-") as saved:
+        save_signature(network, Path(saved))
+        converter = tf.lite.TFLiteConverter.from_saved_model(saved)
+        for name, value in asked.items():
+            setattr(converter, name, value)
+        converter.target_spec.supported_types = list(types)
+        converter.representative_dataset = sample
+        with warnings.catch_warnings():
+            # Of TensorFlow's own use of its interpreter.
+            warnings.simplefilter("ignore")
+            (folder / FILE).write_bytes(converter.convert())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from budwood.exporting.formats.format import PIXELS, PROBABILITIES, Runtime
+from budwood.exporting.formats.format import DISTANCE, PIXELS, PROBABILITIES, Answers, Runtime
 from budwood.exporting.quantization import Kind, Quantization, nncf_quietly
 
 if TYPE_CHECKING:
@@ -24,28 +24,33 @@ class OnnxFile:
     runs_with: tuple[str, ...] = ("onnxruntime",)
     quantizes_with: tuple[str, ...] = ("nncf",)
     kinds: tuple[Kind, ...] = ("int8",)
+    tells_others = True
     install = "onnxruntime numpy pillow"
     code = """import onnxruntime
 
 model = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
-probabilities = model.run(["probabilities"], {"pixels": pixels})[0]"""
+names = [output.name for output in model.get_outputs()]
+answers = dict(zip(names, model.run(names, {"pixels": pixels})))"""
 
-    def write(self, model: "keras.Model", folder: Path) -> None:
+    def write(self, network: "keras.Model", folder: Path) -> None:
         import onnx
 
-        # Keras exports no model that has not been called since it was read.
-        model(np.zeros((1, *model.input.shape[1:]), np.float32), training=False)
+        # Keras exports no model that has not been called since it was made.
+        network(np.zeros((1, *network.input.shape[1:]), np.float32), training=False)
         with warnings.catch_warnings():
             # tf2onnx 1.17 under NumPy 2.4, in its own code.
             warnings.simplefilter("ignore")
-            model.export(str(folder / FILE), format="onnx", verbose=False, opset_version=OPSET)
+            network.export(str(folder / FILE), format="onnx", verbose=False, opset_version=OPSET)
         written = onnx.load(folder / FILE)
         _rename(written.graph, written.graph.input[0].name, PIXELS)
-        _rename(written.graph, written.graph.output[0].name, PROBABILITIES)
+        outputs = {output.name: output for output in written.graph.output}
+        del written.graph.output[:]
+        # Sorted by their names otherwise: servers and old programs take the first.
+        written.graph.output.extend(outputs[name] for name in (PROBABILITIES, DISTANCE) if name in outputs)
         onnx.checker.check_model(written)
         onnx.save(written, folder / FILE)
 
-    def quantize(self, model: "keras.Model", plain: Path, folder: Path, how: Quantization) -> None:
+    def quantize(self, network: "keras.Model", plain: Path, folder: Path, how: Quantization) -> None:
         import onnx
 
         with nncf_quietly() as nncf:
@@ -57,10 +62,15 @@ probabilities = model.run(["probabilities"], {"pixels": pixels})[0]"""
         import onnxruntime
 
         session = onnxruntime.InferenceSession(folder / FILE, providers=["CPUExecutionProvider"])
-        return lambda pixels: session.run([PROBABILITIES], {PIXELS: pixels})[0]
+        names = [output.name for output in session.get_outputs()]
 
-    def names(self, folder: Path) -> tuple[str, str]:
-        return PIXELS, PROBABILITIES
+        def run(pixels: np.ndarray) -> Answers:
+            return dict(zip(names, session.run(names, {PIXELS: pixels}), strict=True))
+
+        return run
+
+    def load_as_delivered(self, folder: Path) -> tuple[str, Runtime] | None:
+        return None
 
 
 def _rename(graph, old: str, new: str) -> None:

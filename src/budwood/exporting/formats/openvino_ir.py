@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from budwood.exporting.formats.format import PIXELS, PROBABILITIES, Runtime
+from budwood.exporting.formats.format import DISTANCE, PROBABILITIES, Answers, Runtime
+from budwood.exporting.formats.tracing import trace
 from budwood.exporting.quantization import Kind, Quantization, nncf_quietly
-from budwood.features.engines.graphs import compile_graph, import_openvino, new_core
+from budwood.features.engines.graphs import compile_graph, convert, import_openvino, new_core
 
 if TYPE_CHECKING:
     import keras
@@ -22,26 +23,24 @@ class OpenVinoIr:
     runs_with: tuple[str, ...] = ("openvino",)
     quantizes_with: tuple[str, ...] = ("nncf",)
     kinds: tuple[Kind, ...] = ("float16", "int8")
+    tells_others = True
     install = "openvino numpy pillow"
     # Some processors would compute in bf16 by default, which moves probabilities by a percent.
     code = """import openvino
 
 model = openvino.compile_model(folder / "model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-probabilities = model(pixels)["probabilities"]"""
+answers = {output.any_name: some for output, some in model(pixels).items()}"""
 
-    def write(self, model: "keras.Model", folder: Path) -> None:
-        # Before Keras imports it, so that it does not call home.
-        openvino = import_openvino()
-        aside = folder / "aside.xml"
-        model.export(str(aside), format="openvino", verbose=False)
-        graph = new_core().read_model(aside)
-        for file in (aside, aside.with_suffix(".bin")):
-            file.unlink()
-        graph.inputs[0].get_tensor().set_names({PIXELS})
-        graph.outputs[0].get_tensor().set_names({PROBABILITIES})
-        openvino.save_model(graph, folder / FILE, compress_to_fp16=False)
+    def write(self, network: "keras.Model", folder: Path) -> None:
+        # Not by Keras's own export, which imports OpenVINO so that it calls home.
+        openvino, graph = import_openvino(), convert(trace(network))
+        # Sorted by their names otherwise: servers and old programs take the first.
+        ends = [graph.output(name).get_node() for name in (PROBABILITIES, DISTANCE) if name in network.output]
+        openvino.save_model(
+            openvino.Model(ends, graph.get_parameters()), folder / FILE, compress_to_fp16=False
+        )
 
-    def quantize(self, model: "keras.Model", plain: Path, folder: Path, how: Quantization) -> None:
+    def quantize(self, network: "keras.Model", plain: Path, folder: Path, how: Quantization) -> None:
         openvino, graph = import_openvino(), new_core().read_model(plain / FILE)
         if how.kind == "float16":
             # The weights alone: values between layers stay float32.
@@ -53,13 +52,19 @@ probabilities = model(pixels)["probabilities"]"""
         openvino.save_model(found, folder / FILE, compress_to_fp16=False)
 
     def load(self, folder: Path) -> Runtime:
-        return _runtime(new_core().read_model(folder / FILE))
+        return _runtime(compile_graph(new_core().read_model(folder / FILE)))
 
-    def names(self, folder: Path) -> tuple[str, str]:
-        graph = new_core().read_model(folder / FILE)
-        return graph.inputs[0].any_name, graph.outputs[0].any_name
+    def load_as_delivered(self, folder: Path) -> tuple[str, Runtime] | None:
+        compiled = new_core().compile_model(folder / FILE, "CPU")
+        precision = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        return (precision, _runtime(compiled)) if precision != "f32" else None
 
 
-def _runtime(graph: Any) -> Runtime:
-    compiled = compile_graph(graph)
-    return lambda pixels: np.array(compiled(pixels)[0])
+def _runtime(compiled: Any) -> Runtime:
+    names = [output.any_name for output in compiled.outputs]
+
+    def run(pixels: np.ndarray) -> Answers:
+        found = compiled([pixels])
+        return {name: np.array(found[name]) for name in names}
+
+    return run

@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from budwood.exporting.formats.format import Runtime, named
+from budwood.exporting.formats.format import PIXELS, Answers, Runtime
+from budwood.exporting.formats.tracing import SIGNATURE, save_signature
 from budwood.exporting.quantization import Kind, Quantization
 
 if TYPE_CHECKING:
     import keras
-
-SIGNATURE = "serving_default"
 
 
 class SavedModel:
@@ -21,33 +20,33 @@ class SavedModel:
     runs_with: tuple[str, ...] = ("tensorflow",)
     quantizes_with: tuple[str, ...] = ()
     kinds: tuple[Kind, ...] = ()
+    tells_others = True
     install = "tensorflow numpy pillow"
     code = """import tensorflow as tf
 
-answer = tf.saved_model.load(folder / "model").signatures["serving_default"]
-probabilities = next(iter(answer(tf.constant(pixels)).values())).numpy()"""
+model = tf.saved_model.load(folder / "model")
+answers = {
+    name: some.numpy() for name, some in model.signatures["serving_default"](pixels=tf.constant(pixels)).items()
+}"""
 
-    def write(self, model: "keras.Model", folder: Path) -> None:
-        named(model).export(folder / "model", format="tf_saved_model", verbose=False)
+    def write(self, network: "keras.Model", folder: Path) -> None:
+        save_signature(network, folder / "model")
 
-    def quantize(self, model: "keras.Model", plain: Path, folder: Path, how: Quantization) -> None:
+    def quantize(self, network: "keras.Model", plain: Path, folder: Path, how: Quantization) -> None:
         raise NotImplementedError("it has no kinds")
 
     def load(self, folder: Path) -> Runtime:
         import tensorflow as tf
 
         loaded = tf.saved_model.load(str(folder / "model"))
-        answer, output = loaded.signatures[SIGNATURE], self.names(folder)[1]
+        answer = loaded.signatures[SIGNATURE]
 
-        def run(pixels: np.ndarray) -> np.ndarray:
+        def run(pixels: np.ndarray) -> Answers:
             # The variables live as long as what was loaded.
             assert loaded is not None
-            return answer(tf.constant(pixels))[output].numpy()
+            return {name: some.numpy() for name, some in answer(**{PIXELS: tf.constant(pixels)}).items()}
 
         return run
 
-    def names(self, folder: Path) -> tuple[str, str]:
-        import tensorflow as tf
-
-        signature = tf.saved_model.load(str(folder / "model")).signatures[SIGNATURE]
-        return next(iter(signature.structured_input_signature[1])), next(iter(signature.structured_outputs))
+    def load_as_delivered(self, folder: Path) -> tuple[str, Runtime] | None:
+        return None

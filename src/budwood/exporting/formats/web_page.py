@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from budwood.exporting.chromium import Chromium, find_browser, opened
-from budwood.exporting.formats.format import Runtime
+from budwood.exporting.formats.format import PROBABILITIES, Answers, Runtime
 from budwood.exporting.formats.onnx_file import OnnxFile
 from budwood.exporting.quantization import Quantization
 from budwood.exporting.web_runtime import PACKAGE, VERSION, place_files, runtime_files
@@ -41,8 +41,8 @@ class InBrowser:
         """Of the runtime."""
         return f"{PACKAGE} {VERSION} in {self.browser.name}"
 
-    def __call__(self, pixels: Float32[np.ndarray, "n size size 3"]) -> Float32[np.ndarray, "n classes"]:
-        return self.browser.squares(pixels)
+    def __call__(self, pixels: Float32[np.ndarray, "n size size 3"]) -> Answers:
+        return {PROBABILITIES: self.browser.squares(pixels)}
 
     def close(self) -> None:
         """Close the browser."""
@@ -53,15 +53,16 @@ class InBrowser:
 class WebPage(OnnxFile):
     name = "web"
     title = "a page for the browser"
+    tells_others = False
     runtime: Mapping[str, Path] | None = None
     """The files of ONNX Runtime Web; by default those in the cache."""
 
-    def write(self, model: "keras.Model", folder: Path) -> None:
-        super().write(model, folder)
+    def write(self, network: "keras.Model", folder: Path) -> None:
+        super().write(network, folder)
         self._add_page(folder)
 
-    def quantize(self, model: "keras.Model", plain: Path, folder: Path, how: Quantization) -> None:
-        super().quantize(model, plain, folder, how)
+    def quantize(self, network: "keras.Model", plain: Path, folder: Path, how: Quantization) -> None:
+        super().quantize(network, plain, folder, how)
         self._add_page(folder)
 
     def load(self, folder: Path) -> Runtime:

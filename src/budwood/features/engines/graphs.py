@@ -95,7 +95,7 @@ def convert_model(model: "keras.Model", folder: Path) -> Any:
         input_signature=[tf.TensorSpec(shape, tf.float32)],
         autograph=False,
     ).get_concrete_function()
-    steps = openvino.preprocess.PrePostProcessor(_convert(traced))
+    steps = openvino.preprocess.PrePostProcessor(convert(traced))
     steps.input().tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
 
     aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
@@ -123,10 +123,11 @@ def convert_head(model: "keras.Model") -> Any:
         input_signature=[tf.TensorSpec(model.input.shape, tf.float32)],
         autograph=False,
     ).get_concrete_function()
-    return _convert(traced)
+    return convert(traced)
 
 
-def _convert(traced: Any) -> Any:
+def convert(traced: Any) -> Any:
+    """Return the graph of a concrete function of TensorFlow; outputs that have names there keep them."""
     import tensorflow as tf
 
     openvino = import_openvino()
@@ -134,7 +135,9 @@ def _convert(traced: Any) -> Any:
         _mend_conversion(tf.__version__)
     converted = openvino.convert_model(traced)
     # Swish brings a gradient of its own, whose loose ends become outputs beside the model's.
-    ends = [converted.output(output.name).get_node() for output in traced.outputs]
+    named = isinstance(traced.structured_outputs, dict)
+    names = list(traced.structured_outputs) if named else [output.name for output in traced.outputs]
+    ends = [converted.output(name).get_node() for name in names]
     return openvino.Model(ends, converted.get_parameters())
 
 

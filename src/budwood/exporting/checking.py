@@ -1,0 +1,162 @@
+"""What the run's model and an exported one answer for the same squares of the same photos, and how fast."""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+
+from budwood.core.errors import RunError
+from budwood.core.progress.base import SILENT, Progress
+from budwood.core.system import num_cores
+from budwood.data.images import ImageLike, view
+from budwood.evaluation.task import Task
+from budwood.exporting.formats.format import DISTANCE, PROBABILITIES, Answers, Runtime
+from budwood.exporting.parity import LARGEST_DIFFERENCE, Answered, Speed
+from budwood.inference.artifact import Artifact
+from budwood.inference.predictor import InputContract, Predictor
+
+BATCHES = (1, 7)
+"""Numbers of pictures at once that every export is tried with: one, and one that no exporter has fixed."""
+TIMED = 30
+"""Pictures, one at a time, that the speed is measured on."""
+Square = Float32[np.ndarray, "1 size size 3"]
+
+
+@dataclass(frozen=True)
+class SplitPhotos:
+    """Photos of one split of a run."""
+
+    split: str
+    pictures: Sequence[ImageLike]
+    labels: Sequence[str]
+    """What is true of each."""
+
+    def some(self, most: int) -> "SplitPhotos":
+        """Return at most so many of them, spread over all."""
+        step = max(1, -(-len(self.pictures) // most))
+        return SplitPhotos(self.split, self.pictures[::step], self.labels[::step])
+
+
+@dataclass(frozen=True)
+class Source:
+    """A trained model, and what its exports are compared with."""
+
+    artifact: Artifact
+    predictor: Predictor
+    """Of the same model."""
+    task: Task
+    """With the thresholds of the run."""
+    test: SplitPhotos
+    """Photos that the model did not learn from, which every export is checked on."""
+    validation: SplitPhotos
+    """Photos by which a quantised model is calibrated."""
+
+
+def squares(pictures: Sequence[ImageLike], wanted: InputContract) -> Iterator[Square]:
+    """Return what a model sees of each picture, a batch of one, in order."""
+    with ThreadPoolExecutor(num_cores()) as pool:
+        for square in pool.map(lambda picture: _view(picture, wanted), pictures):
+            yield square.astype(np.float32)[None]
+
+
+def answers_of(
+    predictor: Predictor, photos: SplitPhotos, runtimes: Sequence[Runtime], progress: Progress = SILENT
+) -> list[Answered]:
+    """Return what the run answers for some photos, and then what each exported model does.
+
+    Raises:
+        RunError: an exported model answers otherwise for one picture than for the same among several.
+    """
+    found: list[list[Answered]] = [[] for _ in range(1 + len(runtimes))]
+    with (
+        progress.stage("check", total=len(photos.pictures)) as stage,
+        ThreadPoolExecutor(num_cores()) as pool,
+    ):
+        views = pool.map(lambda picture: _view(picture, predictor.input), photos.pictures)
+        for number, batch in enumerate(_batches(views, BATCHES[-1])):
+            pixels = np.stack(batch).astype(np.float32)
+            found[0].append(_own(predictor, batch))
+            for runtime, kept in zip(runtimes, found[1:], strict=True):
+                answers = runtime(pixels)
+                if number == 0:
+                    _refuse_fixed_batch(runtime, pixels, answers)
+                kept.append(answered(answers))
+            stage.advance(len(batch))
+    return [_joined(parts) for parts in found]
+
+
+def answered(answers: Answers) -> Answered:
+    """Return the outputs of a runtime, the distances as one number a picture."""
+    far = answers.get(DISTANCE)
+    return Answered(answers[PROBABILITIES], None if far is None else far[:, 0])
+
+
+def measure_speed(
+    pictures: Sequence[ImageLike],
+    wanted: InputContract,
+    runtimes: tuple[Runtime, Runtime],
+    places: Sequence[Path],
+) -> Speed:
+    """Return the speed of two models on some pictures, and the size of their folders: at full precision, and with fewer
+    bits."""
+    # In turn, so that a machine that is shared or warms up favours neither.
+    seconds: tuple[list[float], list[float]] = ([], [])
+    for square in squares(pictures[:TIMED], wanted):
+        for runtime, found in zip(runtimes, seconds, strict=True):
+            started = time.perf_counter()
+            runtime(square)
+            found.append(time.perf_counter() - started)
+    milliseconds = [1000 * float(np.median(some)) for some in seconds]
+    megabytes = [sum(file.stat().st_size for file in files_of(one)) / 1e6 for one in places]
+    return Speed(
+        f32_milliseconds=round(milliseconds[0], 2),
+        milliseconds=round(milliseconds[1], 2),
+        f32_megabytes=round(megabytes[0], 2),
+        megabytes=round(megabytes[1], 2),
+    )
+
+
+def files_of(folder: Path) -> list[Path]:
+    """Return every file below a folder, sorted."""
+    return sorted(file for file in folder.rglob("*") if file.is_file())
+
+
+def _view(picture: ImageLike, wanted: InputContract) -> np.ndarray:
+    return view(picture, wanted.size, wanted.resize, wanted.levels)
+
+
+def _own(predictor: Predictor, batch: Sequence[np.ndarray]) -> Answered:
+    scores = list(predictor.scores(batch))
+    far = None
+    if predictor.ood is not None:
+        far = predictor.ood.reference.distance(np.stack([one.features for one in scores]))
+    return Answered(np.stack([one.probabilities for one in scores]), far)
+
+
+def _refuse_fixed_batch(runtime: Runtime, pixels: np.ndarray, together: Answers) -> None:
+    alone = [runtime(pixels[at : at + 1]) for at in range(len(pixels))]
+    for name, some in together.items():
+        if np.abs(np.concatenate([one[name] for one in alone]) - some).max() > LARGEST_DIFFERENCE:
+            raise RunError("the exported model answers otherwise for one picture at a time than for several")
+
+
+def _joined(parts: Sequence[Answered]) -> Answered:
+    far = [one.distances for one in parts if one.distances is not None]
+    return Answered(
+        np.concatenate([one.probabilities for one in parts]), np.concatenate(far) if far else None
+    )
+
+
+def _batches(views: Iterable[np.ndarray], most: int) -> Iterator[list[np.ndarray]]:
+    batch: list[np.ndarray] = []
+    for one in views:
+        batch.append(one)
+        if len(batch) == most:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
