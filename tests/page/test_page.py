@@ -146,7 +146,7 @@ def test_page__opened_as_a_file_says_how_to_serve_it(browser, tmp_path):
     context = browser.new_context()
     page = context.new_page()
     page.goto((write_site(tmp_path / "site") / "index.html").as_uri())
-    assert "python -m http.server" in page.inner_text("body")
+    page.get_by_text("run python -m http.server").wait_for()
     context.close()
 
 

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from budwood._version import __version__
-from budwood.serving import description, v1
+from budwood.serving import description, page, v1
 from budwood.serving.errors import Kind, RequestError
 from budwood.serving.metrics import CONTENT_TYPE
 from budwood.serving.safety import Safety, error_body, send_error
@@ -32,6 +32,7 @@ def make_app(server: Server) -> Any:
     )
     app.include_router(v1.router(server))
     app.include_router(description.router(app))
+    app.include_router(page.router(server))
     _add_health(app, server)
 
     @app.exception_handler(RequestError)

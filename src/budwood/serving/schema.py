@@ -147,6 +147,8 @@ class ServedModelInfo(Answered):
     measured: Figure | None
     training_photos: bool
     """Whether `similar` of an explanation shows training photos."""
+    report: str | None = None
+    """Address of the report of the training; null where the server does not show it."""
 
 
 class ModelsAnswer(Answered):

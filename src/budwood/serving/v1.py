@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from budwood.core.errors import BudwoodError, MachineError
+from budwood.serving import page
 from budwood.serving.answers import explain_one, in_error, predict_one
 from budwood.serving.errors import STATUS_OF_KIND, RequestError
 from budwood.serving.model import ReplacedError, ServedModel
@@ -202,7 +203,11 @@ class within:  # noqa: N801
 
 
 def _info(server: Server, model: ServedModel) -> ServedModelInfo:
-    shown = {"default": model.name == server.models.default, "training_photos": server.show_training_photos}
+    shown = {
+        "default": model.name == server.models.default,
+        "training_photos": server.show_training_photos,
+        "report": page.report_of(server, model),
+    }
     return model.info.model_copy(update=shown)
 
 

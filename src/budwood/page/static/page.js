@@ -22,27 +22,53 @@ async function start() {
   say("The model is being loaded …");
   try {
     backend = await import(`./${document.documentElement.dataset.answers}.js`);
+  } catch (error) {
+    say("");
+    return complain([`The page cannot be loaded: ${error.message}`]);
+  }
+  at("private").textContent = backend.PRIVACY;
+  at("key").querySelector("button").addEventListener("click", unlock);
+  at("key").querySelector("input").addEventListener("keydown", (event) => event.key === "Enter" && unlock());
+  await load();
+}
+
+async function load() {
+  try {
     models = await backend.models();
   } catch (error) {
     say("");
-    return complain([`The model cannot be loaded: ${error.message}`]);
+    at("key").hidden = !error.needsKey;
+    if (error.needsKey) at("key").querySelector("input").focus();
+    return complain([error.needsKey ? error.message : `The model cannot be loaded: ${error.message}`]);
   }
-  at("private").textContent = backend.PRIVACY;
+  at("key").hidden = true;
+  complain([]);
   const choice = at("models").querySelector("select");
   choice.append(...models.map((one, number) => tag("option", { value: number }, one.name)));
   at("models").hidden = models.length < 2;
   choice.addEventListener("change", () => {
     choose(models[choice.value]);
-    if (shown.length) take(shown.map((one) => one.file));
+    again();
   });
+  at("coverage").querySelector("select").addEventListener("change", again);
   choose(models[0]);
   listen();
   say("");
 }
 
+async function unlock() {
+  backend.unlock(at("key").querySelector("input").value);
+  await load();
+}
+
+function again() {
+  take(shown.map((one) => one.file));
+}
+
 function choose(one) {
   model = one;
   at("about").textContent = models.length < 2 ? one.name : "";
+  at("coverage").hidden = !one.coverage;
   at("report").hidden = !one.report;
   if (one.report) at("report").href = one.report;
   const kind = one.several ? "labels" : "classes", names = one.classes;
@@ -83,6 +109,7 @@ function listen() {
 async function take(files) {
   if (!files.length) return;
   const mine = ++turn, asked = model;
+  const coverage = asked.coverage ? at("coverage").querySelector("select").value : "";
   for (const one of shown) URL.revokeObjectURL(one.url);
   shown = files.map((file) => ({ file, name: file.name || "picture", url: URL.createObjectURL(file) }));
   const jobs = shown, waiting = [...jobs];
@@ -95,7 +122,7 @@ async function take(files) {
   const work = async () => {
     for (let job; mine === turn && (job = waiting.shift()); ) {
       try {
-        job.answer = await backend.predict(asked, job.file);
+        job.answer = await backend.predict(asked, job.file, coverage);
       } catch (error) {
         job.error = error.message;
       }
@@ -118,21 +145,32 @@ async function take(files) {
   at("answers").scrollIntoView({ block: "nearest" });
 }
 
-// The answer in a line, for who hears the page, and for the table.
+// The answer in a line, for who hears the page.
 function inWords(answer, asked) {
   const [first] = answer.shares;
   const best = `${first.label} ${percent(first.share)}`;
   if (answer.noneOfThese) return `None of these (nearest: ${best})`;
+  if (answer.set) return `${heading(answer)[0]} (most probable: ${best})`;
   if (!answer.labels) return answer.confident === false ? `Not confident: ${best}` : best;
-  const chosen = answer.shares.filter((one) => answer.labels.includes(one.label));
-  return chosen.length
-    ? chosen.map((one) => `${one.label} ${percent(one.share)}`).join(", ")
+  const held = answer.shares.filter((one) => answer.labels.includes(one.label));
+  return held.length
+    ? held.map((one) => `${one.label} ${percent(one.share)}`).join(", ")
     : `None of the ${asked.classes.length} labels (nearest: ${best})`;
+}
+
+// What the answer names.
+function chosen(answer) {
+  return answer.noneOfThese ? [] : (answer.set ?? answer.labels ?? [answer.shares[0].label]);
+}
+
+function shareOf(answer, label) {
+  return answer.shares.find((one) => one.label === label).share;
 }
 
 function heading(answer) {
   const [first] = answer.shares;
   if (answer.noneOfThese) return ["None of these"];
+  if (answer.set) return [answer.set.length ? answer.set.join(", ") : "Nothing is probable enough"];
   if (answer.labels) return [answer.labels.length ? answer.labels.join(", ") : "None of the labels"];
   return [first.label, " ", tag("small", {}, percent(first.share))];
 }
@@ -140,9 +178,8 @@ function heading(answer) {
 function showOne(job, asked, jobs) {
   const { answer } = job;
   const view = picture(job, asked.resize);
-  const chosen = answer.noneOfThese ? [] : (answer.labels ?? [answer.shares[0].label]);
   const rest = answer.shares.length > SHOWN + 2 ? answer.shares.slice(SHOWN) : [];
-  const bars = (shares) => chart(shares, chosen, asked.thresholds);
+  const bars = (shares) => chart(shares, chosen(answer), asked.thresholds);
   const title = tag("h2", { tabIndex: -1 }, ...heading(answer));
   const right = tag("div", {}, title, ...notes(answer, asked), bars(answer.shares.slice(0, rest.length ? SHOWN : undefined)));
   if (rest.length) right.append(tag("details", {}, tag("summary", {}, `${rest.length} more`), bars(rest)));
@@ -168,8 +205,9 @@ function notes(answer, asked) {
   }
   if (answer.path?.length > 1) said.push(answer.path.map((node) => `${node.label} ${percent(node.probability)}`).join(" › "));
   if (answer.answer) said.push(`Sure enough: ${answer.answer.label} ${percent(answer.answer.probability)}.`);
-  if (answer.set) said.push(answer.set.length ? `One of: ${answer.set.join(", ")}.` : "No class is probable enough for a set.");
-  if (answer.labels && asked.thresholds) said.push("A picture has the labels that reach their mark.");
+  if (answer.set) {
+    said.push(asked.several ? "So many labels that they hold this share of the picture's own." : "Together they hold the right class as often as asked.");
+  } else if (answer.labels && asked.thresholds) said.push("A picture has the labels that reach their mark, from which on they hold.");
   return said.map((text) => tag("p", { className: "quiet" }, text));
 }
 
@@ -194,10 +232,7 @@ function whyButton(job, asked, article) {
 }
 
 function sentence(found) {
-  return (
-    `Where it is orange, ${found.label} becomes less probable when that part is covered; covering the part that counts ` +
-    `most leaves ${percent(found.hidden)}. Blue parts speak against it.`
-  );
+  return `Where it is orange, ${found.label} becomes less probable when that part is covered; where it is blue, more.`;
 }
 
 function showWhy(found, article) {
@@ -224,9 +259,8 @@ function showMany(jobs, asked, milliseconds) {
     const image = tag("td", {}, tag("img", { src: job.url, alt: "", loading: "lazy" }));
     image.firstChild.addEventListener("error", () => image.firstChild.remove());
     if (job.error) return tag("tr", {}, image, tag("th", { scope: "row" }, job.name), tag("td", { className: "refused", colSpan: 2 }, job.error));
-    const [first] = job.answer.shares;
-    return tag("tr", {}, image, tag("th", { scope: "row" }, name), tag("td", {}, ...heading(job.answer).slice(0, 1)),
-      tag("td", { className: "number" }, percent(first.share)));
+    return tag("tr", {}, image, tag("th", { scope: "row" }, name), tag("td", {}, heading(job.answer)[0]),
+      tag("td", { className: "number" }, chosen(job.answer).map((label) => percent(shareOf(job.answer, label))).join(", ")));
   });
   const save = tag("a", { className: "button", download: "predictions.csv" }, "Download as CSV");
   save.href = URL.createObjectURL(new Blob([asCsv(jobs, asked)], { type: "text/csv" }));

@@ -35,7 +35,7 @@ export function chart(shares, chosen, thresholds) {
       const mark = tag("u");
       mark.style.left = `${100 * least}%`;
       track.append(mark);
-      said = `${percent(share)} of ${percent(least)}`;
+      said = `${percent(share)} (from ${percent(least)})`;
     }
     const row = tag("li", {}, tag("span", {}, label), tag("span", {}, said), track);
     if (chosen.includes(label)) row.className = "chosen";

@@ -1,5 +1,7 @@
 // Answers of the server that the page came from: each picture is a request of its own, see /docs.
 
+import { percent } from "./parts.js";
+
 export const PRIVACY = "They are sent to the server of this page, which keeps none of them.";
 
 const PATIENCE = 20;
@@ -15,7 +17,7 @@ export async function models() {
     explains: true,
     coverage: true,
     report: one.report,
-    note: one.none_of_these ? "" : "It names one of them for every picture, whatever that shows.",
+    note: measured(one.measured) + (one.none_of_these ? "" : " It names one of them for every picture, whatever that shows."),
   }));
 }
 
@@ -39,6 +41,12 @@ export async function predict(model, file, coverage) {
 export async function explain(model, file, target) {
   const found = await ask("v1/explain", { model: model.name, target }, file);
   return { label: found.target, grid: found.heat, similar: found.similar };
+}
+
+function measured(figure) {
+  if (!figure) return "";
+  const [low, high] = figure.accuracy_ci95.map((one) => (100 * one).toFixed(1));
+  return `On ${figure.photos.toLocaleString("en")} ${figure.split} photos it was right in ${percent(figure.accuracy)} (95 % interval ${low} to ${high}).`;
 }
 
 // A server that is busy says when to come again.
