@@ -280,7 +280,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
                 raise ValueError(
                     f"class_weight is {weights!r}. Expected 'balanced', a dict by label, or None"
                 )
-            asked: str | dict[str, float] = weights
+            asked: Literal["balanced"] | dict[str, float] = "balanced"
         else:
             given = {str(label): weight for label, weight in weights.items()}
             known = [str(label) for label in labels]
