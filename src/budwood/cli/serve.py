@@ -11,6 +11,8 @@ from budwood.cli.options import Quiet, app
 from budwood.core.errors import BudwoodError
 from budwood.core.text import shown
 
+MEGAPIXELS = 50
+
 
 @app.command()
 def serve(
@@ -49,8 +51,15 @@ def serve(
         float, typer.Option(metavar="MB", min=0.001, help="Largest body of a request, in megabytes.")
     ] = 20.0,
     max_pixels: Annotated[
-        float, typer.Option(metavar="MP", min=0.001, help="Largest picture, in millions of pixels.")
-    ] = 50.0,
+        float | None,
+        typer.Option(
+            metavar="MP",
+            min=0.001,
+            help="Largest picture, in millions of pixels; a JPEG may have four times as many. [default: 50, or what "
+            "BUDWOOD_MAX_PIXELS says]",
+            show_default=False,
+        ),
+    ] = None,
     max_batch: Annotated[int, typer.Option(metavar="N", min=1, help="Most pictures of a request.")] = 32,
     max_waiting: Annotated[
         int | None,
@@ -86,6 +95,9 @@ def serve(
     key = _key(api_key_file)
     if rate is not None and not 0 < rate < float("inf"):
         raise BudwoodError(f"a rate of {rate:g} is none. Give a number above 0, such as --rate 10")
+    if max_pixels is not None or "BUDWOOD_MAX_PIXELS" not in os.environ:
+        # Where the decoder looks for it.
+        os.environ["BUDWOOD_MAX_PIXELS"] = str(round(1_000_000 * (max_pixels or MEGAPIXELS)))
     with bind(host, port) as bound:
         from budwood.serving.limits import MEGABYTE, Limits
         from budwood.serving.models import Models, in_one_line, named_runs
@@ -100,7 +112,6 @@ def serve(
         models = Models(named_runs(runs), say)
         limits = Limits(
             upload=int(max_upload * MEGABYTE),
-            pixels=int(max_pixels * 1_000_000),
             batch=max_batch,
             seconds=timeout,
             rate=rate,

@@ -27,11 +27,11 @@ SIMILAR = 6
 
 
 def predict_one(
-    model: ServedModel, upload: Upload, rules: Rules, most_pixels: int, top: int
+    model: ServedModel, upload: Upload, rules: Rules, top: int
 ) -> PicturePrediction | RequestError:
     """Return what is said of one picture, or why it cannot be read."""
     try:
-        found = model.answer(upload.name, upload.content, rules, most_pixels)
+        found = model.answer(upload.name, upload.content, rules)
     except ImageError as error:
         return of_picture(error)
     return as_answer(found, top)
@@ -74,11 +74,11 @@ def _shares(pairs) -> list[ClassShare]:
 
 
 def explain_one(
-    model: ServedModel, upload: Upload, target: str | None, most_pixels: int, *, show_photos: bool
+    model: ServedModel, upload: Upload, target: str | None, *, show_photos: bool
 ) -> ExplainAnswer | RequestError:
     """Return where in a picture the model sees a class, or why it cannot be read."""
     try:
-        seen = model.see(upload.content, most_pixels)
+        seen = model.see(upload.content)
     except ImageError as error:
         return of_picture(error)
     scores = model.predictor.score(seen)

@@ -13,6 +13,7 @@ from budwood._version import __version__
 from budwood.serving import description, page, v1
 from budwood.serving.errors import Kind, RequestError
 from budwood.serving.metrics import CONTENT_TYPE
+from budwood.serving.queries import in_words
 from budwood.serving.safety import Safety, error_body, send_error
 from budwood.serving.schema import State
 from budwood.serving.state import Server
@@ -41,7 +42,7 @@ def make_app(server: Server) -> Any:
 
     @app.exception_handler(RequestValidationError)
     async def wrong(request: Request, error: RequestValidationError) -> Response:
-        return await refused(request, RequestError("bad_request", _in_words(error)))
+        return await refused(request, RequestError("bad_request", in_words(error.errors()[0])))
 
     @app.exception_handler(HTTPException)
     async def missing(request: Request, error: HTTPException) -> Response:
@@ -110,9 +111,3 @@ class _Watched:
             metrics = self._server.metrics
             metrics.requests.labels(route, str(status)).inc()
             metrics.seconds.labels(route).observe(time.perf_counter() - began)
-
-
-def _in_words(error: RequestValidationError) -> str:
-    """Return which option is wrong, without what was given."""
-    first = error.errors()[0]
-    return f"{first['loc'][-1]}: {first['msg'][:1].lower()}{first['msg'][1:]}"

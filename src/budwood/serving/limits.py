@@ -1,4 +1,5 @@
-"""What one request may ask for, and how many may ask at once."""
+"""What one request may ask for, and how many may ask at once. The pixels of a picture are bounded by the decoder,
+`BUDWOOD_MAX_PIXELS`."""
 
 from dataclasses import dataclass, field
 
@@ -13,8 +14,6 @@ class Limits:
 
     upload: int = 20 * MEGABYTE
     """Bytes of one request's body."""
-    pixels: int = 50_000_000
-    """Of one picture, told from its header; a JPEG of four times as many is decoded at a reduced scale."""
     batch: int = 32
     """Pictures of one request."""
     seconds: float = 30.0

@@ -16,7 +16,7 @@ from budwood.inference.predictor import Scores
 from budwood.run import Run
 from budwood.runs.figures import SplitMetrics
 from budwood.serving.options import Options, Rules, predictor_of, rules_of
-from budwood.serving.picture import refuse_pixels, refuse_polyglot
+from budwood.serving.picture import refuse_polyglot
 from budwood.serving.schema import Figure, InputInfo, ServedModelInfo
 
 MOST_RULES = 64
@@ -78,16 +78,15 @@ class ServedModel:
         """Return whether another model lies in the run's folder by now, or none."""
         return current_fingerprint(self.folder) != self.fingerprint
 
-    def see(self, content: bytes, most_pixels: int) -> UInt8[np.ndarray, "size size 3"]:
+    def see(self, content: bytes) -> UInt8[np.ndarray, "size size 3"]:
         """Return what the model sees of an encoded picture. Raise ImageError where it cannot be decoded."""
         refuse_polyglot(content)
-        refuse_pixels(content, most_pixels)
         asked = self.predictor.input
         return view(content, asked.size, asked.resize, asked.levels, only_clear=True)
 
-    def answer(self, name: str, content: bytes, rules: Rules, most_pixels: int) -> Prediction:
+    def answer(self, name: str, content: bytes, rules: Rules) -> Prediction:
         """Return what is said of an encoded picture. Raise ImageError where it cannot be decoded."""
-        return self.predict(name, self.predictor.score(self.see(content, most_pixels)), rules)
+        return self.predict(name, self.predictor.score(self.see(content)), rules)
 
     def predict(self, name: str, scores: Scores, rules: Rules) -> Prediction:
         """Return the prediction of known scores."""

@@ -1,21 +1,12 @@
-"""What is looked for in an upload before it is decoded: its pixels, and whether it is another kind of file as well."""
+"""What is looked for in an upload before it is decoded: whether it is another kind of file as well."""
 
 import struct
 
 from budwood.core.errors import ImageError
-from budwood.data.decoder.opening import open_image
 
 _AT_THE_ENDS = (b"<?php", b"<script", b"<html", b"<!doctype html")
 _END = 1024
 _ZIP_END, _ZIP_END_BYTES = b"PK\x05\x06", 22
-
-
-def refuse_pixels(content: bytes, most: int) -> None:
-    """Raise ImageError for a picture of more pixels than are decoded here, told from its header."""
-    with open_image(content) as opened:
-        width, height = opened.size
-        if width * height > most * (4 if getattr(opened, "format", None) in ("JPEG", "MPO") else 1):
-            raise ImageError(f"{width} x {height} pixels are more than {most:,}", "too_large")
 
 
 def refuse_polyglot(content: bytes) -> None:

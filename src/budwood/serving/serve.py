@@ -74,9 +74,13 @@ def serve(server: "Server", bound: socket.socket, ready: Callable[[], None] = la
         bound: from `bind`.
         ready: called once requests are taken.
     """
+    from threadpoolctl import threadpool_limits
+
     server.models.watch()
     try:
-        make_uvicorn(server, ready).run(sockets=[bound])
+        # Each thread that answers has a core to itself: a pool of NumPy's own below each would only wait for it.
+        with threadpool_limits(1):
+            make_uvicorn(server, ready).run(sockets=[bound])
     finally:
         server.models.close()
         server.engine.close()

@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from budwood.core.errors import BudwoodError, MachineError
 from budwood.serving import page
@@ -12,6 +12,7 @@ from budwood.serving.answers import explain_one, in_error, predict_one
 from budwood.serving.errors import STATUS_OF_KIND, RequestError
 from budwood.serving.model import ReplacedError, ServedModel
 from budwood.serving.options import Options, Rules
+from budwood.serving.queries import ExplainQuery, PredictQuery
 from budwood.serving.schema import (
     ErrorAnswer,
     ExplainAnswer,
@@ -46,8 +47,6 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorAnswer, "description": "Refused."}
     for status in sorted(set(STATUS_OF_KIND.values()))
 }
-Share = Annotated[float | None, Query(gt=0, le=1, allow_inf_nan=False)]
-Name = Annotated[str | None, Query(max_length=200, description="By default the first model.")]
 
 
 def router(server: Server) -> APIRouter:
@@ -63,25 +62,18 @@ def router(server: Server) -> APIRouter:
         summary="What the model says of pictures",
         response_model=PredictAnswer,
         responses=ERRORS,
-        openapi_extra=_PICTURE,
+        openapi_extra=_PICTURE | {"parameters": PredictQuery.parameters()},
     )
-    async def predict(
-        request: Request,
-        model: Name = None,
-        top: Annotated[int, Query(ge=1, le=10_000, description="Classes in `top`.")] = 5,
-        precision: Share = None,
-        coverage: Annotated[float | None, Query(gt=0, lt=1, allow_inf_nan=False)] = None,
-        acceptance: Share = None,
-    ) -> Response:
-        asked = Options(precision, coverage, acceptance)
+    async def predict(request: Request) -> Response:
         await refuse_when_full(server, request)
-        chosen = server.models.find(model)
+        asked = PredictQuery.of(request)
+        chosen = server.models.find(asked.model)
         async with body_of(request, server.limits, server.engine) as content:
             began = time.perf_counter()
             uploads = pictures_of(content, request.headers.get("content-type", ""), server.limits)
             async with within(server):
-                rules = await rules_of(server, chosen, asked)
-                found = await predict_all(server, chosen, uploads, rules, top)
+                rules = await rules_of(server, chosen, asked.options)
+                found = await predict_all(server, chosen, uploads, rules, asked.top)
         answer = PredictAnswer(
             model=chosen.name,
             fingerprint=chosen.fingerprint,
@@ -95,18 +87,13 @@ def router(server: Server) -> APIRouter:
         summary="Where in a picture the model sees a class",
         response_model=ExplainAnswer,
         responses=ERRORS,
-        openapi_extra=_PICTURE,
+        openapi_extra=_PICTURE | {"parameters": ExplainQuery.parameters()},
     )
-    async def explain(
-        request: Request,
-        model: Name = None,
-        target: Annotated[
-            str | None, Query(max_length=1000, description="A class; by default the most probable.")
-        ] = None,
-    ) -> Response:
+    async def explain(request: Request) -> Response:
         await refuse_when_full(server, request)
-        chosen = server.models.find(model)
-        if target is not None and target not in chosen.classes:
+        asked = ExplainQuery.of(request)
+        chosen = server.models.find(asked.model)
+        if asked.target is not None and asked.target not in chosen.classes:
             raise RequestError("bad_request", "the model has no class of this name. /v1/models lists them")
         async with body_of(request, server.limits, server.engine) as content:
             began = time.perf_counter()
@@ -118,8 +105,7 @@ def router(server: Server) -> APIRouter:
                     lambda: explain_one(
                         chosen,
                         uploads[0],
-                        target,
-                        server.limits.pixels,
+                        asked.target,
                         show_photos=server.show_training_photos,
                     )
                 )
@@ -138,10 +124,7 @@ async def predict_all(
     server.engine.refuse_when_full(len(uploads))
     try:
         found = await asyncio.gather(
-            *(
-                server.engine.run(predict_one, model, upload, rules, server.limits.pixels, top)
-                for upload in uploads
-            )
+            *(server.engine.run(predict_one, model, upload, rules, top) for upload in uploads)
         )
     except MachineError:
         raise RequestError("busy", "the server has no memory left for this picture. Try again") from None

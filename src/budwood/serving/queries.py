@@ -1,0 +1,84 @@
+"""What may stand in the address of a request. A name that is not known is refused: it would be a wish without effect."""
+
+from typing import Annotated, Any, Self
+
+from fastapi import Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from budwood.serving.errors import RequestError
+from budwood.serving.options import Options
+
+Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Asked(BaseModel):
+    """Base of all queries."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def of(cls, request: Request) -> Self:
+        """Read the query of a request. Raise RequestError for what is not known, out of range or given twice."""
+        given = request.query_params.multi_items()
+        found = dict(given)
+        if len(found) < len(given):
+            raise RequestError("bad_request", "an option is given twice in the address. Give each once")
+        try:
+            return cls.model_validate(found)
+        except ValidationError as error:
+            raise RequestError("bad_request", in_words(error.errors()[0], cls)) from None
+
+    @classmethod
+    def parameters(cls) -> list[dict[str, Any]]:
+        """Return the query as an OpenAPI description has it."""
+        schema = cls.model_json_schema()
+        return [
+            {
+                "name": name,
+                "in": "query",
+                "required": False,
+                "schema": {key: value for key, value in one.items() if key != "description"},
+                "description": one.get("description", ""),
+            }
+            for name, one in schema["properties"].items()
+        ]
+
+
+class PredictQuery(Asked):
+    """Of POST /v1/predict."""
+
+    model: Name | None = Field(None, description="By default the first model.")
+    top: int = Field(5, ge=1, le=10_000, description="Classes in `top`.")
+    precision: Share | None = Field(
+        None, description="Share of right answers that is wanted; what is less sure is not `confident`."
+    )
+    coverage: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] | None = Field(
+        None, description="How often `prediction_set` is to hold the true class."
+    )
+    acceptance: Share | None = Field(
+        None, description="Share of photos of the classes that are accepted as such; by default 0.98."
+    )
+
+    @property
+    def options(self) -> Options:
+        """What is asked of the answers."""
+        return Options(self.precision, self.coverage, self.acceptance)
+
+
+class ExplainQuery(Asked):
+    """Of POST /v1/explain."""
+
+    model: Name | None = Field(None, description="By default the first model.")
+    target: Annotated[str, Field(min_length=1, max_length=1000)] | None = Field(
+        None, description="A class; by default the most probable."
+    )
+
+
+def in_words(detail: Any, query: type[BaseModel] | None = None) -> str:
+    """Return which option is wrong, without what was given."""
+    if detail["type"] == "extra_forbidden" and query is not None:
+        return f"the address has an option that is not known. There are: {', '.join(query.model_fields)}"
+    message = detail["msg"]
+    place = detail["loc"][0] if detail["loc"] else "request"
+    return f"{place}: {message[:1].lower()}{message[1:]}"
