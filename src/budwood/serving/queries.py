@@ -1,6 +1,6 @@
-"""What may stand in the address of a request. A name that is not known is refused: it would be a wish without effect."""
+"""What may stand in the address of a request. A name that is not known is refused, lest a wish have no effect."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -17,32 +17,8 @@ class Asked(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    @classmethod
-    def of(cls, request: Request) -> Self:
-        """Read the query of a request. Raise RequestError for what is not known, out of range or given twice."""
-        given = request.query_params.multi_items()
-        found = dict(given)
-        if len(found) < len(given):
-            raise RequestError("bad_request", "an option is given twice in the address. Give each once")
-        try:
-            return cls.model_validate(found)
-        except ValidationError as error:
-            raise RequestError("bad_request", in_words(error.errors()[0], cls)) from None
 
-    @classmethod
-    def parameters(cls) -> list[dict[str, Any]]:
-        """Return the query as an OpenAPI description has it."""
-        schema = cls.model_json_schema()
-        return [
-            {
-                "name": name,
-                "in": "query",
-                "required": False,
-                "schema": {key: value for key, value in one.items() if key != "description"},
-                "description": one.get("description", ""),
-            }
-            for name, one in schema["properties"].items()
-        ]
+Query = TypeVar("Query", bound=Asked)
 
 
 class PredictQuery(Asked):
@@ -73,6 +49,32 @@ class ExplainQuery(Asked):
     target: Annotated[str, Field(min_length=1, max_length=1000)] | None = Field(
         None, description="A class; by default the most probable."
     )
+
+
+def read_query(request: Request, kind: type[Query]) -> Query:
+    """Read the query of a request. Raise RequestError for what is not known, out of range or given twice."""
+    given = request.query_params.multi_items()
+    found = dict(given)
+    if len(found) < len(given):
+        raise RequestError("bad_request", "an option is given twice in the address. Give each once")
+    try:
+        return kind.model_validate(found)
+    except ValidationError as error:
+        raise RequestError("bad_request", in_words(error.errors()[0], kind)) from None
+
+
+def parameters_of(kind: type[Asked]) -> list[dict[str, Any]]:
+    """Return a query as an OpenAPI description has it."""
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": False,
+            "schema": {key: value for key, value in one.items() if key != "description"},
+            "description": one.get("description", ""),
+        }
+        for name, one in kind.model_json_schema()["properties"].items()
+    ]
 
 
 def in_words(detail: Any, query: type[BaseModel] | None = None) -> str:

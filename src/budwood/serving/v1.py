@@ -12,7 +12,7 @@ from budwood.serving.answers import explain_one, in_error, predict_one
 from budwood.serving.errors import STATUS_OF_KIND, RequestError
 from budwood.serving.model import ReplacedError, ServedModel
 from budwood.serving.options import Options, Rules
-from budwood.serving.queries import ExplainQuery, PredictQuery
+from budwood.serving.queries import ExplainQuery, PredictQuery, parameters_of, read_query
 from budwood.serving.schema import (
     ErrorAnswer,
     ExplainAnswer,
@@ -62,11 +62,11 @@ def router(server: Server) -> APIRouter:
         summary="What the model says of pictures",
         response_model=PredictAnswer,
         responses=ERRORS,
-        openapi_extra=_PICTURE | {"parameters": PredictQuery.parameters()},
+        openapi_extra=_PICTURE | {"parameters": parameters_of(PredictQuery)},
     )
     async def predict(request: Request) -> Response:
         await refuse_when_full(server, request)
-        asked = PredictQuery.of(request)
+        asked = read_query(request, PredictQuery)
         chosen = server.models.find(asked.model)
         async with body_of(request, server.limits, server.engine) as content:
             began = time.perf_counter()
@@ -87,11 +87,11 @@ def router(server: Server) -> APIRouter:
         summary="Where in a picture the model sees a class",
         response_model=ExplainAnswer,
         responses=ERRORS,
-        openapi_extra=_PICTURE | {"parameters": ExplainQuery.parameters()},
+        openapi_extra=_PICTURE | {"parameters": parameters_of(ExplainQuery)},
     )
     async def explain(request: Request) -> Response:
         await refuse_when_full(server, request)
-        asked = ExplainQuery.of(request)
+        asked = read_query(request, ExplainQuery)
         chosen = server.models.find(asked.model)
         if asked.target is not None and asked.target not in chosen.classes:
             raise RequestError("bad_request", "the model has no class of this name. /v1/models lists them")
