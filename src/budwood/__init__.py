@@ -11,6 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from budwood._version import __version__
+from budwood.core.threads import limit_libraries
 from budwood.display import register_hooks
 
 # TensorFlow takes oneDNN's kernels by itself on processors with AVX-512; on those with AVX2 alone they make a gradient
@@ -18,6 +19,8 @@ from budwood.display import register_hooks
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 # TensorFlow's own chatter would bury ours; whoever sets the variable keeps it.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+limit_libraries()
 
 # Loaded on first use, and without TensorFlow, which is loaded by what needs it: `budwood.core.tensorflow.load_keras`.
 _HOMES = {

@@ -1,6 +1,7 @@
 import pytest
 
 from budwood.cli import doctor
+from budwood.core import threads
 
 
 def by_name():
@@ -30,6 +31,24 @@ def test_examine__what_is_broken_is_told(monkeypatch, tmp_path):
     assert findings["openvino"].ok and "Keras runs the feature extractor" in findings["openvino"].detail
     assert not findings["weights"].ok and not findings["cache"].ok
     assert findings["keras"].ok
+
+
+@pytest.mark.parametrize(
+    ("quota", "asked", "ok", "words"),
+    [
+        (None, "", True, ", 8 cores"),
+        (1.5, "", True, "8 cores, a quota of 1.5: 2 threads"),
+        (None, "3", True, "8 cores, BUDWOOD_THREADS=3: 3 threads"),
+        (2.0, "no", False, "BUDWOOD_THREADS='no' is no number of threads"),
+    ],
+)
+def test_examine__threads(monkeypatch, quota, asked, ok, words):
+    monkeypatch.setattr(threads, "usable_cores", lambda: list(range(8)))
+    monkeypatch.setattr(threads, "cpu_quota", lambda: quota)
+    monkeypatch.setenv("BUDWOOD_THREADS", asked)
+    monkeypatch.setattr(doctor, "_tensorflow", lambda: "")
+    found = by_name()["machine"]
+    assert found.ok == ok and words in found.detail and ("thread" in found.detail or not (quota or asked))
 
 
 @pytest.mark.parametrize(

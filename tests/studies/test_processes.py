@@ -81,6 +81,13 @@ def test_environment__quiet_unless_asked_otherwise(base, level):
     assert environment(base | {"A": "b"}) == {"A": "b", "TF_CPP_MIN_LOG_LEVEL": level}
 
 
+def test_environment__a_share_of_the_threads():
+    base = {"BUDWOOD_THREADS": "8", "OPENBLAS_NUM_THREADS": "8"}
+    own = environment(base, 2)
+    assert (own["BUDWOOD_THREADS"], own["OPENBLAS_NUM_THREADS"]) == ("2", "2")
+    assert "TF_NUM_INTRAOP_THREADS" not in own and environment({}, 2)["BUDWOOD_THREADS"] == "2"
+
+
 def test_stay_on__no_cores_leave_the_process_where_it_is(monkeypatch):
     pinned = []
     monkeypatch.setattr(os, "sched_setaffinity", lambda *told: pinned.append(told), raising=False)

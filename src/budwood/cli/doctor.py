@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from budwood.core.cache import cache_dir
-from budwood.core.system import num_cores
+from budwood.core.errors import SettingError
 from budwood.core.text import count
+from budwood.core.threads import SETTING, cores
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ def examine() -> list[Finding]:
             (3, 11) <= _python() <= (3, 13),
             f"{platform.python_version()} (3.11 to 3.13 are supported)",
         ),
-        Finding("machine", True, f"{platform.system()} {platform.machine()}, {count(num_cores(), 'core')}"),
+        _look("machine", _machine),
         _look("tensorflow", _tensorflow),
         _look("keras", _keras),
         _look("openvino", _openvino, needed=False),
@@ -45,6 +46,8 @@ def _look(what: str, find: Callable[[], str], needed: bool = True) -> Finding:
     except Exception as error:
         # Whatever is broken in somebody's installation is the finding.
         detail = f"{type(error).__name__}: {error}".splitlines()[0]
+        if isinstance(error, SettingError):
+            return Finding(what, False, str(error))
         return Finding(
             what,
             not needed,
@@ -55,6 +58,16 @@ def _look(what: str, find: Callable[[], str], needed: bool = True) -> Finding:
 def _python() -> tuple[int, int]:
     major, minor, _ = platform.python_version_tuple()
     return int(major), int(minor)
+
+
+def _machine() -> str:
+    found = cores()
+    limits = [
+        *([f"a quota of {found.quota:g}"] if found.quota is not None else []),
+        *([f"{SETTING}={found.asked}"] if found.asked is not None else []),
+    ]
+    words = f"{platform.system()} {platform.machine()}, {count(found.usable, 'core')}"
+    return f"{words}, {', '.join(limits)}: {count(found.threads, 'thread')}" if limits else words
 
 
 def _tensorflow() -> str:

@@ -16,6 +16,10 @@ class RecipeError(BudwoodError):
     """A recipe that cannot be read, has an unknown key, or asks for something impossible."""
 
 
+class SettingError(BudwoodError):
+    """An environment variable, or a setting of Keras, with which nothing can be computed as asked."""
+
+
 class DataError(BudwoodError):
     """A folder of photos from which nothing can be learned."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from budwood.core.errors import ImageError
 from budwood.core.label_text import labels_in_words, of_text
+from budwood.core.system import num_cores
 from budwood.data import images
 from budwood.data.augment import Renderer
 from budwood.data.decoder.levels import as_range
@@ -112,7 +113,7 @@ def show_views(contents: Contents, thumbnails: Thumbnails) -> Views | None:
             first.setdefault(photo.label, photo)
     photos = list(first.values())[:: max(1, len(first) // AUGMENTED)][:AUGMENTED]
     tasks = [(photo, number) for photo in photos for number in (0, *numbers)]
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(num_cores()) as pool:
         drawn = iter(list(pool.map(lambda task: _draw(renderer, thumbnails, *task), tasks)))
     named = labels_in_words if contents.multi_label else str
     rows = [

@@ -13,7 +13,7 @@ from multiprocessing import resource_tracker
 from typing import Any, Protocol, runtime_checkable
 
 from budwood.config.recipe import Recipe
-from budwood.core.system import usable_cores
+from budwood.core.threads import SETTING, num_cores, usable_cores
 from budwood.studies.processes import die_with_parent, environment, interrupts_held_back, stay_on
 from budwood.studies.spec import TrialResult, TrialSpec, read_result
 from budwood.studies.trial import execute
@@ -82,6 +82,7 @@ class LocalExecutor:
         cores = usable_cores()
         self._linear = linear
         self._slots = [cores[number::jobs] for number in range(jobs)]
+        self._threads = -(-num_cores() // jobs)
         self._waiting: list[_Job] = []
         self._running: list[_Running] = []
         self._warm: set[str] = set()
@@ -158,8 +159,9 @@ class LocalExecutor:
         if not job.future.set_running_or_notify_cancel():
             return
         start = self._start_linear if job.spec.kind == "linear" else _start_training
+        cores = self._slots[slot]
         try:
-            process = start(job.spec, self._slots[slot])
+            process = start(job.spec, cores, min(self._threads, len(cores) or 1))
         except Exception as error:
             words = f"its process could not be started: {error}"
             job.spec.folder.update(state="failed", error=words)
@@ -167,13 +169,14 @@ class LocalExecutor:
         else:
             self._running.append(_Running(job, process, slot))
 
-    def _start_linear(self, spec: TrialSpec, cores: list[int]) -> _Process:
+    def _start_linear(self, spec: TrialSpec, cores: list[int], threads: int) -> _Process:
         context: Any = multiprocessing.get_context("forkserver" if sys.platform != "win32" else "spawn")
         if sys.platform != "win32":
             context.set_forkserver_preload(PRELOADED)
             # Here, for to start it ends the holding back of interrupts.
             resource_tracker.ensure_running()
         settings = {key: value for key, value in os.environ.items() if key.startswith("BUDWOOD_")}
+        settings[SETTING] = str(threads)
         process = context.Process(target=_in_child, args=(self._linear, spec, cores, settings))
         with interrupts_held_back():
             process.start()
@@ -208,11 +211,11 @@ class LocalExecutor:
         self._running = []
 
 
-def _start_training(spec: TrialSpec, cores: list[int]) -> _Process:
+def _start_training(spec: TrialSpec, cores: list[int], threads: int) -> _Process:
     with spec.folder.log.open("wb") as log, interrupts_held_back():
         process = subprocess.Popen(
             [sys.executable, "-m", "budwood.studies.trial"],
-            env=environment(os.environ),
+            env=environment(os.environ, threads),
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,

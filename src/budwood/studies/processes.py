@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from budwood.core.errors import Terminated
+from budwood.core.threads import LIBRARIES, SETTING
 
 SECONDS_TO_END = 5.0
 """That a process has which was interrupted."""
@@ -71,6 +72,12 @@ def stay_on(cores: list[int]) -> None:
             os.sched_setaffinity(0, cores)
 
 
-def environment(base: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables for a process of a trial: none of TensorFlow's chatter."""
-    return {**base, "TF_CPP_MIN_LOG_LEVEL": base.get("TF_CPP_MIN_LOG_LEVEL", "3")}
+def environment(base: Mapping[str, str], threads: int | None = None) -> dict[str, str]:
+    """Return the variables for a process of a trial: none of TensorFlow's chatter, and no more threads than its share.
+
+    Its cores tell it that, but for a quota or a number of threads that all trials have together.
+    """
+    own = {**base, "TF_CPP_MIN_LOG_LEVEL": base.get("TF_CPP_MIN_LOG_LEVEL", "3")}
+    if threads is not None:
+        own |= {name: str(threads) for name in (SETTING, *LIBRARIES) if name == SETTING or name in base}
+    return own

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from budwood.core.cache import GRAPHS, cache_dir
-from budwood.core.errors import BackboneError, RecipeError
+from budwood.core.errors import BackboneError, RecipeError, SettingError
 from budwood.core.notes import Note
 from budwood.core.system import num_cores
 from budwood.features.engines.openvino import OpenVinoGraph, import_openvino
@@ -74,6 +74,8 @@ class Engine:
                 self._runner = OpenVinoGraph(model, precision=precision, folder=folder / fingerprint)
                 self.notes += self._runner.notes
                 return
+            except SettingError:
+                raise
             except Exception as error:
                 # Converters meet layers that they do not know; Keras always runs its own models.
                 if engine == "openvino":
