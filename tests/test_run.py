@@ -1,4 +1,6 @@
 import io
+import json
+import pickle
 import shutil
 import warnings
 
@@ -228,3 +230,20 @@ def test_evaluate__by_and_at_a_prevalence_are_typed_too(run, session_colours):
     assert typed.prevalence.own.accuracy == pytest.approx(
         0.2 * recalls["red"] + 0.2 * recalls["green"] + 0.6 * recalls["blue"]
     )
+
+
+def test_run__is_handed_to_another_process(run, session_colours):
+    """As joblib and multiprocessing do it: there it makes an engine of its own."""
+    picture = session_colours / "red" / "red 03.jpg"
+    again = pickle.loads(pickle.dumps(run))
+    assert again.predict(picture)[0].label == picture.parent.name
+    assert again.folder.is_absolute() and again.info == run.info
+
+
+def test_run__handed_on_it_is_not_another_that_took_its_place(session_run, tmp_path):
+    copy = shutil.copytree(session_run, tmp_path / "run")
+    handed = pickle.dumps(load(copy))
+    info = json.loads((copy / "run.json").read_text())
+    (copy / "run.json").write_text(json.dumps(info | {"finished": "2030-01-01T00:00:00+00:00"}))
+    with pytest.raises(RunError, match="was replaced by another"):
+        pickle.loads(handed)

@@ -3,7 +3,6 @@
 import functools
 import math
 import os
-import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +19,7 @@ from budwood.backbones.resolve import refuse_impossible
 from budwood.config.learning import MAX_L2_STRENGTH, MIN_L2_STRENGTH, Loss
 from budwood.config.recipe import Recipe
 from budwood.core.errors import ImageError, RecipeError, did_you_mean
+from budwood.core.forks import Lock
 from budwood.core.tensorflow import load_keras
 from budwood.data.decoder.levels import decide
 from budwood.data.examples import Examples, Pictures, as_pictures, read_examples
@@ -399,7 +399,7 @@ class _Known(NamedTuple):
     size: int
 
 
-_one_at_a_time = threading.Lock()
+_one_at_a_time = Lock()
 
 
 _built: set[_Network] = set()

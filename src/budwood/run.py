@@ -1,7 +1,6 @@
 """Run: what a training leaves behind, and what can be asked of it."""
 
 import os
-import threading
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -14,6 +13,7 @@ from jaxtyping import Float
 from budwood.core.cache import refuse_read_only_cache
 from budwood.core.errors import DataError, FewPhotosWarning, ImageError, RunError, refuse_bad_share
 from budwood.core.files import JsonObject
+from budwood.core.forks import Lock
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.tensorflow import load_keras
 from budwood.data.images import ImageLike
@@ -30,6 +30,7 @@ from budwood.inference.own_photos import few_photos_warning, refuse_unknown_spli
 from budwood.inference.prediction import Prediction, with_set
 from budwood.inference.predictor import Predictor
 from budwood.run_record import RunRecord
+from budwood.runs.schema import RunInfo
 
 if TYPE_CHECKING:
     import keras
@@ -60,7 +61,11 @@ class Run(RunRecord):
         super().__init__(folder)
         self._predictor: Predictor | None = None
         self._warned = False
-        self._lock = threading.Lock()
+        self._lock = Lock()
+
+    def __reduce__(self):
+        # To another process goes where it is: each makes an engine of its own.
+        return _opened_again, (os.path.abspath(self.folder), self.files.info)
 
     @property
     def model(self) -> "keras.Model":
@@ -594,3 +599,10 @@ class Run(RunRecord):
         from budwood.inference.explain import occlusion_runner
 
         return occlusion_runner(self._artifact, self.recipe.backbone.engine)
+
+
+def _opened_again(folder: str, info: RunInfo) -> Run:
+    """Return the run that another process had opened. Raise RunError where it was replaced since."""
+    run = Run(folder)
+    run.files.refuse_other(info)
+    return run

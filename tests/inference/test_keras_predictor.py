@@ -1,11 +1,10 @@
 import inspect
-import os
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from budwood.core.errors import RunError
+from budwood.core.errors import SettingError
 from budwood.core.progress.base import SILENT
 from budwood.inference.keras_predictor import KerasPredictor
 
@@ -51,9 +50,9 @@ def test_scores__are_the_heads_on_the_features_of_each_view(predictor):
     assert predictor.artifact.engines == ["keras"]
 
 
-def test_scores__are_refused_in_another_process(predictor, monkeypatch):
-    monkeypatch.setattr(os, "getpid", lambda: -1)
-    with pytest.raises(RunError, match="does not outlive a fork"):
+def test_scores__are_refused_in_a_forked_process(predictor, monkeypatch):
+    monkeypatch.setattr("budwood.core.forks._tensorflow_was_running", True)
+    with pytest.raises(SettingError, match="does not outlive a fork"):
         next(predictor.scores([np.zeros((8, 8, 3), np.uint8)]))
-    with pytest.raises(RunError, match="does not outlive a fork"):
+    with pytest.raises(SettingError, match="does not outlive a fork"):
         predictor.probabilities(np.ones((1, 3), np.float32))

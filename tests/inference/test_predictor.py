@@ -17,6 +17,7 @@ from budwood.features.extractor import FeatureExtractor, KnownModel
 from budwood.inference.keras_predictor import KerasPredictor
 from budwood.inference.load import load_predictor
 from budwood.inference.predictor import InputContract, OodDetector, Predictor, Scores
+from tests.forked import in_child
 from tests.inference.asked import keras_predictor
 
 pytest.importorskip("openvino")
@@ -171,36 +172,13 @@ def test_predict__several_threads_get_what_one_gets(predictor, photos):
                 assert one == pytest.approx(other, abs=1e-6)
 
 
-def in_child(work) -> str:
-    """Do something in a forked process; return what it says, or "hung"."""
-    out, into = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.write(into, str(work()).encode())
-        except BaseException as error:
-            os.write(into, f"{type(error).__name__}: {error}".encode())
-        finally:
-            os._exit(0)
-    os.close(into)
-    said: list[bytes] = []
-    reader = threading.Thread(target=lambda: said.append(os.read(out, 4096)), daemon=True)
-    reader.start()
-    reader.join(60)
-    if not said:
-        os.kill(child, 9)
-    os.waitpid(child, 0)
-    os.close(out)
-    return said[0].decode() if said else "hung"
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_predict__after_a_fork_a_new_engine_or_a_sentence(predictor, photos):
     expected = predictor.predict(photos[:3])
     said = in_child(lambda: predictor.predict(photos[:3]) == expected)
     if isinstance(predictor, KerasPredictor):
-        assert said.startswith("RunError: this predictor runs on TensorFlow")
+        assert said.startswith("SettingError: TensorFlow does not outlive a fork")
     else:
         assert said == "True"
     assert predictor.predict(photos[:3]) == expected

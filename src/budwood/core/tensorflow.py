@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from budwood.core.forks import refuse_lost_tensorflow
 from budwood.core.system import in_notebook
 
 
@@ -72,7 +73,11 @@ def load_keras() -> None:
     """Load Keras without what TensorFlow writes to the terminal meanwhile; do nothing where it is loaded.
 
     To be called by whatever imports a module that imports Keras, or the first to speak is TensorFlow.
+
+    Raises:
+        SettingError: this process was forked from one in which TensorFlow had begun to compute.
     """
+    refuse_lost_tensorflow()
     if in_notebook():
         expect_many_models()
     if "keras" in sys.modules:

@@ -1,7 +1,5 @@
 """A predictor on `model.keras` itself: where OpenVINO is absent, cannot convert the model, or is not wanted."""
 
-import os
-import threading
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import islice
@@ -9,7 +7,7 @@ from itertools import islice
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from budwood.core.errors import RunError
+from budwood.core.forks import Lock, refuse_lost_tensorflow
 from budwood.core.progress.base import SILENT, Progress
 from budwood.features.ensemble import ExtractorEnsemble
 from budwood.features.extract import NamedRunner, Runner
@@ -38,10 +36,10 @@ class KerasPredictor(Predictor):
             artifact.thresholds,
         )
         self.artifact, self._engine = artifact, engine
-        self._pid, self._lock = os.getpid(), threading.Lock()
+        self._lock = Lock()
 
     def scores(self, views: Iterable[UInt8[np.ndarray, "size size 3"]]) -> Iterator[Scores]:
-        self._refuse_fork()
+        refuse_lost_tensorflow()
         with self._lock:
             runner = self._runner
         rows = iter(runner.run(views))
@@ -53,7 +51,7 @@ class KerasPredictor(Predictor):
             yield from map(Scores, shares, features, distances)
 
     def probabilities(self, rows: Rows | np.ndarray) -> Float32[np.ndarray, "n classes"]:
-        self._refuse_fork()
+        refuse_lost_tensorflow()
         return self.artifact.probabilities(rows)
 
     def extractor(self, progress: Progress = SILENT) -> ExtractorEnsemble:
@@ -62,10 +60,3 @@ class KerasPredictor(Predictor):
     @cached_property
     def _runner(self) -> "Runner | NamedRunner":
         return self.extractor().part
-
-    def _refuse_fork(self) -> None:
-        if os.getpid() != self._pid:
-            raise RunError(
-                "this predictor runs on TensorFlow, which does not outlive a fork. Load the run in each process, or "
-                "install openvino"
-            )

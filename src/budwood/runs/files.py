@@ -37,6 +37,7 @@ from budwood.runs.schema import (
     ListedLayer,
     ModelInfo,
     PredictionRow,
+    RunInfo,
     SplitRow,
 )
 from budwood.runs.tables import SHARE, read_history, read_predictions, read_shares
@@ -334,8 +335,11 @@ class RunFiles:
         self._refuse_replaced()
 
     def _refuse_replaced(self) -> None:
-        now = read_info(self.folder)
-        if (now.finished, now.files, now.split) != (self.info.finished, self.info.files, self.info.split):
+        self.refuse_other(read_info(self.folder))
+
+    def refuse_other(self, info: RunInfo) -> None:
+        """Raise RunError where `run.json` was read before or since, and is of another run than this."""
+        if (info.finished, info.files, info.split) != (self.info.finished, self.info.files, self.info.split):
             raise RunError(
                 f"the run in {self.folder} was replaced by another after it was opened. Open it again: "
                 "budwood.load(RUN)"

@@ -7,7 +7,6 @@ import functools
 import importlib.util
 import io
 import os
-import threading
 import warnings
 from pathlib import Path
 from typing import IO, cast
@@ -15,6 +14,7 @@ from typing import IO, cast
 from PIL import Image, UnidentifiedImageError, features
 
 from budwood.core.errors import DataError, ImageError
+from budwood.core.forks import Lock
 from budwood.data.decoder.machine import is_machine_fault
 
 IMAGE_SUFFIXES = (
@@ -50,7 +50,7 @@ _NEEDS_HEIF = (
 _NEEDS_AVIF = (
     "an AVIF picture, which this build of Pillow does not read. Install Pillow 11.3 or later, or convert it"
 )
-_header_lock = threading.Lock()
+_header_lock = Lock()
 
 # Pillow warns of oddities in a photo's metadata ("Corrupt EXIF data"), which are common and change no pixel.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")

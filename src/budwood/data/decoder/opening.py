@@ -3,7 +3,6 @@
 import io
 import os
 import stat
-import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
@@ -11,6 +10,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from budwood.core.errors import ImageError
+from budwood.core.forks import Lock
 from budwood.data.decoder import samples
 from budwood.data.decoder.formats import check_size, max_pixels, open_header
 from budwood.data.decoder.machine import is_machine_fault, tried_again
@@ -36,7 +36,7 @@ TRANSPOSE = {
     8: Image.Transpose.ROTATE_90,
 }
 """How pixels are turned upright, by the number that EXIF has for them."""
-_one_large = threading.Lock()
+_one_large = Lock()
 
 
 @tried_again

@@ -14,6 +14,7 @@ from jaxtyping import Float32, UInt8
 
 from budwood.core.cache import GRAPHS, cache_dir
 from budwood.core.errors import BackboneError, RecipeError, SettingError
+from budwood.core.forks import refuse_lost_tensorflow
 from budwood.core.notes import Note
 from budwood.core.system import num_cores
 from budwood.features.engines.openvino import OpenVinoGraph, import_openvino
@@ -193,6 +194,7 @@ class _KerasBatches:
     def run_all(
         self, views: Iterable[UInt8[np.ndarray, "size size 3"]]
     ) -> Iterator[list[Float32[np.ndarray, "..."]]]:
+        refuse_lost_tensorflow()
         views = iter(views)
         while batch := list(islice(views, BATCH_SIZE)):
             # Filled up: one size of batch is one compiled graph, and one way to sum.
