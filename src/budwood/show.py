@@ -175,7 +175,10 @@ def predictions(run: "Run", images: Sequence[str | os.PathLike], *, precision: f
         precision: as `Run.predict` takes it.
     """
     pictures = [picture for _, picture in expand([os.fspath(image) for image in images], lambda: b"")]
-    folders = [Path(os.fsdecode(picture)).absolute().parent.name for picture in pictures]
+    folders = [
+        Path(picture).absolute().parent.name if isinstance(picture, str | os.PathLike) else ""
+        for picture in pictures
+    ]
     # A folder has the name of one label, and says nothing of the others.
     classes = set() if run.files.multi_label else set(run.classes)
     return _predicted(run, pictures, [name if name in classes else None for name in folders], precision)

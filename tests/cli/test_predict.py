@@ -14,6 +14,7 @@ from PIL import Image
 from budwood import cli
 from budwood.core.errors import RunError
 from budwood.core.files import read_csv, write_csv
+from budwood.inference.predictor import Predictor
 from budwood.run import load
 from tests.changed_runs import forget_hashes, forget_reference
 
@@ -399,3 +400,88 @@ def test_predict__sets_of_labels(call, tiny_label_run, session_colours, tmp_path
 def test_predict__refuses_sets_that_nothing_can_promise(predict, session_colours, arguments, words):
     status, out, err = predict(session_colours / "green" / "green 00.jpg", *arguments)
     assert (status, out) == (1, "") and words in err and err.count("\n") == 1
+
+
+def test_predict__a_table_of_paths_and_a_folder_of_parts(
+    predict, call, session_run, loose, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("budwood.inference.prediction_parts.ROWS", 2)
+    shutil.copy(loose / "1.jpg", tmp_path / "1.jpg")
+    table, parts = tmp_path / "photos.csv", tmp_path / "parts"
+    names = ["images to test/1.jpg", "images to test/gone.jpg", "images to test/3.png", "1.jpg"]
+    table.write_text("file,site\n" + "".join(f"{name},A\n" for name in names))
+    assert predict(table, "-o", tmp_path / "whole.csv", "-q")[0] == 1
+    status, out, err = predict(table, "-o", parts, "--format", "csv")
+    assert (
+        status == 1
+        and out == ""
+        and f"table   {parts} (2 parts, 4 photos, 1 of which could not be read)" in err
+    )
+    assert sorted(path.name for path in parts.iterdir()) == [
+        "_predictions.json",
+        "part-00000.csv",
+        "part-00001.csv",
+    ]
+    whole = read_csv(tmp_path / "whole.csv")
+    assert [row for part in sorted(parts.glob("*.csv")) for row in read_csv(part)] == whole
+    assert [(row["name"], row["predicted"]) for row in whole] == list(
+        zip(names, ["red", "", "blue", "red"], strict=True)
+    )
+    # All is there: no picture is asked for again, and the status is the same.
+    (parts / "part-00001.csv").touch()
+    monkeypatch.setattr("budwood.inference.predictor.Predictor.ask", None)
+    assert predict(table, "-o", parts, "--format", "csv")[0] == 1
+    status, _, err = predict(table, "-o", parts, "--format", "csv", "--coverage", "0.8")
+    assert status == 1 and "holds predictions of coverage None (now 0.8). Give another folder" in err
+
+
+def test_predict__interrupted_parts_say_how_to_go_on(predict, loose, tmp_path, monkeypatch):
+    monkeypatch.setattr("budwood.inference.prediction_parts.ROWS", 2)
+    real, left = Predictor.prediction_of, [3]
+
+    def stop(self, *arguments):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return real(self, *arguments)
+
+    monkeypatch.setattr(Predictor, "prediction_of", stop)
+    status, _, err = predict(loose, "-o", tmp_path / "p", "--format", "jsonl", "-q")
+    assert (
+        status == 130 and f"2 of 4 photos are in {tmp_path / 'p'}: the same command goes on from there" in err
+    )
+    left[0] = 2
+    assert predict(loose, "-o", tmp_path / "p", "--format", "jsonl", "-q") == (0, "", "")
+    text = "".join(part.read_text("utf-8") for part in sorted((tmp_path / "p").glob("*.jsonl")))
+    rows = [json.loads(line) for line in text.splitlines()]
+    assert [row["label"] for row in rows] == ["red", "green", "blue", "blue"]
+
+
+def test_predict__a_list_of_files(call, session_run, session_colours, tmp_path):
+    (tmp_path / "list").write_text(f"{session_colours / 'red' / 'red 00.jpg'}\n")
+    given = ("predict", session_run, "-q", "--paths-from")
+    assert call(*given, tmp_path / "list")[1].count("\n") == 1
+    status, out, _ = call(*given, "-", stdin=os.fsencode(session_colours / "blue") + b"\0")
+    assert status == 0 and out.count("\tblue ") == 14
+    assert "no picture was named" in call("predict", session_run, "-q")[2]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--format", "csv"], "Say where it goes: -o predictions --format csv"),
+        (["-o", "new", "--format", "xls"], "there is no format 'xls' of predictions"),
+        (["-o", "new.csv", "--format", "csv"], "is a file, and --format writes a folder of parts"),
+        (["-o", "."], "is a folder. Say which tables go into it, such as --format parquet"),
+        (["-o", "new.txt"], ".csv or .parquet or .jsonl"),
+        (["--set", "frozen.fit=linear"], "nothing is trained here"),
+    ],
+)
+def test_predict__outputs_that_cannot_be(predict, loose, options, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, out, err = predict(loose, *options)
+    assert (
+        (status, out) == (1, "")
+        and words in err
+        and [path.name for path in tmp_path.iterdir()] == [loose.name]
+    )

@@ -125,3 +125,30 @@ def test_expand__counts_what_is_not_read(photos):
         ("litter", "photos", ""): 1,
     }
     assert expand(["photos/b.jpg"], NOTHING).passed_over == ()
+
+
+def test_expand__a_table_names_pictures(photos):
+    table = photos.parent / "t.csv"
+    table.write_text("path,note\nphotos/b.jpg,1\nphotos/absent.jpg,2\n")
+    assert expand(["t.csv"], NOTHING) == [
+        ("photos/b.jpg", photos / "b.jpg"),
+        ("photos/absent.jpg", photos / "absent.jpg"),
+    ]
+    assert len(expand(["t.csv", str(table)], NOTHING)) == 4
+    for arguments, paths_from in ((["photos", "t.csv"], None), (["t.csv"], "-")):
+        with pytest.raises(
+            DataError, match=r"^t\.csv is a table of pictures, and others are named beside it"
+        ):
+            expand(arguments, NOTHING, paths_from=paths_from)
+    # Among what a pattern names it is a file like others.
+    assert names(["*.csv"]) == ["t.csv"]
+
+
+def test_expand__a_list_of_files(photos):
+    Path("list.txt").write_text("photos/b.jpg\nphotos/sub\n")
+    found = expand(["photos/a.PNG"], NOTHING, paths_from="list.txt")
+    assert [name for name, _ in found] == ["photos/a.PNG", "photos/b.jpg", "photos/sub/c.webp"]
+    # Whatever it holds.
+    assert [name for name, _ in expand([], lambda: b"GIF89a\0b.jpg", paths_from="-")] == ["GIF89a", "b.jpg"]
+    with pytest.raises(DataError, match=r"cannot read the list absent\.txt"):
+        expand([], NOTHING, paths_from="absent.txt")

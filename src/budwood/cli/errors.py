@@ -86,7 +86,9 @@ def _complain(error: BaseException, resumes: bool = False) -> int:
     if isinstance(error, KeyboardInterrupt):
         ending = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
         line, status = ENDINGS[ending], 128 + ending
-        if resumes:
+        if notes := getattr(error, "__notes__", []):
+            line += f"; {notes[0]}"
+        elif resumes:
             line += "; what was computed so far is kept: the same command with --resume goes on from there"
         else:
             line += "; there is nothing to resume: give the same command again"

@@ -1,7 +1,8 @@
 """Commands that ask a run about pictures: what they are, and why."""
 
 import sys
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,11 +11,15 @@ import typer
 from budwood.cli.options import (
     Acceptance,
     AsJson,
+    Columns,
     Quiet,
     RunFolder,
+    Settings,
     app,
+    data_settings,
     print_json,
     progress_of,
+    reading_options,
     refuse_bad_sheet,
     refuse_pictures_in,
 )
@@ -29,6 +34,8 @@ if TYPE_CHECKING:
     from budwood.evaluation.label_coverage import ChosenLabelSets
     from budwood.evaluation.sets import ChosenSets
     from budwood.inference.prediction import Prediction
+    from budwood.inference.prediction_files import PredictionColumns, Written
+    from budwood.inference.prediction_parts import Options
     from budwood.report.sheets.predictions import SheetItem
     from budwood.run import Run
 
@@ -37,8 +44,20 @@ if TYPE_CHECKING:
 def predict(
     run: RunFolder,
     images: Annotated[
-        list[str], typer.Argument(metavar="IMAGE...", help="Files, folders, globs; - for standard input.")
-    ],
+        list[str] | None,
+        typer.Argument(
+            metavar="DATA...",
+            help="Files, folders, globs; a table (.csv, .parquet, ...) with a column of paths; - for standard input, "
+            "one picture or a list of files.",
+        ),
+    ] = None,
+    paths_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="A list of files and folders, one a line or separated by NUL; - for standard input.",
+        ),
+    ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many classes to show.")] = 1,
     precision: Annotated[
         float | None,
@@ -72,38 +91,50 @@ def predict(
         ),
     ] = False,
     acceptance: Acceptance = None,
+    columns: Columns = None,
+    settings: Settings = None,
     as_json: AsJson = False,
     output: Annotated[
         Path | None,
         typer.Option(
             "--output",
             "-o",
-            metavar="PNG|CSV|JSONL",
-            help="Write one contact sheet (.png; ✓ and ✗ go by the name of the folder a picture lies in, where one "
-            "class is right) or a table "
-            "(.csv with the probability of every class, .jsonl with the --top ones).",
+            metavar="CSV|PARQUET|JSONL|DIR|PNG",
+            help="Write a table in place of lines (.csv and .parquet with the probability of every class, .jsonl with "
+            "the --top ones), with --format a folder of parts, or one contact sheet (.png; ✓ and ✗ go by the name of "
+            "the folder a picture lies in, where one class is right).",
+        ),
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="csv|parquet|jsonl",
+            help="Write a folder of tables, 5,000 photos each, at -o; the same command goes on after the last of them.",
         ),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Predict the class of photos; an unreadable file is reported and the rest goes on.
 
-    Standard input is one picture or a list of files, one a line or separated by NUL. Exit status 1 where a
-    file could not be read.
+    A table takes memory for some photos at a time, however many there are. Exit status 1 where a file could not be
+    read.
     """
+    from budwood.cli.answers import Answers, written_in_words
     from budwood.data.expand_paths import expand
-    from budwood.inference.prediction_files import ENDINGS, refuse_bad_table, write_predictions
+    from budwood.inference.prediction_files import ENDINGS, PredictionColumns, write_predictions
 
-    as_table = output is not None and output.suffix.lower() in ENDINGS
-    if output is not None and as_table:
-        refuse_bad_table(output)
-    elif output is not None:
-        refuse_bad_sheet(output, images, f", or a table with the ending {' or '.join(ENDINGS)}")
+    named = images or []
+    as_table = form is not None or (output is not None and output.suffix.lower() in ENDINGS)
+    _refuse_bad_output(output, form, named, as_table)
     for name, share in (("precision", precision), ("acceptance", acceptance)):
         if share is not None:
             refuse_bad_share(name, share, 0.98)
     _refuse_bad_sets(coverage, sets, per_class)
-    inputs = expand(images, lambda: sys.stdin.buffer.read())
+    reading = data_settings(*(settings or []), *reading_options(columns=columns))
+    answers = Answers(top, as_json=as_json, lines=not as_table)
+    progress = answers.progress(quiet)
+    inputs = expand(named, _read_standard_input, paths_from=paths_from, settings=reading, progress=progress)
     if not quiet:
         _report_passed_over(inputs)
     from budwood.run import load
@@ -114,39 +145,109 @@ def predict(
         chosen = loaded.prediction_sets(coverage, sets=sets, per_class=per_class)
         if not (quiet or as_json):
             print(_what_is_promised(chosen), file=sys.stderr)
-    names, pictures = [name for name, _ in inputs], [picture for _, picture in inputs]
     if precision is not None and not (quiet or as_json):
         print(_what_is_answered(loaded, precision), file=sys.stderr)
     loaded.warn_no_more()
-    predictions = loaded.predict(
-        pictures,
-        names=names,
-        precision=precision,
-        acceptance=acceptance,
-        coverage=coverage,
-        sets=sets,
-        per_class=per_class,
-        progress=progress_of(quiet, as_json),
+
+    def predictions(items: "Sequence[tuple[str, ImageLike]]") -> "Iterator[Prediction]":
+        found = loaded.stream(
+            [picture for _, picture in items],
+            names=[name for name, _ in items],
+            precision=precision,
+            acceptance=acceptance,
+            coverage=coverage,
+            sets=sets,
+            per_class=per_class,
+            progress=progress,
+        )
+        return answers.told(found)
+
+    said, errors = "", 0
+    table = PredictionColumns(
+        tuple(loaded.classes), tree=loaded.files.tree is not None, sets=coverage is not None, top=top
     )
-    if as_json:
-        print_json([prediction.to_json(top) for prediction in predictions])
-    for prediction in predictions:
-        if prediction.error is not None:
-            print(shown(f"budwood: {prediction.name}: {prediction.error}"), file=sys.stderr)
-        elif not as_json:
-            print(f"{shown(prediction.name)}\t{prediction.in_words(top)}")
-    if not (quiet or as_json):
-        _warn_of_none_of_these(loaded, predictions, acceptance)
-    if output is not None and as_table:
-        write_predictions(predictions, loaded.classes, output, top)
-    elif output is not None:
+    if output is None:
+        deque(predictions(inputs), maxlen=0)
+        errors = answers.errors
+    elif form is not None:
+        options: dict[str, bool | int | float | str | None] = {
+            "precision": precision,
+            "acceptance": acceptance,
+            "coverage": coverage,
+            "sets": sets,
+            "per_class": per_class,
+            **({"top": top} if form == "jsonl" else {}),
+        }
+        written, parts = _write_parts(loaded, output, form, inputs, options, table, predictions)
+        said, errors = written_in_words(shown(output), written, parts), written.errors
+    elif as_table:
+        written = write_predictions(predictions(inputs), table, output)
+        said, errors = written_in_words(shown(output), written), written.errors
+    else:
         from budwood.report.sheets.predictions import write_sheet
 
-        write_sheet(_sheet_items(pictures, predictions, loaded.classes, loaded.taxonomy), output)
-    if output is not None and not (quiet or as_json):
-        print(f"{'table' if as_table else 'sheet'}   {shown(output)}", file=sys.stderr)
-    if any(prediction.error is not None for prediction in predictions):
+        shown_ones = list(predictions(inputs))
+        pictures = [picture for _, picture in inputs]
+        write_sheet(_sheet_items(pictures, shown_ones, loaded.classes, loaded.taxonomy), output)
+        said, errors = f"sheet   {shown(output)}", answers.errors
+    if not (quiet or as_json):
+        _warn_of_none_of_these(loaded, answers.out_of_distribution > 0, acceptance)
+        if said:
+            print(said, file=sys.stderr)
+    if errors:
         raise typer.Exit(1)
+
+
+def _read_standard_input() -> bytes:
+    return sys.stdin.buffer.read()
+
+
+def _refuse_bad_output(output: Path | None, form: str | None, data: Sequence[str], as_table: bool) -> None:
+    """Raise BudwoodError where what is asked for cannot be written, before anything slow."""
+    from budwood.inference.prediction_files import ENDINGS, refuse_bad_table
+    from budwood.inference.prediction_parts import refuse_bad_parts
+
+    if form is not None:
+        if output is None:
+            raise BudwoodError(
+                f"--format {form} writes a folder of tables. Say where it goes: -o predictions --format {form}"
+            )
+        refuse_bad_parts(output, form)
+    elif output is not None and as_table:
+        refuse_bad_table(output)
+    elif output is not None and output.is_dir():
+        raise BudwoodError(
+            f"{output} is a folder. Say which tables go into it, such as --format parquet; or give a file that ends in "
+            f"{', '.join(ENDINGS)} or .png"
+        )
+    elif output is not None:
+        refuse_bad_sheet(output, data, f", or a table with the ending {' or '.join(ENDINGS)}")
+
+
+def _write_parts(
+    run: "Run",
+    folder: Path,
+    form: str,
+    inputs: "Expanded",
+    options: "Options",
+    columns: "PredictionColumns",
+    predictions: "Callable[[Sequence[tuple[str, ImageLike]]], Iterator[Prediction]]",
+) -> "tuple[Written, int]":
+    """Write the parts that are not there yet; return what all of them hold, and how many they are."""
+    from budwood.core.files import sha256_of
+    from budwood.inference.prediction_parts import parts_left, plan_parts, write_parts
+
+    _ = run.files.model
+    model = sha256_of(run.folder / "model" / "model.json")
+    planned = plan_parts(run.folder, model, form, [name for name, _ in inputs], options)
+    try:
+        written = write_parts(
+            folder, planned, columns, lambda places: predictions([inputs[place] for place in places])
+        )
+    except KeyboardInterrupt as error:
+        error.add_note(parts_left(folder, planned))
+        raise
+    return written, planned.num_parts
 
 
 def _what_is_answered(run: "Run", precision: float) -> str:
@@ -198,9 +299,8 @@ def _report_passed_over(inputs: "Expanded") -> None:
         print(shown(line), file=sys.stderr)
 
 
-def _warn_of_none_of_these(run: "Run", predictions: "Sequence[Prediction]", acceptance: float | None) -> None:
+def _warn_of_none_of_these(run: "Run", answered: bool, acceptance: float | None) -> None:
     """Say where "none of these" was answered what it rests on, if that is little."""
-    answered = any(prediction.out_of_distribution for prediction in predictions)
     if answered and (warning := run.ood_warning(acceptance)):
         print(f"none of these: {warning}", file=sys.stderr)
 
@@ -301,7 +401,7 @@ def explain(
         refuse_pictures_in(output, images)
     if acceptance is not None:
         refuse_bad_share("acceptance", acceptance, 0.98)
-    inputs = expand(images, lambda: sys.stdin.buffer.read())
+    inputs = expand(images, _read_standard_input)
     if output is not None and not apart and len(inputs) > MOST:
         raise BudwoodError(
             f"{len(inputs):,} pictures are more than the {MOST} of one contact sheet. Give fewer, or -o an "
@@ -346,7 +446,8 @@ def explain(
     if as_json:
         print_json(found)
     elif not quiet and unreadable < len(inputs):
-        _warn_of_none_of_these(loaded, predictions, acceptance)
+        answered = any(prediction.out_of_distribution for prediction in predictions)
+        _warn_of_none_of_these(loaded, answered, acceptance)
         print(f"sheet   {shown(output)}", file=sys.stderr)
     if unreadable:
         raise typer.Exit(1)

@@ -6,50 +6,96 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from budwood.config.data import Data
 from budwood.core.errors import DataError, ImageError
+from budwood.core.progress.base import SILENT, Progress
+from budwood.data.images import ImageLike
 from budwood.data.inspection import measure
 from budwood.data.manifest import PassedOver
 from budwood.data.sources.left import count_unread
 from budwood.data.sources.tree import DiskTree
+from budwood.data.sources.unlabelled import is_table, read_table_of_pictures
 from budwood.data.sources.walk import Walk
 
 # What no list of files has, and every format of pictures has early.
 _CONTROL = bytes(set(range(32)) - set(b"\0\t\n\r"))
 
 
-class Expanded(list[tuple[str, Path | bytes]]):
+class Expanded(list[tuple[str, ImageLike]]):
     """Names and pictures, in order."""
 
     passed_over: tuple[PassedOver, ...] = ()
     """What lies in the folders and is not read, by kind and folder."""
 
 
-def expand(arguments: Sequence[str], read_standard_input: Callable[[], bytes]) -> Expanded:
-    """Return name and picture of everything that the arguments name: files, folders (walked), globs, `-`.
+def expand(
+    arguments: Sequence[str],
+    read_standard_input: Callable[[], bytes],
+    *,
+    paths_from: str | None = None,
+    settings: Data | None = None,
+    progress: Progress = SILENT,
+) -> Expanded:
+    """Return name and picture of everything that the arguments name: files, folders (walked), globs, tables, `-`.
 
     Standard input is one picture, or a list of files and folders, one a line (or separated by NUL).
     What is missing or unreadable stays in the list, so that predicting it says so in its place, and so does a
     folder without pictures.
 
-    Raise DataError when there is nothing at all.
+    Args:
+        arguments: what was named.
+        read_standard_input: called for `-`.
+        paths_from: a file with a list of files and folders, as standard input may be one; `-` is standard input, and a
+            list whatever it holds.
+        settings: how tables are read.
+        progress: told where pictures of a table are unpacked.
+
+    Raise DataError when there is nothing at all, for a table that cannot be read, or one beside other pictures: it may
+    name them again.
     """
+    tables = [argument for argument in arguments if is_table(argument) and os.path.isfile(argument)]
+    if tables and (len(tables) < len(arguments) or paths_from is not None):
+        raise DataError(
+            f"{tables[0]} is a table of pictures, and others are named beside it, which it may name again. Give the "
+            "table alone"
+        )
     passed_over: list[PassedOver] = []
-    found = Expanded(
-        item for argument in arguments for item in _expand_one(argument, read_standard_input, passed_over)
-    )
+    if tables:
+        found = Expanded(row for table in tables for row in read_table_of_pictures(table, settings, progress))
+    else:
+        found = Expanded(
+            item for argument in arguments for item in _expand_one(argument, read_standard_input, passed_over)
+        )
+        if paths_from is not None:
+            content = read_standard_input() if paths_from == "-" else _read_list(paths_from)
+            found += _from_list(content, passed_over)
     found.passed_over = tuple(passed_over)
     if not found:
         raise DataError(
-            "no picture was named. Give files, folders, patterns such as 'photos/*.jpg', or - for standard input"
+            "no picture was named. Give files, folders, patterns such as 'photos/*.jpg', a table, or - for standard "
+            "input"
         )
     return found
 
 
+def _read_list(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"cannot read the list {path} ({error.strerror}). Give a file with a path a line, or - for standard input"
+        ) from error
+
+
 def _expand_one(
     argument: str, read_standard_input: Callable[[], bytes], passed_over: list[PassedOver]
-) -> Iterator[tuple[str, Path | bytes]]:
+) -> Iterator[tuple[str, ImageLike]]:
     if argument == "-":
-        yield from _from_stream(read_standard_input(), passed_over)
+        content = read_standard_input()
+        if _is_picture(content):
+            yield "standard input", content
+        else:
+            yield from _from_list(content, passed_over)
     elif not os.path.lexists(argument) and glob.has_magic(argument):
         # `**` gives folders and what is in them, which must not be taken twice.
         matches = [
@@ -78,10 +124,7 @@ def _from_path(name: str, passed_over: list[PassedOver]) -> Iterator[tuple[str, 
     ]
 
 
-def _from_stream(content: bytes, passed_over: list[PassedOver]) -> Iterator[tuple[str, Path | bytes]]:
-    if _is_picture(content):
-        yield "standard input", content
-        return
+def _from_list(content: bytes, passed_over: list[PassedOver]) -> Iterator[tuple[str, Path]]:
     separator = b"\0" if b"\0" in content else b"\n"
     for line in content.split(separator):
         name = os.fsdecode(line.rstrip(b"\r") if separator == b"\n" else line)

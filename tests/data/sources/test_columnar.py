@@ -65,7 +65,7 @@ def test_refuse_other_schema__by_names_and_types():
     ],
 )
 def test_columns__hold_pictures_or_are_kept(kind, pictures, kept):
-    assert columnar._holds_pictures(kind) is pictures
+    assert columnar.holds_pictures(kind) is pictures
     assert columnar._can_be_kept(kind) is kept
 
 
@@ -80,7 +80,7 @@ def test_columns__hold_pictures_or_are_kept(kind, pictures, kept):
     ],
 )
 def test_is_text(kind, answer):
-    assert columnar._is_text(kind) is answer
+    assert columnar.is_text(kind) is answer
 
 
 @pytest.mark.parametrize(

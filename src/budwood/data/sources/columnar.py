@@ -45,7 +45,7 @@ def manifest_of(
     header = list(schema.names)
     if len(set(header)) < len(header):
         raise DataError(f"{title} has two columns of one name. Give each column a name of its own")
-    inside = [name for name in header if _holds_pictures(schema.field(name).type)]
+    inside = [name for name in header if holds_pictures(schema.field(name).type)]
     asked: dict[Any, str] = dict(settings.columns)
     if "path" not in asked and len(inside) == 1:
         asked["path"] = inside[0]
@@ -134,7 +134,7 @@ def _refuse_wrong_types(schema: Any, chosen: Mapping[str, str], inside: Sequence
     import pyarrow as pa
 
     path = schema.field(chosen["path"]).type
-    if chosen["path"] not in inside and not _is_text(path):
+    if chosen["path"] not in inside and not is_text(path):
         raise DataError(
             f"{title}: the column {chosen['path']!r} is of type {path}. Expected paths as text, or pictures as bytes"
         )
@@ -142,15 +142,15 @@ def _refuse_wrong_types(schema: Any, chosen: Mapping[str, str], inside: Sequence
         # Columns of 0 and 1 a label: their values are looked at.
         return
     label = schema.field(chosen["label"]).type
-    several = (pa.types.is_list(label) or pa.types.is_large_list(label)) and _is_text(label.value_type)
-    if not (_is_text(label) or pa.types.is_integer(label) or several):
+    several = (pa.types.is_list(label) or pa.types.is_large_list(label)) and is_text(label.value_type)
+    if not (is_text(label) or pa.types.is_integer(label) or several):
         raise DataError(
             f"{title}: the column {chosen['label']!r} is of type {label}. Expected class names, or their numbers; "
             "lists of names where a photo has several labels"
         )
 
 
-def _is_text(kind: Any) -> bool:
+def is_text(kind: Any) -> bool:
     import pyarrow as pa
 
     if pa.types.is_dictionary(kind):
@@ -164,12 +164,12 @@ def is_struct(kind: Any) -> bool:
     return bool(pa.types.is_struct(kind))
 
 
-def _holds_pictures(kind: Any) -> bool:
+def holds_pictures(kind: Any) -> bool:
     import pyarrow as pa
 
     if is_struct(kind):
         names = [kind.field(index).name for index in range(kind.num_fields)]
-        return "bytes" in names and _holds_pictures(kind.field("bytes").type)
+        return "bytes" in names and holds_pictures(kind.field("bytes").type)
     return bool(
         pa.types.is_binary(kind)
         or pa.types.is_large_binary(kind)
@@ -182,7 +182,7 @@ def _can_be_kept(kind: Any) -> bool:
     """Return whether a column goes into the metadata: a single value that can be written."""
     import pyarrow as pa
 
-    return not (pa.types.is_nested(kind) or _holds_pictures(kind))
+    return not (pa.types.is_nested(kind) or holds_pictures(kind))
 
 
 def need_pyarrow(title: str, module: str) -> Any:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from budwood.config.data import Data
 from budwood.core.errors import DataError
@@ -29,13 +30,21 @@ _LARGEST_JSON = 500_000_000
 
 def read_text_table(tree: Tree, name: str, settings: Data, kind: str) -> Manifest:
     """Return the manifest of a CSV, TSV or JSON Lines file. Raise DataError where it cannot be read rightly."""
+    with open_text_table(tree, name, settings, kind) as (header, rows):
+        return table_of(tree, name, settings, kind, header, rows)
+
+
+@contextmanager
+def open_text_table(
+    tree: Tree, name: str, settings: Data, kind: str
+) -> Iterator[tuple[list[str], Iterator[Row]]]:
+    """Yield the names of the columns and the rows of a CSV, TSV or JSON Lines file."""
     title = title_of(tree, name)
     with open_file(tree, name, title) as file:
         if kind == "jsonl":
-            header, rows = _json_lines(file, title)
+            yield _json_lines(file, title)
         else:
-            header, rows = _delimited(decoded(file, title), title, kind, settings)
-        return table_of(tree, name, settings, kind, header, rows)
+            yield _delimited(decoded(file, title), title, kind, settings)
 
 
 def read_json_table(tree: Tree, name: str, settings: Data, records: Sequence[object]) -> Manifest:

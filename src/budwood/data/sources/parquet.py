@@ -45,7 +45,7 @@ def read_parquet(paths: Sequence[str], title: str, settings: Data, progress: Pro
             others = (row for batch in batches for row in batch.to_pylist())
             pictures: Iterator[Any] = iter(())
             if picture is not None:
-                pictures = iter(_unpacked(parquet, shard.path, picture, progress))
+                pictures = iter(unpack_pictures(parquet, shard.path, picture, progress))
             lone = len(columns) == (picture is not None)
             for _ in range(opened.metadata.num_rows):
                 row: dict[str, Any] = {} if lone else next(others, {})
@@ -60,7 +60,7 @@ def read_parquet(paths: Sequence[str], title: str, settings: Data, progress: Pro
         return manifest_of(title, "parquet", shards, schema, rows_of, settings, features_of(schema))
 
 
-def _unpacked(parquet: Any, path: str, column: str, progress: Progress) -> list[ImageRef | str | None]:
+def unpack_pictures(parquet: Any, path: str, column: str, progress: Progress) -> list[ImageRef | str | None]:
     """Return the pictures of a column: stretches of one file in the cache, or the paths that stand in their place."""
     paths: list[str | None] = []
 
