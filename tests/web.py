@@ -1,7 +1,7 @@
 """A site as an export for the browser writes it, with a stand-in for ONNX Runtime Web that needs no model.
 
 The stand-in answers with the mean red, green and blue of what it is given, so that a test knows what to expect of a
-picture, and of every pixel on its way.
+picture, and of every pixel on its way; the distance, where there is one, is the red.
 """
 
 import functools
@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import PIL
 import pytest
 from playwright.sync_api import Browser
 
@@ -19,6 +20,7 @@ from budwood.page.files import page_files
 from tests.browser import DESKTOP, Opened, opened
 
 RUNTIME = """
+const DISTANCE = false;
 export const env = { wasm: {} };
 export class Tensor {
   constructor(type, data, dims) { Object.assign(this, { type, data, dims }); }
@@ -32,7 +34,8 @@ export const InferenceSession = {
         data.forEach((value, at) => {
           found[3 * Math.floor(at / (3 * rows * columns)) + (at % 3)] += value / 255 / rows / columns;
         });
-        return { probabilities: { data: found } };
+        const distance = Float32Array.from({ length: count }, (_, row) => found[3 * row]);
+        return { probabilities: { data: found }, ...(DISTANCE && { distance: { data: distance } }) };
       },
     };
   },
@@ -47,15 +50,26 @@ def write_site(
     thresholds: Sequence[float] | None = None,
     size: int = 64,
     resize: str = "crop",
+    farthest: float | None = None,
 ) -> Path:
     """Writes the page, its runtime and its contract into a folder."""
     (folder / "runtime").mkdir(parents=True)
     for name, content in page_files("onnx").items():
         (folder / name).write_bytes(content)
-    (folder / "runtime" / "ort.wasm.bundle.min.mjs").write_text(RUNTIME)
+    runtime = RUNTIME if farthest is None else RUNTIME.replace("DISTANCE = false", "DISTANCE = true")
+    (folder / "runtime" / "ort.wasm.bundle.min.mjs").write_text(runtime)
     (folder / "model.onnx").write_text("model")
     what = {"name": "pixels", "shape": [None, size, size, 3], "resize": resize}
-    write_json(folder / "contract.json", {"classes": classes, "thresholds": thresholds, "input": what})
+    far = None if farthest is None else {"threshold": farthest}
+    versions = {"pillow": PIL.__version__}
+    contract = {
+        "classes": classes,
+        "thresholds": thresholds,
+        "input": what,
+        "distance": far,
+        "versions": versions,
+    }
+    write_json(folder / "contract.json", contract)
     return folder
 
 

@@ -19,13 +19,23 @@ def test_opened__runs_squares_and_files_in_a_browser(tmp_path):
     Image.new("RGB", (30, 20), (51, 102, 204)).save(stream, "PNG")
     with opened(write_site(tmp_path / "site", size=8), program()) as browser:
         assert browser.name.startswith("Chromium ")
-        assert browser.squares(squares) == pytest.approx(squares.mean(axis=(1, 2)) / 255, abs=1e-4)
-        assert browser.squares(squares[:1]).shape == (1, 3)
-        assert browser.picture(stream.getvalue(), 8, "pad") == pytest.approx(
-            (np.array([51, 102, 204]) * 5 + 127 * 3) / 8 / 255, abs=1e-4
-        )
+        means = squares.mean(axis=(1, 2)) / 255
+        assert browser.squares(squares).probabilities == pytest.approx(means, abs=1e-4)
+        assert browser.squares(squares[:1]).probabilities.shape == (1, 3)
+        padded = (np.array([[51, 102, 204]]) * 5 + 127 * 3) / 8 / 255
+        assert browser.picture(stream.getvalue(), 8, "pad").probabilities == pytest.approx(padded, abs=1e-4)
         assert browser.picture(b"no picture", 8, "crop") is None
-        assert browser.picture(stream.getvalue(), 8, "crop") == pytest.approx([0.2, 0.4, 0.8], abs=1e-4)
+        found = browser.picture(stream.getvalue(), 8, "crop")
+        assert found.distances is None
+        assert found.probabilities == pytest.approx(np.array([[0.2, 0.4, 0.8]]), abs=1e-4)
+
+
+def test_opened__gives_distances_where_the_model_has_them(tmp_path):
+    squares = np.full((2, 8, 8, 3), [51, 102, 204], np.float32)
+    with opened(write_site(tmp_path / "site", size=8, farthest=0.5), program()) as browser:
+        found = browser.squares(squares)
+    assert found.distances == pytest.approx(np.full(2, 0.2), abs=1e-4)
+    assert found.probabilities.shape == (2, 3)
 
 
 def test_opened__a_page_that_fails_says_why(tmp_path):

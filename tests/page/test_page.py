@@ -128,6 +128,14 @@ def test_page__of_several_labels_shows_where_each_begins(browser, tmp_path):
         found.page.get_by_text("None of the labels").wait_for()
 
 
+def test_page__says_that_a_picture_is_none_of_these(browser, tmp_path):
+    with site(browser, write_site(tmp_path / "site", farthest=0.5)) as found:
+        found.page.set_input_files("#choose", [_file("a.png", (204, 255, 0)), _file("b.png", (51, 255, 0))])
+        rows = found.page.locator("tbody tr")
+        rows.nth(1).wait_for()
+        assert "None of these" in rows.nth(0).inner_text() and "green" in rows.nth(1).inner_text()
+
+
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_page__can_be_read_on_every_screen(browser, tmp_path, size, dark):

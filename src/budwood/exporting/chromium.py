@@ -20,9 +20,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
+import PIL
 from jaxtyping import Float32
 
 from budwood.core.errors import RunError
+from budwood.exporting.parity import Answered
 from budwood.page.files import STATIC
 
 SETTING = "BUDWOOD_CHROMIUM"
@@ -81,7 +83,8 @@ class _Job:
 @dataclass(frozen=True)
 class _Answer:
     kind: str
-    """"ready", "answer", "unread" for a picture that the browser cannot decode, or "failed" with what is wrong."""
+    """"ready"; "answer", or "both" with distances; "unread" for a picture that the browser cannot decode; or "failed"
+    with what is wrong."""
     body: bytes
 
 
@@ -95,19 +98,22 @@ class Chromium:
     _answers: "queue.Queue[_Answer]" = field(default_factory=queue.Queue)
     _ended: threading.Event = field(default_factory=threading.Event)
 
-    def squares(self, pixels: Float32[np.ndarray, "n size size 3"]) -> Float32[np.ndarray, "n classes"]:
+    def squares(self, pixels: Float32[np.ndarray, "n size size 3"]) -> Answered:
         """Return what the model says in the browser."""
         content = np.ascontiguousarray(pixels, "<f4").tobytes()
-        found = self._ask(_Job(content, {"X-Shape": f"{len(pixels)},{pixels.shape[1]}"}))
-        return _numbers(found).reshape(len(pixels), -1)
+        return _answers(
+            self._ask(_Job(content, {"X-Shape": f"{len(pixels)},{pixels.shape[1]}"})), len(pixels)
+        )
 
-    def picture(self, content: bytes, size: int, resize: str) -> Float32[np.ndarray, "classes"] | None:
+    def picture(self, content: bytes, size: int, resize: str) -> Answered | None:
         """Return what the page says of a picture file: the browser decodes it, the page makes the square.
 
         None where the browser cannot decode it.
         """
-        found = self._ask(_Job(content, {"X-Shape": f"1,{size}", "X-Resize": resize}))
-        return None if found.kind == "unread" else _numbers(found)
+        found = self._ask(
+            _Job(content, {"X-Shape": f"1,{size}", "X-Resize": resize, "X-Pillow": PIL.__version__})
+        )
+        return None if found.kind == "unread" else _answers(found, 1)
 
     def wait(self) -> _Answer:
         """Return what the page says next. Raise RunError where it fails, or says nothing."""
@@ -127,8 +133,12 @@ class Chromium:
         return self.wait()
 
 
-def _numbers(found: _Answer) -> Float32[np.ndarray, "n"]:
-    return np.frombuffer(found.body, "<f4").astype(np.float32)
+def _answers(found: _Answer, count: int) -> Answered:
+    """Return the outputs: the probabilities of all pictures, then their distances where the model has them."""
+    numbers = np.frombuffer(found.body, "<f4").astype(np.float32)
+    if found.kind == "answer":
+        return Answered(numbers.reshape(count, -1))
+    return Answered(numbers[:-count].reshape(count, -1), numbers[-count:])
 
 
 @contextmanager

@@ -51,9 +51,9 @@ def check_page(
     with progress.stage("page", total=len(chosen)) as stage:
         for place in chosen.tolist():
             content = _file(pictures[place])
-            probabilities = browser.picture(content, input.size, input.resize)
-            if probabilities is not None:
-                found.append(probabilities)
+            answers = browser.picture(content, input.size, input.resize)
+            if answers is not None:
+                found.append(answers.probabilities)
                 read.append(place)
             stage.advance()
     if not read:
@@ -61,7 +61,7 @@ def check_page(
             f"{browser.name} can read none of the {len(chosen):,} photos that were tried, so the page could not be "
             "checked. Browsers know JPEG, PNG, WebP, GIF, AVIF and BMP"
         )
-    both = Answered(own[read]), Answered(np.stack(found))
+    both = Answered(own[read]), Answered(np.concatenate(found))
     page = compare(task, classes, targets[read], *both, split="", batches=())
     if -page.difference > most_lost(page.photos) + 1e-9:
         raise RunError(

@@ -41,7 +41,7 @@ class Speed(BaseModel):
 class PageParity(BaseModel):
     """How the page of an export answers for the photos as files: the browser decodes them, the page scales them.
 
-    Browsers decode JPEG otherwise than Pillow, by a level or two, and never at a fraction of the size.
+    Browsers never decode a large JPEG at a fraction of its size, as the training does.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -135,7 +135,9 @@ def _in_a_browser(parity: Parity) -> str:
         checked = (
             f"It was opened in {page.browser} with {count(page.photos, 'photo file')}: the same answer as the run for "
             f"{page.same_answers:,}, no probability further apart than {page.largest_difference:.2g}. The page makes "
-            "the square as the training did, to the bit; browsers decode JPEG a little otherwise."
+            "the square as the training did, to the bit. Of JPEGs whose short side has more than four times the pixels "
+            "of the square the training took a copy at a fraction of the size, which no browser does: a probability "
+            "may differ by some hundredths."
         )
     hosting = (
         "Any server of files can hand this folder on; opened as a file, it does nothing. Everything is computed in the "
@@ -155,7 +157,6 @@ and open <http://localhost:8000>.
 {below}
 
 The same model in Python:
-
 """
 
 

@@ -22,8 +22,9 @@ def made_up(tmp_path, monkeypatch):
     """A stand-in for ONNX Runtime Web, which is expected from here on."""
     folder = tmp_path / "package" / "dist"
     folder.mkdir(parents=True)
+    runtime = web.RUNTIME.replace('!== "model"', '=== "model"').replace("DISTANCE = false", "DISTANCE = true")
     for name in web_runtime.FILES:
-        (folder / name).write_text(web.RUNTIME.replace('!== "model"', '=== "model"'))
+        (folder / name).write_text(runtime)
     hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in web_runtime.FILES}
     monkeypatch.setattr(web_runtime, "FILES", hashes)
     return folder.parent

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from budwood.exporting.chromium import Chromium, find_browser, opened
-from budwood.exporting.formats.format import PROBABILITIES, Answers, Runtime
+from budwood.exporting.formats.format import DISTANCE, PROBABILITIES, Answers, Runtime
 from budwood.exporting.formats.onnx_file import OnnxFile
 from budwood.exporting.quantization import Quantization
 from budwood.exporting.web_runtime import PACKAGE, VERSION, place_files, runtime_files
@@ -42,7 +42,9 @@ class InBrowser:
         return f"{PACKAGE} {VERSION} in {self.browser.name}"
 
     def __call__(self, pixels: Float32[np.ndarray, "n size size 3"]) -> Answers:
-        return {PROBABILITIES: self.browser.squares(pixels)}
+        found = self.browser.squares(pixels)
+        far = {} if found.distances is None else {DISTANCE: found.distances[:, None]}
+        return {PROBABILITIES: found.probabilities, **far}
 
     def close(self) -> None:
         """Close the browser."""
@@ -53,7 +55,6 @@ class InBrowser:
 class WebPage(OnnxFile):
     name = "web"
     title = "a page for the browser"
-    tells_others = False
     runtime: Mapping[str, Path] | None = None
     """The files of ONNX Runtime Web; by default those in the cache."""
 

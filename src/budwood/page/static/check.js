@@ -5,7 +5,8 @@ import { look, open, Unread } from "./onnx.js";
 async function answer(response, run) {
   const [count, size] = response.headers.get("X-Shape").split(",").map(Number);
   const resize = response.headers.get("X-Resize");
-  if (resize) return look(run, await response.blob(), { shape: [null, size, size, 3], resize });
+  const pillow = response.headers.get("X-Pillow");
+  if (resize) return look(run, await response.blob(), { shape: [null, size, size, 3], resize }, pillow);
   return run(new Float32Array(await response.arrayBuffer()), count, size);
 }
 
@@ -16,8 +17,9 @@ async function main() {
     const response = await fetch("check/next");
     if (response.status === 204) return;
     try {
-      const found = await answer(response, run);
-      await fetch("check/answer", { method: "POST", body: new Float32Array(found) });
+      const { probabilities, distances } = await answer(response, run);
+      const body = new Float32Array([...probabilities, ...(distances ?? [])]);
+      await fetch(distances ? "check/both" : "check/answer", { method: "POST", body });
     } catch (error) {
       const kind = error instanceof Unread ? "unread" : "failed";
       await fetch(`check/${kind}`, { method: "POST", body: String(error.message ?? error) });

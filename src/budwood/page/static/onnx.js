@@ -12,7 +12,8 @@ ort.env.logLevel = "error";
 
 export class Unread extends Error {}
 
-// The model: raw pixels of any number of squares in, probabilities out.
+// The model: raw pixels of any number of squares in; out come probabilities, and where the model has them distances
+// from known photos, as null or an array.
 export async function open() {
   const response = await fetch("model.onnx");
   if (!response.ok) throw new Error(`model.onnx is not beside the page (${response.status})`);
@@ -24,14 +25,15 @@ export async function open() {
     // A session takes one call at a time.
     last = last.catch(() => {}).then(async () => {
       const pixels = new ort.Tensor("float32", values, [count, size, size, 3]);
-      return (await session.run({ pixels }, ["probabilities"])).probabilities.data;
+      const { probabilities, distance } = await session.run({ pixels });
+      return { probabilities: probabilities.data, distances: distance?.data ?? null };
     });
     return last;
   };
 }
 
-// The probabilities of a picture file, in the order of the classes.
-export async function look(run, blob, { shape, resize }) {
+// The same of a picture file.
+export async function look(run, blob, { shape, resize }, pillow) {
   let pixels;
   try {
     pixels = await decode(blob);
@@ -39,7 +41,7 @@ export async function look(run, blob, { shape, resize }) {
     throw new Unread("no picture that this browser can read");
   }
   const size = shape[1];
-  return run(toTensor(toSquare(pixels, size, resize)), 1, size);
+  return run(toTensor(toSquare(pixels, size, resize, pillow)), 1, size);
 }
 
 export async function models() {
@@ -53,15 +55,19 @@ export async function models() {
     several: thresholds !== null,
     thresholds: thresholds && Object.fromEntries(classes.map((label, place) => [label, thresholds[place]])),
     resize: contract.input.resize,
-    note: thresholds ? "" : "It names one of them for every picture, whatever that shows.",
+    farthest: contract.distance?.threshold,
+    note: thresholds || contract.distance ? "" : "It names one of them for every picture, whatever that shows.",
     input: contract.input,
+    pillow: contract.versions.pillow,
     run: await open(),
   }];
 }
 
 export async function predict(model, file) {
-  const found = await look(model.run, file, model.input);
+  const { probabilities: found, distances } = await look(model.run, file, model.input, model.pillow);
   const shares = model.classes.map((label, place) => ({ label, share: found[place] }));
   const labels = model.several ? model.classes.filter((label, place) => found[place] >= model.thresholds[label]) : null;
-  return { shares: shares.sort((a, b) => b.share - a.share), labels };
+  const distance = distances?.[0];
+  const noneOfThese = distance === undefined ? undefined : distance > model.farthest;
+  return { shares: shares.sort((a, b) => b.share - a.share), labels, distance, noneOfThese };
 }
