@@ -16,7 +16,6 @@ from budwood.core.files import JsonObject
 from budwood.core.forks import Lock
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.tensorflow import load_keras
-from budwood.data.images import ImageLike
 from budwood.data.pictures import list_pictures
 from budwood.evaluation.conformal import SetKind, refuse_bad_coverage
 from budwood.evaluation.label_coverage import ChosenLabelSets, choose_label_sets
@@ -444,7 +443,7 @@ class Run(RunRecord):
     def ood_scores(
         self,
         data: object,
-        others: Sequence[ImageLike],
+        others: object,
         *,
         split: str = "unseen",
         acceptance: float = ACCEPTANCE,
@@ -454,7 +453,7 @@ class Run(RunRecord):
 
         Args:
             data: labelled photos, as `evaluate` takes them.
-            others: pictures of other things; those that cannot be read are left out.
+            others: pictures of other things, as `predict` takes them; those that cannot be read are left out.
             split: which of the labelled photos.
             acceptance: what the threshold is chosen for, on the validation photos; below 1.
             progress: told of the photos that have to be computed.
@@ -473,7 +472,8 @@ class Run(RunRecord):
         refuse_read_only_cache()
         predictor = self._load_predictor(progress)
         reference = self._need_reference(predictor)
-        return ood_scores(predictor, reference, self._own_photos, data, others, split, acceptance, progress)
+        pictures = list_pictures(others)
+        return ood_scores(predictor, reference, self._own_photos, data, pictures, split, acceptance, progress)
 
     def export(
         self,
