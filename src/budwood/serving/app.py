@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from budwood._version import __version__
-from budwood.serving import description, page, v1
+from budwood.serving import description, open_inference, page, v1
 from budwood.serving.errors import Kind, RequestError
 from budwood.serving.metrics import CONTENT_TYPE
 from budwood.serving.queries import in_words
@@ -32,13 +32,14 @@ def make_app(server: Server) -> Any:
         openapi_url="/openapi.json",
     )
     app.include_router(v1.router(server))
+    app.include_router(open_inference.router(server))
     app.include_router(description.router(app))
     app.include_router(page.router(server))
     _add_health(app, server)
 
     @app.exception_handler(RequestError)
     async def refused(request: Request, error: RequestError) -> Response:
-        return Response(error_body(error), error.status, error.headers, "application/json")
+        return Response(error_body(error, request.url.path), error.status, error.headers, "application/json")
 
     @app.exception_handler(RequestValidationError)
     async def wrong(request: Request, error: RequestValidationError) -> Response:
@@ -105,7 +106,7 @@ class _Watched:
             log.exception("a request failed")
             if not status:
                 text = "the server could not answer. Its log says why"
-                await send_error(RequestError("internal", text), watched)
+                await send_error(RequestError("internal", text), watched, scope["path"])
         finally:
             route = getattr(scope.get("route"), "path", None) or "other"
             metrics = self._server.metrics

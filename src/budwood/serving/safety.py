@@ -3,6 +3,7 @@ passes through it."""
 
 import hashlib
 import hmac
+import json
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -79,7 +80,7 @@ class Safety:
         try:
             self._refuse(scope)
         except RequestError as error:
-            await send_error(error, send_with_headers)
+            await send_error(error, send_with_headers, scope["path"])
             return
         await self._app(scope, receive, send_with_headers)
 
@@ -135,15 +136,17 @@ class Rate:
         return 0.0 if allowed else (1 - left) / self.rate
 
 
-def error_body(error: RequestError) -> bytes:
-    """Return what a client is told."""
+def error_body(error: RequestError, path: str) -> bytes:
+    """Return what a client is told, in the words of the protocol that it speaks."""
+    if path.startswith("/v2"):
+        return json.dumps({"error": error.message}).encode()
     detail = ErrorDetail(kind=error.kind, message=error.message)
     return ErrorAnswer(error=detail).model_dump_json().encode()
 
 
-async def send_error(error: RequestError, send: Send) -> None:
+async def send_error(error: RequestError, send: Send, path: str) -> None:
     """Answer with an error, without FastAPI."""
-    body = error_body(error)
+    body = error_body(error, path)
     headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), **error.headers}
     pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": error.status, "headers": pairs})

@@ -33,6 +33,10 @@ async def body_of(request: Request, limits: Limits, engine: Engine) -> AsyncIter
     Raises:
         RequestError: it is longer than allowed, whatever its head says, or slower, or all bodies are too many bytes.
     """
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        # Compressed it could become any number of bytes.
+        error = RequestError("unsupported", "a compressed body is not read. Send it as it is")
+        raise await _refused(request, limits, error)
     stated = request.headers.get("content-length", "")
     if stated.isdecimal() and int(stated) > limits.upload:
         raise await _refused(request, limits, _too_large(limits))
