@@ -2,20 +2,7 @@
 
 import pytest
 
-from tests.serving.running import form, running
-
-pytestmark = pytest.mark.usefixtures("shared_cache")
-
-
-@pytest.fixture(scope="module")
-def server(tiny_run):
-    with running({"colours": tiny_run, "again": tiny_run}) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def red(session_colours) -> bytes:
-    return (session_colours / "red" / "red 00.jpg").read_bytes()
+from tests.serving.running import form
 
 
 def test_app__health_and_headers(server):

@@ -14,7 +14,7 @@ from budwood.serving import description, open_inference, page, v1
 from budwood.serving.errors import Kind, RequestError
 from budwood.serving.metrics import CONTENT_TYPE
 from budwood.serving.queries import in_words
-from budwood.serving.safety import Safety, error_body, send_error
+from budwood.serving.safety import Safety, error_body
 from budwood.serving.schema import State
 from budwood.serving.state import Server
 
@@ -50,6 +50,11 @@ def make_app(server: Server) -> Any:
         kind: Kind = "method_not_allowed" if error.status_code == 405 else "not_found"
         known = RequestError(kind, f"{str(error.detail).lower()}. /docs says what there is", error.headers)
         return await refused(request, known)
+
+    @app.exception_handler(Exception)
+    async def failed(request: Request, error: Exception) -> Response:
+        text = "the server could not answer. Its log says why"
+        return await refused(request, RequestError("internal", text))
 
     return Safety(_Watched(app, server), server.limits, server.access)
 
@@ -103,10 +108,8 @@ class _Watched:
         try:
             await self._app(scope, receive, watched)
         except Exception:
+            # It was answered; here it is told of.
             log.exception("a request failed")
-            if not status:
-                text = "the server could not answer. Its log says why"
-                await send_error(RequestError("internal", text), watched, scope["path"])
         finally:
             route = getattr(scope.get("route"), "path", None) or "other"
             metrics = self._server.metrics

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from budwood.core.errors import RunError
+from budwood.core.errors import BudwoodError, RunError
 from budwood.data.images import view
 from budwood.evaluation.ood import Reference
 from budwood.inference.occlusion import GRID, importance, occlude, windows
@@ -55,11 +55,13 @@ class ServedModel:
         with self._lock:
             found = self._rules.get(options)
             if found is None:
-                found = self._rules[options] = rules_of(self._run, options)
-                if self.is_replaced():
-                    # The photos of another model would say what this one is worth.
-                    del self._rules[options]
-                    raise ReplacedError(f"{self.name} is being replaced")
+                try:
+                    found = rules_of(self._run, options)
+                except BudwoodError as error:
+                    if self.is_replaced():
+                        raise ReplacedError(f"{self.name} is being replaced") from error
+                    raise
+                self._rules[options] = found
             self._rules.move_to_end(options)
             if len(self._rules) > MOST_RULES:
                 self._rules.popitem(last=False)

@@ -97,6 +97,7 @@ def make_uvicorn(server: "Server", ready: Callable[[], None]) -> "uvicorn.Server
 
     class Protocol(BoundedProtocol):
         head_seconds = server.limits.body_seconds
+        most = server.limits.connections
 
     class Uvicorn(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:

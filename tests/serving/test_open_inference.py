@@ -1,0 +1,106 @@
+"""The Open Inference protocol: metadata, tensors in JSON and binary, what is refused."""
+
+import base64
+import json
+import struct
+
+import numpy as np
+import pytest
+
+from budwood.data.images import view
+
+INFER = "/v2/models/colours/infer"
+
+
+@pytest.fixture(scope="module")
+def shares(server, red):
+    return server.post("/v1/predict", red).json["predictions"][0]["probabilities"]
+
+
+def _binary(tensor: dict, blob: bytes, **more) -> tuple[bytes, dict]:
+    tensor["parameters"] = {"binary_data_size": len(blob)}
+    text = json.dumps({"inputs": [tensor], **more}).encode()
+    return text + blob, {"Inference_Header_Content_Length": str(len(text))}
+
+
+def _outputs(answer) -> dict:
+    return {one["name"]: one for one in answer.json["outputs"]}
+
+
+def test_metadata(server):
+    assert server.get("/v2").json["extensions"] == ["binary_tensor_data"]
+    assert server.get("/v2/health/live").status == server.get("/v2/health/ready").status == 200
+    found = server.get("/v2/models/colours").json
+    assert found["inputs"][0] == {"name": "pixels", "datatype": "UINT8", "shape": [-1, 64, 64, 3]}
+    assert found["outputs"][0]["shape"] == [-1, 3]
+    assert server.get("/v2/models/colours/ready").status == 200
+    answer = server.get("/v2/models/other/ready")
+    assert answer.status == 404 and isinstance(answer.json["error"], str)
+
+
+@pytest.mark.parametrize("kind", ["UINT8", "FP32"])
+def test_infer__pixels(server, red, shares, kind):
+    seen = np.stack([view(red, 64)] * 2).astype({"UINT8": "<u1", "FP32": "<f4"}[kind])
+    tensor = {"name": "pixels", "shape": [2, 64, 64, 3], "datatype": kind}
+    body, headers = _binary(dict(tensor), seen.tobytes(), id="a")
+    for answer in (
+        server.post(INFER, body, **headers),
+        server.post(INFER, json.dumps({"inputs": [{**tensor, "data": seen.tolist()}]})),
+        server.post(INFER, json.dumps({"inputs": [{**tensor, "data": seen.ravel().tolist()}]})),
+    ):
+        found = _outputs(answer)
+        assert found["label"]["data"] == ["red", "red"]
+        assert found["probabilities"]["data"] == pytest.approx(list(shares.values()) * 2, abs=1e-6)
+        assert found["probabilities"]["shape"] == [2, 3]
+    assert server.post(INFER, body, **headers).json["id"] == "a"
+
+
+def test_infer__encoded_pictures(server, red, shares):
+    tensor = {"name": "image", "shape": [1], "datatype": "BYTES"}
+    text = json.dumps({"inputs": [{**tensor, "data": [base64.b64encode(red).decode()]}]})
+    assert _outputs(server.post(INFER, text))["label"]["data"] == ["red"]
+    blob = struct.pack("<I", len(red)) + red
+    wanted = [{"name": "probabilities", "parameters": {"binary_data": True}}, {"name": "label"}]
+    body, headers = _binary(tensor, blob, outputs=wanted)
+    answer = server.post(INFER, body, **headers)
+    length = int(answer.headers["inference-header-content-length"])
+    first, second = json.loads(answer.body[:length])["outputs"]
+    assert first["parameters"] == {"binary_data_size": 12} and second["data"] == ["red"]
+    found = np.frombuffer(answer.body[length:], "<f4")
+    assert found.tolist() == pytest.approx(list(shares.values()), abs=1e-6)
+
+
+PIXELS = {"name": "pixels", "shape": [1, 64, 64, 3], "datatype": "UINT8"}
+IMAGE = {"name": "image", "shape": [1], "datatype": "BYTES"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [
+        ({}, "inputs"),
+        ({"inputs": []}, "one input"),
+        ({"inputs": [{**PIXELS, "name": "x", "data": []}]}, "one input"),
+        ({"inputs": [PIXELS]}, "binary_data_size"),
+        ({"inputs": [{**PIXELS, "data": [1, 2]}]}, "no tensor of this shape"),
+        ({"inputs": [{**PIXELS, "data": [[1], [2, 3]]}]}, "no array of numbers"),
+        ({"inputs": [{**PIXELS, "data": [300] * 12288}]}, "pixels"),
+        ({"inputs": [{**PIXELS, "datatype": "FP32", "data": [0.5] * 12288}]}, "pixels"),
+        ({"inputs": [{**PIXELS, "shape": [1, 3, 64, 64], "data": [0] * 12288}]}, "64, 64, 3"),
+        ({"inputs": [{**IMAGE, "data": ["!"]}]}, "base64"),
+        ({"inputs": [{**IMAGE, "data": [7]}]}, "base64"),
+        ({"inputs": [{**IMAGE, "data": ["dGV4dA=="]}]}, "cannot be read"),
+        ({"inputs": [{**IMAGE, "shape": [99], "data": [""]}]}, "more than 32"),
+        ({"inputs": [{**PIXELS, "data": [0] * 12288}], "outputs": [{"name": "x"}]}, "no such output"),
+    ],
+)
+def test_infer__refuses(server, asked, named):
+    answer = server.post(INFER, json.dumps(asked))
+    assert 400 <= answer.status < 500 and named in answer.json["error"]
+
+
+def test_infer__refuses_damaged_bodies(server):
+    for body, header in ((b"{", None), (b"[" * 100_000, None), (b"{}", "9"), (b"{}", "-1"), (b"\xff", None)):
+        headers = {} if header is None else {"Inference_Header_Content_Length": header}
+        assert server.post(INFER, body, **headers).status == 400
+    body, headers = _binary(dict(IMAGE), struct.pack("<I", 2**31) + b"short")
+    assert "lengths" in server.post(INFER, body, **headers).json["error"]

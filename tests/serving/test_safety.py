@@ -1,0 +1,85 @@
+"""What stands before every route: keys, hosts, origins, rates, and the headers of every answer."""
+
+import pytest
+
+from budwood.serving.limits import Limits
+from budwood.serving.safety import HEADERS, LOOPBACK, Access, Rate
+from tests.serving.running import running
+
+KEY = "a key of more than 16 letters"
+
+
+@pytest.fixture(scope="module")
+def guarded(tiny_run, session_cache):
+    with running({"colours": tiny_run}, Limits(rate=1000.0), access=Access(KEY, LOOPBACK)) as found:
+        yield found
+
+
+def test_key(guarded, red):
+    for path in ("/v1/models", "/v2", "/v2/models/colours", "/metrics"):
+        assert guarded.get(path).status == 401
+        assert guarded.get(path, Authorization=f"Bearer {KEY}").status == 200
+        assert guarded.get(path, X_API_Key=KEY).status == 200
+        for wrong in (KEY[:-1], KEY + "x", "", "\xe9"):
+            assert guarded.get(path, X_API_Key=wrong).status == 401
+    assert guarded.post("/v1/predict", red).status == 401
+    assert guarded.get("/v1/models").headers["www-authenticate"] == "Bearer"
+    for path in ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"):
+        assert guarded.get(path).status == 200
+
+
+def test_key__is_not_shown():
+    assert KEY not in repr(Access(KEY))
+
+
+def test_host__another_name_for_loopback_is_refused(server, red):
+    for name in ("evil.example", "evil.example:8000", "127.0.0.1.evil.example", ""):
+        answer = server.get("/v1/models", Host=name)
+        assert (answer.status, answer.kind) == (421, "host")
+    for name in ("localhost", f"LOCALHOST:{server.port}", "[::1]:80", "127.0.0.1"):
+        assert server.get("/v1/models", Host=name).status == 200
+
+
+def test_origin__pages_of_other_sites_are_refused(server, red):
+    assert server.post("/v1/predict", red, Origin="https://evil.example").kind == "origin"
+    assert server.post("/v1/predict", red, Origin="null").status == 403
+    own = f"127.0.0.1:{server.port}"
+    assert server.post("/v1/predict", red, Origin=f"http://{own}").status == 200
+
+
+def test_headers__of_every_answer(server, red):
+    for answer in (
+        server.get("/healthz"),
+        server.get("/no"),
+        server.get("/docs"),
+        server.get("/v1/models", Host="x"),
+        server.post("/v1/predict", b"text"),
+        server.post("/v1/predict?top=x", red),
+    ):
+        for name, value in HEADERS.items():
+            assert answer.headers[name.lower()] == value
+        assert "access-control-allow-origin" not in answer.headers
+
+
+def test_rate():
+    now = 0.0
+    rate = Rate(2.0, lambda: now)
+    assert [rate.take("a") for _ in range(5)] == [0, 0, 0, 0, 0.5]
+    assert rate.take("b") == 0
+    now = 0.5
+    assert [rate.take("a"), rate.take("a")] == [0, 0.5]
+
+
+def test_rate__forgets_clients_that_are_gone():
+    rate = Rate(1.0, lambda: 0.0)
+    for number in range(10_100):
+        rate.take(str(number))
+    assert len(rate._left) == 10_000
+
+
+def test_rate__of_requests(tiny_run):
+    with running({"colours": tiny_run}, Limits(rate=1.0)) as server:
+        found = [server.get("/v1/models") for _ in range(4)]
+        assert [one.status for one in found[:2]] == [200, 200] and found[-1].status == 429
+        assert found[-1].headers["retry-after"] == "1"
+        assert server.get("/healthz").status == 200

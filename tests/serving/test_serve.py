@@ -1,0 +1,98 @@
+"""The process: its socket, its signals, and its end."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from budwood.core.errors import BudwoodError
+from budwood.serving.serve import address_of, bind, is_loopback, refuse_missing_packages
+
+
+def test_bind__a_port_that_is_taken():
+    with bind("127.0.0.1", 0) as first:
+        first.listen()
+        port = first.getsockname()[1]
+        with pytest.raises(BudwoodError, match=f"port {port}: address already in use. Give another --port"):
+            bind("127.0.0.1", port)
+        assert address_of(first) == f"http://127.0.0.1:{port}" and is_loopback(first)
+    with bind("0.0.0.0", 0) as every:
+        assert not is_loopback(every)
+    with pytest.raises(BudwoodError, match="cannot listen on"):
+        bind("no such host.invalid", 0)
+
+
+def test_refuse_missing_packages(monkeypatch):
+    refuse_missing_packages()
+    monkeypatch.setattr("budwood.serving.serve.PACKAGES", ("fastapi", "no_such_package"))
+    with pytest.raises(BudwoodError, match=r"no_such_package.*budwood\[serve\]"):
+        refuse_missing_packages()
+
+
+@pytest.fixture
+def process(tiny_run, shared_cache):
+    command = [sys.executable, "-m", "budwood.cli", "serve", str(tiny_run), "--port", "0", "--timeout", "20"]
+    found = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    lines = []
+    for line in found.stderr:
+        lines.append(line)
+        if "ready: " in line:
+            break
+    assert lines and "ready: " in lines[-1], lines
+    yield found, int(lines[-1].rpartition(":")[2])
+    found.kill()
+    found.communicate()
+
+
+def test_serve__ends_in_peace_and_loses_nothing(process, red):
+    """Under load SIGTERM ends the process with status 0, and each request that it took is answered."""
+    found, port = process
+    loaded = subprocess.run(
+        ["grep", "-c", "tensorflow", f"/proc/{found.pid}/maps"], capture_output=True, text=True
+    )
+    assert loaded.stdout.strip() in ("0", "")
+    lost, answered, began = [], [], threading.Event()
+
+    def ask() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        while True:
+            try:
+                connection.connect() if connection.sock is None else None
+            except OSError:
+                return
+            try:
+                connection.request("POST", "/v1/predict", red, {"Host": "localhost"})
+                answer = connection.getresponse()
+                answer.read()
+            except (OSError, http.client.HTTPException) as error:
+                lost.append(error)
+                return
+            answered.append(answer.status)
+            if len(answered) > 8:
+                began.set()
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    assert began.wait(20)
+    found.send_signal(signal.SIGTERM)
+    for thread in threads:
+        thread.join(20)
+    assert found.wait(20) == 0
+    assert set(answered) == {200}
+    # Connections that were open but not taken yet may be refused; none that was answered once is dropped.
+    assert not [error for error in lost if not isinstance(error, ConnectionResetError | BrokenPipeError)]
+    assert len(lost) <= len(threads)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="signals of POSIX")
+def test_serve__ctrl_c(process):
+    found, port = process
+    with socket.create_connection(("127.0.0.1", port)):
+        found.send_signal(signal.SIGINT)
+        assert found.wait(20) == 0
