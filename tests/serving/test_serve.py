@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -52,10 +53,9 @@ def process(tiny_run, shared_cache):
 def test_serve__ends_in_peace_and_loses_nothing(process, red):
     """Under load SIGTERM ends the process with status 0, and each request that it took is answered."""
     found, port = process
-    loaded = subprocess.run(
-        ["grep", "-c", "tensorflow", f"/proc/{found.pid}/maps"], capture_output=True, text=True
-    )
-    assert loaded.stdout.strip() in ("0", "")
+    if Path("/proc").is_dir():
+        # OpenVINO has a reader of TensorFlow's files of its own.
+        assert "-packages/tensorflow/" not in Path(f"/proc/{found.pid}/maps").read_text()
     lost, answered, began = [], [], threading.Event()
 
     def ask() -> None:

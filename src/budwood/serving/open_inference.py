@@ -35,7 +35,7 @@ VERSION = "1"
 PIXELS, IMAGE = "pixels", "image"
 _LARGEST_HEADER = 1 << 20
 DataType = Literal["BOOL", "UINT8", "FP32", "BYTES"]
-_KINDS = {"UINT8": np.dtype("<u1"), "FP32": np.dtype("<f4"), "BOOL": np.dtype("?")}
+_KINDS: dict[str, np.dtype] = {"UINT8": np.dtype("<u1"), "FP32": np.dtype("<f4"), "BOOL": np.dtype("?")}
 
 
 class _Part(BaseModel):
@@ -354,10 +354,12 @@ async def _predict(server: Server, model: ServedModel, pictures: list[Any]) -> l
         )
     except MachineError:
         raise RequestError("busy", "the server has no memory left for this picture. Try again") from None
+    answers = []
     for said in found:
         if isinstance(said, RequestError):
             raise said
-    return list(found)
+        answers.append(said)
+    return answers
 
 
 def _outputs(model: ServedModel, found: list[Prediction]) -> list[_Tensor]:
