@@ -2,12 +2,14 @@ import io
 import os
 import subprocess
 import sys
+import warnings
 
 import pytest
 import typer
 
 from budwood import cli
 from budwood.cli.errors import run_command
+from budwood.core.errors import CacheWarning
 from tests.cli.command_line import one_line
 
 
@@ -185,6 +187,18 @@ main()
     assert one_line(done.stderr) and word in done.stderr
 
 
+def test_main__a_lost_cache_is_said_in_one_line(call, monkeypatch):
+    def warn():
+        warnings.warn("the cache is lost", CacheWarning, stacklevel=1)
+        return {}
+
+    monkeypatch.setattr("budwood.config.loading.shipped_recipes", warn)
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert call("recipes")[::2] == (0, "budwood: the cache is lost\n")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no descriptors to close there")
 def test_main__started_without_standard_streams(tmp_path):
     written = tmp_path / "written"
@@ -206,5 +220,8 @@ with open({str(written)!r}, "w") as file:
     for arguments, status in ((["recipes"], 0), (["recipes", "show", "none"], 1)):
         line = [sys.executable, "-m", "budwood", *arguments]
         assert subprocess.run(["sh", "-c", 'exec "$0" "$@" 2>&- >&-', *line]).returncode == status
+    # Open, but to be read alone: what is written there fails.
+    closed = subprocess.run(["sh", "-c", 'exec "$0" "$@" 2</dev/null', *line], stdout=subprocess.PIPE)
+    assert (closed.returncode, closed.stdout) == (1, b"")
     found = subprocess.run(["sh", "-c", 'exec "$0" "$@" 2>&-', *line], stdout=subprocess.PIPE, check=False)
     assert found.stdout == b""

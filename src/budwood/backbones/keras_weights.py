@@ -61,8 +61,9 @@ class KerasDownload:
     @property
     def _kept(self) -> Path:
         # As Keras decides, without the seconds that importing it takes.
-        home = os.environ.get("KERAS_HOME") or "~/.keras"
-        return Path(home).expanduser() / "models" / self.file
+        home = os.path.expanduser("~")
+        usual = os.path.join(home if os.access(home, os.W_OK) else "/tmp", ".keras")
+        return Path(os.environ.get("KERAS_HOME") or usual) / "models" / self.file
 
     def _is_kept(self) -> bool:
         """Return whether Keras has the file whole; one that was cut short it fetches anew, and so do we."""

@@ -34,8 +34,16 @@ def open_missing_streams() -> None:
         except OSError:
             # The lowest number that is free.
             os.open(os.devnull, os.O_RDWR)
+        if number and sys.platform != "win32" and not _can_be_written(number):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w" if number else "r", encoding="utf-8"))  # noqa: SIM115
+
+
+def _can_be_written(number: int) -> bool:
+    import fcntl
+
+    return fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
 
 
 @contextmanager

@@ -6,14 +6,15 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import typer
 
 from budwood.cli import ENDINGS
-from budwood.core.errors import BudwoodError, DataError, Terminated
+from budwood.core.errors import BudwoodError, CacheWarning, DataError, Terminated
 from budwood.core.text import shown
 
 
@@ -24,6 +25,7 @@ def run_command(app: typer.Typer) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A class name that the terminal cannot show is no reason to stop.
         sys.stdout.reconfigure(errors="backslashreplace")
+    warnings.showwarning = _showing_ours(warnings.showwarning)
     command = typer.main.get_command(app)
     with _endings() as heard:
         try:
@@ -60,6 +62,18 @@ def _endings() -> Iterator[list[KeyboardInterrupt]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def _showing_ours(others: Callable[..., None]) -> Callable[..., None]:
+    """Return what shows a warning of a lost cache as one line, and `others` as they are shown."""
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if issubclass(category, CacheWarning):
+            print(shown(f"budwood: {message}"), file=sys.stderr)
+        else:
+            others(message, category, *where, **more)
+
+    return show
 
 
 def _run(command: Any, arguments: list[str]) -> int:

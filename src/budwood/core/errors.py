@@ -60,6 +60,10 @@ class RunError(BudwoodError):
     """A run directory that cannot be used as asked."""
 
 
+class CacheWarning(UserWarning):
+    """What is computed cannot be kept for later."""
+
+
 class FewPhotosWarning(UserWarning):
     """What a run says rests on few photos."""
 

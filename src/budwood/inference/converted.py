@@ -79,10 +79,11 @@ def find(folder: Path, model_sha256: str) -> ConvertedGraph | None:
         folder: the one of `model.keras`.
         model_sha256: of `model.keras`.
     """
-    places = [folder / FOLDER]
+    if beside := _read(folder / FOLDER, model_sha256):
+        return beside
     with suppress(StoreError):
-        places.append(_in_cache(model_sha256))
-    return next((graph for place in places if (graph := _read(place, model_sha256))), None)
+        return _read(_in_cache(model_sha256), model_sha256)
+    return None
 
 
 def is_there(folder: Path) -> bool:

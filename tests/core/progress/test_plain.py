@@ -14,6 +14,17 @@ def test_plain__says_when_a_stage_ends():
     assert lines[1] == "a line"
 
 
+def test_plain__a_log_that_takes_no_more_ends_nothing():
+    class Full(io.StringIO):
+        def write(self, text):
+            raise OSError(28, "No space left on device")
+
+    progress = Plain(Full())
+    with progress.stage("features", total=3) as stage:
+        stage.advance(3)
+    progress.say("a line")
+
+
 def test_plain__long_stage_shows_rate_and_time_left(monkeypatch):
     stream = io.StringIO()
     with Plain(stream).stage("features", total=30) as stage:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from budwood.core.progress.base import Counted, Stage, Steps
@@ -60,7 +60,9 @@ class Bars:
                 bars.remove_task(stage.task)
 
     def say(self, line: str) -> None:
-        self.console.print(line, markup=False, highlight=False)
+        # A terminal that is gone is no reason to end a training.
+        with suppress(OSError):
+            self.console.print(line, markup=False, highlight=False)
 
     @contextmanager
     def _display(self) -> "Iterator[RichProgress]":

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 from budwood.core.progress.base import Counted, Stage, Steps
@@ -24,10 +24,10 @@ class _PlainStage(Counted):
         self.count(steps, now)
         if now - self.printed >= self.interval and self.done > self.first:
             self.printed = now
-            print(self.under_way(now), file=self.stream, flush=True)
+            _print(self.under_way(now), self.stream)
 
     def finish(self) -> None:
-        print(self.ended(time.monotonic()), file=self.stream, flush=True)
+        _print(self.ended(time.monotonic()), self.stream)
 
 
 class Plain:
@@ -50,4 +50,10 @@ class Plain:
         stage.finish()
 
     def say(self, line: str) -> None:
-        print(line, file=self.stream, flush=True)
+        _print(line, self.stream)
+
+
+def _print(line: str, stream: Any) -> None:
+    # A log whose disk is full, or a terminal that is gone, is no reason to end a training.
+    with suppress(OSError):
+        print(line, file=stream, flush=True)
