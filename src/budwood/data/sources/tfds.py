@@ -17,11 +17,10 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from budwood.core.cache import DATA, cache_dir
 from budwood.core.errors import DataError, did_you_mean
 from budwood.core.files import read_json, write_text
+from budwood.core.locks import FileLock
 from budwood.core.progress.base import SILENT, Progress
 from budwood.data.image_ref import ImageFile
 from budwood.data.manifest import Manifest, Photo, Problem
@@ -138,7 +137,7 @@ def _unpacked(tfds: Any, builder: Any, progress: Progress) -> Path:
     place = cache_dir().absolute() / DATA / identity
     try:
         place.parent.mkdir(exist_ok=True)
-        with FileLock(f"{place}.lock"):
+        with FileLock(place.with_name(f"{place.name}.lock")):
             if not (place / _INDEX).is_file():
                 shutil.rmtree(place, ignore_errors=True)
                 _unpack(tfds, builder, place, progress)

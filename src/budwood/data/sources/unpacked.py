@@ -5,11 +5,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from filelock import FileLock
-
 from budwood.core.cache import DATA, cache_dir
 from budwood.core.errors import DataError
 from budwood.core.files import whole_file
+from budwood.core.locks import FileLock
 
 
 def unpacked_file(source: str, ending: str, unpack: Callable[[Path], None], what: str = "") -> Path:
@@ -31,7 +30,7 @@ def unpacked_file(source: str, ending: str, unpack: Callable[[Path], None], what
         return place
     try:
         place.parent.mkdir(exist_ok=True)
-        with FileLock(f"{place}.lock"):
+        with FileLock(place.with_name(f"{place.name}.lock")):
             if not place.is_file():
                 with whole_file(place) as aside:
                     unpack(aside)

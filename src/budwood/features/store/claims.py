@@ -9,9 +9,8 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from budwood.core.files import write_text
+from budwood.core.locks import FileLock, Timeout
 from budwood.features.store.leases import LOCK_SECONDS, unlink
 
 
@@ -31,33 +30,37 @@ class Claim:
         self._folder = folder / "claims"
         self._missing, self._most = missing, most
         self._name = uuid.uuid4().hex
-        self._lock = FileLock(self._folder / f"{self._name}.lock", thread_local=False)
+        self._lock = FileLock(self._folder / f"{self._name}.lock")
         self.keys: list[str] = []
 
     def take(self) -> None:
-        """Claim keys. Raise OSError or filelock's Timeout where the folder cannot be written or is locked too long."""
+        """Claim keys. Raise OSError or Timeout where the folder cannot be written or is locked too long."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._folder / "claims.lock", timeout=LOCK_SECONDS, thread_local=False):
+        lock = FileLock(self._folder / "claims.lock")
+        lock.acquire(timeout=LOCK_SECONDS)
+        try:
             taken = self._claimed_by_others()
             self.keys = [key for key in self._missing if key not in taken][: self._most]
             if self.keys:
                 self._lock.acquire(timeout=LOCK_SECONDS)
                 write_text(self._folder / f"{self._name}.keys", "\n".join(self.keys))
+        finally:
+            lock.release()
 
     def release(self) -> None:
         """End the claim, once what was computed is stored."""
-        if self._lock.is_locked:
+        if self._lock.held:
             unlink(self._folder / f"{self._name}.keys")
             self._lock.release()
-            unlink(Path(self._lock.lock_file))
+            unlink(self._lock.path)
 
     def _claimed_by_others(self) -> set[str]:
         """Return the keys that living processes compute; clears the claims of dead ones away."""
         taken: set[str] = set()
         for path in self._folder.glob("*.keys"):
-            lock = FileLock(path.with_suffix(".lock"), thread_local=False)
+            lock = FileLock(path.with_suffix(".lock"))
             try:
-                lock.acquire(timeout=0)
+                lock.acquire(timeout=0.0)
             except Timeout:
                 try:
                     taken.update(path.read_text().split("\n"))
@@ -67,5 +70,5 @@ class Claim:
             else:
                 unlink(path)
                 lock.release()
-                unlink(Path(lock.lock_file))
+                unlink(lock.path)
         return taken

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from budwood.core.errors import StoreError
+from budwood.core.locks import FileLock, Timeout
 
 LOCK_SECONDS = 60.0
 
@@ -15,7 +14,7 @@ LOCK_SECONDS = 60.0
 @contextmanager
 def store_lock(folder: Path) -> Iterator[None]:
     """Hold what one process at a time holds to open a table or to evict, so that the two never overlap."""
-    lock = FileLock(folder / "store.lock", thread_local=False)
+    lock = FileLock(folder / "store.lock")
     try:
         lock.acquire(timeout=LOCK_SECONDS)
     except Timeout as error:
@@ -35,7 +34,7 @@ class Lease:
     def __init__(self, folder: Path):
         (folder / "leases").mkdir(parents=True, exist_ok=True)
         self.path = folder / "leases" / f"{uuid.uuid4().hex}.lock"
-        self._lock = FileLock(self.path, thread_local=False)
+        self._lock = FileLock(self.path)
         self._lock.acquire(timeout=LOCK_SECONDS)
 
     def release(self) -> None:
@@ -47,12 +46,15 @@ def in_use(folder: Path) -> bool:
     """Return whether a living process holds a lease on the folder. Asked inside the store lock; clears dead
     leases away."""
     for path in list((folder / "leases").glob("*.lock")):
-        lock = FileLock(path, thread_local=False)
+        lock = FileLock(path)
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=0.0)
         except Timeout:
             return True
         lock.release()
+        if not lock.works:
+            # Nobody can tell; what is in use must not be lost.
+            return True
         unlink(path)
     return False
 

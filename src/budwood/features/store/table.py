@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import SupportsIndex
 
 import numpy as np
-from filelock import Timeout
 from jaxtyping import Int, Shaped
 
 from budwood.core.errors import StoreError
+from budwood.core.locks import Timeout
 from budwood.core.notes import Note
 from budwood.core.progress.base import SILENT, Progress
 from budwood.features.store.claims import Claim
