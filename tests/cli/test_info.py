@@ -83,11 +83,15 @@ def test_cache__unpacked_data_sets_go_only_when_asked(call, own_cache, monkeypat
     picture = own_cache / "data" / "cifar10-1" / "0.png"
     picture.parent.mkdir(parents=True)
     picture.write_bytes(bytes(3_000_000))
-    assert "data    3.0 MB" in call("cache", "info")[1]
+    runtime = own_cache / "web" / "onnxruntime-web-1.0" / "ort.wasm"
+    runtime.parent.mkdir(parents=True)
+    runtime.write_bytes(bytes(2_000_000))
+    said = call("cache", "info")[1]
+    assert "data    3.0 MB" in said and "web     2.0 MB of ONNX Runtime Web" in said
     call("cache", "clear")
-    assert picture.is_file()
-    assert call("cache", "clear", "--data")[1] == "3.0 MB freed\n"
-    assert not picture.exists()
+    assert picture.is_file() and runtime.is_file()
+    assert call("cache", "clear", "--data")[1] == "5.0 MB freed\n"
+    assert not picture.exists() and not runtime.exists()
 
 
 def test_doctor__exit_status_and_json(call, monkeypatch):

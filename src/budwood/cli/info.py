@@ -147,12 +147,12 @@ def _recipe_text(name: str, resolved: bool) -> str:
 @cache_app.command("info")
 def cache_info(as_json: AsJson = False) -> None:
     """Show what the feature store holds."""
-    from budwood.core.cache import DATA, GRAPHS, part_bytes
+    from budwood.core.cache import DATA, GRAPHS, WEB, part_bytes
     from budwood.features.store.store import FeatureStore
 
-    info, graphs, data = FeatureStore().info(), part_bytes(GRAPHS), part_bytes(DATA)
+    info, graphs, data, web = FeatureStore().info(), part_bytes(GRAPHS), part_bytes(DATA), part_bytes(WEB)
     if as_json:
-        print_json({**info, "graphs": graphs, "data": data})
+        print_json({**info, "graphs": graphs, "data": data, "web": web})
         return
     print(
         f"folder  {info['folder']}\nsize    {info['total'] / 1e6:,.1f} MB of at most {info['limit'] / 1e9:,.1f} GB"
@@ -162,6 +162,8 @@ def cache_info(as_json: AsJson = False) -> None:
         print(
             f"data    {data / 1e6:,.1f} MB of pictures unpacked from data sets and files (cache clear --data)"
         )
+    if web:
+        print(f"web     {web / 1e6:,.1f} MB of ONNX Runtime Web (cache clear --data)")
     for part in info["fingerprints"]:
         size = f"{part['rows']:>8,} rows  {part['bytes'] / 1e6:>10,.1f} MB"
         print(f"{part['fingerprint']}  {size}  last used {part['last_used']}{'  in use' * part['in_use']}")
@@ -173,15 +175,16 @@ def cache_clear(
         bool,
         typer.Option(
             "--data",
-            help="Pictures unpacked from data sets and files too; let no training read them meanwhile.",
+            help="Pictures unpacked from data sets and files, and the runtime of pages for the browser, too; let no "
+            "training read them meanwhile.",
         ),
     ] = False,
 ) -> None:
     """Remove every stored feature and graph that is not in use; it can all be computed again."""
-    from budwood.core.cache import DATA, GRAPHS, clear_part
+    from budwood.core.cache import DATA, GRAPHS, WEB, clear_part
     from budwood.features.store.store import FeatureStore
 
-    freed = FeatureStore().clear() + clear_part(GRAPHS) + (clear_part(DATA) if data else 0)
+    freed = FeatureStore().clear() + clear_part(GRAPHS) + (clear_part(DATA) + clear_part(WEB) if data else 0)
     print(f"{freed / 1e6:,.1f} MB freed")
 
 

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from budwood.core.cache import cache_dir
+from budwood.core.cache import WEB, cache_dir
 from budwood.core.errors import RunError
 from budwood.core.files import sha256_of, whole_file
 from budwood.core.progress.base import SILENT, Progress
@@ -45,7 +45,7 @@ def runtime_files(given: str | Path | None, progress: Progress = SILENT) -> dict
         RunError: they are nowhere, or of another version.
         DataError: a download fails, or brings something else.
     """
-    kept = cache_dir() / "web" / f"{PACKAGE}-{VERSION}"
+    kept = cache_dir() / WEB / f"{PACKAGE}-{VERSION}"
     if given is None:
         found = {name: kept / name for name in FILES}
         if any(not file.is_file() or sha256_of(file) != FILES[name] for name, file in found.items()):
