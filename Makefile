@@ -8,6 +8,7 @@
 #                                               make bench-accuracy   accuracy against minutes, and its chart
 #                                               make bench-explain    100 photos explained, against plain Keras
 #                                               make bench-predict    predictions a second, against bare inference
+#                                               make bench-serve      the server under load, against a plain one
 #                                               make bench-report     the report of 60,000 photos, against flower_photos's
 PYTHON ?= python3
 VENV := .venv
@@ -91,6 +92,9 @@ bench-report: $(DEV_READY)
 
 bench-predict: $(DEV_READY)
 	$(BIN)/python -m benchmarks.predicting
+
+bench-serve: $(DEV_READY)
+	$(BIN)/python -m benchmarks.serving
 
 bench-explain: $(DEV_READY)
 	$(BIN)/python -m benchmarks.explaining
