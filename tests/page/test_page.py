@@ -150,6 +150,16 @@ def test_page__can_be_read_on_every_screen(browser, tmp_path, size, dark):
         assert found.overflows() == [] and found.page.evaluate(CONTRASTS) == []
 
 
+def test_page__offers_the_camera_of_a_phone(browser, tmp_path, page):
+    assert page.get_by_label("Take a photo").get_attribute("capture") == "environment"
+    assert page.get_by_text("Take a photo").is_hidden()
+    context = browser.new_context(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True)
+    phone = context.new_page()
+    phone.goto(page.url)
+    phone.get_by_text("Take a photo").wait_for()
+    context.close()
+
+
 def test_page__opened_as_a_file_says_how_to_serve_it(browser, tmp_path):
     context = browser.new_context()
     page = context.new_page()

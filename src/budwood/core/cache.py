@@ -77,8 +77,8 @@ def refuse_read_only_cache() -> None:
 
 
 GRAPHS, DATA, WEB = "graphs", "data", "web"
-"""The folders beside the feature store: converted inference graphs; pictures unpacked from what cannot be read in place:
-TensorFlow Datasets, compressed archives and tables; and what pages for the browser bring along."""
+"""The folders beside the feature store: converted inference graphs; pictures unpacked from what cannot be read in
+place: TensorFlow Datasets, compressed archives and tables; and what pages for the browser bring along."""
 
 
 def part_bytes(part: str) -> int:
