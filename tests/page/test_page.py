@@ -136,8 +136,9 @@ def test_page__says_that_a_picture_is_none_of_these(browser, tmp_path):
         assert "None of these" in rows.nth(0).inner_text() and "green" in rows.nth(1).inner_text()
 
 
-@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    ("size", "dark"), [(PHONE, True), (DESKTOP, False)], ids=["phone, dark", "desktop, light"]
+)
 def test_page__can_be_read_on_every_screen(browser, tmp_path, size, dark):
     with site(browser, write_site(tmp_path / "site"), size, dark) as found:
         found.page.set_input_files(

@@ -120,8 +120,9 @@ def test_page__none_of_these_and_a_tree_of_labels(seen, photos, server):
     assert page.get_by_role("status").inner_text().startswith("None of these (nearest: red")
 
 
-@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    ("size", "dark"), [(PHONE, True), (DESKTOP, False)], ids=["phone, dark", "desktop, light"]
+)
 def test_page__can_be_read_on_every_screen(browser, server, photos, size, dark):
     with _page(browser, server, size=size, dark=dark) as found:
         _give(found.page, photos["green"])

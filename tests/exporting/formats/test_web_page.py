@@ -71,6 +71,7 @@ def test_export__a_page_answers_in_a_browser_as_the_run(kind, request, package, 
     )
 
 
+@pytest.mark.slow
 def test_export__a_page_that_answers_otherwise_is_refused(made_up, tiny_run, session_colours, tmp_path):
     pytest.importorskip("tf2onnx")
     web.chromium()

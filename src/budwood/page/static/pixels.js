@@ -45,7 +45,7 @@ export function toTensor(square) {
 
 // The pixels of a picture file, upright and in sRGB, what is transparent laid on white.
 export async function decode(blob) {
-  const bitmap = await createImageBitmap(blob, { imageOrientation: "from-image", premultiplyAlpha: "none" });
+  const bitmap = await bitmapOf(blob);
   const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
   const context = canvas.getContext("2d", { willReadFrequently: true });
   if (context === null) throw new Error("the picture is too large for this browser");
@@ -54,6 +54,16 @@ export async function decode(blob) {
   context.drawImage(bitmap, 0, 0);
   bitmap.close();
   return context.getImageData(0, 0, canvas.width, canvas.height);
+}
+
+async function bitmapOf(blob) {
+  try {
+    return await createImageBitmap(blob, { imageOrientation: "from-image", premultiplyAlpha: "none" });
+  } catch (error) {
+    // Older browsers know no such option, and turn every picture.
+    if (!(error instanceof TypeError)) throw error;
+    return createImageBitmap(blob);
+  }
 }
 
 function scaled(tallFirst, pixels, width, height, box) {
