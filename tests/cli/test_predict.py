@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -485,3 +486,30 @@ def test_predict__outputs_that_cannot_be(predict, loose, options, words, tmp_pat
         and words in err
         and [path.name for path in tmp_path.iterdir()] == [loose.name]
     )
+
+
+@pytest.mark.slow
+def test_predict__parts_of_a_process_that_was_killed(session_run, session_colours, tmp_path):
+    paths = sorted(session_colours.rglob("*.jpg"))
+    table = tmp_path / "photos.csv"
+    table.write_text("path\n" + "".join(f"{paths[number % len(paths)]}\n" for number in range(11_000)))
+
+    def command(*output):
+        return [sys.executable, "-m", "budwood.cli", "predict", session_run, table, "-q", "-o", *output]
+
+    parts = tmp_path / "parts"
+    for number in (0, 1):
+        with subprocess.Popen(command(parts, "--format", "parquet")) as process:
+            while not (parts / f"part-0000{number}.parquet").exists():
+                assert process.poll() is None
+                time.sleep(0.05)
+            process.kill()
+    subprocess.run(command(parts, "--format", "parquet"), check=True)
+    subprocess.run(command(tmp_path / "whole.parquet"), check=True)
+    parquet = pytest.importorskip("pyarrow.parquet")
+    whole = parquet.read_table(tmp_path / "whole.parquet").to_pylist()
+    assert len(whole) == 11_000
+    assert whole == [
+        row for part in sorted(parts.glob("*.parquet")) for row in parquet.read_table(part).to_pylist()
+    ]
+    assert len(list(parts.iterdir())) == 4
