@@ -8,6 +8,7 @@ SOURCE, TESTS = Path(budwood.__file__).parent, Path(__file__).parent
 WITHOUT = {
     "_version.py": "a number",
     "backbones/seeds.py": "one line of arithmetic, asked for by test_keras_graphs.py",
+    "cli/explain.py": "inference/test_explain.py asks the command too",
     "cli/commands.py": "the order of the commands; docs/test_commands.py asks for each",
     "config/section.py": "types without code; tests/config asks for what they refuse",
     "core/notes.py": "a table of kinds",

@@ -1,4 +1,5 @@
-"""What `budwood predict` prints, prediction by prediction as they come."""
+"""What the commands that ask about pictures read and print: predictions one by one as they come, and what goes with
+them."""
 
 import json
 import sys
@@ -11,7 +12,9 @@ from budwood.inference.prediction import Prediction
 
 if TYPE_CHECKING:
     from budwood.core.progress.base import Progress
+    from budwood.data.expand_paths import Expanded
     from budwood.inference.prediction_files import Written
+    from budwood.run import Run
 
 
 class Answers:
@@ -73,3 +76,22 @@ def written_in_words(place: object, written: "Written", parts: int = 0) -> str:
     if written.errors:
         said += f", {written.errors:,} of which could not be read"
     return f"table   {place} ({said})"
+
+
+def read_standard_input() -> bytes:
+    """Return all of standard input."""
+    return sys.stdin.buffer.read()
+
+
+def report_passed_over(inputs: "Expanded") -> None:
+    """Say which files of the folders are not read."""
+    from budwood.report.reading import passed_over_as_lines
+
+    for line in passed_over_as_lines(inputs.passed_over):
+        print(shown(line), file=sys.stderr)
+
+
+def warn_of_none_of_these(run: "Run", answered: bool, acceptance: float | None) -> None:
+    """Say where "none of these" was answered what it rests on, if that is little."""
+    if answered and (warning := run.ood_warning(acceptance)):
+        print(f"none of these: {warning}", file=sys.stderr)

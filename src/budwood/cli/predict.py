@@ -1,5 +1,7 @@
-"""Commands that ask a run about pictures: what they are, and why."""
+"""The command that asks a run what pictures are."""
 
+import hashlib
+import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -17,14 +19,10 @@ from budwood.cli.options import (
     Settings,
     app,
     data_settings,
-    print_json,
-    progress_of,
     reading_options,
     refuse_bad_sheet,
-    refuse_pictures_in,
 )
 from budwood.core.errors import BudwoodError, refuse_bad_share
-from budwood.core.tensorflow import load_keras
 from budwood.core.text import shown
 
 if TYPE_CHECKING:
@@ -120,7 +118,13 @@ def predict(
     A table takes memory for some photos at a time, however many there are. Exit status 1 where a file could not be
     read.
     """
-    from budwood.cli.answers import Answers, written_in_words
+    from budwood.cli.answers import (
+        Answers,
+        read_standard_input,
+        report_passed_over,
+        warn_of_none_of_these,
+        written_in_words,
+    )
     from budwood.data.expand_paths import expand
     from budwood.inference.prediction_files import ENDINGS, PredictionColumns, write_predictions
 
@@ -134,9 +138,9 @@ def predict(
     reading = data_settings(*(settings or []), *reading_options(columns=columns))
     answers = Answers(top, as_json=as_json, lines=not as_table)
     progress = answers.progress(quiet)
-    inputs = expand(named, _read_standard_input, paths_from=paths_from, settings=reading, progress=progress)
+    inputs = expand(named, read_standard_input, paths_from=paths_from, settings=reading, progress=progress)
     if not quiet:
-        _report_passed_over(inputs)
+        report_passed_over(inputs)
     from budwood.run import load
 
     loaded = load(run)
@@ -191,15 +195,11 @@ def predict(
         write_sheet(_sheet_items(pictures, shown_ones, loaded.classes, loaded.taxonomy), output)
         said, errors = f"sheet   {shown(output)}", answers.errors
     if not (quiet or as_json):
-        _warn_of_none_of_these(loaded, answers.out_of_distribution > 0, acceptance)
+        warn_of_none_of_these(loaded, answers.out_of_distribution > 0, acceptance)
         if said:
             print(said, file=sys.stderr)
     if errors:
         raise typer.Exit(1)
-
-
-def _read_standard_input() -> bytes:
-    return sys.stdin.buffer.read()
 
 
 def _refuse_bad_output(output: Path | None, form: str | None, data: Sequence[str], as_table: bool) -> None:
@@ -239,7 +239,7 @@ def _write_parts(
 
     _ = run.files.model
     model = sha256_of(run.folder / "model" / "model.json")
-    planned = plan_parts(run.folder, model, form, [name for name, _ in inputs], options)
+    planned = plan_parts(run.folder, model, form, [_told_apart(*item) for item in inputs], options)
     try:
         written = write_parts(
             folder, planned, columns, lambda places: predictions([inputs[place] for place in places])
@@ -248,6 +248,13 @@ def _write_parts(
         error.add_note(parts_left(folder, planned))
         raise
     return written, planned.num_parts
+
+
+def _told_apart(name: str, picture: "ImageLike") -> str:
+    """Return what tells a picture from others of its name: where it lies, or, of one on standard input, its bytes."""
+    if isinstance(picture, Path):
+        return f"{name}\0{os.path.abspath(picture)}"
+    return f"{name}\0{hashlib.sha256(picture).hexdigest() if isinstance(picture, bytes) else repr(picture)}"
 
 
 def _what_is_answered(run: "Run", precision: float) -> str:
@@ -289,20 +296,6 @@ def _refuse_bad_sets(coverage: float | None, sets: str | None, per_class: bool) 
     refuse_bad_coverage(coverage)
     if sets is not None:
         refuse_unknown_sets(sets)
-
-
-def _report_passed_over(inputs: "Expanded") -> None:
-    """Say which files of the folders are not read."""
-    from budwood.report.reading import passed_over_as_lines
-
-    for line in passed_over_as_lines(inputs.passed_over):
-        print(shown(line), file=sys.stderr)
-
-
-def _warn_of_none_of_these(run: "Run", answered: bool, acceptance: float | None) -> None:
-    """Say where "none of these" was answered what it rests on, if that is little."""
-    if answered and (warning := run.ood_warning(acceptance)):
-        print(f"none of these: {warning}", file=sys.stderr)
 
 
 def _sheet_items(
@@ -353,101 +346,3 @@ def _with_shares(prediction: "Prediction") -> "tuple[tuple[str, float], ...] | N
     held = prediction.labels if prediction.prediction_set is None else prediction.prediction_set
     ranked = prediction.top(len(prediction.probabilities))
     return tuple((label, share) for label, share in ranked if label in held)
-
-
-@app.command()
-def explain(
-    run: RunFolder,
-    images: Annotated[
-        list[str], typer.Argument(metavar="IMAGE...", help="Files, folders, globs; - for standard input.")
-    ],
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="PNG|DIR",
-            help="One contact sheet, or an existing directory for one PNG a picture. Needed, but with --json.",
-        ),
-    ] = None,
-    target: Annotated[
-        str | None,
-        typer.Option(
-            "--class",
-            metavar="CLASS",
-            help="Explain this class, not the predicted one (of several labels, the most probable).",
-        ),
-    ] = None,
-    top: Annotated[int, typer.Option(min=1, help="With --json: how many classes to show.")] = 1,
-    acceptance: Acceptance = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-) -> None:
-    """Show why photos are taken for what they are: Grad-CAM, occlusion, and similar training photos.
-
-    Exit status 1 where a file could not be read.
-    """
-    from budwood.data.expand_paths import expand
-    from budwood.report.sheets.explanations import MOST, name_sheets, write_explanations
-
-    apart = output is not None and output.is_dir()
-    if output is None and not as_json:
-        raise BudwoodError(
-            "say where the contact sheet goes: -o why.png, or -o an existing directory for one a picture"
-        )
-    if output is not None and not apart:
-        refuse_bad_sheet(output, images)
-    if output is not None and apart:
-        refuse_pictures_in(output, images)
-    if acceptance is not None:
-        refuse_bad_share("acceptance", acceptance, 0.98)
-    inputs = expand(images, _read_standard_input)
-    if output is not None and not apart and len(inputs) > MOST:
-        raise BudwoodError(
-            f"{len(inputs):,} pictures are more than the {MOST} of one contact sheet. Give fewer, or -o an "
-            "existing directory for a sheet each"
-        )
-    from budwood.run import load
-
-    if not quiet:
-        _report_passed_over(inputs)
-    loaded, progress = load(run), progress_of(quiet, as_json)
-    loaded.refuse_unknown_class(target)
-    load_keras()
-    sheets: list[Path | None] = [output] * len(inputs)
-    if output is not None and apart:
-        sheets = list(name_sheets([name for name, _ in inputs], output))
-    found, unreadable = [], 0
-    predictions: list[Prediction] = []
-    for start in range(0, len(inputs), MOST):
-        some = inputs[start : start + MOST]
-        explained = loaded.explain(
-            [picture for _, picture in some],
-            target=target,
-            names=[name for name, _ in some],
-            acceptance=acceptance,
-            progress=progress,
-        )
-        if output is not None and not apart and any(one.target is not None for one in explained):
-            write_explanations(explained, output)
-        for explanation, sheet in zip(explained, sheets[start : start + MOST], strict=True):
-            prediction = explanation.prediction
-            unreadable += prediction.error is not None
-            predictions.append(prediction)
-            if apart and sheet is not None and explanation.target is not None:
-                write_explanations([explanation], sheet)
-            if as_json:
-                place = None if sheet is None or explanation.target is None else str(sheet)
-                found.append({**explanation.to_json(top), "sheet": place})
-            elif prediction.error is not None:
-                print(shown(f"budwood: {prediction.name}: {prediction.error}"), file=sys.stderr)
-            elif not quiet:
-                print(f"{shown(prediction.name)}\t{explanation.in_words()}")
-    if as_json:
-        print_json(found)
-    elif not quiet and unreadable < len(inputs):
-        answered = any(prediction.out_of_distribution for prediction in predictions)
-        _warn_of_none_of_these(loaded, answered, acceptance)
-        print(f"sheet   {shown(output)}", file=sys.stderr)
-    if unreadable:
-        raise typer.Exit(1)

@@ -57,8 +57,8 @@ class Parts(BaseModel):
     options: dict[str, bool | int | float | str | None]
     format: str
     num_pictures: int
-    names: str
-    """SHA-256 of the names of all pictures, in order."""
+    pictures: str
+    """SHA-256 of the names and places of all pictures, in order; not of what is in the files."""
     rows_per_part: int
     parts: tuple[Part, ...] = ()
 
@@ -72,7 +72,12 @@ class Parts(BaseModel):
 
 
 def plan_parts(
-    run: Path, model_sha256: str, form: str, names: Sequence[str], options: Options, rows: int | None = None
+    run: Path,
+    model_sha256: str,
+    form: str,
+    pictures: Sequence[str],
+    options: Options,
+    rows: int | None = None,
 ) -> Parts:
     """Return what a folder of parts would say before the first of them is written.
 
@@ -80,20 +85,20 @@ def plan_parts(
         run: the folder of the run.
         model_sha256: of its model.json.
         form: "csv", "parquet" or "jsonl".
-        names: of all pictures, in order.
+        pictures: what tells each from others, in order.
         options: what decides the rows beside the model and the pictures.
         rows: of one part.
     """
     digest = hashlib.sha256()
-    for name in names:
-        digest.update(name.encode("utf-8", "surrogateescape") + b"\0")
+    for picture in pictures:
+        digest.update(picture.encode("utf-8", "surrogateescape") + b"\0")
     return Parts(
         run=str(run),
         model=model_sha256,
         options=dict(options),
         format=form,
-        num_pictures=len(names),
-        names=digest.hexdigest(),
+        num_pictures=len(pictures),
+        pictures=digest.hexdigest(),
         rows_per_part=ROWS if rows is None else rows,
     )
 
@@ -217,9 +222,9 @@ def _read(folder: Path, planned: Parts) -> Parts:
             ),
             (
                 f"{count(found.num_pictures, 'photo')} (now {planned.num_pictures:,}"
-                f"{', of other names' if found.num_pictures == planned.num_pictures else ''})",
-                found.names,
-                planned.names,
+                f"{', others' if found.num_pictures == planned.num_pictures else ''})",
+                found.pictures,
+                planned.pictures,
             ),
         )
         if one != other
