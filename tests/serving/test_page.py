@@ -55,10 +55,13 @@ def test_page__says_what_a_photo_shows_and_why(seen, photos, server):
     said = server.post("/v1/predict", photos["red"].read_bytes()).json["predictions"][0]
     first = page.locator(".bars li").first.inner_text().replace("\xa0", " ")
     assert f"{100 * said['probability']:.1f} %" in first or ">" in first
-    page.get_by_role("button", name="Show what the answer hangs on").click()
+    page.get_by_role("button", name="Show on the picture").click()
     page.locator(".why").wait_for()
     assert page.locator(".seen canvas").count() == 1 and page.locator(".similar img").count() > 0
-    assert seen.complaints == []
+    page.get_by_label("What speaks for").select_option("blue")
+    page.get_by_role("button", name="Show on the picture").click()
+    page.locator(".why").get_by_text("Where it is orange, blue becomes less probable").wait_for()
+    assert page.locator(".seen canvas").count() == 1 and seen.complaints == []
 
 
 def test_page__a_text_file_is_an_error(seen):
@@ -101,7 +104,7 @@ def test_page__answers_with_a_set_or_says_that_it_cannot(seen, photos, server):
     answer["predictions"][0]["prediction_set"] = ["red", "blue"]
     page.route("**/v1/predict?*", lambda route: route.fulfill(json=answer))
     page.get_by_label("Answer with").select_option("0.9")
-    page.get_by_text("Together they hold the right class as often as asked").wait_for()
+    page.get_by_text("Such a set holds the right class as often as asked").wait_for()
     assert page.locator(".answer h2").inner_text() == "red, blue" and page.locator(".chosen").count() == 2
 
 
@@ -126,7 +129,7 @@ def test_page__none_of_these_and_a_tree_of_labels(seen, photos, server):
 def test_page__can_be_read_on_every_screen(browser, server, photos, size, dark):
     with _page(browser, server, size=size, dark=dark) as found:
         _give(found.page, photos["green"])
-        found.page.get_by_role("button", name="Show what the answer hangs on").click()
+        found.page.get_by_role("button", name="Show on the picture").click()
         found.page.locator(".why").wait_for()
         assert found.overflows() == [] and found.page.evaluate(CONTRASTS) == []
 

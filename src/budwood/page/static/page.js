@@ -10,6 +10,7 @@ import { asCsv } from "./table.js";
 
 const SHOWN = 5;
 const FEW = 12;
+const EXPLAINED = 20;
 const AT_ONCE = 4;
 
 const at = (id) => document.getElementById(id);
@@ -134,6 +135,8 @@ async function take(files) {
   await Promise.all(Array.from({ length: Math.min(AT_ONCE, jobs.length) }, work));
   if (mine !== turn) return;
   at("answers").removeAttribute("aria-busy");
+  // A server may have another model under the name by now.
+  if (model === asked) choose(asked);
   if (jobs.length > 1) return showMany(jobs, asked, performance.now() - started);
   if (jobs[0].error) {
     say("");
@@ -184,7 +187,7 @@ function showOne(job, asked, jobs) {
   const right = tag("div", {}, title, ...notes(answer, asked), bars(answer.shares.slice(0, rest.length ? SHOWN : undefined)));
   if (rest.length) right.append(tag("details", {}, tag("summary", {}, `${rest.length} more`), bars(rest)));
   const article = tag("article", { className: "answer" }, view, right);
-  if (asked.explains) right.append(whyButton(job, asked, article));
+  if (asked.explains) right.append(whyControls(job, asked, article));
   if (jobs.length > 1) {
     const back = tag("button", { type: "button" }, `Back to all ${jobs.length} pictures`);
     back.addEventListener("click", () => showMany(jobs, asked));
@@ -206,29 +209,29 @@ function notes(answer, asked) {
   if (answer.path?.length > 1) said.push(answer.path.map((node) => `${node.label} ${percent(node.probability)}`).join(" › "));
   if (answer.answer) said.push(`Sure enough: ${answer.answer.label} ${percent(answer.answer.probability)}.`);
   if (answer.set) {
-    said.push(asked.several ? "So many labels that they hold this share of the picture's own." : "Together they hold the right class as often as asked.");
+    said.push(asked.several ? "So many labels that they hold this share of the picture's own." : "Such a set holds the right class as often as asked.");
   } else if (answer.labels && asked.thresholds) said.push("A picture has the labels that reach their mark, from which on they hold.");
   return said.map((text) => tag("p", { className: "quiet" }, text));
 }
 
-function whyButton(job, asked, article) {
-  const button = tag("button", { type: "button" }, "Show what the answer hangs on");
+function whyControls(job, asked, article) {
+  const choice = tag("select", {}, ...job.answer.shares.slice(0, EXPLAINED).map(({ label }) => tag("option", { value: label }, label)));
+  const button = tag("button", { type: "button" }, "Show on the picture");
   button.addEventListener("click", async () => {
     button.disabled = true;
     say("Parts of the picture are covered, one after the other …");
     try {
-      const label = job.answer.shares[0].label;
-      const found = await backend.explain(asked, job.file, label);
+      const found = await backend.explain(asked, job.file, choice.value);
+      article.querySelectorAll(".seen canvas, .why").forEach((one) => one.remove());
       showWhy(found, article);
       say(sentence(found), { heard: true });
-      button.remove();
     } catch (error) {
-      button.disabled = false;
       say("");
       complain([error.message]);
     }
+    button.disabled = false;
   });
-  return button;
+  return tag("p", { className: "controls" }, tag("label", {}, "What speaks for ", choice), " ", button);
 }
 
 function sentence(found) {

@@ -10,6 +10,7 @@ export async function models() {
   const found = await ask("v1/models");
   return found.models.map((one) => ({
     name: one.name,
+    fingerprint: one.fingerprint,
     classes: one.classes,
     several: one.several_labels,
     thresholds: one.thresholds,
@@ -24,6 +25,7 @@ export async function models() {
 export async function predict(model, file, coverage) {
   const options = { model: model.name, top: 1, ...(coverage ? { coverage } : {}) };
   const found = await ask("v1/predict", options, file);
+  if (found.fingerprint !== model.fingerprint) await renew(model);
   const one = found.predictions[0];
   const shares = Object.entries(one.probabilities).map(([label, share]) => ({ label, share }));
   return {
@@ -36,6 +38,11 @@ export async function predict(model, file, coverage) {
     answer: one.answer,
     set: one.prediction_set,
   };
+}
+
+// A run that was trained again answers with other classes and thresholds.
+async function renew(model) {
+  Object.assign(model, (await models()).find((one) => one.name === model.name));
 }
 
 export async function explain(model, file, target) {
