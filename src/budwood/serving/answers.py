@@ -27,7 +27,7 @@ SIMILAR = 6
 
 
 def predict_one(
-    model: ServedModel, upload: Upload, rules: Rules, top: int
+    upload: Upload, model: ServedModel, rules: Rules, top: int
 ) -> PicturePrediction | RequestError:
     """Return what is said of one picture, or why it cannot be read."""
     try:

@@ -1,8 +1,8 @@
 """Threads that answer, one picture each, and how many pictures may wait for them."""
 
 import asyncio
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from budwood.core.system import num_cores
@@ -38,21 +38,42 @@ class Engine:
                 "busy", "the server has as many pictures as it can answer. Try again in a second"
             )
 
+    async def run_all(self, work: Callable[..., T], pictures: Sequence[Any], *given: Any) -> list[T]:
+        """Return what a function gives for each picture, in order, as many at a time as there are threads."""
+        if len(pictures) == 1:
+            return [await self.run(work, pictures[0], *given)]
+        return list(await asyncio.gather(*(self.run(work, picture, *given) for picture in pictures)))
+
     async def run(self, work: Callable[..., T], *given: Any) -> T:
         """Return what a function gives in one of the threads; it counts as one picture until it is done."""
-        self.under_way += 1
         loop = asyncio.get_running_loop()
-        try:
-            future = self._pool.submit(work, *given)
-        except RuntimeError:
-            self.under_way -= 1
-            raise RequestError("stopping", "the server is stopping. Try again in a second") from None
-        future.add_done_callback(lambda done: loop.call_soon_threadsafe(self._finished, done))
-        return await asyncio.wrap_future(future)
+        waiting: asyncio.Future[T] = loop.create_future()
 
-    def _finished(self, done: Future) -> None:
+        def job() -> None:
+            # The loop is woken once for each picture; nobody waits for one that was given up.
+            try:
+                found = None if waiting.done() else work(*given)
+            except BaseException as error:
+                loop.call_soon_threadsafe(self._finished, waiting, None, error)
+            else:
+                loop.call_soon_threadsafe(self._finished, waiting, found, None)
+
+        try:
+            self._pool.submit(job)
+        except RuntimeError:
+            raise RequestError("stopping", "the server is stopping. Try again in a second") from None
+        self.under_way += 1
+        return await waiting
+
+    def _finished(self, waiting: asyncio.Future, found: Any, error: BaseException | None) -> None:
         # A request that gave up does not end its work: it counts until it is done.
         self.under_way -= 1
+        if waiting.done():
+            return
+        if error is None:
+            waiting.set_result(found)
+        else:
+            waiting.set_exception(error)
 
     def hold(self, size: int) -> None:
         """Count bytes of a body that are held. Raise RequestError where all bodies would be too many."""

@@ -4,7 +4,6 @@ A model takes one of two inputs: "pixels", UINT8 or FP32 `(N, S, S, 3)` with who
 asks; or "image", BYTES `(N)`, encoded pictures, in JSON as base64. Tensors are JSON, or binary after it.
 """
 
-import asyncio
 import base64
 import binascii
 import json
@@ -339,7 +338,8 @@ def _wanted(model: ServedModel, asked: InferRequest) -> dict[str, bool]:
 async def _predict(server: Server, model: ServedModel, pictures: list[Any]) -> list[Prediction]:
     server.engine.refuse_when_full(len(pictures))
 
-    def one(number: int, picture: Any) -> Prediction | RequestError:
+    def one(numbered: tuple[int, Any]) -> Prediction | RequestError:
+        number, picture = numbered
         name, rules = f"image {number}", model.default_rules
         try:
             if isinstance(picture, bytes):
@@ -349,9 +349,7 @@ async def _predict(server: Server, model: ServedModel, pictures: list[Any]) -> l
             return of_picture(error)
 
     try:
-        found = await asyncio.gather(
-            *(server.engine.run(one, number, picture) for number, picture in enumerate(pictures))
-        )
+        found = await server.engine.run_all(one, list(enumerate(pictures)))
     except MachineError:
         raise RequestError("busy", "the server has no memory left for this picture. Try again") from None
     answers = []

@@ -123,9 +123,7 @@ async def predict_all(
     """Return the predictions of a request's pictures. Raise RequestError where none of them can be read."""
     server.engine.refuse_when_full(len(uploads))
     try:
-        found = await asyncio.gather(
-            *(server.engine.run(predict_one, model, upload, rules, top) for upload in uploads)
-        )
+        found = await server.engine.run_all(predict_one, uploads, model, rules, top)
     except MachineError:
         raise RequestError("busy", "the server has no memory left for this picture. Try again") from None
     errors = [one for one in found if isinstance(one, RequestError)]
