@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from budwood.core.errors import DataError, FewPhotosWarning, ImageError, RunError, StoreError
+from budwood.core.errors import DataError, FewPhotosWarning, ImageError, PictureError, RunError, StoreError
 from budwood.evaluation.label_coverage import observe_label_sets
 from budwood.evaluation.risk_control import choose_label_rule, missed_in_calibration
 from budwood.run import Run, load
@@ -25,7 +25,9 @@ def run(session_run) -> Run:
 def test_predict__paths_bytes_pil_and_arrays_agree(run, session_colours):
     path = session_colours / "red" / "red 03.jpg"
     image = Image.open(path)
-    pictures = [path, str(path), path.read_bytes(), image, np.asarray(image)]
+    pixels, content = np.asarray(image), path.read_bytes()
+    pictures = [path, str(path), content, image, pixels, pixels.astype(np.float64), bytearray(content)]
+    pictures.append(io.BytesIO(content))
     shares = [list(prediction.probabilities.values()) for prediction in run.predict(pictures)]
     for other in shares[1:]:
         np.testing.assert_allclose(other, shares[0], atol=1e-6)
@@ -43,6 +45,30 @@ def test_predict__goes_on_past_a_bad_picture_and_keeps_the_order(run, session_co
     assert predictions[1].label is None and "error" in predictions[1].to_json()
     with pytest.raises(ImageError, match=r"bad\.jpg"):
         run.predict_proba([good[0], bad])
+
+
+def test_predict__an_upload_is_one_picture_and_what_is_none_is_raised(run, session_colours):
+    path = session_colours / "red" / "red 03.jpg"
+    expected = run.predict(path.read_bytes())
+    with path.open("rb") as file:
+        assert run.predict(file) == expected
+    assert run.predict(io.BytesIO(path.read_bytes())) == expected
+    wrong = np.asarray(Image.open(path)).transpose(2, 0, 1)
+    for ask in (run.predict, run.predict_proba, run.explain, run.stream, run.predictor.predict):
+        with pytest.raises(PictureError, match="has its channels first"):
+            ask(wrong)
+    with pytest.raises(PictureError, match="picture 1: None is no picture"):
+        run.ood_scores(session_colours, [path, None])
+
+
+def test_stream__is_predict_one_by_one(run, session_colours):
+    pictures = sorted(session_colours.rglob("*.jpg"))[::5]
+    options = {"acceptance": 0.9, "coverage": 0.8, "precision": 0.5}
+    found = run.stream((picture for picture in pictures), **options)
+    assert next(found).name == str(pictures[0])
+    assert list(found) == run.predict(pictures, **options)[1:]
+    with pytest.raises(RunError, match="sets and per_class are of a coverage"):
+        run.stream(pictures, per_class=True)
 
 
 def test_predict__does_not_depend_on_the_others(run, session_colours):
