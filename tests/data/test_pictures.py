@@ -163,7 +163,6 @@ def test_list_pictures__several():
         assert not is_one(several)
         assert list_pictures(several) == names
     assert [found.shape for found in list_pictures(np.zeros((2, 8, 9, 3), np.uint8))] == [(8, 9, 3)] * 2
-    assert [found.shape for found in list_pictures(np.zeros((2, 8, 9), np.uint8))] == [(8, 9)] * 2
     assert [found.shape for found in list_pictures(np.zeros((1, 8, 9, 1), np.uint8))] == [(8, 9, 1)]
     assert list_pictures(np.zeros((0, 8, 9, 3), np.uint8)) == list_pictures([]) == []
     # Of a batch the range is that of all: one picture of it may be dark.
@@ -187,11 +186,17 @@ def test_take_pictures__a_generator_is_asked_for_a_picture_at_a_time():
 
 
 REFUSED = [
-    (COLOUR.transpose(2, 0, 1), r"channels first.*array\.transpose\(1, 2, 0\).*list\(array\)"),
+    (COLOUR.transpose(2, 0, 1), r"channels first.*array\.transpose\(1, 2, 0\).*several grey"),
     (np.stack([COLOUR] * 5).transpose(0, 3, 1, 2), r"channels first.*transpose\(0, 2, 3, 1\)"),
     (np.zeros((3, 9, 3), np.uint8), "channels first or last, which its shape does not tell"),
     (np.zeros((5, 3, 9, 3), np.uint8), "channels first or last"),
-    (np.zeros((5, 8, 9, 2), np.uint8), "is no batch of pictures"),
+    (np.zeros((5, 8, 9, 2), np.uint8), r"has 2 channels. Expected \(N, H, W, 1\)"),
+    (np.zeros((8, 9, 2), np.uint8), r"has 2 channels. Expected \(H, W, 1\)"),
+    (
+        np.zeros((8, 9, 200), np.uint8),
+        r"has 200 channels.*several grey pictures, give array\[\.\.\., np\.newaxis\]",
+    ),
+    (np.zeros((2, 8, 9), np.uint8), "has 9 channels.*several grey pictures"),
     (np.zeros((1, 2, 8, 9, 3), np.uint8), "is no picture"),
     (COLOUR / 255, r"from 0 to 0\.784 is of the range 0 to 1.*\(255 \* array\)"),
     ((COLOUR > 0).astype(np.float32), "may be of the range 0 to 1"),

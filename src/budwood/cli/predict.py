@@ -239,7 +239,7 @@ def _write_parts(
 
     _ = run.files.model
     model = sha256_of(run.folder / "model" / "model.json")
-    planned = plan_parts(run.folder, model, form, [_told_apart(*item) for item in inputs], options)
+    planned = plan_parts(run.folder, model, form, (_told_apart(*item) for item in inputs), options)
     try:
         written = write_parts(
             folder, planned, columns, lambda places: predictions([inputs[place] for place in places])

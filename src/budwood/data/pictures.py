@@ -5,7 +5,7 @@ One picture is a path, encoded bytes (`bytes`, `bytearray`, `memoryview`), an op
 `(H, W, 4)`: uint8, or whole numbers from 0 to 255 of another type. Colours are red, green, blue; whether an array
 has them in the order of OpenCV, blue first, no array tells. A tensor of another library is read as an array.
 
-Many are an iterable of these, an array `(N, H, W)` or `(N, H, W, C)`, an array of paths `(N,)` or `(N, 1)`, a column of
+Many are an iterable of these, an array `(N, H, W, C)`, an array of paths `(N,)` or `(N, 1)`, a column of
 a data frame, or a data frame of one column. What can be read in two ways is refused, and so is what is no picture: that
 is a mistake of the program. A file that cannot be decoded is not, and is told of where it is decoded.
 """
@@ -198,21 +198,21 @@ def _num_pictures(pixels: np.ndarray, where: str) -> int | None:
         return None
     first, last = shape[-3] in CHANNELS, shape[-1] in CHANNELS
     moved = "array.transpose(1, 2, 0)" if rank == 3 else "array.transpose(0, 2, 3, 1)"
+    # Of a picture of many bands or of several in grey, either may be meant.
+    grey = "; of several grey pictures, give array[..., np.newaxis]" if rank == 3 else ""
     if first and last:
         raise PictureError(
             f"{said} has its channels first or last, which its shape does not tell. Give pictures larger than "
             f"{CHANNELS[-1]} pixels, or a Pillow image, which knows"
         )
     if first:
-        several = ", or, of several grey pictures, list(array)" if rank == 3 else ""
-        raise PictureError(f"{said} has its channels first. Put them last: {moved}{several}")
-    if rank == 3:
-        return None if last else shape[0]
+        raise PictureError(f"{said} has its channels first. Put them last: {moved}{grey}")
     if not last:
-        raise PictureError(
-            f"{said} is no batch of pictures. Expected (N, H, W, 1), (N, H, W, 3) or (N, H, W, 4)"
-        )
-    return shape[0]
+        expected = "(H, W, 1), (H, W, 3) or (H, W, 4)"
+        if rank == 4:
+            expected = "(N, H, W, 1), (N, H, W, 3) or (N, H, W, 4)"
+        raise PictureError(f"{said} has {shape[-1]} channels. Expected {expected}{grey}")
+    return None if rank == 3 else shape[0]
 
 
 _HINTS = {

@@ -89,15 +89,16 @@ def plan_parts(
         options: what decides the rows beside the model and the pictures.
         rows: of one part.
     """
-    digest = hashlib.sha256()
+    digest, number = hashlib.sha256(), 0
     for picture in pictures:
+        number += 1
         digest.update(picture.encode("utf-8", "surrogateescape") + b"\0")
     return Parts(
         run=str(run),
         model=model_sha256,
         options=dict(options),
         format=form,
-        num_pictures=len(pictures),
+        num_pictures=number,
         pictures=digest.hexdigest(),
         rows_per_part=ROWS if rows is None else rows,
     )
