@@ -6,7 +6,7 @@ Beside the parts lies `_predictions.json`, which says of which model, pictures a
 import hashlib
 import math
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from itertools import chain, islice
 from pathlib import Path
@@ -75,7 +75,7 @@ def plan_parts(
     run: Path,
     model_sha256: str,
     form: str,
-    pictures: Sequence[str],
+    pictures: Iterable[str],
     options: Options,
     rows: int | None = None,
 ) -> Parts:
