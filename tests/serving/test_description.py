@@ -14,6 +14,14 @@ def test_description__names_every_route(server):
     assert set(paths["/v1/predict"]["post"]["responses"]) >= {"200", "400", "413", "415", "422", "503"}
 
 
+def test_description__refers_to_nothing_that_is_not_there(server):
+    text = server.get("/openapi.json").body.decode()
+    known = set(server.get("/openapi.json").json["components"]["schemas"])
+    references = set(re.findall(r'"\$ref":\s*"([^"]+)"', text))
+    assert {one.rpartition("/")[2] for one in references} <= known
+    assert all(one.startswith("#/components/schemas/") for one in references)
+
+
 def test_description__as_a_page_that_asks_nothing_of_others(server):
     answer = server.get("/docs")
     page = answer.body.decode()

@@ -1,11 +1,13 @@
 """A run that answers: its predictor, warmed, its rules, and what is said of it."""
 
+import io
 import threading
 from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, UInt8
+from PIL import Image
 
 from budwood.core.errors import BudwoodError, RunError
 from budwood.data.images import view
@@ -40,10 +42,10 @@ class ServedModel:
         self._labels: dict[str, str] | None = None
         self._lock = threading.Lock()
         self.info = _info(name, run)
-        # The first answer of an engine takes longer than all others: nobody has to wait for it.
-        size = self.predictor.input.size
-        self.predictor.score(np.zeros((size, size, 3), np.uint8))
         self.default_rules = self.rules(Options())
+        # The first answer of an engine takes longer than all others, and so does the first picture of a decoder:
+        # nobody has to wait for them.
+        self.answer("first", _jpeg(), self.default_rules)
 
     @property
     def classes(self) -> list[str]:
@@ -103,6 +105,12 @@ class ServedModel:
         edges = [int(top) for top, *_ in windows(len(seen), GRID)[::GRID]]
         places = [*edges, len(seen) - 1]
         return found[np.ix_(places, places)]
+
+
+def _jpeg() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(file, "JPEG")
+    return file.getvalue()
 
 
 class ReplacedError(RunError):

@@ -199,7 +199,7 @@ def router(server: Server) -> APIRouter:
                 "required": True,
                 "description": "A request of the protocol; binary tensors stand after the JSON.",
                 "content": {
-                    "application/json": {"schema": InferRequest.model_json_schema()},
+                    "application/json": {"schema": _inlined(InferRequest.model_json_schema())},
                     "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
                 },
             }
@@ -216,6 +216,18 @@ def router(server: Server) -> APIRouter:
             return _answer(model, asked, binary, found)
 
     return routes
+
+
+def _inlined(schema: Any, kinds: dict[str, Any] | None = None) -> Any:
+    """Return a JSON schema without references, which a description would look for elsewhere."""
+    if isinstance(schema, list):
+        return [_inlined(one, kinds) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kinds = schema.get("$defs", {}) if kinds is None else kinds
+    if "$ref" in schema:
+        return _inlined(kinds[schema["$ref"].rpartition("/")[2]], kinds)
+    return {key: _inlined(value, kinds) for key, value in schema.items() if key != "$defs"}
 
 
 def _metadata(model: ServedModel) -> ModelMetadata:

@@ -93,7 +93,9 @@ def make_uvicorn(server: "Server", ready: Callable[[], None]) -> "uvicorn.Server
     from budwood.serving.app import make_app
     from budwood.serving.connection import BoundedProtocol
 
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    # Damaged requests are counted, and answered; a line in the log for each would be theirs to fill it.
+    for name in ("uvicorn.error", "python_multipart"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
     class Protocol(BoundedProtocol):
         head_seconds = server.limits.body_seconds
