@@ -1,12 +1,23 @@
 import gc
 import logging
 import os
+import subprocess
 import sys
 from types import SimpleNamespace
 
+import keras
 import pytest
 
-from budwood.core.tensorflow import accelerators, expect_many_models, hushed, load_keras, uncollected
+from budwood.config.recipe import Recipe
+from budwood.core.tensorflow import (
+    accelerators,
+    expect_many_models,
+    hushed,
+    load_keras,
+    uncollected,
+    usual_keras,
+)
+from budwood.pipeline.prepare import prepare_networks
 
 
 @pytest.fixture(autouse=True)
@@ -99,3 +110,48 @@ def test_accelerators__by_name_and_never_an_error(monkeypatch):
     assert accelerators() == ("Big", "TPU")
     monkeypatch.setitem(sys.modules, "tensorflow", SimpleNamespace())
     assert accelerators() == ()
+
+
+@pytest.fixture
+def odd_session():
+    """What an earlier cell of a notebook may have left."""
+    config = keras.config
+    before = config.image_data_format(), config.floatx(), config.dtype_policy()
+    config.set_image_data_format("channels_first")
+    config.set_floatx("float16")
+    config.set_dtype_policy("mixed_float16")
+    yield config
+    for put, value in zip(
+        (config.set_image_data_format, config.set_floatx, config.set_dtype_policy), before, strict=True
+    ):
+        put(value)
+
+
+def test_usual_keras__puts_back_what_a_session_has_set(odd_session):
+    with pytest.raises(ZeroDivisionError), usual_keras():
+        assert keras.layers.Conv2D(2, 3).data_format == "channels_last"
+        assert keras.layers.Dense(2).compute_dtype == odd_session.floatx() == "float32"
+        raise ZeroDivisionError
+    assert odd_session.image_data_format() == "channels_first" and odd_session.floatx() == "float16"
+    assert odd_session.dtype_policy().name == "mixed_float16"
+
+
+@pytest.mark.usefixtures("tiny_backbones")
+def test_usual_keras__networks_are_the_same_in_an_odd_session(odd_session):
+    recipe = Recipe.from_dict({"backbone": {"name": "tiny", "weights": "random"}, "data": {"size": 64}})
+    model = prepare_networks(recipe).networks[0].model
+    layers = [layer for layer in model.layers if hasattr(layer, "data_format")]
+    assert layers and {layer.data_format for layer in layers} == {"channels_last"}
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+
+
+def test_load_keras__a_backend_that_cannot_be_loaded_is_named():
+    code = "from budwood.core.tensorflow import load_keras; load_keras()"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "KERAS_BACKEND": "nonsense"},
+        capture_output=True,
+        text=True,
+    )
+    last = done.stderr.strip().splitlines()[-1]
+    assert "SettingError: KERAS_BACKEND='nonsense'" in last and "set it to tensorflow" in last

@@ -6,7 +6,9 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
+from budwood.core.errors import SettingError
 from budwood.core.forks import refuse_lost_tensorflow
 from budwood.core.system import in_notebook
 
@@ -75,16 +77,52 @@ def load_keras() -> None:
     To be called by whatever imports a module that imports Keras, or the first to speak is TensorFlow.
 
     Raises:
-        SettingError: this process was forked from one in which TensorFlow had begun to compute.
+        SettingError: this process was forked from one in which TensorFlow had begun to compute, or what `KERAS_BACKEND`
+            names cannot be loaded.
     """
     refuse_lost_tensorflow()
     if in_notebook():
         expect_many_models()
     if "keras" in sys.modules:
         return
-    # Whoever needs it says so, where it cannot be imported.
-    with hushed(), uncollected(), suppress(ImportError):
-        import keras  # noqa: F401
+    try:
+        with hushed(), uncollected():
+            import keras  # noqa: F401
+    except (ImportError, ValueError) as error:
+        backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+        if backend != "tensorflow":
+            raise SettingError(
+                f"KERAS_BACKEND={backend!r}, with which Keras cannot be loaded: {error}. Unset it, or set it to "
+                "tensorflow"
+            ) from error
+        # Whoever needs Keras says so, where it is not installed.
+        if not isinstance(error, ImportError):
+            raise
+
+
+@contextmanager
+def usual_keras() -> Iterator[None]:
+    """Have Keras build layers as it does where nobody has set anything: channels last, in float32.
+
+    What a session or keras.json has set, such as `mixed_float16`, is put back at the end. Otherwise weights would not
+    fit, and features be other numbers under the same fingerprint.
+    """
+    load_keras()
+    import keras
+
+    config = keras.config
+    before = config.image_data_format(), config.floatx(), config.dtype_policy()
+    _set(config, "channels_last", "float32", "float32")
+    try:
+        yield
+    finally:
+        _set(config, *before)
+
+
+def _set(config: Any, layout: str, floatx: str, policy: Any) -> None:
+    config.set_image_data_format(layout)
+    config.set_floatx(floatx)
+    config.set_dtype_policy(policy)
 
 
 def accelerators() -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from budwood.core.errors import RunError
 from budwood.core.files import read_json, sha256_of, write_json, write_text
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.system import versions
+from budwood.core.tensorflow import usual_keras
 from budwood.data.images import ImageLike
 from budwood.evaluation.ood import ACCEPTANCE, Reference
 from budwood.exporting.checking import (
@@ -109,6 +110,7 @@ def refuse_bad_place(folder: Path, *, overwrite: bool) -> None:
         raise RunError(f"{folder} has an export already. Give --overwrite to replace it, or another folder")
 
 
+@usual_keras()
 def export_model(
     source: Source,
     form: Format,

@@ -13,7 +13,7 @@ from budwood.core.faults import fault
 from budwood.core.files import read_json, sha256_of, whole_file, write_json
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.system import versions
-from budwood.core.tensorflow import load_keras
+from budwood.core.tensorflow import load_keras, usual_keras
 from budwood.data.decoder.levels import ValueRange, as_range
 from budwood.evaluation.ood import Reference
 from budwood.features.ensemble import ExtractorEnsemble
@@ -120,6 +120,7 @@ def save_model(model: "keras.Model", file: Path) -> None:
         model.save(aside)
 
 
+@usual_keras()
 def read_model(file: Path, info: ModelInfo) -> Artifact:
     """Read a `.keras` file back in Keras's safe mode."""
     load_keras()

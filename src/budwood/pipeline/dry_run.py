@@ -11,6 +11,7 @@ import numpy as np
 
 from budwood.config.recipe import Head, Recipe
 from budwood.core.progress.base import SILENT
+from budwood.core.tensorflow import usual_keras
 from budwood.core.text import count, duration, shorten, shown
 from budwood.data.decoder.levels import as_range
 from budwood.data.manifest import CALIBRATION, PARTS, SPLITS, Photo
@@ -79,6 +80,7 @@ class Estimate:
     teaching: Teaching | None = None
 
 
+@usual_keras()
 def estimate(prepared: Prepared) -> Estimate:
     """Return the time and the disk that a training would take; the steps are timed on a few photos, nothing is kept."""
     recipe, photos, networks = prepared.recipe, prepared.photos, prepared.networks

@@ -12,6 +12,7 @@ from budwood.backbones.input_range import check_input_range
 from budwood.config.recipe import Recipe
 from budwood.core.notes import Note
 from budwood.core.progress.base import SILENT, Progress
+from budwood.core.tensorflow import usual_keras
 from budwood.data.check import Check
 from budwood.data.decoder.levels import as_range
 from budwood.data.images import view
@@ -122,6 +123,7 @@ def open_features(
         yield OpenFeatures(found[0], found[-1])
 
 
+@usual_keras()
 def extractor(
     model: keras.Model,
     recipe: Recipe,

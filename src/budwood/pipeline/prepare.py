@@ -18,6 +18,7 @@ from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError
 from budwood.core.notes import Note
 from budwood.core.progress.base import Progress
+from budwood.core.tensorflow import usual_keras
 from budwood.data.check import Check, check, crop_warning
 from budwood.data.decoder.levels import as_range
 from budwood.data.groups import suggestion
@@ -122,6 +123,7 @@ class Prepared(PreparedNetworks):
         return (*settings, *data, *split, *_kept_splits(self.request, self.photos))
 
 
+@usual_keras()
 def prepare(request: TrainingRequest, checked: Check | None = None) -> Prepared:
     """Check and divide the photos, unless they have been `checked`, and build the backbones. Nothing is written.
 
@@ -150,6 +152,7 @@ def prepare(request: TrainingRequest, checked: Check | None = None) -> Prepared:
     return Prepared(request.recipe, networks, request, checked, photos, head, boundaries, teacher)
 
 
+@usual_keras()
 def prepare_networks(recipe: Recipe) -> PreparedNetworks:
     """Build the backbones that a recipe names. Raise RecipeError, BackboneError and WeightsError."""
     refuse_impossible(recipe)

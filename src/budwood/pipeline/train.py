@@ -8,6 +8,7 @@ import keras
 from budwood.core.errors import RecipeError
 from budwood.core.progress.base import announce
 from budwood.core.system import versions
+from budwood.core.tensorflow import usual_keras
 from budwood.data.places import keep_place
 from budwood.evaluation.taxonomy import LabelTree
 from budwood.features.extract import Extraction
@@ -29,6 +30,7 @@ from budwood.runs.schema import DataInfo, TeacherInfo
 from budwood.runs.writing import write_data, write_metrics, write_predictions, write_taxonomy
 
 
+@usual_keras()
 def train_request(request: TrainingRequest, callbacks: Sequence[keras.callbacks.Callback] = ()) -> Run:
     """Prepare what is asked for, and train it."""
     refuse_bad_callbacks(callbacks)
@@ -36,6 +38,7 @@ def train_request(request: TrainingRequest, callbacks: Sequence[keras.callbacks.
     return train_prepared(prepare(request), callbacks)
 
 
+@usual_keras()
 def train_prepared(prepared: Prepared, callbacks: Sequence[keras.callbacks.Callback] = ()) -> Run:
     """Train what has been prepared; whatever was wrong with the request has been said by now."""
     request, recipe, directory = prepared.request, prepared.recipe, prepared.request.directory

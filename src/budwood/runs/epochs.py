@@ -6,6 +6,7 @@ from pathlib import Path
 from budwood.backbones.registry import get_backbone
 from budwood.config.recipe import Head
 from budwood.core.scaling import LabelScaling
+from budwood.core.tensorflow import usual_keras
 from budwood.inference.artifact import Artifact, load_artifact, make_artifact, read_info, read_model
 from budwood.network.compose import compose, take_apart
 from budwood.network.heads import head_layers, scale_logits
@@ -15,6 +16,7 @@ from budwood.training.checkpoints import EpochState, apply_weights
 from budwood.training.kept_epochs import kept_epochs
 
 
+@usual_keras()
 def artifact_of_epoch(run: RunFiles, epoch: int) -> Artifact:
     """Return the model of a complete run as an epoch of its history.csv left it.
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from budwood.config.recipe import Recipe
 from budwood.core.errors import BudwoodError
 from budwood.core.files import read_json, write_json
-from budwood.core.tensorflow import load_keras
+from budwood.core.tensorflow import load_keras, usual_keras
 from budwood.data.augment import Renderer
 from budwood.data.decoder.levels import as_range
 from budwood.features import fingerprint_cache
@@ -67,6 +67,7 @@ def missing_photos(study: StudyFolder, known: Mapping[str, StoredFeatures], reci
         return len(table.missing(keys))
 
 
+@usual_keras()
 def compute(data: str, study: StudyFolder) -> None:
     """Put into the store what is missing there, and write down where it lies."""
     from budwood.core.progress import choose_progress

@@ -17,7 +17,7 @@ from budwood.backbones.registry import get_backbone
 from budwood.config.recipe import Recipe
 from budwood.core.errors import BudwoodError
 from budwood.core.system import usable_cores
-from budwood.core.tensorflow import load_keras
+from budwood.core.tensorflow import load_keras, usual_keras
 from budwood.data.augment import Renderer
 from budwood.data.check import Check
 from budwood.data.decoder.levels import as_range
@@ -148,6 +148,7 @@ def _in_a_process(asked: Asked) -> dict[str, TrialSeconds]:
     return {}
 
 
+@usual_keras()
 def time_trials(asked: Asked) -> dict[str, TrialSeconds]:
     """Return what the trials of recipes take, but for those that cannot be prepared or for which there is no time."""
     from budwood.data.manifest import Manifest
