@@ -1,5 +1,6 @@
 """The page in a real browser, with answers that a test knows beforehand."""
 
+import base64
 import csv
 import io
 
@@ -149,6 +150,21 @@ def test_page__can_be_read_on_every_screen(browser, tmp_path, size, dark):
         found.page.set_input_files("#choose", [_file("a.png", (1, 2, 3)), TEXT])
         found.page.wait_for_selector("tbody tr")
         assert found.overflows() == [] and found.page.evaluate(CONTRASTS) == []
+
+
+def test_page__shows_what_speaks_for_a_class(page):
+    pixels = np.full((60, 60, 3), (60, 60, 60), np.uint8)
+    pixels[:20, :20] = 255, 0, 0
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    page.set_input_files("#choose", {"name": "c.png", "mimeType": "image/png", "buffer": stream.getvalue()})
+    page.get_by_label("What speaks for").select_option("red")
+    page.get_by_role("button", name="Show on the picture").click()
+    page.locator(".why").get_by_text("Where it is orange, red becomes less probable").wait_for()
+    url = page.evaluate('document.querySelector(".seen canvas").toDataURL()')
+    heat = Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2])))
+    shown, elsewhere = heat.getpixel((20, 20)), heat.getpixel((220, 220))
+    assert shown[0] > shown[2] and shown[3] > elsewhere[3]
 
 
 def test_page__offers_the_camera_of_a_phone(browser, tmp_path, page):

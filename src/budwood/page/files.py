@@ -9,7 +9,7 @@ Answers = Literal["onnx", "server"]
 STATIC = Path(__file__).parent / "static"
 INDEX = "index.html"
 SHARED = ("page.css", "page.js", "parts.js", "table.js")
-OWN: dict[Answers, tuple[str, ...]] = {"onnx": ("onnx.js", "pixels.js"), "server": ("server.js",)}
+OWN: dict[Answers, tuple[str, ...]] = {"onnx": ("occlusion.js", "onnx.js", "pixels.js"), "server": ("server.js",)}
 _EVAL: dict[Answers, str] = {"onnx": " 'wasm-unsafe-eval'", "server": ""}
 
 
@@ -29,7 +29,7 @@ def page_files(answers: Answers) -> dict[str, bytes]:
     """Return the files of the page by their names.
 
     >>> sorted(page_files("onnx"))
-    ['index.html', 'onnx.js', 'page.css', 'page.js', 'parts.js', 'pixels.js', 'table.js']
+    ['index.html', 'occlusion.js', 'onnx.js', 'page.css', 'page.js', 'parts.js', 'pixels.js', 'table.js']
     """
     index = Template((STATIC / INDEX).read_text(encoding="utf-8"))
     html = index.substitute(answers=answers, policy=policy(answers))

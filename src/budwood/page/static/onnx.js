@@ -2,6 +2,7 @@
 // One thread, for several need headers that a plain server does not send.
 
 import * as ort from "./runtime/ort.wasm.bundle.min.mjs";
+import { importance } from "./occlusion.js";
 import { decode, toSquare, toTensor } from "./pixels.js";
 
 export const PRIVACY = "They stay on this device: the page sends nothing.";
@@ -33,15 +34,19 @@ export async function open() {
 }
 
 // The same of a picture file.
-export async function look(run, blob, { shape, resize }, pillow) {
+export async function look(run, blob, input, pillow) {
+  const square = await see(blob, input, pillow);
+  return run(toTensor(square), 1, square.width);
+}
+
+async function see(blob, { shape, resize }, pillow) {
   let pixels;
   try {
     pixels = await decode(blob);
   } catch {
     throw new Unread("no picture that this browser can read");
   }
-  const size = shape[1];
-  return run(toTensor(toSquare(pixels, size, resize, pillow)), 1, size);
+  return toSquare(pixels, shape[1], resize, pillow);
 }
 
 export async function models() {
@@ -55,6 +60,7 @@ export async function models() {
     several: thresholds !== null,
     thresholds: thresholds && Object.fromEntries(classes.map((label, place) => [label, thresholds[place]])),
     resize: contract.input.resize,
+    explains: true,
     farthest: contract.distance?.threshold,
     note: thresholds || contract.distance ? "" : "It names one of them for every picture, whatever that shows.",
     input: contract.input,
@@ -70,4 +76,14 @@ export async function predict(model, file) {
   const distance = distances?.[0];
   const noneOfThese = distance === undefined ? undefined : distance > model.farthest;
   return { shares: shares.sort((a, b) => b.share - a.share), labels, distance, noneOfThese };
+}
+
+export async function explain(model, file, label) {
+  const square = await see(file, model.input, model.pillow);
+  const probabilities = async (some) => {
+    // The page is drawn in between.
+    await new Promise((resolve) => setTimeout(resolve));
+    return (await model.run(toTensor(some), 1, some.width)).probabilities;
+  };
+  return { label, grid: await importance(probabilities, square, model.classes.indexOf(label), model.several) };
 }

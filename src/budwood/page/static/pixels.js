@@ -191,7 +191,8 @@ function blank(width, height) {
   return { data: new Uint8ClampedArray(4 * width * height), width, height };
 }
 
-function roundHalfToEven(value) {
+// As NumPy and Python round.
+export function roundHalfToEven(value) {
   const down = Math.floor(value), rest = value - down;
   return rest === 0.5 ? down + (down % 2) : Math.round(value);
 }
