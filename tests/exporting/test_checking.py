@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from PIL import Image
 
 from budwood.core.errors import RunError
 from budwood.exporting.checking import (
@@ -9,40 +8,18 @@ from budwood.exporting.checking import (
     answers_of,
     files_of,
     measure_speed,
+    own_runtime,
     squares,
 )
-from budwood.inference.predictor import InputContract, Predictor, Scores
-
-INPUT = InputContract(8, "stretch")
-PHOTOS = [Image.fromarray(np.full((9, 11, 3), shade, np.uint8)) for shade in range(0, 200, 20)]
-
-
-class Brightness(Predictor):
-    """Says how bright a square is, and that it is not so."""
-
-    def __init__(self):
-        super().__init__(["bright", "dark"], INPUT)
-
-    def scores(self, views):
-        return (Scores(*[_bright(view[None].astype(np.float32))["probabilities"][0]] * 2) for view in views)
-
-    def probabilities(self, rows):
-        raise NotImplementedError
-
-    def extractor(self, progress=None):
-        raise NotImplementedError
-
-
-def _bright(pixels):
-    share = pixels.mean(axis=(1, 2, 3)) / 255
-    return {"probabilities": np.stack([share, 1 - share], axis=1).astype(np.float32)}
-
+from tests.exporting.brightness import INPUT, PHOTOS, Brightness, bright
 
 TEST = SplitPhotos("test", PHOTOS, ["bright"] * len(PHOTOS))
 
 
 def test_answers_of__the_run_first_and_then_each_runtime_photo_by_photo():
-    own, same, other = answers_of(Brightness(), TEST, [_bright, lambda pixels: _bright(255 - pixels)])
+    own, same, other = answers_of(
+        INPUT, TEST, [own_runtime(Brightness()), bright, lambda pixels: bright(255 - pixels)]
+    )
     assert own.probabilities[:, 0] == pytest.approx(np.arange(0, 200, 20) / 255, abs=1e-6)
     assert (same.probabilities == own.probabilities).all() and own.distances is None
     assert other.probabilities == pytest.approx(own.probabilities[:, ::-1], abs=1e-6)
@@ -50,7 +27,7 @@ def test_answers_of__the_run_first_and_then_each_runtime_photo_by_photo():
 
 def test_answers_of__a_model_that_mixes_the_pictures_of_a_batch_is_refused():
     with pytest.raises(RunError, match="answers otherwise for one picture at a time"):
-        answers_of(Brightness(), TEST, [lambda pixels: _bright(pixels - pixels.mean(axis=0))])
+        answers_of(INPUT, TEST, [lambda pixels: bright(pixels - pixels.mean(axis=0))])
 
 
 def test_answered__distances_are_a_number_a_picture():
@@ -77,6 +54,6 @@ def test_measure_speed__of_both_and_the_sizes_of_their_folders(tmp_path):
         (tmp_path / name / "deep" / "model").write_bytes(b"0" * size)
     assert [path.name for path in files_of(tmp_path)] == ["model", "model"]
     places = tmp_path / "plain", tmp_path / "less"
-    speed = measure_speed(PHOTOS, INPUT, (_bright, _bright), places)
+    speed = measure_speed(PHOTOS, INPUT, (bright, bright), places)
     assert (speed.f32_megabytes, speed.megabytes) == (3.0, 1.0)
     assert min(speed.f32_milliseconds, speed.milliseconds) >= 0

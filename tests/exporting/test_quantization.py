@@ -1,7 +1,7 @@
 import pytest
 
 from budwood.core.errors import RunError
-from budwood.exporting.quantization import KINDS, find_kind, most_lost, refuse_few_photos
+from budwood.exporting.quantization import KINDS, by_added_noise, find_kind, most_lost, refuse_few_photos
 
 
 def test_find_kind__of_each_name_and_the_nearest():
@@ -18,3 +18,9 @@ def test_refuse_few_photos__of_19_and_not_of_20():
     refuse_few_photos(20)
     with pytest.raises(RunError, match="and 19 are at hand. 20 are needed"):
         refuse_few_photos(19)
+
+
+def test_by_added_noise__what_came_from_above_does_not_count():
+    errors = {"stem": 0.05, "noisy": 0.4, "after": 0.41, "side": 0.1}
+    above = {"stem": [], "noisy": ["stem"], "after": ["noisy", "side"], "side": ["not rounded"]}
+    assert by_added_noise(errors, above) == ["noisy", "side", "stem", "after"]

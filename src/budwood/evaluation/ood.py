@@ -104,20 +104,11 @@ class Reference:
             acceptance: in (0, 1]; 1 tells no picture from the known ones.
         """
         refuse_bad_share("acceptance", acceptance, ACCEPTANCE)
-        if acceptance == 1:
-            return math.inf
-        known = self._known_distances(method, acceptance)
-        # Less a rounding error, which must not ask for one photo more.
-        rank = math.ceil((len(known) + 1) * acceptance - 1e-9)
-        if rank <= len(known):
-            return float(known[rank - 1])
-        if len(known) < 2:
-            return math.inf
-        from scipy.stats import t
-
-        logs = np.log(np.maximum(known, 1e-6))
-        width = t.ppf(acceptance, len(known) - 1) * logs.std(ddof=1) * math.sqrt(1 + 1 / len(known))
-        return max(float(known[-1]), float(np.exp(logs.mean() + width)))
+        return (
+            math.inf
+            if acceptance == 1
+            else threshold_among(self._known_distances(method, acceptance), acceptance)
+        )
 
     def farther_than(self, distance: float, method: Method = DEFAULT) -> float:
         """Return the share of the held-out photos that lie nearer than a distance, in [0, 1].
@@ -217,6 +208,25 @@ class Reference:
     @cached_property
     def _known(self) -> dict[str, np.ndarray]:
         return {}
+
+
+def threshold_among(known: Float[np.ndarray, "m"], acceptance: float) -> float:
+    """Return the threshold of `Reference.threshold` for the distances of known photos, the nearest first.
+
+    >>> threshold_among(np.arange(1.0, 100.0), 0.98)
+    98.0
+    """
+    # Less a rounding error, which must not ask for one photo more.
+    rank = math.ceil((len(known) + 1) * acceptance - 1e-9)
+    if rank <= len(known):
+        return float(known[rank - 1])
+    if len(known) < 2:
+        return math.inf
+    from scipy.stats import t
+
+    logs = np.log(np.maximum(known, 1e-6))
+    width = t.ppf(acceptance, len(known) - 1) * logs.std(ddof=1) * math.sqrt(1 + 1 / len(known))
+    return max(float(known[-1]), float(np.exp(logs.mean() + width)))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32
 
 from budwood.core.errors import RunError
 from budwood.core.progress.base import SILENT, Progress
@@ -16,6 +15,7 @@ from budwood.data.images import ImageLike, view
 from budwood.evaluation.task import Task
 from budwood.exporting.formats.format import DISTANCE, PROBABILITIES, Answers, Runtime
 from budwood.exporting.parity import LARGEST_DIFFERENCE, Answered, Speed
+from budwood.exporting.quantization import Square
 from budwood.inference.artifact import Artifact
 from budwood.inference.predictor import InputContract, Predictor
 
@@ -23,7 +23,6 @@ BATCHES = (1, 7)
 """Numbers of pictures at once that every export is tried with: one, and one that no exporter has fixed."""
 TIMED = 30
 """Pictures, one at a time, that the speed is measured on."""
-Square = Float32[np.ndarray, "1 size size 3"]
 
 
 @dataclass(frozen=True)
@@ -63,24 +62,37 @@ def squares(pictures: Sequence[ImageLike], wanted: InputContract) -> Iterator[Sq
             yield square.astype(np.float32)[None]
 
 
+def own_runtime(predictor: Predictor) -> Runtime:
+    """Return the model of a run as exported ones are run."""
+
+    def run(pixels: np.ndarray) -> Answers:
+        scores = list(predictor.scores(list(pixels.astype(np.uint8))))
+        found = {PROBABILITIES: np.stack([one.probabilities for one in scores])}
+        if predictor.ood is not None:
+            features = np.stack([one.features for one in scores])
+            found[DISTANCE] = predictor.ood.reference.distance(features)[:, None]
+        return found
+
+    return run
+
+
 def answers_of(
-    predictor: Predictor, photos: SplitPhotos, runtimes: Sequence[Runtime], progress: Progress = SILENT
+    wanted: InputContract, photos: SplitPhotos, runtimes: Sequence[Runtime], progress: Progress = SILENT
 ) -> list[Answered]:
-    """Return what the run answers for some photos, and then what each exported model does.
+    """Return what each of several models answers for the same squares of some photos.
 
     Raises:
-        RunError: an exported model answers otherwise for one picture than for the same among several.
+        RunError: a model answers otherwise for one picture than for the same among several.
     """
-    found: list[list[Answered]] = [[] for _ in range(1 + len(runtimes))]
+    found: list[list[Answered]] = [[] for _ in runtimes]
     with (
         progress.stage("check", total=len(photos.pictures)) as stage,
         ThreadPoolExecutor(num_cores()) as pool,
     ):
-        views = pool.map(lambda picture: _view(picture, predictor.input), photos.pictures)
+        views = pool.map(lambda picture: _view(picture, wanted), photos.pictures)
         for number, batch in enumerate(_batches(views, BATCHES[-1])):
             pixels = np.stack(batch).astype(np.float32)
-            found[0].append(_own(predictor, batch))
-            for runtime, kept in zip(runtimes, found[1:], strict=True):
+            for runtime, kept in zip(runtimes, found, strict=True):
                 answers = runtime(pixels)
                 if number == 0:
                     _refuse_fixed_batch(runtime, pixels, answers)
@@ -127,14 +139,6 @@ def files_of(folder: Path) -> list[Path]:
 
 def _view(picture: ImageLike, wanted: InputContract) -> np.ndarray:
     return view(picture, wanted.size, wanted.resize, wanted.levels)
-
-
-def _own(predictor: Predictor, batch: Sequence[np.ndarray]) -> Answered:
-    scores = list(predictor.scores(batch))
-    far = None
-    if predictor.ood is not None:
-        far = predictor.ood.reference.distance(np.stack([one.features for one in scores]))
-    return Answered(np.stack([one.probabilities for one in scores]), far)
 
 
 def _refuse_fixed_batch(runtime: Runtime, pixels: np.ndarray, together: Answers) -> None:

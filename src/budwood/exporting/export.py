@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -21,18 +22,19 @@ from budwood.exporting.checking import (
     answers_of,
     files_of,
     measure_speed,
+    own_runtime,
     squares,
 )
 from budwood.exporting.contract import Contract
 from budwood.exporting.formats import find_format
 from budwood.exporting.formats.format import Format, Runtime, closed_after, refuse_missing_modules
 from budwood.exporting.formats.web_page import InBrowser, WebPage
+from budwood.exporting.int8 import tries
 from budwood.exporting.network import knows_others, network_of
 from budwood.exporting.page_check import check_page
 from budwood.exporting.parity import (
     LARGEST_DIFFERENCE,
     Answered,
-    DistanceParity,
     PageParity,
     Parity,
     compare,
@@ -43,7 +45,6 @@ from budwood.exporting.parity import (
 from budwood.exporting.quantization import (
     CALIBRATED_ON,
     Kind,
-    Quantization,
     find_kind,
     most_lost,
     refuse_few_photos,
@@ -171,49 +172,91 @@ def _write(
     fewer_bits: FewerBits | None,
     progress: Progress,
 ) -> Parity:
-    """Write a model into the folder `aside` and return how it answers."""
+    """Write a model into the folder `aside` and return how it answers. Raise RunError where it may not."""
     reference = _reference(source) if form.tells_others else None
     network = network_of(source.artifact, reference)
+    check = _Check(source, form, None if reference is None else reference.threshold(ACCEPTANCE), progress)
     progress.say(f"export: writing {form.title}")
     form.write(network, plain)
     if fewer_bits is None:
         plain.replace(aside)
-    else:
-        progress.say(f"export: {fewer_bits.kind}")
-        form.quantize(network, plain, aside, _quantization(source, fewer_bits))
-    classes = tuple(source.artifact.classes)
-    targets = source.task.encode(source.test.labels, classes)
-    with closed_after(form.load(aside)) as runtime:
-        default = form.load_as_delivered(aside)
-        told = [runtime] if default is None else [runtime, default[1]]
-        own, exported, *rest = answers_of(source.predictor, source.test, told, progress)
-        parity = compare(
-            source.task,
-            classes,
-            targets,
-            own,
-            exported,
-            split=source.test.split,
-            batches=BATCHES,
-            precision="f32" if fewer_bits is None else fewer_bits.kind,
-        )
-        precision, told_nothing = ("f32", exported) if default is None else (default[0], rest[0])
-        more: dict[str, object] = {
-            "runtime_default": compare_default(source.task, classes, own, told_nothing, precision)
-        }
-        if reference is not None:
-            more["distance"] = _distances(reference, own, exported)
-        if fewer_bits is not None:
-            with closed_after(form.load(plain)) as before:
-                runtimes = before, runtime
-                more["speed"] = measure_speed(
-                    source.test.pictures, source.predictor.input, runtimes, (plain, aside)
+        return _refuse(form, check.parity(aside))
+    progress.say(f"export: {fewer_bits.kind}")
+    if fewer_bits.kind == "float16":
+        form.halve(network, plain, aside)
+        return _refuse(form, check.parity(aside, "float16", plain))
+    few = fewer_bits.training[:: max(1, len(fewer_bits.training) // CALIBRATED_ON)][:CALIBRATED_ON]
+    quantizer = form.quantizer(network, plain, list(squares(few, source.predictor.input)))
+    how = source.predictor, source.task, source.validation
+    for one in tries(quantizer, form, *how, plain.parent, progress):
+        parity = check.parity(one.folder, "int8", plain, one.threshold)
+        parity = parity.model_copy(update={"fallback": one.fallback})
+        if parity.holds:
+            one.folder.replace(aside)
+            break
+    return _refuse(form, parity)
+
+
+@dataclass(frozen=True)
+class _Check:
+    """Compares a written model with that of the run."""
+
+    source: Source
+    form: Format
+    threshold: float | None
+    """Of the distance; None where it is no output."""
+    progress: Progress
+
+    def parity(
+        self,
+        folder: Path,
+        precision: Literal["f32", "float16", "int8"] = "f32",
+        plain: Path | None = None,
+        threshold: float | None = None,
+    ) -> Parity:
+        """Return how the model in a folder answers.
+
+        Args:
+            folder: of the model.
+            precision: of it.
+            plain: the folder of the same model at full precision, where it has fewer bits.
+            threshold: of its distance, where that is another one than the run's.
+        """
+        source = self.source
+        classes = tuple(source.artifact.classes)
+        targets = source.task.encode(source.test.labels, classes)
+        more: dict[str, object] = {}
+        with closed_after(self.form.load(folder)) as runtime:
+            default = self.form.load_as_delivered(folder)
+            asked = [own_runtime(source.predictor), runtime, *([] if default is None else [default[1]])]
+            own, exported, *rest = answers_of(source.predictor.input, source.test, asked, self.progress)
+            parity = compare(
+                source.task,
+                classes,
+                targets,
+                own,
+                exported,
+                split=source.test.split,
+                batches=BATCHES,
+                precision=precision,
+            )
+            name, told_nothing = ("f32", exported) if default is None else (default[0], rest[0])
+            more["runtime_default"] = compare_default(source.task, classes, own, told_nothing, name)
+            if self.threshold is not None:
+                assert own.distances is not None and exported.distances is not None
+                more["distance"] = compare_distances(
+                    own.distances, exported.distances, self.threshold, threshold or self.threshold
                 )
-            if source.task.thresholds is not None:
-                more["labels"] = compare_labels(classes, source.task.thresholds, targets, own, exported)
-        parity = parity.model_copy(update=more)
-        _refuse(form, parity)
-        page = _check_page(source, runtime, own, targets, progress)
+            if plain is not None:
+                with closed_after(self.form.load(plain)) as before:
+                    pictures, wanted = source.test.pictures, source.predictor.input
+                    more["speed"] = measure_speed(pictures, wanted, (before, runtime), (plain, folder))
+                if source.task.thresholds is not None:
+                    more["labels"] = compare_labels(classes, source.task.thresholds, targets, own, exported)
+            parity = parity.model_copy(update=more)
+            if not parity.holds:
+                return parity
+            page = _check_page(source, runtime, own, targets, self.progress)
         return parity.model_copy(update={"page": page})
 
 
@@ -240,22 +283,17 @@ def _reference(source: Source) -> Reference | None:
     return ood.reference if ood is not None and knows_others(ood.reference) else None
 
 
-def _distances(reference: Reference, own: Answered, exported: Answered) -> DistanceParity:
-    assert own.distances is not None and exported.distances is not None
-    threshold = reference.threshold(ACCEPTANCE)
-    return compare_distances(own.distances, exported.distances, threshold, threshold)
-
-
-def _refuse(form: Format, parity: Parity) -> None:
+def _refuse(form: Format, parity: Parity) -> Parity:
     if parity.holds:
-        return
+        return parity
     if parity.precision != "f32":
         low, high = (100 * end for end in parity.difference_ci95)
         raise RunError(
             f"{form.title} with {parity.precision} loses more than {100 * most_lost(parity.photos):.2g} points: of "
             f"{parity.photos:,} {parity.split} photos {100 * parity.export_correct:.1f} % are right, "
             f"{100 * parity.run_correct:.1f} % in the run (difference {100 * parity.difference:.1f} points, 95 % "
-            f"interval {low:.1f} to {high:.1f}). Nothing was written; leave out --quantize, or take another format"
+            f"interval {low:.1f} to {high:.1f}){_tried(parity)}. Nothing was written; leave out --quantize, or take "
+            "another format"
         )
     far = parity.distance.largest_difference if parity.distance else 0.0
     raise RunError(
@@ -265,11 +303,11 @@ def _refuse(form: Format, parity: Parity) -> None:
     )
 
 
-def _quantization(source: Source, fewer_bits: FewerBits) -> Quantization:
-    """Return what a format is asked for, with the photos decoded."""
-    few = fewer_bits.training[:: max(1, len(fewer_bits.training) // CALIBRATED_ON)][:CALIBRATED_ON]
-    sample = list(squares(few, source.predictor.input)) if fewer_bits.kind == "int8" else []
-    return Quantization(fewer_bits.kind, sample)
+def _tried(parity: Parity) -> str:
+    fallback = parity.fallback
+    if fallback is None or not fallback.left_at_f32:
+        return ""
+    return f", with {len(fallback.left_at_f32)} of {fallback.layers} layers at full precision"
 
 
 def _is_export(folder: Path) -> bool:

@@ -103,6 +103,38 @@ class LabelParity(BaseModel):
     export_correct: float | None
 
 
+class Recalibration(BaseModel):
+    """What calibrating the logits anew did, after int8 had moved them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    photos: int
+    """Of validation, which chose it."""
+    scale: tuple[float, ...]
+    """By which the logits are multiplied: one number, or one for each label ..."""
+    shift: tuple[float, ...]
+    """... and what is added."""
+    loss_before: float
+    """Mean negative log-likelihood of these photos."""
+    loss_after: float
+
+
+class Fallback(BaseModel):
+    """How int8 came about."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tries: int
+    """Each with more layers at full precision than the one before."""
+    seconds: float
+    layers: int | None
+    """That were told apart by the noise that they add; null where the first try was good."""
+    left_at_f32: tuple[str, ...]
+    """Of these, beside the head and what the distance is made by, which always are."""
+    recalibration: Recalibration | None
+    """Null where it would not have been worth while, or there are too few validation photos."""
+
+
 class Parity(BaseModel):
     """The content of parity.json."""
 
@@ -143,6 +175,8 @@ class Parity(BaseModel):
     """Where a photo may have several, with fewer bits; else null."""
     speed: Speed | None = None
     """Before and after quantisation; null at full precision."""
+    fallback: Fallback | None = None
+    """Of int8; else null."""
     page: PageParity | None = None
     """Of a page for the browser that was opened in one; null where none is here, and for other formats."""
 

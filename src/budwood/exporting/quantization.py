@@ -2,15 +2,17 @@
 
 import io
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from pathlib import Path
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
 
 from budwood.core.errors import RunError, did_you_mean
+from budwood.core.scaling import Scaling
+from budwood.features.engines.graphs import import_openvino
 
 Kind = Literal["float16", "int8"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -18,15 +20,29 @@ LARGEST_LOSS = 0.005
 """Of the share of right answers: half a point."""
 CALIBRATED_ON, FEWEST = 100, 20
 """Training photos that int8 takes the ranges of values from, and how many there have to be."""
+COMPARED = 8
+"""Photos on which the layers are told apart by the noise that they bring."""
+Square = Float32[np.ndarray, "1 size size 3"]
 
 
-@dataclass(frozen=True)
-class Quantization:
-    """What is asked of a format."""
+@runtime_checkable
+class Quantizer(Protocol):
+    """A network that is made int8 as often as is asked, with more or fewer layers left at full precision."""
 
-    kind: Kind
-    sample: Sequence[Float32[np.ndarray, "1 size size 3"]]
-    """Training photos, for the ranges of values between layers; float16 needs none."""
+    def noisiest(self) -> Sequence[str]:
+        """Return the layers that become int8, those first whose rounding changes the most; asked after a first
+        `write` of all of them."""
+        ...
+
+    def write(self, folder: Path, left: Collection[str] = (), scaling: Scaling = 1.0) -> None:
+        """Write the network with int8 into an empty folder.
+
+        Args:
+            folder: where to.
+            left: layers that stay at full precision.
+            scaling: by which the logits are calibrated anew.
+        """
+        ...
 
 
 def most_lost(photos: int) -> float:
@@ -55,9 +71,37 @@ def refuse_few_photos(photos: int) -> None:
         )
 
 
+def by_added_noise(errors: Mapping[str, float], above: Mapping[str, Collection[str]]) -> list[str]:
+    """Return layers in the order of the error that each adds to what it is given, the largest first.
+
+    Args:
+        errors: of what each layer gives, as a share of it.
+        above: of each layer those that it takes from.
+
+    >>> by_added_noise({"a": 0.1, "b": 0.3, "c": 0.31}, {"a": [], "b": ["a"], "c": ["b"]})
+    ['b', 'a', 'c']
+    """
+    added = {
+        name: error - max((errors[other] for other in above[name] if other in errors), default=0.0)
+        for name, error in errors.items()
+    }
+    return sorted(added, key=lambda name: -added[name])
+
+
+def relative_error(plain: Sequence[np.ndarray], rounded: Sequence[np.ndarray]) -> float:
+    """Return how far values lie from what they should be, as a share of these.
+
+    >>> relative_error([np.array([3.0, 4.0])], [np.array([3.0, 4.5])])
+    0.1
+    """
+    apart = sum(float(np.square(a - b).sum()) for a, b in zip(plain, rounded, strict=True))
+    return float(np.sqrt(apart / max(sum(float(np.square(a).sum()) for a in plain), 1e-12)))
+
+
 @contextmanager
 def nncf_quietly() -> Iterator[Any]:
-    """Give the module `nncf`, which draws no bars and says nothing meanwhile."""
+    """Give the module `nncf`, which draws no bars, says nothing meanwhile, and does not call home."""
+    import_openvino()
     import nncf
 
     nncf.set_log_level(logging.ERROR)

@@ -1,6 +1,6 @@
 """What a format of an exported model is: how it is written, and how its own runtime runs it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from budwood.core.errors import RunError
-from budwood.exporting.quantization import Kind, Quantization
+from budwood.exporting.quantization import Kind, Quantizer, Square
 
 if TYPE_CHECKING:
     import keras
@@ -78,14 +78,23 @@ class Format(Protocol):
         """Quantisations that it can be given."""
         ...
 
-    def quantize(self, network: "keras.Model", plain: Path, folder: Path, how: Quantization) -> None:
-        """Write the network with fewer bits into an empty folder.
+    def halve(self, network: "keras.Model", plain: Path, folder: Path) -> None:
+        """Write the network with weights of 16 bits into an empty folder, where `kinds` has "float16".
 
         Args:
             network: see `budwood.exporting.network`.
-            plain: the folder of the same model as `write` left it.
+            plain: the folder of the same network as `write` left it.
             folder: where to.
-            how: the kind, one of `kinds`.
+        """
+        ...
+
+    def quantizer(self, network: "keras.Model", plain: Path, sample: Sequence[Square]) -> Quantizer:
+        """Return what makes the network int8, where `kinds` has that.
+
+        Args:
+            network: see `budwood.exporting.network`.
+            plain: the folder of the same network as `write` left it.
+            sample: training photos, for the ranges of values between layers.
         """
         ...
 

@@ -1,12 +1,13 @@
 """A Keras file: the model as the run keeps it, for Keras 3 on any backend."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from budwood.exporting.formats.format import Answers, Runtime
-from budwood.exporting.quantization import Kind, Quantization
+from budwood.exporting.quantization import Kind, Quantizer, Square
 
 if TYPE_CHECKING:
     import keras
@@ -31,7 +32,10 @@ answers = {name: keras.ops.convert_to_numpy(some) for name, some in model(pixels
     def write(self, network: "keras.Model", folder: Path) -> None:
         network.save(folder / FILE)
 
-    def quantize(self, network: "keras.Model", plain: Path, folder: Path, how: Quantization) -> None:
+    def halve(self, network: "keras.Model", plain: Path, folder: Path) -> None:
+        raise NotImplementedError("it has no kinds")
+
+    def quantizer(self, network: "keras.Model", plain: Path, sample: Sequence[Square]) -> Quantizer:
         raise NotImplementedError("it has no kinds")
 
     def load(self, folder: Path) -> Runtime:

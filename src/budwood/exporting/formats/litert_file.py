@@ -1,7 +1,7 @@
 """LiteRT (formerly TensorFlow Lite), for phones and small computers."""
 
 import tempfile
-import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +9,9 @@ import numpy as np
 
 from budwood.core.system import num_cores
 from budwood.exporting.formats.format import PIXELS, Answers, Runtime
+from budwood.exporting.formats.litert_int8 import LiteRtQuantizer, quietly
 from budwood.exporting.formats.tracing import save_signature
-from budwood.exporting.quantization import Kind, Quantization
+from budwood.exporting.quantization import Kind, Quantizer, Square
 
 if TYPE_CHECKING:
     import keras
@@ -35,15 +36,13 @@ answers = model.get_signature_runner("serving_default")(pixels=pixels)"""
     def write(self, network: "keras.Model", folder: Path) -> None:
         _convert(network, folder)
 
-    def quantize(self, network: "keras.Model", plain: Path, folder: Path, how: Quantization) -> None:
+    def halve(self, network: "keras.Model", plain: Path, folder: Path) -> None:
         import tensorflow as tf
 
-        if how.kind == "float16":
-            _convert(network, folder, optimizations=[tf.lite.Optimize.DEFAULT], types=[tf.float16])
-            return
-        # Pixels and probabilities stay float32: what goes in and comes out is the same.
-        sample = lambda: ({PIXELS: pixels} for pixels in how.sample)  # noqa: E731
-        _convert(network, folder, optimizations=[tf.lite.Optimize.DEFAULT], sample=sample)
+        _convert(network, folder, [tf.float16])
+
+    def quantizer(self, network: "keras.Model", plain: Path, sample: Sequence[Square]) -> Quantizer:
+        return LiteRtQuantizer(network, FILE, sample)
 
     def load(self, folder: Path) -> Runtime:
         from ai_edge_litert.interpreter import Interpreter
@@ -60,19 +59,15 @@ answers = model.get_signature_runner("serving_default")(pixels=pixels)"""
         return None
 
 
-def _convert(
-    network: "keras.Model", folder: Path, *, types: Any = (), sample: Any = None, **asked: Any
-) -> None:
+def _convert(network: "keras.Model", folder: Path, types: Sequence[Any] = ()) -> None:
+    """Write a network, its weights in these types in place of float32."""
     import tensorflow as tf
 
     with tempfile.TemporaryDirectory(prefix="budwood-") as saved:
         save_signature(network, Path(saved))
         converter = tf.lite.TFLiteConverter.from_saved_model(saved)
-        for name, value in asked.items():
-            setattr(converter, name, value)
-        converter.target_spec.supported_types = list(types)
-        converter.representative_dataset = sample
-        with warnings.catch_warnings():
-            # Of TensorFlow's own use of its interpreter.
-            warnings.simplefilter("ignore")
+        if types:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.target_spec.supported_types = list(types)
+        with quietly():
             (folder / FILE).write_bytes(converter.convert())

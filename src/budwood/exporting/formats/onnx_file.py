@@ -1,13 +1,18 @@
 """ONNX, which runtimes of many makers read."""
 
+import logging
 import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from budwood.exporting.formats.format import DISTANCE, PIXELS, PROBABILITIES, Answers, Runtime
-from budwood.exporting.quantization import Kind, Quantization, nncf_quietly
+from budwood.exporting.formats.onnx_int8 import OnnxQuantizer
+from budwood.exporting.formats.tracing import above_features
+from budwood.exporting.quantization import Kind, Quantizer, Square
 
 if TYPE_CHECKING:
     import keras
@@ -37,7 +42,7 @@ answers = dict(zip(names, model.run(names, {"pixels": pixels})))"""
 
         # Keras exports no model that has not been called since it was made.
         network(np.zeros((1, *network.input.shape[1:]), np.float32), training=False)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _silent(logging.getLogger("tf2onnx")):
             # tf2onnx 1.17 under NumPy 2.4, in its own code.
             warnings.simplefilter("ignore")
             network.export(str(folder / FILE), format="onnx", verbose=False, opset_version=OPSET)
@@ -50,13 +55,11 @@ answers = dict(zip(names, model.run(names, {"pixels": pixels})))"""
         onnx.checker.check_model(written)
         onnx.save(written, folder / FILE)
 
-    def quantize(self, network: "keras.Model", plain: Path, folder: Path, how: Quantization) -> None:
-        import onnx
+    def halve(self, network: "keras.Model", plain: Path, folder: Path) -> None:
+        raise NotImplementedError("it has no such kind")
 
-        with nncf_quietly() as nncf:
-            sample = nncf.Dataset([{PIXELS: pixels} for pixels in how.sample])
-            found = nncf.quantize(onnx.load(plain / FILE), sample, subset_size=len(how.sample))
-        onnx.save(found, folder / FILE)
+    def quantizer(self, network: "keras.Model", plain: Path, sample: Sequence[Square]) -> Quantizer:
+        return OnnxQuantizer(plain / FILE, sample, above_features(network))
 
     def load(self, folder: Path) -> Runtime:
         import onnxruntime
@@ -71,6 +74,17 @@ answers = dict(zip(names, model.run(names, {"pixels": pixels})))"""
 
     def load_as_delivered(self, folder: Path) -> tuple[str, Runtime] | None:
         return None
+
+
+@contextmanager
+def _silent(logger: logging.Logger) -> Iterator[None]:
+    """Let a logger say nothing: tf2onnx prints tracebacks of simplifications that it then leaves out."""
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _rename(graph, old: str, new: str) -> None:

@@ -1,13 +1,15 @@
 """OpenVINO's own format, for processors, graphics and accelerators of Intel, and processors of others."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from budwood.exporting.formats.format import DISTANCE, PROBABILITIES, Answers, Runtime
-from budwood.exporting.formats.tracing import trace
-from budwood.exporting.quantization import Kind, Quantization, nncf_quietly
+from budwood.exporting.formats.openvino_int8 import OpenVinoQuantizer
+from budwood.exporting.formats.tracing import above_features, trace
+from budwood.exporting.quantization import Kind, Quantizer, Square
 from budwood.features.engines.graphs import compile_graph, convert, import_openvino, new_core
 
 if TYPE_CHECKING:
@@ -40,16 +42,13 @@ answers = {output.any_name: some for output, some in model(pixels).items()}"""
             openvino.Model(ends, graph.get_parameters()), folder / FILE, compress_to_fp16=False
         )
 
-    def quantize(self, network: "keras.Model", plain: Path, folder: Path, how: Quantization) -> None:
-        openvino, graph = import_openvino(), new_core().read_model(plain / FILE)
-        if how.kind == "float16":
-            # The weights alone: values between layers stay float32.
-            openvino.save_model(graph, folder / FILE, compress_to_fp16=True)
-            return
-        with nncf_quietly() as nncf:
-            sample = nncf.Dataset(list(how.sample))
-            found = nncf.quantize(graph, sample, subset_size=len(how.sample))
-        openvino.save_model(found, folder / FILE, compress_to_fp16=False)
+    def halve(self, network: "keras.Model", plain: Path, folder: Path) -> None:
+        # The weights alone: values between layers stay float32.
+        graph = new_core().read_model(plain / FILE)
+        import_openvino().save_model(graph, folder / FILE, compress_to_fp16=True)
+
+    def quantizer(self, network: "keras.Model", plain: Path, sample: Sequence[Square]) -> Quantizer:
+        return OpenVinoQuantizer(plain / FILE, sample, above_features(network))
 
     def load(self, folder: Path) -> Runtime:
         return _runtime(compile_graph(new_core().read_model(folder / FILE)))

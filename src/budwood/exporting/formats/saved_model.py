@@ -1,5 +1,6 @@
 """A TensorFlow SavedModel, as TensorFlow Serving and TensorFlow's other languages take it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from budwood.exporting.formats.format import PIXELS, Answers, Runtime
 from budwood.exporting.formats.tracing import SIGNATURE, save_signature
-from budwood.exporting.quantization import Kind, Quantization
+from budwood.exporting.quantization import Kind, Quantizer, Square
 
 if TYPE_CHECKING:
     import keras
@@ -32,7 +33,10 @@ answers = {
     def write(self, network: "keras.Model", folder: Path) -> None:
         save_signature(network, folder / "model")
 
-    def quantize(self, network: "keras.Model", plain: Path, folder: Path, how: Quantization) -> None:
+    def halve(self, network: "keras.Model", plain: Path, folder: Path) -> None:
+        raise NotImplementedError("it has no kinds")
+
+    def quantizer(self, network: "keras.Model", plain: Path, sample: Sequence[Square]) -> Quantizer:
         raise NotImplementedError("it has no kinds")
 
     def load(self, folder: Path) -> Runtime:

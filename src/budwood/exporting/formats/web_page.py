@@ -1,7 +1,7 @@
 """A page that runs the model in the browser of whoever opens it: ONNX, run by ONNX Runtime Web, and nothing sent."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float32
 
+from budwood.core.scaling import Scaling
 from budwood.exporting.chromium import Chromium, find_browser, opened
 from budwood.exporting.formats.format import DISTANCE, PROBABILITIES, Answers, Runtime
 from budwood.exporting.formats.onnx_file import OnnxFile
-from budwood.exporting.quantization import Quantization
+from budwood.exporting.quantization import Quantizer, Square
 from budwood.exporting.web_runtime import PACKAGE, VERSION, place_files, runtime_files
 from budwood.page.files import page_files
 
@@ -62,9 +63,8 @@ class WebPage(OnnxFile):
         super().write(network, folder)
         self._add_page(folder)
 
-    def quantize(self, network: "keras.Model", plain: Path, folder: Path, how: Quantization) -> None:
-        super().quantize(network, plain, folder, how)
-        self._add_page(folder)
+    def quantizer(self, network: "keras.Model", plain: Path, sample: Sequence[Square]) -> Quantizer:
+        return _WithPage(super().quantizer(network, plain, sample), self._add_page)
 
     def load(self, folder: Path) -> Runtime:
         program = find_browser()
@@ -74,3 +74,18 @@ class WebPage(OnnxFile):
         for name, content in page_files("onnx").items():
             (folder / name).write_bytes(content)
         place_files(self.runtime or runtime_files(None), folder / "runtime")
+
+
+@dataclass(frozen=True)
+class _WithPage:
+    """A quantizer that adds the page to what it writes."""
+
+    quantizer: Quantizer
+    add: Callable[[Path], None]
+
+    def noisiest(self) -> Sequence[str]:
+        return self.quantizer.noisiest()
+
+    def write(self, folder: Path, left: Collection[str] = (), scaling: Scaling = 1.0) -> None:
+        self.quantizer.write(folder, left, scaling)
+        self.add(folder)

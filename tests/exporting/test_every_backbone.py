@@ -1,0 +1,75 @@
+"""Every backbone in every format: it answers there as here, for one picture and for seven."""
+
+import gc
+
+import numpy as np
+import pytest
+
+from budwood.backbones.registry import BACKBONES
+from budwood.config.recipe import Head
+from budwood.evaluation.ood import Reference
+from budwood.exporting.formats import FORMATS
+from budwood.exporting.network import network_of
+from budwood.inference.artifact import make_artifact
+from budwood.inference.predictor import vectors
+from budwood.network.compose import PooledBackbone, compose
+from budwood.network.graph import cut
+from budwood.network.heads import head_layers
+from tests.backbones.test_backbone import shake_batch_norm
+
+SIZE = 64
+PAGE = {"web"}
+"""A format that is another one's with a page beside it."""
+
+
+def made(*names: str, flip: bool = False):
+    """Networks with random weights under a small head, and a reference of some noise."""
+    import keras
+
+    size = max(SIZE, *(BACKBONES[name].min_size for name in names))
+    networks = []
+    for number, name in enumerate(names):
+        network = BACKBONES[name].build(size, weights="random", seed=number)
+        shake_batch_norm(network)
+        pooled = keras.layers.GlobalAveragePooling2D(name="pooling")(network.output)
+        networks.append(PooledBackbone(BACKBONES[name], keras.Model(network.input, pooled)))
+    head = head_layers(Head(), 3, seed=1)
+    head[0].build((None, sum(network.features for network in networks)))
+    model = compose(networks, head, flip=flip)
+    artifact = make_artifact(model, ["a", "b", "c"], "crop", list(names))
+    frozen, _ = cut(model, artifact.info.boundary)
+    rng = np.random.default_rng(0)
+    pixels = rng.uniform(0, 255, (7, size, size, 3)).astype(np.float32)
+    rows = vectors(np.asarray(frozen(pixels, training=False)))
+    # Features of random weights are large: logits of about 1, so that no probability is 0.
+    kernel = rng.standard_normal((rows.shape[1], 3)) / np.linalg.norm(rows, axis=1).mean()
+    model.get_layer("head_logits").set_weights([kernel, np.zeros(3)])
+    return network_of(artifact, Reference(rows[:5], np.arange(5) % 3, rows[5:])), pixels
+
+
+def refuse_other_answers(network, pixels, folder):
+    expected = {name: np.asarray(some) for name, some in network(pixels, training=False).items()}
+    for name, form in FORMATS.items():
+        if name in PAGE:
+            continue
+        for module in (*form.writes_with, *form.runs_with):
+            pytest.importorskip(module)
+        (folder / name).mkdir()
+        form.write(network, folder / name)
+        run = form.load(folder / name)
+        for found in (run(pixels), _one_by_one(run, pixels)):
+            assert found.keys() == expected.keys(), name
+            for output, some in expected.items():
+                assert found[output] == pytest.approx(some, abs=1e-3), (name, output)
+
+
+def _one_by_one(run, pixels):
+    alone = [run(pixels[at : at + 1]) for at in range(len(pixels))]
+    return {name: np.concatenate([one[name] for one in alone]) for name in alone[0]}
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.slow
+def test_write__every_backbone_in_every_format(name, tmp_path):
+    refuse_other_answers(*made(name), tmp_path)
+    gc.collect()
