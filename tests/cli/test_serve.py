@@ -8,7 +8,13 @@ from budwood.serving.serve import bind
 from tests.cli.command_line import one_line
 
 
-def test_serve__refuses_in_one_line(call, tmp_path, monkeypatch):
+@pytest.fixture(autouse=True)
+def own_pixels(monkeypatch):
+    """The command sets it for its process, which is that of the tests here."""
+    monkeypatch.setenv("BUDWOOD_MAX_PIXELS", "50000000")
+
+
+def test_serve__refuses_in_one_line(call, tmp_path):
     with bind("127.0.0.1", 0) as taken:
         taken.listen()
         port = str(taken.getsockname()[1])

@@ -37,7 +37,7 @@ def as_page(openapi: dict[str, Any]) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width"><title>Budwood: requests</title>'
         '<link rel="stylesheet" href="docs/style.css"></head><body><main><h1>Requests that this server answers</h1>',
-        f"<p>{_text(openapi['info'].get('description', ''))} The same for programs: "
+        f"<p>{_text(openapi['info'].get('description', ''))}. The same for programs: "
         '<a href="openapi.json">openapi.json</a> (OpenAPI).</p>',
     ]
     for path, methods in openapi["paths"].items():
@@ -70,11 +70,12 @@ def _parameters(parameters: list[dict[str, Any]]) -> list[str]:
 
 
 def _answers(responses: dict[str, Any]) -> list[str]:
-    found = []
+    by_kind: dict[str, list[str]] = {}
     for status, one in responses.items():
         schemas = [content.get("schema", {}) for content in one.get("content", {}).values()]
-        found.append(f"{escape(status)} {' '.join(map(_kind, schemas))}")
-    return [f"<p>Answers: {', '.join(found)}</p>"]
+        by_kind.setdefault(" ".join(map(_kind, schemas)), []).append(escape(status))
+    found = [f"{', '.join(statuses)} {kind}".strip() for kind, statuses in by_kind.items()]
+    return [f"<p>Answers: {'; '.join(found)}</p>"]
 
 
 def _kind(schema: dict[str, Any]) -> str:

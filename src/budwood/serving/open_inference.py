@@ -174,7 +174,7 @@ def router(server: Server) -> APIRouter:
     @routes.get(
         "/models/{name}",
         summary="What a model takes and gives",
-        responses={s: errors[s] for s in (401, 404, 429)},
+        responses={s: errors[s] for s in (401, 404, 422, 429)},
     )
     async def model_metadata(name: str) -> ModelMetadata:
         return _metadata(server.models.find(name))
@@ -183,7 +183,7 @@ def router(server: Server) -> APIRouter:
         "/models/{name}/ready",
         summary="Whether a model answers",
         response_class=Response,
-        responses={s: errors[s] for s in (401, 404, 429)},
+        responses={s: errors[s] for s in (401, 404, 422, 429)},
     )
     async def model_ready(name: str) -> Response:
         server.models.find(name)
