@@ -49,7 +49,10 @@ def test_opened__a_program_that_is_no_browser(tmp_path):
     (tmp_path / "program").write_text("#!/bin/sh\nexit 3\n")
     (tmp_path / "program").chmod(stat.S_IRWXU)
     with (
-        pytest.raises(RunError, match="it ended by itself, with exit status 3"),
+        pytest.raises(
+            RunError,
+            match="does not run the page: .*ended by itself, with exit status 3. Set BUDWOOD_CHROMIUM",
+        ),
         opened(tmp_path, str(tmp_path / "program")),
     ):
         pass
@@ -70,6 +73,8 @@ def test_find_browser__by_its_setting(tmp_path, monkeypatch):
     (tmp_path / "own").touch(0o755)
     monkeypatch.setenv("BUDWOOD_CHROMIUM", str(tmp_path / "own"))
     assert find_browser() == str(tmp_path / "own")
+    monkeypatch.setenv("BUDWOOD_CHROMIUM", "none")
+    assert find_browser() is None
     monkeypatch.delenv("BUDWOOD_CHROMIUM")
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(chromium, "_PLACES", ())

@@ -4,6 +4,7 @@ import csv
 
 import pytest
 
+from budwood.run import load
 from budwood.serving.limits import Limits
 from budwood.serving.safety import LOOPBACK, Access
 from tests.browser import DESKTOP, PHONE, opened
@@ -79,6 +80,19 @@ def test_page__many_are_a_table(seen, photos):
     found = list(csv.DictReader(loaded.value.path().read_text().splitlines()))
     assert [row["predicted"] for row in found] == ["red", "green", "blue", ""]
     assert float(found[0]["distance"]) >= 0 and found[0]["none_of_these"] in "01" and found[3]["error"]
+
+
+def test_page__of_a_real_photo_says_what_the_run_says(seen, test_data, tiny_run):
+    page, photos = seen.page, sorted(test_data.glob("datasets/flower_photos/tulips/*.jpg"))[:2]
+    _give(page, *photos)
+    page.locator("tbody tr").nth(1).wait_for()
+    with page.expect_download() as loaded:
+        page.get_by_role("link", name="Download as CSV").click()
+    rows = list(csv.DictReader(loaded.value.path().read_text().splitlines()))
+    for row, own in zip(rows, load(tiny_run).predict(photos), strict=True):
+        assert row["predicted"] == own.label and bool(int(row["none_of_these"])) == own.out_of_distribution
+        shares = [float(row[f"p:{label}"]) for label in own.probabilities]
+        assert shares == pytest.approx(list(own.probabilities.values()), rel=1e-4, abs=1e-6)
 
 
 def test_page__asks_the_model_that_is_chosen(seen, photos):

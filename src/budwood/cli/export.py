@@ -78,7 +78,8 @@ def export(
         )
     elif found.contract.exported_as == "web":
         print(
-            "no browser is here to open the page in: it was checked by ONNX Runtime in Python. Set BUDWOOD_CHROMIUM"
+            "the page was opened in no browser: its model was checked by ONNX Runtime in Python. BUDWOOD_CHROMIUM names "
+            "a Chromium or Chrome"
         )
     if (far := parity.distance) is not None:
         print(

@@ -27,7 +27,7 @@ from budwood.core.errors import RunError
 from budwood.exporting.parity import Answered
 from budwood.page.files import STATIC
 
-SETTING = "BUDWOOD_CHROMIUM"
+SETTING, NO_BROWSER = "BUDWOOD_CHROMIUM", "none"
 _NAMES = (
     "chromium",
     "chromium-browser",
@@ -63,8 +63,13 @@ _CHECK = {
 
 
 def find_browser() -> str | None:
-    """Return the program of a browser, by BUDWOOD_CHROMIUM, the PATH or the usual places; None where there is none."""
+    """Return the program of a browser, by BUDWOOD_CHROMIUM, the PATH or the usual places.
+
+    None where there is none, or BUDWOOD_CHROMIUM is "none".
+    """
     chosen = os.environ.get(SETTING)
+    if chosen == NO_BROWSER:
+        return None
     if chosen:
         if shutil.which(chosen) is None:
             raise RunError(
@@ -120,10 +125,7 @@ class Chromium:
         try:
             found = self._answers.get(timeout=_PATIENCE)
         except queue.Empty:
-            raise RunError(
-                f"the browser did not answer within {_PATIENCE:.0f} s. Close other programs, or set {SETTING} to "
-                "another browser"
-            ) from None
+            raise RunError(f"it did not answer within {_PATIENCE:.0f} s") from None
         if found.kind == "failed":
             raise RunError(f"in the browser: {found.body.decode('utf-8', 'replace')[:500]}")
         return found
@@ -163,7 +165,13 @@ def opened(folder: Path, program: str) -> Iterator[Chromium]:
         )
         threading.Thread(target=_watch, args=(process, browser), daemon=True).start()
         try:
-            browser.name = _name(browser.wait().body.decode("utf-8", "replace"))
+            try:
+                browser.name = _name(browser.wait().body.decode("utf-8", "replace"))
+            except RunError as error:
+                raise RunError(
+                    f"{program} does not run the page: {error}. Set {SETTING} to another browser, or to {NO_BROWSER} to "
+                    "have the model checked by ONNX Runtime in Python alone"
+                ) from error
             yield browser
         finally:
             browser._ended.set()

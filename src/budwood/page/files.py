@@ -9,7 +9,10 @@ Answers = Literal["onnx", "server"]
 STATIC = Path(__file__).parent / "static"
 INDEX = "index.html"
 SHARED = ("page.css", "page.js", "parts.js", "table.js")
-OWN: dict[Answers, tuple[str, ...]] = {"onnx": ("occlusion.js", "onnx.js", "pixels.js"), "server": ("server.js",)}
+OWN: dict[Answers, tuple[str, ...]] = {
+    "onnx": ("occlusion.js", "onnx.js", "pixels.js"),
+    "server": ("server.js",),
+}
 _EVAL: dict[Answers, str] = {"onnx": " 'wasm-unsafe-eval'", "server": ""}
 
 

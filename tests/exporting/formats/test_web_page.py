@@ -87,7 +87,7 @@ def test_export__without_a_browser_is_checked_in_python_and_says_so(
     monkeypatch.setattr("budwood.exporting.formats.web_page.find_browser", lambda: None)
     arguments = ("--format", "web", "-o", tmp_path / "site", "--photos", session_colours, "-q")
     status, out, _ = call("export", tiny_run, *arguments, "--runtime", made_up)
-    assert status == 0 and "no browser is here to open the page in" in out
+    assert status == 0 and "the page was opened in no browser" in out
     assert read_json(tmp_path / "site" / "parity.json")["page"] is None
     assert "No browser was at hand" in (tmp_path / "site" / "README.md").read_text()
 
