@@ -78,8 +78,8 @@ def export(
         )
     elif found.contract.exported_as == "web":
         print(
-            "the page was opened in no browser: its model was checked by ONNX Runtime in Python. BUDWOOD_CHROMIUM names "
-            "a Chromium or Chrome"
+            "the page was opened in no browser: its model was checked by ONNX Runtime in Python. BUDWOOD_CHROMIUM "
+            "names a Chromium or Chrome"
         )
     if (far := parity.distance) is not None:
         print(

@@ -169,8 +169,8 @@ def opened(folder: Path, program: str) -> Iterator[Chromium]:
                 browser.name = _name(browser.wait().body.decode("utf-8", "replace"))
             except RunError as error:
                 raise RunError(
-                    f"{program} does not run the page: {error}. Set {SETTING} to another browser, or to {NO_BROWSER} to "
-                    "have the model checked by ONNX Runtime in Python alone"
+                    f"{program} does not run the page: {error}. Set {SETTING} to another browser, or to {NO_BROWSER} "
+                    "to have the model checked by ONNX Runtime in Python alone"
                 ) from error
             yield browser
         finally:
