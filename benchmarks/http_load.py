@@ -85,6 +85,9 @@ async def _open(port: int, requests: Sequence[bytes], rate: float, seconds: floa
     async def ask(number: int, due: float) -> None:
         async with room:
             pair = idle.pop() if idle else None
+            if pair and pair[0].at_eof():
+                # The server ended it meanwhile, as it may.
+                pair = None
             try:
                 pair = pair or await asyncio.open_connection("127.0.0.1", port)
             except OSError:

@@ -9,7 +9,7 @@ from tests.serving.test_uploads import talk
 
 
 def test_connection__heads(tiny_run):
-    limits = dataclasses.replace(Limits(), body_seconds=0.4)
+    limits = dataclasses.replace(Limits(), head_seconds=0.4)
     with running({"colours": tiny_run}, limits) as server:
         began = time.monotonic()
         assert talk(server.port, b"GET / HTTP/1.1\r\nHost: lo") == b""

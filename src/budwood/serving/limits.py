@@ -17,9 +17,11 @@ class Limits:
     batch: int = 32
     """Pictures of one request."""
     seconds: float = 30.0
-    """From the first byte of a request to its answer."""
-    body_seconds: float = 10.0
-    """Within which a body has to come; so long may its head take too."""
+    """From the whole body of a request to its answer."""
+    head_seconds: float = 10.0
+    """Within which the head of a request has to come ..."""
+    body_seconds: float = 30.0
+    """... and its body: a phone takes that long for a large photo."""
     waiting: int = field(default_factory=lambda: 32 * num_cores())
     """Pictures under way or waiting; beyond them the answer is 503 with Retry-After."""
     memory: int = 256 * MEGABYTE

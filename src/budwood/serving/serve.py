@@ -98,7 +98,7 @@ def make_uvicorn(server: "Server", ready: Callable[[], None]) -> "uvicorn.Server
         logging.getLogger(name).setLevel(logging.ERROR)
 
     class Protocol(BoundedProtocol):
-        head_seconds = server.limits.body_seconds
+        head_seconds = server.limits.head_seconds
         most = server.limits.connections
 
     class Uvicorn(uvicorn.Server):
@@ -130,7 +130,8 @@ def make_uvicorn(server: "Server", ready: Callable[[], None]) -> "uvicorn.Server
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            timeout_keep_alive=15,
+            # Longer than the 60 seconds after which many proxies end a connection of their own.
+            timeout_keep_alive=75,
             timeout_graceful_shutdown=int(seconds) + 1,
         )
     )
