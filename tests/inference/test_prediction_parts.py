@@ -47,6 +47,7 @@ def test_write_parts__what_was_interrupted_goes_on_to_the_same_rows(tmp_path, fo
     assert write_parts(whole, plan(tmp_path, form), COLUMNS, Predict()) == Written(10, 1)
     parts = [f"part-0000{number}.{form}" for number in range(3)]
     assert sorted(content(whole)) == [STATE, *parts]
+    assert parts_left(folder, plan(tmp_path, form)).startswith("nothing was written yet")
     for stop in (2, 6):
         with pytest.raises(KeyboardInterrupt):
             write_parts(folder, plan(tmp_path, form), COLUMNS, Predict(stop))

@@ -171,6 +171,8 @@ def write_parts(
 
 def parts_left(folder: Path, planned: Parts) -> str:
     """Return what to say where the writing of parts was interrupted."""
+    if not (folder / STATE).exists():
+        return "nothing was written yet: give the same command again"
     whole = _read(folder, planned).written.rows
     return f"{whole:,} of {count(planned.num_pictures, 'photo')} are in {folder}: the same command goes on from there"
 
