@@ -1,9 +1,12 @@
 """Every format: written, run in its own runtime, and answering as the run does."""
 
+import errno
 import json
+import os
 import re
 import runpy
 import shutil
+import subprocess
 import sys
 
 import numpy as np
@@ -227,3 +230,60 @@ def test_prepare__quantisations_that_there_are_not(name, kind, said, tmp_path):
 def test_parity__is_json_without_numpy(tiny_run, session_colours, tmp_path):
     found = load(tiny_run).export("keras", tmp_path / "out", data=session_colours)
     assert json.loads(found.parity.model_dump_json())["batches"] == [1, 7]
+
+
+@pytest.mark.parametrize("stop", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
+@pytest.mark.parametrize("where", ["write", "load", "README"])
+def test_export__that_is_stopped_leaves_nothing_and_an_earlier_one_as_it_was(
+    stop, where, tiny_run, session_colours, tmp_path, monkeypatch
+):
+    class Stopped(type(formats.find_format("keras"))):
+        def write(self, network, folder):
+            (folder / "half").write_bytes(b"0" * 1000)
+            if where == "write":
+                raise stop
+            super().write(network, folder)
+
+        def load(self, folder):
+            if where == "load":
+                raise stop
+            return super().load(folder)
+
+    def fail(*contents):
+        raise stop
+
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "contract.json").write_text('{"exported_as": "earlier"}')
+    if where == "README":
+        monkeypatch.setattr("budwood.exporting.export.render_readme", fail)
+    with pytest.raises(type(stop)):
+        _export(load(tiny_run), Stopped(), session_colours, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["contract.json"]
+
+
+def test_export__of_a_damaged_run_says_what_is_damaged(tiny_run, session_colours, tmp_path):
+    shutil.copytree(tiny_run, tmp_path / "run")
+    with (tmp_path / "run" / "model" / "model.keras").open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(RunError, match="model.keras is not the file that was saved"):
+        load(tmp_path / "run").export("keras", tmp_path / "out", data=session_colours)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_export__writes_nothing_into_the_home_folder(session_run, session_colours, tmp_path):
+    pytest.importorskip("nncf")
+    (tmp_path / "home").mkdir()
+    arguments = "export", session_run, "--format", "openvino", "--quantize", "int8", "-o", tmp_path / "out"
+    subprocess.run(
+        [sys.executable, "-m", "budwood.cli", *map(str, arguments), "--photos", str(session_colours)],
+        env={
+            **os.environ,
+            "HOME": str(tmp_path / "home"),
+            "XDG_CACHE_HOME": str(tmp_path / "home" / "cache"),
+        },
+        check=True,
+        capture_output=True,
+    )
+    assert [path for path in (tmp_path / "home").rglob("*") if path.is_file()] == []

@@ -19,11 +19,11 @@ square = Image.new("RGB", (SIZE, SIZE), (127, 127, 127))
 square.paste(fitted, ((SIZE - fitted.width) // 2, (SIZE - fitted.height) // 2))""",
 }
 """Lines of Pillow that make a square of a picture as the training did, by the name of the way."""
-_PICTURE = """picture = Image.open(sys.argv[1])
-if picture.mode.startswith(("I", "F")):
-    sys.exit("the picture has more than 8 bits a channel: bring its values to 0 to 255, see levels in contract.json")
-picture.draft(None, (2 * SIZE, 2 * SIZE))
-picture = ImageOps.exif_transpose(picture)
+_PICTURE = """with Image.open(sys.argv[1]) as file:
+    if file.mode.startswith(("I", "F")):
+        sys.exit("more than 8 bits a channel: bring the values to 0 to 255 first, see levels in contract.json")
+    file.draft(None, (2 * SIZE, 2 * SIZE))
+    picture = ImageOps.exif_transpose(file)
 if picture.mode == "RGB" and (profile := picture.info.get("icc_profile")):
     try:
         profiles = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
@@ -62,7 +62,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
 folder, SIZE = Path(__file__).parent, {contract.input.shape[1]}
-contract = json.loads((folder / "contract.json").read_text("utf-8", "backslashreplace"))
+contract = json.loads((folder / "contract.json").read_text("utf-8", "surrogateescape"))
 if contract["format"] != {contract.format} or contract["exported_as"] != "{form.name}":
     sys.exit("contract.json is of another export than this program: export the model again")
 classes = [label if label.isprintable() else ascii(label) for label in contract["classes"]]
