@@ -129,6 +129,11 @@ def predict(
     from budwood.inference.prediction_files import ENDINGS, PredictionColumns, write_predictions
 
     named = images or []
+    if not named and paths_from is None:
+        raise typer.BadParameter(
+            "Missing argument 'DATA...': files, folders, patterns such as 'photos/*.jpg', a table, or - for standard "
+            "input; or --paths-from"
+        )
     as_table = form is not None or (output is not None and output.suffix.lower() in ENDINGS)
     _refuse_bad_output(output, form, named, as_table)
     for name, share in (("precision", precision), ("acceptance", acceptance)):
