@@ -80,7 +80,7 @@ def test_run_command__interrupted_names_resume_where_the_command_has_it(
         (["train"], "Missing argument 'DATA'"),
         (["train", "x", "--sed", "1"], "--sed"),
         (["train", "x", "--seed", "one"], "--seed"),
-        (["predict", "run"], "Missing argument 'DATA...'"),
+        (["predict", "run"], "DATA... is missing"),
         (["predict", "run", "a.jpg", "--top", "0"], "--top"),
         (["cache"], "Missing command"),
         (["recipes", "show"], "expected show NAME"),

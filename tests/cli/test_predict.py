@@ -464,7 +464,7 @@ def test_predict__a_list_of_files(call, session_run, session_colours, tmp_path):
     assert call(*given, tmp_path / "list")[1].count("\n") == 1
     status, out, _ = call(*given, "-", stdin=os.fsencode(session_colours / "blue") + b"\0")
     assert status == 0 and out.count("\tblue ") == 14
-    assert "no picture was named" in call("predict", session_run, "-q")[2]
+    assert "DATA... is missing" in call("predict", session_run, "-q")[2]
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ def predict(
     named = images or []
     if not named and paths_from is None:
         raise typer.BadParameter(
-            "Missing argument 'DATA...': files, folders, patterns such as 'photos/*.jpg', a table, or - for standard "
+            "DATA... is missing: give files, folders, patterns such as 'photos/*.jpg', a table, or - for standard "
             "input; or --paths-from"
         )
     as_table = form is not None or (output is not None and output.suffix.lower() in ENDINGS)
