@@ -24,7 +24,17 @@ WITHOUT = {
     "runs/epochs.py": "needs trained models: pipeline/test_finetune.py and test_several_backbones.py ask for each kind",
     **{
         f"serving/{name}.py": "serving/test_v1.py and its neighbours ask over real sockets"
-        for name in ("answers", "errors", "limits", "model", "options", "queries", "schema", "state")
+        for name in (
+            "answers",
+            "errors",
+            "limits",
+            "model",
+            "options",
+            "queries",
+            "schema",
+            "state",
+            "tensors",
+        )
     },
     "studies/beginning.py": "test_study.py begins studies, goes on with them, and is refused where photos changed",
     "studies/figure.py": "two names; the pages and texts of studies show them",

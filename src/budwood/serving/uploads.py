@@ -1,7 +1,6 @@
 """Bodies of requests: read with every bound, and taken apart into pictures."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -163,15 +162,3 @@ async def _refused(request: Request, limits: Limits, error: RequestError) -> Req
 
 def _too_large(limits: Limits) -> RequestError:
     return RequestError("too_large", f"the body has more than {limits.upload:,} bytes. Send less at a time")
-
-
-class Deadline:
-    """The moment by which a request is to be answered."""
-
-    def __init__(self, seconds: float):
-        self._ends = time.monotonic() + seconds
-
-    @property
-    def left(self) -> float:
-        """Seconds until then."""
-        return max(0.0, self._ends - time.monotonic())

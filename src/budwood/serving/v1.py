@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
 
@@ -47,6 +48,8 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorAnswer, "description": "Refused."}
     for status in sorted(set(STATUS_OF_KIND.values()))
 }
+
+T = TypeVar("T")
 
 
 def router(server: Server) -> APIRouter:
@@ -101,13 +104,12 @@ def router(server: Server) -> APIRouter:
             if len(uploads) != 1:
                 raise RequestError("too_many_pictures", "one picture at a time is explained")
             async with within(server):
-                found = await server.engine.run(
-                    lambda: explain_one(
-                        chosen,
-                        uploads[0],
-                        asked.target,
-                        show_photos=server.show_training_photos,
-                    )
+                (found,) = await answer_all(
+                    server,
+                    lambda upload: explain_one(
+                        chosen, upload, asked.target, show_photos=server.show_training_photos
+                    ),
+                    uploads,
                 )
         if isinstance(found, RequestError):
             raise found
@@ -121,11 +123,7 @@ async def predict_all(
     server: Server, model: ServedModel, uploads: list[Upload], rules: Rules, top: int
 ) -> list[Any]:
     """Return the predictions of a request's pictures. Raise RequestError where none of them can be read."""
-    server.engine.refuse_when_full(len(uploads))
-    try:
-        found = await server.engine.run_all(predict_one, uploads, model, rules, top)
-    except MachineError:
-        raise RequestError("busy", "the server has no memory left for this picture. Try again") from None
+    found = await answer_all(server, lambda upload: predict_one(upload, model, rules, top), uploads)
     errors = [one for one in found if isinstance(one, RequestError)]
     for _ in errors:
         server.metrics.pictures.labels(model.name, "unreadable").inc()
@@ -139,6 +137,15 @@ async def predict_all(
         if one.error is None:
             server.metrics.count(model.name, one)
     return answers
+
+
+async def answer_all(server: Server, answer: Callable[[Any], T], pictures: Sequence[Any]) -> list[T]:
+    """Return what is said of each picture of a request. Raise RequestError where there is no room for them."""
+    server.engine.refuse_when_full(len(pictures))
+    try:
+        return await server.engine.run_all(answer, pictures)
+    except MachineError:
+        raise RequestError("busy", "the server has no memory left for this picture. Try again") from None
 
 
 async def rules_of(server: Server, model: ServedModel, asked: Options) -> Rules:
