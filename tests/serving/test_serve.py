@@ -1,15 +1,18 @@
 """The process: its socket, its signals, and its end."""
 
 import http.client
+import io
 import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from budwood.core.errors import BudwoodError
 from budwood.serving.serve import address_of, bind, is_loopback, refuse_missing_packages
@@ -96,3 +99,31 @@ def test_serve__ctrl_c(process):
     with socket.create_connection(("127.0.0.1", port)):
         found.send_signal(signal.SIGINT)
         assert found.wait(20) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="tells memory as Linux does")
+def test_serve__gives_the_memory_of_large_pictures_back(process, red):
+    found, port = process
+
+    def ask(content: bytes) -> None:
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+            connection.request("POST", "/v1/predict", content, {"Host": "localhost"})
+            assert connection.getresponse().status == 200
+
+    def megabytes() -> float:
+        status = Path(f"/proc/{found.pid}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0]) / 1000
+
+    file = io.BytesIO()
+    Image.new("RGB", (4900, 4900)).save(file, "PNG")
+    ask(red)
+    before = megabytes()
+    for _ in range(2):
+        threads = [threading.Thread(target=ask, args=(file.getvalue(),)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    # Each of them takes 72 MB.
+    assert megabytes() < before + 60
