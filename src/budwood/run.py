@@ -483,6 +483,7 @@ class Run(RunRecord):
         quantize: str | None = None,
         data: object = None,
         runtime: str | os.PathLike | None = None,
+        server: bool = False,
         overwrite: bool = False,
         progress: Progress = SILENT,
     ) -> "Exported":
@@ -498,6 +499,8 @@ class Run(RunRecord):
             quantize: "float16" for weights of half the size, "int8" for weights and values of a quarter, calibrated on
                 100 training photos; both may cost at most half a point of right answers, else nothing is written.
             data: the photos that the run was trained on, in any form that `train` takes; by default where they were.
+            server: for "openvino" and "onnx", lay it out as OpenVINO Model Server and Triton take it, with their
+                configuration and the answers for 20 photos.
             runtime: for "web" where ONNX Runtime Web is: an unpacked npm package, its archive or an address of it, or
                 "npm" to have npm fetch it; by default what an earlier export left in the cache.
             overwrite: replace an earlier export there.
@@ -519,6 +522,7 @@ class Run(RunRecord):
             quantize,
             Path(folder),
             overwrite=overwrite,
+            server=server,
             runtime=None if runtime is None else os.fspath(runtime),
             progress=progress,
         )
@@ -532,7 +536,8 @@ class Run(RunRecord):
 
         def photos(split: str) -> SplitPhotos:
             rows = [row for row in self.files.split if row.split == split and row.name in held]
-            return SplitPhotos(split, [held[row.name] for row in rows], [row.label for row in rows])
+            pictures, labels = [held[row.name] for row in rows], [row.label for row in rows]
+            return SplitPhotos(split, pictures, labels, [row.name for row in rows])
 
         load_keras()
         predictor = self._load_predictor(progress)
@@ -544,7 +549,7 @@ class Run(RunRecord):
             photos("validation"),
         )
         fewer = None if kind is None else FewerBits(kind, photos("train").pictures)
-        return export_model(source, form, Path(folder), fewer_bits=fewer, progress=progress)
+        return export_model(source, form, Path(folder), fewer_bits=fewer, server=server, progress=progress)
 
     def ood_warning(self, acceptance: float | None = None) -> str:
         """Return a sentence if too few validation photos say what is none of the classes, else nothing."""

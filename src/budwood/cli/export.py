@@ -27,6 +27,13 @@ def export(
             show_default=False,
         ),
     ] = None,
+    server: Annotated[
+        bool,
+        typer.Option(
+            "--server",
+            help="In the layout of OpenVINO Model Server and Triton, with their configuration (openvino, onnx).",
+        ),
+    ] = False,
     photos: Annotated[
         str | None,
         typer.Option(
@@ -55,6 +62,7 @@ def export(
         format,
         output,
         quantize=quantize,
+        server=server,
         data=photos,
         runtime=runtime,
         overwrite=overwrite,

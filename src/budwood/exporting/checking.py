@@ -33,11 +33,13 @@ class SplitPhotos:
     pictures: Sequence[ImageLike]
     labels: Sequence[str]
     """What is true of each."""
+    names: Sequence[str] = ()
+    """What the run calls each."""
 
     def some(self, most: int) -> "SplitPhotos":
         """Return at most so many of them, spread over all."""
         step = max(1, -(-len(self.pictures) // most))
-        return SplitPhotos(self.split, self.pictures[::step], self.labels[::step])
+        return SplitPhotos(self.split, self.pictures[::step], self.labels[::step], self.names[::step])
 
 
 @dataclass(frozen=True)

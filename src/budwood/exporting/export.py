@@ -16,6 +16,7 @@ from budwood.core.system import versions
 from budwood.core.tensorflow import usual_keras
 from budwood.data.images import ImageLike
 from budwood.evaluation.ood import ACCEPTANCE, Reference
+from budwood.exporting import model_server, phone
 from budwood.exporting.checking import (
     BATCHES,
     Source,
@@ -76,12 +77,14 @@ def prepare(
     folder: Path,
     *,
     overwrite: bool,
+    server: bool = False,
     runtime: str | Path | None = None,
     progress: Progress = SILENT,
 ) -> tuple[Format, Kind | None]:
     """Return a format and a quantisation by their names, once nothing stands in the way of writing them.
 
-    `runtime` says where the page for the browser finds ONNX Runtime Web; `progress` is told of a download.
+    `server` asks for the layout of model servers; `runtime` says where the page for the browser finds ONNX Runtime
+    Web; `progress` is told of a download.
 
     Raises:
         RunError: no such format or quantisation, packages that are missing, or something else in the folder.
@@ -91,6 +94,8 @@ def prepare(
     if asked is not None and asked not in form.kinds:
         known = f"{form.name} knows {' and '.join(form.kinds)}" if form.kinds else f"{form.name} knows none"
         raise RunError(f"{form.title} has no quantisation {asked}: {known}")
+    if server:
+        model_server.refuse_unknown(form)
     refuse_missing_modules(form, asked)
     refuse_bad_place(folder, overwrite=overwrite)
     if isinstance(form, WebPage):
@@ -118,6 +123,7 @@ def export_model(
     folder: Path,
     *,
     fewer_bits: FewerBits | None = None,
+    server: bool = False,
     progress: Progress = SILENT,
 ) -> Exported:
     """Write a model into a folder in another format, once it has answered as the run's own model does.
@@ -127,6 +133,7 @@ def export_model(
         form: the format.
         folder: an earlier export there is replaced.
         fewer_bits: a quantisation; by default the export has full precision.
+        server: in the layout that model servers take.
         progress: told of the photos.
 
     Raises:
@@ -149,6 +156,11 @@ def export_model(
             # Exporters and runtimes meet layers that they do not know.
             first = str(error).strip().split("\n")[0]
             raise RunError(f"{form.title} cannot take this model: {type(error).__name__}: {first}") from error
+        golden = None
+        if server:
+            with closed_after(form.load(aside)) as runtime:
+                golden = model_server.golden_answers(source.test, source.predictor.input, runtime)
+            model_server.move_model(aside)
         contract = Contract.of(
             source.artifact.info,
             exported_as=form.name,
@@ -158,8 +170,16 @@ def export_model(
         )
         write_json(aside / "contract.json", contract.model_dump(mode="json"))
         write_json(aside / "parity.json", parity.model_dump(mode="json"))
-        write_text(aside / "predict.py", python_lines(form, contract))
-        write_text(aside / "README.md", render_readme(form, contract, parity))
+        below = f'"{model_server.VERSION}" / ' if server else ""
+        write_text(aside / "predict.py", python_lines(form, contract, below))
+        readme = render_readme(form, contract, parity, below)
+        if golden is not None:
+            write_json(aside / "golden.json", golden)
+            model_server.write_configuration(aside, folder.name, contract)
+            readme += model_server.readme_lines(folder.name)
+        if form.name == "litert":
+            readme += phone.readme_lines(contract)
+        write_text(aside / "README.md", readme)
         _put(aside, folder)
     return Exported(folder, contract, parity)
 

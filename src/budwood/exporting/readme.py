@@ -41,8 +41,12 @@ if far > most:
 """Lines that say so where a picture shows none of the classes."""
 
 
-def python_lines(form: Format, contract: Contract) -> str:
-    """Return a program that prints what the exported model says of one picture, without Budwood."""
+def python_lines(form: Format, contract: Contract, below: str = "") -> str:
+    """Return a program that prints what the exported model says of one picture, without Budwood.
+
+    `below` is where the model lies in its folder, as Python says it: `"1" / `, or nothing.
+    """
+    code = form.code.replace("folder / ", f"folder / {below}")
     if contract.thresholds is None:
         shown = (
             'for share, label in sorted(zip(answers["probabilities"][0], classes), reverse=True):\n'
@@ -72,12 +76,12 @@ sys.stdout.reconfigure(errors="backslashreplace")
 {_SQUARES[contract.input.resize]}
 pixels = np.asarray(square, np.float32)[None]
 
-{form.code}
+{code}
 {_OTHERS if contract.distance else ""}{shown}
 """
 
 
-def render_readme(form: Format, contract: Contract, parity: Parity) -> str:
+def render_readme(form: Format, contract: Contract, parity: Parity, below: str = "") -> str:
     """Return README.md of an exported model."""
     several = contract.thresholds is not None
     kind = "labels" if several else "classes"
@@ -116,7 +120,7 @@ python predict.py picture.jpg
 `predict.py` needs nothing of Budwood:
 
 ```python
-{python_lines(form, contract).rstrip()}
+{python_lines(form, contract, below).rstrip()}
 ```
 
 ## How it was checked
