@@ -8,6 +8,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+import venv
 
 import numpy as np
 import pytest
@@ -287,3 +288,29 @@ def test_export__writes_nothing_into_the_home_folder(session_run, session_colour
         capture_output=True,
     )
     assert [path for path in (tmp_path / "home").rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["onnx", "litert"])
+def test_export__answers_where_its_runtime_alone_is_installed(name, tiny_run, session_colours, tmp_path):
+    form = formats.find_format(name)
+    for module in (*form.writes_with, *form.runs_with):
+        pytest.importorskip(module)
+    run = load(tiny_run)
+    run.export(name, tmp_path / "out", data=session_colours)
+    venv.create(tmp_path / "fresh", with_pip=True)
+    python = tmp_path / "fresh" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    installed = subprocess.run(
+        [python, "-m", "pip", "install", "-q", *form.install.split()], capture_output=True
+    )
+    if installed.returncode:
+        pytest.skip(f"{form.install} cannot be installed here")
+    picture = next(session_colours.rglob("*.jpg"))
+    alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    said = subprocess.run(
+        [python, "-I", tmp_path / "out" / "predict.py", picture], env=alone, check=True, capture_output=True
+    )
+    printed = {
+        label: float(share) for share, label in re.findall(r"(?m)^([01]\.\d+)  (\w+)", said.stdout.decode())
+    }
+    assert printed == pytest.approx(run.predict(picture)[0].probabilities, abs=2e-3)
