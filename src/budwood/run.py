@@ -535,9 +535,11 @@ class Run(RunRecord):
         held = self._own_photos.images(place)
 
         def photos(split: str) -> SplitPhotos:
-            rows = [row for row in self.files.split if row.split == split and row.name in held]
+            all_rows = [row for row in self.files.split if row.split == split]
+            rows = [row for row in all_rows if row.name in held]
             pictures, labels = [held[row.name] for row in rows], [row.label for row in rows]
-            return SplitPhotos(split, pictures, labels, [row.name for row in rows])
+            names = [row.name for row in rows]
+            return SplitPhotos(split, pictures, labels, names, missing=len(all_rows) - len(rows))
 
         load_keras()
         predictor = self._load_predictor(progress)

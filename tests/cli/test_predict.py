@@ -434,6 +434,9 @@ def test_predict__a_table_of_paths_and_a_folder_of_parts(
     assert predict(table, "-o", parts, "--format", "csv")[0] == 1
     status, _, err = predict(table, "-o", parts, "--format", "csv", "--coverage", "0.8")
     assert status == 1 and "holds predictions of coverage None (now 0.8). Give another folder" in err
+    shutil.copy(loose / "3.png", tmp_path / "1.jpg")
+    status, _, err = predict(table, "-o", parts, "--format", "csv")
+    assert status == 1 and "holds predictions of 4 photos (now 4, others, or changed since)" in err
 
 
 def test_predict__interrupted_parts_say_how_to_go_on(predict, loose, tmp_path, monkeypatch):

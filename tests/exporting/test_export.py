@@ -12,6 +12,7 @@ import venv
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from budwood.core.errors import DataError, RunError
 from budwood.core.files import read_json, sha256_of
@@ -55,7 +56,10 @@ def test_export__answers_as_the_run_and_as_its_own_lines_say(
     assert read_json(tmp_path / "out" / "parity.json")["photos"] == parity.photos
 
     # What the README says to give a picture prints what the run answers.
-    picture = next(path for path in request.getfixturevalue("session_colours").rglob("*.jpg"))
+    picture = tmp_path / "odd.jpg"
+    original = next(path for path in request.getfixturevalue("session_colours").rglob("*.jpg"))
+    # A damaged profile of colours is passed over.
+    Image.open(original).save(picture, quality=95, icc_profile=b"abc" * 50)
     monkeypatch.setattr(sys, "argv", ["predict.py", str(picture)])
     capsys.readouterr()
     runpy.run_path(str(tmp_path / "out" / "predict.py"))
@@ -136,6 +140,35 @@ def test_export__without_photos_or_of_a_missing_package(tiny_run, session_colour
         RunError, match=r"needs tensorflow and tf2onnx and onnx and onnxruntime, .*'budwood\[onnx\]'"
     ):
         run.export("onnx", tmp_path / "out", data=session_colours)
+
+
+def test_export__says_which_photos_it_did_not_find(tiny_run, session_colours, tmp_path, capsys):
+    shutil.copytree(session_colours, tmp_path / "some")
+    run = load(tiny_run)
+    lost = next(row.name for row in run.files.split if row.split == "test")
+    (tmp_path / "some" / lost).unlink()
+    found = run.export("keras", tmp_path / "out", data=tmp_path / "some")
+    of = run.metrics["test"]["n"]
+    assert (found.parity.photos, found.parity.missing) == (of - 1, 1)
+    readme = " ".join((tmp_path / "out" / "README.md").read_text().split())
+    assert f"The run has {of} test photos; 1 of them were not found" in readme
+    with pytest.raises(RunError, match=f"measured on all {of} test photos of the run, and 1 of them"):
+        run.export("openvino", tmp_path / "fewer", data=tmp_path / "some", quantize="int8")
+    assert not (tmp_path / "fewer").exists()
+
+
+def test_export__names_a_full_disk_where_a_compiled_writer_does_not(
+    tiny_run, session_colours, tmp_path, monkeypatch
+):
+    class Full(type(formats.find_format("keras"))):
+        def write(self, network, folder):
+            raise RuntimeError("basic_ios::clear: iostream error")
+
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: usage._replace(free=4096))
+    with pytest.raises(RunError, match=f"the disk of {tmp_path} is full. Nothing was written"):
+        _export(load(tiny_run), Full(), session_colours, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_refuse_bad_place__replaces_exports_alone_and_when_told(tiny_run, session_colours, tmp_path):

@@ -79,6 +79,11 @@ def export(
         f"of the run {percent(parity.run_correct)} (difference {100 * parity.difference:+.1f} points, 95 % interval "
         f"{100 * low:.1f} to {100 * high:.1f})"
     )
+    if parity.missing:
+        print(
+            f"{parity.missing:,} of the run's {parity.photos + parity.missing:,} {parity.split} photos were not found, "
+            "and nothing was compared on them"
+        )
     if (page := parity.page) is not None:
         print(
             f"in {page.browser} the page gave {page.same_answers:,} of {count(page.photos, 'photo file')} the same "

@@ -256,9 +256,14 @@ def _write_parts(
 
 
 def _told_apart(name: str, picture: "ImageLike") -> str:
-    """Return what tells a picture from others of its name: where it lies, or, of one on standard input, its bytes."""
+    """Return what tells a picture from others of its name and from what it was before: where it lies, its size and its
+    time of change, or, of one on standard input, its bytes."""
     if isinstance(picture, Path):
-        return f"{name}\0{os.path.abspath(picture)}"
+        try:
+            state = picture.stat()
+        except OSError:
+            return f"{name}\0{os.path.abspath(picture)}\0"
+        return f"{name}\0{os.path.abspath(picture)}\0{state.st_size} {state.st_mtime_ns}"
     return f"{name}\0{hashlib.sha256(picture).hexdigest() if isinstance(picture, bytes) else repr(picture)}"
 
 

@@ -35,6 +35,8 @@ class SplitPhotos:
     """What is true of each."""
     names: Sequence[str] = ()
     """What the run calls each."""
+    missing: int = 0
+    """Further photos that the split has, and that were not found."""
 
     def some(self, most: int) -> "SplitPhotos":
         """Return at most so many of them, spread over all."""

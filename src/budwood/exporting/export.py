@@ -20,6 +20,7 @@ from budwood.exporting import model_server, phone
 from budwood.exporting.checking import (
     BATCHES,
     Source,
+    SplitPhotos,
     answers_of,
     files_of,
     measure_speed,
@@ -52,6 +53,9 @@ from budwood.exporting.quantization import (
 )
 from budwood.exporting.readme import python_lines, render_readme
 from budwood.exporting.web_runtime import runtime_files
+
+ROOM = 1_000_000
+"""Free bytes below which a disk counts as full."""
 
 
 @dataclass(frozen=True)
@@ -141,8 +145,10 @@ def export_model(
     """
     if not source.test.pictures:
         raise RunError("an export is checked on photos that the run did not learn from, and none is here")
-    if fewer_bits is not None and fewer_bits.kind == "int8":
-        refuse_few_photos(len(fewer_bits.training))
+    if fewer_bits is not None:
+        _refuse_missing(source.test, fewer_bits.kind)
+        if fewer_bits.kind == "int8":
+            refuse_few_photos(len(fewer_bits.training))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as name:
         plain, aside = Path(name) / "plain", Path(name) / folder.name
@@ -153,6 +159,12 @@ def export_model(
         except (RunError, MemoryError, OSError):
             raise
         except Exception as error:
+            # Compiled writers do not say that it was the disk.
+            if shutil.disk_usage(folder.parent).free < ROOM:
+                raise RunError(
+                    f"the disk of {folder.parent.absolute()} is full. Nothing was written; free space, or give another "
+                    "folder"
+                ) from error
             # Exporters and runtimes meet layers that they do not know.
             first = str(error).strip().split("\n")[0]
             raise RunError(f"{form.title} cannot take this model: {type(error).__name__}: {first}") from error
@@ -182,6 +194,16 @@ def export_model(
         write_text(aside / "README.md", readme)
         _put(aside, folder)
     return Exported(folder, contract, parity)
+
+
+def _refuse_missing(test: SplitPhotos, kind: Kind) -> None:
+    """Raise RunError where photos that have to say what fewer bits cost were not found."""
+    if test.missing:
+        found = len(test.pictures)
+        raise RunError(
+            f"what {kind} costs is measured on all {found + test.missing:,} {test.split} photos of the run, and "
+            f"{test.missing:,} of them were not found. Say where they all are: --photos DATA"
+        )
 
 
 def _write(
@@ -259,7 +281,7 @@ class _Check:
                 split=source.test.split,
                 batches=BATCHES,
                 precision=precision,
-            )
+            ).model_copy(update={"missing": source.test.missing})
             name, told_nothing = ("f32", exported) if default is None else (default[0], rest[0])
             more["runtime_default"] = compare_default(source.task, classes, own, told_nothing, name)
             if self.threshold is not None:

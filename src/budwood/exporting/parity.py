@@ -142,6 +142,8 @@ class Parity(BaseModel):
 
     format: Literal[1] = 1
     photos: int
+    missing: int = 0
+    """Further photos of the split that were not found where the photos of the run were looked for."""
     split: str
     """Of the run, whose photos these are."""
     batches: tuple[int, ...]

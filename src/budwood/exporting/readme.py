@@ -19,7 +19,9 @@ square = Image.new("RGB", (SIZE, SIZE), (127, 127, 127))
 square.paste(fitted, ((SIZE - fitted.width) // 2, (SIZE - fitted.height) // 2))""",
 }
 """Lines of Pillow that make a square of a picture as the training did, by the name of the way."""
-_PICTURE = """with Image.open(sys.argv[1]) as file:
+_PICTURE = """if len(sys.argv) != 2:
+    sys.exit("give one picture: python predict.py picture.jpg")
+with Image.open(sys.argv[1]) as file:
     if file.mode.startswith(("I", "F")):
         sys.exit("more than 8 bits a channel: bring the values to 0 to 255 first, see levels in contract.json")
     file.draft(None, (2 * SIZE, 2 * SIZE))
@@ -28,7 +30,7 @@ if picture.mode == "RGB" and (profile := picture.info.get("icc_profile")):
     try:
         profiles = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
         picture = ImageCms.profileToProfile(picture, *profiles, ImageCms.Intent.RELATIVE_COLORIMETRIC, flags=0x2000)
-    except ImageCms.PyCMSError:
+    except (ImageCms.PyCMSError, OSError):
         pass
 if picture.has_transparency_data:
     picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA"))
@@ -102,8 +104,8 @@ def render_readme(form: Format, contract: Contract, parity: Parity, below: str =
         f"the run: the same {kind if several else 'class'} for {parity.same_answers:,} of them, and no probability "
         f"further apart than {parity.largest_difference:.1e}. {'Every label' if several else 'The class'} is right on "
         f"{percent(parity.export_correct)} of the photos, in the run on {percent(parity.run_correct)}: a difference of "
-        f"{100 * parity.difference:+.1f} points ({low:.1f} to {high:.1f}, 95 % interval). `parity.json` has the "
-        "figures.",
+        f"{100 * parity.difference:+.1f} points ({low:.1f} to {high:.1f}, 95 % interval). {_missing(parity)}"
+        "`parity.json` has the figures.",
         _others(contract, parity, kind),
     )
     what, checked, limits = ("\n".join(wrap(one, 100)) for one in paragraphs)
@@ -129,6 +131,15 @@ python predict.py picture.jpg
 
 {limits}
 """
+
+
+def _missing(parity: Parity) -> str:
+    if not parity.missing:
+        return ""
+    whole = f"{parity.photos + parity.missing:,} {parity.split} photos"
+    return (
+        f"The run has {whole}; {parity.missing:,} of them were not found, and nothing was compared on them. "
+    )
 
 
 def _in_a_browser(parity: Parity) -> str:

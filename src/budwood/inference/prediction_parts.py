@@ -58,7 +58,7 @@ class Parts(BaseModel):
     format: str
     num_pictures: int
     pictures: str
-    """SHA-256 of the names and places of all pictures, in order; not of what is in the files."""
+    """SHA-256 of the names, places, sizes and times of change of all pictures, in order."""
     rows_per_part: int
     parts: tuple[Part, ...] = ()
 
@@ -225,7 +225,7 @@ def _read(folder: Path, planned: Parts) -> Parts:
             ),
             (
                 f"{count(found.num_pictures, 'photo')} (now {planned.num_pictures:,}"
-                f"{', others' if found.num_pictures == planned.num_pictures else ''})",
+                f"{', others, or changed since' if found.num_pictures == planned.num_pictures else ''})",
                 found.pictures,
                 planned.pictures,
             ),
