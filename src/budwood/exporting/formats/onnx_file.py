@@ -45,9 +45,11 @@ answers = dict(zip(names, model.run(names, {"pixels": pixels})))"""
         with warnings.catch_warnings(), _silent(logging.getLogger("tf2onnx")):
             # tf2onnx 1.17 under NumPy 2.4, in its own code.
             warnings.simplefilter("ignore")
-            network.export(str(folder / FILE), format="onnx", verbose=False, opset_version=OPSET)
+            with _inlined():
+                network.export(str(folder / FILE), format="onnx", verbose=False, opset_version=OPSET)
         written = onnx.load(folder / FILE)
         _rename(written.graph, written.graph.input[0].name, PIXELS)
+        _without_erfc(written.graph)
         outputs = {output.name: output for output in written.graph.output}
         del written.graph.output[:]
         # Sorted by their names otherwise: servers and old programs take the first.
@@ -77,6 +79,20 @@ answers = dict(zip(names, model.run(names, {"pixels": pixels})))"""
 
 
 @contextmanager
+def _inlined() -> Iterator[None]:
+    """Let functions that a traced one calls become part of it: Keras compiles convolutions in groups, as ConvNeXt has
+    them, by XLA, and tf2onnx knows no call of that."""
+    import tensorflow as tf
+
+    eagerly = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(eagerly)
+
+
+@contextmanager
 def _silent(logger: logging.Logger) -> Iterator[None]:
     """Let a logger say nothing: tf2onnx prints tracebacks of simplifications that it then leaves out."""
     level = logger.level
@@ -85,6 +101,20 @@ def _silent(logger: logging.Logger) -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
+
+
+def _without_erfc(graph) -> None:
+    """Write 1 - erf for the complementary error function, of which TensorFlow makes GELU and ONNX knows nothing."""
+    from onnx import helper, numpy_helper
+
+    places = [place for place, node in enumerate(graph.node) if node.op_type == "Erfc"]
+    if places:
+        graph.initializer.append(numpy_helper.from_array(np.ones((), np.float32), "one_of_erfc"))
+    for place in reversed(places):
+        node = graph.node[place]
+        source, target, between = node.input[0], node.output[0], f"{node.output[0]}_erf"
+        node.CopyFrom(helper.make_node("Erf", [source], [between], name=f"{node.name}_erf"))
+        graph.node.insert(place + 1, helper.make_node("Sub", ["one_of_erfc", between], [target], name=target))
 
 
 def _rename(graph, old: str, new: str) -> None:
