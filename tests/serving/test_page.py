@@ -167,7 +167,7 @@ def test_page__asks_for_the_key_of_a_server(browser, tiny_run, photos):
         page = found.page
         page.get_by_label("This server asks for a key").fill("wrong")
         page.keyboard.press("Enter")
-        page.get_by_role("alert").get_by_text("key").wait_for()
+        page.get_by_role("alert").get_by_text("This is not the key of this server").wait_for()
         page.get_by_label("This server asks for a key").fill("open sesame")
         page.get_by_role("button", name="Enter").click()
         _give(page, photos["blue"])

@@ -98,6 +98,13 @@ class Safety:
         path = scope["path"]
         if path in OPEN:
             return
+        # Guesses of the key count too.
+        if self._rate is not None and path.startswith(_GUARDED):
+            client = scope.get("client") or ("",)
+            wait = self._rate.take(client[0])
+            if wait:
+                text = f"one client may ask {self._rate.rate:g} times a second"
+                raise RequestError("rate", text, {"Retry-After": str(max(1, round(wait))), **_CLOSE})
         if self._key is not None and path.startswith(_GUARDED):
             given = headers.get(b"x-api-key") or headers.get(b"authorization", b"").removeprefix(b"Bearer ")
             if not hmac.compare_digest(_digest(given), self._key):
@@ -106,12 +113,6 @@ class Safety:
                     "this server asks for a key: Authorization: Bearer KEY, or X-API-Key: KEY",
                     {"WWW-Authenticate": "Bearer", **_CLOSE},
                 )
-        if self._rate is not None and path.startswith(_GUARDED):
-            client = scope.get("client") or ("",)
-            wait = self._rate.take(client[0])
-            if wait:
-                text = f"one client may ask {self._rate.rate:g} times a second"
-                raise RequestError("rate", text, {"Retry-After": str(max(1, round(wait))), **_CLOSE})
 
 
 _CLOSE = {"Connection": "close"}

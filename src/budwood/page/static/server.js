@@ -74,9 +74,11 @@ async function ask(path, options = {}, file = null) {
       await new Promise((resolve) => setTimeout(resolve, 1000 * again));
       continue;
     }
-    throw Object.assign(new Error(refusal?.error?.message ?? `the server answers ${response.status}`), {
-      needsKey: response.status === 401,
-    });
+    if (response.status === 401) {
+      const why = key ? "This is not the key of this server" : "Whoever runs this server has its key";
+      throw Object.assign(new Error(why), { needsKey: true });
+    }
+    throw new Error(refusal?.error?.message ?? `the server answers ${response.status}`);
   }
 }
 
