@@ -2,6 +2,7 @@
 
 import pytest
 
+import budwood.cli.commands  # noqa: F401  (commands are listed in the order in which they are imported)
 from budwood.cli.serve import _key
 from budwood.core.errors import BudwoodError
 from budwood.serving.serve import bind

@@ -295,7 +295,8 @@ def test_train__the_run_that_is_overwritten_answers_until_then(session_run, sess
     new = train(
         session_colours, copy, recipe="frozen-linear", settings=settings, overwrite=True, progress=Asking()
     )
-    assert len(answers) > 2 and {label for _, label in answers} == {picture.parent.name}
+    # Where the features are stored there is no stage for them.
+    assert len(answers) >= 2 and {label for _, label in answers} == {picture.parent.name}
     assert new.folder == copy and new.recipe.split_seed == 5 and load(session_run).recipe.split_seed != 5
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     for file in (

@@ -136,7 +136,7 @@ started = []
 class Sleeper:
     """A training that ends when it is told to."""
 
-    def __init__(self, spec, cores):
+    def __init__(self, spec, cores, threads):
         self.spec, self.cores, self.over = spec, cores, False
         started.append(self)
 
@@ -181,7 +181,7 @@ def test_local__its_processes_do_not_hear_of_interrupts(spec_of):
 
 
 def test_local__a_process_that_cannot_be_started_is_a_failure(spec_of, monkeypatch):
-    def refuse(spec, cores):
+    def refuse(spec, cores, threads):
         raise OSError("no room for another process")
 
     monkeypatch.setattr(module, "_start_training", refuse)

@@ -74,17 +74,17 @@ class Extraction:
     """Views sent through the feature extractor."""
     num_found: int = 0
     """Views whose features the store had, or another process put there meanwhile."""
-    num_failed: int = 0
-    """Views that cannot be rendered."""
     failed: dict[str, str] = field(default_factory=dict)
     """Names of the photos that have no features now, and why."""
+    num_failed: int = 0
+    """Views that cannot be rendered."""
 
     def __add__(self, other: "Extraction") -> "Extraction":
         return Extraction(
             self.num_computed + other.num_computed,
             self.num_found + other.num_found,
-            self.num_failed + other.num_failed,
             self.failed | other.failed,
+            self.num_failed + other.num_failed,
         )
 
 
