@@ -55,13 +55,13 @@ def control_groups(controller: str, process: Path = SELF) -> list[Path]:
 
 @dataclass(frozen=True)
 class _Mount:
-    """Where a hierarchy of control groups can be seen."""
+    """A mounted hierarchy of control groups, as a line of /proc/self/mountinfo describes it."""
 
     folder: Path
     root: PurePosixPath
     """Which group that folder is."""
     unified: bool
-    """Of version 2."""
+    """Whether it is the single hierarchy of control groups version 2."""
     options: tuple[str, ...]
 
     def has(self, controller: str) -> bool:

@@ -61,7 +61,7 @@ class RunError(BudwoodError):
 
 
 class CacheWarning(UserWarning):
-    """What is computed cannot be kept for later."""
+    """Warns that the cache cannot be written, so that results are computed again by the next process."""
 
 
 class FewPhotosWarning(UserWarning):

@@ -16,12 +16,12 @@ LIBRARIES = ("OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_T
 
 @dataclass(frozen=True)
 class Cores:
-    """What decides how many threads this process starts."""
+    """The limits on the threads of this process."""
 
     usable: int
     """Cores that it may run on."""
     quota: float | None
-    """How many cores' time its control groups allow."""
+    """CPU quota of its control groups, in cores; None without one."""
     share: int | None
     """What joblib gives it, as one of several workers."""
     asked: int | None
@@ -36,7 +36,7 @@ class Cores:
 
 
 def cores() -> Cores:
-    """Return what decides how many threads this process starts. Raise SettingError for a bad `BUDWOOD_THREADS`."""
+    """Return the limits on the threads of this process. Raise SettingError for a bad `BUDWOOD_THREADS`."""
     return Cores(len(usable_cores()), cpu_quota(), worker_share(), asked_threads())
 
 
