@@ -327,7 +327,7 @@ def test_render__view_0_is_the_plain_one(tmp_path, resize):
     # Nothing to draw: every view is plain.
     nothing = Renderer(64, resize, Augment(views="per-epoch", mixup=0.2, rand_magnitude=3))
     assert np.array_equal(nothing.render(tmp_path / "photo.jpg", SHA, 7), plain)
-    assert nothing.key(SHA, 7) == nothing.key(SHA, 0) == f"2/{SHA}:0"
+    assert nothing.key(SHA, 7) == nothing.key(SHA, 0) == f"3/{SHA}:0"
 
 
 def test_render__every_view_is_another_picture_and_every_photo_drawn_for_itself():
@@ -427,8 +427,8 @@ def test_key__names_what_decides_the_pixels():
     def key(view=1, seed=0, **settings):
         return Renderer(224, "crop", Augment(**{"rotation": 0.1, **settings}), seed).key(SHA, view)
 
-    assert key(view=0) == f"2/{SHA}:0"
-    assert key().startswith(f"2/{SHA}:")
+    assert key(view=0) == f"3/{SHA}:0"
+    assert key().startswith(f"3/{SHA}:")
     assert key().endswith(":1")
     same = [key(views=9), key(views="per-epoch", originals=True), key(mixup=1), key(rand_magnitude=2)]
     assert set(same) == {key()}

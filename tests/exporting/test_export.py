@@ -5,6 +5,7 @@ import json
 import os
 import re
 import runpy
+import shlex
 import shutil
 import subprocess
 import sys
@@ -334,7 +335,7 @@ def test_export__answers_where_its_runtime_alone_is_installed(name, tiny_run, se
     venv.create(tmp_path / "fresh", with_pip=True)
     python = tmp_path / "fresh" / ("Scripts" if os.name == "nt" else "bin") / "python"
     installed = subprocess.run(
-        [python, "-m", "pip", "install", "-q", *form.install.split()], capture_output=True
+        [python, "-m", "pip", "install", "-q", *shlex.split(form.install)], capture_output=True
     )
     if installed.returncode:
         pytest.skip(f"{form.install} cannot be installed here")

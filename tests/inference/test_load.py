@@ -33,6 +33,14 @@ def test_load__a_graph_that_is_whole_is_used_without_a_word(model, photo):
     assert graph.difference < 1e-5 and graph.megabytes > 0 and graph.seconds > 0
 
 
+def test_load__photos_that_an_older_pillow_scaled_are_told_of(model, photo):
+    info = json.loads((model / "model.json").read_text())
+    info["versions"]["pillow"] = "12.0.0"
+    write_json(model / "model.json", info)
+    _, _, said = asked(model, photo)
+    assert len(said) == 1 and "Pillow 12.0.0" in said[0]
+
+
 def test_load__a_model_that_was_changed_is_refused(model):
     with (model / "model.keras").open("ab") as file:
         file.write(b"more")

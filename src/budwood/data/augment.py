@@ -23,9 +23,9 @@ PLAIN = Augment()
 """Settings that draw nothing: every view is the plain one."""
 VERSION = 1
 """Counts changes of what the same settings draw: stored views of another version are not taken for these."""
-DECODER = 2
+DECODER = 3
 """Counts changes of what some picture decodes to, so that no stored features of the older pixels are taken. 2: embedded
-colour profiles are applied."""
+colour profiles are applied. 3: pictures are scaled in the order of Pillow 13."""
 NO_PIXELS = {"views", "originals", "mixup", "cutmix"}
 """Settings of [augment] that leave a rendering as it is."""
 

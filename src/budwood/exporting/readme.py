@@ -65,8 +65,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, __version__
 
+if int(__version__.split(".")[0]) < 13:
+    sys.exit("Pillow 13 or later is needed, older ones scale a picture in another order: pip install -U pillow")
 folder, SIZE = Path(__file__).parent, {contract.input.shape[1]}
 contract = json.loads((folder / "contract.json").read_text("utf-8", "surrogateescape"))
 if contract["format"] != {contract.format} or contract["exported_as"] != "{form.name}":

@@ -9,6 +9,7 @@ from budwood.evaluation.ood import Reference
 from budwood.features.engines.engine import openvino_is_preferred
 from budwood.inference import converted
 from budwood.inference.artifact import read_info, read_model, read_reference
+from budwood.inference.model_info import ModelInfo
 from budwood.inference.predictor import InputContract, OodDetector, Predictor
 
 
@@ -23,12 +24,18 @@ def load_predictor(
     Args:
         folder: `model.keras` and what lies beside it.
         engine: returns what the recipe asks for, "auto", "openvino" or "keras"; called where no graph is kept.
-        say: told where a graph has to be made, and why.
+        say: told where a graph has to be made, and why, and where the photos of the training were scaled otherwise.
 
     Raises:
         RunError: the model is missing, damaged or changed.
     """
     info = read_info(folder)
+    if scaled_otherwise(info):
+        say(
+            f"the photos of {folder} were scaled by Pillow {info.versions['pillow']}, in another order than by Pillow "
+            "13 and later: some probabilities differ by a hundredth or two from those that the run reports. Train "
+            "again to be rid of the difference"
+        )
     model = info.sha256
     reference = read_reference(folder, info)
     graph = converted.find(folder, model) if openvino_is_preferred() else None
@@ -63,6 +70,12 @@ def load_predictor(
         _detector(reference, graph),
         info.thresholds,
     )
+
+
+def scaled_otherwise(info: ModelInfo) -> bool:
+    """Return whether the model saw photos that an older Pillow scaled: always by columns first."""
+    major = info.versions.get("pillow", "").partition(".")[0]
+    return major.isdecimal() and int(major) < 13
 
 
 def _detector(

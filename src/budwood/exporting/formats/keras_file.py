@@ -23,7 +23,7 @@ class KerasFile:
     quantizes_with: tuple[str, ...] = ()
     kinds: tuple[Kind, ...] = ()
     tells_others = True
-    install = "keras tensorflow numpy pillow"
+    install = 'keras tensorflow numpy "pillow>=13"'
     code = """import keras
 
 model = keras.models.load_model(folder / "model.keras", compile=False)

@@ -27,7 +27,7 @@ class LiteRtFile:
     quantizes_with: tuple[str, ...] = ()
     kinds: tuple[Kind, ...] = ("float16", "int8")
     tells_others = True
-    install = "ai-edge-litert numpy pillow"
+    install = 'ai-edge-litert numpy "pillow>=13"'
     code = """from ai_edge_litert.interpreter import Interpreter
 
 model = Interpreter(str(folder / "model.tflite"))

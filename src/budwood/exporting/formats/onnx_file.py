@@ -30,7 +30,7 @@ class OnnxFile:
     quantizes_with: tuple[str, ...] = ("nncf",)
     kinds: tuple[Kind, ...] = ("int8",)
     tells_others = True
-    install = "onnxruntime numpy pillow"
+    install = 'onnxruntime numpy "pillow>=13"'
     code = """import onnxruntime
 
 model = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])

@@ -26,7 +26,7 @@ class OpenVinoIr:
     quantizes_with: tuple[str, ...] = ("nncf",)
     kinds: tuple[Kind, ...] = ("float16", "int8")
     tells_others = True
-    install = "openvino numpy pillow"
+    install = 'openvino numpy "pillow>=13"'
     # Some processors would compute in bf16 by default, which moves probabilities by a percent.
     code = """import openvino
 

@@ -22,7 +22,7 @@ class SavedModel:
     quantizes_with: tuple[str, ...] = ()
     kinds: tuple[Kind, ...] = ()
     tells_others = True
-    install = "tensorflow numpy pillow"
+    install = 'tensorflow numpy "pillow>=13"'
     code = """import tensorflow as tf
 
 model = tf.saved_model.load(folder / "model")
