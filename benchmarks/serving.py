@@ -25,6 +25,7 @@ from pathlib import Path
 from benchmarks.against_keras import FOLDER, find_material
 from benchmarks.http_load import Load, closed_loop, open_loop, request
 from benchmarks.processes import python
+from budwood.core.threads import num_cores
 
 PHOTOS, ROUNDS = 200, 3
 HERE = [sys.executable, "-m"]
@@ -74,7 +75,6 @@ def bare(run: str, photos: Sequence[str]) -> dict[str, float]:
     """Decoding and inference alone, in this process: a second on all cores, and one after another."""
     from threadpoolctl import threadpool_limits
 
-    from budwood.core.system import num_cores
     from budwood.data.images import view
     from budwood.run import load
 
@@ -126,6 +126,7 @@ def main() -> None:
     options.add_argument("--photos", help="folder of photos to ask about")
     options.add_argument("--seconds", type=float, default=10)
     options.add_argument("--overload", type=float, default=20, help="seconds at 120 %% of what it can do")
+    options.add_argument("--connections", type=int, default=0, help="at a time under full load; 2 a core by default")
     options.add_argument("--port", type=int, default=8765)
     options.add_argument("--no-plain", action="store_true", help="leave out the plain server")
     options.add_argument("--bare", nargs="+", help=argparse.SUPPRESS)
@@ -144,6 +145,7 @@ def main() -> None:
     found = sorted(map(str, Path(folder).rglob("*.jpg")))
     photos = found[:: max(1, len(found) // PHOTOS)][:PHOTOS]
     port, path = given.port, "/v1/predict"
+    several = given.connections or 2 * num_cores()
     good = [request(path, Path(photo).read_bytes(), port) for photo in photos]
     bad = [
         request(path, content, port) for content in (b"text", Path(photos[0]).read_bytes()[:2000], b"\x89PNG")
@@ -160,16 +162,16 @@ def main() -> None:
             f"start to first answer {server.first_answer:.2f} s, {server.seconds_of_cpu:.2f} s of processor time, "
             f"{tensorflow} TensorFlow, {server.megabytes:.0f} MB"
         )
-        closed_loop(port, good, 4, 2)
+        closed_loop(port, good, several, 2)
         measured("one at a time", server, lambda: closed_loop(port, good, 1, given.seconds))
-        full = measured("four at a time", server, lambda: closed_loop(port, good, 4, given.seconds))
+        full = measured(f"{several} at a time", server, lambda: closed_loop(port, good, several, given.seconds))
         rates, shares, waits = [], [], []
         for _ in range(ROUNDS):
             # In turn, for what else runs on the machine changes from minute to minute.
             alone = bare_now()
             waits.append(closed_loop(port, good, 1, given.seconds).percentile(50) / alone["p50"])
             cpu = server.seconds_of_cpu
-            again = closed_loop(port, good, 4, given.seconds)
+            again = closed_loop(port, good, several, given.seconds)
             each = 1000 * (server.seconds_of_cpu - cpu) / max(1, again.statuses[200])
             rates.append(again.rate / alone["rate"])
             shares.append(alone["milliseconds_of_cpu"] / each)
@@ -180,7 +182,7 @@ def main() -> None:
             )
         measured("half of that", server, lambda: open_loop(port, good, full.rate / 2, given.seconds))
         tenth = [bad[number % 3] if number % 10 == 9 else one for number, one in enumerate(good)]
-        measured("every tenth body bad", server, lambda: closed_loop(port, tenth, 4, given.seconds))
+        measured("every tenth body bad", server, lambda: closed_loop(port, tenth, several, given.seconds))
         before = server.megabytes
         load = measured(
             f"120 % for {given.overload:g} s",
@@ -192,7 +194,7 @@ def main() -> None:
             "say when to come again"
         )
         threading.Timer(2, lambda: server.process.send_signal(signal.SIGTERM)).start()
-        last = closed_loop(port, good, 4, 6)
+        last = closed_loop(port, good, several, 6)
         status = server.process.wait(30)
         print(f"SIGTERM under load: {last.statuses[200]} answered, {last.lost} lost, exit status {status}")
     print(
@@ -206,8 +208,10 @@ def main() -> None:
     plain = [*HERE, "benchmarks.plain_server", str(model / "model.keras"), str(size), str(port)]
     with serving(plain, port, good[0]) as server:
         print(f"plain server: start to first answer {server.first_answer:.2f} s, {server.megabytes:.0f} MB")
-        closed_loop(port, good, 4, 2)
-        slow = measured("plain, four at a time", server, lambda: closed_loop(port, good, 4, given.seconds))
+        closed_loop(port, good, several, 2)
+        slow = measured(
+            f"plain, {several} at a time", server, lambda: closed_loop(port, good, several, given.seconds)
+        )
     print(f"budwood serve answers {full.rate / slow.rate:.1f} times as many pictures a second")
 
 
