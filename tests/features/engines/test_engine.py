@@ -1,5 +1,6 @@
 """Which engine runs the feature extractor, and that both give the same."""
 
+import sys
 from types import SimpleNamespace
 
 import keras
@@ -100,3 +101,13 @@ def test_milliseconds_per_picture__of_two_seconds_and_kept_out_of_the_cache(mode
     monkeypatch.setattr(engines, "time", SimpleNamespace(perf_counter=lambda: next(seconds)))
     assert milliseconds_per_picture(model) == pytest.approx(2250 / (3 * 2 * num_cores()))
     assert not list(own_cache.iterdir())
+
+
+def test_openvino_is_preferred__on_a_machine_with_an_accelerator_but_without_keras(monkeypatch, tmp_path):
+    monkeypatch.setattr(engines, "ACCELERATORS", [str(tmp_path)])
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    with monkeypatch.context() as with_keras:
+        with_keras.setattr(engines, "_sees_accelerator", lambda: True)
+        assert not engines.openvino_is_preferred()
+    monkeypatch.setitem(sys.modules, "keras", None)
+    assert engines.openvino_is_preferred()

@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -173,7 +174,9 @@ def choose_engine(engine: str, notes: list[Note] | None = None) -> Literal["open
 def openvino_is_preferred() -> bool:
     """Return whether "auto" stands for OpenVINO, as far as can be told without loading TensorFlow."""
     if os.environ.get("CUDA_VISIBLE_DEVICES") not in ("", "-1") and any(map(os.path.exists, ACCELERATORS)):
-        return choose_engine("auto") == "openvino"
+        # A machine that only predicts need not have Keras.
+        with suppress(ImportError):
+            return choose_engine("auto") == "openvino"
     try:
         import_openvino()
     except ImportError:
