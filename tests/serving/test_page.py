@@ -118,7 +118,7 @@ def test_page__answers_with_a_set_or_says_that_it_cannot(seen, photos, server):
     answer["predictions"][0]["prediction_set"] = ["red", "blue"]
     page.route("**/v1/predict?*", lambda route: route.fulfill(json=answer))
     page.get_by_label("Answer with").select_option("0.9")
-    page.get_by_text("Such a set holds the right class as often as asked").wait_for()
+    page.get_by_text("such a set holds the right class").wait_for()
     assert page.locator(".answer h2").inner_text() == "red, blue" and page.locator(".chosen").count() == 2
 
 

@@ -3,7 +3,8 @@
 // the page as text alone, never as HTML.
 //
 // An answer: {shares: [{label, share}], the most probable first; labels, where a picture may have several: those that it
-// has; noneOfThese; confident; path, answer: nodes of a tree of labels; set: classes that hold together}.
+// has; noneOfThese; confident; path, answer: nodes of a tree of labels; set: the classes of a prediction set, and coverage,
+// the share that was asked of it}.
 
 import { chart, heat, percent, picture, tag } from "./parts.js";
 import { asCsv } from "./table.js";
@@ -70,11 +71,18 @@ function choose(one) {
   model = one;
   at("about").textContent = models.length < 2 ? one.name : "";
   at("coverage").hidden = !one.coverage;
+  for (const choice of at("coverage").querySelectorAll("option")) choice.textContent = inChoice(choice.value, one);
   at("report").hidden = !one.report;
   if (one.report) at("report").href = one.report;
   const kind = one.several ? "labels" : "classes", names = one.classes;
   const listed = names.length > FEW ? `${names.slice(0, FEW).join(", ")} and ${names.length - FEW} more` : names.join(", ");
   at("footer").textContent = `The model knows ${names.length.toLocaleString("en")} ${kind}: ${listed}. ${one.note ?? ""}`;
+}
+
+function inChoice(coverage, { several }) {
+  if (!coverage) return several ? "the labels that reach their mark" : "the most probable";
+  const share = `${100 * coverage} %`;
+  return several ? `a set that holds ${share} of the labels` : `a set that is right in ${share} of pictures`;
 }
 
 function listen() {
@@ -123,7 +131,7 @@ async function take(files) {
   const work = async () => {
     for (let job; mine === turn && (job = waiting.shift()); ) {
       try {
-        job.answer = await backend.predict(asked, job.file, coverage);
+        job.answer = { ...(await backend.predict(asked, job.file, coverage)), coverage };
       } catch (error) {
         job.error = error.message;
       }
@@ -182,7 +190,7 @@ function showOne(job, asked, jobs) {
   const { answer } = job;
   const view = picture(job, asked.resize);
   const rest = answer.shares.length > SHOWN + 2 ? answer.shares.slice(SHOWN) : [];
-  const bars = (shares) => chart(shares, chosen(answer), asked.thresholds);
+  const bars = (shares) => chart(shares, chosen(answer), answer.set ? null : asked.thresholds);
   const title = tag("h2", { tabIndex: -1 }, ...heading(answer));
   const right = tag("div", {}, title, ...notes(answer, asked), bars(answer.shares.slice(0, rest.length ? SHOWN : undefined)));
   if (rest.length) right.append(tag("details", {}, tag("summary", {}, `${rest.length} more`), bars(rest)));
@@ -199,18 +207,24 @@ function showOne(job, asked, jobs) {
 function notes(answer, asked) {
   const said = [], [first] = answer.shares;
   if (answer.noneOfThese) {
+    said.push("The picture is unlike the photos that the model learned from.");
     said.push(
-      `The picture is unlike the photos that the model learned from. Were it one of the ${asked.several ? "labels" : "classes"}, ` +
-        `${first.label} would be the most probable.`,
+      asked.several
+        ? `If it had one of the labels, that would most probably be ${first.label}.`
+        : `If it were one of the classes, ${first.label} would be the most probable.`,
     );
+    if (answer.set) said.push("What a set promises holds only for pictures like those photos, so none is given.");
   } else if (answer.confident === false) {
     said.push("Not sure enough for the share of right answers that was asked for.");
   }
   if (answer.path?.length > 1) said.push(answer.path.map((node) => `${node.label} ${percent(node.probability)}`).join(" › "));
   if (answer.answer) said.push(`Sure enough: ${answer.answer.label} ${percent(answer.answer.probability)}.`);
-  if (answer.set) {
-    said.push(asked.several ? "So many labels that they hold this share of the picture's own." : "Such a set holds the right class as often as asked.");
-  } else if (answer.labels && asked.thresholds) said.push("A picture has the labels that reach their mark, from which on they hold.");
+  if (answer.set && !answer.noneOfThese) {
+    const share = `${100 * answer.coverage} %`;
+    said.push(asked.several ? `On average, such a set holds ${share} of the labels of a picture.` : `In ${share} of pictures, such a set holds the right class.`);
+  } else if (answer.labels && asked.thresholds && !answer.noneOfThese) {
+    said.push("A picture has the labels whose probability reaches the mark on the bar.");
+  }
   return said.map((text) => tag("p", { className: "quiet" }, text));
 }
 

@@ -52,8 +52,11 @@ export async function explain(model, file, target) {
 
 function measured(figure) {
   if (!figure) return "";
-  const [low, high] = figure.accuracy_ci95.map((one) => (100 * one).toFixed(1));
-  return `On ${figure.photos.toLocaleString("en")} ${figure.split} photos it was right in ${percent(figure.accuracy)} (95 % interval ${low} to ${high}).`;
+  const photos = `On ${figure.photos.toLocaleString("en")} ${figure.split} photos`;
+  const between = (ends) => (ends ? ` (95 % interval ${ends.map((one) => (100 * one).toFixed(1)).join(" to ")})` : "");
+  return "accuracy" in figure
+    ? `${photos} it was right in ${percent(figure.accuracy)}${between(figure.accuracy_ci95)}.`
+    : `${photos} its mean average precision was ${percent(figure.mean_average_precision)}${between(figure.mean_average_precision_ci95)}.`;
 }
 
 // A server that is busy says when to come again.
