@@ -36,6 +36,13 @@ def test_predict__several_labels(tiny_label_run, red):
         assert str(tiny_label_run) not in answer.json["error"]["message"]
         (info,) = server.get("/v1/models").json["models"]
         assert info["several_labels"] and set(info["thresholds"]) == set(info["classes"])
+        figures = load(tiny_label_run).files.metrics.figures_of("test")
+        assert info["measured"] == {
+            "split": "test",
+            "photos": figures.n,
+            "mean_average_precision": figures.mean_average_precision,
+            "mean_average_precision_ci95": figures.mean_average_precision_ci95,
+        }
 
 
 def test_predict__files_of_a_form(server, red):

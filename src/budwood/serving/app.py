@@ -96,6 +96,9 @@ class _Watched:
             await self._app(scope, receive, send)
             return
         began, status = time.perf_counter(), 0
+        if scope["method"] == "HEAD":
+            # As GET, with the same head; uvicorn leaves the body out.
+            scope = {**scope, "method": "GET"}
 
         async def watched(message: Any) -> None:
             nonlocal status

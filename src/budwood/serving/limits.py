@@ -30,3 +30,8 @@ class Limits:
     """Requests a second of one client, and twice as many at once; None for no limit."""
     connections: int = 1000
     """Open at once."""
+
+    @property
+    def dropped(self) -> int:
+        """Bytes of a refused body that are read, so that its client hears why; beyond them its connection is closed."""
+        return 10 * self.upload

@@ -1,7 +1,6 @@
 """A run that answers: its predictor, warmed, its rules, and what is said of it."""
 
 import io
-import threading
 from collections import OrderedDict
 from pathlib import Path
 
@@ -10,16 +9,17 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 
 from budwood.core.errors import BudwoodError, RunError
+from budwood.core.forks import Lock
 from budwood.data.images import view
 from budwood.evaluation.ood import Reference
 from budwood.inference.occlusion import GRID, importance, occlude, windows
 from budwood.inference.prediction import Prediction
 from budwood.inference.predictor import Scores
 from budwood.run import Run
-from budwood.runs.figures import SplitMetrics
+from budwood.runs.figures import LabelSplitMetrics
 from budwood.serving.options import Options, Rules, predictor_of, rules_of
 from budwood.serving.picture import refuse_polyglot
-from budwood.serving.schema import Figure, InputInfo, ServedModelInfo
+from budwood.serving.schema import Accuracy, InputInfo, LabelPrecision, ServedModelInfo
 
 MOST_RULES = 64
 """Kept of different options: a client may ask for any."""
@@ -40,7 +40,7 @@ class ServedModel:
         self._predict = predictor_of(run)
         self._rules: OrderedDict[Options, Rules] = OrderedDict()
         self._labels: dict[str, str] | None = None
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self.info = _info(name, run)
         self.default_rules = self.rules(Options())
         # The first answer of an engine takes longer than all others, and so does the first picture of a decoder:
@@ -128,17 +128,7 @@ def current_fingerprint(folder: Path) -> str | None:
 
 
 def _info(name: str, run: Run) -> ServedModelInfo:
-    predictor, model, metrics = run.predictor, run.files.model, run.files.metrics
-    figures = metrics.figures_of(metrics.reported)
-    measured = None
-    if isinstance(figures, SplitMetrics) and figures.accuracy_ci95 is not None:
-        low, high = figures.accuracy_ci95
-        measured = Figure(
-            split=metrics.reported,
-            photos=figures.n,
-            accuracy=figures.accuracy,
-            accuracy_ci95=(low, high),
-        )
+    predictor, model = run.predictor, run.files.model
     thresholds = run.thresholds
     return ServedModelInfo(
         name=name,
@@ -151,6 +141,25 @@ def _info(name: str, run: Run) -> ServedModelInfo:
         tree_of_labels=run.files.tree is not None,
         none_of_these=predictor.ood is not None,
         input=InputInfo(size=predictor.input.size, resize=predictor.input.resize),
-        measured=measured,
+        measured=_measured(run),
         training_photos=False,
+    )
+
+
+def _measured(run: Run) -> Accuracy | LabelPrecision | None:
+    split = run.files.metrics.reported
+    found = run.files.metrics.figures_of(split)
+    if found is None:
+        return None
+    if not isinstance(found, LabelSplitMetrics):
+        return Accuracy(
+            split=split, photos=found.n, accuracy=found.accuracy, accuracy_ci95=found.accuracy_ci95
+        )
+    if found.mean_average_precision is None:
+        return None
+    return LabelPrecision(
+        split=split,
+        photos=found.n,
+        mean_average_precision=found.mean_average_precision,
+        mean_average_precision_ci95=found.mean_average_precision_ci95,
     )

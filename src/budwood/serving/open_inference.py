@@ -30,7 +30,7 @@ from budwood.serving.tensors import (
     read_request,
 )
 from budwood.serving.uploads import body_of
-from budwood.serving.v1 import ERRORS, answer_all, refuse_when_full, within
+from budwood.serving.v1 import ERRORS, answer_all, within
 
 VERSION = "1"
 
@@ -135,7 +135,6 @@ def router(server: Server) -> APIRouter:
         },
     )
     async def infer(name: str, request: Request) -> Response:
-        await refuse_when_full(server, request)
         model, header = server.models.find(name), request.headers.get(HEADER)
         async with body_of(request, server.limits, server.engine) as content, within(server):
             asked, pictures = await server.engine.run(_read, model, content, header, server.limits.batch)

@@ -88,13 +88,13 @@ class Safety:
         headers = dict(scope["headers"])
         host = headers.get(b"host", b"").decode("latin-1").lower()
         if self._hosts and _without_port(host) not in self._hosts:
-            raise RequestError("host", "this server does not answer under this name", _CLOSE)
+            raise RequestError("host", "this server does not answer under this name")
         origin = headers.get(b"origin")
         if scope["method"] == "POST" and origin is not None:
             # A page of another site may send a picture though it may not read the answer.
             of_page = origin.decode("latin-1").lower().partition("://")[2]
             if of_page != host:
-                raise RequestError("origin", "pages of other sites may not ask this server", _CLOSE)
+                raise RequestError("origin", "pages of other sites may not ask this server")
         path = scope["path"]
         if path in OPEN:
             return
@@ -104,18 +104,15 @@ class Safety:
             wait = self._rate.take(client[0])
             if wait:
                 text = f"one client may ask {self._rate.rate:g} times a second"
-                raise RequestError("rate", text, {"Retry-After": str(max(1, round(wait))), **_CLOSE})
+                raise RequestError("rate", text, {"Retry-After": str(max(1, round(wait)))})
         if self._key is not None and path.startswith(_GUARDED):
             given = headers.get(b"x-api-key") or headers.get(b"authorization", b"").removeprefix(b"Bearer ")
             if not hmac.compare_digest(_digest(given), self._key):
                 raise RequestError(
                     "key",
                     "this server asks for a key: Authorization: Bearer KEY, or X-API-Key: KEY",
-                    {"WWW-Authenticate": "Bearer", **_CLOSE},
+                    {"WWW-Authenticate": "Bearer"},
                 )
-
-
-_CLOSE = {"Connection": "close"}
 
 
 class Rate:

@@ -119,13 +119,22 @@ class InputInfo(Answered):
     channels: Literal["RGB"] = "RGB"
 
 
-class Figure(Answered):
-    """A figure of the run, with its 95 % interval."""
+class Accuracy(Answered):
+    """Of the run, on photos that it did not learn from, with its 95 % interval; null where the run can state none."""
 
     split: str
     photos: int
     accuracy: Share
-    accuracy_ci95: tuple[float, float]
+    accuracy_ci95: tuple[float, float] | None
+
+
+class LabelPrecision(Answered):
+    """The same where a picture may have several labels: the mean of the average precision of each."""
+
+    split: str
+    photos: int
+    mean_average_precision: Share
+    mean_average_precision_ci95: tuple[float, float] | None
 
 
 class ServedModelInfo(Answered):
@@ -144,7 +153,7 @@ class ServedModelInfo(Answered):
     none_of_these: bool
     """Whether it can tell what is none of its classes."""
     input: InputInfo
-    measured: Figure | None
+    measured: Accuracy | LabelPrecision | None
     training_photos: bool
     """Whether `similar` of an explanation shows training photos."""
     report: str | None = None

@@ -116,6 +116,8 @@ def make_uvicorn(server: "Server", ready: Callable[[], None]) -> "uvicorn.Server
     class Protocol(BoundedProtocol):
         head_seconds = server.limits.head_seconds
         most = server.limits.connections
+        dropped_seconds = server.limits.body_seconds
+        dropped_bytes = server.limits.dropped
 
     class Uvicorn(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -13,7 +13,6 @@ from budwood.serving.engine import Engine
 from budwood.serving.errors import RequestError
 from budwood.serving.limits import Limits
 
-_DRAINED_SECONDS = 1.0
 _LONGEST_NAME = 200
 
 
@@ -30,15 +29,16 @@ async def body_of(request: Request, limits: Limits, engine: Engine) -> AsyncIter
     """Yield the whole body of a request, whose bytes count as held until the block ends.
 
     Raises:
-        RequestError: it is longer than allowed, whatever its head says, or slower, or all bodies are too many bytes.
+        RequestError: there is no room for one more picture, the body is longer than allowed, whatever its head says, or
+            slower, or all bodies are too many bytes.
     """
+    engine.refuse_when_full()
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         # Compressed it could become any number of bytes.
-        error = RequestError("unsupported", "a compressed body is not read. Send it as it is")
-        raise await _refused(request, limits, error)
+        raise RequestError("unsupported", "a compressed body is not read. Send it as it is")
     stated = request.headers.get("content-length", "")
     if stated.isdecimal() and int(stated) > limits.upload:
-        raise await _refused(request, limits, _too_large(limits))
+        raise _too_large(limits)
     parts: list[bytes] = []
     size = 0
     try:
@@ -53,28 +53,11 @@ async def body_of(request: Request, limits: Limits, engine: Engine) -> AsyncIter
         except TimeoutError:
             text = f"the body did not come within {limits.body_seconds:g} seconds"
             raise RequestError("slow_body", text, {"Connection": "close"}) from None
-        except RequestError as error:
-            raise await _refused(request, limits, error) from None
         except ClientDisconnect:
-            raise RequestError("bad_request", "the body ended too soon", {"Connection": "close"}) from None
+            raise RequestError("bad_request", "the body ended too soon") from None
         yield parts[0] if len(parts) == 1 else b"".join(parts)
     finally:
         engine.release(size)
-
-
-async def drain(request: Request, limits: Limits) -> bool:
-    """Read what is left of a body and forget it, so that a refusal reaches who is still sending; return whether that
-    was all."""
-    size = 0
-    try:
-        async with asyncio.timeout(_DRAINED_SECONDS):
-            async for part in request.stream():
-                size += len(part)
-                if size > limits.upload:
-                    return False
-    except (TimeoutError, ClientDisconnect, RuntimeError):
-        return False
-    return True
 
 
 def pictures_of(content: bytes, content_type: str, limits: Limits) -> list[Upload]:
@@ -151,13 +134,6 @@ def _shown(name: bytes, otherwise: str) -> str:
     """Return the name of an uploaded file, as a label and no path."""
     text = name.decode("utf-8", "replace").replace("\\", "/").rpartition("/")[2]
     return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)[:_LONGEST_NAME] or otherwise
-
-
-async def _refused(request: Request, limits: Limits, error: RequestError) -> RequestError:
-    """Return an error of which the client hears, though it is still sending."""
-    if not await drain(request, limits):
-        error.headers["Connection"] = "close"
-    return error
 
 
 def _too_large(limits: Limits) -> RequestError:

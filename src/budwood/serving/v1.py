@@ -2,10 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
 
 from budwood.core.errors import BudwoodError, MachineError
 from budwood.serving import page
@@ -22,7 +25,7 @@ from budwood.serving.schema import (
     ServedModelInfo,
 )
 from budwood.serving.state import Server
-from budwood.serving.uploads import Upload, body_of, drain, pictures_of
+from budwood.serving.uploads import Upload, body_of, pictures_of
 
 _PICTURE: dict[str, Any] = {
     "requestBody": {
@@ -68,22 +71,19 @@ def router(server: Server) -> APIRouter:
         openapi_extra=_PICTURE | {"parameters": parameters_of(PredictQuery)},
     )
     async def predict(request: Request) -> Response:
-        await refuse_when_full(server, request)
         asked = read_query(request, PredictQuery)
         chosen = server.models.find(asked.model)
-        async with body_of(request, server.limits, server.engine) as content:
-            began = time.perf_counter()
-            uploads = pictures_of(content, request.headers.get("content-type", ""), server.limits)
-            async with within(server):
-                rules = await rules_of(server, chosen, asked.options)
-                found = await predict_all(server, chosen, uploads, rules, asked.top)
-        answer = PredictAnswer(
-            model=chosen.name,
-            fingerprint=chosen.fingerprint,
-            milliseconds=_milliseconds(began),
-            predictions=found,
+        async with _pictures_of(server, request) as sent:
+            rules = await rules_of(server, chosen, asked.options)
+            found = await predict_all(server, chosen, sent.uploads, rules, asked.top)
+        return _as_json(
+            PredictAnswer(
+                model=chosen.name,
+                fingerprint=chosen.fingerprint,
+                milliseconds=sent.milliseconds,
+                predictions=found,
+            )
         )
-        return Response(answer.model_dump_json(), media_type="application/json")
 
     @routes.post(
         "/explain",
@@ -93,30 +93,49 @@ def router(server: Server) -> APIRouter:
         openapi_extra=_PICTURE | {"parameters": parameters_of(ExplainQuery)},
     )
     async def explain(request: Request) -> Response:
-        await refuse_when_full(server, request)
         asked = read_query(request, ExplainQuery)
         chosen = server.models.find(asked.model)
         if asked.target is not None and asked.target not in chosen.classes:
             raise RequestError("bad_request", "the model has no class of this name. /v1/models lists them")
-        async with body_of(request, server.limits, server.engine) as content:
-            began = time.perf_counter()
-            uploads = pictures_of(content, request.headers.get("content-type", ""), server.limits)
-            if len(uploads) != 1:
+        shown = server.show_training_photos
+        async with _pictures_of(server, request) as sent:
+            if len(sent.uploads) != 1:
                 raise RequestError("too_many_pictures", "one picture at a time is explained")
-            async with within(server):
-                (found,) = await answer_all(
-                    server,
-                    lambda upload: explain_one(
-                        chosen, upload, asked.target, show_photos=server.show_training_photos
-                    ),
-                    uploads,
-                )
+            (found,) = await answer_all(
+                server,
+                lambda upload: explain_one(chosen, upload, asked.target, show_photos=shown),
+                sent.uploads,
+            )
         if isinstance(found, RequestError):
             raise found
-        answer = found.model_copy(update={"milliseconds": _milliseconds(began)})
-        return Response(answer.model_dump_json(), media_type="application/json")
+        return _as_json(found.model_copy(update={"milliseconds": sent.milliseconds}))
 
     return routes
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """The pictures of a request, and when the last byte of them came."""
+
+    uploads: list[Upload]
+    came: float
+
+    @property
+    def milliseconds(self) -> float:
+        """How long ago that is."""
+        return round(1000 * (time.perf_counter() - self.came), 3)
+
+
+@asynccontextmanager
+async def _pictures_of(server: Server, request: Request) -> AsyncIterator[_Sent]:
+    """Yield the pictures of a request, for as long as its answer may take. Raise RequestError where it has none, or
+    more than are allowed or there is room for."""
+    async with body_of(request, server.limits, server.engine) as content:
+        came = time.perf_counter()
+        kind = request.headers.get("content-type", "")
+        uploads = pictures_of(content, kind, server.limits)
+        async with within(server):
+            yield _Sent(uploads, came)
 
 
 async def predict_all(
@@ -162,16 +181,6 @@ async def rules_of(server: Server, model: ServedModel, asked: Options) -> Rules:
         raise RequestError("not_possible", text) from None
 
 
-async def refuse_when_full(server: Server, request: Request) -> None:
-    """Raise RequestError, before a body is read, where there is no room for one more picture."""
-    try:
-        server.engine.refuse_when_full()
-    except RequestError as error:
-        if not await drain(request, server.limits):
-            error.headers["Connection"] = "close"
-        raise
-
-
 class within:  # noqa: N801
     """A block that raises RequestError where the answer takes too long."""
 
@@ -203,5 +212,5 @@ def _only(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: ERRORS[status] for status in statuses}
 
 
-def _milliseconds(began: float) -> float:
-    return round(1000 * (time.perf_counter() - began), 3)
+def _as_json(answer: BaseModel) -> Response:
+    return Response(answer.model_dump_json(), media_type="application/json")
