@@ -9,7 +9,7 @@ from budwood.core.errors import DataError
 from budwood.training import cross_validation
 from budwood.training import linear_probe as linear
 from budwood.training.cross_validation import assign_folds
-from budwood.training.linear_probe import fit_as_asked, fit_linear, linear_fits, resolve_fit
+from budwood.training.linear_probe import fit_as_asked, fit_linear, fit_seconds, resolve_fit
 from budwood.training.strength_path import FIRST, best
 
 
@@ -236,14 +236,6 @@ def test_fit_linear__feature_that_is_not_finite_is_refused():
         fit_linear(x, y, 4)
 
 
-def test_linear_fits__memory_and_work():
-    assert linear_fits(2**28 // 1000, 1000, 2)
-    assert not linear_fits(2**28 // 1000 + 1, 1000, 2)
-    assert not linear_fits(58_000, 1280, 400)
-    assert linear_fits(3000, 1280, 1000)
-    assert not linear_fits(10_000, 2000, 10_000)
-
-
 def test_fit_linear__flower_features_are_told_apart(test_data):
     """Coloured pixels of real photos, no network: far above chance, and the path has its best inside."""
     from PIL import Image
@@ -297,14 +289,34 @@ def test_fit_linear__feature_that_hardly_moves_does_not_explode():
         ({"augment": {"mixup": 0.2}}, (2936, 1280, 5), "gradient"),
         ({"augment": {"views": 3}}, (2936, 1280, 5), "linear"),
         ({"distill": {"run": "r"}}, (2936, 1280, 5), "gradient"),
-        ({"frozen": {"fit": "linear"}}, (58_000, 1280, 400), "gradient"),
-        ({}, (58_000, 1280, 400), "gradient"),
+        ({"frozen": {"fit": "linear"}}, (58_000, 1280, 400), "linear"),
+        ({}, (58_000, 1280, 400), "linear"),
+        ({"frozen": {"fit": "linear"}}, (9_000_000, 1280, 400), "gradient"),
+        ({}, (9_000_000, 1280, 400), "gradient"),
     ],
 )
 def test_resolve_fit(values, sizes, fit):
     recipe, reason = resolve_fit(Recipe.from_dict(values), *sizes)
     assert recipe.frozen.fit == fit
-    assert (reason is not None) == (sizes[0] == 58_000)
+    assert (reason is not None) == (sizes[0] > 3000)
+
+
+def test_resolve_fit__says_that_rows_are_read_in_blocks():
+    _, reason = resolve_fit(Recipe(), 1_000_000, 1280, 100)
+    assert "block by block" in reason and "100,000 of the photos" in reason
+
+
+def test_resolve_fit__several_labels_have_no_shards():
+    recipe, reason = resolve_fit(Recipe(), 58_000, 1280, 400, multi_label=True)
+    assert recipe.frozen.fit == "gradient" and "gradient steps instead" in reason
+
+
+def test_fit_seconds__over_shards_grows_by_the_passes(monkeypatch):
+    """A product of a hundred rows takes a second here, whatever the machine."""
+    monkeypatch.setattr(linear.time, "perf_counter", iter(range(100)).__next__)
+    monkeypatch.setattr(linear, "num_cores", lambda: 2)
+    seconds = [fit_seconds(n, 1280, 100, Recipe()) for n in (1_000_000, 3_000_000)]
+    assert pytest.approx(seconds[1] - seconds[0]) == linear.SHARDED_PASSES * 2.7 / 2 * 2_000_000 / 512
 
 
 NEED_GRADIENT_STEPS = {

@@ -76,3 +76,13 @@ def test_average_precisions__leave_out_a_label_of_one_side():
 def test_from_label_logits__nothing_known():
     found = from_label_logits(LOGITS, np.full_like(TARGETS, np.nan), True)
     assert found.scaling.scale == (1.0,) * 4 and "mean_average_precision" not in found.figures
+
+
+def test_from_logits__parts_of_the_rows_change_nothing(monkeypatch):
+    rng = np.random.default_rng(0)
+    logits, labels = rng.normal(size=(50, 7)).astype(np.float32), rng.integers(0, 7, 50)
+    whole = from_logits(logits, labels, calibrate=True)
+    monkeypatch.setattr("budwood.training.measured._ROWS_AT_A_TIME", 8)
+    parts = from_logits(logits, labels, calibrate=True)
+    assert parts.row() == whole.row() and parts.scaling == whole.scaling
+    np.testing.assert_array_equal(parts.losses, whole.losses)

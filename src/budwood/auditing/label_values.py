@@ -22,7 +22,7 @@ from budwood.evaluation.groups import Grouping, share_interval
 from budwood.evaluation.label_issues import SuspectValue, find_probable_values, find_wrong_values
 from budwood.training.label_folds import assign_label_folds
 from budwood.training.label_probe import fit_labels
-from budwood.training.linear_probe import linear_fits
+from budwood.training.probe_size import linear_fits
 
 _EXAMPLES = 6
 _HALF = 0.5

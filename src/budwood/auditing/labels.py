@@ -19,7 +19,7 @@ from budwood.data.manifest import Photo
 from budwood.evaluation.groups import Grouping, share_interval
 from budwood.evaluation.label_issues import find_wrong_labels
 from budwood.training.cross_validation import OutOfFold, assign_folds
-from budwood.training.linear_probe import linear_fits
+from budwood.training.probe_size import linear_fits
 
 FOLDS = 5
 SURE = 0.9

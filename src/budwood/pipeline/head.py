@@ -9,6 +9,7 @@ import numpy as np
 
 from budwood.config.recipe import Head, Recipe
 from budwood.core.scaling import Scaling
+from budwood.evaluation.task import MULTI_LABEL
 from budwood.features.ensemble import ExtractorEnsemble
 from budwood.network.compose import PooledBackbone
 from budwood.network.heads import head_layers
@@ -77,7 +78,8 @@ def _fit_head(
         features.training, train, session.labels["train"], recipe.augment, recipe.seed, session.teacher
     )
     num_photos, num_features = original.shape
-    resolved, _ = resolve_fit(recipe, num_photos, num_features, len(session.classes))
+    several = session.task.name == MULTI_LABEL.name
+    resolved, _ = resolve_fit(recipe, num_photos, num_features, len(session.classes), multi_label=several)
     if resolved.frozen.fit == "gradient":
         refuse_failures(batches.prepare())
         session.ask_teacher(batches)

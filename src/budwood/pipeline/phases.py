@@ -31,10 +31,11 @@ from budwood.training.batches import TrainingData
 from budwood.training.checkpoints import Row
 from budwood.training.class_weights import refuse_unknown_classes
 from budwood.training.label_probe import LabelsFit, fit_labels_as_asked
-from budwood.training.linear_probe import LinearFit, fit_as_asked, resolve_fit
+from budwood.training.linear_probe import LinearFit, resolve_fit
 from budwood.training.loop import Before, Fitted, fit
 from budwood.training.measured import Measured
 from budwood.training.optimizers import make_optimizer
+from budwood.training.sharded_probe import fit_rows_as_asked
 from budwood.training.validation import validate
 
 
@@ -64,7 +65,9 @@ class PhaseResult:
         return min(row["val_loss"] for row in self.history)
 
 
-def refuse_bad_settings(recipe: Recipe, photos: int, features: int, classes: Sequence[str]) -> None:
+def refuse_bad_settings(
+    recipe: Recipe, photos: int, features: int, classes: Sequence[str], *, multi_label: bool = False
+) -> None:
     """Raise RecipeError for an optimizer that does not exist or settings that do not go together, in either
     phase.
 
@@ -72,7 +75,7 @@ def refuse_bad_settings(recipe: Recipe, photos: int, features: int, classes: Seq
     """
     refuse_bad_head(recipe.head, len(classes))
     refuse_unknown_classes(recipe.loss, classes)
-    resolved = resolve_fit(recipe, photos, features, len(classes))[0]
+    resolved = resolve_fit(recipe, photos, features, len(classes), multi_label=multi_label)[0]
     if resolved.distill.run and resolved.frozen.fit == "linear" and not resolved.finetune.epochs:
         raise RecipeError(
             "a linear probe learns from the labels alone, and there is no phase 2: the teacher (distill.run) would "
@@ -112,7 +115,8 @@ def train_frozen_phase(
 
     Raise RecipeError, DataError and RunError as `fit` and `fit_linear` do.
     """
-    resolved, reason = resolve_fit(recipe, len(train), train.shape[1], len(data.classes))
+    several = data.task.name == MULTI_LABEL.name
+    resolved, reason = resolve_fit(recipe, len(train), train.shape[1], len(data.classes), multi_label=several)
     if reason:
         note(reason, "settings")
     if resolved.frozen.fit == "linear":
@@ -121,14 +125,22 @@ def train_frozen_phase(
                 "the linear probe of the head learns from the labels alone; phase 2 from the teacher too",
                 "teacher",
             )
-        fit_linear = fit_labels_as_asked if data.task.name == MULTI_LABEL.name else fit_as_asked
-        found = fit_linear(
-            *(resolved, train[:], train_labels, data.classes),
-            groups=groups,
-            weights=weights,
-            progress=progress,
-        )
-        return _linear(resolved, data, train[:], train_labels, found)
+        found: LinearFit | LabelsFit
+        if several:
+            found = fit_labels_as_asked(
+                *(resolved, train[:], train_labels, data.classes),
+                groups=groups,
+                weights=weights,
+                progress=progress,
+            )
+        else:
+            found = fit_rows_as_asked(
+                *(resolved, train, train_labels, data.classes),
+                groups=groups,
+                weights=weights,
+                progress=progress,
+            )
+        return _linear(resolved, data, train, train_labels, found)
     _refuse_cutmix_of_vectors(resolved)
     mixed = resolved
     if resolved.augment.cutmix:
@@ -170,7 +182,7 @@ def train_finetune_phase(
 def _linear(
     recipe: Recipe,
     data: TrainingData,
-    features: np.ndarray,
+    features: Rows | np.ndarray,
     labels: np.ndarray,
     found: LinearFit | LabelsFit,
 ) -> PhaseResult:

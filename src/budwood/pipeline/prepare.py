@@ -26,6 +26,7 @@ from budwood.data.manifest import CALIBRATION, Photo
 from budwood.data.same_names import names_in_two_splits
 from budwood.data.split import divide, lacking
 from budwood.data.taxonomy import Taxonomy
+from budwood.evaluation.task import MULTI_LABEL
 from budwood.features.extractor import FeatureExtractor
 from budwood.network.compose import PooledBackbone, take_apart
 from budwood.pipeline.distill import refuse_unfit_teacher, teacher_features
@@ -92,7 +93,10 @@ class Prepared(PreparedNetworks):
     @cached_property
     def resolved(self) -> tuple[Recipe, str | None]:
         """Return the recipe with `frozen.fit` decided too, and why where that could surprise."""
-        return resolve_fit(self.recipe, self.num("train"), self.num_features, len(self.classes))
+        several = self.request.task.name == MULTI_LABEL.name
+        return resolve_fit(
+            self.recipe, self.num("train"), self.num_features, len(self.classes), multi_label=several
+        )
 
     @cached_property
     def warnings(self) -> tuple[Note, ...]:
@@ -144,7 +148,8 @@ def prepare(request: TrainingRequest, checked: Check | None = None) -> Prepared:
         networks, head = build_networks(request)
         num_train = sum(photo.split == "train" for photo in photos)
         num_features = PreparedNetworks(request.recipe, networks).num_features
-        refuse_bad_settings(request.recipe, num_train, num_features, checked.classes)
+        several = request.task.name == MULTI_LABEL.name
+        refuse_bad_settings(request.recipe, num_train, num_features, checked.classes, multi_label=several)
         boundaries = find_boundaries(request.recipe, networks) if request.recipe.finetune.epochs else {}
         teacher = None
         if request.teacher:

@@ -42,16 +42,18 @@ from budwood.studies.spec import TrialSpec
 from budwood.training.label_probe import LabelsFit, fit_labels_as_asked
 from budwood.training.linear_probe import LinearFit, fit_as_asked, resolve_fit
 from budwood.training.measured import MEASURE
+from budwood.training.probe_size import linear_fits
 
 
 def is_linear(recipe: Recipe, photos: int, classes: int) -> bool:
-    """Return whether a trial is one linear probe on the features of one backbone, and nothing else."""
+    """Return whether a trial is one linear probe on the features of one backbone, in memory, and nothing else."""
     if len(recipe.backbone.names) > 1 or recipe.finetune.epochs or not recipe.frozen.epochs:
         return False
     if recipe.evaluate.flip or recipe.distill.run or recipe.backbone.precision != "f32":
         return False
     features = get_backbone(recipe.backbone.names[0]).features
-    return resolve_fit(recipe, photos, features, classes)[0].frozen.fit == "linear"
+    is_probe = resolve_fit(recipe, photos, features, classes)[0].frozen.fit == "linear"
+    return is_probe and linear_fits(photos, features, classes)
 
 
 def fit_and_evaluate(spec: TrialSpec) -> None:

@@ -84,10 +84,19 @@ def moments(
     scaler = StandardScaler()
     for first in range(0, len(features), ROWS_AT_A_TIME):
         scaler.partial_fit(features[first : first + ROWS_AT_A_TIME])
-    # A feature that hardly moves on few training photos may be thousands of such deviations away on a new one.
-    moving = scaler.scale_[scaler.var_ > 0]
+    return scaler.mean_, raised(scaler.scale_, scaler.var_)
+
+
+def raised(
+    scale: Float[np.ndarray, "features"], variances: Float[np.ndarray, "features"]
+) -> Float[np.ndarray, "features"]:
+    """Return standard deviations, those of features that hardly move raised.
+
+    On few training photos one that hardly moves may be thousands of such deviations away on a new one.
+    """
+    moving = scale[variances > 0]
     least = SMALLEST_SCALE * np.median(moving) if len(moving) else 1.0
-    return scaler.mean_, np.maximum(scaler.scale_, least)
+    return np.maximum(scale, least)
 
 
 def wrap(fold_of: Int[np.ndarray, "n"]) -> tuple[np.ndarray, list[slice], list[slice]]:

@@ -22,22 +22,20 @@ from jaxtyping import Float, Float32, Int
 from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError
 from budwood.core.progress.base import SILENT, Progress, expect
+from budwood.core.system import num_cores
 from budwood.training.class_weights import photo_weights
 from budwood.training.cross_validation import (
-    MAX_BYTES,
     CrossValidation,
     assign_folds,
-    fit_bytes,
     moments,
     num_fits,
     threads,
     wrap,
 )
 from budwood.training.logistic import Axes, Problem
+from budwood.training.probe_size import linear_fits, probe_place, sample_size
 from budwood.training.strength_path import TYPICAL, PathPoint, best, search
 
-MAX_WORK = 2 * 10**10
-"""photos * features * classes. 12,000 photos of 120 classes with 1280 features are 1.8e9."""
 UNTUNED_STRENGTH = 0.1
 """Where no photo can be held out."""
 
@@ -51,6 +49,8 @@ FINAL_BLOCKS = 4
 """Parts of its rows that are multiplied apart, in threads."""
 STEPS_ON_PATH = 8
 """That a fit takes on the path; of birds525 7.5, of flower_photos 6, ..."""
+SHARDED_PASSES = 50
+"""Through all rows, of a fit over shards."""
 PRODUCTS_A_STEP = 4
 """... and the time of each in products of all rows by the weights: two, and as much again around them."""
 
@@ -64,20 +64,6 @@ class LinearFit:
     strength: float
     path: list[PathPoint]
     seconds: float
-
-
-def linear_fits(n: int, features: int, classes: int) -> bool:
-    """Return whether `fit_linear` is within its stated memory and a few minutes on two cores.
-
-    >>> linear_fits(2936, 1280, 5), linear_fits(12_000, 1280, 120), linear_fits(58_000, 1280, 400)
-    (True, True, False)
-    """
-    return (
-        # Features above 1 GiB would need 3 GiB, more than a laptop with 8 GB has to spare.
-        4 * n * features <= MAX_BYTES
-        and fit_bytes(features, classes) <= MAX_BYTES
-        and n * features * classes <= MAX_WORK
-    )
 
 
 def fit_linear(
@@ -122,7 +108,8 @@ def fit_linear(
     from threadpoolctl import threadpool_limits
 
     started = time.perf_counter()
-    _refuse_bad_input(features, labels, num_classes)
+    refuse_bad_labels(labels, num_classes)
+    refuse_infinite(features)
     given = None if isinstance(strengths, str) or len(strengths) > 1 else float(strengths[0])
     fold_of = assign_folds(labels, folds, seed, groups) if given is None else np.full(len(labels), -1)
     rows, train, held_out = wrap(fold_of)
@@ -161,21 +148,28 @@ def fit_linear(
     return LinearFit(kernel, bias, strength, path, time.perf_counter() - started)
 
 
-def resolve_fit(recipe: Recipe, photos: int, features: int, classes: int) -> tuple[Recipe, str | None]:
+def resolve_fit(
+    recipe: Recipe, photos: int, features: int, classes: int, *, multi_label: bool = False
+) -> tuple[Recipe, str | None]:
     """Return the recipe with `frozen.fit` decided, and a line that says why where the user could be
     surprised.
 
-    A linear probe that would need too much memory or time gives way to gradient steps.
+    A linear probe that would need too much memory or time is solved over shards; beyond that, and of several labels a
+    photo, it gives way to gradient steps.
     """
     wanted, reason = recipe.frozen.fit, None
     if wanted == "auto":
         wanted = "gradient" if _needs_gradient(recipe) else "linear"
     if wanted == "linear" and not linear_fits(photos, features, classes):
-        wanted = "gradient"
-        reason = (
-            f"{photos:,} photos x {features:,} features x {classes:,} classes are too many for the linear probe: "
-            "the head is trained by gradient steps instead"
-        )
+        size = f"{photos:,} photos x {features:,} features x {classes:,} classes are too many for the linear probe"
+        if probe_place(photos, features, classes) == "shards" and not multi_label:
+            reason = (
+                f"{size} in memory: it reads them block by block, and its strength is chosen on "
+                f"{sample_size(photos, features, classes):,} of the photos"
+            )
+        else:
+            wanted = "gradient"
+            reason = f"{size}: the head is trained by gradient steps instead"
     return recipe.model_copy(update={"frozen": recipe.frozen.model_copy(update={"fit": wanted})}), reason
 
 
@@ -207,17 +201,17 @@ def fit_as_asked(
     )
 
 
-def _refuse_bad_input(features, labels, num_classes: int) -> None:
+def refuse_bad_labels(labels: Int[np.ndarray, "n"], num_classes: int) -> None:
+    """Raise DataError for fewer than two classes, or one without a photo."""
     missing = np.setdiff1d(np.arange(num_classes), labels)
     if num_classes < 2 or len(missing):
         without = f"no photo of class number {missing[0]}" if len(missing) else f"{num_classes} class"
         raise DataError(
             f"the linear head has {without} to learn from. Expected two or more classes, each with a training photo"
         )
-    refuse_infinite(features)
 
 
-def refuse_infinite(features: Float32[np.ndarray, "n features"]) -> None:
+def refuse_infinite(features: Float[np.ndarray, "..."]) -> None:
     """Raise DataError where a feature is not finite."""
     if not np.isfinite(features.sum(dtype=np.float64)):
         raise DataError(
@@ -245,11 +239,21 @@ def fit_seconds(n: int, features: int, classes: int, recipe: Recipe) -> float:
         started = time.perf_counter()
         one @ other
         product = (time.perf_counter() - started) * n / rows
+    if probe_place(n, features, classes) != "shards":
+        return product * _products(n, features, classes, recipe)
+    sample = sample_size(n, features, classes)
+    # A pass takes two products and a third of them around these, shared by the cores.
+    passes = SHARDED_PASSES * 2.7 / num_cores()
+    return product * (passes + sample / n * _products(sample, features, classes, recipe))
+
+
+def _products(n: int, features: int, classes: int, recipe: Recipe) -> float:
+    """Return how many products of all rows by the weights the path and the fit after it take the time of."""
     strengths, folds = recipe.frozen.l2_strengths, recipe.frozen.folds
     tried = TYPICAL if isinstance(strengths, str) else len(strengths) * (len(strengths) > 1)
     path = tried * folds * STEPS_ON_PATH / min(threads(features, classes), folds)
     final = min(FINAL_STEPS, max(FEWEST_FINAL_STEPS, FINAL_WORK // (n * features * classes)))
-    return product * PRODUCTS_A_STEP * (path + final / min(threads(features, classes), FINAL_BLOCKS))
+    return PRODUCTS_A_STEP * (path + final / min(threads(features, classes), FINAL_BLOCKS))
 
 
 def _needs_gradient(recipe: Recipe) -> bool:

@@ -162,7 +162,7 @@ class Problem:
             ended = ended | (self.dot(gradient, gradient) / 2 <= tolerance * line.penalty(at))
             if ended.all():
                 break
-            direction = _direction(gradient, pairs, self.dot)
+            direction = lbfgs_direction(gradient, pairs, self.dot)
             if ended.any():
                 # The others go on without it.
                 direction[:, ended] = 0
@@ -172,7 +172,7 @@ class Problem:
             curvature = self.dot(step, change)
             # Where it is not above 0, rounding errors are all that is left.
             ended = ended | (curvature <= 0)
-            pairs = [*pairs[1 - PAIRS :], (step, change, _inverse(curvature))]
+            pairs = [*pairs[1 - PAIRS :], (step, change, inverse_of(curvature))]
         return at * scale
 
 
@@ -287,9 +287,9 @@ def _newton(derivatives: Callable[[Numbers], tuple[Numbers, Numbers]]) -> Number
     return step[()]
 
 
-def _direction(
-    gradient: Weights, pairs: Sequence[tuple[np.ndarray, np.ndarray, Numbers]], dot: Dot
-) -> Weights:
+def lbfgs_direction(
+    gradient: np.ndarray, pairs: Sequence[tuple[np.ndarray, np.ndarray, Numbers]], dot: Dot
+) -> np.ndarray:
     """Return the two loops of L-BFGS (Nocedal 1980)."""
     direction, alphas = -gradient, []
     for step, change, inverse in reversed(pairs):
@@ -297,13 +297,13 @@ def _direction(
         direction -= np.float32(alphas[-1]) * change
     if pairs:
         _, change, inverse = pairs[-1]
-        direction *= np.float32(_inverse(inverse * dot(change, change)))
+        direction *= np.float32(inverse_of(inverse * dot(change, change)))
     for (step, change, inverse), alpha in zip(pairs, reversed(alphas), strict=True):
         direction += np.float32(alpha - inverse * dot(change, direction)) * step
     return direction
 
 
-def _inverse(numbers: Numbers) -> Numbers:
+def inverse_of(numbers: Numbers) -> Numbers:
     """Return 1 divided by each that is above 0, and 0 for the others."""
     above = np.asarray(numbers) > 0
     return np.divide(1.0, numbers, out=np.zeros(above.shape), where=above)[()]

@@ -10,6 +10,7 @@ from budwood.core.scaling import Scaling
 from budwood.evaluation.calibration import fit_temperature
 from budwood.evaluation.task import MULTI_LABEL, SINGLE_LABEL
 
+_ROWS_AT_A_TIME = 65_536
 TOP = 5
 """Top-5 accuracy is told where there are more classes than this."""
 
@@ -43,20 +44,33 @@ class Measured:
 
 def from_logits(logits: np.ndarray, labels: Int[np.ndarray, "n"], calibrate: bool = False) -> Measured:
     """Return what logits `(n, classes)`, or `(n, 1)` for two classes, are worth beside the labels."""
+    temperature = fit_temperature(_of_two(logits.astype(np.float64)), labels) if calibrate else None
+    # Doubles of the logits of a million photos would be gigabytes.
+    ends = range(0, max(len(labels), 1), _ROWS_AT_A_TIME)
+    parts = [
+        _losses(logits[first : first + _ROWS_AT_A_TIME], labels[first : first + _ROWS_AT_A_TIME], temperature)
+        for first in ends
+    ]
+    losses, correct, higher = (np.concatenate(column) for column in zip(*parts, strict=True))
+    several = max(logits.shape[1], 2)
+    return Measured(losses, correct, higher < TOP if several > TOP else None, temperature)
+
+
+def _losses(
+    logits: np.ndarray, labels: Int[np.ndarray, "n"], temperature: float | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return of each photo the loss, whether it is right, and how many classes are above its own."""
     from scipy.special import log_softmax
 
-    logits = logits.astype(np.float64)
-    if logits.shape[1] == 1:
-        logits = np.concatenate([-logits / 2, logits / 2], axis=1)
-    temperature = fit_temperature(logits, labels) if calibrate else None
+    logits = _of_two(logits.astype(np.float64))
     of_label = np.arange(len(labels)), labels
     higher = (logits > logits[of_label][:, None]).sum(axis=1)
-    return Measured(
-        -log_softmax(logits / (temperature or 1.0), axis=1)[of_label],
-        logits.argmax(axis=1) == labels,
-        higher < TOP if logits.shape[1] > TOP else None,
-        temperature,
-    )
+    losses = -log_softmax(logits / (temperature or 1.0), axis=1)[of_label]
+    return losses, logits.argmax(axis=1) == labels, higher
+
+
+def _of_two(logits: np.ndarray) -> np.ndarray:
+    return np.concatenate([-logits / 2, logits / 2], axis=1) if logits.shape[1] == 1 else logits
 
 
 def from_label_logits(
