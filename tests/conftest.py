@@ -78,6 +78,26 @@ def pytest_collection():
         gc.enable()
 
 
+@pytest.fixture(scope="session")
+def s3():
+    pytest.importorskip("obstore")
+    from tests.servers import S3
+
+    server = S3()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3, monkeypatch):
+    """The name of an empty bucket, which the environment leads to."""
+    from tests.servers import environment
+
+    for name, value in environment(s3.port).items():
+        monkeypatch.setenv(name, value)
+    return s3.new_bucket()
+
+
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory, monkeypatch) -> Path:
     """Every test computes into an empty cache, never into the user's."""

@@ -34,6 +34,7 @@ PACKAGES = {
     "report": "`report.html`, the model card, contact sheets of pictures, and words for all of them.",
     "runs": "The run directory: its one format, reader and writer, and comparisons of runs.",
     "studies": "Many trainings, one process each, searches, and what they come to.",
+    "storage": "Object storage: places by their addresses, credentials, get and put with retries, faults in words.",
     "training": "The linear probe, the loop of gradient steps, and all that they need.",
 }
 

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from typing import Literal
 
 
 class BudwoodError(Exception):
@@ -54,6 +55,31 @@ class MissingWeightsError(WeightsError):
 
 class StoreError(BudwoodError):
     """The feature store cannot be written."""
+
+
+StorageFault = Literal[
+    "unreachable",
+    "credentials",  # none, or wrong ones
+    "permission",
+    "no_bucket",
+    "region",  # the bucket lies in another one
+    "clock",  # this machine's is so wrong that requests are refused
+    "full",
+    "busy",  # it refuses for now
+    "gone",  # an object that was there
+    "changed",  # an object that is another one now
+    "name",  # an object's name that cannot be used
+    "setting",  # an address or an environment variable that cannot be used
+    "fault",  # anything else
+]
+
+
+class StorageError(BudwoodError):
+    """Object storage that cannot be used as asked: `kind` says why in one word. Never holds a credential."""
+
+    def __init__(self, text: str, kind: StorageFault = "fault"):
+        super().__init__(text)
+        self.kind: StorageFault = kind
 
 
 class RunError(BudwoodError):
