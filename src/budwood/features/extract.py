@@ -42,8 +42,6 @@ VIEWS_AT_A_TIME = 8
 FIRST_CLAIM, MOST_CLAIMED = 64, 4096
 """Views that one process claims at a time, at first and at most: twice as many after each that took under 2 s."""
 CLAIM_SECONDS = 2.0
-WAIT_SECONDS = 0.1
-"""Between two looks, where other processes compute all that is missing."""
 
 
 Views = Sequence[int] | Int[np.ndarray, "views"]
@@ -167,7 +165,7 @@ def _compute_shared(missing: list[str], wanted: Mapping[str, "_Wanted"], work: "
                 finally:
                     work.table.flush()
         if not claim.keys:
-            time.sleep(WAIT_SECONDS)
+            time.sleep(work.table.wait_seconds)
         elif time.monotonic() - started < CLAIM_SECONDS:
             most = min(2 * most, MOST_CLAIMED)
         done = set(own)

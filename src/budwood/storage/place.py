@@ -7,6 +7,7 @@ from pathlib import Path
 
 from budwood.core.errors import StorageError
 
+SETTING = "BUDWOOD_STORE"
 SCHEMES = ("s3", "gs", "az", "file", "memory")
 """`memory` lasts as long as the process, for tests."""
 _ALIASES = {"s3a": "s3", "gcs": "gs", "abfs": "az", "abfss": "az"}
@@ -74,7 +75,7 @@ def is_address(text: str) -> bool:
     (True, False, False)
     """
     found = _ADDRESS.fullmatch(text)
-    return bool(found) and (found[1].lower() in SCHEMES or found[1].lower() in _ALIASES)
+    return found is not None and (found[1].lower() in SCHEMES or found[1].lower() in _ALIASES)
 
 
 def read_place(text: str | os.PathLike) -> Place:
@@ -125,3 +126,14 @@ def read_place(text: str | os.PathLike) -> Place:
             "name",
         )
     return Place(scheme, bucket, "/".join(parts))
+
+
+def store_place() -> Place | None:
+    """Return the place that `BUDWOOD_STORE` names, None where it is not set. Raises as `read_place` does."""
+    text = os.environ.get(SETTING, "").strip()
+    if not text:
+        return None
+    try:
+        return read_place(text)
+    except StorageError as error:
+        raise StorageError(f"{SETTING}: {error}", error.kind) from None

@@ -100,20 +100,48 @@ def write_shard(folder: Path, keys: Sequence[str], rows: Shaped[np.ndarray, "n *
     checksum.update(_joined(keys))
     path = folder / f"{uuid.uuid4().hex}.npy"
     shard = Shard(path, tuple(keys), rows.shape[1:], str(rows.dtype), checksum.hexdigest())
-    marker = {"keys": keys, "shape": shard.shape, "dtype": shard.dtype, "sha256": shard.checksum}
+    commit_shard(shard, header.getvalue(), data)
+    return shard
+
+
+def commit_shard(shard: Shard, *rows: bytes | memoryview) -> None:
+    """Write the rows of a shard, then its marker. Raise OSError where that fails; nothing of it is left then."""
     try:
-        _write_whole(shard.path, header.getvalue(), data)
-        _write_whole(shard.marker, json.dumps(marker).encode())
+        _write_whole(shard.path, *rows)
+        _write_whole(shard.marker, marker_of(shard))
     except BaseException:
         remove_shard(shard.path)
         raise
-    return shard
+
+
+def marker_of(shard: Shard) -> bytes:
+    """Return the content of a shard's marker."""
+    fields = {"keys": shard.keys, "shape": shard.shape, "dtype": shard.dtype, "sha256": shard.checksum}
+    return json.dumps(fields).encode()
+
+
+def checksum_of(rows: bytes, keys: Sequence[str]) -> str:
+    """Return the checksum of a shard whose .npy file holds these bytes."""
+    checksum = hashlib.sha256(rows)
+    checksum.update(_joined(keys))
+    return checksum.hexdigest()
 
 
 def read_shard(marker: Path) -> Shard:
     """Return the shard that a marker describes. Raise ShardError where the marker is damaged or gone."""
     try:
-        fields = json.loads(marker.read_bytes())
+        content = marker.read_bytes()
+    except OSError as error:
+        raise ShardError(f"{marker} cannot be read: {error}") from error
+    return parse_marker(content, marker.with_suffix(".npy"))
+
+
+def parse_marker(content: bytes, rows: Path) -> Shard:
+    """Return the shard that the content of a marker describes, its rows in that file. Raise ShardError where it is
+    damaged."""
+    marker = rows.with_suffix(".json")
+    try:
+        fields = json.loads(content)
         keys, shape, dtype, checksum = (fields[name] for name in ("keys", "shape", "dtype", "sha256"))
         sound = (
             all(isinstance(key, str) for key in keys)
@@ -121,11 +149,11 @@ def read_shard(marker: Path) -> Shard:
             and dtype in DTYPES
             and isinstance(checksum, str)
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise ShardError(f"{marker} cannot be read: {error}") from error
     if not sound:
         raise ShardError(f"{marker} has fields of the wrong kind")
-    return Shard(marker.with_suffix(".npy"), tuple(keys), tuple(shape), dtype, checksum)
+    return Shard(rows, tuple(keys), tuple(shape), dtype, checksum)
 
 
 def remove_shard(path: Path) -> int:
@@ -172,7 +200,8 @@ def _joined(keys: Sequence[str]) -> bytes:
 
 
 def _write_whole(path: Path, *pieces: bytes | memoryview) -> None:
-    aside = path.with_name(path.name + ".part")
+    # Of a name of its own: another process may fetch the same shard.
+    aside = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         with aside.open("wb") as file:
             for piece in pieces:

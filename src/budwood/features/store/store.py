@@ -4,6 +4,8 @@
     <folder>/<fingerprint>/leases/<uuid>.lock         held while a process has the table open
     <folder>/store.lock                                held for the moment of opening, evicting, clearing
 
+With `BUDWOOD_STORE` the folder is a cache in front of a place that several machines share (see `shared`).
+
 A table holds one feature extractor's features. Any number of processes may have it open: each writes shards of its own
 and sees the others' once they are committed. The store is bounded: a table that closes evicts what was unused for
 longest.
@@ -21,7 +23,9 @@ from budwood.core.progress.base import SILENT, Progress
 from budwood.features.store import eviction
 from budwood.features.store.leases import Lease, in_use, store_lock
 from budwood.features.store.shards import DTYPES, Shard, ShardError, read_shard, remove_orphans
+from budwood.features.store.shared import open_shared
 from budwood.features.store.table import FeatureTable, Rows, cannot_write
+from budwood.storage.place import Place, store_place
 
 __all__ = ["FeatureStore", "FeatureTable", "Rows"]
 
@@ -57,14 +61,24 @@ class FeatureStore:
         folder: where it lies; `cache_dir()/features` by default.
         limit: bytes above which closing a table evicts; `BUDWOOD_CACHE_LIMIT`, such as "20GB", by default.
         progress: told about damaged shards.
+        shared: a place that other machines use too; that of `BUDWOOD_STORE`, where it is set, by default.
     """
 
-    def __init__(self, folder: Path | None = None, limit: int | None = None, progress: Progress = SILENT):
+    def __init__(
+        self,
+        folder: Path | None = None,
+        limit: int | None = None,
+        progress: Progress = SILENT,
+        shared: Place | None = None,
+    ):
         self.folder = cache_dir() / "features" if folder is None else folder
         self.limit = eviction.default_limit() if limit is None else limit
         self.progress = progress
+        self.shared = store_place() if shared is None else shared
 
-    def open(self, fingerprint: str, shape: tuple[int, ...], dtype: str = "float32") -> FeatureTable:
+    def open(
+        self, fingerprint: str, shape: tuple[int, ...], dtype: str = "float32", *, fetch: bool = True
+    ) -> FeatureTable:
         """Return the table of one feature extractor, a context manager; nothing on it is evicted until it is
         closed.
 
@@ -72,15 +86,18 @@ class FeatureStore:
             fingerprint: names the feature extractor; letters, digits, `-` and `_`.
             shape: of one photo's features.
             dtype: "float32", "float16" or "uint8"; a folder may hold features of several, each sees its own.
+            fetch: False where features are computed for others: what the shared store holds stays there then.
 
         Raises:
             StoreError: the folder cannot be written.
+            StorageError: the shared store cannot be reached within ten seconds, or not be listed.
         """
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,128}", fingerprint):
             raise StoreError(f"fingerprint {fingerprint!r} is not made of letters, digits, `-` and `_`")
         if dtype not in DTYPES:
             raise StoreError(f"features of dtype {dtype!r} are not stored. Give one of: {', '.join(DTYPES)}")
         folder = self.folder / fingerprint
+        shared = None if self.shared is None else open_shared(self.shared, fingerprint, self.folder)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with store_lock(self.folder):
@@ -89,7 +106,14 @@ class FeatureStore:
         except OSError as error:
             raise StoreError(cannot_write(error, self.folder)) from error
         return FeatureTable(
-            folder, tuple(shape), dtype, lease=lease, limit=self.limit, progress=self.progress
+            folder,
+            tuple(shape),
+            dtype,
+            lease=lease,
+            limit=self.limit,
+            progress=self.progress,
+            shared=shared,
+            fetch=fetch,
         )
 
     def info(self) -> StoreInfo:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import SupportsIndex
 
@@ -29,6 +29,8 @@ from budwood.features.store.shards import (
     verify,
     write_shard,
 )
+from budwood.features.store.shared import SharedTable
+from budwood.storage.objects import Storage
 
 FLUSH_BYTES = 32_000_000
 FLUSH_SECONDS = 5.0
@@ -58,6 +60,8 @@ class FeatureTable:
         lease: Lease,
         limit: int,
         progress: Progress = SILENT,
+        shared: Storage | None = None,
+        fetch: bool = True,
     ):
         self.folder, self.shape, self.dtype = folder, shape, np.dtype(dtype)
         self.notes: list[Note] = []
@@ -73,6 +77,12 @@ class FeatureTable:
         self._buffered_since = 0.0
         self._num_written = 0
         self._used: set[str] = set()
+        self._fetches = fetch
+        self._shared = (
+            None
+            if shared is None
+            else SharedTable(shared, folder, shape, dtype, tell=self._note, progress=progress)
+        )
 
     def __enter__(self) -> "FeatureTable":
         return self
@@ -80,14 +90,32 @@ class FeatureTable:
     def __exit__(self, *failure) -> None:
         self.close()
 
+    @property
+    def wait_seconds(self) -> float:
+        """Return how long to wait between two looks, where others compute all that is missing."""
+        return 0.1 if self._shared is None else 1.0
+
     def missing(self, keys: Sequence[str]) -> list[str]:
-        """Return the distinct keys, in order, that are neither stored undamaged nor added."""
+        """Return the distinct keys, in order, that are neither stored undamaged nor added.
+
+        What a shared store holds is copied to this machine, but for a table opened with `fetch=False`, to which its
+        marker is enough.
+        """
         self._check_open()
         self._look(keys)
-        return [key for key in dict.fromkeys(keys) if key not in self._where and key not in self._buffer]
+        absent = self._absent(keys)
+        if self._shared is not None and absent:
+            self._shared.look()
+            if not self._fetches:
+                there = set(self._shared.holds(absent))
+                return [key for key in absent if key not in there]
+            self._fetch(absent)
+            absent = self._absent(absent)
+        return absent
 
     def claim(self, missing: Sequence[str], most: int) -> AbstractContextManager[Claim]:
-        """Return a claim on at most so many keys that no other living process computes, for a `with`.
+        """Return a claim on at most so many keys that no other living process computes, for a `with`: none of this
+        machine, and none of another one on the same shared store.
 
         Raise StoreError where the folder cannot be written.
         """
@@ -96,15 +124,16 @@ class FeatureTable:
 
     @contextmanager
     def _claim(self, missing: Sequence[str], most: int) -> Iterator[Claim]:
-        claim = Claim(self.folder, missing, most)
-        try:
-            claim.take()
-        except (OSError, Timeout) as error:
-            raise StoreError(cannot_write(error, self.folder)) from error
-        try:
+        with ExitStack() as stack:
+            if self._shared is not None:
+                missing = stack.enter_context(self._shared.claim(missing, most))
+            claim = Claim(self.folder, missing, most)
+            try:
+                claim.take()
+            except (OSError, Timeout) as error:
+                raise StoreError(cannot_write(error, self.folder)) from error
+            stack.callback(claim.release)
             yield claim
-        finally:
-            claim.release()
 
     def add(self, key: str, row: np.ndarray) -> None:
         """Keep one photo's features: in memory at once, on disk with the next flush.
@@ -158,6 +187,8 @@ class FeatureTable:
         self._num_written += len(self._buffer)
         self._index(shard)
         self._buffer.clear()
+        if self._shared is not None:
+            self._shared.put([shard])
 
     def gather(self, keys: Sequence[str]) -> Shaped[np.ndarray, "n ..."]:
         """Return the features in memory, `(n, *shape)`, in the order of the keys. Raise StoreError where one
@@ -175,7 +206,11 @@ class FeatureTable:
         self._check_open()
         self.flush()
         self._look(keys)
-        absent = [key for key in dict.fromkeys(keys) if key not in self._where]
+        absent = self._absent(keys)
+        if self._shared is not None and absent:
+            self._shared.look()
+            self._fetch(absent)
+            absent = self._absent(absent)
         if absent:
             raise StoreError(
                 f"{len(absent)} of {len(keys)} features are not in the store, the first is {absent[0]}. "
@@ -196,6 +231,7 @@ class FeatureTable:
             return
         try:
             self.flush()
+            self._put_all()
             self._touch()
         finally:
             self.closed = True
@@ -210,6 +246,27 @@ class FeatureTable:
                 evict(self.folder.parent, self._limit)
         except (OSError, StoreError) as error:
             self._note(f"the feature store was not tidied: {error}")
+
+    def _absent(self, keys: Sequence[str]) -> list[str]:
+        return [key for key in dict.fromkeys(keys) if key not in self._where and key not in self._buffer]
+
+    def _fetch(self, keys: Sequence[str]) -> None:
+        """Copy what a shared store holds of keys into the folder."""
+        assert self._shared is not None
+        try:
+            shards = self._shared.fetch(keys)
+        except OSError as error:
+            raise StoreError(cannot_write(error, self.folder)) from error
+        for shard in shards:
+            self._index(shard)
+            # Its checksum was compared on the way.
+            self._used.add(shard.path.stem)
+
+    def _put_all(self) -> None:
+        """Put what is in the folder alone, as of a time when the shared store was out of reach."""
+        if self._shared is not None and self._shards:
+            self._shared.look()
+            self._shared.put(list(self._shards.values()))
 
     def _check_open(self) -> None:
         if self.closed:

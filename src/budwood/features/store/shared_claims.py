@@ -1,0 +1,139 @@
+"""Claims on a store that several machines share: who computes which features now.
+
+    claims/000000000007.json    the keys that one process computes now; `{}` once it is done
+
+A log without a server: a claim is put under the next number, and only if there is none of that number. So whoever puts
+one has seen all that were put before, and two processes never claim the same key. A claim lasts as long as its process
+writes it anew; how old it is says the storage's own clock, never that of a machine.
+"""
+
+import contextlib
+import json
+import random
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+from budwood.core.errors import StorageError
+from budwood.storage.objects import Storage
+
+EXPIRY, RENEWAL = 60.0, 15.0
+"""Seconds after which a claim that was not written anew is of a process that ended; and between two writings."""
+_FOLDER = "claims"
+_DONE = b"{}"
+_TRIES = 100
+
+
+class ServerClock:
+    """The clock of the storage, by which everybody goes: machines may be minutes apart."""
+
+    def __init__(self, storage: Storage):
+        self._storage = storage
+        self._ahead: float | None = None
+        """Of this process's monotonic clock, in seconds."""
+
+    def now(self) -> float:
+        """Return seconds since 1970. Asks the storage once; raise StorageError where it cannot be written."""
+        if self._ahead is None:
+            key = f"clock/{uuid.uuid4().hex}"
+            before = time.monotonic()
+            self._storage.put(key, b"")
+            self._ahead = self._storage.head(key).modified.timestamp() - before
+            with contextlib.suppress(StorageError):
+                self._storage.delete(key)
+        return time.monotonic() + self._ahead
+
+    def skew(self) -> float:
+        """Return by how many seconds this machine's clock is ahead of the storage's, to about a second."""
+        return datetime.now(UTC).timestamp() - self.now()
+
+
+class SharedClaims:
+    """The claims on one fingerprint's features."""
+
+    def __init__(self, storage: Storage, clock: ServerClock):
+        self._storage, self._clock = storage, clock
+        self._read: dict[tuple[str, str], frozenset[str]] = {}
+        """Keys of claims that were read, by name and etag."""
+
+    @contextlib.contextmanager
+    def hold(self, missing: Sequence[str], most: int) -> Iterator[list[str]]:
+        """Claim at most so many of the keys that nobody computes now, for the time of a `with`; yields them.
+
+        Raise StorageError where the storage cannot be read or written.
+        """
+        name, keys = self._take(missing, most)
+        if name is None:
+            yield []
+            return
+        content = self._content(keys)
+        ended = threading.Event()
+        renewing = threading.Thread(target=self._renew, args=(name, content, ended), daemon=True)
+        renewing.start()
+        try:
+            yield keys
+        finally:
+            ended.set()
+            renewing.join()
+            # Where that fails it expires.
+            with contextlib.suppress(StorageError):
+                self._storage.put(name, _DONE)
+
+    def _take(self, missing: Sequence[str], most: int) -> tuple[str | None, list[str]]:
+        taken: set[str] = set()
+        last, over = 0, []
+        for one in self._storage.list(_FOLDER):
+            stem = one.key.rpartition("/")[2].removesuffix(".json")
+            if not stem.isdecimal():
+                continue
+            last = max(last, int(stem))
+            if one.size == len(_DONE) or self._clock.now() - one.modified.timestamp() > EXPIRY:
+                over.append((int(stem), one.key))
+            else:
+                taken |= self._keys(one.key, one.etag)
+        for _ in range(_TRIES):
+            keys = [key for key in missing if key not in taken][:most]
+            if not keys:
+                return None, []
+            last += 1
+            name = f"{_FOLDER}/{last:012d}.json"
+            if self._storage.put_if_absent(name, self._content(keys)):
+                self._tidy([key for number, key in over if number < last])
+                return name, keys
+            # Somebody else was faster, or it was this one and the answer was lost: then it expires.
+            taken |= self._keys(name, "")
+            time.sleep(random.uniform(0.0, 0.02))
+        return None, []
+
+    def _tidy(self, names: Sequence[str]) -> None:
+        """Remove claims that are over. The one of the highest number stays, so that numbers never come back."""
+        with contextlib.suppress(StorageError):
+            for name in names:
+                self._storage.delete(name)
+
+    def _content(self, keys: Sequence[str]) -> bytes:
+        return json.dumps({"keys": list(keys)}).encode()
+
+    def _keys(self, name: str, etag: str) -> frozenset[str]:
+        if etag and (name, etag) in self._read:
+            return self._read[name, etag]
+        try:
+            fields = json.loads(self._storage.get(name))
+            keys = frozenset(key for key in fields.get("keys", ()) if isinstance(key, str))
+        except StorageError as error:
+            if error.kind != "gone":
+                raise
+            keys = frozenset()
+        except (ValueError, AttributeError, TypeError):
+            # What is no claim claims nothing.
+            keys = frozenset()
+        if etag:
+            self._read[name, etag] = keys
+        return keys
+
+    def _renew(self, name: str, content: bytes, ended: threading.Event) -> None:
+        while not ended.wait(RENEWAL):
+            with contextlib.suppress(StorageError):
+                self._storage.put(name, content)

@@ -1,0 +1,105 @@
+import threading
+import time
+from contextlib import ExitStack
+
+import pytest
+
+from budwood.features.store import shared_claims
+from budwood.features.store.shared_claims import ServerClock, SharedClaims
+from budwood.storage.objects import open_storage
+from budwood.storage.place import read_place
+from tests.servers import wait_until
+
+
+@pytest.fixture(params=["s3", "folder"])
+def storage(request, tmp_path):
+    if request.param == "folder":
+        return open_storage(read_place(tmp_path / "nfs"))
+    return open_storage(read_place(f"s3://{request.getfixturevalue('bucket')}/p"))
+
+
+@pytest.fixture
+def claims(storage):
+    return lambda: SharedClaims(storage, ServerClock(storage))
+
+
+def test_hold__each_key_is_of_one(claims):
+    with ExitStack() as stack:
+        first = stack.enter_context(claims().hold(["a", "b", "c"], 2))
+        second = stack.enter_context(claims().hold(["a", "b", "c"], 2))
+        third = stack.enter_context(claims().hold(["a", "b", "c"], 2))
+        assert (first, second, third) == (["a", "b"], ["c"], [])
+
+
+def test_hold__what_was_given_back_is_free(claims, storage):
+    for _ in range(5):
+        with claims().hold(["a"], 2) as keys:
+            assert keys == ["a"]
+    # Those that are over are removed but for the last, so that a number never comes back.
+    assert [one.key for one in storage.list("claims")] == ["claims/000000000005.json"]
+
+
+def test_hold__is_given_back_where_the_work_fails(claims):
+    with pytest.raises(KeyError), claims().hold(["a"], 2):
+        raise KeyError
+    with claims().hold(["a"], 2) as keys:
+        assert keys == ["a"]
+
+
+def test_hold__of_a_dead_process_expires_and_of_a_living_one_does_not(claims, storage, monkeypatch):
+    storage.put("claims/000000000001.json", b'{"keys": ["a"]}')
+    monkeypatch.setattr(shared_claims, "EXPIRY", 2.5)
+    monkeypatch.setattr(shared_claims, "RENEWAL", 0.2)
+    with claims().hold(["b"], 1):
+        with claims().hold(["a", "b"], 2) as keys:
+            assert keys == []
+
+        def free():
+            with claims().hold(["a", "b"], 2) as keys:
+                return keys
+
+        wait_until(lambda: free() == ["a"])
+
+
+@pytest.mark.parametrize("ahead", [-3600.0, 3600.0])
+def test_hold__whatever_the_clock_of_this_machine_says(claims, storage, monkeypatch, ahead):
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + ahead)
+    storage.put("claims/000000000001.json", b'{"keys": ["a"]}')
+    with claims().hold(["a", "b"], 2) as keys:
+        assert keys == ["b"]
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"nonsense", b'{"keys": 5}', b'{"keys": [1]}'])
+def test_hold__what_is_no_claim_claims_nothing(claims, storage, content):
+    storage.put("claims/000000000001.json", content)
+    storage.put("claims/readme.txt", b"x")
+    with claims().hold(["a"], 2) as keys:
+        assert keys == ["a"]
+
+
+def test_hold__of_many_at_once_never_overlap(claims, storage):
+    keys = [f"k{number}" for number in range(40)]
+    taken, start, errors = [], threading.Barrier(8), []
+
+    def work():
+        try:
+            start.wait()
+            with claims().hold(keys, 5) as own:
+                taken.extend(own)
+                start.wait()
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert sorted(taken) == sorted(keys)
+
+
+def test_clock__is_the_storages(storage):
+    assert abs(ServerClock(storage).skew()) < 3
+    assert [one.key for one in storage.list("clock")] == []
