@@ -29,7 +29,6 @@ WITHOUT = {
             "errors",
             "limits",
             "model",
-            "options",
             "queries",
             "schema",
             "state",

@@ -10,9 +10,9 @@ from PIL import Image
 from budwood.core.errors import ImageError
 from budwood.evaluation.ood import Reference
 from budwood.inference.prediction import Prediction
+from budwood.inference.rules import Rules
 from budwood.serving.errors import RequestError, of_picture
 from budwood.serving.model import ServedModel
-from budwood.serving.options import Rules
 from budwood.serving.schema import (
     ClassShare,
     ErrorDetail,

@@ -15,14 +15,14 @@ from budwood.evaluation.ood import Reference
 from budwood.inference.occlusion import GRID, importance, occlude, windows
 from budwood.inference.prediction import Prediction
 from budwood.inference.predictor import Scores
+from budwood.inference.rules import PLAIN, Asked, Rules
 from budwood.run import Run
 from budwood.runs.figures import LabelSplitMetrics
-from budwood.serving.options import Options, Rules, predictor_of, rules_of
 from budwood.serving.picture import refuse_polyglot
 from budwood.serving.schema import Accuracy, InputInfo, LabelPrecision, ServedModelInfo
 
 MOST_RULES = 64
-"""Kept of different options: a client may ask for any."""
+"""Kept of the different wishes of clients, who may ask for anything."""
 
 
 class ServedModel:
@@ -37,12 +37,11 @@ class ServedModel:
         self.name, self.folder = name, run.folder
         self.fingerprint = run.model_sha256
         self._run, self.predictor = run, run.predictor
-        self._predict = predictor_of(run)
-        self._rules: OrderedDict[Options, Rules] = OrderedDict()
+        self._rules: OrderedDict[Asked, Rules] = OrderedDict()
         self._labels: dict[str, str] | None = None
         self._lock = Lock()
         self.info = _info(name, run)
-        self.default_rules = self.rules(Options())
+        self.default_rules = self.rules(PLAIN)
         # The first answer of an engine takes longer than all others, and so does the first picture of a decoder:
         # nobody has to wait for them.
         self.answer("first", _jpeg(), self.default_rules)
@@ -52,19 +51,19 @@ class ServedModel:
         """Class names in the order of the model's outputs."""
         return self.predictor.classes
 
-    def rules(self, options: Options) -> Rules:
+    def rules(self, asked: Asked) -> Rules:
         """Return by what scores become predictions. Raise RunError where the run's photos do not promise it."""
         with self._lock:
-            found = self._rules.get(options)
+            found = self._rules.get(asked)
             if found is None:
                 try:
-                    found = rules_of(self._run, options)
+                    found = self._run.rules(asked)
                 except BudwoodError as error:
                     if self.is_replaced():
                         raise ReplacedError(f"{self.name} is being replaced") from error
                     raise
-                self._rules[options] = found
-            self._rules.move_to_end(options)
+                self._rules[asked] = found
+            self._rules.move_to_end(asked)
             if len(self._rules) > MOST_RULES:
                 self._rules.popitem(last=False)
             return found
@@ -94,7 +93,7 @@ class ServedModel:
 
     def predict(self, name: str, scores: Scores, rules: Rules) -> Prediction:
         """Return the prediction of known scores."""
-        return self._predict(name, scores, rules)
+        return rules.complete(self.predictor.prediction_of(name, scores, rules.threshold, rules.far))
 
     def heat(self, seen: UInt8[np.ndarray, "size size 3"], target: str) -> Float[np.ndarray, "rows columns"]:
         """Return by how much the log-odds of a class fall where a part of a picture is hidden."""

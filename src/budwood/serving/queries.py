@@ -5,23 +5,23 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from budwood.inference.rules import Asked
 from budwood.serving.errors import RequestError
-from budwood.serving.options import Options
 
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class Asked(BaseModel):
+class Query(BaseModel):
     """Base of all queries."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-Query = TypeVar("Query", bound=Asked)
+Q = TypeVar("Q", bound=Query)
 
 
-class PredictQuery(Asked):
+class PredictQuery(Query):
     """Of POST /v1/predict."""
 
     model: Name | None = Field(None, description="By default the first model.")
@@ -37,12 +37,12 @@ class PredictQuery(Asked):
     )
 
     @property
-    def options(self) -> Options:
-        """What is asked of the answers."""
-        return Options(self.precision, self.coverage, self.acceptance)
+    def asked(self) -> Asked:
+        """What is asked of the predictions."""
+        return Asked(self.precision, self.acceptance, self.coverage)
 
 
-class ExplainQuery(Asked):
+class ExplainQuery(Query):
     """Of POST /v1/explain."""
 
     model: Name | None = Field(None, description="By default the first model.")
@@ -51,7 +51,7 @@ class ExplainQuery(Asked):
     )
 
 
-def read_query(request: Request, kind: type[Query]) -> Query:
+def read_query(request: Request, kind: type[Q]) -> Q:
     """Read the query of a request. Raise RequestError for what is not known, out of range or given twice."""
     given = request.query_params.multi_items()
     found = dict(given)
@@ -63,7 +63,7 @@ def read_query(request: Request, kind: type[Query]) -> Query:
         raise RequestError("bad_request", in_words(error.errors()[0], kind)) from None
 
 
-def parameters_of(kind: type[Asked]) -> list[dict[str, Any]]:
+def parameters_of(kind: type[Query]) -> list[dict[str, Any]]:
     """Return a query as an OpenAPI description has it."""
     return [
         {

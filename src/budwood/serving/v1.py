@@ -11,11 +11,11 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from budwood.core.errors import BudwoodError, MachineError
+from budwood.inference.rules import PLAIN, Asked, Rules
 from budwood.serving import page
 from budwood.serving.answers import explain_one, in_error, predict_one
 from budwood.serving.errors import STATUS_OF_KIND, RequestError
 from budwood.serving.model import ReplacedError, ServedModel
-from budwood.serving.options import Options, Rules
 from budwood.serving.queries import ExplainQuery, PredictQuery, parameters_of, read_query
 from budwood.serving.schema import (
     ErrorAnswer,
@@ -71,11 +71,11 @@ def router(server: Server) -> APIRouter:
         openapi_extra=_PICTURE | {"parameters": parameters_of(PredictQuery)},
     )
     async def predict(request: Request) -> Response:
-        asked = read_query(request, PredictQuery)
-        chosen = server.models.find(asked.model)
+        query = read_query(request, PredictQuery)
+        chosen = server.models.find(query.model)
         async with _pictures_of(server, request) as sent:
-            rules = await rules_of(server, chosen, asked.options)
-            found = await predict_all(server, chosen, sent.uploads, rules, asked.top)
+            rules = await rules_of(server, chosen, query.asked)
+            found = await predict_all(server, chosen, sent.uploads, rules, query.top)
         return _as_json(
             PredictAnswer(
                 model=chosen.name,
@@ -93,9 +93,9 @@ def router(server: Server) -> APIRouter:
         openapi_extra=_PICTURE | {"parameters": parameters_of(ExplainQuery)},
     )
     async def explain(request: Request) -> Response:
-        asked = read_query(request, ExplainQuery)
-        chosen = server.models.find(asked.model)
-        if asked.target is not None and asked.target not in chosen.classes:
+        query = read_query(request, ExplainQuery)
+        chosen = server.models.find(query.model)
+        if query.target is not None and query.target not in chosen.classes:
             raise RequestError("bad_request", "the model has no class of this name. /v1/models lists them")
         shown = server.show_training_photos
         async with _pictures_of(server, request) as sent:
@@ -103,7 +103,7 @@ def router(server: Server) -> APIRouter:
                 raise RequestError("too_many_pictures", "one picture at a time is explained")
             (found,) = await answer_all(
                 server,
-                lambda upload: explain_one(chosen, upload, asked.target, show_photos=shown),
+                lambda upload: explain_one(chosen, upload, query.target, show_photos=shown),
                 sent.uploads,
             )
         if isinstance(found, RequestError):
@@ -167,9 +167,9 @@ async def answer_all(server: Server, answer: Callable[[Any], T], pictures: Seque
         raise RequestError("busy", "the server has no memory left for this picture. Try again") from None
 
 
-async def rules_of(server: Server, model: ServedModel, asked: Options) -> Rules:
+async def rules_of(server: Server, model: ServedModel, asked: Asked) -> Rules:
     """Return the rules of what was asked. Raise RequestError where the run's photos do not promise it."""
-    if asked == Options():
+    if asked == PLAIN:
         return model.default_rules
     try:
         return await server.engine.run(model.rules, asked)
