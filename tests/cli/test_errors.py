@@ -168,25 +168,6 @@ def test_main__reader_that_leaves(monkeypatch):
     assert process.communicate()[1] == "" and process.returncode == 141
 
 
-@ENDINGS
-def test_main__ended_while_commands_are_imported_is_one_sentence(signal, status, word):
-    code = """
-import os, signal, sys
-from budwood.cli import main
-
-class Interrupting:
-    def find_spec(self, name, *given):
-        if name == "budwood.cli.commands":
-            os.kill(os.getpid(), signal.NUMBER)
-
-sys.meta_path.insert(0, Interrupting())
-main()
-""".replace("NUMBER", signal)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (status, "")
-    assert one_line(done.stderr) and word in done.stderr
-
-
 def test_main__a_lost_cache_is_said_in_one_line(call, monkeypatch):
     def warn():
         warnings.warn("the cache is lost", CacheWarning, stacklevel=1)
@@ -197,31 +178,3 @@ def test_main__a_lost_cache_is_said_in_one_line(call, monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         assert call("recipes")[::2] == (0, "budwood: the cache is lost\n")
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="no descriptors to close there")
-def test_main__started_without_standard_streams(tmp_path):
-    written = tmp_path / "written"
-    code = f"""
-import os, sys
-from pathlib import Path
-from budwood.cli import open_missing_streams
-assert sys.stderr is None and sys.stdout is None
-open_missing_streams()
-with open({str(written)!r}, "w") as file:
-    os.write(2, b"complaint of compiled code")
-    print("to nobody")
-    print("nor this", file=sys.stderr, flush=True)
-    file.write("ours")
-"""
-    line = [sys.executable, "-c", code]
-    assert subprocess.run(["sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-', *line]).returncode == 0
-    assert written.read_text() == "ours"
-    for arguments, status in ((["recipes"], 0), (["recipes", "show", "none"], 1)):
-        line = [sys.executable, "-m", "budwood", *arguments]
-        assert subprocess.run(["sh", "-c", 'exec "$0" "$@" 2>&- >&-', *line]).returncode == status
-    # Open, but to be read alone: what is written there fails.
-    closed = subprocess.run(["sh", "-c", 'exec "$0" "$@" 2</dev/null', *line], stdout=subprocess.PIPE)
-    assert (closed.returncode, closed.stdout) == (1, b"")
-    found = subprocess.run(["sh", "-c", 'exec "$0" "$@" 2>&-', *line], stdout=subprocess.PIPE, check=False)
-    assert found.stdout == b""

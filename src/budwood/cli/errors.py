@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from budwood.cli import ENDINGS
+from budwood.cli.start import ENDINGS
 from budwood.core.errors import BudwoodError, CacheWarning, DataError, Terminated
 from budwood.core.text import shown
 
