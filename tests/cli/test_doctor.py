@@ -58,3 +58,39 @@ def test_examine__python(version, ok, monkeypatch):
     monkeypatch.setattr(doctor, "_look", lambda what, find, needed=True: doctor.Finding(what, True, ""))
     monkeypatch.setattr(doctor.platform, "python_version_tuple", lambda: version.split("."))
     assert by_name()["python"].ok is ok
+
+
+def test_store__is_looked_at_where_it_is_set(bucket, monkeypatch):
+    monkeypatch.setenv("BUDWOOD_STORE", f"s3://{bucket}/lab")
+    found = doctor._store()
+    assert found.ok and found.detail == f"s3://{bucket}/lab, listed, written and removed, conditional put"
+
+
+@pytest.mark.parametrize(
+    ("skew", "said"), [(90.0, "90 s ahead of its own"), (-7200.0, "7,200 s behind its own")]
+)
+def test_store__clocks_that_are_apart_are_told(tmp_path, monkeypatch, skew, said):
+    monkeypatch.setenv("BUDWOOD_STORE", str(tmp_path))
+    monkeypatch.setattr("budwood.storage.clock.ServerClock.skew", lambda self: skew)
+    found = doctor._store()
+    assert found.ok and said in found.detail
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("s3://key:hidden@bucket/lab", "BUDWOOD_STORE: the s3:// address has credentials in it"),
+        ("ftp://lab", "cannot be used here"),
+    ],
+)
+def test_store__that_cannot_be_used(monkeypatch, place, said):
+    monkeypatch.setenv("BUDWOOD_STORE", place)
+    found = doctor._store()
+    assert not found.ok and said in found.detail and "hidden" not in found.detail
+
+
+def test_store__that_overwrites_is_bad(tmp_path, monkeypatch):
+    monkeypatch.setenv("BUDWOOD_STORE", str(tmp_path))
+    monkeypatch.setattr("budwood.storage.objects.Storage.put_if_absent", lambda self, key, data: True)
+    found = doctor._store()
+    assert not found.ok and "conditional put" in found.detail

@@ -4,9 +4,11 @@ import json
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from budwood.config.recipe import Recipe
+from budwood.features.store.store import FeatureStore
 from tests.cli.command_line import SMALL
 
 pytestmark = pytest.mark.usefixtures("shared_cache")
@@ -75,6 +77,20 @@ def test_cache__info_and_clear(call, colours, tmp_path, own_cache, monkeypatch):
     status, out, _ = call("cache", "clear")
     assert status == 0 and out.endswith(" MB freed\n") and not out.startswith("0.0")
     assert json.loads(call("cache", "info", "--json")[1])["fingerprints"] == []
+
+
+def test_cache__says_what_lies_at_a_shared_store(call, own_cache, tmp_path, monkeypatch):
+    monkeypatch.setenv("BUDWOOD_CACHE", str(own_cache))
+    assert json.loads(call("cache", "info", "--json")[1])["shared"] is None
+    monkeypatch.setenv("BUDWOOD_STORE", str(tmp_path / "lab"))
+    with FeatureStore().open("abc", (4,)) as table:
+        table.add("x", np.ones(4, np.float32))
+    said = call("cache", "info")[1]
+    assert f"store   {tmp_path}/lab" in said and "abc  1 shard" in said
+    assert call("cache", "clear")[1].endswith(f"; what lies at {tmp_path}/lab stays there\n")
+    shared = json.loads(call("cache", "info", "--json")[1])["shared"]
+    assert shared["place"] == f"{tmp_path}/lab"
+    assert [one["shards"] for one in shared["fingerprints"]] == [1]
 
 
 def test_cache__unpacked_data_sets_go_only_when_asked(call, own_cache, monkeypatch):

@@ -1,6 +1,7 @@
 """Examine whether this machine has what Budwood needs."""
 
 import importlib
+import os
 import platform
 import shutil
 import tempfile
@@ -9,9 +10,11 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from budwood.core.cache import cache_dir
-from budwood.core.errors import SettingError
+from budwood.core.errors import SettingError, StorageError
 from budwood.core.text import count
 from budwood.core.threads import SETTING, cores
+from budwood.storage.place import SETTING as STORE
+from budwood.storage.place import store_place
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ def examine() -> list[Finding]:
         _look("openvino", _openvino, needed=False),
         _look("weights", _weights),
         _look("cache", _cache),
+        *([_store()] if os.environ.get(STORE) else []),
     ]
 
 
@@ -99,3 +103,32 @@ def _cache() -> str:
     with tempfile.TemporaryFile(dir=folder) as file:
         file.write(b"room")
     return f"{folder}, {shutil.disk_usage(folder).free / 1e9:.0f} GB free"
+
+
+def _store() -> Finding:
+    """Look at the shared store: whether it answers, and does what machines that share it go by."""
+    from budwood.storage.probe import probe
+
+    try:
+        place = store_place()
+        assert place is not None
+        found = probe(place)
+    except StorageError as error:
+        return Finding("store", False, str(error))
+    if not found.is_conditional:
+        return Finding(
+            "store",
+            False,
+            f"{place} overwrites what is there although it is asked not to (conditional put, If-None-Match): machines "
+            "that share it would compute the same twice. Give a storage that has it",
+        )
+    apart = (
+        ""
+        if abs(found.skew) < 5
+        else f", this machine's clock {_apart(found.skew)} its own, which does no harm"
+    )
+    return Finding("store", True, f"{place}, listed, written and removed, conditional put{apart}")
+
+
+def _apart(skew: float) -> str:
+    return f"{abs(skew):,.0f} s {'ahead of' if skew > 0 else 'behind'}"

@@ -9,10 +9,11 @@ import typer
 
 from budwood.cli.options import AsJson, app, print_json
 from budwood.core.tensorflow import load_keras
-from budwood.core.text import shown
+from budwood.core.text import count, shown
 
 if TYPE_CHECKING:
     from budwood.backbones.backbone import Backbone
+    from budwood.features.store.shared import SharedUsage
 
 cache_app = typer.Typer(help="What is kept so that nothing is computed twice.", rich_markup_mode=None)
 app.add_typer(cache_app, name="cache")
@@ -146,13 +147,17 @@ def _recipe_text(name: str, resolved: bool) -> str:
 
 @cache_app.command("info")
 def cache_info(as_json: AsJson = False) -> None:
-    """Show what the feature store holds."""
+    """Show what the feature store holds: on this machine, and at BUDWOOD_STORE where that is set."""
     from budwood.core.cache import DATA, GRAPHS, WEB, part_bytes
+    from budwood.features.store.shared import shared_usage
     from budwood.features.store.store import FeatureStore
 
-    info, graphs, data, web = FeatureStore().info(), part_bytes(GRAPHS), part_bytes(DATA), part_bytes(WEB)
+    store = FeatureStore()
+    info, graphs, data, web = store.info(), part_bytes(GRAPHS), part_bytes(DATA), part_bytes(WEB)
+    shared = {} if store.shared is None else shared_usage(store.shared)
     if as_json:
-        print_json({**info, "graphs": graphs, "data": data, "web": web})
+        at = {} if store.shared is None else {"place": str(store.shared), "fingerprints": _usage_json(shared)}
+        print_json({**info, "graphs": graphs, "data": data, "web": web, "shared": at or None})
         return
     print(
         f"folder  {info['folder']}\nsize    {info['total'] / 1e6:,.1f} MB of at most {info['limit'] / 1e9:,.1f} GB"
@@ -167,6 +172,18 @@ def cache_info(as_json: AsJson = False) -> None:
     for part in info["fingerprints"]:
         size = f"{part['rows']:>8,} rows  {part['bytes'] / 1e6:>10,.1f} MB"
         print(f"{part['fingerprint']}  {size}  last used {part['last_used']}{'  in use' * part['in_use']}")
+    if store.shared is not None:
+        total = sum(usage.bytes for usage in shared.values())
+        print(f"store   {store.shared}\nsize    {total / 1e6:,.1f} MB, shared with other machines")
+        for fingerprint, usage in sorted(shared.items()):
+            print(f"{fingerprint}  {count(usage.shards, 'shard')}  {usage.bytes / 1e6:>10,.1f} MB")
+
+
+def _usage_json(shared: "dict[str, SharedUsage]") -> list[dict[str, object]]:
+    return [
+        {"fingerprint": fingerprint, "bytes": usage.bytes, "shards": usage.shards}
+        for fingerprint, usage in sorted(shared.items())
+    ]
 
 
 @cache_app.command("clear")
@@ -180,12 +197,14 @@ def cache_clear(
         ),
     ] = False,
 ) -> None:
-    """Remove every stored feature and graph that is not in use; it can all be computed again."""
+    """Remove every stored feature and graph that is not in use from this machine; it can all be computed again."""
     from budwood.core.cache import DATA, GRAPHS, WEB, clear_part
     from budwood.features.store.store import FeatureStore
 
-    freed = FeatureStore().clear() + clear_part(GRAPHS) + (clear_part(DATA) + clear_part(WEB) if data else 0)
-    print(f"{freed / 1e6:,.1f} MB freed")
+    store = FeatureStore()
+    freed = store.clear() + clear_part(GRAPHS) + (clear_part(DATA) + clear_part(WEB) if data else 0)
+    stays = "" if store.shared is None else f"; what lies at {store.shared} stays there"
+    print(f"{freed / 1e6:,.1f} MB freed{stays}")
 
 
 @app.command()

@@ -5,7 +5,8 @@ from contextlib import ExitStack
 import pytest
 
 from budwood.features.store import shared_claims
-from budwood.features.store.shared_claims import ServerClock, SharedClaims
+from budwood.features.store.shared_claims import SharedClaims
+from budwood.storage.clock import ServerClock
 from budwood.storage.objects import open_storage
 from budwood.storage.place import read_place
 from tests.servers import wait_until
@@ -98,8 +99,3 @@ def test_hold__of_many_at_once_never_overlap(claims, storage):
         thread.join()
     assert errors == []
     assert sorted(taken) == sorted(keys)
-
-
-def test_clock__is_the_storages(storage):
-    assert abs(ServerClock(storage).skew()) < 3
-    assert [one.key for one in storage.list("clock")] == []

@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,7 +29,8 @@ from budwood.features.store.shards import (
     marker_of,
     parse_marker,
 )
-from budwood.features.store.shared_claims import ServerClock, SharedClaims
+from budwood.features.store.shared_claims import SharedClaims
+from budwood.storage.clock import ServerClock
 from budwood.storage.objects import Storage, open_storage
 from budwood.storage.place import SETTING, Place
 
@@ -286,6 +288,25 @@ def open_shared(place: Place, fingerprint: str, folder: Path) -> Storage:
             "setting",
         )
     return open_storage(place.below(f"{FEATURES}/{fingerprint}"))
+
+
+@dataclass
+class SharedUsage:
+    """What a shared store holds of one feature extractor."""
+
+    bytes: int = 0
+    shards: int = 0
+
+
+def shared_usage(place: Place) -> dict[str, SharedUsage]:
+    """Return what lies at a shared store, by fingerprint. Raise StorageError where it cannot be listed."""
+    found: dict[str, SharedUsage] = {}
+    for one in open_storage(place.below(FEATURES)).list():
+        fingerprint, _, rest = one.key.partition("/")
+        usage = found.setdefault(fingerprint, SharedUsage())
+        usage.bytes += one.size
+        usage.shards += rest.startswith("markers/")
+    return found
 
 
 def _at_once(function: Callable[[str], Result], names: Sequence[str]) -> Iterator[Result]:

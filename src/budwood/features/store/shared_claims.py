@@ -12,11 +12,10 @@ import json
 import random
 import threading
 import time
-import uuid
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 
 from budwood.core.errors import StorageError
+from budwood.storage.clock import ServerClock
 from budwood.storage.objects import Storage
 
 EXPIRY, RENEWAL = 60.0, 15.0
@@ -24,30 +23,6 @@ EXPIRY, RENEWAL = 60.0, 15.0
 _FOLDER = "claims"
 _DONE = b"{}"
 _TRIES = 100
-
-
-class ServerClock:
-    """The clock of the storage, by which everybody goes: machines may be minutes apart."""
-
-    def __init__(self, storage: Storage):
-        self._storage = storage
-        self._ahead: float | None = None
-        """Of this process's monotonic clock, in seconds."""
-
-    def now(self) -> float:
-        """Return seconds since 1970. Asks the storage once; raise StorageError where it cannot be written."""
-        if self._ahead is None:
-            key = f"clock/{uuid.uuid4().hex}"
-            before = time.monotonic()
-            self._storage.put(key, b"")
-            self._ahead = self._storage.head(key).modified.timestamp() - before
-            with contextlib.suppress(StorageError):
-                self._storage.delete(key)
-        return time.monotonic() + self._ahead
-
-    def skew(self) -> float:
-        """Return by how many seconds this machine's clock is ahead of the storage's, to about a second."""
-        return datetime.now(UTC).timestamp() - self.now()
 
 
 class SharedClaims:
