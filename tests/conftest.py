@@ -236,6 +236,24 @@ def tiny_label_run(session_cache, labels_table, tmp_path_factory) -> Path:
         return train_on_colours(labels_table, folder, session_cache, "backbone.name=tiny")
 
 
+@pytest.fixture(scope="session")
+def ray_nodes():
+    """A Ray cluster of two nodes of one core each on this machine, reachable from it alone, that this process joins."""
+    from tests.nodes import two_nodes
+
+    with two_nodes() as nodes:
+        yield nodes
+
+
+@pytest.fixture
+def cluster(ray_nodes):
+    """The cluster of two nodes, as a command sees it that is given --cluster."""
+    from budwood.cluster.connect import connect
+
+    with connect("auto") as found:
+        yield found
+
+
 @pytest.fixture
 def call(monkeypatch, capsys):
     """Runs a command in this process: exit status, standard output, standard error."""

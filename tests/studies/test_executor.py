@@ -9,6 +9,8 @@ from concurrent.futures import CancelledError
 
 import pytest
 
+from budwood.cluster.connect import connect
+from budwood.cluster.trials import RayExecutor
 from budwood.config.recipe import Recipe
 from budwood.studies import executor as module
 from budwood.studies.executor import Executor, LocalExecutor
@@ -17,8 +19,23 @@ from budwood.studies.spec import Figures, TrialResult, TrialSpec
 from tests.studies.executors import InMemoryExecutor, act, say_whether_deaf
 
 
-@pytest.fixture(params=[LocalExecutor, InMemoryExecutor], ids=["local", "in memory"])
+@pytest.fixture(scope="module")
+def warm_workers(ray_nodes, tmp_path_factory):
+    """A worker of Ray on each node that has begun a trial before: the first takes seconds."""
+    folder = tmp_path_factory.mktemp("warm")
+    (folder / "trials").mkdir()
+    with connect("auto") as found, RayExecutor(found, 2, linear=act) as executor:
+        for number in range(2):
+            spec = TrialSpec(folder, str(folder / "notes"), f"slow-{number}", "linear", Recipe())
+            executor.submit(spec)
+
+
+@pytest.fixture(params=[LocalExecutor, InMemoryExecutor, RayExecutor], ids=["local", "in memory", "ray"])
 def make(request):
+    if request.param is RayExecutor:
+        request.getfixturevalue("warm_workers")
+        found = request.getfixturevalue("cluster")
+        return lambda jobs=1: RayExecutor(found, jobs, linear=act)
     return lambda jobs=1: request.param(jobs, linear=act)
 
 

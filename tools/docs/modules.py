@@ -19,6 +19,7 @@ PACKAGES = {
     "backbones": "Pretrained networks: what each says of itself, the registry, the families, their weights.",
     "cli": "The commands: each reads its arguments, calls one function, prints.",
     "auditing": "What is odd in a data set: findings, decisions about them, the page.",
+    "cluster": "More than one machine: joining a Ray cluster, and what its nodes do.",
     "config": "Recipes: the schema, loading, settings without effect, and the recipes that ship.",
     "core": "Errors, files, text, the machine, progress: what every package may use.",
     "data": "Pictures: sources, the check, the split, the one decoder, augmentation.",

@@ -43,6 +43,16 @@ Mlflow = Annotated[
         "--mlflow", metavar="URI", help="Log it to MLflow: a directory, sqlite:///FILE, http://HOST:PORT."
     ),
 ]
+OnCluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="auto|local|HOST:PORT",
+        help="Compute on a Ray cluster: the one that was begun here, or that RAY_ADDRESS names; one on this machine, "
+        "for this command; or that of a head.",
+        show_default=False,
+    ),
+]
 Acceptance = Annotated[
     float | None,
     typer.Option(

@@ -15,6 +15,7 @@ from budwood.cli.options import (
     Layout,
     MinPhotos,
     Mlflow,
+    OnCluster,
     Quiet,
     Settings,
     SplitFolders,
@@ -174,6 +175,7 @@ def study(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the trials and what they would take, and stop.")
     ] = False,
+    cluster: OnCluster = None,
     mlflow: Mlflow = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -222,7 +224,12 @@ def study(
         print(describe(plan, found))
         return
     command = shlex.join(["budwood", *sys.argv[1:]])
-    results = run_study(request, jobs=jobs, progress=progress, command=command)
+    if cluster is None:
+        results = run_study(request, jobs=jobs, progress=progress, command=command)
+    else:
+        from budwood.cluster.trials import run_study_on
+
+        results = run_study_on(cluster, request, jobs=jobs, progress=progress, command=command)
     if as_json:
         print_json(results.to_json())
     else:

@@ -86,6 +86,10 @@ class RunError(BudwoodError):
     """A run directory that cannot be used as asked."""
 
 
+class ClusterError(BudwoodError):
+    """A cluster that cannot be reached, or whose nodes cannot do what is asked."""
+
+
 class CacheWarning(UserWarning):
     """Warns that the cache cannot be written, so that results are computed again by the next process."""
 

@@ -44,12 +44,17 @@ class Executor(Protocol):
 
 
 @runtime_checkable
-class _Process(Protocol):
-    def poll(self) -> int | None: ...
+class Process(Protocol):
+    """A trial that was begun, wherever it runs."""
 
-    def terminate(self) -> None: ...
+    def poll(self) -> int | None:
+        """Return its exit status, None while it runs."""
 
-    def wait(self) -> int | None: ...
+    def terminate(self) -> None:
+        """Ask it to end."""
+
+    def wait(self) -> int | None:
+        """Wait until it has ended."""
 
 
 @dataclass(frozen=True)
@@ -63,26 +68,19 @@ class _Job:
 @dataclass(frozen=True)
 class _Running:
     job: _Job
-    process: _Process
+    process: Process
     slot: int
 
 
-class LocalExecutor:
-    """Processes on this machine, as many as `jobs`, the cores shared out between them.
+class ProcessExecutor:
+    """Trials in processes of their own, as many as `jobs` at a time; what extends it says how one is begun.
 
     Of trainings that share features one goes ahead and computes them, the others wait for it, and find them. Linear
-    trials, whose features are there, wait for nobody: each is a copy of a process that has its modules loaded.
-
-    Args:
-        jobs: trials at a time.
-        linear: does a linear trial in its process; a function of a module, for it is found there by its name.
+    trials, whose features are there, wait for nobody.
     """
 
-    def __init__(self, jobs: int, linear: Callable[[TrialSpec], object] = execute):
-        cores = usable_cores()
-        self._linear = linear
-        self._slots = [cores[number::jobs] for number in range(jobs)]
-        self._threads = -(-num_cores() // jobs)
+    def __init__(self, jobs: int):
+        self._jobs = jobs
         self._waiting: list[_Job] = []
         self._running: list[_Running] = []
         self._warm: set[str] = set()
@@ -92,7 +90,16 @@ class LocalExecutor:
         # One thread for all, which outlives them: a process ends with the thread that started it.
         self._thread = threading.Thread(target=self._follow, name="trials", daemon=True)
 
-    def __enter__(self) -> "LocalExecutor":
+    def start(self, spec: TrialSpec, slot: int) -> Process:
+        """Begin a trial as number `slot` of those that run. Raise what stands against it."""
+        raise NotImplementedError
+
+    def words(self, process: Process) -> str:
+        """Return how a process ended that wrote down nothing."""
+        status = process.poll() or 0
+        return f"its process ended with {'signal' if status < 0 else 'status'} {abs(status)}"
+
+    def __enter__(self) -> "ProcessExecutor":
         self._thread.start()
         return self
 
@@ -142,7 +149,7 @@ class LocalExecutor:
     def _take_startable(self) -> list[tuple[_Job, int]]:
         found = []
         groups = {one.job.group for one in self._running}
-        free = sorted(set(range(len(self._slots))) - {one.slot for one in self._running})
+        free = sorted(set(range(self._jobs)) - {one.slot for one in self._running})
         for slot in free:
             job = next(
                 (one for one in self._waiting if one.group in self._warm or one.group not in groups - {""}),
@@ -158,29 +165,14 @@ class LocalExecutor:
     def _start(self, job: _Job, slot: int) -> None:
         if not job.future.set_running_or_notify_cancel():
             return
-        start = self._start_linear if job.spec.kind == "linear" else _start_training
-        cores = self._slots[slot]
         try:
-            process = start(job.spec, cores, min(self._threads, len(cores) or 1))
+            process = self.start(job.spec, slot)
         except Exception as error:
             words = f"its process could not be started: {error}"
             job.spec.folder.update(state="failed", error=words)
             job.future.set_result(TrialResult(job.spec.name, error=words))
         else:
             self._running.append(_Running(job, process, slot))
-
-    def _start_linear(self, spec: TrialSpec, cores: list[int], threads: int) -> _Process:
-        context: Any = multiprocessing.get_context("forkserver" if sys.platform != "win32" else "spawn")
-        if sys.platform != "win32":
-            context.set_forkserver_preload(PRELOADED)
-            # Here, for to start it ends the holding back of interrupts.
-            resource_tracker.ensure_running()
-        settings = {key: value for key, value in os.environ.items() if key.startswith("BUDWOOD_")}
-        settings[SETTING] = str(threads)
-        process = context.Process(target=_in_child, args=(self._linear, spec, cores, settings))
-        with interrupts_held_back():
-            process.start()
-        return _Child(process)
 
     def _end(self, one: _Running) -> None:
         self._running.remove(one)
@@ -189,8 +181,7 @@ class LocalExecutor:
         record = folder.read()
         if record is None or record.state == "planned":
             # It had no chance to say so itself.
-            status = one.process.poll() or 0
-            words = f"its process ended with {'signal' if status < 0 else 'status'} {abs(status)}"
+            words = self.words(one.process)
             folder.update(state="failed", error=words)
             one.job.future.set_result(TrialResult(folder.name, error=words))
         else:
@@ -211,7 +202,55 @@ class LocalExecutor:
         self._running = []
 
 
-def _start_training(spec: TrialSpec, cores: list[int], threads: int) -> _Process:
+class LocalExecutor(ProcessExecutor):
+    """Processes on this machine, the cores shared out between them.
+
+    A linear trial is a copy of a process that has its modules loaded.
+
+    Args:
+        jobs: trials at a time.
+        linear: does a linear trial in its process; a function of a module, for it is found there by its name.
+    """
+
+    def __init__(self, jobs: int, linear: Callable[[TrialSpec], object] = execute):
+        super().__init__(jobs)
+        cores = usable_cores()
+        self._linear = linear
+        self._slots = [cores[number::jobs] for number in range(jobs)]
+        self._threads = -(-num_cores() // jobs)
+
+    def start(self, spec: TrialSpec, slot: int) -> Process:
+        cores = self._slots[slot]
+        return start_trial(spec, cores, min(self._threads, len(cores) or 1), self._linear)
+
+
+def start_trial(
+    spec: TrialSpec, cores: list[int], threads: int, linear: Callable[[TrialSpec], object] = execute
+) -> Process:
+    """Begin a trial in a process of its own, which ends with this one.
+
+    Args:
+        spec: what is to be done.
+        cores: those that it keeps to; of none it keeps to no core.
+        threads: that it starts at most.
+        linear: does a linear trial.
+    """
+    if spec.kind == "training":
+        return _start_training(spec, cores, threads)
+    context: Any = multiprocessing.get_context("forkserver" if sys.platform != "win32" else "spawn")
+    if sys.platform != "win32":
+        context.set_forkserver_preload(PRELOADED)
+        # Here, for to start it ends the holding back of interrupts.
+        resource_tracker.ensure_running()
+    settings = {key: value for key, value in os.environ.items() if key.startswith("BUDWOOD_")}
+    settings[SETTING] = str(threads)
+    process = context.Process(target=_in_child, args=(linear, spec, cores, settings))
+    with interrupts_held_back():
+        process.start()
+    return _Child(process)
+
+
+def _start_training(spec: TrialSpec, cores: list[int], threads: int) -> Process:
     with spec.folder.log.open("wb") as log, interrupts_held_back():
         process = subprocess.Popen(
             [sys.executable, "-m", "budwood.studies.trial"],

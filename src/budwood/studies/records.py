@@ -132,6 +132,8 @@ class TrialRecord(_Record):
     state: TrialState = "planned"
     seconds: float | None = None
     error: str | None = None
+    lost: int = 0
+    """Workers of a cluster that were lost while they ran it, each of which cost a new beginning."""
 
     @pydantic.field_serializer("recipe")
     def _recipe_to_json(self, recipe: Recipe) -> JsonObject:

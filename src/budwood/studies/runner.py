@@ -18,9 +18,18 @@ from budwood.studies.records import StudyFolder, TrialKind, TrialRecord
 from budwood.studies.spec import TrialResult, TrialSpec
 from budwood.studies.trials import Trial
 
+CORES: dict[TrialKind, int] = {"linear": 1, "training": 2}
+"""Of a trial, where there are as many."""
 REFRESH_SECONDS = 0.25
 Todo = tuple[Trial, TrialSpec]
 After = Callable[[Trial, TrialResult], Sequence[Todo]]
+Room = Callable[[TrialKind, int | None], int]
+"""Says how many trials of a kind run at a time, given how many are asked for."""
+
+
+def jobs_for(kind: TrialKind, jobs: int | None) -> int:
+    """Return how many trials run at a time on this machine where nobody says."""
+    return jobs or max(1, num_cores() // CORES[kind])
 
 
 @dataclass(frozen=True)
@@ -35,10 +44,11 @@ class Runner:
     jobs: int | None
     keep_models: bool
     progress: Progress
+    room: Room = jobs_for
 
     def jobs_for(self, kind: TrialKind) -> int:
-        """Return how many trials run at a time: a linear one takes one core, a training two."""
-        return jobs_for(kind, self.jobs)
+        """Return how many trials run at a time."""
+        return self.room(kind, self.jobs)
 
     def run_all(self, trials: Sequence[Trial]) -> None:
         """Run what is not complete yet, the linear trials first; what came of each lies in its file."""
@@ -107,11 +117,6 @@ class Runner:
                 table.end(trial, result)
                 queue += after(trial, result)
             table.refresh()
-
-
-def jobs_for(kind: TrialKind, jobs: int | None) -> int:
-    """Return how many trials run at a time where nobody says."""
-    return jobs or max(1, num_cores() // (1 if kind == "linear" else 2))
 
 
 def kind_of(recipe: Recipe, checked: Check, keep_models: bool) -> TrialKind:

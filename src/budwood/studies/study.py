@@ -37,7 +37,7 @@ from budwood.studies.records import PhotoTable, StudyFolder
 from budwood.studies.report.page import write_study_report
 from budwood.studies.request import StudyRequest
 from budwood.studies.results import Results, read_results
-from budwood.studies.runner import Runner
+from budwood.studies.runner import Room, Runner, jobs_for
 from budwood.studies.search import BEST, SEARCH, Search, import_optuna
 from budwood.studies.searching import Searching
 from budwood.studies.timing import Stopwatch
@@ -140,8 +140,12 @@ def run_study(
     progress: Progress,
     command: str | None = None,
     executor: Callable[[int], Executor] = LocalExecutor,
+    room: Room = jobs_for,
 ) -> Results:
-    """Do what is asked for. For the other arguments, what is returned and what is raised, see `study`."""
+    """Do what is asked for, as many trials at a time as `room` says.
+
+    For the other arguments, what is returned and what is raised, see `study`.
+    """
     folder, search = StudyFolder(request.folder), request.search
     plan = plan_study(request, progress)
     # Of a study that is replaced nothing is known any more.
@@ -170,7 +174,7 @@ def run_study(
             )
         )
         runner = Runner(
-            folder, os.fspath(request.data), checked, executor, jobs, request.keep_models, progress
+            folder, os.fspath(request.data), checked, executor, jobs, request.keep_models, progress, room
         )
         if searched is None or search is None:
             runner.run_all(plan.trials)

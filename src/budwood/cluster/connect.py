@@ -1,0 +1,359 @@
+"""Joining a Ray cluster: within seconds or not at all, and only where every node computes the same."""
+
+import os
+import signal
+import socket
+import tempfile
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from budwood._version import __version__
+from budwood.core.cache import SETTING as CACHE
+from budwood.core.cache import cache_dir
+from budwood.core.errors import ClusterError
+from budwood.core.system import versions
+from budwood.core.text import count
+from budwood.core.threads import SETTING as THREADS
+from budwood.core.threads import num_cores
+
+SECONDS = 10.0
+"""Within which a cluster answers."""
+LOOK_SECONDS = 60.0
+"""Within which each node says what it has: it may have to start a process first, which imports NumPy."""
+OBJECT_STORE = 200_000_000
+"""Bytes of Ray's object store on this machine: what travels are lists of photos and counts."""
+OWN = {
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+"""How Ray is to behave in this process, unless the user says otherwise."""
+LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""Where it is "0", Ray listens on 127.0.0.1 alone, as it does by itself on Windows and macOS."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Node:
+    """A machine of the cluster that computes."""
+
+    id: str
+    address: str
+    cores: int
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A Ray cluster that this process has joined; made by `connect`."""
+
+    address: str
+    """As the user named it."""
+    nodes: tuple[Node, ...]
+    settings: Mapping[str, str]
+    """Environment variables that all workers have as this process has them."""
+
+    @property
+    def cores(self) -> int:
+        return sum(node.cores for node in self.nodes)
+
+    def threads(self, most: int) -> int:
+        """Return how many cores one piece of work gets, at most so many: every node has as many."""
+        return max(1, min(most, *(node.cores for node in self.nodes)))
+
+    def room(self, threads: int) -> int:
+        """Return how many pieces of work of so many cores run at a time."""
+        return max(1, sum(node.cores // threads for node in self.nodes))
+
+    def on_each(self, work: Callable[..., T], *given: object) -> list[T]:
+        """Return what a function of a module says on each node. Raise ClusterError where one does not answer."""
+        ray = need_ray()
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        remote = ray.remote(work)
+        refs = [
+            remote.options(
+                num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False)
+            ).remote(*given)
+            for node in self.nodes
+        ]
+        found = []
+        for node, ref in zip(self.nodes, refs, strict=True):
+            try:
+                found.append(ray.get(ref, timeout=LOOK_SECONDS))
+            except ray.exceptions.GetTimeoutError as error:
+                raise ClusterError(
+                    f"the node {node.address} of the Ray cluster did not answer within {LOOK_SECONDS:.0f} s. "
+                    "See what keeps it busy (ray status), or take it out of the cluster"
+                ) from error
+            except ray.exceptions.RayError as error:
+                # The last line of a trace says what it was.
+                raise ClusterError(
+                    f"the node {node.address} of the Ray cluster cannot work for us: {_lines(error)[-1]}. Install "
+                    f"there what is here: pip install 'budwood[ray]=={__version__}'"
+                ) from error
+        return found
+
+    def refuse_unshared(self, folder: Path, what: str) -> None:
+        """Raise ClusterError where a node does not see a folder of this machine, or cannot write there."""
+        token = folder.absolute() / f".cluster-{uuid.uuid4().hex}"
+        token.write_text(token.name)
+        try:
+            answers = self.on_each(_reach, token)
+        finally:
+            for file in folder.absolute().glob(f"{token.name}*"):
+                file.unlink(missing_ok=True)
+        for node, fault in zip(self.nodes, answers, strict=True):
+            if fault:
+                raise ClusterError(
+                    f"the node {node.address} does not reach {what} {folder.absolute()}: {fault}. Give a folder on a "
+                    "disk that every node has under the same path, such as one of NFS"
+                )
+
+    def refuse_unseen(self, data: str | os.PathLike) -> None:
+        """Raise ClusterError where the source of the photos is a place of this machine that a node does not see."""
+        place = os.path.abspath(data)
+        if not os.path.exists(place):
+            return
+        for node, found in zip(self.nodes, self.on_each(_kind_of_place, place), strict=True):
+            if found != _kind_of_place(place):
+                raise ClusterError(
+                    f"the node {node.address} does not see the photos in {place}. Put them on a disk that every node "
+                    "has under the same path, such as one of NFS"
+                )
+
+
+@contextmanager
+def connect(address: str) -> Iterator[Cluster]:
+    """Join a cluster, for a `with`; of one that this process has joined already, go on with it.
+
+    Args:
+        address: "local" starts one on this machine, for this process alone; "auto" is the one that `ray start` began
+            here, or that RAY_ADDRESS names; or `HOST:PORT` of a head that this machine is a node of.
+
+    Raises:
+        ClusterError: Ray is not installed, the cluster does not answer, or a node has other versions than this process.
+    """
+    for name, value in OWN.items():
+        os.environ.setdefault(name, value)
+    if address == "local":
+        # Read when Ray is imported.
+        os.environ.setdefault(LOOPBACK, "0")
+    ray = need_ray()
+    joined = ray.is_initialized()
+    try:
+        if not joined:
+            _join(ray, address, _place(address))
+        cluster = Cluster(address, _nodes(ray), _settings())
+        if not cluster.nodes:
+            raise ClusterError(
+                f"no node of the Ray cluster at {address} has a core. Add one with `ray start`"
+            )
+        _refuse_other_versions(cluster)
+        cluster.refuse_unshared(cache_dir(), f"the cache (set it with {CACHE})")
+        yield cluster
+    finally:
+        # Where nobody answered, Ray is still trying, and a shutdown would wait for it.
+        if not joined and ray.is_initialized():
+            ray.shutdown()
+
+
+def enter(settings: Mapping[str, str], threads: int) -> None:
+    """Have this process of a node compute as the driver would: with its settings, and so many threads."""
+    # Ray's own idea of it, which no process on one machine has.
+    os.environ.pop("OMP_NUM_THREADS", None)
+    for name in [name for name in os.environ if name.startswith("BUDWOOD_")]:
+        del os.environ[name]
+    os.environ.update({**settings, THREADS: str(threads)})
+
+
+def need_ray() -> Any:
+    """Return Ray. Raise ClusterError where it is not installed."""
+    try:
+        import ray
+    except ImportError as error:
+        raise ClusterError(
+            "--cluster needs Ray, which is not installed: pip install 'budwood[ray]', here and on every node"
+        ) from error
+    return ray
+
+
+def _place(address: str) -> tuple[str, int] | None:
+    """Return host and port of a head, None for a cluster of this process alone. Raise ClusterError for others."""
+    if address == "local":
+        return None
+    if address.startswith("ray://"):
+        raise ClusterError(
+            f"{address} is the address of Ray Client, over which Ray Data does not run. Send the command to the "
+            "cluster instead: ray job submit --address http://HEAD:8265 -- budwood ... --cluster auto"
+        )
+    found = address
+    if address == "auto":
+        found = os.environ.get("RAY_ADDRESS") or _begun_here()
+        if not found:
+            raise ClusterError(
+                "--cluster auto found no Ray cluster: RAY_ADDRESS is not set, and no `ray start` was given on this "
+                "machine. Start one (ray start --head --node-ip-address 127.0.0.1), or give --cluster local"
+            )
+    host, _, port = found.rpartition(":")
+    if not (host and port.isdecimal()):
+        raise ClusterError(
+            f"{found!r} is no address of a Ray cluster. Give auto, local, or HOST:PORT of its head, such as "
+            "10.0.0.5:6379"
+        )
+    return host.strip("[]"), int(port)
+
+
+def _begun_here() -> str:
+    """Return the address that `ray start` left on this machine."""
+    folder = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir())
+    with suppress(OSError):
+        return (folder / "ray" / "ray_current_cluster").read_text().strip()
+    return ""
+
+
+def _join(ray: Any, address: str, place: tuple[str, int] | None) -> None:
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if place is None:
+        options |= {
+            "address": "local",
+            "num_cpus": num_cores(),
+            "include_dashboard": False,
+            "object_store_memory": OBJECT_STORE,
+        }
+    else:
+        host, port = place
+        try:
+            socket.create_connection(place, timeout=SECONDS / 2).close()
+        except OSError as error:
+            raise ClusterError(
+                f"no Ray cluster answers at {host}:{port}: {error.strerror or error}. Look whether its head runs (ray "
+                "status) and whether this machine may reach it"
+            ) from error
+        options["address"] = f"{host}:{port}"
+        if host in ("127.0.0.1", "localhost"):
+            # Otherwise Ray would look for it on the address of the network.
+            os.environ.setdefault(LOOPBACK, "0")
+            options["_node_ip_address"] = "127.0.0.1"
+    with _signals_kept():
+        try:
+            if place is None:
+                # Not in another thread: its processes end with the thread that started them.
+                ray.init(**options)
+            else:
+                _in_time(lambda: ray.init(**options), address)
+        except ClusterError:
+            raise
+        except Exception as error:
+            raise ClusterError(
+                f"the Ray cluster at {address} cannot be joined: {_lines(error)[0]}"
+            ) from error
+
+
+def _in_time(join: Callable[[], object], address: str) -> None:
+    """Join within seconds. Ray itself tries for minutes to speak to a port on which something else listens."""
+    failed: list[Exception] = []
+
+    def run() -> None:
+        try:
+            join()
+        except Exception as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run, name="join", daemon=True)
+    thread.start()
+    thread.join(SECONDS)
+    if thread.is_alive():
+        raise ClusterError(
+            f"what listens at {address} does not answer as the head of a Ray cluster. Give the address that `ray "
+            "start --head` printed"
+        )
+    if failed:
+        raise failed[0]
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Keep how this process ends at Ctrl-C and SIGTERM, which Ray would decide anew."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if handler is not None:
+                signal.signal(number, handler)
+
+
+def _nodes(ray: Any) -> tuple[Node, ...]:
+    found = [
+        Node(node["NodeID"], node["NodeManagerAddress"], int(node["Resources"].get("CPU", 0)))
+        for node in ray.nodes()
+        if node["Alive"]
+    ]
+    return tuple(sorted((node for node in found if node.cores), key=lambda node: (node.address, node.id)))
+
+
+def _settings() -> dict[str, str]:
+    own = {name: value for name, value in os.environ.items() if name.startswith("BUDWOOD_")}
+    own.pop(THREADS, None)
+    return {**own, CACHE: str(cache_dir().absolute())}
+
+
+def _reach(token: Path) -> str:
+    """Return why a node does not read this file, or cannot write beside it; an empty text where it can."""
+    try:
+        found = token.read_text()
+        token.with_name(f"{token.name}.{uuid.uuid4().hex}").write_text("seen")
+    except OSError as error:
+        return error.strerror or str(error)
+    return "" if found == token.name else "the file there is another one"
+
+
+def _kind_of_place(place: str) -> str:
+    return "folder" if os.path.isdir(place) else "file" if os.path.isfile(place) else ""
+
+
+def _versions() -> dict[str, str]:
+    return {**versions(), "ray": need_ray().__version__}
+
+
+def _refuse_other_versions(cluster: Cluster) -> None:
+    own = _versions()
+    for node, found in zip(cluster.nodes, cluster.on_each(_versions), strict=True):
+        differs = [
+            f"{name} {found.get(name, 'none')} (here {own.get(name, 'none')})"
+            for name in sorted(own.keys() | found.keys())
+            if own.get(name) != found.get(name)
+        ]
+        if differs:
+            raise ClusterError(
+                f"the node {node.address} would compute other numbers: it has {', '.join(differs)}. Install the same "
+                f"versions on {'every node' if len(cluster.nodes) > 1 else 'it'}"
+            )
+
+
+def nearest(folder: Path) -> Path:
+    """Return a folder, or the nearest one above it that is there."""
+    folder = folder.absolute()
+    return next(one for one in (folder, *folder.parents) if one.is_dir())
+
+
+def in_words(cluster: Cluster) -> str:
+    """Return what the cluster is.
+
+    >>> in_words(Cluster("auto", (Node("a", "10.0.0.1", 4), Node("b", "10.0.0.2", 4)), {}))
+    'Ray cluster auto: 2 nodes, 8 cores'
+    """
+    return (
+        f"Ray cluster {cluster.address}: {count(len(cluster.nodes), 'node')}, {count(cluster.cores, 'core')}"
+    )
+
+
+def _lines(error: BaseException) -> list[str]:
+    return [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
