@@ -104,7 +104,7 @@ class _Watched:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                if self._server.stopping:
+                if self._server.ending:
                     message["headers"] = [*message["headers"], (b"connection", b"close")]
             await send(message)
 

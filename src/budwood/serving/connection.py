@@ -8,6 +8,8 @@ from budwood.serving.errors import RequestError
 from budwood.serving.safety import HEADERS, error_body
 
 LARGEST_HEAD = 64 * 1024
+LAST_SECONDS = 0.5
+"""For which a server that ends still takes a request on a connection that is open."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -76,10 +78,21 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refuse("this is no HTTP request, or follows a body that is longer than its Content-Length says")
 
     def shutdown(self) -> None:
+        """End the connection: once its answer is sent, or where nothing is asked for in a moment."""
         if self.ending:
             self._close()
+        elif self._is_idle():
+            # A request may be on its way: the client knows nothing yet of the end.
+            self.loop.call_later(LAST_SECONDS, self._close_idle)
         else:
             super().shutdown()
+
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _close_idle(self) -> None:
+        if self._is_idle():
+            self._close()
 
     def end(self, *, at_once: bool = True) -> None:
         """Close the connection; while a body is on its way, or if not at once, only when the client stops sending."""

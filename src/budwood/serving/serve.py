@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib.util import find_spec
 from types import FrameType
@@ -23,7 +23,7 @@ PACKAGES = ("fastapi", "httptools", "prometheus_client", "python_multipart", "uv
 LARGE_BLOCK = 4 << 20
 """Bytes; a photo of a megapixel needs less."""
 GRACE = 0.5
-"""Seconds for which a server that is told to stop still takes what is on its way to it."""
+"""Seconds for which a server that is told to stop still takes connections: who balances load learns of it meanwhile."""
 
 
 def refuse_missing_packages() -> None:
@@ -102,6 +102,14 @@ def give_back_large_blocks() -> None:
         ctypes.CDLL(None).mallopt(-3, LARGE_BLOCK)
 
 
+def _waiting(listening: socket.socket) -> Iterator[socket.socket]:
+    """Yield the connections that wait to be taken."""
+    listening.setblocking(False)
+    with suppress(OSError):
+        while True:
+            yield listening.accept()[0]
+
+
 def make_uvicorn(server: "Server", ready: Callable[[], None]) -> "uvicorn.Server":
     """Return what answers on a bound socket."""
     import uvicorn
@@ -121,9 +129,26 @@ def make_uvicorn(server: "Server", ready: Callable[[], None]) -> "uvicorn.Server
 
     class Uvicorn(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            # The event loop closes its own; through these what waits at the end can still be taken.
+            self.listening = [one.dup() for one in sockets or []]
             await super().startup(sockets)
             self.loop = asyncio.get_running_loop()
             ready()
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            server.ending = True
+            for one in self.servers:
+                one.close()
+            # The system accepted these, and the event loop did not; what comes from here on is refused.
+            waiting = [connection for one in self.listening for connection in _waiting(one)]
+            for one in [*self.listening, *(sockets or [])]:
+                one.close()
+            for connection in waiting:
+                await self.loop.connect_accepted_socket(self._protocol, connection)
+            await super().shutdown()
+
+        def _protocol(self) -> asyncio.Protocol:
+            return Protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             # Uvicorn's own would raise the signal again at the end, and the process would not end in peace.

@@ -19,6 +19,8 @@ class Server:
     show_training_photos: bool = False
     stopping: bool = False
     """Whether the process was told to end; what was accepted is answered still."""
+    ending: bool = False
+    """Whether no connection is taken any more, and each is ended after its answer."""
     engine: Engine = field(init=False)
     metrics: Metrics = field(default_factory=Metrics)
 
