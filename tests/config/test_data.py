@@ -2,6 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from budwood.config.data import Data
+from budwood.core.errors import StorageError
 
 
 @pytest.mark.parametrize(
@@ -59,3 +60,10 @@ def test_data__what_does_not_go_together_is_said(settings, words):
 )
 def test_data__what_does(settings):
     assert Data(**settings).model_dump().items() >= settings.items()
+
+
+def test_data__addresses_with_credentials_are_refused_and_not_repeated():
+    assert Data(allow_uri=["s3://bucket/photos/"]).allow_uri == ["s3://bucket/photos"]
+    with pytest.raises(StorageError) as error:
+        Data(allow_uri=["s3://key:hidden@bucket/photos"])
+    assert "hidden" not in str(error.value)

@@ -152,3 +152,20 @@ def test_expand__a_list_of_files(photos):
     assert [name for name, _ in expand([], lambda: b"GIF89a\0b.jpg", paths_from="-")] == ["GIF89a", "b.jpg"]
     with pytest.raises(DataError, match=r"cannot read the list absent\.txt"):
         expand([], NOTHING, paths_from="absent.txt")
+
+
+def test_expand__of_object_storage(bucket):
+    from budwood.storage.objects import open_storage
+    from budwood.storage.place import read_place
+
+    place = read_place(f"s3://{bucket}/lab")
+    storage = open_storage(place)
+    for name in ("b/2.png", "a/1.png", "notes.txt"):
+        storage.put(name, b"x")
+    found = expand([str(place), f"{place}/b/2.png"], lambda: b"")
+    assert [name for name, _ in found] == [f"{place}/{name}" for name in ("a/1.png", "b/2.png", "b/2.png")]
+    assert found[0][1].read() == b"x"
+    assert sum(one.count for one in found.passed_over) == 1
+    for wrong, why in (("none", "holds no pictures"), ("t.csv", "Download it")):
+        with pytest.raises(DataError, match=why):
+            expand([f"{place}/{wrong}"], lambda: b"")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from budwood.cli.options import (
+    AllowUri,
     Columns,
     Data,
     Group,
@@ -78,6 +79,7 @@ def audit(
     split_folders: SplitFolders = None,
     group: Group = None,
     columns: Columns = None,
+    allow_uri: AllowUri = None,
     settings: Settings = None,
     quiet: Quiet = False,
 ) -> None:
@@ -87,7 +89,11 @@ def audit(
     from budwood.auditing.report.terminal import audit_as_text
     from budwood.config.recipe import Recipe
 
-    changes = [*reading_options(layout, split_folders, columns), *group_option(group), *(settings or [])]
+    changes = [
+        *reading_options(layout, split_folders, columns, allow_uri),
+        *group_option(group),
+        *(settings or []),
+    ]
     asked = Recipe.load(recipe).with_settings(changes)
     prints_json = str(as_json) == "-"
     if not no_features:

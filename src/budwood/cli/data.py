@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from budwood.cli.options import (
+    AllowUri,
     AsJson,
     Columns,
     Data,
@@ -39,6 +40,7 @@ def check(
     layout: Layout = None,
     split_folders: SplitFolders = None,
     columns: Columns = None,
+    allow_uri: AllowUri = None,
     settings: Settings = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -52,7 +54,7 @@ def check(
     from budwood.report.reading import understood_as_lines
 
     progress = progress_of(quiet, as_json)
-    asked = data_settings(*reading_options(layout, split_folders, columns), *(settings or []))
+    asked = data_settings(*reading_options(layout, split_folders, columns, allow_uri), *(settings or []))
     source = read_source(data, asked, progress=progress)
     found = check_photos(
         source,
@@ -116,6 +118,7 @@ def manifest(
         typer.Option("--no-features", help="With --group near-duplicates: ask no network, only the hash."),
     ] = False,
     columns: Columns = None,
+    allow_uri: AllowUri = None,
     settings: Settings = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
     quiet: Quiet = False,
@@ -128,7 +131,7 @@ def manifest(
     if no_features and group != "near-duplicates":
         raise BudwoodError("--no-features goes with --group near-duplicates alone. Leave it out")
     progress = progress_of(quiet)
-    changes = [*reading_options(layout, split_folders, columns), *group_option(group)]
+    changes = [*reading_options(layout, split_folders, columns, allow_uri), *group_option(group)]
     asked = data_settings(*changes, *(settings or []))
     found, notes = read_source(data, asked, progress=progress), []
     if group is not None:
@@ -194,6 +197,7 @@ def augment(
     layout: Layout = None,
     split_folders: SplitFolders = None,
     columns: Columns = None,
+    allow_uri: AllowUri = None,
     settings: Settings = None,
 ) -> None:
     """Show what a recipe's augmentation does: nine views of one photo, and originals beside their views."""
@@ -205,7 +209,7 @@ def augment(
     from budwood.report.sheets.views import write_views_sheet
 
     changes = [] if seed is None else [f"seed={seed}"]
-    changes += reading_options(layout, split_folders, columns)
+    changes += reading_options(layout, split_folders, columns, allow_uri)
     asked = Recipe.load(recipe).with_settings([*changes, *(settings or [])])
     if not asked.augment.views:
         raise RecipeError(

@@ -31,7 +31,8 @@ Data = Annotated[
     typer.Argument(
         metavar="DATA",
         help="Folder of class folders, or of train/, validation/, test/ with classes inside; a table (.csv, .parquet, "
-        "...), an archive (.zip, .tar, ...), an export of annotations; tfds:NAME or hf:NAME.",
+        "...), an archive (.zip, .tar, ...), an export of annotations; tfds:NAME or hf:NAME; any of the first four in "
+        "object storage (s3://BUCKET/PREFIX, gs://..., az://...).",
     ),
 ]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a complete run.")]
@@ -99,6 +100,15 @@ SplitFolders = Annotated[
         help="Which folder is which split; may be given again. Short for --set data.split_folders=...",
     ),
 ]
+AllowUri = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-uri",
+        metavar="ADDRESS",
+        help="Of a table, an address of object storage below which it may name photos; may be given again. Short for "
+        "--set data.allow_uri=[...].",
+    ),
+]
 Group = Annotated[
     str | None,
     typer.Option(
@@ -123,9 +133,12 @@ def group_option(group: str | None) -> list[str]:
 
 
 def reading_options(
-    layout: str | None = None, split_folders: list[str] | None = None, columns: str | None = None
+    layout: str | None = None,
+    split_folders: list[str] | None = None,
+    columns: str | None = None,
+    allow_uri: list[str] | None = None,
 ) -> list[str]:
-    """Return what --layout, --split-folders and --columns ask for, as settings of a recipe.
+    """Return what --layout, --split-folders, --columns and --allow-uri ask for, as settings of a recipe.
 
     >>> reading_options("splits", ["train=a,train=b", "test=c"])
     ['data.layout="splits"', 'data.split_folders={train = ["a", "b"], test = "c"}']
@@ -142,6 +155,8 @@ def reading_options(
     if columns is not None:
         named = dict(_pairs("--columns", columns, "path=COLUMN,label=COLUMN"))
         changes.append(f"data.columns={value_text(named)}")
+    if allow_uri:
+        changes.append(f"data.allow_uri={value_text(allow_uri)}")
     return changes
 
 

@@ -12,6 +12,7 @@ import typer
 
 from budwood.cli.options import (
     Acceptance,
+    AllowUri,
     AsJson,
     Columns,
     Quiet,
@@ -90,6 +91,7 @@ def predict(
     ] = False,
     acceptance: Acceptance = None,
     columns: Columns = None,
+    allow_uri: AllowUri = None,
     settings: Settings = None,
     as_json: AsJson = False,
     output: Annotated[
@@ -140,7 +142,7 @@ def predict(
         if share is not None:
             refuse_bad_share(name, share, 0.98)
     _refuse_bad_sets(coverage, sets, per_class)
-    reading = data_settings(*(settings or []), *reading_options(columns=columns))
+    reading = data_settings(*(settings or []), *reading_options(columns=columns, allow_uri=allow_uri))
     answers = Answers(top, as_json=as_json, lines=not as_table)
     progress = answers.progress(quiet)
     inputs = expand(named, read_standard_input, paths_from=paths_from, settings=reading, progress=progress)

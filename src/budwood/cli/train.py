@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from budwood.cli.options import (
+    AllowUri,
     AsJson,
     Columns,
     Data,
@@ -51,6 +52,7 @@ def train(
     split_seed: Annotated[int | None, typer.Option(help="Who is in which split.")] = None,
     settings: Settings = None,
     columns: Columns = None,
+    allow_uri: AllowUri = None,
     start: Annotated[
         Path | None, typer.Option("--from", metavar="RUN", help="Fine-tune the model of a run further.")
     ] = None,
@@ -86,7 +88,7 @@ def train(
     }
     changes = [f"{key}={value_text(value)}" for key, value in short.items() if value is not None]
     changes += ["evaluate.test=false"] if no_test else []
-    changes += [*reading_options(layout, split_folders, columns), *group_option(group)]
+    changes += [*reading_options(layout, split_folders, columns, allow_uri), *group_option(group)]
     # What is wrong with the command is said here, before the seconds that TensorFlow takes to load.
     request = ask_for_training(
         data,
@@ -152,6 +154,7 @@ def study(
     split_folders: SplitFolders = None,
     group: Group = None,
     columns: Columns = None,
+    allow_uri: AllowUri = None,
     min_photos: MinPhotos = None,
     settings: Settings = None,
     no_test: Annotated[
@@ -205,7 +208,7 @@ def study(
         folds=folds,
         search=search,
         settings=[
-            *reading_options(layout, split_folders, columns),
+            *reading_options(layout, split_folders, columns, allow_uri),
             *group_option(group),
             *([] if min_photos is None else [f"data.min_photos={min_photos}"]),
             *(settings or []),

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from budwood.config.group_rule import GroupRule
 from budwood.config.section import Auto, Section
+from budwood.storage.place import read_place
 
 MIN_SIZE, MAX_SIZE = 32, 1024
 """Side of a square picture in pixels."""
@@ -86,6 +87,9 @@ class Data(Section):
     """Names of a table's columns where they are not the usual ones, as {path = "Datei", label = "Art"}."""
     root: str = ""
     """Folder to which the paths of a table are relative; by default the folder of the table."""
+    allow_uri: list[str] = Field(default_factory=list)
+    """Addresses below which a table may name pictures, as ["s3://bucket/photos/"]; of a table that lies in object
+    storage, also the folder in which it lies. An address elsewhere is refused."""
 
     bit_depth: Auto | Annotated[int, Field(ge=8, le=32)] = "auto"
     """Number of bits in use in pictures of more than 8 bits, such as 12 for values of 0 to 4,095; "auto" is decided
@@ -123,6 +127,12 @@ class Data(Section):
                 "give three shares of train, validation and test that sum to 1, such as [0.8, 0.1, 0.1]"
             )
         return split
+
+    @pydantic.field_validator("allow_uri")
+    @classmethod
+    def _places(cls, addresses: list[str]) -> list[str]:
+        # No ValueError, whose text would repeat what may be a secret.
+        return [str(read_place(one)) for one in addresses]
 
     @pydantic.field_validator("group")
     @classmethod

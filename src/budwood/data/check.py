@@ -10,7 +10,6 @@ from statistics import median
 from budwood.core.errors import DataError, ImageError
 from budwood.core.label_text import difference_in_words
 from budwood.core.progress.base import SILENT, Progress
-from budwood.core.system import num_cores
 from budwood.data.decoded import Decoded
 from budwood.data.decoder.levels import NOTHING_DEEP, Decision, ValueRange, decide
 from budwood.data.enough import (
@@ -27,6 +26,7 @@ from budwood.data.kin import find_kin
 from budwood.data.label_sets import disputed_labels, without_labels
 from budwood.data.manifest import Kin, Manifest, Photo, Problem
 from budwood.data.poor_photos import TINY, poor_photos
+from budwood.data.stored_image import num_readers
 from budwood.data.understood import Understood
 
 _AT_A_TIME = 64
@@ -240,10 +240,11 @@ _Looked = tuple[str, Inspection | Look] | Problem
 
 def _inspect_all(photos: Sequence[Photo], progress: Progress) -> list[_Inspected]:
     results = []
-    pool, stop = ThreadPoolExecutor(num_cores()), threading.Event()
+    threads = num_readers(photos[0].image) if photos else 1
+    pool, stop = ThreadPoolExecutor(threads), threading.Event()
     with Decoded() as decoded, progress.stage("check", total=len(photos)) as stage:
         try:
-            size = max(8, min(_AT_A_TIME, len(photos) // (_SHARES * num_cores())))
+            size = max(8, min(_AT_A_TIME, len(photos) // (_SHARES * threads)))
             some = [photos[at : at + size] for at in range(0, len(photos), size)]
             for found in pool.map(lambda part: _inspect(part, decoded, stop), some):
                 results += found

@@ -9,13 +9,16 @@ from pathlib import Path
 from budwood.config.data import Data
 from budwood.core.errors import DataError, ImageError
 from budwood.core.progress.base import SILENT, Progress
-from budwood.data.images import ImageLike
+from budwood.data.images import IMAGE_SUFFIXES, ImageLike
 from budwood.data.inspection import measure
 from budwood.data.manifest import PassedOver
 from budwood.data.sources.left import count_unread
+from budwood.data.sources.object_tree import ObjectTree
 from budwood.data.sources.tree import DiskTree
 from budwood.data.sources.unlabelled import is_table, read_table_of_pictures
 from budwood.data.sources.walk import Walk
+from budwood.data.stored_image import StoredImage
+from budwood.storage.place import Place, is_address, read_place
 
 # What no list of files has, and every format of pictures has early.
 _CONTROL = bytes(set(range(32)) - set(b"\0\t\n\r"))
@@ -96,6 +99,8 @@ def _expand_one(
             yield "standard input", content
         else:
             yield from _from_list(content, passed_over)
+    elif is_address(argument):
+        yield from _from_storage(read_place(argument), passed_over)
     elif not os.path.lexists(argument) and glob.has_magic(argument):
         # `**` gives folders and what is in them, which must not be taken twice.
         matches = [
@@ -120,6 +125,31 @@ def _from_path(name: str, passed_over: list[PassedOver]) -> Iterator[tuple[str, 
         yield path, Path(path)
     passed_over += [
         replace(one, place=name if one.place == "." else os.path.join(name, one.place))
+        for one in count_unread(walk.unread)
+    ]
+
+
+def _from_storage(place: Place, passed_over: list[PassedOver]) -> Iterator[tuple[str, ImageLike]]:
+    """Yield a picture in object storage, or those below a prefix."""
+    if is_table(place.base):
+        raise DataError(
+            f"{place} is a table in object storage, and tables of what is to be predicted are read from files. "
+            "Download it; the pictures may stay where they are (--allow-uri)"
+        )
+    if place.scheme == "file":
+        yield from _from_path(place.key, passed_over)
+        return
+    if place.base.lower().endswith(IMAGE_SUFFIXES):
+        yield str(place), StoredImage(place.above, place.base)
+        return
+    walk = Walk(ObjectTree(place))
+    names = [file.name for file in walk.top.every()]
+    if not names:
+        raise DataError(f"{place} holds no pictures. Give a prefix with pictures below it")
+    for name in names:
+        yield str(place.below(name)), walk.tree.image(name)
+    passed_over += [
+        replace(one, place=str(place) if one.place == "." else str(place.below(one.place)))
         for one in count_unread(walk.unread)
     ]
 

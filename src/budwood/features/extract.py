@@ -19,6 +19,7 @@ from budwood.data.augment import Renderer
 from budwood.data.image_ref import ImageRef
 from budwood.data.images import ImageLike, ValueRange
 from budwood.data.manifest import Photo
+from budwood.data.stored_image import num_readers
 from budwood.features.engines.engine import Engine
 from budwood.features.store.table import FeatureTable
 
@@ -296,7 +297,7 @@ def _compute(missing: Sequence[_Wanted], work: _Work) -> None:
     def decode(group: list[_Wanted]) -> list[UInt8[np.ndarray, "size size 3"]]:
         return _render(group[0].photo, group[0].content, [wanted.view for wanted in group], work.renderer)
 
-    with _Decoder(decode, LOOKAHEAD // max(map(len, groups))) as decoder:
+    with _Decoder(decode, LOOKAHEAD // max(map(len, groups)), groups[0][0].photo.image) as decoder:
 
         def views() -> Iterator[UInt8[np.ndarray, "size size 3"]]:
             for group, decoded in decoder.run((group, group) for group in groups):
@@ -331,9 +332,10 @@ def _run(
 class _Decoder:
     """Decodes pictures on all cores, a bounded number ahead; Pillow works outside Python's lock."""
 
-    def __init__(self, decode: Callable[[Any], Any], ahead: int = LOOKAHEAD):
+    def __init__(self, decode: Callable[[Any], Any], ahead: int = LOOKAHEAD, like: object = None):
         self._decode, self._ahead = decode, ahead
-        self._pool = ThreadPoolExecutor(num_cores(), thread_name_prefix="decode")
+        # Fetched from afar, pictures are waited for: by more threads than there are cores.
+        self._pool = ThreadPoolExecutor(num_readers(like), thread_name_prefix="decode")
 
     def __enter__(self) -> "_Decoder":
         return self

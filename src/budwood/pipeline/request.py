@@ -26,6 +26,7 @@ from budwood.report.reading import understood_as_lines
 from budwood.runs.directory import RunDirectory, is_complete, next_free
 from budwood.runs.files import RunFiles, read_run
 from budwood.runs.schema import Request
+from budwood.storage.place import is_address, read_place
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,9 @@ class TrainingRequest:
 
     @property
     def place(self) -> str | None:
-        """Return where the photos are, if in a file or a folder."""
+        """Return where the photos are, if in a file, a folder or object storage."""
+        if is_address(self.source):
+            return self.source
         return os.path.abspath(self.source) if os.path.exists(self.source) else None
 
     @property
@@ -127,6 +130,9 @@ def ask_for_training(
     if start is None:
         refuse_impossible(recipe)
     source = os.fspath(data) if isinstance(data, str | os.PathLike) else "photos"
+    if is_address(source):
+        # Refused here where it holds credentials, before it is written anywhere.
+        source = str(read_place(source))
     name = "photos" if isinstance(data, Manifest) else source_name(data)
     numbered = output.folder is None and not output.resume
     folder = Path(output.folder) if output.folder is not None else free_or_begun(name, output.resume)

@@ -45,6 +45,15 @@ class Place:
         """
         return self.key.rpartition("/")[2] or self.bucket
 
+    @property
+    def above(self) -> "Place":
+        """Return the place in which it lies.
+
+        >>> str(read_place("s3://bucket/photos/labels.csv").above)
+        's3://bucket/photos'
+        """
+        return replace(self, key=self.key.rpartition("/")[0])
+
     def below(self, name: str) -> "Place":
         """Return the place of that name below this one.
 
@@ -98,6 +107,8 @@ def read_place(text: str | os.PathLike) -> Place:
         )
     rest = found[3]
     if scheme == "file":
+        if ".." in rest.split("/"):
+            raise StorageError("a file:// address has '..' in it. Give the path itself", "name")
         return Place("file", "", "/" + rest.strip("/"))
     bucket, _, key = rest.partition("/")
     # What stands there may be a secret, and errors are kept in logs: it is not repeated.

@@ -28,12 +28,14 @@ from budwood.data.sources.folder import read_folder, read_tree
 from budwood.data.sources.hub import is_saved, read_hub, read_saved
 from budwood.data.sources.layout import is_asked
 from budwood.data.sources.memory import read_arrays, read_python
+from budwood.data.sources.object_tree import ObjectTree, local_copy
 from budwood.data.sources.parquet import read_parquet
 from budwood.data.sources.schemes import refuse_unknown_scheme
 from budwood.data.sources.table import split_names, split_words
 from budwood.data.sources.tfds import read_tfds
 from budwood.data.sources.tree import DiskTree, Tree
-from budwood.data.sources.webdataset import SHARD_ENDINGS, is_webdataset, read_shards
+from budwood.data.sources.webdataset import CLASS_NAMES, SHARD_ENDINGS, is_webdataset, read_shards
+from budwood.storage.place import Place, is_address, read_place
 
 __all__ = [
     "FILES",
@@ -109,7 +111,7 @@ FILES: tuple[FileKind, ...] = (
     FileKind(
         (".parquet",),
         lambda tree, name, settings, progress: read_parquet(
-            [_path(tree, name)], title_of(tree, name), settings, progress
+            [_path(tree, name, progress)], title_of(tree, name), settings, progress, _found_in(tree, [name])
         ),
     ),
 )
@@ -126,7 +128,11 @@ FOLDERS: tuple[FolderKind, ...] = (
         "Parquet files",
         lambda tree: _only(tree, (".parquet",)),
         lambda tree, names, settings, progress: read_parquet(
-            [_path(tree, name) for name in names], tree.title, settings, progress
+            [_path(tree, name, progress) for name in names],
+            tree.title,
+            settings,
+            progress,
+            _found_in(tree, names),
         ),
         holds_pictures=True,
     ),
@@ -134,7 +140,7 @@ FOLDERS: tuple[FolderKind, ...] = (
         "shards of WebDataset",
         lambda tree: _only(tree, SHARD_ENDINGS),
         lambda tree, names, settings, progress: read_shards(
-            [_path(tree, name) for name in names], tree.title, settings, progress
+            _shards(tree, names, progress), tree.title, settings, progress
         ),
         holds_pictures=True,
     ),
@@ -187,6 +193,8 @@ def _read(source: Any, settings: Data, progress: Progress) -> Manifest:
     if not isinstance(source, str | os.PathLike):
         return read_python(source, settings)
     text = os.fspath(source)
+    if is_address(text):
+        return _read_address(read_place(text), settings, progress)
     scheme, colon, rest = text.partition(":")
     if colon and scheme in SCHEMES:
         return SCHEMES[scheme].read(rest, settings, progress)
@@ -227,14 +235,31 @@ def _read_file(path: str, settings: Data, progress: Progress) -> Manifest:
         folder, name = os.path.split(path)
         return kind.read(DiskTree(folder or "."), name, settings, progress)
     if is_archive(path):
-        tree = open_archive(path, progress)
-        if path.lower().endswith(SHARD_ENDINGS) and is_webdataset(tree):
-            return read_shards([path], path, settings, progress)
-        return _read_tree(tree.unwrapped(), settings, progress)
+        return _read_archive(path, path, settings, progress)
     raise DataError(
         f"{path} is a file of a kind that is not read. Expected a folder of class folders, a table "
         f"({', '.join(_TABLES)}) or an archive ({', '.join(ENDINGS)})"
     )
+
+
+def _read_archive(path: str, title: str, settings: Data, progress: Progress) -> Manifest:
+    tree = open_archive(path, progress)
+    tree.title = title
+    if path.lower().endswith(SHARD_ENDINGS) and is_webdataset(tree):
+        return read_shards([path], title, settings, progress)
+    return _read_tree(tree.unwrapped(), settings, progress)
+
+
+def _read_address(place: Place, settings: Data, progress: Progress) -> Manifest:
+    """Return the manifest of what lies in object storage: a table, an archive, or a prefix of class folders."""
+    if place.scheme == "file":
+        return _read(place.key, settings, progress)
+    kind = _kind_of_file(place.base)
+    if kind is not None:
+        return kind.read(ObjectTree(place.above, progress), place.base, settings, progress)
+    if is_archive(place.base):
+        return _read_archive(local_copy(place.above, place.base, progress), str(place), settings, progress)
+    return _read_tree(ObjectTree(place, progress), settings, progress)
 
 
 def _archive_above(path: str) -> str | None:
@@ -258,7 +283,7 @@ def _read_inside(archive: str, path: str, settings: Data, progress: Progress) ->
     )
 
 
-def _read_tree(tree: DiskTree | ArchiveTree, settings: Data, progress: Progress) -> Manifest:
+def _read_tree(tree: DiskTree | ArchiveTree | ObjectTree, settings: Data, progress: Progress) -> Manifest:
     """Return the manifest of a folder, or of an archive, by what lies in it."""
     for kind in FOLDERS:
         # A reading of folders that is asked for leaves no other.
@@ -276,7 +301,7 @@ def _read_tree(tree: DiskTree | ArchiveTree, settings: Data, progress: Progress)
             if not is_annotations(value):
                 why = f"{title_of(tree, name)} cannot be read: {why_none(value)}"
                 raise DataError(f"{why}. Without it: {error}") from error
-        files = _names_at(tree, "") if isinstance(tree, DiskTree) else tree.files()
+        files = tree.files() if isinstance(tree, ArchiveTree) else _names_at(tree, "")
         if tables := [name for name in files if name.lower().endswith(_TABLES)]:
             first = min(tables, key=lambda name: name.count("/"))
             raise DataError(
@@ -285,7 +310,7 @@ def _read_tree(tree: DiskTree | ArchiveTree, settings: Data, progress: Progress)
         if archives := [name for name in files if is_archive(name)]:
             give = (
                 f"give {title_of(tree, archives[0])}"
-                if isinstance(tree, DiskTree)
+                if not isinstance(tree, ArchiveTree)
                 else f"unpack that, and give {archives[0]}"
             )
             raise DataError(f"{error}. There is {archives[0]!r} in it: {give}") from error
@@ -338,8 +363,8 @@ def _annotations(tree: Tree) -> list[str]:
 
 
 def _only(tree: Tree, endings: tuple[str, ...]) -> list[str]:
-    """Return the files of these endings, where a folder on disk holds nothing else that could be photos."""
-    if not isinstance(tree, DiskTree):
+    """Return the files of these endings, where a folder holds nothing else that could be photos."""
+    if isinstance(tree, ArchiveTree):
         return []
     names = _names_at(tree, "")
     found = [name for name in names if name.lower().endswith(endings)]
@@ -369,7 +394,25 @@ def _names_at(tree: Tree, folder: str) -> list[str]:
     return [entry.name for entry in entries if entry.kind == "file" and not entry.base.startswith(".")]
 
 
-def _path(tree: Tree, name: str) -> str:
+def _path(tree: Tree, name: str, progress: Progress = SILENT) -> str:
+    """Return where a file lies on disk; what lies in object storage is copied into the cache first."""
+    if isinstance(tree, ObjectTree):
+        return local_copy(tree.place, name, progress)
     if not isinstance(tree, DiskTree):
         raise DataError(f"{title_of(tree, name)} lies in an archive. Unpack it, and give the file")
     return os.path.join(os.path.dirname(tree.path(name)), os.path.basename(name))
+
+
+def _shards(tree: Tree, names: Sequence[str], progress: Progress) -> list[str]:
+    """Return where shards lie on disk, with the list of class names beside them."""
+    if isinstance(tree, ObjectTree):
+        for folder in {name.rpartition("/")[0] for name in names}:
+            for entry in tree.entries(folder):
+                if entry.base in CLASS_NAMES:
+                    local_copy(tree.place, entry.name, progress)
+    return [_path(tree, name, progress) for name in names]
+
+
+def _found_in(tree: Tree, names: Sequence[str]) -> tuple[Tree, str] | None:
+    """Return the tree and the folder in it from which the paths of a table count; None where that is its own folder."""
+    return (tree, names[0].rpartition("/")[0]) if isinstance(tree, ObjectTree) else None

@@ -19,7 +19,7 @@ from budwood.data.sources.delimited import finder_of
 from budwood.data.sources.find import Finder
 from budwood.data.sources.label_values import LabelForm
 from budwood.data.sources.table import Row, Table, read_table, split_names, split_words
-from budwood.data.sources.tree import DiskTree
+from budwood.data.sources.tree import DiskTree, Tree
 
 _SPLIT = "split"
 
@@ -41,6 +41,7 @@ def manifest_of(
     rows_of: Callable[[Shard, str | None, Sequence[str]], Iterator[tuple[dict, Any]]],
     settings: Data,
     features: Mapping[str, Any],
+    beside: tuple[Tree, str] | None = None,
 ) -> Manifest:
     header = list(schema.names)
     if len(set(header)) < len(header):
@@ -60,8 +61,8 @@ def manifest_of(
     if splits:
         chosen = {**columns.chosen, "split": _SPLIT}
         columns = replace(columns, chosen=chosen)
-    base = DiskTree(os.path.dirname(os.path.abspath(shards[0].path)))
-    finder = finder_of(base, "", title, settings)
+    tree, base = beside or (DiskTree(os.path.dirname(os.path.abspath(shards[0].path))), "")
+    finder = finder_of(tree, base, title, settings)
 
     top = os.path.commonpath([os.path.dirname(os.path.abspath(shard.path)) for shard in shards])
 

@@ -16,8 +16,10 @@ from budwood.data.manifest import Manifest
 from budwood.data.sources.columns import choose_columns, fits
 from budwood.data.sources.find import Finder
 from budwood.data.sources.label_values import LabelForm
+from budwood.data.sources.object_tree import ObjectTree, local_copy
 from budwood.data.sources.table import Row, Table, read_table, split_names
 from budwood.data.sources.tree import DiskTree, Tree
+from budwood.storage.place import read_place
 
 DELIMITERS = ",;\t|"
 TEXT_ENDINGS = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
@@ -75,18 +77,22 @@ def table_of(
 
 def finder_of(tree: Tree, base: str, title: str, settings: Data, beside: tuple[str, ...] = ()) -> Finder:
     """Return what looks up the pictures of a table. Raise DataError where `data.root` is no folder."""
+    allowed = tuple(read_place(one) for one in settings.allow_uri)
+    if isinstance(tree, ObjectTree):
+        # What lies beside the table is meant by whoever gives the table.
+        allowed = (tree.place.below(base), *allowed)
     if not settings.root:
-        return Finder(tree, base, title, beside)
+        return Finder(tree, base, title, beside, allowed)
     if isinstance(tree, DiskTree):
         for root in (os.path.join(tree.root, base, settings.root), settings.root):
             if os.path.isdir(root):
-                return Finder(DiskTree(root), "", title)
+                return Finder(DiskTree(root), "", title, allowed=allowed)
         raise DataError(
             f"data.root = {settings.root!r} is no folder, neither beside {title} nor here. Give the folder below which "
             "the pictures of the table lie"
         )
     inside = "/".join(part for part in (*base.split("/"), *settings.root.split("/")) if part not in ("", "."))
-    return Finder(tree, inside, title)
+    return Finder(tree, inside, title, allowed=allowed)
 
 
 def title_of(tree: Tree, name: str) -> str:
@@ -101,6 +107,8 @@ def open_file(tree: Tree, name: str, title: str, most: int = _LARGEST_IN_ARCHIVE
     try:
         if isinstance(tree, DiskTree):
             return open(tree.path(name), "rb")
+        if isinstance(tree, ObjectTree):
+            return open(local_copy(tree.place, name), "rb")
         image = tree.image(name)
         if getattr(image, "size", 0) > most:
             raise DataError(

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
 
-from budwood.core.errors import DataError
+from budwood.core.errors import DataError, StorageError
 from budwood.core.text import shown
-from budwood.data.image_ref import ImageRef
+from budwood.data.image_ref import ImageFile, ImageRef
 from budwood.data.images import IMAGE_SUFFIXES
 from budwood.data.sources.archive import is_archive, open_archive
+from budwood.data.sources.object_tree import ObjectTree
 from budwood.data.sources.tree import DiskTree, Entry, Tree
+from budwood.data.stored_image import StoredImage
+from budwood.storage.place import Place, is_address, read_place
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|data:")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
@@ -38,13 +41,21 @@ class Finder:
         base: the folder in it from which they count, "" for its root.
         title: what messages call the table.
         beside: further folders of the tree that may hold the pictures; the first picture decides which one does.
+        allowed: places of object storage to which addresses may lead; no other is opened.
     """
 
-    def __init__(self, tree: Tree, base: str, title: str, beside: tuple[str, ...] = ()):
+    def __init__(
+        self,
+        tree: Tree,
+        base: str,
+        title: str,
+        beside: tuple[str, ...] = (),
+        allowed: tuple[Place, ...] = (),
+    ):
         self.tree, self.base, self.title = tree, base, title
         # A dot says little to whoever reads it at the end of a sentence.
         self._place = tree.root if isinstance(tree, DiskTree) and tree.title == "." else tree.title
-        self._candidates = (base, *beside)
+        self._candidates, self._allowed = (base, *beside), allowed
         self._listings: dict[tuple[int, str], _Listing] = {}
         self._archives: dict[str, Tree] = {}
         self._disk = DiskTree(os.sep if os.name == "posix" else "") if isinstance(tree, DiskTree) else None
@@ -55,6 +66,8 @@ class Finder:
         Raise DataError, with `where` it stands, where there is none.
         """
         paths = [self._readable(one, where) for one in (text if isinstance(text, tuple) else (text,))]
+        if address := next(filter(is_address, paths), None):
+            return self._stored(address, where)
         for folder in self._candidates:
             for path in paths:
                 if found := self._look(folder, path, where):
@@ -74,12 +87,29 @@ class Finder:
             )
         if len(text) > _LONGEST or "\0" in text:
             raise DataError(f"{self.title}, {where}: {shown(text[:60])!r} ... is no path of a picture")
-        if _URL.match(text):
+        if _URL.match(text) and not is_address(text):
             raise DataError(
                 f"{self.title}, {where}: {shown(text[:120])!r} is an address on the network, and Budwood reads files. "
                 "Download the pictures, and write the paths of the files"
             )
         return text
+
+    def _stored(self, address: str, where: str) -> Found:
+        """Return the picture at an address of a place that is allowed. Whether it is there shows when it is read."""
+        try:
+            place = read_place(address)
+        except StorageError as error:
+            raise DataError(f"{self.title}, {where}: {error}") from None
+        for number, one in enumerate(self._allowed):
+            if key := one.relative(place):
+                image = ImageFile(place.key) if place.scheme == "file" else StoredImage(one, key)
+                # From the first place alone names are short: those of several must not be the same.
+                return Found(key if number == 0 else f"{place.bucket}/{place.key}".strip("/"), image)
+        places = ", ".join(map(str, self._allowed)) or "no place, for the table lies on this machine"
+        raise DataError(
+            f"{self.title}, {where}: {shown(str(place)[:200])!r} lies outside of what may be read ({places}). If it is "
+            f"meant: --allow-uri {place.above}"
+        )
 
     def _look(self, folder: str, path: str, where: str) -> Found | None:
         if os.path.isabs(path) or (_DRIVE.match(path) and os.name == "nt"):
@@ -96,10 +126,14 @@ class Finder:
                 return found
         return None
 
+    @property
+    def _outer(self) -> str:
+        return self._place if isinstance(self.tree, ObjectTree) else "the archive"
+
     def _outside(self, path: str, where: str) -> DataError:
         if self._disk is None:
             return DataError(
-                f"{self.title}, {where}: {shown(path)!r} lies outside of the archive. Expected a path below "
+                f"{self.title}, {where}: {shown(path)!r} lies outside of {self._outer}. Expected a path below "
                 f"{self.base or 'its root'}"
             )
         return DataError(

@@ -24,13 +24,22 @@ from budwood.data.sources.columnar import (
     readable,
     refuse_other_schema,
 )
+from budwood.data.sources.tree import Tree
 from budwood.data.sources.unpacked import unpacked_file
 
 _SHARD = re.compile(r"(?P<split>[^\d].*?)([-_.]?\d+(-of-\d+)?(-[0-9a-f]+)?)?$")
 
 
-def read_parquet(paths: Sequence[str], title: str, settings: Data, progress: Progress = SILENT) -> Manifest:
+def read_parquet(
+    paths: Sequence[str],
+    title: str,
+    settings: Data,
+    progress: Progress = SILENT,
+    beside: tuple[Tree, str] | None = None,
+) -> Manifest:
     """Return the manifest of one Parquet file, or of several that are parts of one table.
+
+    The paths in it count from the folder of the first file, or from the folder of a tree that `beside` gives.
 
     Of several the split is what their names begin with, such as train-00000-of-00002.parquet.
 
@@ -57,7 +66,7 @@ def read_parquet(paths: Sequence[str], title: str, settings: Data, progress: Pro
         with readable(shard.path):
             refuse_other_schema(schema, parquet.read_schema(shard.path), shards[0].path, shard.path)
     with readable(title):
-        return manifest_of(title, "parquet", shards, schema, rows_of, settings, features_of(schema))
+        return manifest_of(title, "parquet", shards, schema, rows_of, settings, features_of(schema), beside)
 
 
 def unpack_pictures(parquet: Any, path: str, column: str, progress: Progress) -> list[ImageRef | str | None]:

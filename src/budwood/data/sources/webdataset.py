@@ -20,7 +20,7 @@ from budwood.data.sources.tree import DiskTree
 
 SHARD_ENDINGS = (".tar", ".tar.gz", ".tgz")
 _CLASSES = ("cls", "json")
-_NAMES = ("classnames.txt", "classes.txt", "class_names.txt")
+CLASS_NAMES = ("classnames.txt", "classes.txt", "class_names.txt")
 _LARGEST_NOTE = 1_000_000
 _SHARD = re.compile(r"(?P<split>[A-Za-z]+)")
 _ROLES = ("split", "group", "weight")
@@ -161,7 +161,7 @@ def _text(tree: ArchiveTree, name: str, title: str) -> str:
 
 def _class_names(folder: str) -> list[str] | None:
     tree = DiskTree(folder)
-    for name in _NAMES:
+    for name in CLASS_NAMES:
         path = tree.path(name)
         if os.path.isfile(path):
             try:
