@@ -126,7 +126,9 @@ def main() -> None:
     options.add_argument("--photos", help="folder of photos to ask about")
     options.add_argument("--seconds", type=float, default=10)
     options.add_argument("--overload", type=float, default=20, help="seconds at 120 %% of what it can do")
-    options.add_argument("--connections", type=int, default=0, help="at a time under full load; 2 a core by default")
+    options.add_argument(
+        "--connections", type=int, default=0, help="at a time under full load; 2 a core by default"
+    )
     options.add_argument("--port", type=int, default=8765)
     options.add_argument("--no-plain", action="store_true", help="leave out the plain server")
     options.add_argument("--bare", nargs="+", help=argparse.SUPPRESS)
@@ -164,7 +166,9 @@ def main() -> None:
         )
         closed_loop(port, good, several, 2)
         measured("one at a time", server, lambda: closed_loop(port, good, 1, given.seconds))
-        full = measured(f"{several} at a time", server, lambda: closed_loop(port, good, several, given.seconds))
+        full = measured(
+            f"{several} at a time", server, lambda: closed_loop(port, good, several, given.seconds)
+        )
         rates, shares, waits = [], [], []
         for _ in range(ROUNDS):
             # In turn, for what else runs on the machine changes from minute to minute.
