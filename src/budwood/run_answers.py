@@ -123,35 +123,6 @@ class RunAnswers(RunRecord):
             rows.append(list(prediction.probabilities.values()))
         return np.array(rows, dtype=np.float64).reshape(len(rows), len(self.classes))
 
-    def rules(self, asked: Asked, progress: Progress = SILENT) -> Rules:
-        """Return by what scores become the predictions that are asked for.
-
-        Args:
-            asked: of the predictions.
-            progress: told of a model that has to be converted first.
-
-        Raises:
-            RunError: a share out of range, or what the run's photos do not promise.
-        """
-        if asked.coverage is None and (asked.per_class or asked.sets is not None):
-            raise RunError("sets and per_class are of a coverage. Give one, such as coverage=0.9")
-        sets = None
-        if asked.coverage is not None:
-            sets = self.prediction_sets(asked.coverage, sets=asked.sets, per_class=asked.per_class).rule
-        tree, climb, threshold = self.files.tree, None, 0.0
-        if asked.precision is not None and tree is None:
-            threshold = self.confidence_threshold(asked.precision)[0]
-        elif asked.precision is not None and tree is not None:
-            climb = self.climb(asked.precision)[0]
-            of_class = climb.thresholds[tree.taxonomy.num_levels]
-            threshold = np.inf if of_class is None else of_class
-        predictor, far = self._load_predictor(progress), np.inf
-        if asked.acceptance is not None:
-            self._need_reference(predictor)
-        if predictor.ood is not None:
-            far = predictor.ood.threshold(ACCEPTANCE if asked.acceptance is None else asked.acceptance)
-        return Rules(threshold, far, sets, tree, climb)
-
     def confidence_threshold(self, precision: float) -> "tuple[float, dict[str, Answered]]":
         """Return the probability from which predictions are right as often as wanted, chosen on the validation photos.
 
@@ -269,7 +240,7 @@ class RunAnswers(RunRecord):
         names: Iterable[str] | None = None,
         progress: Progress = SILENT,
     ) -> Iterator[Prediction]:
-        rules = self.rules(asked, progress)
+        rules = rules_of(self, asked, progress)
         found = self._load_predictor(progress).stream(
             images,
             names=names,
@@ -296,3 +267,34 @@ class RunAnswers(RunRecord):
                 "which newer versions of Budwood write. Train again"
             )
         return predictor.ood.reference
+
+
+def rules_of(run: RunAnswers, asked: Asked, progress: Progress = SILENT) -> Rules:
+    """Return by what scores become the predictions that are asked for.
+
+    Args:
+        run: whose photos promise it.
+        asked: of the predictions.
+        progress: told of a model that has to be converted first.
+
+    Raises:
+        RunError: a share out of range, or what the run's photos do not promise.
+    """
+    if asked.coverage is None and (asked.per_class or asked.sets is not None):
+        raise RunError("sets and per_class are of a coverage. Give one, such as coverage=0.9")
+    sets = None
+    if asked.coverage is not None:
+        sets = run.prediction_sets(asked.coverage, sets=asked.sets, per_class=asked.per_class).rule
+    tree, climb, threshold = run.files.tree, None, 0.0
+    if asked.precision is not None and tree is None:
+        threshold = run.confidence_threshold(asked.precision)[0]
+    elif asked.precision is not None and tree is not None:
+        climb = run.climb(asked.precision)[0]
+        of_class = climb.thresholds[tree.taxonomy.num_levels]
+        threshold = np.inf if of_class is None else of_class
+    predictor, far = run._load_predictor(progress), np.inf
+    if asked.acceptance is not None:
+        run._need_reference(predictor)
+    if predictor.ood is not None:
+        far = predictor.ood.threshold(ACCEPTANCE if asked.acceptance is None else asked.acceptance)
+    return Rules(threshold, far, sets, tree, climb)

@@ -75,11 +75,22 @@ class Page(HTMLParser):
             self.parts.append(given["href"])
 
 
-def faults_of(site: Path) -> list[str]:
+def read_pages(site: Path) -> dict[Path, Page]:
+    """All pages of a site."""
+    return {file: Page(file) for file in site.rglob("*.html")}
+
+
+@pytest.fixture(scope="module")
+def pages(site) -> dict[Path, Page]:
+    return read_pages(site)
+
+
+def faults_of(site: Path, pages: dict[Path, Page]) -> list[str]:
     """Links within the site that lead nowhere, and parts of its pages that are missing or come from elsewhere."""
-    pages = {file: Page(file) for file in site.rglob("*.html") if file.name != "404.html"}
     faults = []
     for file, page in pages.items():
+        if file.name == "404.html":
+            continue
         where = file.relative_to(site)
         for address in page.links:
             path, anchor = urldefrag(address)
@@ -101,9 +112,9 @@ def faults_of(site: Path) -> list[str]:
     return faults
 
 
-def test_site__links_anchors_and_pictures_are_there(site):
-    assert len(list(site.rglob("*.html"))) > 50
-    assert faults_of(site) == []
+def test_site__links_anchors_and_pictures_are_there(site, pages):
+    assert len(pages) > 50
+    assert faults_of(site, pages) == []
 
 
 def test_faults_of__finds_each_kind(tmp_path):
@@ -111,7 +122,7 @@ def test_faults_of__finds_each_kind(tmp_path):
         '<h1 id="top">A</h1><a href="#top">.</a><a href="b.html">.</a><a href="a.html#down">.</a>'
         '<img src="c.png"><script src="https://example.org/d.js"></script><a href="https://example.org">.</a>'
     )
-    assert faults_of(tmp_path) == [
+    assert faults_of(tmp_path, read_pages(tmp_path)) == [
         "a.html: no b.html",
         "a.html: no anchor a.html#down",
         "a.html: no c.png",
@@ -119,8 +130,7 @@ def test_faults_of__finds_each_kind(tmp_path):
     ]
 
 
-def test_site__every_page_can_be_reached(site):
-    pages = {file: Page(file) for file in site.rglob("*.html")}
+def test_site__every_page_can_be_reached(site, pages):
     found, todo = set(), [site / "index.html"]
     while todo:
         file = todo.pop()
@@ -204,8 +214,8 @@ def test_for_mkdocstrings__arguments_that_share_a_line():
     )
 
 
-def test_python__every_public_name_is_on_the_page(site):
-    ids = Page(site / "reference" / "python.html").ids
+def test_python__every_public_name_is_on_the_page(site, pages):
+    ids = pages[site / "reference" / "python.html"].ids
     assert {"budwood.train", "budwood.Run", "budwood.Run.predict"} <= ids
     assert {f"budwood.{name}" for name in budwood.__all__ if not name.startswith("_")} <= ids
 
@@ -217,11 +227,11 @@ def test_python_page__reads_in_a_clone():
         assert wanted in page
 
 
-def test_modules__each_has_its_place(site):
+def test_modules__each_has_its_place(site, pages):
     packages = modules_by_package()
     assert {"training", "backbones"} <= set(packages)
     for package, modules in packages.items():
-        assert set(modules) <= Page(site / FOLDER / f"{package}.html").ids
+        assert set(modules) <= pages[site / FOLDER / f"{package}.html"].ids
     assert {name for name, modules in packages.items() if len(modules) > 1} <= set(PACKAGES)
 
 

@@ -1,6 +1,7 @@
 """A Griffe extension: docstrings as this package writes them, made into what mkdocstrings knows how to show."""
 
 import re
+from functools import cache
 from typing import Any
 
 import griffe
@@ -35,3 +36,9 @@ def for_mkdocstrings(text: str) -> str:
     return SHARED.sub(
         lambda found: "\n".join(f"{found[1]}{name}: {found[3]}" for name in found[2].split(", ")), text
     )
+
+
+@cache
+def read_package() -> griffe.Module:
+    """Return what Griffe reads of the code: as a whole and once, for asked for one module it reads all others too."""
+    return griffe.load("budwood", extensions=griffe.load_extensions(HouseStyle()), docstring_parser="google")

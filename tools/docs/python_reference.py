@@ -3,13 +3,12 @@
 import inspect
 import pydoc
 import re
-from functools import cache
 from typing import Any
 
 import griffe
 
 import budwood
-from tools.docs.docstrings import HouseStyle
+from tools.docs.docstrings import read_package
 
 INTRO = """<!-- Written by `make docs`: change the code, or tools/docs. -->
 # Python
@@ -42,13 +41,8 @@ def python_page() -> str:
 
 def documented(value: Any) -> griffe.Object:
     """Return what Griffe reads of a class or function, from the module that defines it."""
-    return _module(inspect.getmodule(value).__name__)[value.__qualname__]
-
-
-@cache
-def _module(name: str) -> griffe.Module:
-    extensions = griffe.load_extensions(HouseStyle())
-    return griffe.load(name, extensions=extensions, docstring_parser="google")
+    place = f"{inspect.getmodule(value).__name__}.{value.__qualname__}"
+    return read_package()[place.removeprefix("budwood.")]
 
 
 def _first_line(one: griffe.Object) -> str:

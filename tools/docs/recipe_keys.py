@@ -1,11 +1,9 @@
 """Every key of a recipe: what it takes, its default, and what it does, read from the pydantic sections."""
 
-from functools import cache
 from typing import Any
 
-import griffe
-
 from budwood.config.loading import value_text
+from tools.docs.docstrings import read_package
 
 INTRO = """<!-- Written by `make docs`: change the code, or tools/docs. -->
 # Recipe keys
@@ -61,14 +59,10 @@ def documented(section: type) -> dict[str, str]:
     texts: dict[str, str] = {}
     for kind in reversed(section.__mro__):
         if kind.__module__ == section.__module__:
-            members = _module(kind.__module__).members[kind.__name__].members
+            place = f"{kind.__module__}.{kind.__name__}"
+            members = read_package()[place.removeprefix("budwood.")].members
             texts |= {key: _one_line(one.docstring.value) for key, one in members.items() if one.docstring}
     return texts
-
-
-@cache
-def _module(name: str) -> griffe.Module:
-    return griffe.load(name)
 
 
 def _one_line(text: str | None) -> str:

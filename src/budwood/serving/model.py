@@ -17,6 +17,7 @@ from budwood.inference.prediction import Prediction
 from budwood.inference.predictor import Scores
 from budwood.inference.rules import PLAIN, Asked, Rules
 from budwood.run import Run
+from budwood.run_answers import rules_of
 from budwood.runs.figures import LabelSplitMetrics
 from budwood.serving.picture import refuse_polyglot
 from budwood.serving.schema import Accuracy, InputInfo, LabelPrecision, ServedModelInfo
@@ -57,7 +58,7 @@ class ServedModel:
             found = self._rules.get(asked)
             if found is None:
                 try:
-                    found = self._run.rules(asked)
+                    found = rules_of(self._run, asked)
                 except BudwoodError as error:
                     if self.is_replaced():
                         raise ReplacedError(f"{self.name} is being replaced") from error
