@@ -130,7 +130,7 @@ def test_read__a_kept_file_cut_short_is_fetched_anew(download, genuine, kept, mo
         download.read()
     cut_short(genuine, kept)
 
-    def get_file(name, address, cache_subdir, file_hash):
+    def get_file(name, address, cache_dir, cache_subdir, file_hash):
         assert (name, address, cache_subdir, file_hash) == (kept.name, ADDRESS, "models", download.hash)
         return str(genuine)
 

@@ -102,10 +102,13 @@ def test_cache__unpacked_data_sets_go_only_when_asked(call, own_cache, monkeypat
     runtime = own_cache / "web" / "onnxruntime-web-1.0" / "ort.wasm"
     runtime.parent.mkdir(parents=True)
     runtime.write_bytes(bytes(2_000_000))
+    fonts = own_cache / "fonts" / "fontlist.json"
+    fonts.parent.mkdir()
+    fonts.write_bytes(bytes(300_000))
     said = call("cache", "info")[1]
     assert "data    3.0 MB" in said and "web     2.0 MB of ONNX Runtime Web" in said
-    call("cache", "clear")
-    assert picture.is_file() and runtime.is_file()
+    assert call("cache", "clear")[1] == "0.3 MB freed\n"
+    assert picture.is_file() and runtime.is_file() and not fonts.exists()
     assert call("cache", "clear", "--data")[1] == "5.0 MB freed\n"
     assert not picture.exists() and not runtime.exists()
 

@@ -155,3 +155,17 @@ def test_load_keras__a_backend_that_cannot_be_loaded_is_named():
     )
     last = done.stderr.strip().splitlines()[-1]
     assert "SettingError: KERAS_BACKEND='nonsense'" in last and "set it to tensorflow" in last
+
+
+def test_drawing_later__loads_it_when_something_of_it_is_asked_for():
+    """What draws lists the machine's fonts, which takes seconds on a fresh one."""
+    code = """
+import sys
+from budwood.core.tensorflow import drawing_later
+with drawing_later():
+    import matplotlib.pyplot as plt
+print("matplotlib.font_manager" in sys.modules)
+print(callable(plt.figure), "matplotlib.font_manager" in sys.modules)
+"""
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert said.split() == ["False", "True", "True"]

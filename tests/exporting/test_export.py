@@ -321,7 +321,7 @@ def test_export__writes_nothing_into_the_home_folder(session_run, session_colour
         check=True,
         capture_output=True,
     )
-    assert [path for path in (tmp_path / "home").rglob("*") if path.is_file()] == []
+    assert list((tmp_path / "home").rglob("*")) == []
 
 
 @pytest.mark.slow

@@ -1,6 +1,5 @@
 """The files of ImageNet weights that keras.applications publishes: in a mirror, where Keras keeps them, or fetched."""
 
-import os
 import sys
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from budwood.backbones.weights import (
     refuse_unlike,
 )
 from budwood.core.errors import MissingWeightsError
+from budwood.core.home import keras_home
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,7 @@ class KerasDownload:
 
     @property
     def _kept(self) -> Path:
-        # As Keras decides, without the seconds that importing it takes.
-        home = os.path.expanduser("~")
-        usual = os.path.join(home if os.access(home, os.W_OK) else "/tmp", ".keras")
-        return Path(os.environ.get("KERAS_HOME") or usual) / "models" / self.file
+        return keras_home() / "models" / self.file
 
     def _is_kept(self) -> bool:
         """Return whether Keras has the file whole; one that was cut short it fetches anew, and so do we."""
@@ -76,8 +73,12 @@ class KerasDownload:
         try:
             # Its progress bar would stand among the results.
             with redirect_stdout(sys.stderr):
+                self._kept.parent.mkdir(parents=True, exist_ok=True)
+                place = str(self._kept.parent.parent)
                 return Path(
-                    keras.utils.get_file(self.file, self.address, cache_subdir="models", file_hash=self.hash)
+                    keras.utils.get_file(
+                        self.file, self.address, cache_dir=place, cache_subdir="models", file_hash=self.hash
+                    )
                 )
         # Keras raises plain Exception when a download fails.
         except Exception as error:

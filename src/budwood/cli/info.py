@@ -198,11 +198,12 @@ def cache_clear(
     ] = False,
 ) -> None:
     """Remove every stored feature and graph that is not in use from this machine; it can all be computed again."""
-    from budwood.core.cache import DATA, GRAPHS, WEB, clear_part
+    from budwood.core.cache import DATA, FONTS, GRAPHS, WEB, clear_part
     from budwood.features.store.store import FeatureStore
 
     store = FeatureStore()
-    freed = store.clear() + clear_part(GRAPHS) + (clear_part(DATA) + clear_part(WEB) if data else 0)
+    parts = (GRAPHS, FONTS, DATA, WEB) if data else (GRAPHS, FONTS)
+    freed = store.clear() + sum(map(clear_part, parts))
     stays = "" if store.shared is None else f"; what lies at {store.shared} stays there"
     print(f"{freed / 1e6:,.1f} MB freed{stays}")
 

@@ -15,8 +15,18 @@ SETTING = "BUDWOOD_CACHE"
 HELP = f"Set {SETTING} to a folder that you may write"
 
 
+def cache_place() -> Path:
+    """Return where the cache folder is to be: `BUDWOOD_CACHE` where it is set, else the system's usual place.
+
+    Raises:
+        RuntimeError: `BUDWOOD_CACHE` begins with `~`, and there is no such home.
+    """
+    chosen = os.environ.get(SETTING)
+    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("budwood")
+
+
 def cache_dir() -> Path:
-    """Return the cache folder: `BUDWOOD_CACHE` where it is set, else the system's usual place; made on demand.
+    """Return the cache folder, see `cache_place`; made on demand.
 
     Where that place cannot be written, as without a home, it is a folder of this process and of those that it starts,
     removed when it ends.
@@ -26,7 +36,7 @@ def cache_dir() -> Path:
     """
     chosen = os.environ.get(SETTING)
     try:
-        folder = Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("budwood")
+        folder = cache_place()
         folder.mkdir(parents=True, exist_ok=True)
         if not chosen and not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(f"{folder} cannot be written")
@@ -76,9 +86,10 @@ def refuse_read_only_cache() -> None:
         ) from error
 
 
-GRAPHS, DATA, WEB = "graphs", "data", "web"
+GRAPHS, DATA, WEB, FONTS = "graphs", "data", "web", "fonts"
 """The folders beside the feature store: converted inference graphs; pictures unpacked from what cannot be read in
-place: TensorFlow Datasets, compressed archives and tables; and what pages for the browser bring along."""
+place: TensorFlow Datasets, compressed archives and tables; what pages for the browser bring along; and Matplotlib's
+list of the machine's fonts."""
 
 
 def part_bytes(part: str) -> int:

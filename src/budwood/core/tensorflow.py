@@ -4,8 +4,10 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import LazyLoader
 from typing import Any
 
 from budwood.core.errors import SettingError
@@ -71,6 +73,33 @@ def _is_no_retracing(record: logging.LogRecord) -> bool:
     return "triggered tf.function retracing" not in text or "TensorFlowTrainer" not in text
 
 
+class _DrawsLater:
+    """Finds `matplotlib.pyplot` for who may want it later: it is loaded when something of it is asked for.
+
+    Keras imports it for one function, and it begins by listing the machine's fonts, which takes seconds the first time.
+    """
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None = None, target: object = None) -> ModuleSpec | None:
+        """Return how the module is loaded; None for all others."""
+        if name != "matplotlib.pyplot":
+            return None
+        spec = PathFinder.find_spec(name, path)
+        if spec is not None and spec.loader is not None:
+            spec.loader = LazyLoader(spec.loader)
+        return spec
+
+
+@contextmanager
+def drawing_later() -> Iterator[None]:
+    """Have `import matplotlib.pyplot` load it only when something of it is asked for, if ever."""
+    sys.meta_path.insert(0, _DrawsLater)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(_DrawsLater)
+
+
 def load_keras() -> None:
     """Load Keras without what TensorFlow writes to the terminal meanwhile; do nothing where it is loaded.
 
@@ -86,7 +115,7 @@ def load_keras() -> None:
     if "keras" in sys.modules:
         return
     try:
-        with hushed(), uncollected():
+        with hushed(), uncollected(), drawing_later():
             import keras  # noqa: F401
     except (ImportError, ValueError) as error:
         backend = os.environ.get("KERAS_BACKEND", "tensorflow")
