@@ -13,6 +13,7 @@ from budwood.core.errors import BudwoodError
 # In the order of `budwood --help`.
 COMMANDS = [
     "train",
+    "features",
     "study",
     "predict",
     "explain",

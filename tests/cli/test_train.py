@@ -191,3 +191,14 @@ def test_study__wrong_requests(call, session_colours, tmp_path, arguments, words
     status, out, err = call("study", str(session_colours), "-o", str(tmp_path / "s"), "--quiet", *arguments)
     assert status != 0 and one_line(err) and words in err and not out
     assert not (tmp_path / "s").exists()
+
+
+def test_features__computed_once_and_told(call, session_colours, tmp_path, monkeypatch, own_cache):
+    monkeypatch.setenv("BUDWOOD_CACHE", str(own_cache))
+    command = ["features", session_colours, *SMALL, "--backbone", "tiny"]
+    status, out, err = call(*command)
+    assert status == 0 and "features: done" in err
+    assert out.startswith("features of 42 photos: 42 computed in ") and out.endswith("0 were there\n")
+    status, out, err = call(*command, "--json")
+    found = json.loads(out)
+    assert (status, found["photos"], found["computed"], found["found"], found["failed"]) == (0, 42, 0, 42, {})

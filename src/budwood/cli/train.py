@@ -3,7 +3,7 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,8 +28,12 @@ from budwood.cli.options import (
     progress_of,
     reading_options,
 )
+from budwood.core.progress.base import speed
 from budwood.core.tensorflow import load_keras
-from budwood.core.text import shown
+from budwood.core.text import count, duration, shown
+
+if TYPE_CHECKING:
+    from budwood.pipeline.ahead import Ahead
 
 
 @app.command()
@@ -70,11 +74,11 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in the directory.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and stop.")] = False,
+    cluster: OnCluster = None,
     mlflow: Mlflow = None,
     quiet: Quiet = False,
 ) -> None:
     """Train a classifier on a folder of labelled photos, and measure it."""
-    from budwood.config.loading import value_text
     from budwood.pipeline.request import Output, ask_for_training, read_recipe
 
     names = [name.strip() for given in backbone or [] for name in given.split(",")]
@@ -86,7 +90,7 @@ def train(
         "split_seed": split_seed,
         "data.min_photos": min_photos,
     }
-    changes = [f"{key}={value_text(value)}" for key, value in short.items() if value is not None]
+    changes = _short(short)
     changes += ["evaluate.test=false"] if no_test else []
     changes += [*reading_options(layout, split_folders, columns, allow_uri), *group_option(group)]
     # What is wrong with the command is said here, before the seconds that TensorFlow takes to load.
@@ -108,13 +112,114 @@ def train(
         prepared = prepare(request)
         print(describe(prepared, estimate(prepared)))
         return
-    from budwood.pipeline.train import train_request
+    if cluster is None:
+        from budwood.pipeline.train import train_request
 
-    run = train_request(request)
+        run = train_request(request)
+    else:
+        from budwood.cluster.features import train_on
+
+        run = train_on(cluster, request)
     if not quiet:
         print(run.summary())
     if mlflow is not None:
         log(run.folder, mlflow, quiet=quiet)
+
+
+@app.command()
+def features(
+    data: Data,
+    recipe: Annotated[str, typer.Option(help="Shipped recipe or TOML file.")] = "auto",
+    backbone: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[@SIZE]", help="Short for --set backbone.name=NAME; several make an ensemble."
+        ),
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(help="Weights file of the backbone.")] = None,
+    settings: Settings = None,
+    columns: Columns = None,
+    start: Annotated[
+        Path | None, typer.Option("--from", metavar="RUN", help="Of the network of a run.")
+    ] = None,
+    layout: Layout = None,
+    split_folders: SplitFolders = None,
+    group: Group = None,
+    min_photos: MinPhotos = None,
+    cluster: OnCluster = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compute the features of photos ahead of trainings, which then find them in the cache.
+
+    Interrupted, the same command goes on from there. Exit status 1 where a photo could not be read.
+    """
+    from budwood.pipeline.request import Output, ask_for_training, read_recipe
+
+    names = [name.strip() for given in backbone or [] for name in given.split(",")]
+    short = {"backbone.name": names or None, "backbone.weights": weights and str(weights)}
+    changes = [
+        *_short(short | {"data.min_photos": min_photos}),
+        *reading_options(layout, split_folders, columns),
+        *group_option(group),
+    ]
+    asked = read_recipe(recipe, [*changes, *(settings or [])], start=start is not None)
+    request = ask_for_training(data, asked, Output(), start=start, progress=progress_of(quiet, as_json))
+    load_keras()
+    from budwood.pipeline.prepare import prepare
+
+    prepared = prepare(request)
+    if cluster is None:
+        from budwood.pipeline.ahead import compute_ahead
+
+        done = compute_ahead(prepared)
+    else:
+        from budwood.cluster.features import features_on
+
+        done = features_on(cluster, prepared)
+    found = done.extraction
+    if as_json:
+        print_json(
+            {
+                "photos": done.photos,
+                "computed": found.num_computed,
+                "found": found.num_found,
+                "failed": found.failed,
+                "seconds": round(done.seconds, 3),
+                "fingerprint": done.fingerprint,
+            }
+        )
+    else:
+        for name, fault in found.failed.items():
+            print(shown(f"unreadable: {name}: {fault}"))
+        print(ahead_in_words(done))
+    if found.failed:
+        raise typer.Exit(1)
+
+
+def ahead_in_words(done: "Ahead") -> str:
+    """Return what was computed ahead, in one line.
+
+    >>> from budwood.features.extract import Extraction
+    >>> from budwood.pipeline.ahead import Ahead
+    >>> ahead_in_words(Ahead(960, Extraction(900, 60), 30.0, "f"))
+    'features of 960 photos: 900 computed in 30 s (30/s), 60 were there'
+    """
+    found = done.extraction
+    parts = [f"{found.num_computed:,} computed"]
+    if found.num_computed:
+        parts[0] += f" in {duration(done.seconds)} ({speed(done.seconds / found.num_computed)})"
+    parts.append(f"{found.num_found:,} were there")
+    if found.failed:
+        parts.append(f"{len(found.failed):,} could not be read")
+    return f"features of {count(done.photos, 'photo')}: {', '.join(parts)}"
+
+
+def _short(values: dict[str, Any]) -> list[str]:
+    """Return what options are short for, as settings of a recipe."""
+    from budwood.config.loading import value_text
+
+    return [f"{key}={value_text(value)}" for key, value in values.items() if value is not None]
 
 
 @app.command()

@@ -20,6 +20,8 @@ from budwood.core.system import versions
 from budwood.core.text import count
 from budwood.core.threads import SETTING as THREADS
 from budwood.core.threads import num_cores
+from budwood.storage.place import SETTING as STORE
+from budwood.storage.place import store_place
 
 SECONDS = 10.0
 """Within which a cluster answers."""
@@ -28,6 +30,8 @@ LOOK_SECONDS = 60.0
 OBJECT_STORE = 200_000_000
 """Bytes of Ray's object store on this machine: what travels are lists of photos and counts."""
 OWN = {
+    # Its C++ says on the terminal that workers are begun anew, which is meant.
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
@@ -153,7 +157,8 @@ def connect(address: str) -> Iterator[Cluster]:
                 f"no node of the Ray cluster at {address} has a core. Add one with `ray start`"
             )
         _refuse_other_versions(cluster)
-        cluster.refuse_unshared(cache_dir(), f"the cache (set it with {CACHE})")
+        if store_place() is None:
+            cluster.refuse_unshared(cache_dir(), f"the cache (set it with {CACHE}, or set {STORE})")
         yield cluster
     finally:
         # Where nobody answered, Ray is still trying, and a shutdown would wait for it.

@@ -66,6 +66,10 @@ class ExtractorEnsemble:
     def missing(self, photos: Sequence[Photo], views: Views | None = None) -> int:
         return sum(part.missing(photos, views) for part in self.parts)
 
+    def lacking(self, photos: Sequence[Photo]) -> list[Photo]:
+        wanted = {photo.name for part in self.parts for photo in part.lacking(photos)}
+        return [photo for photo in photos if photo.name in wanted]
+
     def compute(
         self, photos: Sequence[Photo], views: Views | None = None, *, progress: Progress | None = None
     ) -> Extraction:

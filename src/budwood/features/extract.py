@@ -111,6 +111,7 @@ def extract(
     renderer: Renderer,
     views: Views | None = None,
     keep_lower: Callable[[str, np.ndarray], None] | None = None,
+    most: int = FIRST_CLAIM,
     progress: Progress = SILENT,
 ) -> Extraction:
     """Put the features of all photos on the table, computing those that it does not have.
@@ -125,6 +126,7 @@ def extract(
         views: which view of each photo; all plain by default.
         keep_lower: given key and features of every view that is computed as a lower boundary yields them on the way,
             where the feature extractor hands these out.
+        most: views that are claimed, computed and written at a time at first.
         progress: told of stage "features".
 
     Returns:
@@ -147,14 +149,13 @@ def extract(
     if missing:
         with progress.stage("features", total=len(missing)) as stage:
             work = _Work(frozen, table, renderer, keep_lower, stage, result)
-            _compute_shared(missing, wanted, work)
+            _compute_shared(missing, wanted, work, most)
     result.num_found = len(wanted) - result.num_computed - result.num_failed
     return result
 
 
-def _compute_shared(missing: list[str], wanted: Mapping[str, "_Wanted"], work: "_Work") -> None:
+def _compute_shared(missing: list[str], wanted: Mapping[str, "_Wanted"], work: "_Work", most: int) -> None:
     """Compute what is missing, but for what another process on the same store computes meanwhile."""
-    most = FIRST_CLAIM
     while missing:
         with work.table.claim(missing, most) as claim:
             # Between the last look and the claim another process may have stored some.

@@ -16,7 +16,17 @@ from budwood.core.progress.base import SILENT, Progress
 from budwood.data.augment import PLAIN, Renderer
 from budwood.data.images import ValueRange
 from budwood.data.manifest import Photo
-from budwood.features.extract import Engine, Extraction, NamedRunner, Views, extract, keys_of, stream_views
+from budwood.features.extract import (
+    FIRST_CLAIM,
+    MOST_CLAIMED,
+    Engine,
+    Extraction,
+    NamedRunner,
+    Views,
+    extract,
+    keys_of,
+    stream_views,
+)
 from budwood.features.store.store import FeatureStore, Rows
 from budwood.features.store.table import FeatureTable, Float16Overflow
 
@@ -54,6 +64,8 @@ class FeatureExtractor:
         augment, seed: how views other than the plain one are drawn (`budwood.data.augment.Renderer`).
         lower: the features of a model of the same layers that ends lower down, opened by whoever made it. What comes by
             on the way to these features is kept there too, but for test photos, which no phase learns from.
+        fetch: False where features are computed for others: what a shared store holds stays there, and what is asked
+            for at a time goes into one shard.
         progress: told of the stage "features" and of damage in the store.
 
     Attributes:
@@ -75,10 +87,12 @@ class FeatureExtractor:
         augment: Augment = PLAIN,
         seed: int = 0,
         lower: "FeatureExtractor | None" = None,
+        fetch: bool = True,
         progress: Progress = SILENT,
     ):
         self.model: Any = model
         self.lower = lower
+        self.fetch = fetch
         self.progress = progress
         self.size, self.resize, self.levels = size, resize, levels
         self.renderer = Renderer(size, resize, augment, seed, levels)
@@ -131,6 +145,17 @@ class FeatureExtractor:
     def missing(self, photos: Sequence[Photo], views: Views | None = None) -> int:
         """Return how many distinct views the store does not know."""
         return len(self._table.missing(keys_of(photos, self.renderer, views)))
+
+    def lacking(self, photos: Sequence[Photo]) -> list[Photo]:
+        """Return the photos whose original views the store does not know, one of each content."""
+        keys = keys_of(photos, self.renderer)
+        by_key = dict(zip(reversed(keys), reversed(photos), strict=True))
+        return [by_key[key] for key in self._table.missing(keys)]
+
+    def flush(self) -> None:
+        """Write what was computed, so that it outlives this process."""
+        for one in [self, *([self.lower] if self.lower else [])]:
+            one._table.flush()
 
     def compute(
         self, photos: Sequence[Photo], views: Views | None = None, *, progress: Progress | None = None
@@ -195,7 +220,9 @@ class FeatureExtractor:
 
     def _add_table(self) -> None:
         store = FeatureStore(progress=self.progress)
-        self._tables.append(self._open.enter_context(store.open(self.fingerprint, self.shape, self.dtype)))
+        self._tables.append(
+            self._open.enter_context(store.open(self.fingerprint, self.shape, self.dtype, fetch=self.fetch))
+        )
 
     def _extract(self, photos: Sequence[Photo], views: Views | None, progress: Progress | None) -> Extraction:
         keep, lower = None, self.lower
@@ -219,6 +246,7 @@ class FeatureExtractor:
             renderer=self.renderer,
             views=views,
             keep_lower=keep,
+            most=FIRST_CLAIM if self.fetch else MOST_CLAIMED,
             progress=progress or self.progress,
         )
 

@@ -50,6 +50,20 @@ class OpenFeatures:
         extraction = self.training.compute([photo for photo in photos if photo.split == "train"])
         return extraction + self.exact.compute([photo for photo in photos if photo.split != "train"])
 
+    def lacking(self, photos: Sequence[Photo]) -> list[Photo]:
+        """Return the photos of which the store lacks features, one of each content."""
+        if self.training is self.exact:
+            return self.exact.lacking(photos)
+        return [
+            *self.training.lacking([photo for photo in photos if photo.split == "train"]),
+            *self.exact.lacking([photo for photo in photos if photo.split != "train"]),
+        ]
+
+    def flush(self) -> None:
+        """Write what was computed, so that it outlives this process."""
+        for part in dict.fromkeys([*self.training.parts, *self.exact.parts]):
+            part.flush()
+
     def info(self, extraction: Extraction) -> FeaturesInfo:
         """Return what run.json says of them, of what was computed now."""
         engine = self.exact.part.engine if extraction.num_computed else None
@@ -94,6 +108,8 @@ def open_features(
     recipe: Recipe,
     progress: Progress,
     boundaries: Mapping[str, str] = {},
+    *,
+    fetch: bool = True,
 ) -> Iterator[OpenFeatures]:
     """Open the features to train on and the features to measure with.
 
@@ -101,7 +117,7 @@ def open_features(
     `precision = "bf16"` holds for the training photos.
 
     Where phase 2 will want the original views at a boundary lower down, by the backbone's name in `boundaries`, they
-    are kept as they come by.
+    are kept as they come by. Without `fetch` features are computed for others: what a shared store holds stays there.
     """
     precisions = list(dict.fromkeys([recipe.backbone.precision, "f32"]))
     wants_plain = recipe.augment.views != "per-epoch" or recipe.augment.originals
@@ -112,9 +128,9 @@ def open_features(
             # Phase 2 trains on, and validates with, features of the recipe's own precision.
             if network.name in boundaries and precision == precisions[0] and wants_plain:
                 part, _ = cut(network.model, boundaries[network.name])
-                below = extractor(part, recipe, precision, progress, dtype="float16")
+                below = extractor(part, recipe, precision, progress, dtype="float16", fetch=fetch)
                 lower = None if below.is_pixels else opened.enter_context(below)
-            return extractor(network.model, recipe, precision, progress, lower=lower)
+            return extractor(network.model, recipe, precision, progress, lower=lower, fetch=fetch)
 
         found = [
             opened.enter_context(ExtractorEnsemble([features_of(network, precision) for network in networks]))
@@ -132,10 +148,11 @@ def extractor(
     *,
     dtype: str = "float32",
     lower: FeatureExtractor | None = None,
+    fetch: bool = True,
 ) -> FeatureExtractor:
     """Return what yields the features of a model as a recipe has photos read, drawn and computed; not open.
 
-    For `dtype` and `lower`, see `FeatureExtractor`.
+    For `dtype`, `lower` and `fetch`, see `FeatureExtractor`.
     """
     return FeatureExtractor(
         model,
@@ -148,6 +165,7 @@ def extractor(
         augment=recipe.augment,
         seed=recipe.seed,
         lower=lower,
+        fetch=fetch,
         progress=progress,
     )
 

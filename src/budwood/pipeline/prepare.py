@@ -53,10 +53,10 @@ class PreparedNetworks:
         return sum(network.features for network in self.networks)
 
     def open_features(
-        self, progress: Progress, boundaries: Mapping[str, str] = {}
+        self, progress: Progress, boundaries: Mapping[str, str] = {}, *, fetch: bool = True
     ) -> AbstractContextManager[OpenFeatures]:
         """Open the features of the networks in the store, see `pipeline.features.open_features`."""
-        return open_features(self.networks, self.recipe, progress, boundaries)
+        return open_features(self.networks, self.recipe, progress, boundaries, fetch=fetch)
 
 
 @dataclass(frozen=True)

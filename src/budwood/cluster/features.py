@@ -1,0 +1,74 @@
+"""Features computed on a Ray cluster: each worker has the network open, and writes shards straight into the store."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from budwood.cluster.connect import Cluster, connect, in_words
+from budwood.cluster.pool import Pool, pieces_of
+from budwood.cluster.workers import Extractors, FeatureWorker
+from budwood.core.progress.base import Progress, announce
+from budwood.data.manifest import Photo
+from budwood.features.extract import Extraction
+from budwood.pipeline.ahead import Ahead, compute_ahead
+from budwood.pipeline.features import OpenFeatures
+from budwood.pipeline.prepare import Prepared, prepare
+from budwood.pipeline.request import TrainingRequest
+from budwood.pipeline.train import train_prepared
+from budwood.run import Run
+
+PHOTOS = 256
+"""In a piece at most: what is computed again where a worker is lost."""
+
+
+def features_on(address: str, prepared: Prepared) -> Ahead:
+    """Compute the features that a training would begin with on a cluster, see `pipeline.ahead.compute_ahead`.
+
+    Raises:
+        ClusterError: the cluster cannot be joined, or a node does not reach the photos or the store.
+    """
+    progress = prepared.request.directory.progress
+    with connect(address) as cluster:
+        progress.say(in_words(cluster))
+        cluster.refuse_unseen(prepared.request.source)
+        return compute_ahead(
+            prepared, lambda features, photos: _compute(cluster, prepared, features, photos, progress)
+        )
+
+
+def train_on(address: str, request: TrainingRequest) -> Run:
+    """Train with features that are computed on a cluster; all the rest is done in this process."""
+    announce(request.directory.progress, request.steps)
+    prepared = prepare(request)
+    features_on(address, prepared)
+    return train_prepared(prepared)
+
+
+def _compute(
+    cluster: Cluster,
+    prepared: Prepared,
+    features: OpenFeatures,
+    photos: Sequence[Photo],
+    progress: Progress,
+) -> Extraction:
+    request = prepared.request
+    what = Extractors(
+        prepared.recipe,
+        request.sizes,
+        dict(prepared.boundaries),
+        None if request.previous is None else request.previous.folder.absolute(),
+        features.exact.fingerprint,
+    )
+    lacking = features.lacking(photos)
+    computed = 0
+    if lacking:
+        pool = Pool(cluster, FeatureWorker, (what,), progress)
+        pieces = pieces_of(lacking, pool.size, PHOTOS)
+        with progress.stage("features", total=len(lacking)) as stage:
+            for found in pool.run(pieces):
+                computed += found.num_computed
+                stage.advance(found.num_computed + found.num_found + found.num_failed)
+    # What no worker could read is read here once more, and named with all of its copies.
+    left = features.compute(photos)
+    return replace(
+        left, num_computed=left.num_computed + computed, num_found=max(0, left.num_found - computed)
+    )
