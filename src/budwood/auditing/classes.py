@@ -14,9 +14,9 @@ from budwood.data.split import assign_splits
 from budwood.training.class_weights import class_weights
 
 UNEQUAL = 3.0
-"""Photos of the largest class by those of the smallest from which on classes are unequal ..."""
+"""Classes are unequal from this ratio on of the photos of the largest class to those of the smallest."""
 MAJORITY = 1.5
-"""... or the share of the largest by what it would be, were all equal."""
+"""They are so too from this ratio on of the share of the largest to what it would be if all were equal."""
 FEW = 5
 """Photos of a test split below which a class's recall says little: the interval of 4 of 4 begins at 51 %."""
 _MEASURED: tuple[Literal["train", "validation", "test"], ...] = ("train", "validation", "test")

@@ -195,10 +195,10 @@ class AlikeClasses:
     first: str
     second: str
     first_as_second: int
-    """Photos of the first that were taken for the second, out of fold ..."""
+    """Photos of the first class that were taken for the second, out of fold."""
     second_as_first: int
     num_first: int
-    """... of so many."""
+    """Photos of the first class."""
     num_second: int
     share: float
     """Of the photos of both that are taken for the other class, the mean of both ways."""
@@ -216,11 +216,11 @@ class LabelsTogether:
     label: str
     other: str
     together: int
-    """Photos with both ..."""
+    """Photos with both labels."""
     num_label: int
-    """... of so many with the label of which it is known whether they have the other ..."""
+    """Photos with the label of which it is known whether they have the other."""
     num_other: int
-    """... and of so many with the other of which it is known whether they have the label."""
+    """Photos with the other of which it is known whether they have the label."""
     examples: tuple[Shown, ...] = ()
     """Photos with the label alone, or with both."""
     severity: Severity = "note"
@@ -366,9 +366,9 @@ class LabelsNetwork:
     not_asked: tuple[str, ...]
     """Labels that too few photos have, or lack, to hold any out."""
     commonest: str
-    """The labels that most photos have together, in one text ..."""
+    """The set of labels that most photos have, in one text."""
     share_of_commonest: float
-    """... and the share of the photos with these: so often is right who always says them."""
+    """The share of the photos with that set: whoever always says it is right so often."""
 
 
 @dataclass(frozen=True, kw_only=True)

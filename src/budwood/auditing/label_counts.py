@@ -12,9 +12,9 @@ from budwood.data.manifest import Photo
 from budwood.training.label_weights import label_weights
 
 TOGETHER = 0.95
-"""Share of a label's photos that have another one too, from which on the two are listed ..."""
+"""Two labels are listed from this share on of the photos of one that have the other too."""
 ALONE = 0.5
-"""... unless more than this share of the photos without the label have the other one as well."""
+"""They are not listed where more than this share of the photos without the one have the other as well."""
 FEWEST = 10
 """Photos with a label below which nothing is said of what it comes with."""
 _EXAMPLES = 6

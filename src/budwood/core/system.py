@@ -22,7 +22,7 @@ class Machine:
     """Operating system, with its version."""
     processor: str
     cores: int
-    """That this process can keep busy."""
+    """How many cores this process can keep busy."""
     memory: int | None
     """In bytes, within a container's limit; None where the system does not say."""
 

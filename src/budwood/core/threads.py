@@ -23,9 +23,9 @@ class Cores:
     quota: float | None
     """CPU quota of its control groups, in cores; None without one."""
     share: int | None
-    """What joblib gives it, as one of several workers."""
+    """Threads that joblib allows this process where it is one of several workers; None elsewhere."""
     asked: int | None
-    """What `BUDWOOD_THREADS` says."""
+    """Threads by the variable `BUDWOOD_THREADS`; None where it is not set."""
 
     @property
     def threads(self) -> int:

@@ -22,14 +22,14 @@ BLANK = 3.0
 """Levels of 255: the standard deviation of the grid up to which nothing is to be seen, where there is no fine detail
 either; of what is dark or overexposed 1."""
 DARK = 20.0
-"""Mean level up to which a picture is dark ..."""
+"""Mean level up to which a picture is dark, if it nowhere reaches the middle."""
 OVEREXPOSED = 240.0
-"""... and from which on it is overexposed; in both it must not reach the middle anywhere."""
+"""Mean level from which on it is overexposed, if it nowhere reaches the middle."""
 _MIDDLE, _PLAIN = 128, 1.0
 BLURRED = 0.17
-"""Sharpness above which no photo is blurred, whatever the others are ..."""
+"""Sharpness above which no photo is blurred, whatever the others are."""
 UNUSUAL = 3.5
-"""... and so many robust standard deviations of its logarithm it lies below the median (Iglewicz and Hoaglin 1993)."""
+"""A blurred photo is below the median by so many robust deviations of log sharpness (Iglewicz and Hoaglin 1993)."""
 CERTAIN = 0.1
 """Sharpness below which a photo is blurred, whatever the others are: of one that was blurred by 2 % of its side."""
 _ENOUGH = 20

@@ -40,13 +40,13 @@ class Reference:
     learned: Float32[np.ndarray, "n features"]
     """Of photos that were learned from."""
     labels: Int[np.ndarray, "n"]
-    """Their class numbers."""
+    """The class numbers of these photos."""
     held_out: Float32[np.ndarray, "m features"]
-    """Of photos of the same classes that were not learned from."""
+    """The features of photos of the same classes that were not learned from."""
     names: tuple[str, ...] = ()
-    """Of the photos that were learned from; none in a file of an earlier version ..."""
+    """The names of the photos that were learned from; none in a file of an earlier version."""
     thumbnails: tuple[bytes, ...] = ()
-    """... and small JPEGs of them, so that they can be shown where the photos are not."""
+    """Small JPEGs of the same photos, so that they can be shown where the photos are not."""
     alike: bool = False
     """Whether the features took nothing from the labels: a photo that was learned from then lies as far from the others
     as a new one does, and shows as well as a held-out one how far that is."""
@@ -236,12 +236,13 @@ class OodFigures:
     auroc: float
     """Chance that an out-of-distribution picture lies further away than a known one; 0.5 is guessing."""
     known: int
+    """How many photos of the known classes there were."""
     ood: int
-    """How many there were of each."""
+    """How many out-of-distribution pictures there were."""
     known_accepted: float
-    """Share of the known photos that are within the threshold ..."""
+    """Share of the known photos that are within the threshold."""
     ood_accepted: float
-    """... and of the out-of-distribution ones that are."""
+    """Share of the out-of-distribution pictures that are within the threshold."""
 
 
 def measure_ood(known: Float[np.ndarray, "n"], ood: Float[np.ndarray, "m"], threshold: float) -> OodFigures:

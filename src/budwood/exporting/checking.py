@@ -32,9 +32,9 @@ class SplitPhotos:
     split: str
     pictures: Sequence[ImageLike]
     labels: Sequence[str]
-    """What is true of each."""
+    """The true class, or labels, of each photo."""
     names: Sequence[str] = ()
-    """What the run calls each."""
+    """The name of each photo in the run."""
     missing: int = 0
     """Further photos that the split has, and that were not found."""
 

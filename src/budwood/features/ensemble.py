@@ -39,7 +39,7 @@ class ExtractorEnsemble:
 
     @property
     def fingerprint(self) -> str:
-        """Those of the parts, with `+` between them."""
+        """The fingerprints of the parts, with `+` between them."""
         return "+".join(part.fingerprint for part in self.parts)
 
     @property

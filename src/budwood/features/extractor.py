@@ -40,11 +40,11 @@ class KnownModel:
 
     fingerprint: str
     shape: tuple[int, ...]
-    """Of one view's features."""
+    """The shape of the features of one view."""
     engine: "Callable[[], Engine | NamedRunner]"
     """Makes what runs it, where the store lacks something."""
     name: str = "network"
-    """By which progress tells it from others."""
+    """What progress calls it."""
 
 
 class FeatureExtractor:

@@ -35,9 +35,9 @@ MAY_BE = 0.7
 SMALLEST = 64
 """Pixels of the shorter side below which a photo shows too little fine structure to be compared."""
 _DRAWN = 100
-"""Pairs of different photos of a class that say how alike such pairs are ..."""
+"""How many pairs of different photos of a class are drawn, to see how alike such pairs are."""
 _QUANTILE = 0.95
-"""... by this quantile: a few of them may be copies."""
+"""The quantile of the similarity of these pairs that counts as usual: a few of them may be copies."""
 _KEPT = 2_048
 """Decoded photos that are kept while pairs are compared, of 64 kB each."""
 
@@ -55,16 +55,17 @@ class Twin:
     """A photo, and one that was learned from and shows the same."""
 
     photo: str
-    """Name."""
+    """Its name."""
     known: str
+    """The name of the one that was learned from."""
     similarity: float
-    """Of their pixels, see `Overlay`."""
+    """How alike their pixels are, see `Overlay`."""
     mirrored: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Twins:
-    """What was found."""
+    """The pairs of photos that show nearly the same."""
 
     twins: tuple[Twin, ...]
     compared: int

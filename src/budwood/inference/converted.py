@@ -64,7 +64,7 @@ class ConvertedGraph:
     difference: float
     """The largest one in a probability to what Keras gave on some of the run's photos."""
     seconds: float
-    """What making it took."""
+    """How long the conversion took."""
 
     @property
     def megabytes(self) -> float:

@@ -53,7 +53,7 @@ class Explanation:
     target: str | None
     """The class or label that is explained; None where the picture cannot be read."""
     picture: UInt8[np.ndarray, "size size 3"] | None = field(default=None, repr=False)
-    """As the network sees it."""
+    """The pixels that the network sees."""
     grad_cam: Float32[np.ndarray, "size size"] | None = field(default=None, repr=False)
     """What speaks for the class, and where: log-odds for each share of the picture, 0 or more."""
     occlusion: Float32[np.ndarray, "size size"] | None = field(default=None, repr=False)
@@ -163,7 +163,8 @@ def _explain_some(
     batch,
     labels_of: Mapping[str, str],
 ) -> Iterator[Explanation]:
-    """Those of one batch: all are hidden and asked for in one stream, which keeps the cores busy."""
+    """Return the explanations of one batch. The hidden parts of all its pictures are asked for in one stream, which
+    keeps the cores busy."""
     seen = [
         _view(picture, artifact) if prediction.error is None else None for picture, prediction, *_ in batch
     ]

@@ -51,9 +51,9 @@ class ModelInfo(BaseModel):
     boundary: str
     """The layer at which the feature extractor ends and the head begins."""
     temperature: float
-    """By which the logits are divided, in the weights of the model; 1 where each label has a scaling of its own."""
+    """The number that divides the logits, within the weights of the model; 1 where each label has a scaling."""
     scaling: ScalingInfo | None = None
-    """Of each label's logits, in the weights of the model; None where one class is right."""
+    """The scaling of each label's logits, within the weights of the model; None where one class is right."""
     thresholds: tuple[float, ...] | None = None
     """The probability from which a photo has each label; None where one class is right."""
     versions: dict[str, str]

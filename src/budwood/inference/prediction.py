@@ -33,9 +33,9 @@ class Prediction:
     label: str | None
     """The most probable class, or `labels` as one text; None when the picture cannot be read."""
     probability: float | None
-    """Of the most probable class or label."""
+    """The probability of the most probable class or label."""
     probabilities: dict[str, float]
-    """Of every class, in the order of `Run.classes`."""
+    """The probability of every class, in the order of `Run.classes`."""
     error: str | None = None
     """Why the picture cannot be read."""
     confident: bool = True

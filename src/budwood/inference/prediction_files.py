@@ -16,7 +16,7 @@ from budwood.inference.prediction import Prediction
 
 _COLUMNS = ("name", "predicted", "probability", "confident", "none_of_these", "distance", "error")
 _TREE = ("path", "answer", "answer_depth", "answer_probability")
-"""Of a run with a tree of labels."""
+"""Further columns of a run with a tree of labels."""
 _SET = "prediction_set"
 _SHARE = "p:"
 _OURS = (b"name,predicted,", b'{"name":')
@@ -32,7 +32,7 @@ class PredictionColumns:
     """What is said of each picture of a table."""
 
     classes: tuple[str, ...]
-    """Of the run, in the order of the columns."""
+    """The classes of the run, in the order of the columns."""
     tree: bool = False
     """Whether the run has a tree of labels."""
     sets: bool = False
@@ -135,7 +135,7 @@ def _parquet(path: Path, columns: PredictionColumns) -> Iterator[Callable[[Predi
 
 
 FORMATS = {"csv": _csv, "parquet": _parquet, "jsonl": _json_lines}
-"""By the ending of a file, what writes it."""
+"""What writes a file, by the ending of its name."""
 ENDINGS = tuple(f".{form}" for form in FORMATS)
 
 

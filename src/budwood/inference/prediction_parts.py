@@ -28,7 +28,7 @@ from budwood.inference.prediction_files import (
 
 STATE = "_predictions.json"
 ROWS = 5000
-"""Of one part: what is lost where a process is killed."""
+"""Predictions in one part. A process that is killed loses no more than these."""
 
 Options = Mapping[str, bool | int | float | str | None]
 

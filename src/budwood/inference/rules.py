@@ -29,7 +29,7 @@ PLAIN = Asked()
 
 @dataclass(frozen=True)
 class Rules:
-    """By what the scores of a picture become its prediction."""
+    """The thresholds and further rules by which the scores of a picture become its prediction."""
 
     threshold: float
     """The probability from which a prediction is confident."""

@@ -26,9 +26,9 @@ class Engine:
         self._limits = limits
         self._pool = ThreadPoolExecutor(num_cores() + 1, thread_name_prefix="answer")
         self.under_way = 0
-        """Pictures that are computed or wait."""
+        """How many pictures are computed or wait."""
         self.held = 0
-        """Bytes of bodies."""
+        """How many bytes of bodies are held."""
 
     def refuse_when_full(self, more: int = 1) -> None:
         """Raise RequestError where so many pictures more would wait too long. One request is taken by an idle server,
@@ -82,9 +82,9 @@ class Engine:
         self.held += size
 
     def release(self, size: int) -> None:
-        """Count them no more."""
+        """Take bytes from the count that `hold` began."""
         self.held -= size
 
     def close(self) -> None:
-        """Wait for what is under way."""
+        """Wait for the pictures that are under way, and end the threads."""
         self._pool.shutdown()

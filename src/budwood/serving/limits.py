@@ -17,11 +17,11 @@ class Limits:
     batch: int = 32
     """Pictures of one request."""
     seconds: float = 30.0
-    """From the whole body of a request to its answer."""
+    """How long the answer may take once the whole body is there."""
     head_seconds: float = 10.0
-    """Within which the head of a request has to come ..."""
+    """How long the head of a request may take to come."""
     body_seconds: float = 30.0
-    """... and its body: a phone takes that long for a large photo."""
+    """How long its body may: a phone is as slow with a large photo."""
     waiting: int = field(default_factory=lambda: 32 * num_cores())
     """Pictures under way or waiting; beyond them the answer is 503 with Retry-After."""
     memory: int = 256 * MEGABYTE

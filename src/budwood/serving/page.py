@@ -16,7 +16,7 @@ _POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'; sandbox allow-scripts"
 )
-"""Of a report, which has all in one file; its own policy names the one script that it has by its hash."""
+"""The content policy of a report, which has all in one file. Its own policy names its one script by a hash."""
 
 
 def report_of(server: Server, model: ServedModel) -> str | None:

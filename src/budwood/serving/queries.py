@@ -22,7 +22,7 @@ Q = TypeVar("Q", bound=Query)
 
 
 class PredictQuery(Query):
-    """Of POST /v1/predict."""
+    """The options of POST /v1/predict."""
 
     model: Name | None = Field(None, description="By default the first model.")
     top: int = Field(5, ge=1, le=10_000, description="Classes in `top`.")
@@ -43,7 +43,7 @@ class PredictQuery(Query):
 
 
 class ExplainQuery(Query):
-    """Of POST /v1/explain."""
+    """The options of POST /v1/explain."""
 
     model: Name | None = Field(None, description="By default the first model.")
     target: Annotated[str, Field(min_length=1, max_length=1000)] | None = Field(

@@ -60,11 +60,11 @@ class PicturePrediction(Answered):
     none_of_these: bool | None = None
     """Whether the picture is too far from the training photos to be one of the classes."""
     distance: float | None = None
-    """From the training photos; null for a model that cannot tell."""
+    """How far the picture is from the training photos; null for a model that cannot tell."""
     top: list[ClassShare] = []
     """The most probable classes, the most probable first."""
     probabilities: dict[str, Share] = {}
-    """Calibrated, of every class."""
+    """The calibrated probability of every class."""
     prediction_set: list[str] | None = None
     """Where a coverage was asked for, the classes that hold the true one so often."""
     path: list[ClassShare] | None = None
@@ -120,7 +120,7 @@ class InputInfo(Answered):
 
 
 class Accuracy(Answered):
-    """Of the run, on photos that it did not learn from, with its 95 % interval; null where the run can state none."""
+    """The accuracy of the run on photos that it did not learn from, and its 95 % interval, null where it has none."""
 
     split: str
     photos: int
@@ -129,7 +129,7 @@ class Accuracy(Answered):
 
 
 class LabelPrecision(Answered):
-    """The same where a picture may have several labels: the mean of the average precision of each."""
+    """The mean average precision, over labels, of a run of several labels, on photos that it did not learn from."""
 
     split: str
     photos: int
@@ -148,7 +148,7 @@ class ServedModelInfo(Answered):
     classes: list[str]
     several_labels: bool
     thresholds: dict[str, Share] | None
-    """Of each label, where a picture may have several: from which probability it has it."""
+    """The probability from which a picture has each label, where it may have several."""
     tree_of_labels: bool
     none_of_these: bool
     """Whether it can tell what is none of its classes."""

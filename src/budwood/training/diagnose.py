@@ -14,9 +14,9 @@ from jaxtyping import Float64
 from keras import ops
 
 CLEARLY = 2.0
-"""Standard errors of the mean paired difference that a worse loss must exceed ..."""
+"""A loss counts as worse beyond this many standard errors of the mean paired difference."""
 NOTABLY = 0.1
-"""... and the share of the loss before."""
+"""It has to be worse by this share of the loss before, too."""
 UNDONE = 0.5
 """The share of the rise that must go when its reason is undone."""
 HEAD = "head_"

@@ -41,18 +41,18 @@ UNTUNED_STRENGTH = 0.1
 
 FINAL_TOLERANCE = 1e-9
 FINAL_STEPS = 300
-"""Of the fit on all photos where it is small, ..."""
+"""Most steps of the fit on all photos, where that is small."""
 FEWEST_FINAL_STEPS = 30
-"""... and where it is large, so that it takes no longer than the path: its weakest strengths take hundreds."""
+"""Most steps where it is large: so it takes no longer than the path, though the weakest strengths take hundreds."""
 FINAL_WORK = 6 * 10**10
 FINAL_BLOCKS = 4
 """Parts of its rows that are multiplied apart, in threads."""
 STEPS_ON_PATH = 8
-"""That a fit takes on the path; of birds525 7.5, of flower_photos 6, ..."""
+"""Steps that a fit takes on the path: 7.5 on birds525, 6 on flower_photos."""
 SHARDED_PASSES = 50
-"""Through all rows, of a fit over shards."""
+"""Passes through all rows that a fit over shards takes."""
 PRODUCTS_A_STEP = 4
-"""... and the time of each in products of all rows by the weights: two, and as much again around them."""
+"""The time of a step, in products of all rows by the weights: two, and as much again around them."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 BATCH_SIZE = 32
 MEASURED_SECONDS = 2.0
 ACCELERATORS = ("/dev/nvidia0", "/dev/kfd", "/dev/accel0")
-"""Where one of these is, TensorFlow is asked what it can use."""
+"""Device files of accelerators. Where one is there, TensorFlow is asked what it can use."""
 
 
 class Engine:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import keras
 
 LARGEST_ERROR_OF_BF16 = 0.06
-"""Of the norm of one picture's features; 0.01 to 0.04 is what its eight bits cost."""
+"""As a share of the norm of one picture's features. The eight bits of bf16 cost 0.01 to 0.04."""
 
 __all__ = ["Graph", "OpenVinoGraph", "import_openvino"]
 

@@ -41,7 +41,7 @@ class Shard:
     path: Path
     keys: tuple[str, ...]
     shape: tuple[int, ...]
-    """Of one row."""
+    """The shape of one row."""
     dtype: str
     checksum: str
     """SHA-256 of the .npy file followed by the keys."""
