@@ -1,4 +1,5 @@
 import gc
+import importlib
 import logging
 import os
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 from budwood.config.recipe import Recipe
 from budwood.core.tensorflow import (
     accelerators,
+    drawing_later,
     expect_many_models,
     hushed,
     load_keras,
@@ -155,6 +157,13 @@ def test_load_keras__a_backend_that_cannot_be_loaded_is_named():
     )
     last = done.stderr.strip().splitlines()[-1]
     assert "SettingError: KERAS_BACKEND='nonsense'" in last and "set it to tensorflow" in last
+
+
+def test_drawing_later__leaves_modules_of_a_namespace_alone(tmp_path, monkeypatch):
+    (tmp_path / "of_many" / "places").mkdir(parents=True)
+    monkeypatch.syspath_prepend(tmp_path)
+    with drawing_later():
+        assert importlib.import_module("of_many.places").__name__ == "of_many.places"
 
 
 def test_drawing_later__loads_it_when_something_of_it_is_asked_for():

@@ -4,7 +4,7 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import LazyLoader
@@ -80,8 +80,8 @@ class _DrawsLater:
     """
 
     @staticmethod
-    def find_spec(name: str, path: Sequence[str] | None = None, target: object = None) -> ModuleSpec | None:
-        """Return how the module is loaded; None for all others."""
+    def find_spec(name: str, path: Any = None, target: object = None) -> ModuleSpec | None:
+        """Return how the module is loaded; None for all others, also of namespaces, whose `path` is no sequence."""
         if name != "matplotlib.pyplot":
             return None
         spec = PathFinder.find_spec(name, path)
