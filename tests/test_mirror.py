@@ -22,19 +22,6 @@ WITHOUT = {
     },
     "report/headline.py": "fields without code; the golden texts of the pages show them",
     "runs/epochs.py": "needs trained models: pipeline/test_finetune.py and test_several_backbones.py ask for each kind",
-    **{
-        f"serving/{name}.py": "serving/test_v1.py and its neighbours ask over real sockets"
-        for name in (
-            "answers",
-            "errors",
-            "limits",
-            "model",
-            "queries",
-            "schema",
-            "state",
-            "tensors",
-        )
-    },
     "studies/beginning.py": "test_study.py begins studies, goes on with them, and is refused where photos changed",
     "studies/figure.py": "two names; the pages and texts of studies show them",
     "studies/outcomes.py": "values; test_results.py and test_comparison.py ask for them",
