@@ -105,7 +105,9 @@ def test_image_ref__that_is_gone_is_named(look, tmp_path):
 
 def test_image_file__is_a_path_that_is_opened_directly(tmp_path, monkeypatch):
     file = in_a_file(tmp_path)
-    assert file == tmp_path / "1.jpg" and file.suffix == ".jpg"
+    assert file == tmp_path / "1.jpg" and tmp_path / "1.jpg" == file and file.suffix == ".jpg"
+    assert file == ImageFile(tmp_path, "1.jpg") != ImageFile(tmp_path, "2.jpg")
+    assert len({file, tmp_path / "1.jpg"}) == 1
     monkeypatch.setattr(ImageFile, "read", lambda self: 1 / 0)
     assert decode(file, at_least=8).shape == (10, 15, 3)
 

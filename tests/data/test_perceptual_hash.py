@@ -210,3 +210,21 @@ def test_near_pairs__many_copies_of_one_hang_together():
     graph = coo_matrix((np.ones(len(pairs)), pairs.T), (40, 40))
     assert connected_components(graph, directed=False)[0] == 1
     np.testing.assert_allclose(alike, 1.0)
+
+
+def test_near_pairs__cells_find_what_the_tree_finds(monkeypatch):
+    rng = np.random.default_rng(0)
+    waves = rng.normal(size=(600, 5, 5)) / (1 + np.add.outer(np.arange(5), np.arange(5)))
+    cosines = np.cos(np.pi * np.arange(5)[:, None] * (np.arange(16) + 0.5) / 16)
+    levels = np.einsum("nab,ai,bj->nij", waves, cosines, cosines).reshape(600, 256)
+    levels *= 40 / levels.std(axis=1, keepdims=True)
+    levels = np.concatenate(
+        [levels, levels[:300] + rng.normal(size=(300, 256)) * np.linspace(0, 4, 300)[:, None]]
+    )
+    grids = np.clip(levels + 128, 0, 255).astype(np.uint8)
+    tree, alike = near_pairs(grids, hashing.NEAR)
+    monkeypatch.setattr("budwood.data.perceptual_hash._MANY", 10)
+    cells, also = near_pairs(grids, hashing.NEAR)
+    assert len(tree) > 200
+    np.testing.assert_array_equal(cells, tree)
+    np.testing.assert_array_equal(also, alike)

@@ -9,6 +9,7 @@ from budwood.auditing.settle import EQUAL, Settled
 from budwood.core.errors import DataError
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.text import count, listing, shorten, shown
+from budwood.data.image_ref import ImageFile
 from budwood.data.label_sets import only_of
 from budwood.data.manifest import Manifest, Photo
 from budwood.data.manifest_files import write_manifest
@@ -184,7 +185,7 @@ def refuse_output(
         )
     for photo in photos:
         image = photo.image
-        if isinstance(image, Path) and image.name == output.name and output.samefile(image):
+        if isinstance(image, ImageFile | Path) and image.name == output.name and output.samefile(image):
             raise DataError(f"{output} is a photo of the data. Give another file for --fix")
     if not overwrite:
         raise DataError(f"{output} is there already. Give another name, or --overwrite")

@@ -21,6 +21,10 @@ PARTS = (*SPLITS, CALIBRATION)
 """Every split of a training."""
 
 
+NOTHING: Mapping[str, str] = {}
+"""One for all photos: each its own would be 64 MB for a million."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kin:
     """What decoding says of which photos belong together: those of one name do. Empty before the check."""
@@ -55,7 +59,7 @@ class Photo:
     """Photos of one group stay in one split."""
     weight: float = 1.0
     """How much the photo counts where it is trained on."""
-    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
+    metadata: Mapping[str, str] = field(default_factory=lambda: NOTHING, hash=False)
     """What else the source says of it, by column; of a folder, "domain" where domains lie above the classes."""
     kin: Kin = Kin()
     labels: tuple[str, ...] | None = None

@@ -3,7 +3,8 @@
 It is the picture's brightness on a grid of 16 x 16, upright, in whole numbers: reduced by integer arithmetic from the
 decode of the check, whatever the backbone, its size, the engine and the machine. Two photos are compared by the
 correlation of their grids, which brightness and contrast do not change. Neighbours are found in a k-d tree over the
-grid's lowest frequencies, which never make a distance larger: what is near is found without comparing all pairs.
+grid's lowest frequencies, which never make a distance larger: what is near is found without comparing all pairs. Of
+very many photos they are found in cells (`near_points`), for the tree's time is nearly the square of their number.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,8 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 from PIL import Image
+
+from budwood.data.near_points import near_by_cells
 
 SIDE = 16
 LENGTH = SIDE * SIDE
@@ -30,7 +33,11 @@ _REDUCED = 128
 _MOST_VALUES = 1024
 """Samples of a side from which on every second or third is looked at."""
 _COARSE = 16
-"""Frequencies of the grid by which neighbours are looked for."""
+"""Frequencies of the grid by which neighbours are looked for ..."""
+_MORE = 32
+"""... and where photos are many."""
+_MANY = 40_000
+"""Photos from which on a tree, whose time is nearly the square of their number, takes longer than cells."""
 _NEIGHBOURS = 8
 _ENOUGH = 50
 """Photos from which on their mean is what they share."""
@@ -111,9 +118,8 @@ def near_pairs(
 
     Of each grid its 8 nearest neighbours are looked at: enough to join what belongs together, however many there are.
     What all photos share is taken off first, for the photos of a fixed camera are no copies of one another.
+    Beyond 40,000 photos some of those pairs that are alike by `least` and hardly more may be missed: 1 in 200 at most.
     """
-    from scipy.spatial import cKDTree
-
     none = np.empty((0, 2), np.int64), np.empty(0)
     mean = shared_grid(grids)
     textured = np.flatnonzero(
@@ -121,20 +127,35 @@ def near_pairs(
     )
     if len(textured) < 2:
         return none
-    points = np.concatenate([_coarse(some - mean) for some in _parts(grids[textured])])
-    # The frequencies vary by very different amounts, so that halving boxes finds as much in half the time.
-    tree = cKDTree(points, balanced_tree=False)
     radius = float(np.sqrt(2 * (1 - least))) + 1e-9
-    number = min(_NEIGHBOURS, len(textured) - 1) + 1
-    distances, found = tree.query(points, k=number, distance_upper_bound=radius, workers=-1)
-    near = np.isfinite(distances)
-    first, second = np.repeat(textured, near.sum(axis=1)), textured[found[near]]
-    pairs = np.stack([np.minimum(first, second), np.maximum(first, second)], axis=1)
-    pairs = pairs[pairs[:, 0] < pairs[:, 1]]
+    find = _near_in_cells if len(textured) > _MANY else _near_in_tree
+    pairs = np.sort(textured[find(grids[textured], mean, radius)], axis=1)
     pairs = np.unique(pairs[:, 0] * len(grids) + pairs[:, 1])
     pairs = np.stack([pairs // len(grids), pairs % len(grids)], axis=1)
     alike = np.concatenate([correlation(grids[one[:, 0]], grids[one[:, 1]], mean) for one in _parts(pairs)])
     return pairs[alike >= least], alike[alike >= least]
+
+
+def _near_in_tree(
+    grids: UInt8[np.ndarray, "n 256"], mean: Int[np.ndarray, "256"], radius: float
+) -> Int[np.ndarray, "pairs 2"]:
+    from scipy.spatial import cKDTree
+
+    points = np.concatenate([_coarse(some - mean, _COARSE) for some in _parts(grids)])
+    # The frequencies vary by very different amounts, so that halving boxes finds as much in half the time.
+    tree = cKDTree(points, balanced_tree=False)
+    number = min(_NEIGHBOURS, len(points) - 1) + 1
+    distances, found = tree.query(points, k=number, distance_upper_bound=radius, workers=-1)
+    near = np.isfinite(distances)
+    pairs = np.stack([np.repeat(np.arange(len(points)), near.sum(axis=1)), found[near]], axis=1)
+    return pairs[pairs[:, 0] != pairs[:, 1]]
+
+
+def _near_in_cells(
+    grids: UInt8[np.ndarray, "n 256"], mean: Int[np.ndarray, "256"], radius: float
+) -> Int[np.ndarray, "pairs 2"]:
+    points = np.concatenate([_coarse(some - mean, _MORE).astype(np.float32) for some in _parts(grids)])
+    return np.stack(near_by_cells(points, radius, _NEIGHBOURS), axis=1)
 
 
 def _parts(rows: np.ndarray) -> Sequence[np.ndarray]:
@@ -143,8 +164,8 @@ def _parts(rows: np.ndarray) -> Sequence[np.ndarray]:
 
 
 def stacked(hashes: Sequence[bytes]) -> UInt8[np.ndarray, "n 256"]:
-    """Return hashes as the rows of an array."""
-    return np.frombuffer(bytearray(b"".join(hashes)), np.uint8).reshape(len(hashes), LENGTH)
+    """Return hashes as the rows of an array, not to be written to."""
+    return np.frombuffer(b"".join(hashes), np.uint8).reshape(len(hashes), LENGTH)
 
 
 @lru_cache(maxsize=512)
@@ -167,17 +188,17 @@ def _flattest() -> float:
     return (_FLATTEST * LENGTH) ** 2
 
 
-def _coarse(grids: Int[np.ndarray, "n 256"]) -> Float[np.ndarray, "n 16"]:
+def _coarse(grids: Int[np.ndarray, "n 256"], number: int) -> Float[np.ndarray, "n number"]:
     """Return of the grids, brought to mean 0 and length 1, the lowest frequencies, in which most of a picture is."""
     length = np.sqrt(_variance(grids).astype(np.float64) / LENGTH)
-    return grids @ _frequencies() / length[:, None]
+    return grids @ _frequencies(number) / length[:, None]
 
 
-@lru_cache(maxsize=1)
-def _frequencies() -> Float[np.ndarray, "256 16"]:
+@lru_cache(maxsize=2)
+def _frequencies(number: int) -> Float[np.ndarray, "256 number"]:
     """Return the lowest frequencies of the cosine transform of a grid but the mean, each of length 1."""
     places = np.arange(SIDE)
     waves = np.sqrt(2 / SIDE) * np.cos(np.pi * places[:, None] * (places[None] + 0.5) / SIDE)
     waves[0] /= np.sqrt(2)
-    order = sorted((i * i + j * j, i, j) for i in range(SIDE) for j in range(SIDE))[1 : _COARSE + 1]
+    order = sorted((i * i + j * j, i, j) for i in range(SIDE) for j in range(SIDE))[1 : number + 1]
     return np.stack([np.outer(waves[i], waves[j]).ravel() for _, i, j in order], axis=1)

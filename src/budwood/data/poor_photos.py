@@ -32,6 +32,7 @@ UNUSUAL = 3.5
 """A blurred photo is below the median by so many robust deviations of log sharpness (Iglewicz and Hoaglin 1993)."""
 CERTAIN = 0.1
 """Sharpness below which a photo is blurred, whatever the others are: of one that was blurred by 2 % of its side."""
+_AT_A_TIME = 16_384
 _ENOUGH = 20
 """Photos from which on the others say what is usual."""
 
@@ -52,9 +53,7 @@ def poor_photos(inspected: Sequence[tuple[Photo, Inspection]]) -> list[PoorPhoto
     """Return the photos that are blank, dark, overexposed, blurred or tiny, each once, the worst of a kind first."""
     if not inspected:
         return []
-    grids = stacked([found.hash for _, found in inspected]).astype(np.float64)
-    means, spreads = grids.mean(axis=1), grids.std(axis=1)
-    darkest, brightest = grids.min(axis=1), grids.max(axis=1)
+    means, spreads, darkest, brightest = _levels([found.hash for _, found in inspected])
     limit = blur_limit([found.sharpness for _, found in inspected if found.sharpness is not None])
     found: list[tuple[float, PoorPhoto]] = []
     for place, (photo, one) in enumerate(inspected):
@@ -79,6 +78,24 @@ def poor_photos(inspected: Sequence[tuple[Photo, Inspection]]) -> list[PoorPhoto
         elif one.sharpness is not None and one.sharpness < limit:
             add("blurred", one.sharpness, round(limit, 4), one.sharpness)
     return [one for _, one in sorted(found, key=lambda pair: (pair[1].kind, pair[0], pair[1].photo.name))]
+
+
+def _levels(hashes: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return of the grids the means, standard deviations, darkest and brightest levels."""
+    parts = []
+    # Doubles of all grids of a million photos would be 2 GB.
+    for first in range(0, len(hashes), _AT_A_TIME):
+        grids = stacked(hashes[first : first + _AT_A_TIME])
+        parts.append(
+            (
+                grids.mean(axis=1, dtype=np.float64),
+                grids.astype(np.float64).std(axis=1),
+                grids.min(axis=1),
+                grids.max(axis=1),
+            )
+        )
+    means, spreads, darkest, brightest = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return means, spreads, darkest, brightest
 
 
 def blur_limit(sharpnesses: Sequence[float]) -> float:

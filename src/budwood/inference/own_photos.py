@@ -11,6 +11,7 @@ from budwood.core.errors import BudwoodError, DataError, ImageError
 from budwood.core.label_text import of_text
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.text import class_key, count
+from budwood.data.image_ref import ImageFile
 from budwood.data.images import ImageLike, digest
 from budwood.data.label_sets import with_labels
 from budwood.data.manifest import PARTS, Manifest, Photo
@@ -65,7 +66,7 @@ class OwnPhotos:
 
     def refuse(self, pictures: Sequence[ImageLike]) -> None:
         """Raise DataError where a file among pictures of other things is a photo of the run."""
-        own = [path for path in pictures if isinstance(path, Path) and self._has(path)]
+        own = [path for path in pictures if isinstance(path, Path | ImageFile) and self._has(path)]
         if own:
             more = f", and {len(own) - 1:,} more are" if len(own) > 1 else ""
             raise DataError(f"{own[0]} is a photo of this run{more}. Give pictures of none of its classes")
@@ -225,7 +226,7 @@ class OwnPhotos:
     def _in_own_group(self, photo: Photo) -> Photo:
         return photo if photo.group else replace(photo, group=self._groups.get(photo.sha256))
 
-    def _has(self, path: Path) -> bool:
+    def _has(self, path: Path | ImageFile) -> bool:
         try:
             return digest(path) in self._splits
         except ImageError:

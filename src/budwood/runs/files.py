@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError, RecipeError, RunError
 from budwood.core.faults import fault
-from budwood.core.files import read_csv, read_json, sha256_of
+from budwood.core.files import csv_rows, read_csv, read_json, sha256_of
 from budwood.data.taxonomy import Taxonomy
 from budwood.data.taxonomy_table import read_taxonomy
 from budwood.evaluation.groups import Grouping
@@ -171,7 +171,7 @@ class RunFiles:
                     int(row["height"]),
                     row.get("group") or "",
                 )
-                for row in read_csv(file)
+                for row in csv_rows(file)
             ]
 
     @cached_property

@@ -82,7 +82,7 @@ def write_split(folder: Path, photos: Sequence[Photo]) -> SplitInfo:
     write_csv(
         file,
         SPLIT,
-        [[p.name, p.label, p.split, p.sha256, p.width, p.height, p.group or ""] for p in photos],
+        ([p.name, p.label, p.split, p.sha256, p.width, p.height, p.group or ""] for p in photos),
     )
     return SplitInfo(sha256=sha256_of(file))
 
@@ -135,12 +135,14 @@ def write_predictions(
     task: Task = SINGLE_LABEL,
 ) -> None:
     """Write `predictions.csv`: every validation, test and calibration photo with the probability of every class."""
-    rows, pairs = [], list(zip(photos, probabilities, strict=True))
+    pairs = list(zip(photos, probabilities, strict=True))
     answers = task.answers(probabilities, classes)
-    right = task.correct(probabilities, task.encode([photo.label for photo in photos], classes))
-    for (photo, shares), predicted, correct in zip(pairs, answers, right.astype(int), strict=True):
-        row = [photo.name, photo.split, photo.label, predicted, correct, f"{shares.max():.6g}"]
-        rows.append(row + [f"{share:.6g}" for share in shares.tolist()])
+    right = task.correct(probabilities, task.encode([photo.label for photo in photos], classes)).astype(int)
+    rows = (
+        [photo.name, photo.split, photo.label, predicted, correct, f"{shares.max():.6g}"]
+        + [f"{share:.6g}" for share in shares.tolist()]
+        for (photo, shares), predicted, correct in zip(pairs, answers, right, strict=True)
+    )
     header = [*PREDICTIONS, *(f"{SHARE}{label}" for label in classes)]
     write_csv(folder / "predictions.csv", header, rows)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from budwood.config.data import Data
 from budwood.core.errors import DataError
-from budwood.data.manifest import SPLITS, Manifest, Photo, Reading
+from budwood.data.manifest import NOTHING, SPLITS, Manifest, Photo, Reading
 from budwood.data.sources.copies import possible_copies, small_copies, without
 from budwood.data.sources.layout import choose_reading, is_asked
 from budwood.data.sources.layout_words import EXPECTED
@@ -71,7 +71,7 @@ def read_tree(tree: Tree, settings: Data) -> Manifest:
             name=photo.name,
             label=photo.label,
             split=photo.split,
-            metadata={"domain": photo.above} if photo.above else {},
+            metadata={"domain": photo.above} if photo.above else NOTHING,
         )
         for photo in placed
     )

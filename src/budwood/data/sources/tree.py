@@ -94,7 +94,7 @@ class DiskTree:
         return os.path.realpath(self.path(folder))
 
     def image(self, name: str) -> ImageRef:
-        return ImageFile(self.path(name))
+        return ImageFile(self.root, name)
 
     def start(self, name: str, size: int) -> bytes:
         with open(self.path(name), "rb") as file:
