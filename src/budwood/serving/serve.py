@@ -141,8 +141,8 @@ def make_uvicorn(server: "Server", ready: Callable[[], None]) -> "uvicorn.Server
                 one.close()
             # The system accepted these, and the event loop did not; what comes from here on is refused.
             waiting = [connection for one in self.listening for connection in _waiting(one)]
-            for one in [*self.listening, *(sockets or [])]:
-                one.close()
+            for listening in [*self.listening, *(sockets or [])]:
+                listening.close()
             for connection in waiting:
                 await self.loop.connect_accepted_socket(self._protocol, connection)
             await super().shutdown()
