@@ -114,10 +114,16 @@ def test_cluster__shares_of_unequal_nodes(most, threads, room):
     assert (found.threads(most), found.room(threads)) == (threads, room)
 
 
-def test_enter__computes_as_the_driver_would(monkeypatch):
+def test_enter__computes_as_the_driver_would(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "driver").mkdir()
     monkeypatch.setattr(os, "environ", {"OMP_NUM_THREADS": "1", "BUDWOOD_LEFT": "x", "HOME": "/"})
-    enter({"BUDWOOD_CACHE": "/shared"}, 3)
-    assert os.environ == {"BUDWOOD_CACHE": "/shared", "BUDWOOD_THREADS": "3", "HOME": "/"}
+    own = {"BUDWOOD_CACHE": "/shared", "PWD": str(tmp_path / "driver")}
+    enter(own, 3)
+    assert os.environ == {**own, "BUDWOOD_THREADS": "3", "HOME": "/"}
+    assert os.getcwd() == own["PWD"]
+    # A node need not have the folder.
+    enter({**own, "PWD": str(tmp_path / "absent")}, 3)
 
 
 def test_nearest(tmp_path):

@@ -15,6 +15,7 @@ from budwood.cli.options import (
     AllowUri,
     AsJson,
     Columns,
+    OnCluster,
     Quiet,
     RunFolder,
     Settings,
@@ -27,6 +28,8 @@ from budwood.core.errors import BudwoodError, refuse_bad_share
 from budwood.core.text import shown
 
 if TYPE_CHECKING:
+    from budwood.cli.answers import Answers
+    from budwood.core.progress.base import Progress
     from budwood.data.expand_paths import Expanded
     from budwood.data.images import ImageLike
     from budwood.data.taxonomy import Taxonomy
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
     from budwood.evaluation.sets import ChosenSets
     from budwood.inference.prediction import Prediction
     from budwood.inference.prediction_files import PredictionColumns, Written
-    from budwood.inference.prediction_parts import Options
+    from budwood.inference.prediction_parts import Options, Parts
     from budwood.report.sheets.predictions import SheetItem
     from budwood.run import Run
 
@@ -113,6 +116,7 @@ def predict(
             help="Write a folder of tables, 5,000 photos each, at -o; the same command goes on after the last of them.",
         ),
     ] = None,
+    cluster: OnCluster = None,
     quiet: Quiet = False,
 ) -> None:
     """Predict the class of photos; an unreadable file is reported and the rest goes on.
@@ -135,6 +139,10 @@ def predict(
         raise typer.BadParameter(
             "DATA... is missing: give files, folders, patterns such as 'photos/*.jpg', a table, or - for standard "
             "input; or --paths-from"
+        )
+    if cluster is not None and form is None:
+        raise BudwoodError(
+            "--cluster writes a folder of tables. Say where and which: -o predictions --format parquet"
         )
     as_table = form is not None or (output is not None and output.suffix.lower() in ENDINGS)
     _refuse_bad_output(output, form, named, as_table)
@@ -189,7 +197,12 @@ def predict(
             "per_class": per_class,
             **({"top": top} if form == "jsonl" else {}),
         }
-        written, parts = _write_parts(loaded, output, form, inputs, options, table, predictions)
+        if cluster is None:
+            written, parts = _write_parts(loaded, output, form, inputs, options, table, predictions)
+        else:
+            written, parts = _write_on(
+                cluster, loaded, output, form, inputs, options, table, answers, progress
+            )
         said, errors = written_in_words(shown(output), written, parts), written.errors
     elif as_table:
         written = write_predictions(predictions(inputs), table, output)
@@ -241,12 +254,9 @@ def _write_parts(
     predictions: "Callable[[Sequence[tuple[str, ImageLike]]], Iterator[Prediction]]",
 ) -> "tuple[Written, int]":
     """Write the parts that are not there yet; return what all of them hold, and how many they are."""
-    from budwood.core.files import sha256_of
-    from budwood.inference.prediction_parts import parts_left, plan_parts, write_parts
+    from budwood.inference.prediction_parts import parts_in, parts_left, write_parts
 
-    _ = run.files.model
-    model = sha256_of(run.folder / "model" / "model.json")
-    planned = plan_parts(run.folder, model, form, (_told_apart(*item) for item in inputs), options)
+    planned = _plan_parts(run, form, inputs, options)
     try:
         written = write_parts(
             folder, planned, columns, lambda places: predictions([inputs[place] for place in places])
@@ -254,7 +264,48 @@ def _write_parts(
     except KeyboardInterrupt as error:
         error.add_note(parts_left(folder, planned))
         raise
-    return written, planned.num_parts
+    return written, parts_in(folder)
+
+
+def _write_on(
+    cluster: str,
+    run: "Run",
+    folder: Path,
+    form: str,
+    inputs: "Expanded",
+    options: "Options",
+    columns: "PredictionColumns",
+    answers: "Answers",
+    progress: "Progress",
+) -> "tuple[Written, int]":
+    """Write the parts that are not there yet on a cluster; return what all of them hold, and how many they are."""
+    from budwood.cluster.predictions import predict_on
+    from budwood.cluster.workers import PartDone, Predictors
+    from budwood.inference.prediction_parts import parts_in, parts_left
+
+    def told(done: PartDone) -> None:
+        for name, fault in done.errors.items():
+            print(shown(f"budwood: {name}: {fault}"), file=sys.stderr)
+        answers.out_of_distribution += done.out_of_distribution
+
+    planned = _plan_parts(run, form, inputs, options)
+    asked = {key: value for key, value in options.items() if key != "top"}
+    what = Predictors(run.folder, asked, folder, planned, columns)
+    try:
+        written = predict_on(cluster, what, inputs, told=told, progress=progress)
+    except KeyboardInterrupt as error:
+        error.add_note(parts_left(folder, planned))
+        raise
+    return written, parts_in(folder)
+
+
+def _plan_parts(run: "Run", form: str, inputs: "Expanded", options: "Options") -> "Parts":
+    from budwood.core.files import sha256_of
+    from budwood.inference.prediction_parts import plan_parts
+
+    _ = run.files.model
+    model = sha256_of(run.folder / "model" / "model.json")
+    return plan_parts(run.folder, model, form, (_told_apart(*item) for item in inputs), options)
 
 
 def _told_apart(name: str, picture: "ImageLike") -> str:

@@ -17,6 +17,7 @@ from budwood.core.cache import SETTING as CACHE
 from budwood.core.cache import cache_dir
 from budwood.core.errors import ClusterError
 from budwood.core.system import versions
+from budwood.core.tensorflow import hushed
 from budwood.core.text import count
 from budwood.core.threads import SETTING as THREADS
 from budwood.core.threads import num_cores
@@ -38,6 +39,7 @@ OWN = {
 """How Ray is to behave in this process, unless the user says otherwise."""
 LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Where it is "0", Ray listens on 127.0.0.1 alone, as it does by itself on Windows and macOS."""
+FOLDER = "PWD"
 T = TypeVar("T")
 
 
@@ -117,16 +119,16 @@ class Cluster:
                     "disk that every node has under the same path, such as one of NFS"
                 )
 
-    def refuse_unseen(self, data: str | os.PathLike) -> None:
-        """Raise ClusterError where the source of the photos is a place of this machine that a node does not see."""
+    def refuse_unseen(self, data: str | os.PathLike, what: str = "the photos") -> None:
+        """Raise ClusterError where something is in a place of this machine that a node does not see."""
         place = os.path.abspath(data)
         if not os.path.exists(place):
             return
         for node, found in zip(self.nodes, self.on_each(_kind_of_place, place), strict=True):
             if found != _kind_of_place(place):
                 raise ClusterError(
-                    f"the node {node.address} does not see the photos in {place}. Put them on a disk that every node "
-                    "has under the same path, such as one of NFS"
+                    f"the node {node.address} does not see {what} in {place}. Give a place on a disk that every "
+                    "node has under the same path, such as one of NFS"
                 )
 
 
@@ -173,6 +175,9 @@ def enter(settings: Mapping[str, str], threads: int) -> None:
     for name in [name for name in os.environ if name.startswith("BUDWOOD_")]:
         del os.environ[name]
     os.environ.update({**settings, THREADS: str(threads)})
+    # Paths of the driver may be relative.
+    with suppress(OSError):
+        os.chdir(settings[FOLDER])
 
 
 def need_ray() -> Any:
@@ -243,7 +248,8 @@ def _join(ray: Any, address: str, place: tuple[str, int] | None) -> None:
             # Otherwise Ray would look for it on the address of the network.
             os.environ.setdefault(LOOPBACK, "0")
             options["_node_ip_address"] = "127.0.0.1"
-    with _signals_kept():
+    # Its C++ says on the terminal which level of logging it has.
+    with _signals_kept(), hushed():
         try:
             if place is None:
                 # Not in another thread: its processes end with the thread that started them.
@@ -307,7 +313,7 @@ def _nodes(ray: Any) -> tuple[Node, ...]:
 def _settings() -> dict[str, str]:
     own = {name: value for name, value in os.environ.items() if name.startswith("BUDWOOD_")}
     own.pop(THREADS, None)
-    return {**own, CACHE: str(cache_dir().absolute())}
+    return {**own, CACHE: str(cache_dir().absolute()), FOLDER: os.getcwd()}
 
 
 def _reach(token: Path) -> str:

@@ -3,7 +3,7 @@
 Whatever is heavy is imported once they have been told how many threads to start.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +13,12 @@ from budwood.config.recipe import Recipe
 from budwood.core.errors import ClusterError
 from budwood.core.progress.base import SILENT
 from budwood.core.tensorflow import load_keras
+from budwood.data.images import ImageLike
 from budwood.data.manifest import Photo
 from budwood.features.extract import Extraction
+from budwood.inference.prediction import Prediction
+from budwood.inference.prediction_files import PredictionColumns
+from budwood.inference.prediction_parts import Options, Part, Parts, write_part
 
 
 @dataclass(frozen=True)
@@ -61,3 +65,69 @@ class FeatureWorker:
         found = self._features.compute(piece)
         self._features.flush()
         return found
+
+
+@dataclass(frozen=True)
+class Predictors:
+    """What a worker loads, and what it writes."""
+
+    run: Path
+    options: Options
+    """Of `Run.stream`."""
+    folder: Path
+    parts: Parts
+    """What the folder says."""
+    columns: PredictionColumns
+
+
+@dataclass(frozen=True)
+class PartToDo:
+    """One part, with its pictures by their names."""
+
+    number: int
+    pictures: Sequence[tuple[str, ImageLike]]
+
+
+@dataclass(frozen=True)
+class PartDone:
+    """A part that is written."""
+
+    part: Part
+    errors: Mapping[str, str]
+    """Of each picture that could not be read, why."""
+    out_of_distribution: int
+    """Pictures that are none of the classes."""
+
+
+class PredictionWorker:
+    """Writes parts of predictions into a folder."""
+
+    def __init__(self, what: Predictors):
+        from budwood.run import load
+
+        self._what = what
+        self._run = load(what.run)
+
+    def do(self, piece: PartToDo) -> PartDone:
+        what, told = self._what, _Told()
+        predictions = self._run.stream(
+            [picture for _, picture in piece.pictures],
+            names=[name for name, _ in piece.pictures],
+            progress=SILENT,
+            **what.options,
+        )
+        part = write_part(what.folder, piece.number, what.parts, told.passed(predictions), what.columns)
+        return PartDone(part, told.errors, told.out_of_distribution)
+
+
+class _Told:
+    def __init__(self) -> None:
+        self.errors: dict[str, str] = {}
+        self.out_of_distribution = 0
+
+    def passed(self, predictions: Iterable[Prediction]) -> Iterator[Prediction]:
+        for one in predictions:
+            if one.error is not None:
+                self.errors[one.name] = one.error
+            self.out_of_distribution += one.out_of_distribution
+            yield one

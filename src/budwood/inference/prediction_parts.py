@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import ExitStack, closing, suppress
 from itertools import chain, islice
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -125,7 +126,7 @@ def write_parts(
     columns: PredictionColumns,
     predict: Callable[[Sequence[int]], Iterator[Prediction]],
 ) -> Written:
-    """Write the parts that are not there yet, and return what all of them hold.
+    """Write the parts that are not there yet, one after the other, and return what all of them hold.
 
     Args:
         folder: made where it does not exist.
@@ -135,6 +136,28 @@ def write_parts(
 
     Raises:
         BudwoodError: something else is in the folder, or parts of another model, of other pictures or options.
+    """
+
+    def write(parts: Parts, numbers: Sequence[int]) -> Iterator[Part]:
+        places = [places_of(number, parts) for number in numbers]
+        with closing(_generator(predict(list(chain.from_iterable(places))))) as predictions:
+            for number, of_part in zip(numbers, places, strict=True):
+                yield write_part(folder, number, parts, islice(predictions, len(of_part)), columns)
+            # What tells of them says that it is done.
+            deque(predictions, maxlen=0)
+
+    return have_parts(folder, planned, write)
+
+
+def have_parts(
+    folder: Path, planned: Parts, write: Callable[[Parts, Sequence[int]], Iterator[Part]]
+) -> Written:
+    """Have the parts written that are not there yet, and return what all of them hold. Raises as `write_parts` does.
+
+    Args:
+        folder: made where it does not exist.
+        planned: as `plan_parts` gives it.
+        write: given what the folder says and numbers of parts, returns each once it is written, in any order.
     """
     folder.mkdir(exist_ok=True)
     with ExitStack() as held:
@@ -154,19 +177,26 @@ def write_parts(
             write_json(folder / STATE, found.model_dump(mode="json"))
         if not numbers:
             return found.written
-        places = [_places(number, found) for number in numbers]
-        with closing(_generator(predict(list(chain.from_iterable(places))))) as predictions:
-            for number, of_part in zip(numbers, places, strict=True):
-                path = folder / _name(number, found)
-                written = write_predictions(islice(predictions, len(of_part)), columns, path)
-                known[path.name] = Part(
-                    file=path.name, sha256=sha256_of(path), rows=written.rows, errors=written.errors
-                )
+        with closing(_generator(write(found, numbers))) as written:
+            for part in written:
+                known[part.file] = part
                 found = found.model_copy(update={"parts": tuple(known[name] for name in sorted(known))})
                 write_json(folder / STATE, found.model_dump(mode="json"))
-            # What tells of them says that it is done.
-            deque(predictions, maxlen=0)
     return found.written
+
+
+def write_part(
+    folder: Path, number: int, parts: Parts, predictions: Iterable[Prediction], columns: PredictionColumns
+) -> Part:
+    """Write one part, which appears whole."""
+    path = folder / _name(number, parts)
+    written = write_predictions(predictions, columns, path)
+    return Part(file=path.name, sha256=sha256_of(path), rows=written.rows, errors=written.errors)
+
+
+def parts_in(folder: Path) -> int:
+    """Return how many parts a folder of predictions consists of."""
+    return Parts.model_validate(read_json(folder / STATE)).num_parts
 
 
 def parts_left(folder: Path, planned: Parts) -> str:
@@ -177,11 +207,15 @@ def parts_left(folder: Path, planned: Parts) -> str:
     return f"{whole:,} of {count(planned.num_pictures, 'photo')} are in {folder}: the same command goes on from there"
 
 
-def _generator(predictions: Iterator[Prediction]) -> Generator[Prediction, None, None]:
-    yield from predictions
+T = TypeVar("T")
 
 
-def _places(number: int, parts: Parts) -> range:
+def _generator(some: Iterator[T]) -> Generator[T, None, None]:
+    yield from some
+
+
+def places_of(number: int, parts: Parts) -> range:
+    """Return the numbers of the pictures of a part."""
     first = number * parts.rows_per_part
     return range(first, min(first + parts.rows_per_part, parts.num_pictures))
 

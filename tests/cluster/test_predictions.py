@@ -1,0 +1,83 @@
+"""Predictions on two nodes of one core each."""
+
+import pytest
+
+from budwood.cluster.predictions import predict_on
+from budwood.cluster.workers import PartToDo, PredictionWorker, Predictors
+from budwood.core.errors import ClusterError
+from budwood.core.files import read_csv, read_json
+from budwood.core.progress.base import SILENT
+from budwood.inference.prediction_files import PredictionColumns
+from budwood.inference.prediction_parts import STATE, plan_parts, write_parts
+from budwood.run import load
+
+OPTIONS = {"precision": None, "acceptance": None, "coverage": 0.8, "sets": None, "per_class": False}
+
+pytestmark = pytest.mark.usefixtures("shared_cache")
+
+
+@pytest.fixture
+def pictures(session_colours, tmp_path):
+    (tmp_path / "none.jpg").write_bytes(b"no picture")
+    found = [*sorted(session_colours.rglob("*.jpg")), tmp_path / "none.jpg"]
+    return [(path.name, path) for path in found]
+
+
+def asked(run, folder, pictures, rows=None):
+    columns = PredictionColumns(tuple(load(run).classes), sets=True)
+    return Predictors(
+        run, OPTIONS, folder, plan_parts(run, "m" * 64, "csv", dict(pictures), OPTIONS, rows), columns
+    )
+
+
+def written_here(what, pictures):
+    run = load(what.run)
+
+    def predict(places):
+        names, found = zip(*(pictures[place] for place in places), strict=True)
+        return run.stream(found, names=names, progress=SILENT, **OPTIONS)
+
+    return write_parts(what.folder, what.parts, what.columns, predict)
+
+
+def test_prediction_worker__writes_the_part_that_one_machine_writes(
+    tiny_run, tiny_backbones, tmp_path, pictures
+):
+    here, there = (asked(tiny_run, tmp_path / name, pictures, 20) for name in ("here", "there"))
+    written_here(here, pictures)
+    there.folder.mkdir()
+    done = PredictionWorker(there).do(PartToDo(2, pictures[40:]))
+    assert done.part == read_json_part(here, 2) and list(done.errors) == ["none.jpg"]
+    name = "part-00002.csv"
+    assert (there.folder / name).read_bytes() == (here.folder / name).read_bytes()
+
+
+def read_json_part(what, number):
+    return type(what.parts).model_validate(read_json(what.folder / STATE)).parts[number]
+
+
+@pytest.mark.slow
+def test_predict_on__the_same_rows_and_goes_on(ray_nodes, session_run, tmp_path, pictures, monkeypatch):
+    monkeypatch.setattr("budwood.cluster.predictions.FEWEST", 10)
+    here, there = (asked(session_run, tmp_path / name, pictures) for name in ("here", "there"))
+    written = written_here(here, pictures)
+    told = []
+    assert predict_on("auto", there, pictures, told=told.append, progress=SILENT) == written
+    assert len(told) == 5 and sum(len(one.errors) for one in told) == 1
+
+    def rows(what):
+        return [row for file in sorted(what.folder.glob("part-*.csv")) for row in read_csv(file)]
+
+    assert rows(there) == rows(here) and len(rows(here)) == 43
+    (there.folder / "part-00001.csv").unlink()
+    told.clear()
+    assert predict_on("auto", there, pictures, told=told.append, progress=SILENT) == written
+    assert [one.part.file for one in told] == ["part-00001.csv"] and rows(there) == rows(here)
+    # A folder that one machine has begun is gone on with, and is complete here.
+    assert predict_on("auto", here, pictures, told=told.append, progress=SILENT) == written
+
+
+def test_predict_on__a_run_that_nodes_do_not_see(cluster, tiny_run, tmp_path, pictures, monkeypatch):
+    monkeypatch.setattr("budwood.cluster.connect._kind_of_place", len)
+    with pytest.raises(ClusterError, match="does not see the run in"):
+        predict_on("auto", asked(tiny_run, tmp_path / "p", pictures), pictures, told=print, progress=SILENT)
