@@ -3,8 +3,7 @@
 import pytest
 
 from budwood.cluster.predictions import predict_on
-from budwood.cluster.workers import PartToDo, PredictionWorker, Predictors
-from budwood.core.errors import ClusterError
+from budwood.cluster.workers import Asked, PartToDo, PredictionWorker, Predictors
 from budwood.core.files import read_csv, read_json
 from budwood.core.progress.base import SILENT
 from budwood.inference.prediction_files import PredictionColumns
@@ -26,7 +25,11 @@ def pictures(session_colours, tmp_path):
 def asked(run, folder, pictures, rows=None):
     columns = PredictionColumns(tuple(load(run).classes), sets=True)
     return Predictors(
-        run, OPTIONS, folder, plan_parts(run, "m" * 64, "csv", dict(pictures), OPTIONS, rows), columns
+        run,
+        Asked(**OPTIONS),
+        folder,
+        plan_parts(run, "m" * 64, "csv", dict(pictures), OPTIONS, rows),
+        columns,
     )
 
 
@@ -75,9 +78,3 @@ def test_predict_on__the_same_rows_and_goes_on(ray_nodes, session_run, tmp_path,
     assert [one.part.file for one in told] == ["part-00001.csv"] and rows(there) == rows(here)
     # A folder that one machine has begun is gone on with, and is complete here.
     assert predict_on("auto", here, pictures, told=told.append, progress=SILENT) == written
-
-
-def test_predict_on__a_run_that_nodes_do_not_see(cluster, tiny_run, tmp_path, pictures, monkeypatch):
-    monkeypatch.setattr("budwood.cluster.connect._kind_of_place", len)
-    with pytest.raises(ClusterError, match="does not see the run in"):
-        predict_on("auto", asked(tiny_run, tmp_path / "p", pictures), pictures, told=print, progress=SILENT)

@@ -29,6 +29,7 @@ from budwood.core.text import shown
 
 if TYPE_CHECKING:
     from budwood.cli.answers import Answers
+    from budwood.cluster.workers import Predictors
     from budwood.core.progress.base import Progress
     from budwood.data.expand_paths import Expanded
     from budwood.data.images import ImageLike
@@ -200,9 +201,12 @@ def predict(
         if cluster is None:
             written, parts = _write_parts(loaded, output, form, inputs, options, table, predictions)
         else:
-            written, parts = _write_on(
-                cluster, loaded, output, form, inputs, options, table, answers, progress
-            )
+            from budwood.cluster.workers import Asked, Predictors
+
+            asked = Asked(precision, acceptance, coverage, sets, per_class)
+            planned = _plan_parts(loaded, form, inputs, options)
+            what = Predictors(loaded.folder, asked, output, planned, table)
+            written, parts = _write_on(cluster, what, inputs, answers, progress)
         said, errors = written_in_words(shown(output), written, parts), written.errors
     elif as_table:
         written = write_predictions(predictions(inputs), table, output)
@@ -268,19 +272,11 @@ def _write_parts(
 
 
 def _write_on(
-    cluster: str,
-    run: "Run",
-    folder: Path,
-    form: str,
-    inputs: "Expanded",
-    options: "Options",
-    columns: "PredictionColumns",
-    answers: "Answers",
-    progress: "Progress",
+    cluster: str, what: "Predictors", inputs: "Expanded", answers: "Answers", progress: "Progress"
 ) -> "tuple[Written, int]":
     """Write the parts that are not there yet on a cluster; return what all of them hold, and how many they are."""
     from budwood.cluster.predictions import predict_on
-    from budwood.cluster.workers import PartDone, Predictors
+    from budwood.cluster.workers import PartDone
     from budwood.inference.prediction_parts import parts_in, parts_left
 
     def told(done: PartDone) -> None:
@@ -288,15 +284,12 @@ def _write_on(
             print(shown(f"budwood: {name}: {fault}"), file=sys.stderr)
         answers.out_of_distribution += done.out_of_distribution
 
-    planned = _plan_parts(run, form, inputs, options)
-    asked = {key: value for key, value in options.items() if key != "top"}
-    what = Predictors(run.folder, asked, folder, planned, columns)
     try:
         written = predict_on(cluster, what, inputs, told=told, progress=progress)
     except KeyboardInterrupt as error:
-        error.add_note(parts_left(folder, planned))
+        error.add_note(parts_left(what.folder, what.parts))
         raise
-    return written, parts_in(folder)
+    return written, parts_in(what.folder)
 
 
 def _plan_parts(run: "Run", form: str, inputs: "Expanded", options: "Options") -> "Parts":

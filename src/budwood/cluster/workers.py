@@ -18,7 +18,7 @@ from budwood.data.manifest import Photo
 from budwood.features.extract import Extraction
 from budwood.inference.prediction import Prediction
 from budwood.inference.prediction_files import PredictionColumns
-from budwood.inference.prediction_parts import Options, Part, Parts, write_part
+from budwood.inference.prediction_parts import Part, Parts, write_part
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,22 @@ class FeatureWorker:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What is asked of each picture, see `Run.stream`."""
+
+    precision: float | None = None
+    acceptance: float | None = None
+    coverage: float | None = None
+    sets: str | None = None
+    per_class: bool = False
+
+
+@dataclass(frozen=True)
 class Predictors:
     """What a worker loads, and what it writes."""
 
     run: Path
-    options: Options
-    """Of `Run.stream`."""
+    asked: Asked
     folder: Path
     parts: Parts
     """What the folder says."""
@@ -114,7 +124,11 @@ class PredictionWorker:
             [picture for _, picture in piece.pictures],
             names=[name for name, _ in piece.pictures],
             progress=SILENT,
-            **what.options,
+            precision=what.asked.precision,
+            acceptance=what.asked.acceptance,
+            coverage=what.asked.coverage,
+            sets=what.asked.sets,
+            per_class=what.asked.per_class,
         )
         part = write_part(what.folder, piece.number, what.parts, told.passed(predictions), what.columns)
         return PartDone(part, told.errors, told.out_of_distribution)
