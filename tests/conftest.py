@@ -103,6 +103,7 @@ def own_cache(tmp_path_factory, monkeypatch) -> Path:
     """Every test computes into an empty cache, never into the user's."""
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("BUDWOOD_CACHE", str(folder))
+    monkeypatch.delenv("BUDWOOD_STORE", raising=False)
     return folder
 
 

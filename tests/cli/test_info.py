@@ -82,6 +82,7 @@ def test_cache__info_and_clear(call, colours, tmp_path, own_cache, monkeypatch):
 def test_cache__says_what_lies_at_a_shared_store(call, own_cache, tmp_path, monkeypatch):
     monkeypatch.setenv("BUDWOOD_CACHE", str(own_cache))
     assert json.loads(call("cache", "info", "--json")[1])["shared"] is None
+    (tmp_path / "lab").mkdir()
     monkeypatch.setenv("BUDWOOD_STORE", str(tmp_path / "lab"))
     with FeatureStore().open("abc", (4,)) as table:
         table.add("x", np.ones(4, np.float32))

@@ -127,6 +127,7 @@ def expected(tmp_path_factory):
     """The same on one machine, without a shared store."""
     folder = tmp_path_factory.mktemp("alone")
     with pytest.MonkeyPatch.context() as alone:
+        (folder / "nfs").mkdir()
         alone.setenv("BUDWOOD_STORE", str(folder / "nfs"))
         ended(drive(folder, "alone", seconds=0.0))
         return rows_of(folder)

@@ -1,7 +1,7 @@
 import pytest
 
 from budwood.core.errors import StorageError
-from budwood.storage.place import Place, is_address, read_place
+from budwood.storage.place import Place, is_address, read_place, store_place
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,14 @@ def test_relative__never_leads_out():
 def test_is_address():
     assert is_address("s3:/bucket/once") and is_address("gs://b/c")
     assert not is_address("tfds:mnist") and not is_address("C:/photos") and not is_address("hf://x")
+
+
+def test_store_place__is_what_the_environment_says(tmp_path, monkeypatch):
+    monkeypatch.delenv("BUDWOOD_STORE", raising=False)
+    assert store_place() is None
+    monkeypatch.setenv("BUDWOOD_STORE", str(tmp_path))
+    assert store_place() == Place("file", "", str(tmp_path))
+    monkeypatch.setenv("BUDWOOD_STORE", str(tmp_path / "not_mounted"))
+    with pytest.raises(StorageError, match="there is no folder .*mount"):
+        store_place()
+    assert not (tmp_path / "not_mounted").exists()

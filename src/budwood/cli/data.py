@@ -32,6 +32,7 @@ from budwood.core.text import count, shown
 if TYPE_CHECKING:
     from budwood.auditing.near_duplicates import Grouped
     from budwood.data.manifest import Photo
+    from budwood.storage.place import Place
 
 
 @app.command()
@@ -127,6 +128,7 @@ def manifest(
     from budwood.auditing.near_duplicates import group_manifest
     from budwood.data.manifest_files import write_manifest
     from budwood.data.sources import read_source
+    from budwood.storage.place import is_address, read_place
 
     if no_features and group != "near-duplicates":
         raise BudwoodError("--no-features goes with --group near-duplicates alone. Leave it out")
@@ -150,11 +152,19 @@ def manifest(
     if not quiet:
         for line in notes:
             print(shown(line), file=sys.stderr)
+        train = ["budwood", "train", str(written)]
+        if is_address(str(data)) and pictures is None:
+            train += ["--allow-uri", str(_photos_of(read_place(data)))]
         print(
             f"{count(len(found.photos), 'photo')}, {_count_classes(found.classes, found.photos)}. "
-            f"Train on it: budwood train {shlex.quote(str(written))}",
+            f"Train on it: {shlex.join(train)}",
             file=sys.stderr,
         )
+
+
+def _photos_of(place: "Place") -> "Place":
+    """Return the place below which the photos of a source in object storage lie."""
+    return place.above if "." in place.base else place
 
 
 def _grouped_as_lines(found: "Grouped") -> list[str]:

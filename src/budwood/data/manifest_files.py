@@ -23,6 +23,7 @@ from budwood.data.image_ref import ImageRef
 from budwood.data.images import IMAGE_SUFFIXES, content_of
 from budwood.data.manifest import Manifest, Photo
 from budwood.data.sources.archive import is_archive, open_archive
+from budwood.data.stored_image import StoredImage
 
 FORMATS = ("csv", "tsv", "jsonl", "parquet", "hf", "label-studio", "datumaro")
 ENDINGS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
@@ -90,7 +91,7 @@ def write_manifest(
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         folder = file.parent.absolute()
-        paths = _paths(manifest, folder, source, pictures, progress)
+        paths = _paths(manifest, folder, source, pictures, progress, addresses=format in ENDINGS.values())
         written = [
             Written(path, photo, dict(_values(photo, path)))
             for path, photo in zip(paths, manifest.photos, strict=True)
@@ -111,13 +112,22 @@ def _refuse_output(file: Path, source: str, overwrite: bool) -> None:
 
 
 def _paths(
-    manifest: Manifest, folder: Path, source: str, pictures: Path | None, progress: Progress
+    manifest: Manifest,
+    folder: Path,
+    source: str,
+    pictures: Path | None,
+    progress: Progress,
+    *,
+    addresses: bool,
 ) -> list[str]:
     if pictures is not None:
         return [_relative(path, folder) for path in _copy(manifest, pictures, progress)]
     found = []
     for photo in manifest.photos:
         image = photo.image
+        if addresses and isinstance(image, StoredImage):
+            found.append(str(image.place.below(image.key)))
+            continue
         if isinstance(image, str | os.PathLike):  # noqa: SIM108  # the type is not known to be one in a ternary
             path = os.path.abspath(image)
         else:

@@ -95,7 +95,7 @@ def in_words(kind: StorageFault, place: object, doing: Doing, endpoint: str = ""
         "AWS_SECRET_ACCESS_KEY, or AWS_PROFILE (Google: GOOGLE_APPLICATION_CREDENTIALS; Azure: AZURE_STORAGE_*)",
         "permission": f"there is no permission to {doing} {place}. Ask whoever owns it for that right, or give another "
         "place",
-        "no_bucket": f"there is no such bucket: {place}{at}. Make it, or look at its name",
+        "no_bucket": f"there is no such bucket: {place}{at}. Make it, or look at its name and the address",
         "region": f"the bucket of {place} lies in another region. Set AWS_REGION to that",
         "clock": f"{place}{at} refuses requests because this machine's clock is minutes wrong. Set it right",
         "full": f"the storage of {place} is full. Make room, or give another place",

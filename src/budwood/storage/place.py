@@ -145,6 +145,12 @@ def store_place() -> Place | None:
     if not text:
         return None
     try:
-        return read_place(text)
+        place = read_place(text)
     except StorageError as error:
         raise StorageError(f"{SETTING}: {error}", error.kind) from None
+    if place.scheme == "file" and not Path(place.key).is_dir():
+        # Made by itself, it would hide that a disk is not mounted.
+        raise StorageError(
+            f"{SETTING}: there is no folder {place}. Make it, or mount the disk it lies on", "no_bucket"
+        )
+    return place

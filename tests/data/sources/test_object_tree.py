@@ -10,6 +10,7 @@ import pytest
 from budwood.config.data import Data
 from budwood.core.errors import DataError, ImageError, MachineError, StorageError
 from budwood.data.check import check
+from budwood.data.manifest_files import write_manifest
 from budwood.data.sources import read_source, source_name
 from budwood.data.sources.object_tree import ObjectTree, local_copy
 from budwood.data.sources.walk import Walk
@@ -216,3 +217,25 @@ def test_read__of_a_picture_that_may_not_be_read(photos, monkeypatch):
         with pytest.raises(ImageError) as error:
             image.read()
     assert error.value.kind == "permission"
+
+
+def test_manifest__of_object_storage_can_be_read_again(photos, tmp_path):
+    found = read_source(str(photos))
+    written = write_manifest(found, tmp_path / "photos.csv", source=str(photos))
+    again = read_source(written, Data(allow_uri=[str(photos)]))
+    assert [(one.name, one.label) for one in again.photos] == [(one.name, one.label) for one in found.photos]
+    assert again.photos[0].image.read() == found.photos[0].image.read()
+    with pytest.raises(DataError, match="--pictures FOLDER"):
+        write_manifest(found, tmp_path / "hf", source=str(photos), format="hf")
+    copied = write_manifest(found, tmp_path / "hf", source=str(photos), format="hf", pictures=tmp_path / "hf")
+    assert len(read_source(copied.parent).photos) == len(found.photos)
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["prefix", "table"])
+def test_manifest__says_how_to_train_on_it(photos, tmp_path, call, whole):
+    source = table(photos, all_rows(lambda path: path)) if whole else str(photos)
+    status, _, said = call("manifest", source, "-o", str(tmp_path / "m.csv"))
+    assert status == 0, said
+    assert f"budwood train {tmp_path / 'm.csv'} --allow-uri {photos}" in said
+    assert call("check", str(tmp_path / "m.csv"), "--allow-uri", str(photos))[0] == 0
+    assert "--allow-uri" in call("check", str(tmp_path / "m.csv"))[2]
