@@ -41,8 +41,7 @@ LOOKAHEAD = 8
 VIEWS_AT_A_TIME = 8
 """Views of one photo that share one decoding."""
 FIRST_CLAIM, MOST_CLAIMED = 64, 4096
-"""Views that one process claims at a time, at first and at most: twice as many after each that took under 2 s."""
-CLAIM_SECONDS = 2.0
+"""Views that one process claims at a time, at first and at most: more while each takes too short a time."""
 
 
 Views = Sequence[int] | Int[np.ndarray, "views"]
@@ -168,8 +167,8 @@ def _compute_shared(missing: list[str], wanted: Mapping[str, "_Wanted"], work: "
                     work.table.flush()
         if not claim.keys:
             time.sleep(work.table.wait_seconds)
-        elif time.monotonic() - started < CLAIM_SECONDS:
-            most = min(2 * most, MOST_CLAIMED)
+        elif (taken := time.monotonic() - started) < work.table.claim_seconds:
+            most = min(most * max(2, min(8, int(work.table.claim_seconds / taken))), MOST_CLAIMED)
         done = set(own)
         left = work.table.missing([key for key in missing if key not in done])
         work.stage.advance(len(missing) - len(left) - len(own))

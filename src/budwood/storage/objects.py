@@ -28,7 +28,7 @@ _CLIENT = {"connect_timeout": "5s", "read_timeout": "30s", "timeout": "300s"}
 """A server that stands still for ten seconds is waited for."""
 _RETRIES = {
     "max_retries": 8,
-    "retry_timeout": timedelta(seconds=90),
+    "retry_timeout": timedelta(seconds=60),
     "backoff": {"init_backoff": timedelta(milliseconds=200), "max_backoff": timedelta(seconds=10), "base": 2},
 }
 _PAGE = 1000

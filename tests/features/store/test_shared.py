@@ -264,6 +264,7 @@ def test_table__a_killed_writer_leaves_nothing_half_read(tmp_path):
         with store.open("fp", (4,)) as table:
             table.add("x", np.ones(4, np.float32))
             table.flush()
+            table.missing(["y"])  # waits until what was added is put
             objects.Storage.put_if_absent = dying
             table.add("y", np.ones(4, np.float32))
             table.flush()

@@ -32,6 +32,18 @@ def test_hold__each_key_is_of_one(claims):
         assert (first, second, third) == (["a", "b"], ["c"], [])
 
 
+def test_hold__takes_less_where_others_work_too_and_little_is_left(claims):
+    keys = [f"k{number}" for number in range(400)]
+    with claims().hold(keys, 200) as first:
+        assert len(first) == 200
+        with claims().hold(keys, 200) as second:
+            assert len(second) == 50
+            with claims().hold(keys, 200) as third:
+                assert len(third) == 25
+    with claims().hold(keys, 400) as alone:
+        assert len(alone) == 400
+
+
 def test_hold__what_was_given_back_is_free(claims, storage):
     for _ in range(5):
         with claims().hold(["a"], 2) as keys:

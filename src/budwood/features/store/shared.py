@@ -13,7 +13,7 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -109,6 +109,8 @@ class SharedTable:
         self._where: dict[str, str] = {}
         """The marker of each key."""
         self._newest = 0
+        self._putter = ThreadPoolExecutor(1, thread_name_prefix="storage")
+        self._puts: list[Future[None]] = []
         here = folder.parent
         self._reading = Attempts(tell, f"What it holds is computed again, into {here}")
         self._writing = Attempts(
@@ -122,6 +124,7 @@ class SharedTable:
 
     def look(self) -> None:
         """Read the markers that are new."""
+        self.wait()
         if not self._reading.are_due:
             return
         after = f"markers/{self._newest - SLACK:016d}" if self._newest > SLACK else ""
@@ -145,6 +148,7 @@ class SharedTable:
 
         What is damaged is told of and left out; it stays where it is. Raise OSError where the folder cannot be written.
         """
+        self.wait()
         fetched: list[Shard] = []
         absent = list(keys)
         # Of a shard that is damaged another may hold the same keys.
@@ -175,6 +179,19 @@ class SharedTable:
                 self._writing.failed(error)
             else:
                 self._writing.succeeded()
+
+    def put_meanwhile(self, shard: Shard) -> None:
+        """Put a shard while the work goes on, one after another."""
+        self._puts.append(self._putter.submit(self.put, [shard]))
+
+    def wait(self) -> None:
+        """Wait until all is put that was to be put meanwhile."""
+        while self._puts:
+            self._puts.pop(0).result()
+
+    def close(self) -> None:
+        """End the thread that puts, once it has done what it was given."""
+        self._putter.shutdown()
 
     @contextlib.contextmanager
     def claim(self, missing: Sequence[str], most: int) -> Iterator[Sequence[str]]:

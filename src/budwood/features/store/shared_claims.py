@@ -20,6 +20,8 @@ from budwood.storage.objects import Storage
 
 EXPIRY, RENEWAL = 60.0, 15.0
 """Seconds after which a claim that was not written anew is of a process that ended; and between two writings."""
+FEWEST = 16
+"""Keys that are claimed at a time at least."""
 _FOLDER = "claims"
 _DONE = b"{}"
 _TRIES = 100
@@ -58,7 +60,7 @@ class SharedClaims:
 
     def _take(self, missing: Sequence[str], most: int) -> tuple[str | None, list[str]]:
         taken: set[str] = set()
-        last, over = 0, []
+        last, others, over = 0, 0, []
         for one in self._storage.list(_FOLDER):
             stem = one.key.rpartition("/")[2].removesuffix(".json")
             if not stem.isdecimal():
@@ -68,6 +70,11 @@ class SharedClaims:
                 over.append((int(stem), one.key))
             else:
                 taken |= self._keys(one.key, one.etag)
+                others += 1
+        if others:
+            # So that all end at about the same time: less for each the less is left.
+            left = sum(key not in taken for key in missing)
+            most = min(most, max(FEWEST, left // (2 * (others + 1))))
         for _ in range(_TRIES):
             keys = [key for key in missing if key not in taken][:most]
             if not keys:

@@ -95,6 +95,12 @@ class FeatureTable:
         """Return how long to wait between two looks, where others compute all that is missing."""
         return 0.1 if self._shared is None else 1.0
 
+    @property
+    def claim_seconds(self) -> float:
+        """Return how long the work of one claim should take at least: to claim, and to look before and after it, takes
+        some requests to a shared store."""
+        return 2.0 if self._shared is None else 10.0
+
     def missing(self, keys: Sequence[str]) -> list[str]:
         """Return the distinct keys, in order, that are neither stored undamaged nor added.
 
@@ -133,7 +139,12 @@ class FeatureTable:
             except (OSError, Timeout) as error:
                 raise StoreError(cannot_write(error, self.folder)) from error
             stack.callback(claim.release)
-            yield claim
+            try:
+                yield claim
+            finally:
+                if self._shared is not None:
+                    # Whoever looks once the claim is over finds all of it.
+                    self._shared.wait()
 
     def add(self, key: str, row: np.ndarray) -> None:
         """Keep one photo's features: in memory at once, on disk with the next flush.
@@ -188,7 +199,7 @@ class FeatureTable:
         self._index(shard)
         self._buffer.clear()
         if self._shared is not None:
-            self._shared.put([shard])
+            self._shared.put_meanwhile(shard)
 
     def gather(self, keys: Sequence[str]) -> Shaped[np.ndarray, "n ..."]:
         """Return the features in memory, `(n, *shape)`, in the order of the keys. Raise StoreError where one
@@ -234,6 +245,8 @@ class FeatureTable:
             self._put_all()
             self._touch()
         finally:
+            if self._shared is not None:
+                self._shared.close()
             self.closed = True
             self._maps.clear()
             self._lease.release()
