@@ -10,21 +10,19 @@ from PIL import Image
 
 from budwood.auditing.findings import (
     AlikeClasses,
-    Audit,
     Conflict,
-    Counts,
     DoubtfulValue,
     Duplicate,
     FewPhotos,
     Imbalance,
     LabelsTogether,
-    Network,
     Outlier,
     PoorPicture,
     Shown,
     Unreadable,
     WrongLabel,
 )
+from budwood.auditing.result import Audit, Counts, Network
 from budwood.config.recipe import Recipe
 from budwood.data.images import content_of, digest
 from budwood.data.label_sets import with_labels

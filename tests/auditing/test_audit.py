@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from budwood.auditing.audit import AuditFiles, audit, next_command
-from budwood.auditing.findings import Audit
+from budwood.auditing.result import Audit
 from budwood.core.errors import DataError
 from budwood.core.files import read_json
 from budwood.core.progress.base import SILENT

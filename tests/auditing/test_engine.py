@@ -7,7 +7,7 @@ from PIL import Image, ImageFilter, ImageOps
 
 from budwood.auditing import engine
 from budwood.auditing.engine import AuditSettings, run_audit
-from budwood.auditing.findings import Audit
+from budwood.auditing.result import Audit
 from budwood.core.progress.base import SILENT
 from budwood.data.sources import read_source
 from budwood.features.extract import Extraction

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from budwood.auditing.findings import LabelsNetwork, Network
 from budwood.auditing.network import Asked
+from budwood.auditing.result import LabelsNetwork, Network
 from budwood.config.recipe import Recipe
 from budwood.core.progress.base import SILENT
 from budwood.data.label_sets import with_labels

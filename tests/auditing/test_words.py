@@ -3,26 +3,15 @@ from dataclasses import replace
 import pytest
 
 from budwood.auditing import findings as kinds
-from budwood.auditing.findings import Decided, Shown
-from budwood.auditing.words import WORDS, counted, decided_as_lines, evidence, line, severity_words
+from budwood.auditing.findings import Shown
+from budwood.auditing.kind_words import counted
+from budwood.auditing.result import Decided
+from budwood.auditing.words import decided_as_lines, evidence, line
 from budwood.core.text import NO_BREAK
 from budwood.data.understood import PassedOver
 from tests.auditing.conftest import audit_of
 
 PHOTO = Shown("red/1.jpg", "red")
-
-
-def test_words__there_are_some_of_every_kind():
-    assert set(WORDS) == set(kinds.KINDS)
-    for kind in WORDS:
-        assert counted(kind, 1).startswith("1 ") and counted(kind, 1_200).startswith("1,200 ")
-        assert counted(kind, 1)[2:] != counted(kind, 2)[2:] or kind == "not_read"
-
-
-@pytest.mark.parametrize("severity", kinds.SEVERITIES)
-def test_severity_words__agree_with_the_number(severity):
-    assert severity_words(severity, 1) == f"1 {severity}"
-    assert severity_words(severity, 2) == f"2 {severity}s"
 
 
 SAID = [

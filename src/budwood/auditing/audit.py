@@ -9,9 +9,9 @@ from pathlib import Path
 from budwood.auditing.clean import Cleaned, clean, refuse_output, write_cleaned
 from budwood.auditing.decisions import Decision, read_decisions
 from budwood.auditing.engine import AuditSettings, run_audit
-from budwood.auditing.findings import Audit
 from budwood.auditing.questions import questions_of, write_questions
 from budwood.auditing.report.page import PAGE, write_audit_page
+from budwood.auditing.result import Audit
 from budwood.auditing.settle import settle
 from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from budwood.auditing.findings import Audit, Conflict, CrossSplit, Duplicate, Unreadable
+from budwood.auditing.findings import Conflict, CrossSplit, Duplicate, Unreadable
+from budwood.auditing.result import Audit
 from budwood.auditing.settle import EQUAL, Settled
 from budwood.core.errors import DataError
 from budwood.core.progress.base import SILENT, Progress

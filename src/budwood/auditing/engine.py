@@ -7,19 +7,7 @@ from typing import Any
 from budwood.auditing.classes import find_few_photos, find_imbalance
 from budwood.auditing.copies import find_copies, find_copies_across, find_split_groups
 from budwood.auditing.features import audited_features
-from budwood.auditing.findings import (
-    SEVERITIES,
-    Audit,
-    Counts,
-    Finding,
-    GroupHint,
-    LabelsNetwork,
-    Network,
-    NotRead,
-    OtherProblem,
-    Shown,
-    Unreadable,
-)
+from budwood.auditing.findings import SEVERITIES, Finding, GroupHint, NotRead, OtherProblem, Shown, Unreadable
 from budwood.auditing.label_counts import (
     find_label_imbalance,
     find_labels_together,
@@ -28,6 +16,7 @@ from budwood.auditing.label_counts import (
 from budwood.auditing.label_values import targets_of
 from budwood.auditing.network import Asked
 from budwood.auditing.pictures import find_poor_pictures
+from budwood.auditing.result import Audit, Counts, LabelsNetwork, Network
 from budwood.config.group_rule import GroupRule
 from budwood.config.recipe import Recipe
 from budwood.core.errors import BackboneError, DataError, WeightsError

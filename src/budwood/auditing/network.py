@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Int
 
-from budwood.auditing.findings import Finding, LabelsNetwork, Network
+from budwood.auditing.findings import Finding
 from budwood.auditing.label_values import (
     answered_as_given,
     ask_label_heads,
@@ -17,6 +17,7 @@ from budwood.auditing.label_values import (
 )
 from budwood.auditing.labels import Rows, ask_heads, describe_wrong_labels, find_alike_classes
 from budwood.auditing.outliers import find_outliers
+from budwood.auditing.result import LabelsNetwork, Network
 from budwood.config.recipe import Recipe
 from budwood.core.progress.base import Progress
 from budwood.data.manifest import Photo

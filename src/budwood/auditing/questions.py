@@ -8,7 +8,6 @@ from pathlib import Path
 
 from budwood.auditing.decisions import delimiter_of, is_above_header, read_rows
 from budwood.auditing.findings import (
-    Audit,
     Conflict,
     CrossSplit,
     DoubtfulValue,
@@ -20,6 +19,7 @@ from budwood.auditing.findings import (
     Unreadable,
     WrongLabel,
 )
+from budwood.auditing.result import Audit
 from budwood.auditing.words import evidence
 from budwood.core.files import write_text
 from budwood.core.label_text import difference_in_words

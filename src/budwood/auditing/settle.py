@@ -7,10 +7,8 @@ from pathlib import PurePosixPath
 
 from budwood.auditing.decisions import OF_LABELS, OF_PAIRS, Decision, Verdict
 from budwood.auditing.findings import (
-    Audit,
     Conflict,
     CrossSplit,
-    Decided,
     DoubtfulValue,
     Duplicate,
     Finding,
@@ -21,6 +19,7 @@ from budwood.auditing.findings import (
     photos_of,
 )
 from budwood.auditing.relabel import by_photo, is_idle, refuse_bad_labels, relabelled
+from budwood.auditing.result import Audit, Decided
 from budwood.core.errors import DataError, ImageError
 from budwood.core.text import shown
 from budwood.data.images import content_of, digest

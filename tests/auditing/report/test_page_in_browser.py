@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from budwood.auditing.findings import AlikeClasses, Decided, LabelsNetwork, NotRead, Shown, WrongLabel
+from budwood.auditing.findings import AlikeClasses, NotRead, Shown, WrongLabel
 from budwood.auditing.report.page import write_audit_page
 from budwood.auditing.report.sections import IN_SIGHT
+from budwood.auditing.result import Decided, LabelsNetwork
 from budwood.data.understood import PassedOver
 from tests.auditing.conftest import audit_of, shown_of
 from tests.browser import DESKTOP, PHONE, opened

@@ -1,8 +1,9 @@
 from dataclasses import replace
 
-from budwood.auditing.findings import Decided, LabelsNetwork, Outlier, PoorPicture, Shown
+from budwood.auditing.findings import Outlier, PoorPicture, Shown
+from budwood.auditing.kind_words import WORDS, counted
 from budwood.auditing.report.terminal import audit_as_text
-from budwood.auditing.words import WORDS, counted
+from budwood.auditing.result import Decided, LabelsNetwork
 from tests.auditing.conftest import audit_of
 
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from budwood._version import __version__
-from budwood.auditing.findings import SEVERITIES, Audit, LabelsNetwork
+from budwood.auditing.findings import SEVERITIES
+from budwood.auditing.kind_words import counted, severity_words
 from budwood.auditing.report.sections import (
     IN_SIGHT,
     choose_samples,
@@ -12,7 +13,8 @@ from budwood.auditing.report.sections import (
     list_findings,
     usable_share,
 )
-from budwood.auditing.words import DOUBTS, counted, decided_as_lines, label_words, severity_words
+from budwood.auditing.result import Audit, LabelsNetwork
+from budwood.auditing.words import DOUBTS, decided_as_lines, label_words
 from budwood.core.errors import DataError
 from budwood.core.files import write_text
 from budwood.core.label_text import labels_in_words

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from budwood.auditing.findings import (
-    Audit,
     Conflict,
     CrossSplit,
     DoubtfulValue,
@@ -18,7 +17,9 @@ from budwood.auditing.findings import (
     WrongLabel,
     photos_of,
 )
-from budwood.auditing.words import WORDS, counted, evidence, line, words_of
+from budwood.auditing.kind_words import WORDS, counted, words_of
+from budwood.auditing.result import Audit
+from budwood.auditing.words import evidence, line
 from budwood.core.label_text import of_text
 from budwood.report.cells import share_out
 from budwood.report.sections import MOST_IN_SIGHT

@@ -1,8 +1,10 @@
 """An audit as lines of a terminal: the most severe first, two examples of each kind, and what fixes it."""
 
-from budwood.auditing.findings import SEVERITIES, Audit, LabelsNetwork
+from budwood.auditing.findings import SEVERITIES
+from budwood.auditing.kind_words import counted, words_of
 from budwood.auditing.report.page import commonest_words, majority_words, verdict
-from budwood.auditing.words import counted, decided_as_lines, line, words_of
+from budwood.auditing.result import Audit, LabelsNetwork
+from budwood.auditing.words import decided_as_lines, line
 from budwood.core.text import NO_BREAK, percent
 
 EXAMPLES = 2
