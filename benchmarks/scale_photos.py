@@ -165,10 +165,14 @@ def make(folder: Path, photos: int) -> None:
 
 def _make_folder(folder: Path, first: int, photos: int) -> None:
     rng = np.random.default_rng(first)
-    across = np.kron(np.eye(8), np.ones((1, 4)))
     number = min(OF_FOLDER, photos - first)
-    levels = rng.integers(20, 236, (number, 8, 8, 3))
-    pictures = np.einsum("ai,nabc,bj->nijc", across, levels, across).astype(np.uint8)
+    # As in photographs the amplitude of a wave is as its length.
+    waves = np.arange(12)
+    lengths = np.maximum(1, np.hypot(waves[:, None], waves[None]))[..., None]
+    cosines = np.cos(np.pi * waves[:, None] * (np.arange(SIDE) + 0.5) / SIDE)
+    amplitudes = rng.normal(size=(number, 12, 12, 3)) * 45 / lengths
+    levels = np.einsum("ai,nabc,bj->nijc", cosines, amplitudes, cosines, optimize=True)
+    pictures = np.clip(levels + 128, 0, 255).astype(np.uint8)
     for place, pixels in enumerate(pictures):
         turn, label = divmod(first + place, CLASSES)
         at = folder / f"class {label:02}" / f"part {turn // OF_FOLDER}"

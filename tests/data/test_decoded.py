@@ -84,3 +84,15 @@ def test_decoded__remembers_samples_and_pages():
         decoded.add(ONE, deep)
     with Decoded() as decoded:
         assert decoded.get(ONE) == deep
+
+
+def test_decoded__writes_when_there_are_many(monkeypatch):
+    monkeypatch.setattr("budwood.data.decoded._WRITTEN_AT_ONCE", 2)
+    with Decoded() as decoded:
+        for number in range(3):
+            decoded.add(f"{number:064x}", Inspection(number, 1))
+        with Decoded() as other:
+            assert other.get(f"{1:064x}") == Inspection(1, 1)
+            assert other.get(f"{2:064x}") is None
+    with Decoded() as decoded:
+        assert decoded.get(f"{2:064x}") == Inspection(2, 1)

@@ -264,8 +264,13 @@ def _with_kin(results: list[_Inspected], decoded: Decoded) -> list[_Inspected]:
         return known
 
     seen = [one for one in results if not isinstance(one, Problem)]
-    photos = iter(find_kin([photo for photo, _ in seen], [found.hash for _, found in seen], pixels))
-    return [one if isinstance(one, Problem) else (next(photos), one[1]) for one in results]
+    kin = iter(find_kin([photo for photo, _ in seen], [found.hash for _, found in seen], pixels))
+    del seen
+    # In place, so that a million photos are not there twice.
+    for place, one in enumerate(results):
+        if not isinstance(one, Problem):
+            results[place] = (replace(one[0], kin=next(kin)), one[1])
+    return results
 
 
 def _inspect(photos: Sequence[Photo], decoded: Decoded, stop: threading.Event) -> list[_Inspected]:

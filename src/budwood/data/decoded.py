@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -16,6 +17,7 @@ _TABLE = (
     "samples TEXT, low REAL, high REAL, bright REAL, "
     "hash BLOB, taken TEXT, sharpness REAL) WITHOUT ROWID"
 )
+_WRITTEN_AT_ONCE = 20_000
 _AT_ONCE = 100_000
 """Most photos of a record that is read in one go."""
 _COLUMNS = "width, height, pages, samples, low, high, bright, hash, taken, sharpness"
@@ -26,7 +28,8 @@ class Decoded:
     """What decoding showed of photos, by the SHA-256 of their bytes, kept in `cache_dir()/decoded.sqlite`.
 
     Only a saving of time: a record that is damaged is begun anew, one that cannot be read or written is done
-    without. Safe for several threads and processes. New entries are written when the context is left.
+    without. Safe for several threads and processes. New entries are written when there are many, and when
+    the context is left.
     """
 
     def __init__(self) -> None:
@@ -57,17 +60,21 @@ class Decoded:
     ) -> None:
         if self._connection is None:
             return
-        rows = [(bytes.fromhex(sha256), *_row(found)) for sha256, found in self._new.items()]
-        try:
-            with self._connection:
-                places = ", ".join("?" * (1 + len(_COLUMNS.split(","))))
-                self._connection.executemany(f"INSERT OR REPLACE INTO inspected VALUES ({places})", rows)
-                pixels = [(bytes.fromhex(sha256), found) for sha256, found in self._new_pixels.items()]
-                self._connection.executemany("INSERT OR REPLACE INTO pixels VALUES (?, ?)", pixels)
-        except sqlite3.Error:
-            pass
-        finally:
+        with self._lock:
+            self._write()
             self._connection.close()
+
+    def _write(self) -> None:
+        """Write what is new, and forget it; called with the lock held."""
+        if self._connection is None:
+            return
+        places = ", ".join("?" * (1 + len(_COLUMNS.split(","))))
+        rows = ((bytes.fromhex(sha256), *_row(found)) for sha256, found in self._new.items())
+        pixels = ((bytes.fromhex(sha256), found) for sha256, found in self._new_pixels.items())
+        with suppress(sqlite3.Error), self._connection:
+            self._connection.executemany(f"INSERT OR REPLACE INTO inspected VALUES ({places})", rows)
+            self._connection.executemany("INSERT OR REPLACE INTO pixels VALUES (?, ?)", pixels)
+        self._new, self._new_pixels = {}, {}
 
     def get(self, sha256: str) -> Inspection | None:
         """Return what is known of a photo that was decoded before, else None."""
@@ -85,7 +92,10 @@ class Decoded:
 
     def add(self, sha256: str, found: Inspection) -> None:
         """Note what decoding a photo showed."""
-        self._new[sha256] = found
+        with self._lock:
+            self._new[sha256] = found
+            if len(self._new) >= _WRITTEN_AT_ONCE:
+                self._write()
 
     def get_pixels(self, sha256: str) -> str | None:
         """Return the digest of the decoded pixels of a photo, where it was noted before."""

@@ -1,6 +1,5 @@
 """Which photos show the same: equal pixels in other bytes, and pictures that were saved again."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
@@ -13,10 +12,8 @@ _EQUAL = 0.9999
 """Correlation below which two pictures of one size cannot have equal pixels."""
 
 
-def find_kin(
-    photos: Sequence[Photo], hashes: Sequence[bytes], pixels: Callable[[Photo], str]
-) -> tuple[Photo, ...]:
-    """Return the photos with `kin` filled in.
+def find_kin(photos: Sequence[Photo], hashes: Sequence[bytes], pixels: Callable[[Photo], str]) -> list[Kin]:
+    """Return of each photo which others it belongs with.
 
     Args:
         photos: with sha256, width and height.
@@ -27,11 +24,12 @@ def find_kin(
     for index, photo in enumerate(photos):
         first.setdefault(photo.sha256, index)
     kept = list(first.values())
-    grids = stacked([hashes[index] for index in kept])
-    pairs, alike = near_pairs(grids, NEAR)
+    del first
+    own = [hashes[index] for index in kept]
+    pairs, alike = near_pairs(stacked(own), NEAR)
     names = [photos[index].sha256 for index in kept]
     equal = _joined(
-        names, _equal_pairs([photos[index] for index in kept], grids, pairs[alike >= _EQUAL], pixels)
+        names, _equal_pairs([photos[index] for index in kept], own, pairs[alike >= _EQUAL], pixels)
     )
     linked = [(a, b) for a, b in enumerate(equal) if b != a]
     same = _joined(names, [*linked, *map(tuple, pairs[alike >= SAME].tolist())])
@@ -42,7 +40,7 @@ def find_kin(
         at = place[photo.sha256]
         return replace(photo.kin, equal=names[equal[at]], same=names[same[at]], near=names[near[at]])
 
-    return tuple(replace(photo, kin=kin(photo)) for photo in photos)
+    return [kin(photo) for photo in photos]
 
 
 def joined(count: int, pairs: Iterable[Sequence[int]]) -> list[int]:
@@ -76,18 +74,18 @@ def _joined(names: Sequence[str], pairs: Iterable[Sequence[int]]) -> list[int]:
 
 
 def _equal_pairs(
-    photos: Sequence[Photo], grids: np.ndarray, pairs: np.ndarray, pixels: Callable[[Photo], str]
+    photos: Sequence[Photo], hashes: Sequence[bytes], pairs: np.ndarray, pixels: Callable[[Photo], str]
 ) -> list[tuple[int, int]]:
     candidates: set[int] = set()
     # A plain picture is near to none, but its hash may be another's.
-    alike = defaultdict(list)
+    alike: dict[int, int] = {}
     for index, photo in enumerate(photos):
-        alike[photo.width, photo.height, grids[index].tobytes()].append(index)
-    for members in alike.values():
-        if len(members) > 1:
-            candidates.update(members)
+        # A number in place of what it stands for: two that have it by chance cost a look at their pixels.
+        other = alike.setdefault(hash((photo.width, photo.height, hashes[index])), index)
+        if other != index:
+            candidates.update((other, index))
     for a, b in pairs.tolist():
         if (photos[a].width, photos[a].height) == (photos[b].width, photos[b].height):
             candidates.update((a, b))
-    first: dict[str, int] = {}
-    return [(first.setdefault(pixels(photos[one]), one), one) for one in sorted(candidates)]
+    firsts: dict[str, int] = {}
+    return [(firsts.setdefault(pixels(photos[one]), one), one) for one in sorted(candidates)]

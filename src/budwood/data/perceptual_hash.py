@@ -129,7 +129,7 @@ def near_pairs(
         return none
     radius = float(np.sqrt(2 * (1 - least))) + 1e-9
     find = _near_in_cells if len(textured) > _MANY else _near_in_tree
-    pairs = np.sort(textured[find(grids[textured], mean, radius)], axis=1)
+    pairs = np.sort(textured[find(grids, textured, mean, radius)], axis=1)
     pairs = np.unique(pairs[:, 0] * len(grids) + pairs[:, 1])
     pairs = np.stack([pairs // len(grids), pairs % len(grids)], axis=1)
     alike = np.concatenate([correlation(grids[one[:, 0]], grids[one[:, 1]], mean) for one in _parts(pairs)])
@@ -137,11 +137,14 @@ def near_pairs(
 
 
 def _near_in_tree(
-    grids: UInt8[np.ndarray, "n 256"], mean: Int[np.ndarray, "256"], radius: float
+    grids: UInt8[np.ndarray, "n 256"],
+    textured: Int[np.ndarray, "m"],
+    mean: Int[np.ndarray, "256"],
+    radius: float,
 ) -> Int[np.ndarray, "pairs 2"]:
     from scipy.spatial import cKDTree
 
-    points = np.concatenate([_coarse(some - mean, _COARSE) for some in _parts(grids)])
+    points = np.concatenate([_coarse(grids[some] - mean, _COARSE) for some in _parts(textured)])
     # The frequencies vary by very different amounts, so that halving boxes finds as much in half the time.
     tree = cKDTree(points, balanced_tree=False)
     number = min(_NEIGHBOURS, len(points) - 1) + 1
@@ -152,9 +155,14 @@ def _near_in_tree(
 
 
 def _near_in_cells(
-    grids: UInt8[np.ndarray, "n 256"], mean: Int[np.ndarray, "256"], radius: float
+    grids: UInt8[np.ndarray, "n 256"],
+    textured: Int[np.ndarray, "m"],
+    mean: Int[np.ndarray, "256"],
+    radius: float,
 ) -> Int[np.ndarray, "pairs 2"]:
-    points = np.concatenate([_coarse(some - mean, _MORE).astype(np.float32) for some in _parts(grids)])
+    points = np.concatenate(
+        [_coarse(grids[some] - mean, _MORE).astype(np.float32) for some in _parts(textured)]
+    )
     return np.stack(near_by_cells(points, radius, _NEIGHBOURS), axis=1)
 
 
