@@ -21,6 +21,7 @@ from budwood.core.progress.base import Progress
 from budwood.data.decoder.levels import as_range
 from budwood.data.sources import read_source, source_name
 from budwood.report.reading import understood_as_lines
+from budwood.storage.place import as_written
 
 JSON, DECISIONS = "audit.json", "decisions.csv"
 
@@ -120,7 +121,7 @@ def audit_into(
 
     What can be refused is refused before any photo is read.
     """
-    source = os.fspath(data) if isinstance(data, str | os.PathLike) else ""
+    source = as_written(os.fspath(data)) if isinstance(data, str | os.PathLike) else ""
     answers: tuple[Decision, ...] = read_decisions(files.decisions) if files.decisions else ()
     files.refuse_unwritable(source)
     manifest = read_source(data, settings.recipe.data, progress=progress)
@@ -174,9 +175,8 @@ def next_command(source: str, files: AuditFiles) -> str:
     """Return the command that follows decisions."""
     table = files.decisions or (files.output / DECISIONS if files.output else Path(DECISIONS))
     folder = f" -o {shlex.quote(str(files.output))}" if files.output else ""
-    return (
-        f"budwood audit {shlex.quote(source)}{folder} --decisions {shlex.quote(str(table))} --fix photos.csv"
-    )
+    data = shlex.quote(as_written(source))
+    return f"budwood audit {data}{folder} --decisions {shlex.quote(str(table))} --fix photos.csv"
 
 
 __all__ = ["PAGE", "AuditFiles", "audit", "audit_into", "next_command"]

@@ -26,7 +26,7 @@ from budwood.report.reading import understood_as_lines
 from budwood.runs.directory import RunDirectory, is_complete, next_free
 from budwood.runs.files import RunFiles, read_run
 from budwood.runs.schema import Request
-from budwood.storage.place import is_address, read_place
+from budwood.storage.place import as_written, is_address
 
 
 @dataclass(frozen=True)
@@ -129,10 +129,8 @@ def ask_for_training(
     """
     if start is None:
         refuse_impossible(recipe)
-    source = os.fspath(data) if isinstance(data, str | os.PathLike) else "photos"
-    if is_address(source):
-        # Refused here where it holds credentials, before it is written anywhere.
-        source = str(read_place(source))
+    # Refused here where it is an address with credentials, before it is written anywhere.
+    source = as_written(os.fspath(data)) if isinstance(data, str | os.PathLike) else "photos"
     name = "photos" if isinstance(data, Manifest) else source_name(data)
     numbered = output.folder is None and not output.resume
     folder = Path(output.folder) if output.folder is not None else free_or_begun(name, output.resume)

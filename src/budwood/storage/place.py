@@ -139,6 +139,17 @@ def read_place(text: str | os.PathLike) -> Place:
     return Place(scheme, bucket, "/".join(parts))
 
 
+def as_written(text: str) -> str:
+    """Return an address as it was before pathlib took a slash of it; any other text as it is.
+
+    >>> as_written("s3:/bucket/photos"), as_written("photos")
+    ('s3://bucket/photos', 'photos')
+
+    Raises as `read_place` does.
+    """
+    return str(read_place(text)) if is_address(text) else text
+
+
 def store_place() -> Place | None:
     """Return the place that `BUDWOOD_STORE` names, None where it is not set. Raises as `read_place` does."""
     text = os.environ.get(SETTING, "").strip()

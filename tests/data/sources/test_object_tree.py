@@ -195,6 +195,22 @@ def test_shards__of_webdataset(bucket):
     assert len(read_source(f"s3://{bucket}/shards/train-0000.tar").photos) == len(pairs[::2])
 
 
+def test_shards__by_a_range_of_numbers(bucket):
+    storage = open_storage(read_place(f"s3://{bucket}/shards"))
+    pairs = list(each())
+    for number in range(3):
+        storage.put(f"{number:03}.tar", shard_of(pairs[number::3]))
+    found = read_source(f"s3://{bucket}/shards/{{000..001}}.tar")
+    assert len(found.photos) == len(pairs[0::3]) + len(pairs[1::3])
+    for wrong, why in (
+        ("{000..009}.tar", "is not there"),
+        ("{5..2}.tar", "no files"),
+        ("{0..1}.csv", "Expected"),
+    ):
+        with pytest.raises((DataError, StorageError), match=why):
+            read_source(f"s3://{bucket}/shards/{wrong}")
+
+
 def test_local_copy__is_made_again_where_the_object_changed(photos, monkeypatch):
     storage = open_storage(photos)
     copied = []

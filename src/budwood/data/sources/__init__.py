@@ -28,7 +28,7 @@ from budwood.data.sources.folder import read_folder, read_tree
 from budwood.data.sources.hub import is_saved, read_hub, read_saved
 from budwood.data.sources.layout import is_asked
 from budwood.data.sources.memory import read_arrays, read_python
-from budwood.data.sources.object_tree import ObjectTree, local_copy
+from budwood.data.sources.object_tree import ObjectTree, local_copy, numbered
 from budwood.data.sources.parquet import read_parquet
 from budwood.data.sources.schemes import refuse_unknown_scheme
 from budwood.data.sources.table import split_names, split_words
@@ -254,6 +254,13 @@ def _read_address(place: Place, settings: Data, progress: Progress) -> Manifest:
     """Return the manifest of what lies in object storage: a table, an archive, or a prefix of class folders."""
     if place.scheme == "file":
         return _read(place.key, settings, progress)
+    if names := numbered(place.base):
+        if not place.base.endswith(SHARD_ENDINGS):
+            raise DataError(
+                f"{place} numbers files of a kind that is not. Expected shards: {', '.join(SHARD_ENDINGS)}"
+            )
+        shards = _shards(ObjectTree(place.above, progress), names, progress)
+        return read_shards(shards, str(place), settings, progress)
     kind = _kind_of_file(place.base)
     if kind is not None:
         return kind.read(ObjectTree(place.above, progress), place.base, settings, progress)

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from budwood.data.stored_image import StoredImage
 from budwood.storage.objects import Listed, Storage, open_storage
 from budwood.storage.place import Place
 
+MOST_NUMBERED = 100_000
 _LISTED_AT_A_TIME = 1000
 
 
@@ -104,6 +106,21 @@ def _folders_of(name: str) -> Iterator[tuple[str, str]]:
         folder = above
 
 
+def numbered(name: str) -> list[str]:
+    """Return the names that a name with a range in it stands for, none where it has none.
+
+    >>> numbered("train-{008..010}.tar"), numbered("train.tar")
+    (['train-008.tar', 'train-009.tar', 'train-010.tar'], [])
+    """
+    found = re.fullmatch(r"([^{}]*)\{(\d{1,9})\.\.(\d{1,9})\}([^{}]*)", name)
+    if found is None:
+        return []
+    first, last = int(found[2]), int(found[3])
+    if not first <= last < first + MOST_NUMBERED:
+        raise DataError(f"{name} stands for no files, or for more than {MOST_NUMBERED:,}. Write {{000..099}}")
+    return [f"{found[1]}{number:0{len(found[2])}d}{found[4]}" for number in range(first, last + 1)]
+
+
 def local_copy(place: Place, name: str, progress: Progress = SILENT) -> str:
     """Return where a copy of an object lies in the cache, made where there is none of its content yet.
 
@@ -116,11 +133,12 @@ def local_copy(place: Place, name: str, progress: Progress = SILENT) -> str:
     storage = Storage(place)
     found = storage.head(name)
     folder = cache_dir().absolute() / DATA / f"storage-{hashlib.sha256(str(place).encode()).hexdigest()[:16]}"
-    copy, stamp = folder / name, folder / f"{name}.etag"
+    copy, stamp = folder / "copies" / name, folder / "etags" / name
     state = f"{found.etag} {found.size} {found.modified.isoformat()}"
     try:
         copy.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f"{name}.lock"):
+        stamp.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(stamp.with_name(f"{stamp.name}.lock")):
             if not (_said(stamp) == state and copy.is_file()):
                 _download(storage, name, found, copy, progress)
                 write_text(stamp, state)
