@@ -4,7 +4,6 @@ A model takes one of two inputs: "pixels", UINT8 or FP32 `(N, S, S, 3)` with who
 asks; or "image", BYTES `(N)`, encoded pictures, in JSON as base64. Tensors are JSON, or binary after it.
 """
 
-import json
 from typing import Any
 
 import numpy as np
@@ -235,17 +234,19 @@ def _answer(
     tensors = {one.info.name: one for one in _outputs(model, found)}
     for name, as_binary in binary.items():
         tensor = tensors[name]
-        told: dict[str, Any] = tensor.info.model_dump()
         if as_binary:
             blobs.append(tensor.content)
-            told["parameters"] = {"binary_data_size": len(blobs[-1])}
-        else:
-            told["data"] = tensor.data
-        outputs.append(told)
-    answer: dict[str, Any] = {"model_name": model.name, "model_version": VERSION, "outputs": outputs}
-    if asked.id is not None:
-        answer["id"] = asked.id
-    text = json.dumps(answer).encode()
+        outputs.append(
+            InferOutput(
+                name=name,
+                shape=tensor.info.shape,
+                datatype=tensor.info.datatype,
+                parameters={"binary_data_size": len(blobs[-1])} if as_binary else None,
+                data=None if as_binary else tensor.data,
+            )
+        )
+    answer = InferAnswer(model_name=model.name, model_version=VERSION, id=asked.id, outputs=outputs)
+    text = answer.model_dump_json(exclude_none=True).encode()
     if not blobs:
         return Response(text, media_type="application/json")
     return Response(

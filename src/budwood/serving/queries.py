@@ -5,6 +5,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from budwood.core.files import JsonObject
 from budwood.inference.rules import Asked
 from budwood.serving.errors import RequestError
 
@@ -63,7 +64,7 @@ def read_query(request: Request, kind: type[Q]) -> Q:
         raise RequestError("bad_request", in_words(error.errors()[0], kind)) from None
 
 
-def parameters_of(kind: type[Query]) -> list[dict[str, Any]]:
+def parameters_of(kind: type[Query]) -> list[JsonObject]:
     """Return a query as an OpenAPI description has it."""
     return [
         {

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from budwood.core.errors import BudwoodError, MachineError
+from budwood.core.files import JsonObject
 from budwood.inference.rules import PLAIN, Asked, Rules
 from budwood.serving import page
 from budwood.serving.answers import explain_one, in_error, predict_one
@@ -21,13 +22,14 @@ from budwood.serving.schema import (
     ErrorAnswer,
     ExplainAnswer,
     ModelsAnswer,
+    PicturePrediction,
     PredictAnswer,
     ServedModelInfo,
 )
 from budwood.serving.state import Server
 from budwood.serving.uploads import Upload, body_of, pictures_of
 
-_PICTURE: dict[str, Any] = {
+_PICTURE: JsonObject = {
     "requestBody": {
         "required": True,
         "description": "The bytes of one picture as its file has them, or a form with files.",
@@ -52,6 +54,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     for status in sorted(set(STATUS_OF_KIND.values()))
 }
 
+P = TypeVar("P")
 T = TypeVar("T")
 
 
@@ -140,7 +143,7 @@ async def _pictures_of(server: Server, request: Request) -> AsyncIterator[_Sent]
 
 async def predict_all(
     server: Server, model: ServedModel, uploads: list[Upload], rules: Rules, top: int
-) -> list[Any]:
+) -> list[PicturePrediction]:
     """Return the predictions of a request's pictures. Raise RequestError where none of them can be read."""
     found = await answer_all(server, lambda upload: predict_one(upload, model, rules, top), uploads)
     errors = [one for one in found if isinstance(one, RequestError)]
@@ -158,7 +161,7 @@ async def predict_all(
     return answers
 
 
-async def answer_all(server: Server, answer: Callable[[Any], T], pictures: Sequence[Any]) -> list[T]:
+async def answer_all(server: Server, answer: Callable[[P], T], pictures: Sequence[P]) -> list[T]:
     """Return what is said of each picture of a request. Raise RequestError where there is no room for them."""
     server.engine.refuse_when_full(len(pictures))
     try:
