@@ -7,18 +7,20 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.main import get_command
 
 from budwood.cli.commands import app
+from budwood.storage.place import is_address
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
 UNIT = (DEPLOY / "budwood.service").read_text()
 
 
-def parsed(words: list[str]) -> dict:
-    command = get_command(app).commands["serve"]
-    return command.make_context("serve", words).params
+def parsed(words: list[str], name: str = "serve") -> dict:
+    command = get_command(app).commands[name]
+    return command.make_context(name, words).params
 
 
 def test_dockerfile__serves_as_the_command_line_has_it():
@@ -63,3 +65,26 @@ def test_unit__passes_systemds_own_check(tmp_path):
     file.write_text(UNIT.replace("/opt/budwood/bin/budwood", "/bin/true"))
     done = subprocess.run(["systemd-analyze", "verify", file], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_ray_job__computes_features_as_the_command_line_has_it():
+    job = yaml.safe_load((DEPLOY / "ray-job.yaml").read_text())["spec"]
+    program, command, *words = shlex.split(job["entrypoint"])
+    assert (program, command) == ("budwood", "features")
+    found = parsed(words, command)
+    assert is_address(str(found["data"])) and found["cluster"] == "auto"
+    cluster = job["rayClusterSpec"]
+    assert cluster["authOptions"] == {"mode": "token"}
+    constraints = (DEPLOY.parent / "constraints.txt").read_text().splitlines()
+    assert f"ray=={cluster['rayVersion']}" in constraints
+
+
+def test_slurm__runs_a_study_as_the_command_line_has_it():
+    script = (DEPLOY / "ray.slurm").read_text()
+    line = re.search(r"^    budwood (.*)$", script, re.MULTILINE)[1]
+    command, *words = shlex.split(line)
+    found = parsed(words, command)
+    assert (command, found["cluster"], found["recipes"]) == ("study", "auto", "frozen-linear,quick")
+    assert "RAY_AUTH_MODE=token" in script and "--include-dashboard=false" in script
+    if shutil.which("bash"):
+        subprocess.run(["bash", "-n", DEPLOY / "ray.slurm"], check=True)
