@@ -18,20 +18,18 @@ from budwood.network.heads import head_layers
 
 SIZE = 64
 PAGE = {"web"}
-"""A format that is another one's with a page beside it."""
+"""A format that is another one's with a page beside it: `WebPage.write` is that of ONNX, see `test_web_page.py`."""
 
 
 def made(*names: str, flip: bool = False):
-    """Networks with random weights under a small head, and a reference of some noise.
-
-    Statistics of BatchNorm are left as they begin: drawn ones make deep networks magnify the order of summing.
-    """
+    """Networks with random weights under a small head, and a reference of some noise."""
     import keras
 
     size = max(SIZE, *(BACKBONES[name].min_size for name in names))
     networks = []
     for number, name in enumerate(names):
         network = BACKBONES[name].build(size, weights="random", seed=number)
+        settle(network, noise(size), number)
         pooled = keras.layers.GlobalAveragePooling2D(name="pooling")(network.output)
         networks.append(PooledBackbone(BACKBONES[name], keras.Model(network.input, pooled)))
     head = head_layers(Head(), 3, seed=1)
@@ -39,13 +37,45 @@ def made(*names: str, flip: bool = False):
     model = compose(networks, head, flip=flip)
     artifact = make_artifact(model, ["a", "b", "c"], "crop", list(names))
     frozen, _ = cut(model, artifact.info.boundary)
-    rng = np.random.default_rng(0)
-    pixels = rng.uniform(0, 255, (7, size, size, 3)).astype(np.float32)
+    rng, pixels = np.random.default_rng(0), noise(size)
     rows = vectors(np.asarray(frozen(pixels, training=False)))
-    # Features of random weights are large: logits of about 1, so that no probability is 0.
+    # Logits of about 1, so that no probability is 0.
     kernel = rng.standard_normal((rows.shape[1], 3)) / np.linalg.norm(rows, axis=1).mean()
     model.get_layer("head_logits").set_weights([kernel, np.zeros(3)])
     return network_of(artifact, Reference(rows[:5], np.arange(5) % 3, rows[5:])), pixels
+
+
+def noise(size):
+    return np.random.default_rng(0).uniform(0, 255, (7, size, size, 3)).astype(np.float32)
+
+
+def settle(network, pixels, seed):
+    """Draw scales and shifts of BatchNorm, and take its statistics from these pictures, as a training leaves them.
+
+    With statistics that nobody measured, random weights make no network to compare by. As they begin, values shrink to
+    1e-12 on the way (EfficientNet-Lite0) and no shift counts. Drawn at random, they grow to 1e6: in EfficientNetV2-B0
+    pixels that move by 1e-7 then move its features by 16 % in float64, and Keras's own float32 lies 67 % off.
+    """
+    import keras
+
+    rng = np.random.default_rng(seed)
+    keras.utils.set_random_seed(seed)
+    norms = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    momenta = [layer.momentum for layer in norms]
+    for layer in norms:
+        layer.momentum = 0.0
+        for weight in layer.weights:
+            if weight.name == "gamma":
+                weight.assign(rng.uniform(0.3, 0.8, weight.shape))
+            elif weight.name == "beta":
+                weight.assign(rng.normal(0, 0.2, weight.shape))
+    network(pixels, training=True)
+    for layer, momentum in zip(norms, momenta, strict=True):
+        layer.momentum = momentum
+    for layer in network.layers:
+        # Scales of ConvNeXt, which begin so small that its blocks would count for nothing.
+        if layer.name.endswith("_layer_scale"):
+            layer.set_weights([rng.uniform(0.3, 0.8, layer.weights[0].shape)])
 
 
 def refuse_other_answers(network, pixels, folder, only=None):
