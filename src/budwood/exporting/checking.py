@@ -73,8 +73,12 @@ def own_runtime(predictor: Predictor) -> Runtime:
         scores = list(predictor.scores(list(pixels.astype(np.uint8))))
         found = {PROBABILITIES: np.stack([one.probabilities for one in scores])}
         if predictor.ood is not None:
-            features = np.stack([one.features for one in scores])
-            found[DISTANCE] = predictor.ood.reference.distance(features)[:, None]
+            # Most predictors compute it on the way.
+            far = [
+                predictor.ood.distance(one.features) if one.distance is None else one.distance
+                for one in scores
+            ]
+            found[DISTANCE] = np.array(far, np.float32)[:, None]
         return found
 
     return run

@@ -17,7 +17,7 @@ from budwood.evaluation.ood import ACCEPTANCE, threshold_among
 from budwood.evaluation.statistics import paired_difference
 from budwood.evaluation.task import Task
 from budwood.exporting.checking import SplitPhotos, answers_of, own_runtime
-from budwood.exporting.formats.format import Format, Runtime, closed_after
+from budwood.exporting.formats.format import Format, closed_after
 from budwood.exporting.parity import Answered, Fallback, Recalibration
 from budwood.exporting.quantization import FEWEST, Quantizer, most_lost
 from budwood.inference.predictor import Predictor
@@ -63,7 +63,7 @@ def tries(
     started, number = time.monotonic(), 0
     photos = validation.some(JUDGED_ON)
     targets = task.encode(photos.labels, predictor.classes) if photos.pictures else np.zeros(0)
-    own = _answers(predictor, photos, own_runtime(predictor)) if photos.pictures else None
+    own: Answered | None = None
     noisiest: list[str] | None = None
     for share in SHARES:
         if share and noisiest is None:
@@ -78,8 +78,12 @@ def tries(
         place.mkdir()
         quantizer.write(place, left)
         recalibration, threshold = None, None
-        if own is not None:
-            found = _run(form, place, predictor, photos)
+        if photos.pictures:
+            with closed_after(form.load(place)) as runtime:
+                # The run answers once, and for the same squares.
+                first = [own_runtime(predictor)] if own is None else []
+                *owns, found = answers_of(predictor.input, photos, [*first, runtime])
+            own = owns[0] if own is None else own
             if _loses(task, own, found, targets) and share != SHARES[-1]:
                 continue
             scaling, recalibration = _recalibrate(task, found, targets)
@@ -110,15 +114,6 @@ def _loses(task: Task, own: Answered, found: Answered, targets: np.ndarray) -> b
         task.correct(found.probabilities, targets), task.correct(own.probabilities, targets)
     )
     return -gap.difference > most_lost(len(targets)) + 1e-9 and gap.high < 0
-
-
-def _run(form: Format, folder: Path, predictor: Predictor, photos: SplitPhotos) -> Answered:
-    with closed_after(form.load(folder)) as runtime:
-        return _answers(predictor, photos, runtime)
-
-
-def _answers(predictor: Predictor, photos: SplitPhotos, runtime: Runtime) -> Answered:
-    return answers_of(predictor.input, photos, [runtime])[0]
 
 
 def _recalibrate(task: Task, found: Answered, targets: np.ndarray) -> tuple[Scaling, Recalibration | None]:

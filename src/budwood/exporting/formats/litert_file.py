@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from budwood.core.system import num_cores
+from budwood.core.tensorflow import hushed
 from budwood.exporting.formats.format import PIXELS, Answers, Runtime
 from budwood.exporting.formats.litert_int8 import LiteRtQuantizer, quietly
 from budwood.exporting.formats.tracing import save_signature
@@ -47,8 +48,10 @@ answers = model.get_signature_runner("serving_default")(pixels=pixels)"""
     def load(self, folder: Path) -> Runtime:
         from ai_edge_litert.interpreter import Interpreter
 
-        model = Interpreter(str(folder / FILE), num_threads=num_cores())
-        run = model.get_signature_runner()
+        # It tells of the delegate that it takes.
+        with hushed():
+            model = Interpreter(str(folder / FILE), num_threads=num_cores())
+            run = model.get_signature_runner()
 
         def answer(pixels: np.ndarray) -> Answers:
             return run(**{PIXELS: pixels})

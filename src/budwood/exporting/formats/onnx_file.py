@@ -11,6 +11,7 @@ import numpy as np
 
 from budwood.exporting.formats.format import DISTANCE, PIXELS, PROBABILITIES, Answers, Runtime
 from budwood.exporting.formats.onnx_int8 import OnnxQuantizer
+from budwood.exporting.formats.onnx_session import open_session
 from budwood.exporting.formats.tracing import above_features
 from budwood.exporting.quantization import Kind, Quantizer, Square
 
@@ -64,9 +65,7 @@ answers = dict(zip(names, model.run(names, {"pixels": pixels})))"""
         return OnnxQuantizer(plain / FILE, sample, above_features(network))
 
     def load(self, folder: Path) -> Runtime:
-        import onnxruntime
-
-        session = onnxruntime.InferenceSession(folder / FILE, providers=["CPUExecutionProvider"])
+        session = open_session(folder / FILE)
         names = [output.name for output in session.get_outputs()]
 
         def run(pixels: np.ndarray) -> Answers:

@@ -8,6 +8,7 @@ import numpy as np
 
 from budwood.core.scaling import LabelScaling, Scaling
 from budwood.exporting.formats.format import PIXELS, PROBABILITIES
+from budwood.exporting.formats.onnx_session import open_session
 from budwood.exporting.quantization import COMPARED, Square, by_added_noise, nncf_quietly, relative_error
 
 
@@ -86,14 +87,13 @@ def _above(node: Any, makers: dict[str, Any], layers: Collection[str]) -> set[st
 def _outputs(graph: Any, names: Sequence[str], sample: Sequence[Square]) -> list[list[np.ndarray]]:
     """Return what some tensors are for each photo."""
     import onnx
-    import onnxruntime
 
     wider = onnx.ModelProto.FromString(graph.SerializeToString())
     there = {output.name for output in wider.graph.output}
     wider.graph.output.extend(
         onnx.helper.make_empty_tensor_value_info(name) for name in names if name not in there
     )
-    session = onnxruntime.InferenceSession(wider.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = open_session(wider.SerializeToString())
     given = [session.run(list(names), {PIXELS: pixels}) for pixels in sample]
     return [[photo[place] for photo in given] for place in range(len(names))]
 

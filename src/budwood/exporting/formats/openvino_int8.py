@@ -98,7 +98,7 @@ def _outputs(graph: Any, names: Sequence[str], sample: Sequence[Square]) -> dict
     openvino = import_openvino()
     nodes = {node.get_friendly_name(): node for node in graph.get_ops()}
     ends = [openvino.opset13.result(nodes[name].output(0)) for name in names]
-    compiled = compile_graph(openvino.Model(ends, graph.get_parameters()))
+    compiled = compile_graph(openvino.Model(ends, graph.get_parameters()), requests=1)
     given = [[np.array(one) for one in compiled([pixels]).values()] for pixels in sample]
     return {name: [photo[place] for photo in given] for place, name in enumerate(names)}
 

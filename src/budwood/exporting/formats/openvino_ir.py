@@ -51,7 +51,7 @@ answers = {output.any_name: some for output, some in model(pixels).items()}"""
         return OpenVinoQuantizer(plain / FILE, sample, above_features(network))
 
     def load(self, folder: Path) -> Runtime:
-        return _runtime(compile_graph(new_core().read_model(folder / FILE)))
+        return _runtime(compile_graph(new_core().read_model(folder / FILE), requests=1))
 
     def load_as_delivered(self, folder: Path) -> tuple[str, Runtime] | None:
         compiled = new_core().compile_model(folder / FILE, "CPU")

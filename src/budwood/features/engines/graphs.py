@@ -49,13 +49,16 @@ def new_core() -> Any:
     return core
 
 
-def compile_graph(graph: Any, precision: str = "f32") -> Any:
-    """Compile a graph for this machine's CPU in "f32" or "bf16", which is never left to the plugin's default."""
+def compile_graph(graph: Any, precision: str = "f32", *, requests: int | None = None) -> Any:
+    """Compile a graph for this machine's CPU in "f32" or "bf16", which is never left to the plugin's default.
+
+    `requests` is how many there are at a time, by default one for each core; fewer share the cores.
+    """
     cores = num_cores()
     settings = {
         "INFERENCE_PRECISION_HINT": precision,
         "EXECUTION_MODE_HINT": "ACCURACY" if precision == "f32" else "PERFORMANCE",
-        "NUM_STREAMS": cores,
+        "NUM_STREAMS": requests or cores,
         "INFERENCE_NUM_THREADS": cores,
         # The decoding threads want the cores too.
         "ENABLE_CPU_PINNING": False,
