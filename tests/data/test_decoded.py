@@ -96,3 +96,12 @@ def test_decoded__writes_when_there_are_many(monkeypatch):
             assert other.get(f"{2:064x}") is None
     with Decoded() as decoded:
         assert decoded.get(f"{2:064x}") == Inspection(2, 1)
+
+
+def test_decoded__remembers_objects(own_cache):
+    with Decoded() as record:
+        assert record.get_object(b"1") is None
+        record.add_object(b"1", "ab" * 32)
+    with Decoded() as record:
+        assert record.get_object(b"1") == "ab" * 32
+        assert record.get_object(b"2") is None

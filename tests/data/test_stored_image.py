@@ -48,3 +48,11 @@ def test_picture_error__a_storage_that_fails_is_not_the_pictures_fault():
 def test_num_readers__more_where_pictures_are_waited_for(image):
     assert num_readers(image) >= READERS
     assert num_readers("a.png") == num_cores()
+
+
+def test_identity__is_of_one_content():
+    place = read_place("s3://bucket/a")
+    known = {StoredImage(place, key, etag=etag).identity for key in "xy" for etag in ("1", "2")}
+    assert len(known) == 4 and None not in known
+    assert StoredImage(place, "x").identity is None
+    assert StoredImage(place, "x", etag='W/"1"').identity is None

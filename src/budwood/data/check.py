@@ -26,7 +26,7 @@ from budwood.data.kin import find_kin
 from budwood.data.label_sets import disputed_labels, without_labels
 from budwood.data.manifest import Kin, Manifest, Photo, Problem
 from budwood.data.poor_photos import TINY, poor_photos
-from budwood.data.stored_image import num_readers
+from budwood.data.stored_image import StoredImage, num_readers
 from budwood.data.understood import Understood
 
 _AT_A_TIME = 64
@@ -305,10 +305,16 @@ def _settled(photos: Sequence[Photo], looked: Sequence[_Looked], decoded: Decode
 
 
 def _look(photo: Photo, decoded: Decoded) -> _Looked:
+    identity = photo.image.identity if isinstance(photo.image, StoredImage) else None
+    if identity is not None and (known := decoded.get_object(identity)) and (found := decoded.get(known)):
+        # Of an object that is as it was: it is not fetched again.
+        return known, found
     try:
         # It may come from afar: once.
         image = content_of(photo.image)
         sha256 = digest(image)
+        if identity is not None:
+            decoded.add_object(identity, sha256)
         return sha256, decoded.get(sha256) or look(image)
     except ImageError as error:
         return Problem(photo.name, error.kind, error.fault)

@@ -23,6 +23,8 @@ _AT_ONCE = 100_000
 _COLUMNS = "width, height, pages, samples, low, high, bright, hash, taken, sharpness"
 _PIXELS = "CREATE TABLE IF NOT EXISTS pixels (sha256 BLOB PRIMARY KEY, digest TEXT) WITHOUT ROWID"
 
+_OBJECTS = "CREATE TABLE IF NOT EXISTS objects (identity BLOB PRIMARY KEY, sha256 BLOB) WITHOUT ROWID"
+
 
 class Decoded:
     """What decoding showed of photos, by the SHA-256 of their bytes, kept in `cache_dir()/decoded.sqlite`.
@@ -36,6 +38,7 @@ class Decoded:
         self._lock = threading.Lock()
         self._new: dict[str, Inspection] = {}
         self._new_pixels: dict[str, str] = {}
+        self._new_objects: dict[bytes, bytes] = {}
         self._connection: sqlite3.Connection | None = None
         self._known: dict[bytes, Inspection] | None = None
         try:
@@ -74,7 +77,9 @@ class Decoded:
         with suppress(sqlite3.Error), self._connection:
             self._connection.executemany(f"INSERT OR REPLACE INTO inspected VALUES ({places})", rows)
             self._connection.executemany("INSERT OR REPLACE INTO pixels VALUES (?, ?)", pixels)
-        self._new, self._new_pixels = {}, {}
+            objects = self._new_objects.items()
+            self._connection.executemany("INSERT OR REPLACE INTO objects VALUES (?, ?)", objects)
+        self._new, self._new_pixels, self._new_objects = {}, {}, {}
 
     def get(self, sha256: str) -> Inspection | None:
         """Return what is known of a photo that was decoded before, else None."""
@@ -96,6 +101,23 @@ class Decoded:
             self._new[sha256] = found
             if len(self._new) >= _WRITTEN_AT_ONCE:
                 self._write()
+
+    def get_object(self, identity: bytes) -> str | None:
+        """Return the SHA-256 of an object in storage that was read before, as hexadecimal digits."""
+        with self._lock:
+            if self._connection is None:
+                return None
+            try:
+                query = "SELECT sha256 FROM objects WHERE identity = ?"
+                row = self._connection.execute(query, (identity,)).fetchone()
+            except sqlite3.Error:
+                return None
+        return None if row is None else row[0].hex()
+
+    def add_object(self, identity: bytes, sha256: str) -> None:
+        """Note the SHA-256 of an object in storage."""
+        with self._lock:
+            self._new_objects[identity] = bytes.fromhex(sha256)
 
     def get_pixels(self, sha256: str) -> str | None:
         """Return the digest of the decoded pixels of a photo, where it was noted before."""
@@ -151,6 +173,7 @@ def _open(file: Path) -> sqlite3.Connection:
     try:
         connection.execute(_TABLE)
         connection.execute(_PIXELS)
+        connection.execute(_OBJECTS)
         connection.execute(f"SELECT {_COLUMNS} FROM inspected LIMIT 1").fetchone()
     except sqlite3.Error:
         connection.close()

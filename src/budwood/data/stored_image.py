@@ -1,5 +1,6 @@
 """A picture in object storage, read when it is needed."""
 
+import hashlib
 from dataclasses import dataclass
 
 from budwood.core.errors import ImageError, MachineError, StorageError
@@ -35,6 +36,13 @@ class StoredImage:
     @property
     def name(self) -> str:
         return self.key.rpartition("/")[2]
+
+    @property
+    def identity(self) -> bytes | None:
+        """Return what another content does not have; None where the storage does not say which it is."""
+        if not self.etag or self.etag.startswith("W/"):
+            return None
+        return hashlib.sha256(f"{self.place}\0{self.key}\0{self.etag}".encode()).digest()
 
     def read(self) -> bytes:
         """Return the encoded picture.

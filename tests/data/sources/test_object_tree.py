@@ -91,6 +91,23 @@ def test_check__photos_that_are_gone_or_changed_are_named_and_counted(photos):
         check(found, max_unreadable=0.01)
 
 
+def test_check__fetches_no_photo_twice_that_is_as_it_was(photos, monkeypatch):
+    first = check(read_source(str(photos)), for_training=False)
+    fetched = []
+    get = objects.Storage.get
+    monkeypatch.setattr(
+        objects.Storage, "get", lambda self, key, *etag: fetched.append(key) or get(self, key, *etag)
+    )
+    again = check(read_source(str(photos)), for_training=False)
+    assert fetched == []
+    assert [photo.sha256 for photo in again.photos] == [photo.sha256 for photo in first.photos]
+    name = first.photos[0].name
+    open_storage(photos).put(name, encoded("red", 99))
+    changed = check(read_source(str(photos)), for_training=False)
+    assert fetched == [name]
+    assert changed.photos[0].sha256 != first.photos[0].sha256
+
+
 def test_image__a_storage_that_is_away_says_nothing_about_the_picture(photos, monkeypatch):
     image = read_source(str(photos)).photos[0].image
     monkeypatch.setitem(objects._RETRIES, "max_retries", 0)
