@@ -71,7 +71,7 @@ def features_of(arguments, where):
         done = compute_ahead(prepared)
     else:
         with two_nodes():
-            done = features_on("auto", prepared)
+            done, _ = features_on("auto", prepared)
     # The first piece of each of two workers.
     rate = progress.rate(1 if alone else 2)
     first = progress.events[0][0] - progress.began

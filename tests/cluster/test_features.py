@@ -69,9 +69,11 @@ def test_features_on__twenty_workers_killed__the_same_bits(ray_nodes, tmp_path, 
     photos, progress = write_colours(tmp_path / "photos", 400), KeptLines()
     killer = Killer(own_cache, 20)
     killer.start()
-    done = features_on("auto", prepare(request(photos, progress=progress)))
+    done, info = features_on("auto", prepare(request(photos, progress=progress)))
     killer.over.set()
     assert killer.killed == 20 and not done.extraction.failed
+    # Of two workers killed within one piece one is seen.
+    assert (info.nodes, info.cores, info.lost_nodes) == (2, 2, 0) and 10 <= info.lost_workers <= 20
     assert any("a worker of the cluster was lost" in line for line in progress.lines)
     there, number = stored(own_cache)
     # A piece is a shard: a kill costs no more than the one in hand.
@@ -88,6 +90,7 @@ def test_train_on__features_there_and_all_the_rest_here(ray_nodes, session_colou
     run = train_on("auto", request(session_colours, tmp_path / "run"))
     found = run.info["features"]
     assert (found["computed"], found["found"]) == (0, 42)
+    assert found["cluster"] == {"nodes": 2, "cores": 2, "computed": 42, "lost_workers": 0, "lost_nodes": 0}
 
 
 def test_features_on__nobody_there(session_colours, monkeypatch, tmp_path):

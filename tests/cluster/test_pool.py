@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from budwood.cluster.connect import Cluster, Node
-from budwood.cluster.pool import Pool, pieces_of
+from budwood.cluster.pool import Losses, Pool, pieces_of
 from budwood.core.errors import ClusterError
 from budwood.core.progress.base import SILENT
 from budwood.data.images import digest
@@ -19,10 +19,11 @@ from tests.progress import KeptLines
 def test_run__ends_on_nodes_of_one_core__and_goes_on_where_a_worker_is_killed(cluster, tmp_path):
     progress = KeptLines()
     pool = Pool(cluster, Squares, (tmp_path, (7,)), progress)
-    assert (pool.size, pool.threads) == (2, 1)
+    assert (pool.size, pool.threads) == (2, 1) and pool.losses == Losses(0, 0)
     assert sorted(pool.run(range(40))) == [n * n for n in range(40)]
     assert (tmp_path / "7 has killed").exists()
     assert progress.lines == ["a worker of the cluster was lost; another one has taken its place"]
+    assert pool.losses == Losses(1, 0)
     # What a worker refuses is raised as it would be in this process.
     with pytest.raises(ClusterError, match="^-1 has no place here$"):
         list(Pool(cluster, Squares, (tmp_path,), SILENT).run([1, -1, 2]))

@@ -176,7 +176,7 @@ def features(
     else:
         from budwood.cluster.features import features_on
 
-        done = features_on(cluster, prepared)
+        done, _ = features_on(cluster, prepared)
     found = done.extraction
     if as_json:
         print_json(

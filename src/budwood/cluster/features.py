@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from budwood.cluster.connect import Cluster, connect, in_words
-from budwood.cluster.pool import Pool, pieces_of
+from budwood.cluster.pool import Losses, Pool, pieces_of
 from budwood.cluster.workers import Extractors, FeatureWorker
 from budwood.core.progress.base import Progress, announce
 from budwood.data.manifest import Photo
@@ -15,13 +15,16 @@ from budwood.pipeline.prepare import Prepared, prepare
 from budwood.pipeline.request import TrainingRequest
 from budwood.pipeline.train import train_prepared
 from budwood.run import Run
+from budwood.runs.schema import ClusterInfo
 
 PHOTOS = 256
 """In a piece at most: what is computed again where a worker is lost."""
 
 
-def features_on(address: str, prepared: Prepared) -> Ahead:
+def features_on(address: str, prepared: Prepared) -> tuple[Ahead, ClusterInfo]:
     """Compute the features that a training would begin with on a cluster, see `pipeline.ahead.compute_ahead`.
+
+    Return what was done, and what run.json says of the cluster.
 
     Raises:
         ClusterError: the cluster cannot be joined, or a node does not reach the photos or the store.
@@ -30,17 +33,26 @@ def features_on(address: str, prepared: Prepared) -> Ahead:
     with connect(address) as cluster:
         progress.say(in_words(cluster))
         cluster.refuse_unseen(prepared.request.source)
-        return compute_ahead(
-            prepared, lambda features, photos: _compute(cluster, prepared, features, photos, progress)
+        losses = Losses()
+        done = compute_ahead(
+            prepared, lambda features, photos: _compute(cluster, prepared, features, photos, progress, losses)
         )
+        info = ClusterInfo(
+            nodes=len(cluster.nodes),
+            cores=cluster.cores,
+            computed=done.extraction.num_computed,
+            lost_workers=losses.workers,
+            lost_nodes=losses.nodes,
+        )
+        return done, info
 
 
 def train_on(address: str, request: TrainingRequest) -> Run:
     """Train with features that are computed on a cluster; all the rest is done in this process."""
     announce(request.directory.progress, request.steps)
     prepared = prepare(request)
-    features_on(address, prepared)
-    return train_prepared(prepared)
+    _, info = features_on(address, prepared)
+    return train_prepared(replace(prepared, cluster=info))
 
 
 def _compute(
@@ -49,6 +61,7 @@ def _compute(
     features: OpenFeatures,
     photos: Sequence[Photo],
     progress: Progress,
+    losses: Losses,
 ) -> Extraction:
     request = prepared.request
     what = Extractors(
@@ -61,7 +74,7 @@ def _compute(
     lacking = features.lacking(photos)
     computed = 0
     if lacking:
-        pool = Pool(cluster, FeatureWorker, (what,), progress)
+        pool = Pool(cluster, FeatureWorker, (what,), progress, losses)
         pieces = pieces_of(lacking, pool.size, PHOTOS)
         with progress.stage("features", total=len(lacking)) as stage:
             for found in pool.run(pieces):

@@ -8,7 +8,7 @@ import logging
 import pickle
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from budwood.cluster.connect import Cluster, enter, need_ray
@@ -31,6 +31,14 @@ class Worker(Protocol[T]):
     def do(self, piece: Any) -> T: ...
 
 
+@dataclass
+class Losses:
+    """What was lost while others did its work."""
+
+    workers: int = 0
+    nodes: int = 0
+
+
 @dataclass(frozen=True)
 class Pool(Generic[T]):
     """What does the work.
@@ -40,12 +48,14 @@ class Pool(Generic[T]):
         worker: a class of a module, or a function that makes a worker of `given`.
         given: what can be pickled.
         progress: told of lost workers and nodes.
+        losses: counted here.
     """
 
     cluster: Cluster
     worker: Callable[..., Worker[T]]
     given: tuple[Any, ...]
     progress: Progress
+    losses: Losses = field(default_factory=Losses)
 
     @property
     def threads(self) -> int:
@@ -103,6 +113,7 @@ class Pool(Generic[T]):
             {node["NodeID"] for node in ray.nodes() if node["Alive"]} & self._ids
         )
         if lost > 0:
+            self.losses.nodes = lost
             self.progress.say(f"{count(lost, 'node')} of the cluster was lost; others did its work")
 
     @property
@@ -114,6 +125,7 @@ class Pool(Generic[T]):
         if worker not in workers:
             workers.add(worker)
             if len(workers) > self.size:
+                self.losses.workers += 1
                 self.progress.say("a worker of the cluster was lost; another one has taken its place")
 
 

@@ -34,6 +34,7 @@ from budwood.pipeline.features import OpenFeatures, build_backbones, find_bounda
 from budwood.pipeline.phases import refuse_bad_settings
 from budwood.pipeline.request import TrainingRequest
 from budwood.runs.resume import refuse_other_photos
+from budwood.runs.schema import ClusterInfo
 from budwood.runs.writing import with_own_table
 from budwood.training.linear_probe import resolve_fit
 
@@ -74,6 +75,8 @@ class Prepared(PreparedNetworks):
     """Where each backbone that is fine-tuned will be cut, by its name."""
     teacher: FeatureExtractor | None
     """From pixels to the probabilities of the model that is learned from; not open."""
+    cluster: ClusterInfo | None = None
+    """What computed the features ahead, where that was a cluster."""
 
     @property
     def classes(self) -> tuple[str, ...]:

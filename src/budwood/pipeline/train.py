@@ -63,7 +63,7 @@ def train_prepared(prepared: Prepared, callbacks: Sequence[keras.callbacks.Callb
                 if taxonomy:
                     write_taxonomy(folder, taxonomy)
                 data = DataInfo(root_name=request.name, photos=len(photos), classes=checked.classes)
-                stored = features.info(extraction)
+                stored = features.info(extraction).model_copy(update={"cluster": prepared.cluster})
                 directory.record(split=split, data=data, versions=versions(), features=stored)
                 directory.note_all(features.notes)
                 if request.place:

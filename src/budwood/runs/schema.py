@@ -83,6 +83,18 @@ class DataInfo(Part):
     classes: tuple[str, ...]
 
 
+class ClusterInfo(Part):
+    """The cluster that computed features ahead of the training."""
+
+    nodes: int
+    cores: int
+    computed: int
+    """Images."""
+    lost_workers: int = 0
+    lost_nodes: int = 0
+    """What was lost meanwhile; others did its work."""
+
+
 class FeaturesInfo(Part):
     """The features of the photos."""
 
@@ -91,6 +103,8 @@ class FeaturesInfo(Part):
     fingerprint: str
     engine: str | None
     """None where the store had them all."""
+    cluster: ClusterInfo | None = None
+    """None where this process alone computed them."""
 
 
 class TeacherInfo(Part):
