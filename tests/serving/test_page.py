@@ -130,9 +130,11 @@ def test_page__none_of_these_and_a_tree_of_labels(seen, photos, server):
     page.route("**/v1/predict?*", lambda route: route.fulfill(json=answer))
     _give(page, photos["red"])
     page.get_by_text("warm 90.0\xa0% › red 80.0\xa0%").wait_for()
-    one["none_of_these"] = True
+    one |= {"none_of_these": True, "prediction_set": ["red"]}
     _give(page, photos["red"])
     page.get_by_role("heading", name="None of these").wait_for()
+    # A set that is not shown is promised nothing of.
+    assert page.get_by_text("so none is given").count() == 1 and page.get_by_text("such a set").count() == 0
     assert page.locator(".chosen").count() == 0
     assert page.get_by_role("status").inner_text().startswith("None of these (nearest: red")
 
