@@ -83,7 +83,8 @@ class Frozen(Steps):
 
     fit: Literal["auto", "linear", "gradient"] = "auto"
     """"linear" is multinomial logistic regression, "gradient" any head and optimizer; "auto" is "linear" where the
-    head has no hidden layer, batch norm or dropout and the features of the training split are small enough."""
+    head has no hidden layer, batch norm or dropout. Features that memory does not hold are read block by block; where
+    that would take too long, "linear" gives way to "gradient"."""
     l2_strengths: Auto | Annotated[list[L2Strength], Field(min_length=1)] = "auto"
     """L2 strengths that the linear probe tries: factors of the squared norm beside the mean loss per photo."""
     folds: Annotated[int, Field(ge=2, le=20)] = 5

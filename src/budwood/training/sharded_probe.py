@@ -4,8 +4,9 @@ What is minimised is what `fit_linear` minimises. The strength is chosen on a sa
 by chance and not by its shard: rows lie folder by folder, and a shard held out would be a class held out. The head of
 the sample is where the fit on all photos starts.
 
-Memory: that of `fit_linear` for the sample, 1.5 GB at 100,000 photos of 1280 features; then a block of 1,024 rows and
-two arrays of features * classes in double precision for each shard that is worked on, and 24 for the solver.
+Memory: that of `fit_linear` for the sample, 2.5 GB at 100,000 photos of 1280 features and 100 classes; then a block of
+1,024 rows and two arrays of features * classes in double precision for each shard that is worked on, and 24 for the
+solver.
 """
 
 import time
