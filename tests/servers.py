@@ -22,12 +22,28 @@ def environment(port):
     }
 
 
+def one_put_at_a_time():
+    """Make moto's server keep what S3 promises: it looks whether an object is there, and writes it, in two steps."""
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication
+
+    answer, lock = DomainDispatcherApplication.__call__, threading.Lock()
+
+    def in_turn(self, environ, start_response):
+        if environ["REQUEST_METHOD"] != "PUT":
+            return answer(self, environ, start_response)
+        with lock:
+            return answer(self, environ, start_response)
+
+    DomainDispatcherApplication.__call__ = in_turn
+
+
 class S3:
     """moto in a thread of this process."""
 
     def __init__(self):
         from moto.server import ThreadedMotoServer
 
+        one_put_at_a_time()
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         self._server.start()

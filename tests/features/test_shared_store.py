@@ -27,7 +27,9 @@ NUMBER = 600
 SERVER = """
     import logging, sys, time, urllib.request
     from moto.server import ThreadedMotoServer
+    from tests.servers import one_put_at_a_time
 
+    one_put_at_a_time()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
@@ -73,6 +75,7 @@ DRIVER = """
 def server():
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(SERVER)],
+        cwd=Path(__file__).parents[2],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

@@ -7,7 +7,7 @@ import pytest
 from budwood.features.store import shared_claims
 from budwood.features.store.shared_claims import SharedClaims
 from budwood.storage.clock import ServerClock
-from budwood.storage.objects import open_storage
+from budwood.storage.objects import Storage, open_storage
 from budwood.storage.place import read_place
 from tests.servers import wait_until
 
@@ -88,6 +88,13 @@ def test_hold__what_is_no_claim_claims_nothing(claims, storage, content):
     storage.put("claims/000000000001.json", content)
     storage.put("claims/readme.txt", b"x")
     with claims().hold(["a"], 2) as keys:
+        assert keys == ["a"]
+
+
+def test_hold__whose_answer_was_lost_is_known_as_ones_own(claims, monkeypatch):
+    put = Storage.put_if_absent
+    monkeypatch.setattr(Storage, "put_if_absent", lambda self, key, data: put(self, key, data) and False)
+    with claims().hold(["a"], 1) as keys:
         assert keys == ["a"]
 
 

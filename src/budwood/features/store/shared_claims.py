@@ -12,6 +12,7 @@ import json
 import random
 import threading
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 
 from budwood.core.errors import StorageError
@@ -41,11 +42,10 @@ class SharedClaims:
 
         Raise StorageError where the storage cannot be read or written.
         """
-        name, keys = self._take(missing, most)
-        if name is None:
+        name, keys, content = self._take(missing, most)
+        if not keys:
             yield []
             return
-        content = self._content(keys)
         ended = threading.Event()
         renewing = threading.Thread(target=self._renew, args=(name, content, ended), daemon=True)
         renewing.start()
@@ -58,7 +58,7 @@ class SharedClaims:
             with contextlib.suppress(StorageError):
                 self._storage.put(name, _DONE)
 
-    def _take(self, missing: Sequence[str], most: int) -> tuple[str | None, list[str]]:
+    def _take(self, missing: Sequence[str], most: int) -> tuple[str, list[str], bytes]:
         taken: set[str] = set()
         last, others, over = 0, 0, []
         for one in self._storage.list(_FOLDER):
@@ -78,16 +78,17 @@ class SharedClaims:
         for _ in range(_TRIES):
             keys = [key for key in missing if key not in taken][:most]
             if not keys:
-                return None, []
+                break
             last += 1
             name = f"{_FOLDER}/{last:012d}.json"
-            if self._storage.put_if_absent(name, self._content(keys)):
+            content = json.dumps({"holder": uuid.uuid4().hex, "keys": keys}).encode()
+            # Where the answer to a put was lost and it was tried again, what is there already is one's own.
+            if self._storage.put_if_absent(name, content) or self._got(name) == content:
                 self._tidy([key for number, key in over if number < last])
-                return name, keys
-            # Somebody else was faster, or it was this one and the answer was lost: then it expires.
+                return name, keys, content
             taken |= self._keys(name, "")
             time.sleep(random.uniform(0.0, 0.02))
-        return None, []
+        return "", [], b""
 
     def _tidy(self, names: Sequence[str]) -> None:
         """Remove claims that are over. The one of the highest number stays, so that numbers never come back."""
@@ -95,19 +96,20 @@ class SharedClaims:
             for name in names:
                 self._storage.delete(name)
 
-    def _content(self, keys: Sequence[str]) -> bytes:
-        return json.dumps({"keys": list(keys)}).encode()
+    def _got(self, name: str) -> bytes:
+        try:
+            return self._storage.get(name)
+        except StorageError as error:
+            if error.kind != "gone":
+                raise
+            return _DONE
 
     def _keys(self, name: str, etag: str) -> frozenset[str]:
         if etag and (name, etag) in self._read:
             return self._read[name, etag]
         try:
-            fields = json.loads(self._storage.get(name))
+            fields = json.loads(self._got(name))
             keys = frozenset(key for key in fields.get("keys", ()) if isinstance(key, str))
-        except StorageError as error:
-            if error.kind != "gone":
-                raise
-            keys = frozenset()
         except (ValueError, AttributeError, TypeError):
             # What is no claim claims nothing.
             keys = frozenset()
