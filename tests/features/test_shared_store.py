@@ -2,7 +2,6 @@
 computed twice, and whatever is killed or stands still, the features are the same."""
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -16,7 +15,7 @@ import numpy as np
 import pytest
 
 from budwood.features.store.store import FeatureStore
-from tests.servers import environment
+from tests.servers import environment, wait_until
 
 pytestmark = [
     pytest.mark.slow,
@@ -105,6 +104,12 @@ def drive(folder: Path, machine: str, seconds=0.004, number=NUMBER):
     )
 
 
+def counted(folder):
+    """How many views were computed, in all."""
+    file = folder / "counted"
+    return file.stat().st_size if file.exists() else 0
+
+
 def ended(process):
     out, _ = process.communicate(timeout=180)
     assert process.returncode == 0
@@ -148,7 +153,7 @@ def test_two_drivers__compute_no_photo_twice(lab, tmp_path, expected):
 
 def test_server__that_stands_still_for_ten_seconds(lab, tmp_path, expected):
     driver = drive(tmp_path, "a", seconds=0.01)
-    time.sleep(3.0)
+    wait_until(lambda: counted(tmp_path) > 100, seconds=60)
     assert driver.poll() is None
     lab.send_signal(signal.SIGSTOP)
     time.sleep(10.0)
@@ -162,11 +167,12 @@ def test_drivers__that_are_killed_twenty_times(lab, tmp_path, expected):
     kills = 20
     for number in range(kills):
         driver = drive(tmp_path, f"machine{number % 2}", seconds=0.02)
-        time.sleep(random.Random(number).uniform(0.5, 3.0))
+        enough = counted(tmp_path) + random.Random(number).randint(1, 25)
+        wait_until(lambda driver=driver, enough=enough: counted(tmp_path) >= enough, seconds=60)
         driver.kill()
         driver.communicate()
     ended(drive(tmp_path, "last"))
     assert np.array_equal(rows_of(tmp_path), expected)
-    again = os.path.getsize(tmp_path / "counted") - NUMBER
+    again = counted(tmp_path) - NUMBER
     # What each killed one had computed and not yet stored: a third of a second, and what was on its way.
     assert 0 <= again <= kills * 40, again
