@@ -23,6 +23,7 @@ def alone(monkeypatch, tmp_path):
         def is_initialized():
             return False
 
+    monkeypatch.setattr(module, "is_joined", lambda: False)
     monkeypatch.setattr(module, "need_ray", lambda: NoRay)
 
 
@@ -65,6 +66,7 @@ def test_connect__something_else_listens(alone, monkeypatch):
         init = staticmethod(lambda **options: time.sleep(1))
 
     monkeypatch.setattr(module, "need_ray", lambda: Deaf)
+    monkeypatch.setattr(module, "keep_silent", lambda: None)
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -73,7 +75,19 @@ def test_connect__something_else_listens(alone, monkeypatch):
             pass
 
 
+def test_keep_silent__ray_prints_nothing_of_lost_workers(monkeypatch, capsys):
+    worker = pytest.importorskip("ray._private.worker")
+    monkeypatch.setattr(worker, "_worker_logs_enabled", True)
+    data = {"lines": ["a worker died"], "pid": "raylet", "is_err": False, "ip": "", "job": ""}
+    worker.print_worker_logs(data, None)
+    assert "a worker died" in capsys.readouterr().out
+    module.keep_silent()
+    worker.print_worker_logs(data, None)
+    assert capsys.readouterr().out == ""
+
+
 def test_connect__without_ray(monkeypatch):
+    monkeypatch.setattr(module, "is_joined", lambda: False)
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     assert "pip install 'budwood[ray]'" in refused("local")
 

@@ -97,10 +97,6 @@ def test_features_on__nobody_there(session_colours, monkeypatch, tmp_path):
     prepared = prepare(request(session_colours))
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
-    monkeypatch.setattr("budwood.cluster.connect.need_ray", lambda: Absent)
+    monkeypatch.setattr("budwood.cluster.connect.is_joined", lambda: False)
     with pytest.raises(ClusterError, match="found no Ray cluster"):
         features_on("auto", prepared)
-
-
-class Absent:
-    is_initialized = staticmethod(lambda: False)

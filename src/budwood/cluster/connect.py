@@ -1,8 +1,10 @@
 """Joining a Ray cluster: within seconds or not at all, and only where every node computes the same."""
 
+import importlib
 import os
 import signal
 import socket
+import sys
 import tempfile
 import threading
 import uuid
@@ -24,7 +26,7 @@ from budwood.core.threads import num_cores
 from budwood.storage.place import SETTING as STORE
 from budwood.storage.place import store_place
 
-SECONDS = 10.0
+SECONDS = 8.0
 """Within which a cluster answers."""
 LOOK_SECONDS = 60.0
 """Within which each node says what it has: it may have to start a process first, which imports NumPy."""
@@ -145,14 +147,15 @@ def connect(address: str) -> Iterator[Cluster]:
     """
     for name, value in OWN.items():
         os.environ.setdefault(name, value)
-    if address == "local":
+    joined = is_joined()
+    place = None if joined else _place(address)
+    if not joined and (place is None or place[0] in ("127.0.0.1", "localhost")):
         # Read when Ray is imported.
         os.environ.setdefault(LOOPBACK, "0")
     ray = need_ray()
-    joined = ray.is_initialized()
     try:
         if not joined:
-            _join(ray, address, _place(address))
+            _join(ray, address, place)
         cluster = Cluster(address, _nodes(ray), _settings())
         if not cluster.nodes:
             raise ClusterError(
@@ -178,6 +181,12 @@ def enter(settings: Mapping[str, str], threads: int) -> None:
     # Paths of the driver may be relative.
     with suppress(OSError):
         os.chdir(settings[FOLDER])
+
+
+def is_joined() -> bool:
+    """Return whether this process has joined a cluster."""
+    ray = sys.modules.get("ray")
+    return ray is not None and ray.is_initialized()
 
 
 def need_ray() -> Any:
@@ -206,7 +215,7 @@ def _place(address: str) -> tuple[str, int] | None:
         if not found:
             raise ClusterError(
                 "--cluster auto found no Ray cluster: RAY_ADDRESS is not set, and no `ray start` was given on this "
-                "machine. Start one (ray start --head --node-ip-address 127.0.0.1), or give --cluster local"
+                "machine. Start one with `ray start --head`, or give --cluster local"
             )
     host, _, port = found.rpartition(":")
     if not (host and port.isdecimal()):
@@ -245,9 +254,8 @@ def _join(ray: Any, address: str, place: tuple[str, int] | None) -> None:
             ) from error
         options["address"] = f"{host}:{port}"
         if host in ("127.0.0.1", "localhost"):
-            # Otherwise Ray would look for it on the address of the network.
-            os.environ.setdefault(LOOPBACK, "0")
             options["_node_ip_address"] = "127.0.0.1"
+    keep_silent()
     # Its C++ says on the terminal which level of logging it has.
     with _signals_kept(), hushed():
         try:
@@ -255,13 +263,20 @@ def _join(ray: Any, address: str, place: tuple[str, int] | None) -> None:
                 # Not in another thread: its processes end with the thread that started them.
                 ray.init(**options)
             else:
-                _in_time(lambda: ray.init(**options), address)
+                _in_time(lambda: ray.init(**options), options["address"])
         except ClusterError:
             raise
         except Exception as error:
             raise ClusterError(
                 f"the Ray cluster at {address} cannot be joined: {_lines(error)[0]}"
             ) from error
+
+
+def keep_silent() -> None:
+    """Have Ray print nothing of lost workers among what a command prints: those are told of by us."""
+    worker: Any = importlib.import_module("ray._private.worker")
+    if hasattr(worker, "_worker_logs_enabled"):
+        worker._worker_logs_enabled = False
 
 
 def _in_time(join: Callable[[], object], address: str) -> None:
@@ -280,7 +295,7 @@ def _in_time(join: Callable[[], object], address: str) -> None:
     if thread.is_alive():
         raise ClusterError(
             f"what listens at {address} does not answer as the head of a Ray cluster. Give the address that `ray "
-            "start --head` printed"
+            "start --head` printed, and the token of the cluster where it asks for one (RAY_AUTH_TOKEN)"
         )
     if failed:
         raise failed[0]
