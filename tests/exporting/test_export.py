@@ -204,8 +204,9 @@ def _export(run, form, colours, folder):
     [
         ("openvino", "float16"),
         ("openvino", "int8"),
-        ("litert", "float16"),
-        ("litert", "int8"),
+        # A second conversion of the network each: 12 s.
+        pytest.param("litert", "float16", marks=pytest.mark.slow),
+        pytest.param("litert", "int8", marks=pytest.mark.slow),
         ("onnx", "int8"),
     ],
 )
