@@ -48,10 +48,11 @@ answers = model.get_signature_runner("serving_default")(pixels=pixels)"""
     def load(self, folder: Path) -> Runtime:
         from ai_edge_litert.interpreter import Interpreter
 
-        # It tells of the delegate that it takes.
+        # With its first picture it tells of the delegate that it takes.
         with hushed():
             model = Interpreter(str(folder / FILE), num_threads=num_cores())
             run = model.get_signature_runner()
+            run(**{PIXELS: np.zeros(model.get_input_details()[0]["shape"], np.float32)})
 
         def answer(pixels: np.ndarray) -> Answers:
             return run(**{PIXELS: pixels})
