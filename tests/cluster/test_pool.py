@@ -1,13 +1,15 @@
 """A pool of workers on a cluster of two nodes of one core each."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from budwood.cluster import pool as module
 from budwood.cluster.connect import Cluster, Node
-from budwood.cluster.pool import Losses, Pool, pieces_of
+from budwood.cluster.pool import Losses, Pool, _Actor, pieces_of
 from budwood.core.errors import ClusterError
 from budwood.core.progress.base import SILENT
 from budwood.data.images import digest
@@ -24,9 +26,16 @@ def test_run__ends_on_nodes_of_one_core__and_goes_on_where_a_worker_is_killed(cl
     assert (tmp_path / "7 has killed").exists()
     assert progress.lines == ["a worker of the cluster was lost; another one has taken its place"]
     assert pool.losses == Losses(1, 0)
-    # What a worker refuses is raised as it would be in this process.
+
+
+def test_run__what_a_worker_refuses_is_raised_here(cluster, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "enter", lambda settings, threads: None)
+    actor = _Actor(pickle.dumps((Squares, (tmp_path,))), {}, 1)
+    done, refused = (actor({"piece": [pickle.dumps(piece)]}) for piece in (3, -1))
+    assert pickle.loads(done["outcome"][0]) == 9
+    monkeypatch.setattr(module, "_rows", lambda results: (yield {k: v[0] for k, v in refused.items()}))
     with pytest.raises(ClusterError, match="^-1 has no place here$"):
-        list(Pool(cluster, Squares, (tmp_path,), SILENT).run([1, -1, 2]))
+        list(Pool(cluster, Squares, (tmp_path,), SILENT).run([-1]))
 
 
 def test_run__features_of_a_killed_worker__the_same_bits_and_each_photo_once(

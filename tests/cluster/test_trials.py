@@ -47,7 +47,10 @@ def spec_of(folder, name):
     return spec
 
 
-@pytest.mark.parametrize(("kills", "lost", "words"), [(1, 1, "its end"), (9, 2, "lost 2 times")])
+@pytest.mark.parametrize(
+    ("kills", "lost", "words"),
+    [(1, 1, "its end"), pytest.param(9, 2, "lost 2 times", marks=pytest.mark.slow)],
+)
 def test_executor__a_trial_whose_worker_is_lost_begins_anew(
     cluster, tmp_path, monkeypatch, kills, lost, words
 ):
@@ -68,6 +71,7 @@ def test_jobs_on__as_many_as_there_is_room_for(kind, asked, jobs):
     assert jobs_on(found, kind, asked) == jobs
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("shared_cache", "known_features")
 def test_run_study_on__the_same_bits_as_on_one_machine(ray_nodes, session_colours, tmp_path):
     def request(name):
