@@ -240,7 +240,6 @@ def tiny_label_run(session_cache, labels_table, tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def ray_nodes():
     """A Ray cluster of two nodes of one core each on this machine, reachable from it alone, that this process joins."""
-    pytest.importorskip("ray")
     from tests.nodes import two_nodes
 
     with two_nodes() as nodes:

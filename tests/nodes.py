@@ -6,10 +6,11 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
+from budwood.cluster.connect import keep_to_loopback
+
 NODE = {"include_dashboard": False, "object_store_memory": 200_000_000, "node_ip_address": "127.0.0.1"}
 SETTINGS = {
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
@@ -23,6 +24,7 @@ def two_nodes(number=2, cores=1, join=True):
     (folder / "ray").mkdir()
     before = dict(os.environ)
     os.environ.update({**SETTINGS, "RAY_TMPDIR": str(folder)})
+    keep_to_loopback()
     import ray
     from ray.cluster_utils import Cluster
 

@@ -150,8 +150,7 @@ def connect(address: str) -> Iterator[Cluster]:
     joined = is_joined()
     place = None if joined else _place(address)
     if not joined and (place is None or place[0] in ("127.0.0.1", "localhost")):
-        # Read when Ray is imported.
-        os.environ.setdefault(LOOPBACK, "0")
+        keep_to_loopback()
     ray = need_ray()
     try:
         if not joined:
@@ -270,6 +269,15 @@ def _join(ray: Any, address: str, place: tuple[str, int] | None) -> None:
             raise ClusterError(
                 f"the Ray cluster at {address} cannot be joined: {_lines(error)[0]}"
             ) from error
+
+
+def keep_to_loopback() -> None:
+    """Have the Ray of this process, and of those that it starts, listen on 127.0.0.1 alone."""
+    os.environ[LOOPBACK] = "0"
+    if "ray" in sys.modules:
+        # It has read the variable when it was imported.
+        constants: Any = importlib.import_module("ray._private.ray_constants")
+        constants.ENABLE_RAY_CLUSTER = False
 
 
 def keep_silent() -> None:
