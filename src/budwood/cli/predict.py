@@ -26,6 +26,7 @@ from budwood.cli.options import (
 )
 from budwood.core.errors import BudwoodError, refuse_bad_share
 from budwood.core.text import shown
+from budwood.data.image_ref import ImageFile
 
 if TYPE_CHECKING:
     from budwood.cli.answers import Answers
@@ -304,7 +305,7 @@ def _plan_parts(run: "Run", form: str, inputs: "Expanded", options: "Options") -
 def _told_apart(name: str, picture: "ImageLike") -> str:
     """Return what tells a picture from others of its name and from what it was before: where it lies, its size and its
     time of change, or, of one on standard input, its bytes."""
-    if isinstance(picture, Path):
+    if isinstance(picture, ImageFile | Path):
         try:
             state = picture.stat()
         except OSError:
@@ -368,7 +369,7 @@ def _sheet_items(
     items = []
     for picture, prediction in zip(pictures, predictions, strict=True):
         if prediction.label is not None and prediction.probability is not None:
-            folder = picture.absolute().parent.name if isinstance(picture, Path) else None
+            folder = picture.absolute().parent.name if isinstance(picture, ImageFile | Path) else None
             # A folder has the name of one label, and says nothing of the others.
             true = folder if folder in classes and prediction.labels is None else None
             label, probability, confident = prediction.label, prediction.probability, prediction.confident

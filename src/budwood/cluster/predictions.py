@@ -8,6 +8,7 @@ from budwood.cluster.connect import Cluster, connect, in_words, nearest
 from budwood.cluster.pool import Pool
 from budwood.cluster.workers import PartDone, PartToDo, PredictionWorker, Predictors
 from budwood.core.progress.base import Progress
+from budwood.data.image_ref import ImageFile
 from budwood.data.images import ImageLike
 from budwood.inference.prediction_files import Written
 from budwood.inference.prediction_parts import ROWS, Part, Parts, have_parts, places_of
@@ -79,5 +80,6 @@ def _predict(
 
 def _absolute(pictures: Sequence[tuple[str, ImageLike]]) -> list[tuple[str, ImageLike]]:
     return [
-        (name, picture.absolute() if isinstance(picture, Path) else picture) for name, picture in pictures
+        (name, picture.absolute() if isinstance(picture, ImageFile | Path) else picture)
+        for name, picture in pictures
     ]

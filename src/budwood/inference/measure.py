@@ -11,6 +11,7 @@ from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError, ImageError, RunError, refuse_bad_share
 from budwood.core.progress.base import Progress
 from budwood.core.text import count
+from budwood.data.image_ref import ImageFile
 from budwood.data.images import ImageLike, ValueRange
 from budwood.data.manifest import Photo
 from budwood.evaluation.groups import Grouping
@@ -97,7 +98,7 @@ def ood_scores(
                 found.append(scores.features)
             stage.advance()
     if not found:
-        first = others[0] if others and isinstance(others[0], Path) else "no file"
+        first = others[0] if others and isinstance(others[0], ImageFile | Path) else "no file"
         raise DataError(f"no picture of other things can be read ({first}). Give files or a folder of photos")
     return {
         method: measure_ood(
