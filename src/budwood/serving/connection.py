@@ -8,7 +8,7 @@ from budwood.serving.errors import RequestError
 from budwood.serving.safety import HEADERS, error_body
 
 LARGEST_HEAD = 64 * 1024
-LAST_SECONDS = 0.5
+LAST_SECONDS = 1.0
 """For which a server that ends still takes a request on a connection that is open."""
 
 
