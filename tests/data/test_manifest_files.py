@@ -53,7 +53,9 @@ def drafts(draw):
     assume(all(name.strip() for name in classes) and not any(set(";|,") & set(name) for name in classes))
     keys = {" ".join(name.casefold().split()) for name in classes}
     assume(len(keys) == len(classes))
-    # A table with 0 and 00 is refused: they are one number.
+    # A table is refused whose labels are what programs write for nothing ...
+    assume(not {name.strip().casefold() for name in classes} & {"nan", "-nan", "<na>", "#n/a", "nat"})
+    # ... or one number in two spellings, such as 0 and 00.
     numbers = [float(name) for name in classes if re.fullmatch(r"[+-]?\d{1,15}(\.0*)?", name.strip())]
     assume(len(set(numbers)) == len(numbers))
     number = len(NAMES)
