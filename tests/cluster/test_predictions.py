@@ -3,11 +3,12 @@
 import pytest
 
 from budwood.cluster.predictions import predict_on
-from budwood.cluster.workers import Asked, PartToDo, PredictionWorker, Predictors
+from budwood.cluster.workers import PartToDo, PredictionWorker, Predictors
 from budwood.core.files import read_csv, read_json
 from budwood.core.progress.base import SILENT
 from budwood.inference.prediction_files import PredictionColumns
 from budwood.inference.prediction_parts import STATE, plan_parts, write_parts
+from budwood.inference.rules import Asked
 from budwood.run import load
 
 OPTIONS = {"precision": None, "acceptance": None, "coverage": 0.8, "sets": None, "per_class": False}

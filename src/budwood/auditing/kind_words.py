@@ -7,7 +7,7 @@ from budwood.core.text import count
 
 @dataclass(frozen=True)
 class KindWords:
-    """How a kind of finding is called."""
+    """The name of a kind of finding, and the sentences that explain it on the page."""
 
     title: str
     """As a heading."""
@@ -17,7 +17,7 @@ class KindWords:
     what: str
     """A sentence or two: what it is, and what follows."""
     fix: str
-    """What can be done."""
+    """A sentence that says how a user mends it."""
 
 
 _DECIDE = "Decide in decisions.csv"

@@ -23,15 +23,15 @@ else:
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """How many photos there are."""
+    """Numbers of photos of an audited source, and of the groups that they form."""
 
     found: int
-    """That the source lists."""
+    """Photos that the source lists."""
     readable: int
     usable: int
-    """Without what `train` leaves out."""
+    """Readable photos without those that `train` leaves out."""
     groups: int
-    """Of the usable photos; one that stands alone is a group."""
+    """Groups that the usable photos form; a photo like no other is a group by itself."""
     classes: Mapping[str, Mapping[str, int]]
     """By class, the usable photos by given split; those without one under an empty string."""
 

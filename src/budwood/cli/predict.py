@@ -202,7 +202,8 @@ def predict(
         if cluster is None:
             written, parts = _write_parts(loaded, output, form, inputs, options, table, predictions)
         else:
-            from budwood.cluster.workers import Asked, Predictors
+            from budwood.cluster.workers import Predictors
+            from budwood.inference.rules import Asked
 
             asked = Asked(precision, acceptance, coverage, sets, per_class)
             planned = _plan_parts(loaded, form, inputs, options)

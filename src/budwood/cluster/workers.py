@@ -19,6 +19,7 @@ from budwood.features.extract import Extraction
 from budwood.inference.prediction import Prediction
 from budwood.inference.prediction_files import PredictionColumns
 from budwood.inference.prediction_parts import Part, Parts, write_part
+from budwood.inference.rules import Asked
 
 
 @dataclass(frozen=True)
@@ -65,17 +66,6 @@ class FeatureWorker:
         found = self._features.compute(piece)
         self._features.flush()
         return found
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What is asked of each picture, see `Run.stream`."""
-
-    precision: float | None = None
-    acceptance: float | None = None
-    coverage: float | None = None
-    sets: str | None = None
-    per_class: bool = False
 
 
 @dataclass(frozen=True)
