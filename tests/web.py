@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import PIL
 import pytest
 from playwright.sync_api import Browser
 
@@ -61,14 +60,7 @@ def write_site(
     (folder / "model.onnx").write_text("model")
     what = {"name": "pixels", "shape": [None, size, size, 3], "resize": resize}
     far = None if farthest is None else {"threshold": farthest}
-    versions = {"pillow": PIL.__version__}
-    contract = {
-        "classes": classes,
-        "thresholds": thresholds,
-        "input": what,
-        "distance": far,
-        "versions": versions,
-    }
+    contract = {"classes": classes, "thresholds": thresholds, "input": what, "distance": far}
     write_json(folder / "contract.json", contract)
     return folder
 

@@ -4,17 +4,16 @@ import base64
 import io
 
 import numpy as np
-import PIL
 import pytest
 from PIL import Image
 
 from budwood.data.decoder.resize import to_square
 from tests.web import site, write_site
 
-SQUARE = """async ([png, size, resize, pillow]) => {
+SQUARE = """async ([png, size, resize]) => {
   const { decode, toSquare } = await import("./pixels.js");
   const bytes = Uint8Array.from(atob(png), (one) => one.charCodeAt(0));
-  const square = toSquare(await decode(new Blob([bytes])), size, resize, pillow);
+  const square = toSquare(await decode(new Blob([bytes])), size, resize);
   return btoa(Array.from(square.data, (one) => String.fromCharCode(one)).join(""));
 }"""
 
@@ -28,9 +27,7 @@ def page(browser, tmp_path_factory):
 def _in_browser(page, image, size, resize):
     stream = io.BytesIO()
     image.save(stream, "PNG")
-    found = page.evaluate(
-        SQUARE, [base64.b64encode(stream.getvalue()).decode(), size, resize, PIL.__version__]
-    )
+    found = page.evaluate(SQUARE, [base64.b64encode(stream.getvalue()).decode(), size, resize])
     return np.frombuffer(base64.b64decode(found), np.uint8).reshape(size, size, 4)[..., :3]
 
 
@@ -48,18 +45,6 @@ def test_to_square__is_that_of_the_training(page, shape, resize):
     assert (_in_browser(page, image, 64, resize) == np.asarray(to_square(image, 64, resize))).all()
 
 
-def test_to_square__is_that_of_an_older_pillow_too(page):
-    """Which scaled every picture by its columns first."""
-    pixels = np.random.default_rng(0).integers(0, 256, (90, 50, 3), np.uint8)
-    stream = io.BytesIO()
-    image = Image.fromarray(pixels)
-    image.save(stream, "PNG")
-    found = page.evaluate(SQUARE, [base64.b64encode(stream.getvalue()).decode(), 64, "stretch", "12.1.0"])
-    square = np.frombuffer(base64.b64decode(found), np.uint8).reshape(64, 64, 4)[..., :3]
-    bicubic = Image.Resampling.BICUBIC
-    assert (square == np.asarray(image.resize((64, 90), bicubic).resize((64, 64), bicubic))).all()
-
-
 def test_decode__lays_what_is_transparent_on_white(page):
     image = Image.new("RGBA", (8, 8), (200, 30, 40, 0))
     image.putpixel((0, 0), (200, 30, 40, 255))
@@ -73,9 +58,7 @@ def test_decode__turns_a_photo_as_its_exif_says(page):
     exif[0x0112] = 6
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=100, exif=exif)
-    found = page.evaluate(
-        SQUARE, [base64.b64encode(stream.getvalue()).decode(), 4, "stretch", PIL.__version__]
-    )
+    found = page.evaluate(SQUARE, [base64.b64encode(stream.getvalue()).decode(), 4, "stretch"])
     square = np.frombuffer(base64.b64decode(found), np.uint8).reshape(4, 4, 4)[..., 0].astype(int)
     upright = np.asarray(to_square(image.transpose(Image.Transpose.ROTATE_270), 4, "stretch"), int)[..., 0]
     assert np.abs(square - upright).max() <= 3

@@ -20,7 +20,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
-import PIL
 from jaxtyping import Float32
 
 from budwood.core.errors import RunError
@@ -115,9 +114,7 @@ class Chromium:
 
         None where the browser cannot decode it.
         """
-        found = self._ask(
-            _Job(content, {"X-Shape": f"1,{size}", "X-Resize": resize, "X-Pillow": PIL.__version__})
-        )
+        found = self._ask(_Job(content, {"X-Shape": f"1,{size}", "X-Resize": resize}))
         return None if found.kind == "unread" else _answers(found, 1)
 
     def wait(self) -> _Answer:

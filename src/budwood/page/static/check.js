@@ -5,8 +5,7 @@ import { look, open, Unread } from "./onnx.js";
 async function answer(response, run) {
   const [count, size] = response.headers.get("X-Shape").split(",").map(Number);
   const resize = response.headers.get("X-Resize");
-  const pillow = response.headers.get("X-Pillow");
-  if (resize) return look(run, await response.blob(), { shape: [null, size, size, 3], resize }, pillow);
+  if (resize) return look(run, await response.blob(), { shape: [null, size, size, 3], resize });
   return run(new Float32Array(await response.arrayBuffer()), count, size);
 }
 

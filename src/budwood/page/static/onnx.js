@@ -34,19 +34,19 @@ export async function open() {
 }
 
 // The same of a picture file.
-export async function look(run, blob, input, pillow) {
-  const square = await see(blob, input, pillow);
+export async function look(run, blob, input) {
+  const square = await see(blob, input);
   return run(toTensor(square), 1, square.width);
 }
 
-async function see(blob, { shape, resize }, pillow) {
+async function see(blob, { shape, resize }) {
   let pixels;
   try {
     pixels = await decode(blob);
   } catch {
     throw new Unread("no picture that this browser can read");
   }
-  return toSquare(pixels, shape[1], resize, pillow);
+  return toSquare(pixels, shape[1], resize);
 }
 
 export async function models() {
@@ -64,13 +64,12 @@ export async function models() {
     farthest: contract.distance?.threshold,
     note: thresholds || contract.distance ? "" : "It names one of them for every picture, whatever that shows.",
     input: contract.input,
-    pillow: contract.versions.pillow,
     run: await open(),
   }];
 }
 
 export async function predict(model, file) {
-  const { probabilities: found, distances } = await look(model.run, file, model.input, model.pillow);
+  const { probabilities: found, distances } = await look(model.run, file, model.input);
   const shares = model.classes.map((label, place) => ({ label, share: found[place] }));
   const labels = model.several ? model.classes.filter((label, place) => found[place] >= model.thresholds[label]) : null;
   const distance = distances?.[0];
@@ -79,7 +78,7 @@ export async function predict(model, file) {
 }
 
 export async function explain(model, file, label) {
-  const square = await see(file, model.input, model.pillow);
+  const square = await see(file, model.input);
   const probabilities = async (some) => {
     // The page is drawn in between.
     await new Promise((resolve) => setTimeout(resolve));

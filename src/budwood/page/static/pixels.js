@@ -1,17 +1,14 @@
 // From a picture of any shape to the square that a network sees: the arithmetic of Pillow's `Image.resize` with
 // BICUBIC and reducing_gap 2, to the bit, so that a browser answers as the training did. A canvas scales otherwise.
-// Pixels are {data, width, height} with four bytes a pixel, as getImageData gives them. From version 13 on Pillow scales a
-// picture that loses more in height than in width by rows first, which rounds otherwise: a level or two, and in a small
-// picture that is enlarged some hundredths of a probability.
+// Pixels are {data, width, height} with four bytes a pixel, as getImageData gives them. As Pillow does from
+// version 13 on, a picture that loses more in height than in width is scaled in height first, which rounds otherwise.
 
 const GREY = 127;
 const SUPPORT = 2;
 const BITS = 22;
 
-// The square of `size` pixels: "crop" takes the middle, "stretch" changes both sides, "pad" adds grey; `pillow` is the
-// version whose arithmetic it is.
-export function toSquare(pixels, size, resize, pillow) {
-  const scale = (...given) => scaled(parseInt(pillow) >= 13, ...given);
+// The square of `size` pixels: "crop" takes the middle, "stretch" changes both sides, "pad" adds grey.
+export function toSquare(pixels, size, resize) {
   const { width, height } = pixels;
   if (resize === "crop") {
     const side = Math.min(width, height);
@@ -66,7 +63,7 @@ async function bitmapOf(blob) {
   }
 }
 
-function scaled(tallFirst, pixels, width, height, box) {
+function scale(pixels, width, height, box) {
   const whole = box[0] === 0 && box[1] === 0 && box[2] === pixels.width && box[3] === pixels.height;
   if (whole && width === pixels.width && height === pixels.height) return pixels;
   const factors = [(box[2] - box[0]) / width, (box[3] - box[1]) / height].map((one) => Math.trunc(one / 2) || 1);
@@ -80,7 +77,7 @@ function scaled(tallFirst, pixels, width, height, box) {
   const down = coefficients(pixels.height, box[1], box[3], height);
   const isNarrow = width !== pixels.width || box[0] !== 0 || box[2] !== width;
   const isTall = height !== pixels.height || box[1] !== 0 || box[3] !== height;
-  if (isNarrow && isTall && tallFirst && pixels.height - height > 2 * Math.max(0, pixels.width - width)) {
+  if (isNarrow && isTall && pixels.height - height > 2 * Math.max(0, pixels.width - width)) {
     return resampleRows(resampleColumns(pixels, down, 0), across, [0, height]);
   }
   // Rows that no pixel is made of are left out.
