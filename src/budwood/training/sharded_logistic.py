@@ -19,6 +19,8 @@ SINGLE_HOLDS = 1e-6
 """Norm of the gradient to which products in float32 lead; beyond, they are in float64."""
 SLOPE_LEFT = 0.5
 """Of a line's first slope: what a step along it may leave. Of a parabola a step that does leads down."""
+LEAST_NORM = float(np.finfo(np.float64).eps)
+"""Of the gradient by standardised features, whose terms are about 1: what is left below is rounding errors."""
 MOST_TRIES = 8
 """Steps tried along one line."""
 
@@ -76,7 +78,7 @@ class ShardedProblem:
 
         Args:
             strength: of the L2 penalty.
-            tolerance: the norm of the gradient, by standardised features, at which it ends.
+            tolerance: the norm of the gradient, by standardised features, at which it ends; at 2.2e-16 it does always.
             start: weights along the axes.
             most_steps: after so many, what was reached is the answer.
             told: the norm of the gradient, after each pass through the rows.
@@ -94,7 +96,7 @@ class ShardedProblem:
         place = look(np.zeros(self._shape) if start is None else start / scale, products)
         pairs: list[tuple[np.ndarray, np.ndarray, float]] = []
         for _ in range(most_steps):
-            if place.norm <= tolerance:
+            if place.norm <= max(tolerance, LEAST_NORM):
                 break
             if products == "float32" and place.norm <= SINGLE_HOLDS:
                 products = "float64"
