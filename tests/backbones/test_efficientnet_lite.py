@@ -25,8 +25,12 @@ FOLDERS = {
     ("name", "count", "folders"),
     [
         ("efficientnet_lite0", 24, list(FOLDERS)),
-        ("efficientnet_lite1", 10, ["cats_and_dogs/validation/dogs"]),
-        ("efficientnet_lite2", 10, ["cats_and_dogs/validation/dogs"]),
+        *(
+            pytest.param(
+                f"efficientnet_lite{size}", 10, ["cats_and_dogs/validation/dogs"], marks=pytest.mark.slow
+            )
+            for size in (1, 2)
+        ),
     ],
 )
 def test_build__with_its_classifier_it_knows_daisies_dogs_and_cats(test_data, name, count, folders):

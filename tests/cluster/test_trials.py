@@ -47,9 +47,10 @@ def spec_of(folder, name):
     return spec
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kills", "lost", "words"),
-    [(1, 1, "its end"), pytest.param(9, 2, "lost 2 times", marks=pytest.mark.slow)],
+    [(1, 1, "its end"), (9, 2, "lost 2 times")],
 )
 def test_executor__a_trial_whose_worker_is_lost_begins_anew(
     cluster, tmp_path, monkeypatch, kills, lost, words

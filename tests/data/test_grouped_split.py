@@ -48,6 +48,7 @@ def test_deal__a_relabelled_photo_moves_two_others_at_most(counts, shares, seed,
     assert moved(before, where(mended, shares=shares, seed=seed), [photos[which].sha256]) <= 2
 
 
+@pytest.mark.slow
 def test_deal__every_photo_of_245_relabelled():
     photos = make([60, 50, 45, 40, 30, 20])
     before = where(photos)

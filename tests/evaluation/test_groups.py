@@ -57,7 +57,7 @@ def coverage(num: int, share: float, correlation: float, kind: str, repeats: int
 
 
 @pytest.mark.parametrize("kind", ["equal", "geometric", "unequal"])
-@pytest.mark.parametrize("num", [MIN_GROUPS, 100])
+@pytest.mark.parametrize("num", [MIN_GROUPS, pytest.param(100, marks=pytest.mark.slow)])
 def test_grouped_interval__holds_the_truth(num, kind):
     # The worst of the whole grid, which is in the slow tier; 0.93 less two standard errors of 400 repeats.
     for share, correlation in ((0.98, 0.8), (0.5, 0.8), (0.9, 0.3)):

@@ -48,7 +48,9 @@ def test_choose_label_rule__is_the_highest_that_keeps_the_promise(coverage):
     assert not any(promised(level) for level in np.unique(shares[shares > found]))
 
 
-@pytest.mark.parametrize("coverage", [0.6, 0.8, 0.9, 0.97])
+@pytest.mark.parametrize(
+    "coverage", [*(pytest.param(one, marks=pytest.mark.slow) for one in (0.6, 0.97)), 0.8, 0.9]
+)
 def test_choose_label_rule__equals_mapie(coverage):
     risk_control = pytest.importorskip("mapie.risk_control")
     targets, shares = _made(600, 3)

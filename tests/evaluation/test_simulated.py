@@ -7,6 +7,7 @@ What was found is printed (`pytest -s`): exact tests are conservative.
 from functools import cache
 
 import numpy as np
+import pytest
 from scipy.stats import binom
 
 from budwood.evaluation.statistics import (
@@ -49,6 +50,7 @@ def test_wilson_interval__mean_coverage():
     assert abs(np.mean(found) - 0.95) < 0.01
 
 
+@pytest.mark.slow
 def test_paired_difference__mean_coverage():
     rng = np.random.default_rng(0)
     found = []

@@ -106,6 +106,7 @@ def test_grad_cam__knows_no_shift_of_all_logits(lite):
     np.testing.assert_allclose(grad_cam(model).maps(pictures, targets), before, atol=2e-3 * before.max())
 
 
+@pytest.mark.slow
 def test_grad_cam__of_networks_side_by_side_is_the_sum(lite):
     networks = [lite, network("mobilenet")]
     layers = head(3, sum(one.features for one in networks))

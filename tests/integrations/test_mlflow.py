@@ -147,6 +147,7 @@ print("logged")
 """
 
 
+@pytest.mark.slow
 def test_log_run__never_calls_home(session_run, store):
     private = ("CI", "PYTEST_CURRENT_TEST", "MLFLOW_DISABLE_TELEMETRY", "GITHUB_ACTIONS", "TF_BUILD")
     environment = {name: value for name, value in os.environ.items() if name not in private}

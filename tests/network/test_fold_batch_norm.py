@@ -38,7 +38,11 @@ def gradients(model, pixels):
 
 
 @pytest.mark.parametrize(
-    "name", ["mobilenet_v2", "efficientnet_lite0", "resnet50", "densenet121", "inception_v3"]
+    "name",
+    [
+        *("mobilenet_v2", "efficientnet_lite0"),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("resnet50", "densenet121", "inception_v3")),
+    ],
 )
 def test_fold_batch_norm__computes_what_the_backbone_does_with_the_same_gradients(name):
     backbone = get_backbone(name)

@@ -95,6 +95,7 @@ class Interrupt(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_train__resumed_learns_the_same_from_the_teacher(student, teacher, session_colours, tmp_path):
     folder, another = tmp_path / "run", tmp_path / "another"
     with pytest.raises(KeyboardInterrupt):
@@ -113,6 +114,7 @@ def test_train__resumed_learns_the_same_from_the_teacher(student, teacher, sessi
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_train__one_logit_teaches_one_logit_views_of_every_epoch(session_colours, tmp_path):
     for label in ("blue", "red"):
         (tmp_path / "two").mkdir(exist_ok=True)

@@ -111,6 +111,7 @@ def test_evaluate__any_kept_epoch(run, session_colours):
         run.evaluate(session_colours, checkpoint=9)
 
 
+@pytest.mark.slow
 def test_evaluate__any_kept_epoch_of_several_labels(tiny_backbones, module_cache, labels_table, tmp_path):
     run = two_phases(labels_table, tmp_path / "labels", "log.checkpoints=all")
     history = {int(row["epoch"]): row for row in read_csv(run.folder / "history.csv")}
@@ -326,6 +327,7 @@ def test_train__two_classes_from_one_number_and_users_callbacks_hear_both_phases
     assert json.loads((run.folder / "metrics.json").read_text())["test"]["n"] > 0
 
 
+@pytest.mark.slow
 def test_train__a_bank_of_no_more_views_than_the_store_may_hold(
     session_colours, tmp_path, monkeypatch, own_cache
 ):

@@ -224,7 +224,7 @@ def test_train_finetune_phase__from_the_pixels_with_one_logit_and_cutmix():
     assert np.asarray(model(pixels[40:].astype(np.float32))).shape == (20, 2)
 
 
-@pytest.mark.parametrize("batch_norm", ["frozen", "train"])
+@pytest.mark.parametrize("batch_norm", ["frozen", pytest.param("train", marks=pytest.mark.slow)])
 def test_train_finetune_phase__from_features_gives_what_the_uncut_model_gives(batch_norm, monkeypatch):
     rng = np.random.default_rng(0)
     labels = np.arange(40) % 3

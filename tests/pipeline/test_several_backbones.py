@@ -87,6 +87,7 @@ def test_train__each_backbone_has_records_of_its_own(run):
     assert "one after the other" in report and "with horizontal-flip test-time augmentation" in report
 
 
+@pytest.mark.slow
 def test_evaluate__an_epoch_is_of_one_backbone_alone(run, session_colours):
     history = {int(row["epoch"]): row for row in read_csv(run.folder / "history.csv")}
     best = run.metrics["phases"][1]["backbones"][0]["best_epoch"]
@@ -109,6 +110,7 @@ def test_train__a_backbone_finds_what_it_yielded_beside_another(run, session_col
     assert alone.info["features"]["fingerprint"] == run.info["features"]["fingerprint"].split("+")[0]
 
 
+@pytest.mark.slow
 def test_train__resumed_gives_what_an_unbroken_training_gives(run, session_colours, tmp_path):
     folder = tmp_path / "broken"
 
@@ -125,6 +127,7 @@ def test_train__resumed_gives_what_an_unbroken_training_gives(run, session_colou
     assert again.metrics["test"] == run.metrics["test"]
 
 
+@pytest.mark.slow
 def test_train__one_of_two_is_fine_tuned_and_gone_on_from(run, session_colours, tmp_path):
     more = side_by_side(
         session_colours,

@@ -308,6 +308,7 @@ def test_write_report__a_class_without_a_test_photo(make_run):
     assert "– – – no test photo" in page.text
 
 
+@pytest.mark.slow
 def test_write_report__1000_classes_stay_bounded(make_run):
     run = make_run([f"species {i:04}" for i in range(1000)], per_class=10, skill=6.0)
     # Of every class one test photo, each with a picture of its own.

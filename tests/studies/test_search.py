@@ -175,6 +175,7 @@ def test_study__search_survives_a_configuration_that_fails(session_colours, tmp_
     assert not found.failures and [one.complete for one in found.summaries] == [1, 1, 1]
 
 
+@pytest.mark.slow
 def test_study__search_goes_on_where_values_do_not_go_together(session_colours, tmp_path):
     # A linear probe has no hidden layers; beside the first values of the others each is fine by itself.
     grid = ['frozen.fit=["auto", "linear"]', "head.hidden=[[], [8]]", "finetune.epochs=[0]"]

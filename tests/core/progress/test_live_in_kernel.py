@@ -4,11 +4,13 @@ import json
 import re
 
 import nbformat
+import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from tests.notebooks import execute, outputs
 
 
+@pytest.mark.slow
 def test_train__in_a_notebook_leaves_one_readable_display_and_shows_itself(colours, tmp_path):
     settings = ["data.size=64", "evaluate.resamples=200"]
     notebook = new_notebook(
