@@ -1,6 +1,15 @@
 import pytest
 
-from budwood.core.files import read_csv, read_json, whole_file, write_csv, write_json, write_text
+from budwood.core.files import (
+    json_lines,
+    read_csv,
+    read_json,
+    whole_file,
+    write_csv,
+    write_json,
+    write_json_lines,
+    write_text,
+)
 
 
 def test_whole_file__failure_leaves_the_old_one(tmp_path):
@@ -11,6 +20,13 @@ def test_whole_file__failure_leaves_the_old_one(tmp_path):
         raise RuntimeError
     assert path.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_write_json_lines__any_value_reads_back_by_itself(tmp_path):
+    values = [{"a": 1}, ["two\nlines", "\u2028", "\r", "caf\udce9"], None]
+    write_json_lines(tmp_path / "a.jsonl", iter(values))
+    assert len((tmp_path / "a.jsonl").read_bytes().splitlines()) == 3
+    assert list(json_lines(tmp_path / "a.jsonl")) == values
 
 
 def test_write_csv__any_name_reads_back(tmp_path):

@@ -2,7 +2,7 @@ import pytest
 
 from budwood.config.recipe import Recipe
 from budwood.core.errors import RunError
-from budwood.core.files import read_json, write_json
+from budwood.core.files import json_lines, read_json, write_json, write_json_lines
 from budwood.data.label_sets import with_labels
 from budwood.data.manifest import Photo
 from budwood.runs.schema import CheckReport
@@ -89,9 +89,9 @@ def test_photo_table__without_the_pictures(study):
 def test_photo_table__of_an_older_version_has_no_weights(study):
     check = CheckReport(problems=(), found=1, kept=1, unreadable=0)
     study.write_photos(PhotoTable(("a",), (Photo(b"", "1.jpg", "a", weight=3.0),), check))
-    values = read_json(study.photo_file)
-    values["photos"] = [row[:-1] for row in values["photos"]]
-    write_json(study.photo_file, values)
+    head, *rows = json_lines(study.photo_file)
+    study.photo_file.unlink()
+    write_json(study.old_photo_file, {**head, "photos": [row[:-1] for row in rows]})
     assert [photo.weight for photo in study.read_photos().photos] == [1.0]
 
 
@@ -122,7 +122,7 @@ def test_photo_table__several_labels_come_back(study):
     assert found.task == "multi-label"
     assert [(one.labels, one.unknown) for one in found.photos] == [(("sea", "sunset"), ("trees",)), ((), ())]
     # Those of an older version are of one class each.
-    values = read_json(study.photo_file)
-    del values["task"]
-    write_json(study.photo_file, values)
+    head, *rows = json_lines(study.photo_file)
+    del head["task"]
+    write_json_lines(study.photo_file, [head, *rows])
     assert study.read_photos().task == "single-label" and study.read_photos().photos[0].labels is None

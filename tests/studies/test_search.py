@@ -119,7 +119,7 @@ def test_study__search_opens_no_test_photo(colours, tmp_path):
         assert read_json(run / "metrics.json")["test"] is None
         for table in ("predictions.csv", "split.csv"):
             assert not [row for row in read_csv(run / table) if row["name"].startswith("test")]
-    assert "test/" not in (tmp_path / "s" / "photos.json").read_text()
+    assert "test/" not in (tmp_path / "s" / "photos.jsonl").read_text()
 
 
 def test_study__search_on_folds(session_colours, tmp_path):

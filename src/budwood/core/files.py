@@ -41,6 +41,16 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def write_json_lines(path: Path, values: Iterable[Any]) -> None:
+    """Write JSON values, one a line; one by one, as `write_csv` does."""
+    with (
+        whole_file(path) as aside,
+        aside.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+    ):
+        for value in values:
+            file.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]], delimiter: str = ",") -> None:
     with (
         whole_file(path) as aside,
@@ -64,6 +74,12 @@ def csv_rows(path: Path) -> Iterator[dict[str, str]]:
 
 def read_json(path: Path) -> Any:
     return json.loads(path.read_bytes().decode("utf-8", "surrogateescape"))
+
+
+def json_lines(path: Path) -> Iterator[Any]:
+    """Yield the values of a file of `write_json_lines`, one by one."""
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+        yield from map(json.loads, file)
 
 
 def sha256_of(path: Path) -> str:

@@ -39,6 +39,9 @@ class Kin:
     """When it was taken and with what; see `budwood.data.images.Inspection`."""
 
 
+NO_KIN = Kin()
+
+
 @dataclass(frozen=True, slots=True)
 class Photo:
     """One labelled photo."""
@@ -61,7 +64,7 @@ class Photo:
     """How much the photo counts where it is trained on."""
     metadata: Mapping[str, str] = field(default_factory=lambda: NOTHING, hash=False)
     """What else the source says of it, by column; of a folder, "domain" where domains lie above the classes."""
-    kin: Kin = Kin()
+    kin: Kin = NO_KIN
     labels: tuple[str, ...] | None = None
     """Where photos have several labels: those that it has, which may be none. None where each has one class."""
     unknown: tuple[str, ...] = ()

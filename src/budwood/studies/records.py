@@ -1,7 +1,7 @@
 """The files of a study as typed values: one reader and one writer. It needs neither NumPy nor Keras.
 
 STUDY/study.json          `StudyRecord`: what was asked, and which trials there are
-STUDY/photos.json         `PhotoTable`: the photos as the check found them
+STUDY/photos.jsonl        `PhotoTable`: the photos as the check found them, one a line below what holds for all
 STUDY/features.json       `StoredFeatures` of each backbone that linear trials stand on
 STUDY/trials/NAME.json    `TrialRecord`: what is to be done, and what came of it
 STUDY/trials/NAME/        the run directory of the trial
@@ -11,7 +11,9 @@ STUDY/search.json         the configurations of a search, see `studies.search`
 
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, replace
+from itertools import chain
 from pathlib import Path
+from sys import intern
 from typing import Any, Literal
 
 import pydantic
@@ -19,9 +21,9 @@ import pydantic
 from budwood.config.recipe import Recipe
 from budwood.core.errors import BudwoodError, RunError
 from budwood.core.faults import fault
-from budwood.core.files import JsonObject, read_json, write_json
+from budwood.core.files import JsonObject, json_lines, read_json, write_json, write_json_lines
 from budwood.core.label_text import of_text
-from budwood.data.manifest import Kin, Photo
+from budwood.data.manifest import NO_KIN, NOTHING, Kin, Photo
 from budwood.runs.schema import CheckReport
 
 SINGLE_LABEL, MULTI_LABEL = "single-label", "multi-label"
@@ -211,6 +213,11 @@ class StudyFolder:
 
     @property
     def photo_file(self) -> Path:
+        return self.path / "photos.jsonl"
+
+    @property
+    def old_photo_file(self) -> Path:
+        """Where studies have their photos that were begun when these were still one JSON value."""
         return self.path / "photos.json"
 
     @property
@@ -244,29 +251,30 @@ class StudyFolder:
         write_json(self.file, record.to_json())
 
     def read_photos(self) -> PhotoTable:
-        found = read_json(self.photo_file)
-        photos, task = tuple(_photo(*row) for row in found["photos"]), found.get("task", SINGLE_LABEL)
+        if self.photo_file.exists():
+            rows = json_lines(self.photo_file)
+            head = next(rows)
+        else:
+            head = read_json(self.old_photo_file)
+            rows = iter(head["photos"])
+        task = head.get("task", SINGLE_LABEL)
+        photos = (_photo(*row) for row in rows)
         if task == MULTI_LABEL:
-            photos = tuple(_with_its_labels(photo) for photo in photos)
-        return PhotoTable(tuple(found["classes"]), photos, CheckReport.model_validate(found["check"]), task)
+            photos = (_with_its_labels(photo) for photo in photos)
+        return PhotoTable(
+            tuple(head["classes"]), tuple(photos), CheckReport.model_validate(head["check"]), task
+        )
 
     def write_photos(self, table: PhotoTable) -> None:
-        rows = [
+        head = {"task": table.task, "classes": list(table.classes), "check": table.check.to_json()}
+        rows = (
             [
                 *(p.name, p.label, p.split, p.sha256, p.width, p.height, p.group),
                 *(dict(p.metadata), astuple(p.kin), p.weight),
             ]
             for p in table.photos
-        ]
-        write_json(
-            self.photo_file,
-            {
-                "task": table.task,
-                "classes": list(table.classes),
-                "check": table.check.to_json(),
-                "photos": rows,
-            },
         )
+        write_json_lines(self.photo_file, chain([head], rows))
 
     def read_features(self) -> dict[str, StoredFeatures]:
         """Return what is known of the features, by `features_key`; empty where nothing can be read."""
@@ -290,20 +298,21 @@ def _photo(
     group: str | None,
     *more: Any,
 ) -> Photo:
-    """Return a photo by its row in photos.json; a study of an older version has no weights."""
+    """Return a photo by its row; a study of an older version has no weights."""
     metadata, kin, *weight = more
     return Photo(
         b"",
         name,
-        label,
-        split,
+        # One object for what a million photos share.
+        intern(label),
+        None if split is None else intern(split),
         sha256,
         width,
         height,
-        group,
+        None if group is None else intern(group),
         weight[0] if weight else 1.0,
-        metadata,
-        Kin(*kin),
+        metadata or NOTHING,
+        Kin(*kin) if any(kin) else NO_KIN,
     )
 
 

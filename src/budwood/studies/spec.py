@@ -15,7 +15,7 @@ class TrialSpec:
     """What a trial needs to know, wherever it runs: plain values that can be pickled."""
 
     study: Path
-    """The study's directory, with photos.json, features.json and, for what is planned, trials/NAME.json."""
+    """The study's directory, with photos.jsonl, features.json and, for what is planned, trials/NAME.json."""
     data: str
     """The source of the photos."""
     name: str

@@ -45,7 +45,7 @@ from budwood.studies.trials import plan_trials
 from budwood.studies.workload import summary, workload
 
 OUR_FILES = {
-    *("study.json", "photos.json", "features.json", WANTED, FAILURE),
+    *("study.json", "photos.jsonl", "photos.json", "features.json", WANTED, FAILURE),
     *("trials", "results.json", REPORT, "features.log", SEARCH, BEST),
 }
 READ_ALIKE = (
