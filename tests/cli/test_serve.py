@@ -24,6 +24,9 @@ def test_serve__refuses_in_one_line(call, tmp_path):
             ([str(tmp_path / "none"), "--port", "0"], "none"),
             ([str(tmp_path / "x"), str(tmp_path / "y" / "x"), "--port", "0"], "two runs are named x"),
             ([str(tmp_path), "--rate", "0"], "rate of 0"),
+            ([str(tmp_path), "--timeout", "inf"], "--timeout inf is no bound"),
+            ([str(tmp_path), "--max-upload", "inf"], "--max-upload inf is no bound"),
+            ([str(tmp_path), "--host", "two..dots"], "no name of a host"),
             ([str(tmp_path), "--api-key-file", str(tmp_path / "key")], "cannot read the key"),
         ):
             status, out, err = call("serve", *arguments)

@@ -19,6 +19,7 @@ def test_named_runs(tmp_path):
         (["runs/x", "other/x"], "two runs are named x"),
         (["=runs/x"], "no name"),
         (["a/b=runs/x"], "no name"),
+        (["..=runs/x"], "no name"),
     ):
         with pytest.raises(RunError, match=words):
             named_runs(given)

@@ -34,6 +34,9 @@ def test_metadata(server):
     assert found["inputs"][0] == {"name": "pixels", "datatype": "UINT8", "shape": [-1, 64, 64, 3]}
     assert found["outputs"][0]["shape"] == [-1, 3]
     assert server.get("/v2/models/colours/ready").status == 200
+    assert server.get("/v2/models/colours/versions/1").json == found
+    assert server.get("/v2/models/colours/versions/1/ready").status == 200
+    assert server.get("/v2/models/colours/versions/2/ready").status == 404
     answer = server.get("/v2/models/other/ready")
     assert answer.status == 404 and isinstance(answer.json["error"], str)
 
@@ -58,7 +61,8 @@ def test_infer__pixels(server, red, shares, kind):
 def test_infer__encoded_pictures(server, red, shares):
     tensor = {"name": "image", "shape": [1], "datatype": "BYTES"}
     text = json.dumps({"inputs": [{**tensor, "data": [base64.b64encode(red).decode()]}]})
-    assert _outputs(server.post(INFER, text))["label"]["data"] == ["red"]
+    for path in (INFER, INFER.replace("/infer", "/versions/1/infer")):
+        assert _outputs(server.post(path, text))["label"]["data"] == ["red"]
     blob = struct.pack("<I", len(red)) + red
     wanted = [{"name": "probabilities", "parameters": {"binary_data": True}}, {"name": "label"}]
     body, headers = _binary(tensor, blob, outputs=wanted)

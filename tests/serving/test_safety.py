@@ -19,6 +19,8 @@ def test_key(guarded, red):
     for path in ("/v1/models", "/v2", "/v2/models/colours", "/metrics"):
         assert guarded.get(path).status == 401
         assert guarded.get(path, Authorization=f"Bearer {KEY}").status == 200
+        assert guarded.get(path, Authorization=f"bearer {KEY}").status == 200
+        assert guarded.get(path, Authorization=f"Basic {KEY}").status == 401
         assert guarded.get(path, X_API_Key=KEY).status == 200
         for wrong in (KEY[:-1], KEY + "x", "", "\xe9"):
             assert guarded.get(path, X_API_Key=wrong).status == 401
@@ -75,6 +77,14 @@ def test_rate__forgets_clients_that_are_gone():
     for number in range(10_100):
         rate.take(str(number))
     assert len(rate._left) == 10_000
+
+
+def test_rate__says_when_to_come_again_and_not_sooner(tiny_run):
+    with running({"colours": tiny_run}, Limits(rate=0.42)) as server:
+        found = [server.get("/v1/models") for _ in range(2)]
+        assert [one.status for one in found] == [200, 429]
+        # In 2.4 seconds, of which 2 would be too few.
+        assert found[1].headers["retry-after"] == "3"
 
 
 def test_rate__of_requests(tiny_run):

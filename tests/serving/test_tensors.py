@@ -74,7 +74,8 @@ def test_read_pictures__lengths_that_do_not_fit():
 
 
 @pytest.mark.parametrize(
-    ("body", "header"), [(b"{", None), (b"[" * 100_000, None), (b"{}", "9"), (b"{}", "-1"), (b"\xff", None)]
+    ("body", "header"),
+    [(b"{", None), (b"[" * 100_000, None), (b"{}", "9"), (b"{}", "-1"), (b"{}", "9" * 5000), (b"\xff", None)],
 )
 def test_read_request__damaged(body, header):
     with pytest.raises(RequestError) as caught:

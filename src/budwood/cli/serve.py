@@ -1,5 +1,6 @@
 """The command that answers over HTTP."""
 
+import math
 import os
 import sys
 from pathlib import Path
@@ -95,6 +96,13 @@ def serve(
     key = _key(api_key_file)
     if rate is not None and not 0 < rate < float("inf"):
         raise BudwoodError(f"a rate of {rate:g} is none. Give a number above 0, such as --rate 10")
+    for option, bound_of in (
+        ("--max-upload", max_upload),
+        ("--max-pixels", max_pixels),
+        ("--timeout", timeout),
+    ):
+        if bound_of == math.inf:
+            raise BudwoodError(f"{option} {bound_of:g} is no bound. Give a number")
     if max_pixels is not None or "BUDWOOD_MAX_PIXELS" not in os.environ:
         # Where the decoder looks for it.
         os.environ["BUDWOOD_MAX_PIXELS"] = str(round(1_000_000 * (max_pixels or MEGAPIXELS)))

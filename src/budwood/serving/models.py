@@ -24,7 +24,7 @@ def named_runs(runs: Sequence[str]) -> dict[str, Path]:
         name, equals, place = given.partition("=")
         folder = Path(place) if equals and not Path(given).exists() else Path(given)
         name = name if equals and not Path(given).exists() else folder.resolve().name
-        if not name or not name.isprintable() or any(sign in name for sign in "/\\?#%"):
+        if name in ("", ".", "..") or not name.isprintable() or any(sign in name for sign in "/\\?#%"):
             raise RunError(f"{given!r} gives a run no name that an address can hold. Give one: NAME=RUN")
         if name in found:
             raise RunError(

@@ -81,6 +81,13 @@ def router(server: Server) -> APIRouter:
     """Return the routes below /v2."""
     routes = APIRouter(prefix="/v2", tags=["v2"])
     errors = {status: {**one, "model": V2Error} for status, one in ERRORS.items()}
+    # The protocol lets a client name a version in the address.
+    versions = "/versions/{version}"
+
+    def find(name: str, request: Request) -> ServedModel:
+        if request.path_params.get("version", VERSION) != VERSION:
+            raise RequestError("not_found", f"a model has one version here, {VERSION}")
+        return server.models.find(name)
 
     @routes.get("", summary="What the server is", responses={s: errors[s] for s in (401, 429)})
     async def metadata() -> ServerMetadata:
@@ -104,8 +111,9 @@ def router(server: Server) -> APIRouter:
         summary="What a model takes and gives",
         responses={s: errors[s] for s in (401, 404, 422, 429)},
     )
-    async def model_metadata(name: str) -> ModelMetadata:
-        return _metadata(server.models.find(name))
+    @routes.get(f"/models/{{name}}{versions}", include_in_schema=False)
+    async def model_metadata(name: str, request: Request) -> ModelMetadata:
+        return _metadata(find(name, request))
 
     @routes.get(
         "/models/{name}/ready",
@@ -113,8 +121,9 @@ def router(server: Server) -> APIRouter:
         response_class=Response,
         responses={s: errors[s] for s in (401, 404, 422, 429)},
     )
-    async def model_ready(name: str) -> Response:
-        server.models.find(name)
+    @routes.get(f"/models/{{name}}{versions}/ready", include_in_schema=False)
+    async def model_ready(name: str, request: Request) -> Response:
+        find(name, request)
         return Response()
 
     @routes.post(
@@ -133,8 +142,9 @@ def router(server: Server) -> APIRouter:
             }
         },
     )
+    @routes.post(f"/models/{{name}}{versions}/infer", include_in_schema=False)
     async def infer(name: str, request: Request) -> Response:
-        model, header = server.models.find(name), request.headers.get(HEADER)
+        model, header = find(name, request), request.headers.get(HEADER)
         async with body_of(request, server.limits, server.engine) as content, within(server):
             asked, pictures = await server.engine.run(_read, model, content, header, server.limits.batch)
             binary = _wanted(model, asked)

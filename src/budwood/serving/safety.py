@@ -4,6 +4,7 @@ passes through it."""
 import hashlib
 import hmac
 import json
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -104,9 +105,10 @@ class Safety:
             wait = self._rate.take(client[0])
             if wait:
                 text = f"one client may ask {self._rate.rate:g} times a second"
-                raise RequestError("rate", text, {"Retry-After": str(max(1, round(wait)))})
+                raise RequestError("rate", text, {"Retry-After": str(math.ceil(wait))})
         if self._key is not None and path.startswith(_GUARDED):
-            given = headers.get(b"x-api-key") or headers.get(b"authorization", b"").removeprefix(b"Bearer ")
+            scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+            given = headers.get(b"x-api-key") or (token if scheme.lower() == b"bearer" else b"")
             if not hmac.compare_digest(_digest(given), self._key):
                 raise RequestError(
                     "key",

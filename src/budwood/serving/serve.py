@@ -52,8 +52,9 @@ def bind(host: str, port: int) -> socket.socket:
         except BaseException:
             found.close()
             raise
-    except OSError as error:
-        words = (error.strerror or str(error)).lower()
+    except (OSError, UnicodeError) as error:
+        # No name of a host has an empty part, or one of more than 63 letters: Python does not ask for it.
+        words = (getattr(error, "strerror", None) or "this is no name of a host").lower()
         raise BudwoodError(
             f"cannot listen on {host} port {port}: {words}. Give another --port (0 for any that is free), or --host"
         ) from error
