@@ -268,6 +268,20 @@ def test_parity__is_json_without_numpy(tiny_run, session_colours, tmp_path):
     assert json.loads(found.parity.model_dump_json())["batches"] == [1, 7]
 
 
+def test_export__that_cannot_take_its_place_leaves_the_earlier_one(
+    tiny_run, session_colours, tmp_path, monkeypatch
+):
+    def refuse(new, folder):
+        raise PermissionError(errno.EACCES, "in use")
+
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "contract.json").write_text('{"exported_as": "earlier"}')
+    monkeypatch.setattr("budwood.exporting.export.exchange", refuse)
+    with pytest.raises(PermissionError):
+        _export(load(tiny_run), formats.find_format("keras"), session_colours, tmp_path / "out")
+    assert "earlier" in (tmp_path / "out" / "contract.json").read_text()
+
+
 @pytest.mark.parametrize("stop", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
 @pytest.mark.parametrize("where", ["write", "load", "README"])
 def test_export__that_is_stopped_leaves_nothing_and_an_earlier_one_as_it_was(

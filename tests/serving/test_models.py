@@ -75,6 +75,22 @@ def test_models__one_that_cannot_be_loaded_leaves_the_old_one(tiny_run, tiny_lab
     assert models.reload() == ["colours"]
 
 
+def test_models__watch_goes_on_whatever_happens(tiny_run):
+    said, again = [], threading.Event()
+
+    class Failing(Models):
+        def reload(self):
+            if said:
+                again.set()
+            raise ValueError("what nobody thought of")
+
+    models = Failing({"colours": tiny_run}, said.append)
+    models.watch(0.01)
+    assert again.wait(20)
+    models.close()
+    assert "the models before go on answering: ValueError('what nobody thought of')" in said[0]
+
+
 def test_models__watch(tiny_run, tiny_label_run, tmp_path):
     folder = tmp_path / "run"
     _put(tiny_run, folder)

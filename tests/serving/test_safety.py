@@ -11,7 +11,9 @@ KEY = "a key of more than 16 letters"
 
 @pytest.fixture(scope="module")
 def guarded(tiny_run, session_cache):
-    with running({"colours": tiny_run}, Limits(rate=1000.0), access=Access(KEY, LOOPBACK)) as found:
+    with running(
+        {"colours": tiny_run}, Limits(rate=1000.0), access=Access(KEY, LOOPBACK, ["photos.example"])
+    ) as found:
         yield found
 
 
@@ -47,6 +49,14 @@ def test_origin__pages_of_other_sites_are_refused(server, red):
     assert server.post("/v1/predict", red, Origin="null").status == 403
     own = f"127.0.0.1:{server.port}"
     assert server.post("/v1/predict", red, Origin=f"http://{own}").status == 200
+
+
+def test_origin__of_a_proxy_that_hands_on_under_another_name(guarded, red):
+    def ask(origin: str) -> int:
+        return guarded.post("/v1/predict", red, X_API_Key=KEY, Origin=origin).status
+
+    assert ask("https://photos.example") == ask("https://Photos.example:8443") == 200
+    assert ask("https://photos.example.evil.example") == ask("https://localhost:1") == ask("null") == 403
 
 
 def test_headers__of_every_answer(server, red):

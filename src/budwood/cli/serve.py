@@ -129,7 +129,7 @@ def serve(
         server = Server(
             models,
             limits,
-            Access(key, hosts),
+            Access(key, hosts, allow_host or ()),
             show_training_photos=loopback if show_training_photos is None else show_training_photos,
         )
 

@@ -53,6 +53,7 @@ from budwood.exporting.quantization import (
 )
 from budwood.exporting.readme import python_lines, render_readme
 from budwood.exporting.web_runtime import runtime_files
+from budwood.runs.replacing import exchange
 
 ROOM = 1_000_000
 """Free bytes below which a disk counts as full."""
@@ -367,9 +368,6 @@ def _is_export(folder: Path) -> bool:
 def _put(aside: Path, folder: Path) -> None:
     """Let a whole folder take the place of another; an earlier export is there until then."""
     if folder.exists():
-        earlier = aside.parent / "earlier"
-        folder.rename(earlier)
-        aside.rename(folder)
-        shutil.rmtree(earlier, ignore_errors=True)
+        shutil.rmtree(exchange(aside, folder), ignore_errors=True)
     else:
         aside.rename(folder)

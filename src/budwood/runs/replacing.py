@@ -49,7 +49,7 @@ def put_in_place(new: Path, folder: Path, names: Iterable[str]) -> None:
         if new.parent == real:
             _move_into(new, real, list(names))
             return
-        old = _exchange(new, real)
+        old = exchange(new, real)
     except OSError as error:
         raise RunError(
             f"the new run is complete, but cannot take the place of the one in {folder}: {error.strerror or error}. "
@@ -107,8 +107,11 @@ def _move(source: Path, target: Path, names: Iterable[str]) -> None:
         (source / name).rename(target / name)
 
 
-def _exchange(new: Path, folder: Path) -> Path:
-    """Give two folders each other's names; return where the one that was in the place lies now."""
+def exchange(new: Path, folder: Path) -> Path:
+    """Give two folders each other's names; return where the one that was in the place lies now.
+
+    Raise OSError where the system does not let it; both are where they were.
+    """
     if _exchange_at_once(new, folder):
         return new
     old = _moved_away(folder)
@@ -131,8 +134,8 @@ def _exchange_at_once(new: Path, folder: Path) -> bool:
     if sys.platform != "linux":
         return False
     try:
-        exchange = ctypes.CDLL(None, use_errno=True).renameat2
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
     except (OSError, AttributeError):
         return False
     here, exchanged = -100, 2
-    return exchange(here, os.fsencode(new), here, os.fsencode(folder), exchanged) == 0
+    return renameat2(here, os.fsencode(new), here, os.fsencode(folder), exchanged) == 0

@@ -99,7 +99,11 @@ class Models:
 
         def look() -> None:
             while not self._stop.wait(seconds):
-                self.reload()
+                try:
+                    self.reload()
+                except Exception as error:
+                    # What it is matters less than that the next run that is replaced is looked at again.
+                    self._say(f"no run is replaced, the models before go on answering: {error!r}")
 
         self._watcher = threading.Thread(target=look, name="reload", daemon=True)
         self._watcher.start()

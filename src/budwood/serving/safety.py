@@ -46,10 +46,13 @@ class Access:
     Args:
         key: to be given as `Authorization: Bearer KEY` or `X-API-Key: KEY`; None for a server without.
         hosts: names under which the server may be addressed, without port; empty for any.
+        pages: names of sites whose pages may ask, beside those of the name under which the server is addressed: that of
+            a proxy which hands requests on under another one.
     """
 
     key: str | None = field(default=None, repr=False)
     hosts: Collection[str] = ()
+    pages: Collection[str] = ()
 
 
 class Safety:
@@ -61,6 +64,7 @@ class Safety:
         # Digests are as long whatever the key is, so that comparing them tells not even its length.
         self._key = None if access.key is None else _digest(access.key.encode())
         self._hosts = frozenset(host.lower() for host in access.hosts)
+        self._pages = frozenset(host.lower() for host in access.pages)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -94,7 +98,7 @@ class Safety:
         if scope["method"] == "POST" and origin is not None:
             # A page of another site may send a picture though it may not read the answer.
             of_page = origin.decode("latin-1").lower().partition("://")[2]
-            if of_page != host:
+            if of_page != host and _without_port(of_page) not in self._pages:
                 raise RequestError("origin", "pages of other sites may not ask this server")
         path = scope["path"]
         if path in OPEN:
