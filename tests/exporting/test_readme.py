@@ -84,6 +84,14 @@ def test_python_lines__refuse_pictures_of_more_than_8_bits(program, tmp_path, mo
         run(program, tmp_path / "a.png", monkeypatch, capsys)
 
 
+@pytest.mark.parametrize("content", [b"text", None])
+def test_python_lines__say_where_there_is_no_picture(content, program, tmp_path, monkeypatch, capsys):
+    if content is not None:
+        (tmp_path / "notes.jpg").write_bytes(content)
+    with pytest.raises(SystemExit, match="no picture can be read there: .*notes"):
+        run(program, tmp_path / "notes.jpg", monkeypatch, capsys)
+
+
 @pytest.mark.parametrize("kind", ["large JPEG", "turned", "transparent", "grey", "palette"])
 def test_python_lines__see_what_the_training_saw(kind, program, tmp_path, monkeypatch, capsys):
     rng = np.random.default_rng(1)

@@ -21,11 +21,14 @@ square.paste(fitted, ((SIZE - fitted.width) // 2, (SIZE - fitted.height) // 2))"
 """Lines of Pillow that make a square of a picture as the training did, by the name of the way."""
 _PICTURE = """if len(sys.argv) != 2:
     sys.exit("give one picture: python predict.py picture.jpg")
-with Image.open(sys.argv[1]) as file:
-    if file.mode.startswith(("I", "F")):
-        sys.exit("more than 8 bits a channel: bring the values to 0 to 255 first, see levels in contract.json")
-    file.draft(None, (2 * SIZE, 2 * SIZE))
-    picture = ImageOps.exif_transpose(file)
+try:
+    with Image.open(sys.argv[1]) as file:
+        if file.mode.startswith(("I", "F")):
+            sys.exit("more than 8 bits a channel: bring the values to 0 to 255 first, see levels in contract.json")
+        file.draft(None, (2 * SIZE, 2 * SIZE))
+        picture = ImageOps.exif_transpose(file)
+except OSError as error:
+    sys.exit(f"no picture can be read there: {error}")
 if picture.mode == "RGB" and (profile := picture.info.get("icc_profile")):
     try:
         profiles = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
