@@ -18,7 +18,7 @@ WITHOUT = {
     },
     **{
         f"exporting/formats/{name}_int8.py": "exporting/formats/test_quantizers.py asks for what all of them must do"
-        for name in ("litert", "onnx", "openvino")
+        for name in ("litert", "nncf", "onnx", "openvino")
     },
     "report/headline.py": "fields without code; the golden texts of the pages show them",
     "runs/epochs.py": "needs trained models: pipeline/test_finetune.py and test_several_backbones.py ask for each kind",

@@ -237,7 +237,8 @@ class Run(RunAnswers):
             format: "openvino", "onnx", "litert", "saved_model", "keras" or "web".
             folder: where to.
             quantize: "float16" for weights of half the size, "int8" for weights and values of a quarter, calibrated on
-                100 training photos; both may cost at most half a point of right answers, else nothing is written.
+                100 training photos; nothing is written where more than half a point of right answers is lost, and
+                more than chance takes.
             data: the photos that the run was trained on, in any form that `train` takes; by default where they were.
             server: for "openvino" and "onnx", lay it out as OpenVINO Model Server and Triton take it, with their
                 configuration and the answers for 20 photos.
@@ -290,7 +291,7 @@ class Run(RunAnswers):
             photos(self.files.metrics.reported),
             photos("validation"),
         )
-        fewer = None if kind is None else FewerBits(kind, photos("train").pictures)
+        fewer = None if kind is None else FewerBits(kind, photos("train"))
         return export_model(source, form, Path(folder), fewer_bits=fewer, server=server, progress=progress)
 
     def _at_epoch(self, epoch: int) -> Predictor:

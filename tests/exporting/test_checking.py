@@ -40,6 +40,16 @@ def test_split_photos__some_are_spread_over_all():
     photos = SplitPhotos("train", PHOTOS, labels)
     assert photos.some(4).labels == ["0", "3", "6", "9"]
     assert photos.some(10).labels == labels and photos.some(99).labels == labels
+    assert photos.some(0).labels == [] and len(photos.some(7).pictures) == 7
+
+
+def test_split_photos__joined_with_those_of_another_split():
+    joined = TEST.joined(SplitPhotos("train", PHOTOS[:2], ["dark"] * 2))
+    assert (joined.split, len(joined.pictures), list(joined.labels[-3:])) == (
+        "test",
+        12,
+        ["bright", "dark", "dark"],
+    )
 
 
 def test_squares__in_order_as_batches_of_one():

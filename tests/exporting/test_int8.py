@@ -3,9 +3,10 @@ import pytest
 
 from budwood.core.progress.base import SILENT
 from budwood.evaluation.task import SINGLE_LABEL
-from budwood.exporting.checking import SplitPhotos
+from budwood.exporting.checking import Source, SplitPhotos
 from budwood.exporting.formats import FORMATS
-from budwood.exporting.int8 import SHARES, _logits, tries
+from budwood.exporting.int8 import FILLED_UP, SHARES, _logits, find_int8
+from budwood.inference.artifact import Artifact
 from tests.exporting.brightness import PHOTOS, Brightness, bright
 
 LAYERS = [f"layer {number}" for number in range(32)]
@@ -42,48 +43,60 @@ class Form(type(FORMATS["keras"])):
         return run
 
 
-def tried(quantizer, tmp_path, validation=None):
+NO_PHOTOS = SplitPhotos("train", [], [])
+
+
+def found_by(quantizer, tmp_path, validation=None, training=NO_PHOTOS):
     validation = photos() if validation is None else validation
-    return list(tries(quantizer, Form(), Brightness(), SINGLE_LABEL, validation, tmp_path, SILENT))
+    # Nobody asks for the model itself.
+    source = Source(object.__new__(Artifact), Brightness(), SINGLE_LABEL, NO_PHOTOS, validation)
+    return find_int8(quantizer, Form(), source, training, tmp_path, SILENT)
 
 
-def test_tries__the_first_leaves_no_layer(tmp_path):
+def test_find_int8__the_first_leaves_no_layer(tmp_path):
     quantizer = Rounded(0)
-    found = next(tries(quantizer, Form(), Brightness(), SINGLE_LABEL, photos(), tmp_path, SILENT))
+    found = found_by(quantizer, tmp_path)
     assert (found.fallback.tries, found.fallback.left_at_f32, found.fallback.layers) == (1, (), None)
+    assert (found.fallback.photos, found.fallback.difference) == (60, 0.0)
     assert quantizer.written[0] == (0, 1.0) and found.threshold is None
 
 
-def test_tries__leave_the_noisiest_until_no_answers_are_lost(tmp_path):
-    found = tried(Rounded(4), tmp_path)
-    assert found[0].fallback.left_at_f32 == tuple(LAYERS[:4]) and found[0].fallback.tries == 3
-    # Who is not content with it on other photos gets more.
-    assert [one.fallback.tries for one in found] == [3, 4, 5]
+def test_find_int8__leaves_the_noisiest_until_no_answers_are_lost(tmp_path):
+    found = found_by(Rounded(4), tmp_path)
+    assert found.fallback.left_at_f32 == tuple(LAYERS[:4]) and found.fallback.tries == 3
+    assert found.folder.name.startswith("int8-3")
 
 
-def test_tries__the_last_is_given_whatever_it_loses(tmp_path):
-    (found,) = tried(Rounded(99), tmp_path)
-    assert found.fallback.tries == len(SHARES) and len(found.fallback.left_at_f32) == 16
+def test_find_int8__the_last_is_given_whatever_it_loses(tmp_path):
+    fallback = found_by(Rounded(99), tmp_path).fallback
+    assert fallback.tries == len(SHARES) and len(fallback.left_at_f32) == 16
+    assert fallback.difference == -1.0 and fallback.difference_ci95[1] < 0
 
 
-def test_tries__few_lost_answers_may_be_chance(tmp_path):
+def test_find_int8__few_lost_answers_may_be_chance(tmp_path):
     one = SplitPhotos("validation", PHOTOS[:1], ["dark"])
-    assert tried(Rounded(99), tmp_path, one)[0].fallback.tries == 1
+    assert found_by(Rounded(99), tmp_path, one).fallback.tries == 1
 
 
-def test_tries__logits_are_calibrated_anew_where_it_is_worth_while(tmp_path):
+def test_find_int8__few_validation_photos_are_filled_up_by_those_of_the_training(tmp_path):
+    one, many = SplitPhotos("validation", PHOTOS[:1], ["dark"]), photos()
+    training = SplitPhotos("train", [*many.pictures] * 5, [*many.labels] * 5)
+    fallback = found_by(Rounded(4), tmp_path, one, training).fallback
+    assert (fallback.photos, fallback.tries) == (FILLED_UP, 3)
+    # Of photos that were learned from nothing is calibrated.
+    assert fallback.recalibration is None
+    (tmp_path / "none").mkdir()
+    assert found_by(Rounded(99), tmp_path / "none", NO_PHOTOS, training).fallback.tries == 5
+
+
+def test_find_int8__calibrates_logits_anew_where_it_is_worth_while(tmp_path):
     quantizer = Rounded(0, power=40.0)
     labels = ["bright", "dark"] * 30
-    mixed = SplitPhotos("validation", PHOTOS * 6, labels)
-    found = next(tries(quantizer, Form(), Brightness(), SINGLE_LABEL, mixed, tmp_path, SILENT))
+    found = found_by(quantizer, tmp_path, SplitPhotos("validation", PHOTOS * 6, labels))
     anew = found.fallback.recalibration
     assert anew.photos == 60 and anew.loss_after < anew.loss_before and len(anew.scale) == 1
     assert quantizer.written[1] == (0, pytest.approx(1 / anew.scale[0])) and quantizer.written[1][1] > 1
-
-
-def test_tries__without_validation_photos(tmp_path):
-    found = tried(Rounded(0), tmp_path, SplitPhotos("validation", [], []))
-    assert found[0].fallback.recalibration is None and found[0].threshold is None
+    assert found.folder.name == "int8-1-calibrated"
 
 
 def test_logits__give_the_probabilities_again():

@@ -1,5 +1,6 @@
 """The command that writes a trained model in another format."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -68,10 +69,16 @@ def export(
         overwrite=overwrite,
         progress=progress_of(quiet, as_json),
     )
-    if as_json:
-        print_json(found.parity.model_dump(mode="json") | {"folder": str(found.folder)})
-        return
     parity = found.parity
+    if parity.precision == "int8" and (speed := parity.speed) is not None and speed.slower:
+        print(
+            f"int8 is slower than full precision on this machine: {speed.milliseconds:.1f} ms a picture in place of "
+            f"{speed.f32_milliseconds:.1f}. Take it for its size alone, or another format",
+            file=sys.stderr,
+        )
+    if as_json:
+        print_json(parity.model_dump(mode="json") | {"folder": str(found.folder)})
+        return
     low, high = parity.difference_ci95
     print(
         f"{parity.same_answers:,} of {count(parity.photos, f'{parity.split} photo')} got the same answer, no "

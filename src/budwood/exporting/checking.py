@@ -40,8 +40,21 @@ class SplitPhotos:
 
     def some(self, most: int) -> "SplitPhotos":
         """Return at most so many of them, spread over all."""
-        step = max(1, -(-len(self.pictures) // most))
-        return SplitPhotos(self.split, self.pictures[::step], self.labels[::step], self.names[::step])
+        chosen = np.linspace(0, len(self.pictures) - 1, min(most, len(self.pictures))).round().astype(int)
+        pictures, labels, names = (
+            [some[place] for place in chosen] if some else []
+            for some in (self.pictures, self.labels, self.names)
+        )
+        return SplitPhotos(self.split, pictures, labels, names)
+
+    def joined(self, other: "SplitPhotos") -> "SplitPhotos":
+        """Return these photos, and then those of another split."""
+        return SplitPhotos(
+            self.split,
+            [*self.pictures, *other.pictures],
+            [*self.labels, *other.labels],
+            [*self.names, *other.names],
+        )
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -14,7 +14,6 @@ from budwood.core.files import read_json, sha256_of, write_json, write_text
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.system import versions
 from budwood.core.tensorflow import usual_keras
-from budwood.data.images import ImageLike
 from budwood.evaluation.ood import ACCEPTANCE, Reference
 from budwood.exporting import model_server, phone
 from budwood.exporting.checking import (
@@ -31,7 +30,7 @@ from budwood.exporting.contract import Contract
 from budwood.exporting.formats import find_format
 from budwood.exporting.formats.format import Format, Runtime, closed_after, refuse_missing_modules
 from budwood.exporting.formats.web_page import InBrowser, WebPage
-from budwood.exporting.int8 import tries
+from budwood.exporting.int8 import find_int8
 from budwood.exporting.network import knows_others, network_of
 from budwood.exporting.page_check import check_page
 from budwood.exporting.parity import (
@@ -48,7 +47,6 @@ from budwood.exporting.quantization import (
     CALIBRATED_ON,
     Kind,
     find_kind,
-    most_lost,
     refuse_few_photos,
 )
 from budwood.exporting.readme import python_lines, render_readme
@@ -64,7 +62,7 @@ class FewerBits:
     """A quantisation, and the photos that it takes the ranges of values from."""
 
     kind: Kind
-    training: Sequence[ImageLike]
+    training: SplitPhotos
 
 
 @dataclass(frozen=True)
@@ -149,7 +147,7 @@ def export_model(
     if fewer_bits is not None:
         _refuse_missing(source.test, fewer_bits.kind)
         if fewer_bits.kind == "int8":
-            refuse_few_photos(len(fewer_bits.training))
+            refuse_few_photos(len(fewer_bits.training.pictures))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as name:
         plain, aside = Path(name) / "plain", Path(name) / folder.name
@@ -228,16 +226,14 @@ def _write(
     if fewer_bits.kind == "float16":
         form.halve(network, plain, aside)
         return _refuse(form, check.parity(aside, "float16", plain))
-    few = fewer_bits.training[:: max(1, len(fewer_bits.training) // CALIBRATED_ON)][:CALIBRATED_ON]
+    few = fewer_bits.training.some(CALIBRATED_ON).pictures
     quantizer = form.quantizer(network, plain, list(squares(few, source.predictor.input)))
-    how = source.predictor, source.task, source.validation
-    for one in tries(quantizer, form, *how, plain.parent, progress):
-        parity = check.parity(one.folder, "int8", plain, one.threshold)
-        parity = parity.model_copy(update={"fallback": one.fallback})
-        if parity.holds:
-            one.folder.replace(aside)
-            break
-    return _refuse(form, parity)
+    found = find_int8(quantizer, form, source, fewer_bits.training, plain.parent, progress)
+    # Chosen by other photos: those of the test are asked once.
+    parity = check.parity(found.folder, "int8", plain, found.threshold)
+    parity = _refuse(form, parity.model_copy(update={"fallback": found.fallback}))
+    found.folder.replace(aside)
+    return parity
 
 
 @dataclass
@@ -336,8 +332,8 @@ def _refuse(form: Format, parity: Parity) -> Parity:
     if parity.precision != "f32":
         low, high = (100 * end for end in parity.difference_ci95)
         raise RunError(
-            f"{form.title} with {parity.precision} loses more than {100 * most_lost(parity.photos):.2g} points: of "
-            f"{parity.photos:,} {parity.split} photos {100 * parity.export_correct:.1f} % are right, "
+            f"{form.title} with {parity.precision} loses more than half a point: of {parity.photos:,} {parity.split} "
+            f"photos {100 * parity.export_correct:.1f} % are right, "
             f"{100 * parity.run_correct:.1f} % in the run (difference {100 * parity.difference:.1f} points, 95 % "
             f"interval {low:.1f} to {high:.1f}){_tried(parity)}. Nothing was written; leave out --quantize, or take "
             "another format"

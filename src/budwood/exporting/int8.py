@@ -1,11 +1,10 @@
 """int8 with as few layers at full precision as it takes: tried with none of them, then with more and more.
 
-The layers are told apart by the noise that their rounding adds. What is tried is judged on validation photos, and on
-the test photos by whoever asks for another try.
+The layers are told apart by the noise that their rounding adds. What is tried is judged on photos of the run other than
+its test photos.
 """
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,22 +15,21 @@ from budwood.core.scaling import LabelScaling, Scaling
 from budwood.evaluation.ood import ACCEPTANCE, threshold_among
 from budwood.evaluation.statistics import paired_difference
 from budwood.evaluation.task import Task
-from budwood.exporting.checking import SplitPhotos, answers_of, own_runtime
+from budwood.exporting.checking import Source, SplitPhotos, answers_of, own_runtime
 from budwood.exporting.formats.format import Format, closed_after
 from budwood.exporting.parity import Answered, Fallback, Recalibration
-from budwood.exporting.quantization import FEWEST, Quantizer, most_lost
-from budwood.inference.predictor import Predictor
+from budwood.exporting.quantization import FEWEST, Quantizer, loses_too_much
 
 SHARES = (0.0, 1 / 16, 1 / 8, 1 / 4, 1 / 2)
 """Of the layers, the noisiest, that stay at full precision, try by try."""
-JUDGED_ON = 200
-"""Validation photos at most."""
+JUDGED_ON, FILLED_UP = 400, 200
+"""Validation photos at most, and with how many training photos fewer of them are filled up to."""
 WORTHWHILE = 0.01
 """Share of the loss on the validation photos that calibrating the logits anew has to take away."""
 
 
 @dataclass(frozen=True)
-class Try:
+class Found:
     """A model with int8, written into a folder."""
 
     folder: Path
@@ -40,36 +38,37 @@ class Try:
     """Of the distance, as the validation photos say; None where there are too few of them."""
 
 
-def tries(
+def find_int8(
     quantizer: Quantizer,
     form: Format,
-    predictor: Predictor,
-    task: Task,
-    validation: SplitPhotos,
+    source: Source,
+    training: SplitPhotos,
     folder: Path,
     progress: Progress,
-) -> Iterator[Try]:
-    """Write a model with int8 again and again, each time with more layers at full precision.
+) -> Found:
+    """Write a model with int8, again and again with more layers at full precision until it loses no more than it may.
+
+    The last try is given whatever it loses: the test photos have the last word.
 
     Args:
         quantizer: of the model.
         form: its format.
-        predictor: of the run.
-        task: with the thresholds of the run.
-        validation: photos that say whether a try is good enough to be given.
+        source: the model, and the validation photos that say whether a try is good enough.
+        training: photos that help where there are few of them; without any photo the first try is given.
         folder: where each try gets a folder of its own.
         progress: told of each.
     """
-    started, number = time.monotonic(), 0
-    photos = validation.some(JUDGED_ON)
-    targets = task.encode(photos.labels, predictor.classes) if photos.pictures else np.zeros(0)
+    started, task = time.monotonic(), source.task
+    own_photos = source.validation.some(JUDGED_ON)
+    known = len(own_photos.pictures)
+    photos = own_photos.joined(training.some(max(FILLED_UP - known, 0)))
+    targets = task.encode(photos.labels, source.predictor.classes)
     own: Answered | None = None
     noisiest: list[str] | None = None
-    for share in SHARES:
+    for number, share in enumerate(SHARES, start=1):
         if share and noisiest is None:
             noisiest = list(quantizer.noisiest())
         left = tuple((noisiest or [])[: round(share * len(noisiest or []))])
-        number += 1
         if left:
             progress.say(
                 f"export: int8 loses too much; {len(left)} of {len(noisiest or [])} layers stay at f32"
@@ -77,43 +76,39 @@ def tries(
         place = folder / f"int8-{number}"
         place.mkdir()
         quantizer.write(place, left)
-        recalibration, threshold = None, None
-        if photos.pictures:
-            with closed_after(form.load(place)) as runtime:
-                # The run answers once, and for the same squares.
-                first = [own_runtime(predictor)] if own is None else []
-                *owns, found = answers_of(predictor.input, photos, [*first, runtime])
-            own = owns[0] if own is None else own
-            if _loses(task, own, found, targets) and share != SHARES[-1]:
-                continue
-            scaling, recalibration = _recalibrate(task, found, targets)
-            if recalibration is not None:
-                progress.say("export: calibrating the logits anew")
-                place = folder / f"int8-{number}-calibrated"
-                place.mkdir()
-                quantizer.write(place, left, scaling)
-            if found.distances is not None and len(found.distances) >= FEWEST:
-                threshold = threshold_among(np.sort(found.distances), ACCEPTANCE)
-        yield Try(
-            place,
-            Fallback(
-                tries=number,
-                seconds=round(time.monotonic() - started, 1),
-                layers=None if noisiest is None else len(noisiest),
-                left_at_f32=left,
-                recalibration=recalibration,
-            ),
-            threshold,
+        with closed_after(form.load(place)) as runtime:
+            # The run answers once, and for the same squares.
+            first = [own_runtime(source.predictor)] if own is None else []
+            *owns, found = answers_of(source.predictor.input, photos, [*first, runtime])
+        own = owns[0] if own is None else own
+        gap = paired_difference(
+            task.correct(found.probabilities, targets), task.correct(own.probabilities, targets)
         )
-
-
-def _loses(task: Task, own: Answered, found: Answered, targets: np.ndarray) -> bool:
-    """Return whether so many photos lose right answers, more than is allowed, that it is not chance: the 95 % interval
-    of the difference lies below zero (Tango 1998)."""
-    gap = paired_difference(
-        task.correct(found.probabilities, targets), task.correct(own.probabilities, targets)
+        if not loses_too_much(gap.difference, gap.high):
+            break
+    # Training photos are answered with more certainty than new ones.
+    held_out = found.first(known)
+    scaling, recalibration = _recalibrate(task, held_out, targets[:known])
+    if recalibration is not None:
+        progress.say("export: calibrating the logits anew")
+        place = folder / f"int8-{number}-calibrated"
+        place.mkdir()
+        quantizer.write(place, left, scaling)
+    far = held_out.distances
+    threshold = None
+    if far is not None and len(far) >= FEWEST:
+        threshold = threshold_among(np.sort(far), ACCEPTANCE)
+    fallback = Fallback(
+        tries=number,
+        seconds=round(time.monotonic() - started, 1),
+        photos=len(targets),
+        difference=gap.difference,
+        difference_ci95=(gap.low, gap.high),
+        layers=None if noisiest is None else len(noisiest),
+        left_at_f32=left,
+        recalibration=recalibration,
     )
-    return -gap.difference > most_lost(len(targets)) + 1e-9 and gap.high < 0
+    return Found(place, fallback, threshold)
 
 
 def _recalibrate(task: Task, found: Answered, targets: np.ndarray) -> tuple[Scaling, Recalibration | None]:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from budwood.evaluation.statistics import paired_difference
 from budwood.evaluation.task import Task
-from budwood.exporting.quantization import most_lost
+from budwood.exporting.quantization import loses_too_much
 
 LARGEST_DIFFERENCE = 1e-3
 """In a probability, and in a distance in shares of its threshold, at full precision; another order of summing costs
@@ -25,6 +25,11 @@ class Answered:
     distances: Float[np.ndarray, "n"] | None = None
     """From the known photos; None where the run cannot tell what is none of its classes."""
 
+    def first(self, number: int) -> "Answered":
+        """Return what was given for the first of the photos."""
+        far = self.distances
+        return Answered(self.probabilities[:number], None if far is None else far[:number])
+
 
 class Speed(BaseModel):
     """What fewer bits are worth on the machine that exported: one picture at a time, the two in turn."""
@@ -36,6 +41,11 @@ class Speed(BaseModel):
     milliseconds: float
     f32_megabytes: float
     megabytes: float
+
+    @property
+    def slower(self) -> bool:
+        """Whether fewer bits took longer than full precision."""
+        return self.milliseconds > self.f32_milliseconds
 
 
 class PageParity(BaseModel):
@@ -127,6 +137,12 @@ class Fallback(BaseModel):
     tries: int
     """Each with more layers at full precision than the one before."""
     seconds: float
+    photos: int
+    """Of validation and training, by whose answers it was chosen how many layers that are."""
+    difference: float
+    """Of the shares of them that the model given and the run answer rightly ..."""
+    difference_ci95: tuple[float, float]
+    """... with its interval, as of the test photos."""
     layers: int | None
     """That were told apart by the noise that they add; null where the first try was good."""
     left_at_f32: tuple[str, ...]
@@ -185,9 +201,9 @@ class Parity(BaseModel):
     @property
     def holds(self) -> bool:
         """Return whether the exported model may stand for the run's: equal at full precision, else with as few
-        losses as `quantization.most_lost` allows."""
+        losses as `quantization.loses_too_much` allows."""
         if self.precision != "f32":
-            return -self.difference <= most_lost(self.photos) + 1e-9
+            return not loses_too_much(self.difference, self.difference_ci95[1])
         apart = self.distance.largest_difference if self.distance else 0.0
         return self.same_answers == self.photos and max(self.largest_difference, apart) <= LARGEST_DIFFERENCE
 

@@ -1,18 +1,14 @@
 """Fewer bits for weights and values of an exported model: what is asked for, and what it may cost."""
 
-import io
-import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args, runtime_checkable
+from typing import Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
 
 from budwood.core.errors import RunError, did_you_mean
 from budwood.core.scaling import Scaling
-from budwood.features.engines.graphs import import_openvino
 
 Kind = Literal["float16", "int8"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -52,6 +48,19 @@ def most_lost(photos: int) -> float:
     (0.005, 0.01)
     """
     return max(LARGEST_LOSS, 1 / photos) if photos else LARGEST_LOSS
+
+
+def loses_too_much(difference: float, high: float) -> bool:
+    """Return whether more than half a point of right answers is lost, and so many that it is not chance.
+
+    Args:
+        difference: of the shares of right answers, of the same photos: with fewer bits less at full precision.
+        high: upper end of its 95 % interval.
+
+    >>> loses_too_much(-0.0054, high=0.004), loses_too_much(-0.02, high=-0.003), loses_too_much(-0.004, high=-0.001)
+    (False, True, False)
+    """
+    return difference < -LARGEST_LOSS and high < 0
 
 
 def find_kind(name: str) -> Kind:
@@ -96,14 +105,3 @@ def relative_error(plain: Sequence[np.ndarray], rounded: Sequence[np.ndarray]) -
     """
     apart = sum(float(np.square(a - b).sum()) for a, b in zip(plain, rounded, strict=True))
     return float(np.sqrt(apart / max(sum(float(np.square(a).sum()) for a in plain), 1e-12)))
-
-
-@contextmanager
-def nncf_quietly() -> Iterator[Any]:
-    """Give the module `nncf`, which draws no bars, says nothing meanwhile, and does not call home."""
-    import_openvino()
-    import nncf
-
-    nncf.set_log_level(logging.ERROR)
-    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-        yield nncf

@@ -110,7 +110,7 @@ def render_readme(form: Format, contract: Contract, parity: Parity, below: str =
         f"further apart than {parity.largest_difference:.1e}. {'Every label' if several else 'The class'} is right on "
         f"{percent(parity.export_correct)} of the photos, in the run on {percent(parity.run_correct)}: a difference of "
         f"{100 * parity.difference:+.1f} points ({low:.1f} to {high:.1f}, 95 % interval). {_missing(parity)}"
-        "`parity.json` has the figures.",
+        f"{_speed(parity)}`parity.json` has the figures.",
         _others(contract, parity, kind),
     )
     what, checked, limits = ("\n".join(wrap(one, 100)) for one in paragraphs)
@@ -144,6 +144,18 @@ def _missing(parity: Parity) -> str:
     whole = f"{parity.photos + parity.missing:,} {parity.split} photos"
     return (
         f"The run has {whole}; {parity.missing:,} of them were not found, and nothing was compared on them. "
+    )
+
+
+def _speed(parity: Parity) -> str:
+    """Return what fewer bits did to the time that a picture takes."""
+    speed = parity.speed
+    if speed is None:
+        return ""
+    slower = f"{parity.precision} is slower there. " if parity.precision == "int8" and speed.slower else ""
+    return (
+        f"A picture took {speed.milliseconds:.1f} ms on the machine that exported, and "
+        f"{speed.f32_milliseconds:.1f} ms at full precision. {slower}"
     )
 
 

@@ -1,4 +1,4 @@
-"""A graph of OpenVINO made int8 by NNCF, with layers left as they are and logits calibrated anew where asked."""
+"""A graph of OpenVINO made int8 by NNCF."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -6,112 +6,68 @@ from typing import Any
 
 import numpy as np
 
-from budwood.core.scaling import LabelScaling, Scaling
-from budwood.exporting.formats.format import PIXELS, PROBABILITIES
-from budwood.exporting.quantization import COMPARED, Square, by_added_noise, nncf_quietly, relative_error
+from budwood.exporting.formats.format import PROBABILITIES
+from budwood.exporting.formats.nncf_int8 import NncfQuantizer, nearest
+from budwood.exporting.quantization import Square
 from budwood.features.engines.graphs import compile_graph, import_openvino, new_core
 
 
-class OpenVinoQuantizer:
-    """Makes a written graph int8.
+class OpenVinoQuantizer(NncfQuantizer):
+    """Makes a written graph of OpenVINO int8."""
 
-    Args:
-        file: of the graph.
-        sample: training photos.
-        never: a regular expression of nodes that are always left at full precision.
-    """
+    def read(self) -> Any:
+        return new_core().read_model(self._file)
 
-    def __init__(self, file: Path, sample: Sequence[Square], never: str):
-        self._file, self._sample, self._never = file, sample, never
-        self._first: Any = None
+    def copy(self, graph: Any) -> Any:
+        return graph.clone()
 
-    def noisiest(self) -> Sequence[str]:
-        assert self._first is not None, "write first"
-        plain, rounded = new_core().read_model(self._file), self._first.clone()
-        known = {node.get_friendly_name() for node in plain.get_ops()}
-        layers = {name: node for name, node in _rounded_layers(rounded).items() if name in known}
-        given = [_outputs(graph, list(layers), self._sample[:COMPARED]) for graph in (plain, rounded)]
-        errors = {name: relative_error(given[0][name], given[1][name]) for name in layers}
-        return by_added_noise(errors, {name: _above(node, layers) for name, node in layers.items()})
+    def save(self, graph: Any, file: Path) -> None:
+        import_openvino().save_model(graph, file, compress_to_fp16=False)
 
-    def write(self, folder: Path, left: Collection[str] = (), scaling: Scaling = 1.0) -> None:
-        graph = new_core().read_model(self._file)
-        names = [*left, *_branches(graph)]
-        with nncf_quietly() as nncf:
-            scope = nncf.IgnoredScope(names=names, patterns=[self._never], validate=False)
-            graph = nncf.quantize(
-                graph,
-                nncf.Dataset([{PIXELS: pixels} for pixels in self._sample]),
-                subset_size=len(self._sample),
-                ignored_scope=scope,
-            )
-        if self._first is None:
-            self._first = graph.clone()
-        if scaling != 1.0:
-            _scale(graph, scaling)
-        import_openvino().save_model(graph, folder / self._file.name, compress_to_fp16=False)
+    def branches(self, graph: Any) -> Collection[str]:
+        """Return the nodes that one output needs and another does not: OpenVINO has names of its own for some of
+        them."""
+        needed = []
+        for output in graph.outputs:
+            found: dict[str, Any] = {}
+            todo = [output.get_node()]
+            while todo:
+                node = todo.pop()
+                if node.get_friendly_name() not in found:
+                    found[node.get_friendly_name()] = node
+                    todo += _sources(node)
+            needed.append(set(found))
+        first, *others = needed
+        return first.union(*others) - first.intersection(*others)
 
+    def rounded_layers(self, plain: Any, rounded: Any) -> dict[str, Collection[str]]:
+        known = {_name(node) for node in plain.get_ops()}
+        layers: dict[str, Any] = {}
+        for node in rounded.get_ordered_ops():
+            if node.get_type_name() == "FakeQuantize":
+                takers = [taker.get_node() for taker in node.output(0).get_target_inputs()]
+                layers |= {_name(taker): taker for taker in takers if _name(taker) in known}
+        return {name: nearest(_sources(node), _name, _sources, layers) for name, node in layers.items()}
 
-def _rounded_layers(graph: Any) -> dict[str, Any]:
-    """Return the nodes that take rounded values, by their names."""
-    found = {}
-    for node in graph.get_ordered_ops():
-        if node.get_type_name() == "FakeQuantize":
-            for taker in node.output(0).get_target_inputs():
-                found[taker.get_node().get_friendly_name()] = taker.get_node()
-    return found
+    def outputs(self, graph: Any, layers: Sequence[str], sample: Sequence[Square]) -> list[list[np.ndarray]]:
+        openvino, copied = import_openvino(), graph.clone()
+        nodes = {_name(node): node for node in copied.get_ops()}
+        ends = [openvino.opset13.result(nodes[name].output(0)) for name in layers]
+        compiled = compile_graph(openvino.Model(ends, copied.get_parameters()), requests=1)
+        return [[np.array(one) for one in compiled([pixels]).values()] for pixels in sample]
 
-
-def _branches(graph: Any) -> set[str]:
-    """Return the nodes that one output needs and another does not: OpenVINO has names of its own for some of them."""
-    needed: list[set[str]] = []
-    for output in graph.outputs:
-        found: dict[str, Any] = {}
-        todo = [output.get_node()]
-        while todo:
-            node = todo.pop()
-            if node.get_friendly_name() not in found:
-                found[node.get_friendly_name()] = node
-                todo += [value.get_node() for value in node.input_values()]
-        needed.append(set(found))
-    first, *others = needed
-    return first.union(*others) - first.intersection(*others)
+    def scale(self, graph: Any, scale: np.ndarray, shift: np.ndarray) -> None:
+        opset = import_openvino().opset13
+        last = graph.output(PROBABILITIES).get_node().input_value(0).get_node()
+        calibrated = opset.add(opset.multiply(last.input_value(0), scale), shift)
+        last.input(0).replace_source_output(calibrated.output(0))
+        graph.validate_nodes_and_infer_types()
 
 
-def _above(node: Any, layers: Collection[str]) -> set[str]:
-    """Return the nearest of some layers that a node takes from."""
-    found, seen = set(), set()
-    todo = [value.get_node() for value in node.input_values()]
-    while todo:
-        one = todo.pop()
-        name = one.get_friendly_name()
-        if name in layers:
-            found.add(name)
-        elif name not in seen:
-            seen.add(name)
-            todo += [value.get_node() for value in one.input_values()]
-    return found
+def _name(node: Any) -> str:
+    return node.get_friendly_name()
 
 
-def _outputs(graph: Any, names: Sequence[str], sample: Sequence[Square]) -> dict[str, list[np.ndarray]]:
-    """Return what some nodes give for each photo."""
-    openvino = import_openvino()
-    nodes = {node.get_friendly_name(): node for node in graph.get_ops()}
-    ends = [openvino.opset13.result(nodes[name].output(0)) for name in names]
-    compiled = compile_graph(openvino.Model(ends, graph.get_parameters()), requests=1)
-    given = [[np.array(one) for one in compiled([pixels]).values()] for pixels in sample]
-    return {name: [photo[place] for photo in given] for place, name in enumerate(names)}
-
-
-def _scale(graph: Any, scaling: Scaling) -> None:
-    """Calibrate the logits of a graph, on their way into what makes probabilities of them."""
-    opset = import_openvino().opset13
-    last = graph.output(PROBABILITIES).get_node().input_value(0).get_node()
-    logits = last.input_value(0)
-    if isinstance(scaling, LabelScaling):
-        scale, shift = np.array(scaling.scale, np.float32), np.array(scaling.shift, np.float32)
-        calibrated = opset.add(opset.multiply(logits, scale[None]), shift[None])
-    else:
-        calibrated = opset.multiply(logits, np.full((1, 1), 1 / scaling, np.float32))
-    last.input(0).replace_source_output(calibrated.output(0))
-    graph.validate_nodes_and_infer_types()
+def _sources(node: Any) -> list[Any]:
+    """Return the nodes that a node takes from."""
+    return [value.get_node() for value in node.input_values()]
