@@ -28,7 +28,7 @@ MODULES = {
     "mobilenet_v3_small": "mobilenet_v3",
     "mobilenet_v3_large": "mobilenet_v3",
 }
-QUICK = {"mobilenet", "efficientnet_b0", "convnext_tiny"}
+QUICK = {"mobilenet", "efficientnet_b0"}
 NAMES = [
     entry.name if entry.name in QUICK else pytest.param(entry.name, marks=pytest.mark.slow)
     for entry in APPLICATIONS
@@ -216,6 +216,7 @@ def efficientnet(imagenet_file):
     return get_backbone("efficientnet_b0").build(64, weights=imagenet_file)
 
 
+@pytest.mark.slow
 def test_build__imagenet_weights_of_an_efficientnet_meet_the_pixels_they_know(
     imagenet_file, efficientnet, keras_home, monkeypatch
 ):

@@ -101,8 +101,7 @@ BRANCHES = {
 WITHOUT_BATCH_NORM = {"ConvNeXt", "VGG"}
 SMALL_MEMBERS = {
     *("efficientnet_lite0", "mobilenet", "mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0"),
-    *("efficientnet_v2b0", "resnet50", "resnet50_v2", "convnext_tiny", "densenet121", "xception"),
-    *("inception_v3", "nasnet_mobile", "vgg16"),
+    *("resnet50", "resnet50_v2", "convnext_tiny", "xception", "vgg16"),
 }
 BaseConvolutions = keras.layers.Conv2D | keras.layers.DepthwiseConv2D | keras.layers.SeparableConv2D
 # What copies a network's layers (the mark `copies`) takes seconds and knows nothing of families. In the fast tier it

@@ -27,6 +27,7 @@ def test_backbones(call):
     assert status == 1 and "Did you mean efficientnet_lite0?" in err
 
 
+@pytest.mark.slow
 def test_backbones__measure(call):
     status, out, _ = call("backbones", "mobilenet_v3_small", "--measure", "--json")
     (row,) = json.loads(out)

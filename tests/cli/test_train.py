@@ -160,6 +160,7 @@ def test_train__ended_it_keeps_what_was_computed(
     assert features["found"] + features["computed"] == 42
 
 
+@pytest.mark.slow
 def test_study__table_and_words_or_json(call, session_colours, tmp_path, own_cache, monkeypatch):
     # Nobody has computed the features: the study does, in a process of its own.
     monkeypatch.setenv("BUDWOOD_CACHE", str(own_cache))

@@ -41,6 +41,7 @@ def refused(address):
     return str(error.value)
 
 
+@pytest.mark.slow
 def test_connect__the_cluster_that_was_begun_here(cluster):
     assert [node.cores for node in cluster.nodes] == [1, 1] and cluster.cores == 2
     assert cluster.settings["BUDWOOD_CACHE"] == os.environ["BUDWOOD_CACHE"]

@@ -38,6 +38,7 @@ def test_run__what_a_worker_refuses_is_raised_here(cluster, tmp_path, monkeypatc
         list(Pool(cluster, Squares, (tmp_path,), SILENT).run([-1]))
 
 
+@pytest.mark.slow
 def test_run__features_of_a_killed_worker__the_same_bits_and_each_photo_once(
     cluster, tmp_path, own_cache, monkeypatch
 ):

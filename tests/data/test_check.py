@@ -297,6 +297,7 @@ def test_to_json__problems_with_path_kind_detail(folder):
     assert [sorted(problem) for problem in content["problems"]] == [["detail", "kind", "path"]]
 
 
+@pytest.mark.slow
 def test_check__real_flowers(test_data):
     found = check(read_folder(test_data / "datasets" / "flower_photos"))
     assert found.num_found == 3670 and found.num_unreadable == 0

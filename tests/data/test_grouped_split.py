@@ -158,6 +158,7 @@ def test_deal__persons_with_photos_of_every_class():
     assert all(20 <= found[f"c{k}", split] <= 40 for k in range(3) for split in ("validation", "test"))
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(5, 40), min_size=2, max_size=4), st.integers(2, 5), st.integers(0, 20))
 @settings(max_examples=40, deadline=None)
 def test_deal__folds_are_all_photos_and_keep_groups(counts, folds, seed):

@@ -235,6 +235,7 @@ def test_modules__each_has_its_place(site, pages):
     assert {name for name, modules in packages.items() if len(modules) > 1} <= set(PACKAGES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "dark"), [*((name, False) for name in LOOKED_AT), (LOOKED_AT[0], True)])
 def test_site__asks_for_nothing_beyond_its_own_files(site, open_page, name, dark):
     found = open_page(site / name, dark=dark)
@@ -243,6 +244,7 @@ def test_site__asks_for_nothing_beyond_its_own_files(site, open_page, name, dark
     assert (outside, found.complaints) == ([], [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LOOKED_AT)
 def test_site__fits_a_phone(site, open_page, name):
     page = open_page(site / name, size=PHONE).page
@@ -266,6 +268,7 @@ def home(site, request) -> Iterator[str]:
         server.shutdown()
 
 
+@pytest.mark.slow
 def test_site__search_finds_a_section(home, browser):
     context = browser.new_context()
     page = context.new_page()

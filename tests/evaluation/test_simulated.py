@@ -40,6 +40,7 @@ def of_table(only_a: int, only_b: int, size: int):
     return paired_difference(a, b)
 
 
+@pytest.mark.slow
 def test_wilson_interval__mean_coverage():
     found = []
     for accuracy, size in GRID:
@@ -62,6 +63,7 @@ def test_paired_difference__mean_coverage():
     assert abs(np.mean(found) - 0.95) < 0.01
 
 
+@pytest.mark.slow
 def test_mcnemar__size():
     rng = np.random.default_rng(1)
     found = [

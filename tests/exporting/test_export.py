@@ -79,6 +79,7 @@ def _photos(request, kind):
     return request.getfixturevalue("session_colours" if kind == "tiny_run" else "labels_table")
 
 
+@pytest.mark.slow
 def test_load__takes_any_number_of_pictures(form, tiny_run, session_colours, tmp_path):
     run = load(tiny_run)
     run.export(form.name, tmp_path / "out", data=session_colours)

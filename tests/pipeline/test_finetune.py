@@ -275,6 +275,7 @@ def test_train__from_a_run_of_other_classes(run, tmp_path, session_colours):
         two_phases(tmp_path / "other", tmp_path / "more", start=run.folder)
 
 
+@pytest.mark.slow
 def test_train__from_scratch(session_colours, tmp_path):
     scratch = two_phases(
         session_colours,
@@ -301,6 +302,7 @@ def test_train__freezing_line_outside_is_said_before_any_work(session_colours, t
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_train__two_classes_from_one_number_and_users_callbacks_hear_both_phases(session_colours, tmp_path):
     heard = []
 

@@ -160,6 +160,7 @@ def _of_phase(run, phase):
     return run.folder / "checkpoints" / f"{phase}.keras"
 
 
+@pytest.mark.slow
 def test_train__one_backbone_mirrored(session_colours, tmp_path):
     settings = ["backbone.name=tiny", "data.size=64", "evaluate.resamples=200", "evaluate.flip=true"]
     run = train(session_colours, tmp_path / "run", recipe="frozen-linear", settings=settings, progress=SILENT)

@@ -26,6 +26,7 @@ def settings(*more):
     ]
 
 
+@pytest.mark.slow
 def test_train__with_a_second_task(session_colours, tmp_path, monkeypatch):
     monkeypatch.setitem(tasks.TASKS, BACKWARDS.name, BACKWARDS)
     monkeypatch.setitem(task_training.TRAINING, BACKWARDS.name, training_backwards())

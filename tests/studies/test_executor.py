@@ -30,7 +30,10 @@ def warm_workers(ray_nodes, tmp_path_factory):
             executor.submit(spec)
 
 
-@pytest.fixture(params=[LocalExecutor, InMemoryExecutor, RayExecutor], ids=["local", "in memory", "ray"])
+@pytest.fixture(
+    params=[LocalExecutor, InMemoryExecutor, pytest.param(RayExecutor, marks=pytest.mark.slow)],
+    ids=["local", "in memory", "ray"],
+)
 def make(request):
     if request.param is RayExecutor:
         request.getfixturevalue("warm_workers")

@@ -134,6 +134,7 @@ def test_study__search_on_folds(session_colours, tmp_path):
     assert Recipe.load(tmp_path / "s" / "best.toml").data.folds == 0
 
 
+@pytest.mark.slow
 def test_study__search_that_was_killed_goes_on(session_colours, tmp_path, monkeypatch):
     small_search(session_colours, tmp_path / "whole", number=3)
     end, ended = ProgressTable.end, []

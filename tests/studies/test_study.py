@@ -146,6 +146,7 @@ def test_study__a_trial_that_dies_costs_that_one(session_colours, tmp_path):
     assert "its process ended with signal 9" in (tmp_path / "s" / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_study__trainings_in_their_own_processes(session_colours, tmp_path):
     """The one that trains. Those that have nothing to train would load TensorFlow for it: they stay in this process."""
     one_epoch = {"recipes": ["frozen-gradient"], "seeds": [0], "settings": ["frozen.epochs=1"]}
@@ -204,6 +205,7 @@ def test_study__sizes(session_colours, tmp_path):
     assert len(found.curves) == 1
 
 
+@pytest.mark.slow
 def test_study__several_labels_are_what_train_gives(labels_table, tmp_path):
     results = small_study(labels_table, tmp_path / "s", grid=[STRENGTHS], seeds=[3])
     assert not results.failures and results.task == "multi-label"

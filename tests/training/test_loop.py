@@ -502,7 +502,7 @@ def unkilled():
 
 @pytest.mark.parametrize(
     "stops",
-    [pytest.param(StopsAt(1, 2), marks=pytest.mark.slow), StopsAt(4, 0), StopsAt(6, 6)],
+    [*(pytest.param(one, marks=pytest.mark.slow) for one in (StopsAt(1, 2), StopsAt(4, 0))), StopsAt(6, 6)],
     ids=["first", "fourth", "last"],
 )
 def test_fit__goes_on_to_the_same_weights(tmp_path, unkilled, stops):

@@ -134,7 +134,8 @@ print("converted")
 """
 
 
-@pytest.mark.parametrize("imported", [pytest.param("after", marks=pytest.mark.slow), "before"])
+@pytest.mark.slow
+@pytest.mark.parametrize("imported", ["after", "before"])
 def test_import_openvino__never_calls_home(tmp_path, imported):
     """Importing and converting open no connection and leave nothing in the home folder."""
     home = tmp_path / "home"

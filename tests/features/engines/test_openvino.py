@@ -95,6 +95,7 @@ def test_precision__bf16_is_near_f32_or_says_that_it_is_f32(tmp_path):
         assert 0 < relative_error(found, expected) < 5e-2
 
 
+@pytest.mark.slow
 def test_run__real_network_agrees_with_keras(test_data, tmp_path):
     weights = test_data / "weights" / "mobilenet_v2_1.0_224_no_top.weights.h5"
     pixels = keras.Input((96, 96, 3))
