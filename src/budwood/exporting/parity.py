@@ -44,7 +44,7 @@ class Speed(BaseModel):
 
     @property
     def slower(self) -> bool:
-        """Whether fewer bits took longer than full precision."""
+        """Return whether the model with fewer bits takes longer a picture than the one at full precision."""
         return self.milliseconds > self.f32_milliseconds
 
 
@@ -138,11 +138,11 @@ class Fallback(BaseModel):
     """Each with more layers at full precision than the one before."""
     seconds: float
     photos: int
-    """Of validation and training, by whose answers it was chosen how many layers that are."""
+    """Number of validation and training photos on which the number of those layers was chosen."""
     difference: float
-    """Of the shares of them that the model given and the run answer rightly ..."""
+    """Share of these photos that the chosen int8 model has right, less the share that the run has right."""
     difference_ci95: tuple[float, float]
-    """... with its interval, as of the test photos."""
+    """Its 95 % interval, computed as for the test photos."""
     layers: int | None
     """That were told apart by the noise that they add; null where the first try was good."""
     left_at_f32: tuple[str, ...]

@@ -217,7 +217,7 @@ class StudyFolder:
 
     @property
     def old_photo_file(self) -> Path:
-        """Where studies have their photos that were begun when these were still one JSON value."""
+        """Return the file of the photos in studies of before `photos.jsonl`: one JSON value."""
         return self.path / "photos.json"
 
     @property
