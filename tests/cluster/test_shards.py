@@ -171,12 +171,12 @@ def opened(cluster):
 
 def test_sent__where_rows_lie__and_they_are_found_in_the_shared_store(stored, tmp_path, monkeypatch):
     pytest.importorskip("obstore")
+    (tmp_path / "shared").mkdir()
     monkeypatch.setenv("BUDWOOD_STORE", str(tmp_path / "shared"))
     rows, labels = stored(60)
     other, _ = stored(60, 3, name="b")
     joined = JoinedRows([rows, other])
     for source in (rows, joined):
-        source.places(slice(0, 1))
         shard = in_shards(source, labels, np.ones(60), 3)[1]
         content = pickle.dumps(sent(shard))
         assert len(content) < 3000
