@@ -10,10 +10,11 @@ from tests.conftest import write_colours
 
 @pytest.fixture
 def photos(tmp_path):
-    """Sound photos, one that is none, and copies under one label and under two."""
+    """Sound photos, one that is none, half a one, and copies under one label and under two."""
     folder = write_colours(tmp_path / "photos")
     (folder / "red" / "none.jpg").write_bytes(b"no picture")
     first = (folder / "red" / "red 00.jpg").read_bytes()
+    (folder / "red" / "half.jpg").write_bytes(first[: len(first) // 2])
     (folder / "red" / "copy.jpg").write_bytes(first)
     (folder / "blue" / "twice.jpg").write_bytes((folder / "green" / "green 03.jpg").read_bytes())
     return folder
@@ -29,7 +30,7 @@ def test_inspect_on__the_report_is_that_of_one_machine_to_the_byte(
     here = call("check", photos, "--json")
     assert there[:2] == again[:2] == here[:2]
     kinds = {problem["kind"] for problem in json.loads(here[1])["problems"]}
-    assert {"unreadable", "duplicate", "conflict"} <= kinds
+    assert {"not_an_image", "unreadable", "duplicate", "conflict"} <= kinds
 
 
 def test_inspect_on__no_cluster_there(photos, call, monkeypatch, tmp_path):
