@@ -1,14 +1,23 @@
 """A Ray cluster on one machine, for tests and benchmarks: nodes are processes, and listen on loopback alone."""
 
 import os
+import random
 import shutil
+import signal
 import tempfile
-from contextlib import contextmanager
+import threading
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from budwood.cluster.connect import keep_to_loopback
 
-NODE = {"include_dashboard": False, "object_store_memory": 200_000_000, "node_ip_address": "127.0.0.1"}
+NODE = {
+    "include_dashboard": False,
+    "object_store_memory": 200_000_000,
+    "node_ip_address": "127.0.0.1",
+    "no_monitor": True,
+    "include_log_monitor": False,
+}
 SETTINGS = {
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -44,3 +53,50 @@ def two_nodes(number=2, cores=1, join=True):
         os.environ.clear()
         os.environ.update(before)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def processes(title):
+    """The processes of this cluster, and of no other one on this machine, whose title begins so: "ray::MapWorker"."""
+    folder = os.environ["RAY_TMPDIR"]
+    for place in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError, IndexError):
+            if place.joinpath("cmdline").read_text().startswith(title):
+                parent = place.joinpath("stat").read_text().rpartition(")")[2].split()[1]
+                if folder in Path("/proc", parent, "cmdline").read_text():
+                    yield int(place.name)
+
+
+def kill_one(title, choose=random.choice):
+    """Kill one of them; say whether there was one."""
+    found = sorted(processes(title))
+    if found:
+        with suppress(ProcessLookupError):
+            os.kill(choose(found), signal.SIGKILL)
+            return True
+    return False
+
+
+class Killer(threading.Thread):
+    """Kills a random process of a title each time that `done()` has grown, so often and no more, as a context."""
+
+    def __init__(self, title, times, done, seed=0):
+        super().__init__(daemon=True)
+        self.title, self.times, self.done, self.killed = title, times, done, 0
+        self.over = threading.Event()
+        self.choose = random.Random(seed).choice
+
+    def run(self):
+        before = self.done()
+        while not self.over.wait(0.1) and self.killed < self.times:
+            now = self.done()
+            if now > before:
+                before = now
+                self.killed += kill_one(self.title, self.choose)
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *failure):
+        self.over.set()
+        self.join()

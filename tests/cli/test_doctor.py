@@ -4,6 +4,12 @@ from budwood.cli import doctor
 from budwood.core import threads
 
 
+@pytest.fixture(autouse=True)
+def no_cluster(monkeypatch):
+    """No cluster is named."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+
+
 def by_name():
     return {finding.what: finding for finding in doctor.examine()}
 
@@ -13,6 +19,7 @@ def test_examine__all_is_well_here(own_cache):
     assert all(finding.ok for finding in findings.values()), findings
     assert "efficientnet_lite0" in findings["weights"].detail
     assert findings["cache"].detail.startswith(str(own_cache))
+    assert "none looked at" in findings["cluster"].detail
 
 
 def test_examine__what_is_broken_is_told(monkeypatch, tmp_path):
@@ -94,3 +101,42 @@ def test_store__that_overwrites_is_bad(tmp_path, monkeypatch):
     monkeypatch.setattr("budwood.storage.objects.Storage.put_if_absent", lambda self, key, data: True)
     found = doctor._store()
     assert not found.ok and "conditional put" in found.detail
+
+
+def test_cluster__that_answers(cluster):
+    found = doctor._cluster("auto")
+    assert found.ok and found.detail.startswith("Ray cluster auto: 2 nodes, 2 cores; Python 3.")
+    assert f"Budwood {doctor.__version__} and Ray " in found.detail
+
+
+def test_examine__the_cluster_that_the_environment_names(monkeypatch):
+    asked = []
+    monkeypatch.setattr(doctor, "_look", lambda what, find, needed=True: doctor.Finding(what, True, ""))
+    monkeypatch.setattr(
+        doctor, "_cluster", lambda address: asked.append(address) or doctor.Finding("", True, "")
+    )
+    doctor.examine()
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    doctor.examine()
+    doctor.examine("10.0.0.2:6379")
+    assert asked == [None, "auto", "10.0.0.2:6379"]
+
+
+@pytest.mark.parametrize(("address", "said"), [("ray://lab:10001", "ray job submit"), ("lab", "HOST:PORT")])
+def test_cluster__that_cannot_be_joined(address, said, monkeypatch):
+    monkeypatch.setattr("budwood.cluster.connect.is_joined", lambda: False)
+    monkeypatch.setattr(
+        "budwood.cluster.connect.need_ray", lambda: pytest.fail("its address is refused first")
+    )
+    found = doctor._cluster(address)
+    assert not found.ok and said in found.detail
+
+
+@pytest.mark.parametrize(("address", "ok"), [(None, True), ("local", False)])
+def test_cluster__without_ray(address, ok, monkeypatch):
+    def absent(package):
+        raise doctor.metadata.PackageNotFoundError(package)
+
+    monkeypatch.setattr(doctor.metadata, "version", absent)
+    found = doctor._cluster(address)
+    assert found.ok is ok and "pip install 'budwood[ray]'" in found.detail

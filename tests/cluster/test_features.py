@@ -1,10 +1,5 @@
 """Features on two nodes of one core each, by a real network; test_pool.py has the same without one, and fast."""
 
-import os
-import random
-import signal
-import threading
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +12,9 @@ from budwood.core.progress.base import SILENT
 from budwood.pipeline.ahead import compute_ahead
 from budwood.pipeline.prepare import prepare
 from budwood.pipeline.request import Output, ask_for_training, read_recipe
+from budwood.pipeline.train import train_request
 from tests.conftest import write_colours
+from tests.nodes import Killer
 from tests.progress import KeptLines
 
 SMALL = ["data.size=64", "backbone.weights=random", "evaluate.resamples=200"]
@@ -37,40 +34,16 @@ def stored(cache):
     return rows, number
 
 
-class Killer(threading.Thread):
-    """Kills a random worker each time that a new shard has appeared, so often and no more."""
-
-    def __init__(self, cache, times, seed=0):
-        super().__init__(daemon=True)
-        self.cache, self.times, self.killed, self.over = cache, times, 0, threading.Event()
-        self.choose = random.Random(seed).choice
-
-    def run(self):
-        before = 0
-        while not self.over.wait(0.2) and self.killed < self.times:
-            shards = len(list(Path(self.cache, "features").glob("*/*.json")))
-            if shards > before and (workers := list(self.workers())):
-                before = shards
-                with suppress(ProcessLookupError):
-                    os.kill(self.choose(workers), signal.SIGKILL)
-                    self.killed += 1
-
-    @staticmethod
-    def workers():
-        for place in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):
-                if place.joinpath("cmdline").read_text().startswith("ray::MapWorker"):
-                    yield int(place.name)
+def number_of_shards(cache):
+    return len(list(Path(cache, "features").glob("*/*.json")))
 
 
 @pytest.mark.slow
 def test_features_on__twenty_workers_killed__the_same_bits(ray_nodes, tmp_path, own_cache, monkeypatch):
     monkeypatch.setattr("budwood.cluster.features.PHOTOS", 16)
     photos, progress = write_colours(tmp_path / "photos", 400), KeptLines()
-    killer = Killer(own_cache, 20)
-    killer.start()
-    done, info = features_on("auto", prepare(request(photos, progress=progress)))
-    killer.over.set()
+    with Killer("ray::MapWorker", 20, lambda: number_of_shards(own_cache)) as killer:
+        done, info = features_on("auto", prepare(request(photos, progress=progress)))
     assert killer.killed == 20 and not done.extraction.failed
     # Of two workers killed within one piece one is seen.
     assert (info.nodes, info.cores, info.lost_nodes) == (2, 2, 0) and 10 <= info.lost_workers <= 20
@@ -91,6 +64,22 @@ def test_train_on__features_there_and_all_the_rest_here(ray_nodes, session_colou
     found = run.info["features"]
     assert (found["computed"], found["found"]) == (0, 42)
     assert found["cluster"] == {"nodes": 2, "cores": 2, "computed": 42, "lost_workers": 0, "lost_nodes": 0}
+
+
+@pytest.mark.slow
+def test_train_on__a_probe_that_memory_does_not_hold_goes_through_shards_there(
+    ray_nodes, session_colours, tmp_path, monkeypatch
+):
+    for module in ("linear_probe", "sharded_probe"):
+        monkeypatch.setattr(f"budwood.training.{module}.probe_place", lambda *sizes: "shards")
+    monkeypatch.setattr("budwood.training.linear_probe.linear_fits", lambda *sizes: False)
+    here = train_request(request(session_colours, tmp_path / "here"))
+    progress = KeptLines()
+    there = train_on("auto", request(session_colours, tmp_path / "there", progress))
+    assert progress.lines.count("Ray cluster auto: 2 nodes, 2 cores") == 2
+    assert there.info["features"]["cluster"]["lost_workers"] == 0
+    for file in ("predictions.csv", "split.csv"):
+        assert (here.folder / file).read_bytes() == (there.folder / file).read_bytes()
 
 
 def test_features_on__nobody_there(session_colours, monkeypatch, tmp_path):

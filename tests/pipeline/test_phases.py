@@ -1,5 +1,5 @@
 import math
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 import keras
@@ -105,6 +105,19 @@ def test_train_frozen_phase__linear_fit_honours_class_weights(rows):
     )
     shares = [np.asarray(head_model(result.layers, 8)(rows[2][:])) for result in (plain, weighted)]
     assert (shares[1].argmax(axis=1) == 0).sum() > (shares[0].argmax(axis=1) == 0).sum()
+
+
+def test_train_frozen_phase__shards_are_gone_through_by_what_is_given(rows, monkeypatch):
+    values, shards = {"frozen": {"l2_strengths": [0.1]}}, []
+
+    def over(function, some, *more):
+        shards.append(len(some))
+        return map(function, some, *more)
+
+    monkeypatch.setattr("budwood.training.sharded_probe.probe_place", lambda *sizes: "shards")
+    found = train(rows, values, open_map=lambda progress: nullcontext(over))
+    assert set(shards) == {32}
+    assert found.history == train(rows, values).history
 
 
 def test_train_frozen_phase__says_that_the_linear_fit_gave_way(rows, monkeypatch):

@@ -3,6 +3,7 @@
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +16,7 @@ from budwood.cli.options import (
     Columns,
     Data,
     Layout,
+    OnCluster,
     Quiet,
     Settings,
     SplitFolders,
@@ -31,6 +33,8 @@ from budwood.core.text import count, shown
 
 if TYPE_CHECKING:
     from budwood.auditing.near_duplicates import Grouped
+    from budwood.core.progress.base import Progress
+    from budwood.data.check import Inspect
     from budwood.data.manifest import Photo
     from budwood.storage.place import Place
 
@@ -43,6 +47,7 @@ def check(
     columns: Columns = None,
     allow_uri: AllowUri = None,
     settings: Settings = None,
+    cluster: OnCluster = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -57,13 +62,15 @@ def check(
     progress = progress_of(quiet, as_json)
     asked = data_settings(*reading_options(layout, split_folders, columns, allow_uri), *(settings or []))
     source = read_source(data, asked, progress=progress)
-    found = check_photos(
-        source,
-        for_training=False,
-        levels=as_range(asked.levels),
-        min_photos=asked.fewest,
-        progress=progress,
-    )
+    with _inspecting(cluster, data, progress) as inspect:
+        found = check_photos(
+            source,
+            for_training=False,
+            levels=as_range(asked.levels),
+            min_photos=asked.fewest,
+            inspect=inspect,
+            progress=progress,
+        )
     if reason := refusal(found, asked.max_unreadable):
         found = replace(found, problems=(*found.problems, Problem(source.name, "refused", reason)))
     if as_json:
@@ -81,6 +88,17 @@ def check(
         )
     if found.problems:
         raise typer.Exit(1)
+
+
+def _inspecting(
+    cluster: str | None, data: Path, progress: "Progress"
+) -> "AbstractContextManager[Inspect | None]":
+    """Return what decodes the photos, for a `with`: None where this process does."""
+    if cluster is None:
+        return nullcontext()
+    from budwood.cluster.inspections import inspect_on
+
+    return inspect_on(cluster, data, progress)
 
 
 @app.command()

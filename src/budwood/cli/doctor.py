@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 
+from budwood._version import __version__
 from budwood.core.cache import cache_dir
-from budwood.core.errors import SettingError, StorageError
+from budwood.core.errors import BudwoodError, SettingError, StorageError
 from budwood.core.text import count
 from budwood.core.threads import SETTING, cores
 from budwood.storage.place import SETTING as STORE
@@ -26,8 +27,12 @@ class Finding:
     detail: str
 
 
-def examine() -> list[Finding]:
-    """Look at Python, the packages, the processor, the disk and the embedded weights; change nothing."""
+def examine(cluster: str | None = None) -> list[Finding]:
+    """Look at Python, the packages, the processor, the disk, the embedded weights, and a Ray cluster; change nothing.
+
+    Args:
+        cluster: its address, see `cluster.connect.connect`; by default that of RAY_ADDRESS, where it is set.
+    """
     return [
         Finding(
             "python",
@@ -41,6 +46,7 @@ def examine() -> list[Finding]:
         _look("weights", _weights),
         _look("cache", _cache),
         *([_store()] if os.environ.get(STORE) else []),
+        _cluster(cluster or ("auto" if os.environ.get("RAY_ADDRESS") else None)),
     ]
 
 
@@ -132,3 +138,30 @@ def _store() -> Finding:
 
 def _apart(skew: float) -> str:
     return f"{abs(skew):,.0f} s {'ahead of' if skew > 0 else 'behind'}"
+
+
+def _cluster(address: str | None) -> Finding:
+    """Look at Ray, and at the cluster of an address: whether it answers, and its nodes compute what this machine does.
+
+    None is started.
+    """
+    from budwood.cluster.connect import connect, in_words
+
+    try:
+        version = metadata.version("ray")
+    except metadata.PackageNotFoundError:
+        version = None
+    if address in (None, "local"):
+        if version is None:
+            words = "Ray is not installed, which --cluster alone needs: pip install 'budwood[ray]'"
+            return Finding("cluster", address is None, words)
+        return Finding(
+            "cluster", True, f"Ray {version}; none looked at, for neither --cluster nor RAY_ADDRESS names one"
+        )
+    try:
+        with connect(address) as found:
+            words = in_words(found)
+    except BudwoodError as error:
+        return Finding("cluster", False, str(error))
+    alike = f"Python {platform.python_version()}, Budwood {__version__} and Ray {version}"
+    return Finding("cluster", True, f"{words}; {alike} on every node as here, and what they share is reached")

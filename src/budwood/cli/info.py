@@ -209,12 +209,22 @@ def cache_clear(
 
 
 @app.command()
-def doctor(as_json: AsJson = False) -> None:
+def doctor(
+    as_json: AsJson = False,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|HOST:PORT",
+            help="Look at this Ray cluster too. [default: the one that RAY_ADDRESS names]",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
     """Say whether this machine has what Budwood needs; exit status 1 where it does not."""
     from budwood.cli.doctor import examine
 
     load_keras()
-    findings = examine()
+    findings = examine(cluster)
     if as_json:
         print_json([finding.__dict__ for finding in findings])
     else:

@@ -7,6 +7,7 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -27,7 +28,7 @@ from budwood.storage.place import SETTING as STORE
 from budwood.storage.place import store_place
 
 SECONDS = 8.0
-"""Within which a cluster answers."""
+"""Within which a cluster answers, to be told of within ten."""
 LOOK_SECONDS = 60.0
 """Within which each node says what it has: it may have to start a process first, which imports NumPy."""
 OBJECT_STORE = 200_000_000
@@ -75,6 +76,12 @@ class Cluster:
     def room(self, threads: int) -> int:
         """Return how many pieces of work of so many cores run at a time."""
         return max(1, sum(node.cores // threads for node in self.nodes))
+
+    @property
+    def lost(self) -> int:
+        """Return how many of the nodes are gone."""
+        alive = {node["NodeID"] for node in need_ray().nodes() if node["Alive"]}
+        return len({node.id for node in self.nodes} - alive)
 
     def on_each(self, work: Callable[..., T], *given: object) -> list[T]:
         """Return what a function of a module says on each node. Raise ClusterError where one does not answer."""
@@ -235,6 +242,7 @@ def _begun_here() -> str:
 
 def _join(ray: Any, address: str, place: tuple[str, int] | None) -> None:
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    until = time.monotonic() + SECONDS
     if place is None:
         options |= {
             "address": "local",
@@ -262,7 +270,7 @@ def _join(ray: Any, address: str, place: tuple[str, int] | None) -> None:
                 # Not in another thread: its processes end with the thread that started them.
                 ray.init(**options)
             else:
-                _in_time(lambda: ray.init(**options), options["address"])
+                _in_time(lambda: ray.init(**options), options["address"], until)
         except ClusterError:
             raise
         except Exception as error:
@@ -287,8 +295,11 @@ def keep_silent() -> None:
         worker._worker_logs_enabled = False
 
 
-def _in_time(join: Callable[[], object], address: str) -> None:
-    """Join within seconds. Ray itself tries for minutes to speak to a port on which something else listens."""
+def _in_time(join: Callable[[], object], address: str, until: float) -> None:
+    """Join before a time of the monotonic clock, or raise ClusterError.
+
+    Ray itself tries for minutes to speak to a port on which something else listens.
+    """
     failed: list[Exception] = []
 
     def run() -> None:
@@ -299,7 +310,7 @@ def _in_time(join: Callable[[], object], address: str) -> None:
 
     thread = threading.Thread(target=run, name="join", daemon=True)
     thread.start()
-    thread.join(SECONDS)
+    thread.join(until - time.monotonic())
     if thread.is_alive():
         raise ClusterError(
             f"what listens at {address} does not answer as the head of a Ray cluster. Give the address that `ray "

@@ -1,10 +1,12 @@
 """Features computed on a Ray cluster: each worker has the network open, and writes shards straight into the store."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from budwood.cluster.connect import Cluster, connect, in_words
 from budwood.cluster.pool import Losses, Pool, pieces_of
+from budwood.cluster.shards import shards_on
 from budwood.cluster.workers import Extractors, FeatureWorker
 from budwood.core.progress.base import Progress, announce
 from budwood.data.manifest import Photo
@@ -16,6 +18,7 @@ from budwood.pipeline.request import TrainingRequest
 from budwood.pipeline.train import train_prepared
 from budwood.run import Run
 from budwood.runs.schema import ClusterInfo
+from budwood.training.row_shards import Map
 
 PHOTOS = 256
 """In a piece at most: what is computed again where a worker is lost."""
@@ -48,11 +51,26 @@ def features_on(address: str, prepared: Prepared) -> tuple[Ahead, ClusterInfo]:
 
 
 def train_on(address: str, request: TrainingRequest) -> Run:
-    """Train with features that are computed on a cluster; all the rest is done in this process."""
+    """Train with features that are computed on a cluster, where a linear probe that memory does not hold goes through
+    them too; all the rest is done in this process."""
     announce(request.directory.progress, request.steps)
     prepared = prepare(request)
     _, info = features_on(address, prepared)
-    return train_prepared(replace(prepared, cluster=info))
+
+    @contextmanager
+    def open_map(progress: Progress) -> Iterator[Map]:
+        losses = Losses()
+        with shards_on(address, losses, progress) as over:
+            yield over
+        known = request.directory.info.features
+        assert known is not None, "features are recorded first"
+        lost = {
+            "lost_workers": info.lost_workers + losses.workers,
+            "lost_nodes": info.lost_nodes + losses.nodes,
+        }
+        request.directory.record(features=known.model_copy(update={"cluster": info.model_copy(update=lost)}))
+
+    return train_prepared(replace(prepared, cluster=info, open_map=open_map))
 
 
 def _compute(

@@ -38,6 +38,17 @@ class Losses:
     workers: int = 0
     nodes: int = 0
 
+    def tell_worker(self, progress: Progress) -> None:
+        """Count one more worker, and say so."""
+        self.workers += 1
+        progress.say("a worker of the cluster was lost; another one has taken its place")
+
+    def tell_nodes(self, cluster: Cluster, progress: Progress) -> None:
+        """Count the nodes that are gone by now, and say so where there are any."""
+        self.nodes = cluster.lost
+        if self.nodes:
+            progress.say(f"{count(self.nodes, 'node')} of the cluster was lost; others did its work")
+
 
 @dataclass(frozen=True)
 class Pool(Generic[T]):
@@ -109,24 +120,14 @@ class Pool(Generic[T]):
                 f"the work on the Ray cluster ended: {str(error).strip().splitlines()[-1]}. What was computed is "
                 "kept: the same command goes on from there"
             ) from error
-        lost = len(self.cluster.nodes) - len(
-            {node["NodeID"] for node in ray.nodes() if node["Alive"]} & self._ids
-        )
-        if lost > 0:
-            self.losses.nodes = lost
-            self.progress.say(f"{count(lost, 'node')} of the cluster was lost; others did its work")
-
-    @property
-    def _ids(self) -> set[str]:
-        return {node.id for node in self.cluster.nodes}
+        self.losses.tell_nodes(self.cluster, self.progress)
 
     def _tell(self, workers: set[str], worker: str) -> None:
         """Say where a worker is at work beyond those that there were."""
         if worker not in workers:
             workers.add(worker)
             if len(workers) > self.size:
-                self.losses.workers += 1
-                self.progress.say("a worker of the cluster was lost; another one has taken its place")
+                self.losses.tell_worker(self.progress)
 
 
 def pieces_of(items: Sequence[Any], workers: int, most: int, least: int = 16) -> list[Sequence[Any]]:

@@ -13,6 +13,8 @@ from budwood.config.recipe import Recipe
 from budwood.core.errors import ClusterError
 from budwood.core.progress.base import SILENT
 from budwood.core.tensorflow import load_keras
+from budwood.data.check import Inspected, inspect_photos
+from budwood.data.decoded import Decoded
 from budwood.data.images import ImageLike
 from budwood.data.manifest import Photo
 from budwood.features.extract import Extraction
@@ -135,3 +137,29 @@ class _Told:
                 self.errors[one.name] = one.error
             self.out_of_distribution += one.out_of_distribution
             yield one
+
+
+@dataclass(frozen=True)
+class SomePhotos:
+    """Photos of a data set, from a place in their order on."""
+
+    first: int
+    photos: Sequence[Photo]
+
+
+@dataclass(frozen=True)
+class SomeInspected:
+    """What was found of each of them."""
+
+    first: int
+    found: Sequence[Inspected]
+
+
+class CheckWorker:
+    """Decodes photos, and says what that shows. It notes nothing: who asked does."""
+
+    def __init__(self) -> None:
+        self._decoded = Decoded()
+
+    def do(self, piece: SomePhotos) -> SomeInspected:
+        return SomeInspected(piece.first, inspect_photos(piece.photos, self._decoded))

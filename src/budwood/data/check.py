@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from statistics import median
@@ -33,6 +33,12 @@ _AT_A_TIME = 64
 """Most photos that a thread takes at once: those of one shape share the work of hash and sharpness."""
 _SHARES = 4
 """Parts at least that each thread takes of a few photos, so that none waits for another."""
+
+
+Inspected = tuple[Photo, Inspection] | Problem
+"""A photo with its hash and size, and what decoding showed; or why it cannot be used."""
+Inspect = Callable[[Sequence[Photo], Callable[[int], None]], list[Inspected]]
+"""Finds that of photos, in their order, and tells how many more are done."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +132,7 @@ def check(
     for_training: bool = True,
     levels: ValueRange | None = None,
     min_photos: int | None = None,
+    inspect: Inspect | None = None,
     progress: Progress = SILENT,
 ) -> Check:
     """Decode every photo, compare their pixels, and return what can be used and what is wrong.
@@ -140,13 +147,14 @@ def check(
         for_training: refuse data from which nothing can be learned; otherwise anything goes.
         levels: the values that are black and white in pictures of more than 8 bits; by default the photos decide.
         min_photos: a class with fewer different photos is left out; by default none is.
+        inspect: reads the photos elsewhere; by default this process does, by `inspect_photos`.
 
     Raises:
         MachineError: memory, the disk or the network failed for good; it says nothing about a photo.
         DataError: more than `max_unreadable` cannot be decoded, fewer than two classes are left, a class has fewer than
             3 different photos to be split, or none in a given train split; or no range of values suits all pictures.
     """
-    inspected = _inspect_all(manifest.photos, progress)
+    inspected = _inspect_all(manifest.photos, inspect, progress)
     seen = [one for one in inspected if not isinstance(one, Problem)]
     readable = [photo for photo, _ in seen]
     unreadable = [problem for problem in inspected if isinstance(problem, Problem)]
@@ -234,28 +242,58 @@ def _values_json(values: Decision) -> dict | None:
     return {"range": [values.range.low, values.range.high], "photos": values.num_deep}
 
 
-_Inspected = tuple[Photo, Inspection] | Problem
 _Looked = tuple[str, Inspection | Look] | Problem
 
 
-def _inspect_all(photos: Sequence[Photo], progress: Progress) -> list[_Inspected]:
-    results = []
-    threads = num_readers(photos[0].image) if photos else 1
-    pool, stop = ThreadPoolExecutor(threads), threading.Event()
+def _inspect_all(photos: Sequence[Photo], inspect: Inspect | None, progress: Progress) -> list[Inspected]:
     with Decoded() as decoded, progress.stage("check", total=len(photos)) as stage:
-        try:
-            size = max(8, min(_AT_A_TIME, len(photos) // (_SHARES * threads)))
-            some = [photos[at : at + size] for at in range(0, len(photos), size)]
-            for found in pool.map(lambda part: _inspect(part, decoded, stop), some):
-                results += found
-                stage.advance(len(found))
-        finally:
-            stop.set()
-            pool.shutdown(cancel_futures=True)
+        if inspect is None:
+            results = inspect_photos(photos, decoded, stage.advance)
+        else:
+            results = inspect(photos, stage.advance)
+            _note(results, decoded)
         return _with_kin(results, decoded)
 
 
-def _with_kin(results: list[_Inspected], decoded: Decoded) -> list[_Inspected]:
+def inspect_photos(
+    photos: Sequence[Photo], decoded: Decoded, told: Callable[[int], None] = lambda number: None
+) -> list[Inspected]:
+    """Decode photos that were not decoded before; return what was found of each, in their order.
+
+    Args:
+        photos: any number.
+        decoded: the record of those that were; new ones are noted there.
+        told: how many more are done.
+
+    Raise MachineError.
+    """
+    results = []
+    threads = num_readers(photos[0].image) if photos else 1
+    pool, stop = ThreadPoolExecutor(threads), threading.Event()
+    try:
+        size = max(8, min(_AT_A_TIME, len(photos) // (_SHARES * threads)))
+        some = [photos[at : at + size] for at in range(0, len(photos), size)]
+        for found in pool.map(lambda part: _inspect(part, decoded, stop), some):
+            results += found
+            told(len(found))
+    finally:
+        stop.set()
+        pool.shutdown(cancel_futures=True)
+    return results
+
+
+def _note(results: Sequence[Inspected], decoded: Decoded) -> None:
+    """Note photos that were decoded elsewhere."""
+    for one in results:
+        if not isinstance(one, Problem):
+            photo, found = one
+            if isinstance(photo.image, StoredImage) and photo.image.identity is not None:
+                decoded.add_object(photo.image.identity, photo.sha256)
+            if decoded.get(photo.sha256) is None:
+                decoded.add(photo.sha256, found)
+
+
+def _with_kin(results: list[Inspected], decoded: Decoded) -> list[Inspected]:
     def pixels(photo: Photo) -> str:
         known = decoded.get_pixels(photo.sha256)
         if known is None:
@@ -273,7 +311,7 @@ def _with_kin(results: list[_Inspected], decoded: Decoded) -> list[_Inspected]:
     return results
 
 
-def _inspect(photos: Sequence[Photo], decoded: Decoded, stop: threading.Event) -> list[_Inspected]:
+def _inspect(photos: Sequence[Photo], decoded: Decoded, stop: threading.Event) -> list[Inspected]:
     looked: list[_Looked] = []
     try:
         for photo in photos:
@@ -286,10 +324,10 @@ def _inspect(photos: Sequence[Photo], decoded: Decoded, stop: threading.Event) -
     return results
 
 
-def _settled(photos: Sequence[Photo], looked: Sequence[_Looked], decoded: Decoded) -> list[_Inspected]:
+def _settled(photos: Sequence[Photo], looked: Sequence[_Looked], decoded: Decoded) -> list[Inspected]:
     new = [one[1] for one in looked if not isinstance(one, Problem)]
     shown = iter(inspections([found for found in new if isinstance(found, Look)]))
-    results: list[_Inspected] = []
+    results: list[Inspected] = []
     for photo, one in zip(photos, looked, strict=True):
         if isinstance(one, Problem):
             results.append(one)

@@ -13,7 +13,7 @@ from budwood.core.progress.base import Named, Progress
 from budwood.data.manifest import Photo
 from budwood.features.extract import Engine, Extraction, NamedRunner, Views
 from budwood.features.extractor import FeatureExtractor, Pixels
-from budwood.features.store.table import Rows
+from budwood.features.store.table import Rows, RowsPlace
 
 
 class ExtractorEnsemble:
@@ -119,6 +119,9 @@ class JoinedRows(Rows):
         self, indices: SupportsIndex | slice | Sequence | np.ndarray
     ) -> Shaped[np.ndarray, "..."]:
         return np.concatenate([part[indices] for part in self._parts], axis=-1)
+
+    def places(self, part: slice) -> list[RowsPlace]:
+        return [place for rows in self._parts for place in rows.places(part)]
 
 
 class EngineEnsemble:

@@ -98,6 +98,7 @@ def _fit_head(
         [photo.group for photo in train],
         np.array([photo.weight for photo in train]),
         callbacks=session.hooks(asked, phase, backbone),
+        open_map=session.open_map,
         progress=session.progress,
         note=session.directory.note,
     )

@@ -35,7 +35,7 @@ from budwood.training.linear_probe import LinearFit, resolve_fit
 from budwood.training.loop import Before, Fitted, fit
 from budwood.training.measured import Measured
 from budwood.training.optimizers import make_optimizer
-from budwood.training.sharded_probe import fit_rows_as_asked
+from budwood.training.sharded_probe import OpenMap, fit_rows_as_asked, over_threads
 from budwood.training.validation import validate
 
 
@@ -97,6 +97,7 @@ def train_frozen_phase(
     weights: Float[np.ndarray, "n"] | None = None,
     *,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    open_map: OpenMap = over_threads,
     progress: Progress = SILENT,
     note: TakesNotes = ignore,
 ) -> PhaseResult:
@@ -110,6 +111,7 @@ def train_frozen_phase(
         groups: for a linear probe, which training photos belong together.
         weights: for a linear probe, how much the data say that each training photo counts, from 0 up.
         callbacks: of gradient steps, see `budwood.training.loop.fit`.
+        open_map: for a linear probe that memory does not hold, what goes through the shards of its rows.
         progress: told of the stage "head" of a linear probe.
         note: told what the user should know, such as a linear probe that gave way to gradient steps.
 
@@ -138,6 +140,7 @@ def train_frozen_phase(
                 *(resolved, train, train_labels, data.classes),
                 groups=groups,
                 weights=weights,
+                open_map=open_map,
                 progress=progress,
             )
         return _linear(resolved, data, train, train_labels, found)

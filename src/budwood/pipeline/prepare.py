@@ -37,6 +37,7 @@ from budwood.runs.resume import refuse_other_photos
 from budwood.runs.schema import ClusterInfo
 from budwood.runs.writing import with_own_table
 from budwood.training.linear_probe import resolve_fit
+from budwood.training.sharded_probe import OpenMap, over_threads
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,8 @@ class Prepared(PreparedNetworks):
     """From pixels to the probabilities of the model that is learned from; not open."""
     cluster: ClusterInfo | None = None
     """What computed the features ahead, where that was a cluster."""
+    open_map: OpenMap = over_threads
+    """What goes through the shards of a linear probe that memory does not hold."""
 
     @property
     def classes(self) -> tuple[str, ...]:

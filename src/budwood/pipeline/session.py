@@ -28,6 +28,7 @@ from budwood.training.callbacks import (
 )
 from budwood.training.checkpoints import Checkpoints, part_of
 from budwood.training.class_weights import relative
+from budwood.training.sharded_probe import OpenMap, over_threads
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class Session:
     """Photos of which a training photo is a copy, as their features and pixels tell."""
     tree: LabelTree | None = None
     """Of the labels, where there is one that has levels above the classes."""
+    open_map: OpenMap = over_threads
+    """What goes through the shards of a linear probe that memory does not hold."""
 
     @property
     def progress(self) -> Progress:

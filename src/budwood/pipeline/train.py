@@ -78,6 +78,7 @@ def train_prepared(prepared: Prepared, callbacks: Sequence[keras.callbacks.Callb
                 callbacks,
                 twins,
                 LabelTree(taxonomy, classes) if taxonomy and not taxonomy.is_flat else None,
+                prepared.open_map,
             )
             if request.teacher:
                 taught_by = request.teacher

@@ -84,7 +84,7 @@ class DataInfo(Part):
 
 
 class ClusterInfo(Part):
-    """The cluster that computed features ahead of the training."""
+    """The cluster that computed features ahead of the training, and went through them for a large linear probe."""
 
     nodes: int
     cores: int

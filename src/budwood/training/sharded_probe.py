@@ -10,9 +10,9 @@ solver.
 """
 
 import time
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -38,13 +38,24 @@ from budwood.training.probe_size import probe_place, sample_size
 from budwood.training.row_shards import Map, Shard, chosen_rows, in_shards, moments_of
 from budwood.training.sharded_logistic import ShardedProblem
 
-SHARDS = 32
-"""Into which rows are cut that lie here: enough for the cores of a workstation."""
+FEWEST_SHARDS = 32
+"""Into which rows are cut: enough for the cores of a workstation."""
+SHARD_ROWS = 8192
+"""Of more photos, the rows of a shard: enough shards for a cluster. One is what a lost worker costs."""
 FEWEST_OF_A_CLASS = 2
 """In the sample, where a class has as many: one can be held out."""
 TOLERANCE = 1e-6
 """Norm of the gradient by standardised features."""
 MOST_STEPS = 200
+OpenMap = Callable[[Progress], AbstractContextManager[Map]]
+"""Opens what goes through shards, for a `with`."""
+
+
+@contextmanager
+def over_threads(progress: Progress = SILENT) -> Iterator[Map]:
+    """Yield a map by the threads of this process."""
+    with ThreadPoolExecutor(num_cores()) as pool:
+        yield pool.map
 
 
 @dataclass(frozen=True)
@@ -64,18 +75,23 @@ def fit_rows_as_asked(
     *,
     groups: Sequence[Hashable] | None = None,
     weights: Float[np.ndarray, "n"] | None = None,
+    open_map: OpenMap = over_threads,
     progress: Progress = SILENT,
 ) -> LinearFit:
-    """`fit_as_asked` where the rows and the fit have room in memory, else the same over shards of the rows."""
+    """`fit_as_asked` where the rows and the fit have room in memory, else the same over shards of the rows, by
+    `open_map`: wherever they are gone through, to the same bits."""
     if probe_place(len(labels), rows.shape[1], len(classes)) != "shards":
         return fit_as_asked(
             recipe, rows[:], labels, classes, groups=groups, weights=weights, progress=progress
         )
     counts = photo_weights(recipe.loss, labels, classes, weights)
     counts = np.ones(len(labels)) if counts is None else counts
-    with _threads() as over:
+    from threadpoolctl import threadpool_limits
+
+    # As in `fit_linear`: one thread of BLAS for each shard.
+    with threadpool_limits(1), open_map(progress) as over:
         return fit_shards(
-            in_shards(rows, labels, counts, SHARDS),
+            in_shards(rows, labels, counts, max(FEWEST_SHARDS, len(labels) // SHARD_ROWS)),
             len(classes),
             strengths=recipe.frozen.l2_strengths,
             folds=recipe.frozen.folds,
@@ -176,12 +192,3 @@ def _axes(rows: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> Axes:
         return Axes.of(rows, mean, scale)
     # Fewer rows span a part of the space alone, and the head may lie anywhere in it.
     return Axes(mean, scale, np.eye(width, dtype=np.float32), np.ones(width))
-
-
-@contextmanager
-def _threads() -> Iterator[Map]:
-    from threadpoolctl import threadpool_limits
-
-    # As in `fit_linear`: one thread of BLAS for each shard.
-    with threadpool_limits(1), ThreadPoolExecutor(num_cores()) as pool:
-        yield pool.map

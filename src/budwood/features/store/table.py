@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import SupportsIndex
 
@@ -341,6 +342,17 @@ class FeatureTable:
             return self._maps[name]
 
 
+@dataclass(frozen=True)
+class RowsPlace:
+    """Where rows lie in the feature store: what can be sent to another machine, which reads them there by itself."""
+
+    fingerprint: str
+    shape: tuple[int, ...]
+    """Of one row."""
+    dtype: str
+    keys: tuple[str, ...]
+
+
 class Rows:
     """Some of a table's features in a given order; indexing reads them from disk.
 
@@ -370,6 +382,13 @@ class Rows:
             if len(places):
                 batch[places] = self._table._map(self._names[shards[places[0]]])[rows[places]]
         return batch
+
+    def places(self, part: slice) -> list[RowsPlace]:
+        """Return where some of the rows lie; of rows that are joined, one place for each table, in their order."""
+        table = self._table
+        held = [table._shards[name].keys for name in self._names]
+        keys = [held[shard][row] for shard, row in zip(self._shards[part], self._rows[part], strict=True)]
+        return [RowsPlace(table.folder.name, table.shape, str(table.dtype), tuple(keys))]
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
         return self[:].astype(dtype or self.dtype, copy=False)
