@@ -120,6 +120,6 @@ def test_doctor__exit_status_and_json(call, monkeypatch):
 
     status, out, _ = call("doctor", "--json")
     assert status == 0 and all(finding["ok"] for finding in json.loads(out))
-    monkeypatch.setattr("budwood.cli.doctor.examine", lambda: [Finding("disk", False, "full")])
+    monkeypatch.setattr("budwood.cli.doctor.examine", lambda cluster: [Finding("disk", False, "full")])
     status, out, _ = call("doctor")
     assert status == 1 and out.startswith("BAD  disk")

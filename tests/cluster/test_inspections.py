@@ -30,7 +30,7 @@ def test_inspect_on__the_report_is_that_of_one_machine_to_the_byte(
     here = call("check", photos, "--json")
     assert there[:2] == again[:2] == here[:2]
     kinds = {problem["kind"] for problem in json.loads(here[1])["problems"]}
-    assert {"not_an_image", "unreadable", "duplicate", "conflict"} <= kinds
+    assert {"not_an_image", "truncated", "duplicate", "conflict"} <= kinds
 
 
 def test_inspect_on__no_cluster_there(photos, call, monkeypatch, tmp_path):
