@@ -149,7 +149,7 @@ class SomePhotos:
 
 @dataclass(frozen=True)
 class SomeInspected:
-    """What was found of each of them."""
+    """Results of decoding those photos, in their order."""
 
     first: int
     found: Sequence[Inspected]

@@ -79,7 +79,7 @@ class Prepared(PreparedNetworks):
     cluster: ClusterInfo | None = None
     """What computed the features ahead, where that was a cluster."""
     open_map: OpenMap = over_threads
-    """What goes through the shards of a linear probe that memory does not hold."""
+    """Opens the map over the shards of a linear probe that memory does not hold; by default over threads here."""
 
     @property
     def classes(self) -> tuple[str, ...]:

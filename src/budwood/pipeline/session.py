@@ -55,7 +55,7 @@ class Session:
     tree: LabelTree | None = None
     """Of the labels, where there is one that has levels above the classes."""
     open_map: OpenMap = over_threads
-    """What goes through the shards of a linear probe that memory does not hold."""
+    """Opens the map over the shards of a linear probe that memory does not hold; by default over threads here."""
 
     @property
     def progress(self) -> Progress:

@@ -344,11 +344,11 @@ class FeatureTable:
 
 @dataclass(frozen=True)
 class RowsPlace:
-    """Where rows lie in the feature store: what can be sent to another machine, which reads them there by itself."""
+    """Place of rows in the feature store, which can be sent to another machine that reads the same store."""
 
     fingerprint: str
     shape: tuple[int, ...]
-    """Of one row."""
+    """Shape of one row."""
     dtype: str
     keys: tuple[str, ...]
 
