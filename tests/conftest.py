@@ -11,6 +11,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 # oneDNN's own pool never gives memory back, and each network larger than those before it leaves more behind.
 os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "1")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # There is a worker for each core: with threads for all cores in each, they wait for one another.
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 import hypothesis
 import numpy as np
@@ -57,8 +60,18 @@ LONGEST = {
     "network/test_unfreeze.py": 12,
 }
 
+
+def modules_with_shapes() -> list[str]:
+    """The modules whose signatures give shapes. To check the types of all the others too takes a fifth of the time."""
+    source = Path(__file__).parents[1] / "src"
+    paths = [path for path in source.rglob("*.py") if "from jaxtyping import" in path.read_text("utf-8")]
+    return [
+        ".".join(path.relative_to(source).with_suffix("").parts).removesuffix(".__init__") for path in paths
+    ]
+
+
 # Kept in a variable: the hook lasts as long as the object does.
-_shapes = install_import_hook("budwood", "beartype.beartype")
+_shapes = install_import_hook(modules_with_shapes(), "beartype.beartype")
 
 
 def pytest_configure(config):

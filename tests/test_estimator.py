@@ -297,6 +297,7 @@ def test_cross_val_score__two_processes(photos):
     np.testing.assert_array_equal(scores, cross_val_score(model, *photos, cv=2))
 
 
+@pytest.mark.slow
 def test_fit__weights_file_that_changed_is_read_again(photos, tmp_path, test_data):
     source = next(path for path in (test_data / "weights").rglob("*") if "mobilenet_v2" in path.name)
     copy = tmp_path / source.name
@@ -527,7 +528,7 @@ def test_fit__unknown_labels_are_left_out(several):
     assert model.score(paths, targets) == ((said == targets) | np.isnan(targets)).all(axis=1).mean()
 
 
-@pytest.mark.parametrize("columns", [2, 3])
+@pytest.mark.parametrize("columns", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_cross_val_score__several_labels(several, columns):
     """Of two labels scikit-learn must not take the columns for the two sides of one question."""
     paths, y = several

@@ -28,7 +28,7 @@ MODULES = {
     "mobilenet_v3_small": "mobilenet_v3",
     "mobilenet_v3_large": "mobilenet_v3",
 }
-QUICK = {"mobilenet", "efficientnet_b0"}
+QUICK = {"mobilenet"}
 NAMES = [
     entry.name if entry.name in QUICK else pytest.param(entry.name, marks=pytest.mark.slow)
     for entry in APPLICATIONS

@@ -100,13 +100,13 @@ BRANCHES = {
 }
 WITHOUT_BATCH_NORM = {"ConvNeXt", "VGG"}
 SMALL_MEMBERS = {
-    *("efficientnet_lite0", "mobilenet", "mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0"),
+    *("efficientnet_lite0", "mobilenet", "mobilenet_v2", "mobilenet_v3_small"),
     *("resnet50", "resnet50_v2", "convnext_tiny", "xception", "vgg16"),
 }
 BaseConvolutions = keras.layers.Conv2D | keras.layers.DepthwiseConv2D | keras.layers.SeparableConv2D
 # What copies a network's layers (the mark `copies`) takes seconds and knows nothing of families. In the fast tier it
 # meets each way of building once: Lite, as built, made plain, with stochastic depth, without BatchNorm.
-COPIED = {"efficientnet_lite0", "mobilenet", "mobilenet_v3_small", "efficientnet_b0", "vgg16"}
+COPIED = {"efficientnet_lite0", "mobilenet", "mobilenet_v3_small", "vgg16"}
 NAMES = [name if name in SMALL_MEMBERS else pytest.param(name, marks=pytest.mark.slow) for name in BACKBONES]
 
 

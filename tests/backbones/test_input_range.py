@@ -22,6 +22,12 @@ MEAN = np.array([0.485, 0.456, 0.406])
 DEVIATION = np.array([0.229, 0.224, 0.225])
 
 
+QUICK = [
+    "mobilenet",
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("mobilenet_v2", "efficientnet_lite0")),
+]
+
+
 def rescaling(scale=1.0, offset=0.0) -> keras.layers.Layer:
     return keras.layers.Rescaling(scale, offset, name="preprocess")
 
@@ -122,7 +128,7 @@ def assert_wrong(found, declared: str) -> None:
     assert f"trained on pixels as [-1, 1], but the preprocessing gives them {declared}" in found.words
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v2", "mobilenet", "efficientnet_lite0"])
+@pytest.mark.parametrize("name", QUICK)
 def test_check_input_range__tells_the_right_from_each_wrong_range(name, genuine, photos):
     model = genuine(name, 96)
     wrong = {declared: with_preprocessing(model, preprocess) for declared, preprocess in WRONG.items()}
@@ -150,7 +156,7 @@ def test_check_input_range__is_right_at_every_size_whatever_the_photos(name, siz
     assert not check_input_range(model, views_of(digits, size, 256)).suspicious
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v2", "mobilenet", "efficientnet_lite0"])
+@pytest.mark.parametrize("name", QUICK)
 def test_check_input_range__keeps_quiet_on_digits_and_noise(name, genuine, digits, colours):
     for size in (64, 160):
         model = genuine(name, size)

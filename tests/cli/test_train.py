@@ -93,6 +93,7 @@ def test_train__a_directory_in_the_way_is_refused_before_keras_is_loaded(
     assert (status, out) == (1, "") and one_line(err) and "is not empty" in err
 
 
+@pytest.mark.slow
 def test_train__dry_run_of_two_phases(call, session_colours, session_run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     two = ["--set", "data.size=64", "--set", "finetune.batch_size=8"]

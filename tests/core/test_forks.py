@@ -48,6 +48,7 @@ def test_refuse_lost_tensorflow__in_a_process_forked_after_it_began(monkeypatch,
     assert not forks._tensorflow_was_running
 
 
+@pytest.mark.slow
 def test_tensorflow_runs__once_it_has_computed():
     code = """
 import tensorflow as tf

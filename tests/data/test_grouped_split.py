@@ -33,6 +33,7 @@ def moved(before, after, besides=()):
     return sum(before[one] != after[one] for one in before.keys() & after.keys() - set(besides))
 
 
+@pytest.mark.slow
 @given(COUNTS, SHARES, st.integers(0, 99), st.data())
 @settings(max_examples=60, deadline=None)
 def test_deal__a_relabelled_photo_moves_two_others_at_most(counts, shares, seed, data):
@@ -104,6 +105,7 @@ def test_deal__seeds_differ_and_the_order_does_not_matter():
     assert moved(where(photos), where(photos, seed=1)) > 5
 
 
+@pytest.mark.slow
 def test_deal__each_photo_is_tested_as_often_as_another():
     tested = Counter(
         sha

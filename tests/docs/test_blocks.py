@@ -18,6 +18,16 @@ from tests.tiny import TINY
 README = ROOT / "README.md"
 PAGES = sorted([README, ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 WITH_CODE = [page for page in PAGES if any(block.runs for block in blocks_of(page))]
+# Their blocks take 4 to 17 s, those of the others 3 or less; 13 in the first steps, which have to work.
+LONG = [
+    *(
+        "development/adding-a-backbone.md",
+        "guide/explaining.md",
+        "guide/exporting.md",
+        "guide/fine-tuning.md",
+    ),
+    *("guide/scikit-learn.md", "guide/sources.md"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +40,8 @@ def name_of(page: Path) -> str:
 
 
 def is_slow(page: Path, block: Block) -> bool:
-    # Its blocks train with the default recipe.
-    return block.mark == "slow" or page == README
+    # Blocks of the README train with the default recipe.
+    return block.mark == "slow" or page in (README, *(ROOT / "docs" / name for name in LONG))
 
 
 @pytest.fixture

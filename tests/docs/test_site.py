@@ -112,6 +112,7 @@ def faults_of(site: Path, pages: dict[Path, Page]) -> list[str]:
     return faults
 
 
+@pytest.mark.slow
 def test_site__links_anchors_and_pictures_are_there(site, pages):
     assert len(pages) > 50
     assert faults_of(site, pages) == []

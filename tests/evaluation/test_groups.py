@@ -95,7 +95,9 @@ def draw_pair(rng, num: int, only_a: float, only_b: float, correlation: float):
     return Grouping(np.repeat(np.arange(num), sizes)), kinds != 1, kinds != 0
 
 
-@pytest.mark.parametrize("correlation", [0, 0.3, 0.8])
+@pytest.mark.parametrize(
+    "correlation", [pytest.param(0, marks=pytest.mark.slow), 0.3, pytest.param(0.8, marks=pytest.mark.slow)]
+)
 def test_grouped_difference__holds_the_truth(correlation):
     rng, hits = np.random.default_rng(1), 0
     for _ in range(60):
@@ -149,6 +151,7 @@ def coverage_of_scores(num, share, correlation, kind, repeats):
     }
 
 
+@pytest.mark.slow
 def test_compute_metrics__intervals_of_groups_hold_the_truth():
     found = coverage_of_scores(40, 0.9, 0.5, "geometric", 60)
     assert min(found.values()) >= 0, found

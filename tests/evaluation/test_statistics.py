@@ -201,7 +201,13 @@ def test_paired_permutation__calls_equal_things_different_no_more_often_than_it_
     assert np.mean(found) < 0.09
 
 
-@pytest.mark.parametrize(("only_a", "only_b"), [(0.04, 0.02), (0.06, 0.01), (0.10, 0.07)])
+@pytest.mark.parametrize(
+    ("only_a", "only_b"),
+    [
+        (0.06, 0.01),
+        *(pytest.param(*shares, marks=pytest.mark.slow) for shares in ((0.04, 0.02), (0.10, 0.07))),
+    ],
+)
 def test_photos_needed__gives_the_power_it_promises(only_a, only_b):
     n = photos_needed(only_a, only_b)
     rng = np.random.default_rng(0)

@@ -120,7 +120,9 @@ def test_compare_phases__any_photos_give_plain_numbers_and_words_that_follow_fro
 TRUTHS = {"equal": (0.04, 0.04), "better": (0.09, 0.02), "worse": (0.01, 0.07)}
 
 
-@pytest.mark.parametrize("truth", TRUTHS)
+@pytest.mark.parametrize(
+    "truth", ["better", *(pytest.param(one, marks=pytest.mark.slow) for one in ("equal", "worse"))]
+)
 def test_compare_phases__covers_the_truth_and_seldom_errs(truth):
     gained, lost = TRUTHS[truth]
     rng = np.random.default_rng(0)

@@ -207,7 +207,7 @@ def _export(run, form, colours, folder):
     ("name", "kind"),
     [
         ("openvino", "float16"),
-        ("openvino", "int8"),
+        pytest.param("openvino", "int8", marks=pytest.mark.slow),
         # A second conversion of the network each: 12 s.
         pytest.param("litert", "float16", marks=pytest.mark.slow),
         pytest.param("litert", "int8", marks=pytest.mark.slow),
@@ -272,6 +272,7 @@ def test_parity__is_json_without_numpy(tiny_run, session_colours, tmp_path):
     assert json.loads(found.parity.model_dump_json())["batches"] == [1, 7]
 
 
+@pytest.mark.slow
 def test_export__that_cannot_take_its_place_leaves_the_earlier_one(
     tiny_run, session_colours, tmp_path, monkeypatch
 ):

@@ -122,6 +122,7 @@ def test_explain__several_labels_a_photo(tiny_label_run, session_colours, tmp_pa
     assert corner == pytest.approx(odds[0] - odds[1], abs=2e-3)
 
 
+@pytest.mark.slow
 def test_explain__several_labels_as_json_and_sheet(tiny_label_run, session_colours, tmp_path, call):
     picture = session_colours / "red" / "red 01.jpg"
     status, out, _ = call("explain", tiny_label_run, picture, "-o", tmp_path / "why.png", "--json")
@@ -185,6 +186,7 @@ def test_explain__arrays_have_no_true_class(run):
     assert found.true is None and found.target in run.classes and len(found.similar) == 6
 
 
+@pytest.mark.slow
 def test_explain__a_run_of_an_earlier_version(copied, session_colours):
     forget_reference(copied)
     known = Reference.load(copied / "model" / REFERENCE)
@@ -199,6 +201,7 @@ def test_explain__a_run_of_an_earlier_version(copied, session_colours):
     assert found.similar == () and found.farther_than is None and found.grad_cam.shape == (64, 64)
 
 
+@pytest.mark.slow
 def test_explain__needs_no_photo_but_the_one_explained(tiny_run, session_colours, tmp_path, call):
     """A run that was moved to another machine, without the photos that it learned from."""
     moved = shutil.copytree(tiny_run, tmp_path / "elsewhere" / "run")

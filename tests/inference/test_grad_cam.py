@@ -68,6 +68,7 @@ def test_grad_cam__is_the_gradient_of_the_whole_model(lite):
         np.testing.assert_allclose(found[number], expected, atol=1e-3 * found.max())
 
 
+@pytest.mark.slow
 def test_grad_cam__one_logit_is_as_good_as_two(lite):
     single = compose([lite], head(2, lite.features, logits="single"))
     kernel, bias = single.get_layer("head_logits").get_weights()
@@ -79,6 +80,7 @@ def test_grad_cam__one_logit_is_as_good_as_two(lite):
     np.testing.assert_allclose(one, two, atol=1e-4 * one.max())
 
 
+@pytest.mark.slow
 def test_grad_cam__of_one_label_hangs_on_no_other(lite):
     def labelled(number):
         layers = head_layers(Head(), number, seed=1, activation="sigmoid")
@@ -97,6 +99,7 @@ def test_grad_cam__of_one_label_hangs_on_no_other(lite):
     assert keras.layers.Activation.from_config(config).activation is keras.activations.sigmoid
 
 
+@pytest.mark.slow
 def test_grad_cam__knows_no_shift_of_all_logits(lite):
     model = compose([lite], head(3, lite.features))
     pictures, targets = pixels(2), np.array([2, 0])
@@ -127,6 +130,7 @@ def test_grad_cam__of_networks_side_by_side_is_the_sum(lite):
         np.testing.assert_allclose(found, expected, atol=1e-3 * expected.max())
 
 
+@pytest.mark.slow
 def test_grad_cam__of_a_mirrored_model_is_the_same_for_the_mirror_image(lite):
     model = compose([lite], head(3, lite.features), flip=True)
     pictures, targets = pixels(2), np.array([0, 1])

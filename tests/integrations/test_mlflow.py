@@ -85,6 +85,7 @@ def test_log_run__several_labels(tiny_label_run, store):
     assert "final/test_accuracy" not in found.data.metrics
 
 
+@pytest.mark.slow
 def test_log_run__the_model_is_the_file_that_was_measured(tiny_run, store, tmp_path):
     run = log_run(tiny_run, store)
     client, _ = runs_in(store, "colours")
@@ -161,6 +162,7 @@ def test_log_run__never_calls_home(session_run, store):
     assert (done.stdout, done.returncode) == ("logged\n", 0), done.stderr
 
 
+@pytest.mark.slow
 def test_cli__train_and_log_again(call, session_colours, store, tmp_path):
     small = ["--recipe", "frozen-linear", "--backbone", "tiny", "--set", "data.size=64"]
     small += ["--set", "evaluate.resamples=200", "--quiet"]

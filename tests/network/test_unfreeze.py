@@ -244,14 +244,13 @@ def assert_held_unless_asked(name: str, asked) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *("efficientnet_lite0", "mobilenet"),
+        "mobilenet",
         *(
             pytest.param(name, marks=pytest.mark.slow)
-            for name in ("mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0", "efficientnet_v2b0")
-        ),
-        *(
-            pytest.param(name, marks=pytest.mark.slow)
-            for name in ("resnet50", "convnext_tiny", "nasnet_mobile")
+            for name in (
+                *("efficientnet_lite0", "mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0"),
+                *("efficientnet_v2b0", "resnet50", "convnext_tiny", "nasnet_mobile"),
+            )
         ),
     ],
 )

@@ -213,6 +213,7 @@ def test_teacher_features__show_the_view_that_the_student_sees(teacher, tmp_path
         assert abs(small - seen).mean() < 3
 
 
+@pytest.mark.slow
 def test_describe__says_what_the_teacher_costs(teacher, session_colours, tmp_path):
     recipe = Recipe().with_settings([*SETTINGS, f"distill.run={json.dumps(str(teacher.folder))}"])
     prepared = prepare(ask_for_training(session_colours, recipe, Output(tmp_path / "run")))

@@ -215,6 +215,7 @@ def test_train__resumed_as_begun_gives_what_an_unbroken_training_gives(run, colo
     assert again.metrics["test"] == run.metrics["test"]
 
 
+@pytest.mark.slow
 def test_train__from_a_run_goes_on_with_its_model(run, session_colours, tmp_path):
     with pytest.raises(RunError, match=r"is the run to initialise from"):
         two_phases(session_colours, run.folder, start=run.folder, overwrite=True)
@@ -241,6 +242,7 @@ def test_train__from_a_run_goes_on_with_its_model(run, session_colours, tmp_path
     assert more.info["from"] == run.folder.name
 
 
+@pytest.mark.slow
 def test_train__phase_2_that_bursts_at_once_leaves_phase_1(run, session_colours, tmp_path):
     burst = two_phases(
         session_colours,

@@ -33,6 +33,7 @@ def test_prepare__everything_that_a_training_needs_and_nothing_on_disk(colours, 
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_prepare__of_a_run_keeps_its_head_and_its_split(session_run, session_colours, tmp_path):
     from budwood.runs.files import read_run
 

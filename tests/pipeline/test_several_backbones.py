@@ -213,6 +213,7 @@ def test_train__wrong_request(settings, error, words, session_colours, tmp_path)
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_explain__two_networks_and_their_mirror_images(run, session_colours):
     rows = [row for row in run.splits if row["split"] == "test"]
     found = run.explain([session_colours / row["name"] for row in rows])

@@ -119,6 +119,7 @@ def test_train__second_training_computes_nothing_and_one_photo_more_computes_one
     assert (third.info["features"]["computed"], third.info["features"]["found"]) == (1, 42)
 
 
+@pytest.mark.slow
 def test_train__of_a_manifest_in_memory_gives_what_its_folder_gives(tiny_run, session_colours, tmp_path):
     listed = read_source(session_colours)
     photos = [
@@ -138,6 +139,7 @@ def test_train__of_a_manifest_in_memory_gives_what_its_folder_gives(tiny_run, se
         assert one == other
 
 
+@pytest.mark.slow
 def test_train__resolved_recipe_runs_again_to_the_same_result(tiny_run, session_colours, tmp_path):
     run = load(tiny_run)
     assert run.recipe.data.size == 64 and run.recipe.frozen.fit == "linear"
@@ -158,6 +160,7 @@ def test_train__gradient_fit_without_test_split(session_colours, tmp_path):
     assert run.model.get_layer("head_dense_1").units == 16
 
 
+@pytest.mark.slow
 def test_train__bf16_measures_what_is_saved(session_colours, tmp_path):
     run = small_train(session_colours, tmp_path / "run", "backbone.precision=bf16")
     rows = read_csv(run.folder / "predictions.csv")
@@ -215,6 +218,7 @@ def test_train__too_many_bad_photos_stop_before_any_compute(colours, tmp_path, m
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_train__photo_that_fails_after_the_check_is_left_out(colours, tmp_path, monkeypatch, own_cache):
     from budwood.data import images
 
@@ -349,6 +353,7 @@ def test_run__moved_and_unzipped_elsewhere_gives_the_same_figures(session_run, s
     assert_same_metrics(again, original)
 
 
+@pytest.mark.slow
 def test_train__two_classes_and_default_output(colours, tmp_path, monkeypatch):
     shutil.rmtree(colours / "green")
     monkeypatch.chdir(tmp_path)
@@ -360,6 +365,7 @@ def test_train__two_classes_and_default_output(colours, tmp_path, monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_train__photos_count_by_the_weights_of_their_table(session_colours, tmp_path):
     listed = read_source(session_colours)
 

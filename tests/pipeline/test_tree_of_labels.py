@@ -71,6 +71,7 @@ def test_train__folders_of_folders(tree_run, nested, tmp_path):
         run.predict(picture, precision=0.9)
 
 
+@pytest.mark.slow
 def test_train__a_table_changes_no_figure_and_is_kept(tiny_run, session_colours, table, tmp_path):
     run = small_train(session_colours, tmp_path / "run", f"data.taxonomy={table}")
     flat = load(tiny_run)

@@ -327,6 +327,7 @@ def test_write_report__two_classes(make_run):
     assert len(page.of_class("same")) == 2
 
 
+@pytest.mark.slow
 def test_write_report__400_classes_show_a_heat_map(make_run):
     classes = [f"species {i:03}" for i in range(400)]
     run = make_run(classes, per_class=20)

@@ -63,7 +63,7 @@ def test_report__opens_without_complaint_or_network(make_run, open_page, size, d
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("view", ["matrix-counts", "matrix-log"])
+@pytest.mark.parametrize("view", ["matrix-counts", pytest.param("matrix-log", marks=pytest.mark.slow)])
 def test_report__texts_can_be_told_from_their_ground(make_run, open_page, dark, view):
     run = make_run(per_class=100, fit="gradient", finetuned=True, skill=1.0)
     page = open_page(write_report(run.folder, run.photos), dark=dark).page
@@ -99,7 +99,9 @@ def test_report__a_cell_leads_to_its_photos(make_run, open_page, javascript):
     assert 0 <= box["y"] < DESKTOP[1] and box["width"] > 80
 
 
-@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+@pytest.mark.parametrize(
+    "size", [PHONE, pytest.param(DESKTOP, marks=pytest.mark.slow)], ids=["phone", "desktop"]
+)
 def test_report__a_cell_of_many_classes_leads_to_its_photos(make_run, open_page, size):
     run = make_run([f"species {i:03}" for i in range(120)], per_class=40, skill=2.5)
     noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)

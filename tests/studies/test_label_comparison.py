@@ -66,6 +66,7 @@ def test_read_results__is_the_corrected_test_of_mean_average_precisions(made):
     assert beside.macro_f1.low < beside.macro_f1.mean < beside.macro_f1.high
 
 
+@pytest.mark.slow
 def test_read_results__equal_ones_cannot_be_told_apart_and_how_many_photos_would_be_needed(made):
     fill(made, {"a": 2.0, "b": 1.95})
     (pair,) = read_results(made.folder).pairs
@@ -89,6 +90,7 @@ def test_read_results__one_trial_each_is_compared_photo_by_photo(made):
     assert (found.summaries[0].test.low, found.summaries[0].test.high) == own.mean_average_precision_ci95
 
 
+@pytest.mark.slow
 def test_read_results__the_same_photos_with_several_seeds(tmp_path):
     made = MadeLabels(tmp_path / "study", replicate_kind="seed")
     photos = [f"p{number:03}" for number in range(TEST)]
@@ -144,6 +146,7 @@ def test_read_results__no_label_can_be_measured(made):
     assert found.summaries[0].test.mean == pytest.approx(np.mean([one.test for one in found.trials[:2]]))
 
 
+@pytest.mark.slow
 def test_read_results__learning_curve_is_of_the_mean_average_precision(made):
     rng = np.random.default_rng(0)
     for size, skill in ((50, 1.0), (100, 1.5), (None, 2.0)):

@@ -57,6 +57,7 @@ def read_correct(made, configuration):
     )
 
 
+@pytest.mark.slow
 def test_read_results__several_pairs_are_adjusted(made):
     fill(made, {"a": 0.9, "b": 0.8, "c": 0.7})
     found = read_results(made.folder)

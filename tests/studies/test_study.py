@@ -30,6 +30,7 @@ def contents(folder):
     return {file.relative_to(folder): file.stat().st_mtime_ns for file in folder.rglob("*") if file.is_file()}
 
 
+@pytest.mark.slow
 def test_study__linear_trials_are_what_train_gives(session_colours, tmp_path):
     results = small_study(session_colours, tmp_path / "s", grid=[STRENGTHS])
     assert [one.complete for one in results.summaries] == [2, 2]
@@ -173,6 +174,7 @@ def test_study__trainings_in_their_own_processes(session_colours, tmp_path):
     assert contents(trial) == untouched
 
 
+@pytest.mark.slow
 def test_study__keeps_every_model_where_it_is_asked_to(session_colours, tmp_path):
     import budwood
 

@@ -76,6 +76,7 @@ def test_stopwatch__says_nothing_where_the_process_failed(process):
     assert Stopwatch(1, 15.0, features=True)(CHECKED, {"quick": Group("training", QUICK, 2)}) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("shared_cache")
 def test_time_trials__as_long_as_there_is_time_for(session_colours):
     checked = check(read_source(session_colours))

@@ -19,7 +19,8 @@ def finetune(unfreeze, batch_norm: str) -> Finetune:
     return Finetune(unfreeze=unfreeze, batch_norm=batch_norm)
 
 
-@pytest.mark.parametrize("quickened", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("quickened", [True, False])
 def test_quicken_batch_norm__statistics_from_scratch_keep_up(quickened):
     backbone = get_backbone("mobilenet")
     model = with_head(backbone.build(SIZE, "random"))

@@ -144,7 +144,11 @@ def test_fit__loss_is_what_is_made_smaller():
 
 
 @pytest.mark.parametrize(
-    "settings", [{"optimizer": "adam"}, {"optimizer": "SGD", "momentum": 0.9, "ema": 0.9}]
+    "settings",
+    [
+        pytest.param({"optimizer": "adam"}, marks=pytest.mark.slow),
+        {"optimizer": "SGD", "momentum": 0.9, "ema": 0.9},
+    ],
 )
 def test_fit__twice_is_identical(settings):
     models = [new_head(RICH, seed=3) for _ in range(3)]
@@ -163,6 +167,7 @@ def test_fit__twice_is_identical(settings):
     assert (flat(models[0]) != flat(models[2])).any()
 
 
+@pytest.mark.slow
 def test_fit__does_not_depend_on_what_was_drawn_before():
     used, fresh = new_head(Head(dropout=0.5), seed=3), new_head(Head(dropout=0.5), seed=3)
     used(np.ones((4, 8), np.float32), training=True)
@@ -584,6 +589,7 @@ def test_fit__damaged_checkpoint_is_not_trusted(tmp_path, two_epochs, damage):
     np.testing.assert_array_equal(flat(again), weights)
 
 
+@pytest.mark.slow
 def test_fit__checkpoint_of_another_model_is_not_taken_up(tmp_path):
     checkpoints, notes = Checkpoints(tmp_path, "frozen", {}), []
     run(new_head(), epochs=2, options={"checkpoints": checkpoints})

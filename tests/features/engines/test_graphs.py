@@ -61,6 +61,7 @@ def test_graph__that_computes_something_else_is_refused(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["other"]
 
 
+@pytest.mark.slow
 def test_graph__only_the_last_used_are_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(graphs, "MAX_GRAPHS", 2)
     model = tiny_model()

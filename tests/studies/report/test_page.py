@@ -85,6 +85,7 @@ def test_write_study_report__models_stand_side_by_side_with_every_trial(made):
     assert f'aria-label="{100 * one.mean:.1f} %, 95 % interval {100 * one.low:.1f} %' in found
 
 
+@pytest.mark.slow
 def test_write_study_report__pairs_with_their_test(made):
     fill(made, {"good": 0.9, "bad": 0.6, "alike": 0.9})
     page_of(made)
@@ -117,6 +118,7 @@ def test_write_study_report__what_failed_and_what_is_missing(made):
     assert "not done" in section(made, "trials")
 
 
+@pytest.mark.slow
 def test_write_study_report__of_a_search(made):
     made.has_test = False
     fill_search(made)
@@ -137,6 +139,7 @@ def test_write_study_report__of_a_search(made):
     )
 
 
+@pytest.mark.slow
 def test_write_study_report__by_number_of_photos(made):
     rng = np.random.default_rng(0)
     for number in range(3):
@@ -212,6 +215,7 @@ def test_write_study_report__names_are_text_and_not_too_long(made):
     assert max(len(word) for word in page.text.split()) < 700
 
 
+@pytest.mark.slow
 def test_write_study_report__of_very_many_charts_the_best(made):
     rng = np.random.default_rng(0)
     made.has_test = False

@@ -30,7 +30,9 @@ def test_page__opens_without_complaint_or_network(page, open_page, size, dark):
     assert sizes >= 12
 
 
-@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+@pytest.mark.parametrize(
+    "size", [PHONE, pytest.param(DESKTOP, marks=pytest.mark.slow)], ids=["phone", "desktop"]
+)
 def test_page__of_a_search(made, open_page, size):
     made.has_test = False
     fill_search(made)
@@ -80,6 +82,7 @@ def test_page__is_whole_without_javascript(page, open_page):
     assert shown.get_by_role("button").count() == 0
 
 
+@pytest.mark.slow
 def test_page__printed(page, open_page):
     opened = open_page(page, size=(794, 1123))
     opened.page.emulate_media(media="print")

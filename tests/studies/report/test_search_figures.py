@@ -1,5 +1,7 @@
 from dataclasses import replace
 
+import pytest
+
 from budwood.studies.report import search_figures
 from budwood.studies.results import read_results
 from tests.studies.made import fill_search
@@ -12,6 +14,7 @@ def test_course__is_empty_where_nothing_is_complete(made):
     assert search_figures.course(replace(search, configurations=search.configurations[3:4])) == ""
 
 
+@pytest.mark.slow
 def test_slices__the_most_important_first_and_no_dimension_of_one_value(made):
     fill_search(made)
     names = [name for name, _ in search_figures.slices(read_results(made.folder).search)]
