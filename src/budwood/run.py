@@ -237,8 +237,8 @@ class Run(RunAnswers):
             format: "openvino", "onnx", "litert", "saved_model", "keras" or "web".
             folder: where to.
             quantize: "float16" for weights of half the size, "int8" for weights and values of a quarter, calibrated on
-                100 training photos; nothing is written where more than half a point of right answers is lost, and
-                more than chance takes.
+                100 training photos; nothing is written where more than half a point of right answers is lost, or a
+                point of which it cannot be told whether it is chance.
             data: the photos that the run was trained on, in any form that `train` takes; by default where they were.
             server: for "openvino" and "onnx", lay it out as OpenVINO Model Server and Triton take it, with their
                 configuration and the answers for 20 photos.

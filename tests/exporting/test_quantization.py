@@ -1,7 +1,14 @@
 import pytest
 
 from budwood.core.errors import RunError
-from budwood.exporting.quantization import KINDS, by_added_noise, find_kind, most_lost, refuse_few_photos
+from budwood.exporting.quantization import (
+    KINDS,
+    by_added_noise,
+    find_kind,
+    loses_too_much,
+    most_lost,
+    refuse_few_photos,
+)
 
 
 def test_find_kind__of_each_name_and_the_nearest():
@@ -12,6 +19,13 @@ def test_find_kind__of_each_name_and_the_nearest():
 
 def test_most_lost__is_half_a_point_or_one_photo():
     assert [most_lost(photos) for photos in (0, 50, 200, 5000)] == [0.005, 0.02, 0.005, 0.005]
+
+
+def test_loses_too_much__chance_excuses_no_more_than_twice_as_much():
+    assert not loses_too_much(-2 / 400, -0.001, 400) and loses_too_much(-3 / 400, -0.001, 400)
+    assert not loses_too_much(-4 / 400, 0.0, 400) and loses_too_much(-5 / 400, 0.0, 400)
+    assert not loses_too_much(-1 / 30, 0.1, 30) and loses_too_much(-3 / 30, 0.1, 30)
+    assert not loses_too_much(0.2, 0.3, 10)
 
 
 def test_refuse_few_photos__of_19_and_not_of_20():

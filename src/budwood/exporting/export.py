@@ -47,6 +47,7 @@ from budwood.exporting.quantization import (
     CALIBRATED_ON,
     Kind,
     find_kind,
+    most_lost,
     refuse_few_photos,
 )
 from budwood.exporting.readme import python_lines, render_readme
@@ -332,8 +333,8 @@ def _refuse(form: Format, parity: Parity) -> Parity:
     if parity.precision != "f32":
         low, high = (100 * end for end in parity.difference_ci95)
         raise RunError(
-            f"{form.title} with {parity.precision} loses more than half a point: of {parity.photos:,} {parity.split} "
-            f"photos {100 * parity.export_correct:.1f} % are right, "
+            f"{form.title} with {parity.precision} loses more than {100 * most_lost(parity.photos):.2g} points: of "
+            f"{parity.photos:,} {parity.split} photos {100 * parity.export_correct:.1f} % are right, "
             f"{100 * parity.run_correct:.1f} % in the run (difference {100 * parity.difference:.1f} points, 95 % "
             f"interval {low:.1f} to {high:.1f}){_tried(parity)}. Nothing was written; leave out --quantize, or take "
             "another format"

@@ -13,7 +13,7 @@ from budwood.data.images import ImageLike, content_of, decode
 from budwood.evaluation.task import Task
 from budwood.exporting.chromium import Chromium
 from budwood.exporting.parity import Answered, PageParity, compare
-from budwood.exporting.quantization import most_lost
+from budwood.exporting.quantization import ROUNDING, most_lost
 from budwood.inference.predictor import InputContract
 
 MOST = 200
@@ -63,7 +63,7 @@ def check_page(
         )
     both = Answered(own[read]), Answered(np.concatenate(found))
     page = compare(task, classes, targets[read], *both, split="", batches=())
-    if -page.difference > most_lost(page.photos) + 1e-9:
+    if -page.difference > most_lost(page.photos) + ROUNDING:
         raise RunError(
             f"in {browser.name} the page answers {100 * page.export_correct:.1f} % of {page.photos:,} photos rightly, "
             f"where the run answers {100 * page.run_correct:.1f} %. Nothing was written"

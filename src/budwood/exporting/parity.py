@@ -203,7 +203,7 @@ class Parity(BaseModel):
         """Return whether the exported model may stand for the run's: equal at full precision, else with as few
         losses as `quantization.loses_too_much` allows."""
         if self.precision != "f32":
-            return not loses_too_much(self.difference, self.difference_ci95[1])
+            return not loses_too_much(self.difference, self.difference_ci95[1], self.photos)
         apart = self.distance.largest_difference if self.distance else 0.0
         return self.same_answers == self.photos and max(self.largest_difference, apart) <= LARGEST_DIFFERENCE
 

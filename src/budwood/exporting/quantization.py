@@ -14,6 +14,8 @@ Kind = Literal["float16", "int8"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 LARGEST_LOSS = 0.005
 """Of the share of right answers: half a point."""
+ROUNDING = 1e-9
+"""Of a difference of shares."""
 CALIBRATED_ON, FEWEST = 100, 20
 """Training photos that int8 takes the ranges of values from, and how many there have to be."""
 COMPARED = 8
@@ -50,17 +52,24 @@ def most_lost(photos: int) -> float:
     return max(LARGEST_LOSS, 1 / photos) if photos else LARGEST_LOSS
 
 
-def loses_too_much(difference: float, high: float) -> bool:
-    """Return whether more than half a point of right answers is lost, and so many that it is not chance.
+def loses_too_much(difference: float, high: float, photos: int) -> bool:
+    """Return whether more right answers are lost than a quantisation may cost.
+
+    That is `most_lost`, and twice as much where the interval holds 0: of a few hundred photos nobody can tell such a
+    loss from none, and more than that would be a poor bargain whatever chance explains.
 
     Args:
         difference: of the shares of right answers, of the same photos: with fewer bits less at full precision.
         high: upper end of its 95 % interval.
+        photos: how many there are.
 
-    >>> loses_too_much(-0.0054, high=0.004), loses_too_much(-0.02, high=-0.003), loses_too_much(-0.004, high=-0.001)
-    (False, True, False)
+    >>> loses_too_much(-2 / 367, high=0.008, photos=367), loses_too_much(-4 / 367, high=0.002, photos=367)
+    (False, True)
+    >>> loses_too_much(-12 / 2000, high=-0.002, photos=2000), loses_too_much(-3 / 10, high=0.1, photos=10)
+    (True, True)
     """
-    return difference < -LARGEST_LOSS and high < 0
+    allowed = most_lost(photos) * (2 if high >= 0 else 1)
+    return -difference > allowed + ROUNDING
 
 
 def find_kind(name: str) -> Kind:
