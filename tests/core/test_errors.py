@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from budwood.core.errors import ImageError, RunError, did_you_mean, refuse_bad_share
@@ -20,6 +22,12 @@ def test_refuse_bad_share__a_share(share):
 def test_refuse_bad_share__no_share(name, words, share):
     with pytest.raises(RunError, match=f"^{words} {share:g} is no share"):
         refuse_bad_share(name, share, 0.98)
+
+
+@pytest.mark.parametrize("share", ["0.9", None, [0.9]])
+def test_refuse_bad_share__no_number(share):
+    with pytest.raises(RunError, match=re.escape(f"a precision of {share!r} is no share")):
+        refuse_bad_share("precision", share, 0.98)
 
 
 def test_image_error__names_the_file_where_it_is_known():

@@ -52,6 +52,8 @@ def test_read_pictures__encoded_in_json_and_binary():
         ({"inputs": [{**PIXELS, "shape": [0, SIDE, SIDE, 3], "data": []}]}, "no picture"),
         ({"inputs": [{**PIXELS, "data": [1, 2]}]}, "no tensor of this shape"),
         ({"inputs": [{**PIXELS, "data": [[1], [2, 3]]}]}, "no array of numbers"),
+        ({"inputs": [{**PIXELS, "data": ["255"] * SIDE * SIDE * 3}]}, "no array of numbers"),
+        ({"inputs": [{**PIXELS, "data": [True] * SIDE * SIDE * 3}]}, "no array of numbers"),
         ({"inputs": [{**PIXELS, "data": [300] * NUMBERS}]}, "pixels"),
         ({"inputs": [{**PIXELS, "datatype": "FP32", "data": [0.5] * NUMBERS}]}, "pixels"),
         ({"inputs": [{**PIXELS, "shape": [1, 3, SIDE, SIDE], "data": [0] * NUMBERS}]}, "5, 5, 3"),

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from numbers import Real
 from typing import Literal
 
 
@@ -115,8 +116,10 @@ def refuse_bad_share(name: str, share: float, such_as: float) -> None:
     Traceback (most recent call last):
     budwood.core.errors.RunError: a precision of 98 is no share. Give one above 0 and up to 1, such as 0.98
     """
-    if not 0 < share <= 1:
+    is_number = isinstance(share, Real)
+    if not (is_number and 0 < share <= 1):
         article = "an" if name[0] in "aeiou" else "a"
+        given = f"{share:g}" if is_number else repr(share)
         raise RunError(
-            f"{article} {name} of {share:g} is no share. Give one above 0 and up to 1, such as {such_as}"
+            f"{article} {name} of {given} is no share. Give one above 0 and up to 1, such as {such_as}"
         )

@@ -149,9 +149,13 @@ def _pixels(tensor: RequestInput, blobs: bytes) -> np.ndarray:
             raise RequestError("bad_request", f"{len(blobs)} bytes are no tensor of this shape and type")
         return np.frombuffer(blobs, kind)
     try:
-        values = np.asarray(tensor.data, np.float64).ravel()
+        values = np.asarray(tensor.data).ravel()
     except (ValueError, TypeError, OverflowError, RecursionError):
-        raise RequestError("bad_request", "the data of the input are no array of numbers") from None
+        values = np.array(None)
+    # NumPy would read "255" and true as numbers.
+    if values.dtype.kind not in "iuf":
+        raise RequestError("bad_request", "the data of the input are no array of numbers")
+    values = values.astype(np.float64)
     if values.size != wanted:
         raise RequestError("bad_request", f"{values.size} numbers are no tensor of this shape")
     # Numbers that UINT8 has not must not become others.
