@@ -14,7 +14,7 @@ WITHOUT = {
     "core/notes.py": "a table of kinds",
     **{
         f"exporting/formats/{name}.py": "exporting/test_export.py writes and runs each format"
-        for name in ("keras_file", "litert_file", "onnx_file", "openvino_ir", "saved_model")
+        for name in ("keras_file", "litert_file", "openvino_ir", "saved_model")
     },
     **{
         f"exporting/formats/{name}_int8.py": "exporting/formats/test_quantizers.py asks for what all of them must do"

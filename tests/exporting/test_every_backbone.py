@@ -9,6 +9,7 @@ import pytest
 
 from budwood.backbones.registry import BACKBONES
 from budwood.config.recipe import Head
+from budwood.core.errors import RunError
 from budwood.evaluation.ood import Reference
 from budwood.exporting.formats import FORMATS
 from budwood.exporting.network import network_of
@@ -88,7 +89,11 @@ def refuse_other_answers(network, pixels, folder, only=None):
         for module in (*form.writes_with, *form.runs_with):
             pytest.importorskip(module)
         (folder / name).mkdir()
-        form.write(network, folder / name)
+        try:
+            form.write(network, folder / name)
+        except RunError as error:
+            assert "GB of memory" in str(error)
+            continue
         run = form.load(folder / name)
         for found in (run(pixels), _one_by_one(run, pixels)):
             assert found.keys() == expected.keys(), name

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from budwood.core.errors import RunError
+from budwood.core.system import machine
 from budwood.exporting.formats.format import DISTANCE, PIXELS, PROBABILITIES, Answers, Runtime
 from budwood.exporting.formats.onnx_int8 import OnnxQuantizer
 from budwood.exporting.formats.onnx_session import open_session
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 FILE = "model.onnx"
 OPSET = 18
 """Of 2022: old enough for most runtimes in use, and the newest that tf2onnx writes."""
+MEMORY = 35
+"""Bytes of memory for each byte of weights: with 30, 24 GB, tf2onnx was not yet through ConvNeXt-Large."""
 
 
 class OnnxFile:
@@ -41,6 +45,7 @@ answers = dict(zip(names, model.run(names, {"pixels": pixels})))"""
     def write(self, network: "keras.Model", folder: Path) -> None:
         import onnx
 
+        _refuse_too_large(network)
         # Keras exports no model that has not been called since it was made.
         network(np.zeros((1, *network.input.shape[1:]), np.float32), training=False)
         with warnings.catch_warnings(), _silent(logging.getLogger("tf2onnx")):
@@ -75,6 +80,16 @@ answers = dict(zip(names, model.run(names, {"pixels": pixels})))"""
 
     def load_as_delivered(self, folder: Path) -> tuple[str, Runtime] | None:
         return None
+
+
+def _refuse_too_large(network: "keras.Model") -> None:
+    """Raise RunError where the system would end this process for the memory that the conversion takes."""
+    needed, there = MEMORY * 4 * network.count_params(), machine().memory
+    if there is not None and needed > there:
+        raise RunError(
+            f"tf2onnx, which converts to ONNX, takes about {needed / 1e9:.0f} GB of memory for this network, and here "
+            f"are {there / 1e9:.0f}. Export where there is more, or take --format openvino"
+        )
 
 
 @contextmanager
