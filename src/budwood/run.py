@@ -237,8 +237,9 @@ class Run(RunAnswers):
             format: "openvino", "onnx", "litert", "saved_model", "keras" or "web".
             folder: where to.
             quantize: "float16" for weights of half the size, "int8" for weights and values of a quarter, calibrated on
-                100 training photos; nothing is written where more than half a point of right answers is lost, or a
-                point of which it cannot be told whether it is chance.
+                100 training photos; nothing is written where the share of right answers on the test photos falls
+                by more than half a point (one photo of fewer than 200), or by more than twice that where the 95 %
+                interval of the difference includes 0.
             data: the photos that the run was trained on, in any form that `train` takes; by default where they were.
             server: for "openvino" and "onnx", lay it out as OpenVINO Model Server and Triton take it, with their
                 configuration and the answers for 20 photos.

@@ -212,7 +212,7 @@ class StoredShard:
     """Rows of the feature store as they are sent: where they lie, and what is known of each."""
 
     places: tuple[RowsPlace, ...]
-    """Where the rows lie: one place for each table whose rows are joined."""
+    """One for each feature table; the features of a photo are those of all tables, joined."""
     labels: Int[np.ndarray, "n"]
     weights: Float[np.ndarray, "n"]
 

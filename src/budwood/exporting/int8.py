@@ -84,7 +84,7 @@ def find_int8(
         gap = paired_difference(
             task.correct(found.probabilities, targets), task.correct(own.probabilities, targets)
         )
-        # No more is let pass for chance's sake: the test photos will be others.
+        # Stricter than the check on the test photos, which allows twice as much where the interval holds 0.
         if -gap.difference <= most_lost(len(targets)) + ROUNDING:
             break
     # Training photos are answered with more certainty than new ones.

@@ -15,7 +15,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 LARGEST_LOSS = 0.005
 """Of the share of right answers: half a point."""
 ROUNDING = 1e-9
-"""Of a difference of shares."""
+"""Tolerance when shares are compared: differences of fractions are not exact in floating point."""
 CALIBRATED_ON, FEWEST = 100, 20
 """Training photos that int8 takes the ranges of values from, and how many there have to be."""
 COMPARED = 8
@@ -55,8 +55,8 @@ def most_lost(photos: int) -> float:
 def loses_too_much(difference: float, high: float, photos: int) -> bool:
     """Return whether more right answers are lost than a quantisation may cost.
 
-    That is `most_lost`, and twice as much where the interval holds 0: of a few hundred photos nobody can tell such a
-    loss from none, and more than that would be a poor bargain whatever chance explains.
+    Allowed is `most_lost`, or twice as much where the 95 % interval of the difference includes 0. With a few hundred
+    photos such a loss cannot be told from none; a larger one is refused even where the interval includes 0.
 
     Args:
         difference: of the shares of right answers, of the same photos: with fewer bits less at full precision.

@@ -24,7 +24,7 @@ FILE = "model.onnx"
 OPSET = 18
 """Of 2022: old enough for most runtimes in use, and the newest that tf2onnx writes."""
 MEMORY = 35
-"""Bytes of memory for each byte of weights: with 30, 24 GB, tf2onnx was not yet through ConvNeXt-Large."""
+"""Bytes of memory that tf2onnx takes for each byte of weights, an estimate: ConvNeXt-Large needs more than 30."""
 
 
 class OnnxFile:
@@ -83,7 +83,7 @@ answers = dict(zip(names, model.run(names, {"pixels": pixels})))"""
 
 
 def _refuse_too_large(network: "keras.Model") -> None:
-    """Raise RunError where the system would end this process for the memory that the conversion takes."""
+    """Raise RunError where the conversion is expected to take more memory than the machine has."""
     needed, there = MEMORY * 4 * network.count_params(), machine().memory
     if there is not None and needed > there:
         raise RunError(
