@@ -258,6 +258,8 @@ class Run(RunAnswers):
         """
         from budwood.exporting.checking import Source, SplitPhotos
         from budwood.exporting.export import FewerBits, export_model, prepare
+        from budwood.exporting.network import Network
+        from budwood.inference.openvino_predictor import OpenVinoPredictor
 
         form, kind = prepare(
             format,
@@ -283,10 +285,11 @@ class Run(RunAnswers):
             names = [row.name for row in rows]
             return SplitPhotos(split, pictures, labels, names, missing=len(all_rows) - len(rows))
 
-        load_keras()
         predictor = self._load_predictor(progress)
+        graph = predictor.file if isinstance(predictor, OpenVinoPredictor) else None
         source = Source(
-            self._artifact,
+            self.files.model,
+            lambda reference: Network(lambda: self._artifact, reference, graph),
             predictor,
             self.files.task,
             photos(self.files.metrics.reported),

@@ -12,8 +12,9 @@ from budwood.config.recipe import Head
 from budwood.core.errors import RunError
 from budwood.evaluation.ood import Reference
 from budwood.exporting.formats import FORMATS
-from budwood.exporting.network import network_of
+from budwood.exporting.network import Network
 from budwood.inference.artifact import make_artifact
+from budwood.inference.converted import keep
 from budwood.inference.predictor import vectors
 from budwood.network.compose import PooledBackbone, compose
 from budwood.network.graph import cut
@@ -24,7 +25,7 @@ PAGE = {"web"}
 """A format that is another one's with a page beside it: `WebPage.write` is that of ONNX, see `test_web_page.py`."""
 
 
-def made(*names: str, flip: bool = False):
+def made(folder: Path, *names: str, flip: bool = False):
     """Networks with random weights under a small head, and a reference of some noise."""
     import keras
 
@@ -45,7 +46,8 @@ def made(*names: str, flip: bool = False):
     # Logits of about 1, so that no probability is 0.
     kernel = rng.standard_normal((rows.shape[1], 3)) / np.linalg.norm(rows, axis=1).mean()
     model.get_layer("head_logits").set_weights([kernel, np.zeros(3)])
-    return network_of(artifact, Reference(rows[:5], np.arange(5) % 3, rows[5:])), pixels
+    graph = keep(artifact, folder / "graph", "of no file", ())
+    return Network(lambda: artifact, Reference(rows[:5], np.arange(5) % 3, rows[5:]), graph.file), pixels
 
 
 def noise(size):
@@ -81,8 +83,9 @@ def settle(network, pixels, seed):
             layer.set_weights([rng.uniform(0.3, 0.8, layer.weights[0].shape)])
 
 
-def refuse_other_answers(network, pixels, folder, only=None):
-    expected = {name: np.asarray(some) for name, some in network(pixels, training=False).items()}
+def refuse_other_answers(folder, *names, flip=False, only=None):
+    network, pixels = made(folder, *names, flip=flip)
+    expected = {name: np.asarray(some) for name, some in network.keras(pixels, training=False).items()}
     for name, form in FORMATS.items():
         if name in PAGE or only not in (None, name):
             continue
@@ -111,7 +114,7 @@ def _one_by_one(run, pixels):
 @pytest.mark.slow
 def test_write__every_backbone_in_every_format(name, tmp_path):
     """Each in a process of its own: what TensorFlow, the converters and the runtimes keep of one adds up to 20 GB."""
-    code = f"from {__name__} import *; refuse_other_answers(*made({name!r}), Path({str(tmp_path)!r}))"
+    code = f"from {__name__} import *; refuse_other_answers(Path({str(tmp_path)!r}), {name!r})"
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root)
     assert done.returncode == 0, done.stderr[-4000:]
@@ -119,10 +122,10 @@ def test_write__every_backbone_in_every_format(name, tmp_path):
 
 @pytest.mark.slow
 def test_write__two_networks_of_a_picture_and_its_mirror_image(tmp_path):
-    refuse_other_answers(*made("mobilenet_v3_small", "efficientnet_lite0", flip=True), tmp_path)
+    refuse_other_answers(tmp_path, "mobilenet_v3_small", "efficientnet_lite0", flip=True)
 
 
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "mobilenet_v3_small"])
 def test_write__a_member_of_families_in_openvino(name, tmp_path):
     """In the fast tier; `test_export.py` has a small network in every format."""
-    refuse_other_answers(*made(name), tmp_path, only="openvino")
+    refuse_other_answers(tmp_path, name, only="openvino")

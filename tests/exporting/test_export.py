@@ -22,6 +22,7 @@ from budwood.exporting import formats
 from budwood.exporting.checking import Source, SplitPhotos
 from budwood.exporting.export import FewerBits, export_model, prepare, refuse_bad_place
 from budwood.exporting.formats.format import Format
+from budwood.exporting.network import Network
 from budwood.run import load
 
 pytestmark = pytest.mark.usefixtures("shared_cache", "tiny_backbones")
@@ -200,7 +201,14 @@ def _export(run, form, colours, folder):
     held = run._own_photos.images(colours)
     rows = [row for row in run.files.split if row.split == "test"]
     photos = SplitPhotos("test", [held[row.name] for row in rows], [row.label for row in rows])
-    return export_model(Source(run._artifact, run.predictor, run.files.task, photos, photos), form, folder)
+    return export_model(source_of(run, photos), form, folder)
+
+
+def source_of(run, photos):
+    def network(reference):
+        return Network(lambda: run._artifact, reference, run.predictor.file)
+
+    return Source(run.files.model, network, run.predictor, run.files.task, photos, photos)
 
 
 @pytest.mark.parametrize(
@@ -244,7 +252,7 @@ def test_export__fewer_bits_that_cost_too_much_are_refused(tiny_run, session_col
     held = run._own_photos.images(session_colours)
     rows = [row for row in run.files.split if row.split == "test"]
     photos = SplitPhotos("test", [held[row.name] for row in rows], [row.label for row in rows])
-    source = Source(run._artifact, run.predictor, run.files.task, photos, photos)
+    source = source_of(run, photos)
     with pytest.raises(
         RunError,
         match="OpenVINO with float16 loses more than 20 points: of 5 test photos.* Nothing was written",
@@ -369,3 +377,16 @@ def test_export__answers_where_its_runtime_alone_is_installed(name, tiny_run, se
         label: float(share) for share, label in re.findall(r"(?m)^([01]\.\d+)  (\w+)", said.stdout.decode())
     }
     assert printed == pytest.approx(run.predict(picture)[0].probabilities, abs=2e-3)
+
+
+def test_export__to_openvino_needs_no_tensorflow(tiny_run, session_colours, tmp_path):
+    code = f"""
+import sys
+from budwood import load
+
+found = load({str(tiny_run)!r}).export("openvino", "out", data={str(session_colours)!r})
+assert found.parity.largest_difference < 1e-6, found.parity
+assert not {{"keras", "tensorflow"}} & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")

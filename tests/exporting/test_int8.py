@@ -6,7 +6,8 @@ from budwood.evaluation.task import SINGLE_LABEL
 from budwood.exporting.checking import Source, SplitPhotos
 from budwood.exporting.formats import FORMATS
 from budwood.exporting.int8 import FILLED_UP, SHARES, _logits, find_int8
-from budwood.inference.artifact import Artifact
+from budwood.exporting.network import Network
+from budwood.inference.model_info import ModelInfo
 from tests.exporting.brightness import PHOTOS, Brightness, bright
 
 LAYERS = [f"layer {number}" for number in range(32)]
@@ -49,7 +50,7 @@ NO_PHOTOS = SplitPhotos("train", [], [])
 def found_by(quantizer, tmp_path, validation=None, training=NO_PHOTOS):
     validation = photos() if validation is None else validation
     # Nobody asks for the model itself.
-    source = Source(object.__new__(Artifact), Brightness(), SINGLE_LABEL, NO_PHOTOS, validation)
+    source = Source(object.__new__(ModelInfo), Network, Brightness(), SINGLE_LABEL, NO_PHOTOS, validation)
     return find_int8(quantizer, Form(), source, training, tmp_path, SILENT)
 
 

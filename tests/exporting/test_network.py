@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from budwood.evaluation.ood import Reference
-from budwood.exporting.network import knows_others, network_of
+from budwood.exporting.network import Network, knows_others, network_of
+from budwood.features.engines.graphs import compile_graph
 from budwood.inference.artifact import load_artifact, read_reference
 from budwood.inference.predictor import vectors
 from budwood.network.graph import cut
@@ -36,6 +37,20 @@ def test_network_of__of_one_known_photo_the_distance_is_from_it(tiny_run):
 
 def test_network_of__without_a_reference_has_one_output(tiny_run):
     assert set(network_of(load_artifact(tiny_run / "model"), None).output) == {"probabilities"}
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_openvino__gives_what_keras_gives(kept, tiny_run, tmp_path):
+    artifact = load_artifact(tiny_run / "model")
+    reference = read_reference(tiny_run / "model", artifact.info)
+    network = Network(lambda: artifact, reference, tiny_run / "model/openvino/model.xml" if kept else None)
+    compiled = compile_graph(network.openvino(tmp_path))
+    expected = network.keras(PIXELS, training=False)
+    assert kept is not any(tmp_path.iterdir())
+    for pixels, wanted in ((PIXELS, slice(None)), (PIXELS[:1], slice(1))):
+        found = compiled(pixels)
+        for name in ("probabilities", "distance"):
+            assert found[name] == pytest.approx(np.asarray(expected[name])[wanted], abs=1e-5)
 
 
 def test_knows_others__of_two_held_out_photos():

@@ -1,5 +1,7 @@
 """What stands before every route: keys, hosts, origins, rates, and the headers of every answer."""
 
+import socket
+
 import pytest
 
 from budwood.serving.limits import Limits
@@ -42,6 +44,12 @@ def test_host__another_name_for_loopback_is_refused(server, red):
         assert (answer.status, answer.kind) == (421, "host")
     for name in ("localhost", f"LOCALHOST:{server.port}", "[::1]:80", "127.0.0.1"):
         assert server.get("/v1/models", Host=name).status == 200
+
+
+def test_host__checks_of_health_that_give_none_are_answered(server):
+    with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+        assert b" 200 " in connection.recv(1000).splitlines()[0]
 
 
 def test_origin__pages_of_other_sites_are_refused(server, red):

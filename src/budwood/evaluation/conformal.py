@@ -224,7 +224,7 @@ def refuse_bad_coverage(coverage: float) -> None:
     if not 0 < coverage < 1:
         why = {0.0: ", for empty sets would keep it", 1.0: " but by sets of everything"}.get(coverage, "")
         raise RunError(
-            f"a coverage of {coverage:g} cannot be promised{why}. Give a share between 0 and 1, such as 0.9"
+            f"a coverage of {coverage:.12g} cannot be promised{why}. Give a share between 0 and 1, such as 0.9"
         )
 
 
@@ -235,7 +235,7 @@ def _too_few(
     needed, there = fewest(coverage), groups.num
     if not per_class:
         return RunError(
-            f"a coverage of {coverage:.4g} needs {_count(needed, groups)} to calibrate it, and there "
+            f"a coverage of {coverage:.12g} needs {_count(needed, groups)} to calibrate it, and there "
             f"{'is' if there == 1 else 'are'} {there:,}. {at_most(there)}"
         )
     numbers = [len(np.unique(groups.numbers[labels == number])) for number in range(len(classes))]
@@ -243,7 +243,7 @@ def _too_few(
     names = ", ".join(f"{name} has {number:,}" for number, name in few[:_NAMED])
     more = f" and {len(few) - _NAMED:,} more classes too few" if len(few) > _NAMED else ""
     return RunError(
-        f"a coverage of {coverage:.4g} of each class needs {_count(needed, groups)} of each to calibrate it; "
+        f"a coverage of {coverage:.12g} of each class needs {_count(needed, groups)} of each to calibrate it; "
         f"{names}{more}. {at_most(few[0][0], 'per class')}"
     )
 

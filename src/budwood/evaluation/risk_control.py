@@ -208,7 +208,7 @@ def _too_few(
     if not per_label:
         there = groups.part(has_labels(targets)).num
         return RunError(
-            f"a coverage of {coverage:.4g} needs {count(needed, *unit)} with labels to calibrate it, and there "
+            f"a coverage of {coverage:.12g} needs {count(needed, *unit)} with labels to calibrate it, and there "
             f"{'is' if there == 1 else 'are'} {there:,}. {at_most(there)}"
         )
     numbers = [groups.part(rows).num for rows in (targets == 1).T]
@@ -216,6 +216,6 @@ def _too_few(
     names = ", ".join(f"{name} has {number:,}" for number, name in few[:_NAMED])
     more = f" and {len(few) - _NAMED:,} more labels too few" if len(few) > _NAMED else ""
     return RunError(
-        f"a coverage of {coverage:.4g} of each label needs {count(needed, *unit)} with each to calibrate it; "
+        f"a coverage of {coverage:.12g} of each label needs {count(needed, *unit)} with each to calibrate it; "
         f"{names}{more}. {at_most(few[0][0], 'per label')}"
     )

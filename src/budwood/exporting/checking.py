@@ -1,7 +1,7 @@
 """What the run's model and an exported one answer for the same squares of the same photos, and how fast."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +12,13 @@ from budwood.core.errors import RunError
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.system import num_cores
 from budwood.data.images import ImageLike, view
+from budwood.evaluation.ood import Reference
 from budwood.evaluation.task import Task
-from budwood.exporting.formats.format import DISTANCE, PROBABILITIES, Answers, Runtime
+from budwood.exporting.formats.format import Answers, Runtime
+from budwood.exporting.network import DISTANCE, PROBABILITIES, Network
 from budwood.exporting.parity import LARGEST_DIFFERENCE, Answered, Speed
 from budwood.exporting.quantization import Square
-from budwood.inference.artifact import Artifact
+from budwood.inference.model_info import ModelInfo
 from budwood.inference.predictor import InputContract, Predictor
 
 BATCHES = (1, 7)
@@ -61,7 +63,9 @@ class SplitPhotos:
 class Source:
     """A trained model, and what its exports are compared with."""
 
-    artifact: Artifact
+    info: ModelInfo
+    network: Callable[[Reference | None], Network]
+    """Returns what is exported, with how far a picture lies from known photos where a reference is given."""
     predictor: Predictor
     """Of the same model."""
     task: Task

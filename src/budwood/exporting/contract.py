@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from budwood.evaluation.ood import ACCEPTANCE
-from budwood.exporting.formats.format import DISTANCE, PIXELS, PROBABILITIES
+from budwood.exporting.network import DISTANCE, PIXELS, PROBABILITIES
 from budwood.inference.model_info import Filter, ModelInfo
 
 

@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -31,7 +32,7 @@ from budwood.exporting.formats import find_format
 from budwood.exporting.formats.format import Format, Runtime, closed_after, refuse_missing_modules
 from budwood.exporting.formats.web_page import InBrowser, WebPage
 from budwood.exporting.int8 import find_int8
-from budwood.exporting.network import knows_others, network_of
+from budwood.exporting.network import knows_others
 from budwood.exporting.page_check import check_page
 from budwood.exporting.parity import (
     LARGEST_DIFFERENCE,
@@ -120,7 +121,6 @@ def refuse_bad_place(folder: Path, *, overwrite: bool) -> None:
         raise RunError(f"{folder} has an export already. Give --overwrite to replace it, or another folder")
 
 
-@usual_keras()
 def export_model(
     source: Source,
     form: Format,
@@ -150,7 +150,10 @@ def export_model(
         if fewer_bits.kind == "int8":
             refuse_few_photos(len(fewer_bits.training.pictures))
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as name:
+    with (
+        usual_keras() if form.from_keras else nullcontext(),
+        tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as name,
+    ):
         plain, aside = Path(name) / "plain", Path(name) / folder.name
         for empty in (plain, aside):
             empty.mkdir()
@@ -174,7 +177,7 @@ def export_model(
                 golden = model_server.golden_answers(source.test, source.predictor.input, runtime)
             model_server.move_model(aside)
         contract = Contract.of(
-            source.artifact.info,
+            source.info,
             exported_as=form.name,
             threshold=parity.distance.export_threshold if parity.distance else None,
             files={file.relative_to(aside).as_posix(): sha256_of(file) for file in files_of(aside)},
@@ -216,7 +219,7 @@ def _write(
 ) -> Parity:
     """Write a model into the folder `aside` and return how it answers. Raise RunError where it may not."""
     reference = _reference(source) if form.tells_others else None
-    network = network_of(source.artifact, reference)
+    network = source.network(reference)
     check = _Check(source, form, None if reference is None else reference.threshold(ACCEPTANCE), progress)
     progress.say(f"export: writing {form.title}")
     form.write(network, plain)
@@ -264,7 +267,7 @@ class _Check:
             threshold: of its distance, where that is another one than the run's.
         """
         source = self.source
-        classes = tuple(source.artifact.classes)
+        classes = tuple(source.info.classes)
         targets = source.task.encode(source.test.labels, classes)
         more: dict[str, object] = {}
         with closed_after(self.form.load(folder)) as runtime:
@@ -316,7 +319,7 @@ def _check_page(
         targets,
         own.probabilities,
         task=source.task,
-        classes=tuple(source.artifact.classes),
+        classes=tuple(source.info.classes),
         input=source.predictor.input,
         progress=progress,
     )

@@ -13,7 +13,8 @@ from budwood.core.errors import RunError
 from budwood.core.files import write_json, write_text
 from budwood.exporting.checking import SplitPhotos, squares
 from budwood.exporting.contract import Contract
-from budwood.exporting.formats.format import DISTANCE, PROBABILITIES, Format, Runtime
+from budwood.exporting.formats.format import Format, Runtime
+from budwood.exporting.network import DISTANCE, PROBABILITIES
 from budwood.inference.predictor import InputContract
 
 VERSION = "1"

@@ -38,7 +38,7 @@ class OpenVinoPredictor(Predictor):
         thresholds: Sequence[float] | None = None,
     ):
         super().__init__(classes, input, ood, thresholds)
-        self._file, self._parts = file, list(parts)
+        self.file, self._parts = file, list(parts)
         self._identity = _identity(file)
         self._whole = Graph(self._read_with_distance)
         self._head = Graph(lambda: above_features(self._read()))
@@ -83,10 +83,10 @@ class OpenVinoPredictor(Predictor):
 
     def _read(self) -> Any:
         # Parts of it are read as they are needed, and each process that is forked reads for itself.
-        graph = new_core().read_model(self._file) if self._file.exists() else None
-        if graph is None or _identity(self._file) != self._identity:
+        graph = new_core().read_model(self.file) if self.file.exists() else None
+        if graph is None or _identity(self.file) != self._identity:
             raise RunError(
-                f"the inference graph {self._file} was replaced by another after it was opened. Load the run again"
+                f"the inference graph {self.file} was replaced by another after it was opened. Load the run again"
             )
         return graph
 

@@ -92,7 +92,8 @@ class Safety:
     def _refuse(self, scope: Scope) -> None:
         headers = dict(scope["headers"])
         host = headers.get(b"host", b"").decode("latin-1").lower()
-        if self._hosts and _without_port(host) not in self._hosts:
+        # Who gives none, as checks of health by HTTP/1.0, is no browser that a page has sent here.
+        if self._hosts and b"host" in headers and _without_port(host) not in self._hosts:
             raise RequestError("host", "this server does not answer under this name")
         origin = headers.get(b"origin")
         if scope["method"] == "POST" and origin is not None:

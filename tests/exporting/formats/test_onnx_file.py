@@ -1,4 +1,5 @@
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,5 +20,5 @@ def test_write__a_network_that_memory_does_not_hold_is_refused_at_once(name, tmp
     small = dataclasses.replace(machine(), memory=1_000_000)
     monkeypatch.setattr(onnx_file, "machine", lambda: small)
     with pytest.raises(RunError, match=r"about 0 GB of memory.* take --format openvino"):
-        FORMATS[name].write(network, tmp_path)
+        FORMATS[name].write(SimpleNamespace(keras=network), tmp_path)
     assert not list(tmp_path.iterdir())

@@ -8,7 +8,7 @@ from budwood.evaluation.multi_label import MultiLabel
 from budwood.evaluation.task import SINGLE_LABEL
 from budwood.exporting.formats import FORMATS
 from budwood.exporting.int8 import _logits
-from budwood.exporting.network import network_of
+from budwood.exporting.network import Network
 from budwood.inference.artifact import load_artifact, read_reference
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("tiny_backbones")]
@@ -23,6 +23,10 @@ def form(request):
     return FORMATS[request.param]
 
 
+def graph_of(run):
+    return run / "model" / "openvino" / "model.xml"
+
+
 def written(form, quantizer, folder, *how):
     folder.mkdir()
     quantizer.write(folder, *how)
@@ -32,7 +36,7 @@ def written(form, quantizer, folder, *how):
 
 def test_write__layers_that_are_left_bring_no_noise_and_logits_are_scaled(form, tiny_run, tmp_path):
     artifact = load_artifact(tiny_run / "model")
-    network = network_of(artifact, read_reference(tiny_run / "model", artifact.info))
+    network = Network(lambda: artifact, read_reference(tiny_run / "model", artifact.info), graph_of(tiny_run))
     (tmp_path / "plain").mkdir()
     form.write(network, tmp_path / "plain")
     exact = [form.load(tmp_path / "plain")(pixels) for pixels in SAMPLE]
@@ -58,7 +62,7 @@ def test_write__layers_that_are_left_bring_no_noise_and_logits_are_scaled(form, 
 
 def test_write__each_label_has_a_scaling_of_its_own(form, tiny_label_run, tmp_path):
     artifact = load_artifact(tiny_label_run / "model")
-    network = network_of(artifact, None)
+    network = Network(lambda: artifact, None, graph_of(tiny_label_run))
     (tmp_path / "plain").mkdir()
     form.write(network, tmp_path / "plain")
     quantizer = form.quantizer(network, tmp_path / "plain", SAMPLE)

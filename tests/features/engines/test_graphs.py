@@ -77,6 +77,8 @@ def mean_colours(scale: float, mirrored: bool):
     ops = openvino.opset13
     pixels = ops.parameter([1, 4, 4, 3], openvino.Type.u8)
     means = ops.reduce_mean(ops.convert(pixels, "f32"), np.array([1, 2]), keep_dims=False)
+    # Traced for one picture, layers that reshape name that number.
+    means = ops.reshape(means, ops.constant([1, 3], np.int64), False)
     features = ops.multiply(means, ops.constant(scale, np.float32))
     if mirrored:
         other = ops.add(features, ops.constant(9, np.float32))
@@ -102,6 +104,33 @@ def test_with_distance__is_that_of_the_reference(scales, mirrored):
             expected = known.distance(features.mean(axis=1) if mirrored else features)
             np.testing.assert_allclose(distance[0], expected, atol=1e-6)
             assert distance.shape == (1, 1) and len(parts) == len(scales)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("scales", [(1.0,), (1.0, -3.0)])
+def test_of_any_batch__answers_as_one_picture_at_a_time_does(scales, mirrored):
+    width = 3 * len(scales)
+    rows = openvino.opset13.parameter([-1, 2, width] if mirrored else [-1, width], openvino.Type.f32)
+    head = openvino.Model([openvino.opset13.relu(rows)], [rows])
+    whole = graphs.join([mean_colours(scale, mirrored) for scale in scales], head)
+    directions = np.eye(width, dtype=np.float32)[:2]
+    whole = graphs.with_distance(whole, directions, 2)
+    alone = graphs.compile_graph(whole.clone())
+    outputs = ("probabilities", "distance")
+    exported = graphs.of_any_batch(whole, outputs, "head/")
+    assert [output.any_name for output in exported.outputs] == [*outputs]
+    assert exported.input("pixels").get_element_type() == openvino.Type.f32
+    compiled, pictures = graphs.compile_graph(exported), views(5, 4)
+    for batch in (pictures, pictures[:1]):
+        found = compiled(np.stack(batch).astype(np.float32))
+        for number, picture in enumerate(batch):
+            one = alone(picture[None])
+            for output in outputs:
+                np.testing.assert_array_equal(found[output][number], one[output][0])
+    named = {
+        node.get_type_name() for node in exported.get_ops() if node.get_friendly_name().startswith("head/")
+    }
+    assert {"Relu", "MatMul", "TopK"} <= named and not {"Parameter", "Multiply"} & named
 
 
 CONVERT = """

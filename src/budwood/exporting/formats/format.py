@@ -13,10 +13,8 @@ from budwood.core.errors import RunError
 from budwood.exporting.quantization import Kind, Quantizer, Square
 
 if TYPE_CHECKING:
-    import keras
+    from budwood.exporting.network import Network
 
-PIXELS, PROBABILITIES, DISTANCE = "pixels", "probabilities", "distance"
-"""What the input and the outputs are called in every format."""
 Answers = Mapping[str, np.ndarray]
 """By the names of the outputs: "probabilities", float32 `(n, classes)`; where the model tells pictures that show none
 of its classes "distance", float32 `(n, 1)`."""
@@ -69,8 +67,13 @@ class Format(Protocol):
         """Whether what runs it asks for the distance too, by which pictures that show none of the classes are told."""
         ...
 
-    def write(self, network: "keras.Model", folder: Path) -> None:
+    def write(self, network: "Network", folder: Path) -> None:
         """Write a network into an empty folder, see `budwood.exporting.network`; it takes any number of pictures."""
+        ...
+
+    @property
+    def from_keras(self) -> bool:
+        """Whether it begins with Keras's model, which takes TensorFlow."""
         ...
 
     @property
@@ -78,7 +81,7 @@ class Format(Protocol):
         """Quantisations that it can be given."""
         ...
 
-    def halve(self, network: "keras.Model", plain: Path, folder: Path) -> None:
+    def halve(self, network: "Network", plain: Path, folder: Path) -> None:
         """Write the network with weights of 16 bits into an empty folder, where `kinds` has "float16".
 
         Args:
@@ -88,7 +91,7 @@ class Format(Protocol):
         """
         ...
 
-    def quantizer(self, network: "keras.Model", plain: Path, sample: Sequence[Square]) -> Quantizer:
+    def quantizer(self, network: "Network", plain: Path, sample: Sequence[Square]) -> Quantizer:
         """Return what makes the network int8, where `kinds` has that.
 
         Args:

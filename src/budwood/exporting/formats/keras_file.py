@@ -10,7 +10,7 @@ from budwood.exporting.formats.format import Answers, Runtime
 from budwood.exporting.quantization import Kind, Quantizer, Square
 
 if TYPE_CHECKING:
-    import keras
+    from budwood.exporting.network import Network
 
 FILE = "model.keras"
 
@@ -23,19 +23,20 @@ class KerasFile:
     quantizes_with: tuple[str, ...] = ()
     kinds: tuple[Kind, ...] = ()
     tells_others = True
+    from_keras = True
     install = 'keras tensorflow numpy "pillow>=13"'
     code = """import keras
 
 model = keras.models.load_model(folder / "model.keras", compile=False)
 answers = {name: keras.ops.convert_to_numpy(some) for name, some in model(pixels, training=False).items()}"""
 
-    def write(self, network: "keras.Model", folder: Path) -> None:
-        network.save(folder / FILE)
+    def write(self, network: "Network", folder: Path) -> None:
+        network.keras.save(folder / FILE)
 
-    def halve(self, network: "keras.Model", plain: Path, folder: Path) -> None:
+    def halve(self, network: "Network", plain: Path, folder: Path) -> None:
         raise NotImplementedError("it has no kinds")
 
-    def quantizer(self, network: "keras.Model", plain: Path, sample: Sequence[Square]) -> Quantizer:
+    def quantizer(self, network: "Network", plain: Path, sample: Sequence[Square]) -> Quantizer:
         raise NotImplementedError("it has no kinds")
 
     def load(self, folder: Path) -> Runtime:

@@ -9,13 +9,16 @@ import numpy as np
 
 from budwood.core.system import num_cores
 from budwood.core.tensorflow import hushed
-from budwood.exporting.formats.format import PIXELS, Answers, Runtime
+from budwood.exporting.formats.format import Answers, Runtime
 from budwood.exporting.formats.litert_int8 import LiteRtQuantizer, quietly
 from budwood.exporting.formats.tracing import save_signature
+from budwood.exporting.network import PIXELS
 from budwood.exporting.quantization import Kind, Quantizer, Square
 
 if TYPE_CHECKING:
     import keras
+
+    from budwood.exporting.network import Network
 
 FILE = "model.tflite"
 
@@ -28,22 +31,23 @@ class LiteRtFile:
     quantizes_with: tuple[str, ...] = ()
     kinds: tuple[Kind, ...] = ("float16", "int8")
     tells_others = True
+    from_keras = True
     install = 'ai-edge-litert numpy "pillow>=13"'
     code = """from ai_edge_litert.interpreter import Interpreter
 
 model = Interpreter(str(folder / "model.tflite"))
 answers = model.get_signature_runner("serving_default")(pixels=pixels)"""
 
-    def write(self, network: "keras.Model", folder: Path) -> None:
-        _convert(network, folder)
+    def write(self, network: "Network", folder: Path) -> None:
+        _convert(network.keras, folder)
 
-    def halve(self, network: "keras.Model", plain: Path, folder: Path) -> None:
+    def halve(self, network: "Network", plain: Path, folder: Path) -> None:
         import tensorflow as tf
 
-        _convert(network, folder, [tf.float16])
+        _convert(network.keras, folder, [tf.float16])
 
-    def quantizer(self, network: "keras.Model", plain: Path, sample: Sequence[Square]) -> Quantizer:
-        return LiteRtQuantizer(network, FILE, sample)
+    def quantizer(self, network: "Network", plain: Path, sample: Sequence[Square]) -> Quantizer:
+        return LiteRtQuantizer(network.keras, FILE, sample)
 
     def load(self, folder: Path) -> Runtime:
         from ai_edge_litert.interpreter import Interpreter

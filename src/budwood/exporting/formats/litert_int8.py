@@ -18,8 +18,8 @@ import numpy as np
 
 from budwood.core.scaling import Scaling
 from budwood.core.tensorflow import hushed
-from budwood.exporting.formats.format import PIXELS
 from budwood.exporting.formats.tracing import above_features, save_signature
+from budwood.exporting.network import PIXELS
 from budwood.exporting.quantization import COMPARED, Square
 
 if TYPE_CHECKING:

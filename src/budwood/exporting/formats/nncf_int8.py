@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from budwood.core.scaling import LabelScaling, Scaling
-from budwood.exporting.formats.format import PIXELS
+from budwood.exporting.network import PIXELS
 from budwood.exporting.quantization import COMPARED, Square, by_added_noise, relative_error
 from budwood.features.engines.graphs import import_openvino
 

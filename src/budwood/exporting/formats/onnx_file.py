@@ -11,14 +11,17 @@ import numpy as np
 
 from budwood.core.errors import RunError
 from budwood.core.system import machine
-from budwood.exporting.formats.format import DISTANCE, PIXELS, PROBABILITIES, Answers, Runtime
+from budwood.exporting.formats.format import Answers, Runtime
 from budwood.exporting.formats.onnx_int8 import OnnxQuantizer
 from budwood.exporting.formats.onnx_session import open_session
 from budwood.exporting.formats.tracing import above_features
+from budwood.exporting.network import DISTANCE, PIXELS, PROBABILITIES
 from budwood.exporting.quantization import Kind, Quantizer, Square
 
 if TYPE_CHECKING:
     import keras
+
+    from budwood.exporting.network import Network
 
 FILE = "model.onnx"
 OPSET = 18
@@ -35,6 +38,7 @@ class OnnxFile:
     quantizes_with: tuple[str, ...] = ("nncf",)
     kinds: tuple[Kind, ...] = ("int8",)
     tells_others = True
+    from_keras = True
     install = 'onnxruntime numpy "pillow>=13"'
     code = """import onnxruntime
 
@@ -42,17 +46,18 @@ model = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecu
 names = [output.name for output in model.get_outputs()]
 answers = dict(zip(names, model.run(names, {"pixels": pixels})))"""
 
-    def write(self, network: "keras.Model", folder: Path) -> None:
+    def write(self, network: "Network", folder: Path) -> None:
         import onnx
 
-        _refuse_too_large(network)
+        model = network.keras
+        _refuse_too_large(model)
         # Keras exports no model that has not been called since it was made.
-        network(np.zeros((1, *network.input.shape[1:]), np.float32), training=False)
+        model(np.zeros((1, *model.input.shape[1:]), np.float32), training=False)
         with warnings.catch_warnings(), _silent(logging.getLogger("tf2onnx")):
             # tf2onnx 1.17 under NumPy 2.4, in its own code.
             warnings.simplefilter("ignore")
             with _inlined():
-                network.export(str(folder / FILE), format="onnx", verbose=False, opset_version=OPSET)
+                model.export(str(folder / FILE), format="onnx", verbose=False, opset_version=OPSET)
         written = onnx.load(folder / FILE)
         _rename(written.graph, written.graph.input[0].name, PIXELS)
         _without_erfc(written.graph)
@@ -63,11 +68,11 @@ answers = dict(zip(names, model.run(names, {"pixels": pixels})))"""
         onnx.checker.check_model(written)
         onnx.save(written, folder / FILE)
 
-    def halve(self, network: "keras.Model", plain: Path, folder: Path) -> None:
+    def halve(self, network: "Network", plain: Path, folder: Path) -> None:
         raise NotImplementedError("it has no such kind")
 
-    def quantizer(self, network: "keras.Model", plain: Path, sample: Sequence[Square]) -> Quantizer:
-        return OnnxQuantizer(plain / FILE, sample, above_features(network))
+    def quantizer(self, network: "Network", plain: Path, sample: Sequence[Square]) -> Quantizer:
+        return OnnxQuantizer(plain / FILE, sample, above_features(network.keras))
 
     def load(self, folder: Path) -> Runtime:
         session = open_session(folder / FILE)

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from budwood.exporting.formats.format import PIXELS, PROBABILITIES
 from budwood.exporting.formats.nncf_int8 import NncfQuantizer, nearest
 from budwood.exporting.formats.onnx_session import open_session
+from budwood.exporting.network import PIXELS, PROBABILITIES
 from budwood.exporting.quantization import Square
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from budwood.exporting.formats.format import PROBABILITIES
 from budwood.exporting.formats.nncf_int8 import NncfQuantizer, nearest
+from budwood.exporting.network import PROBABILITIES
 from budwood.exporting.quantization import Square
 from budwood.features.engines.graphs import compile_graph, import_openvino, new_core
 
@@ -23,22 +23,6 @@ class OpenVinoQuantizer(NncfQuantizer):
 
     def save(self, graph: Any, file: Path) -> None:
         import_openvino().save_model(graph, file, compress_to_fp16=False)
-
-    def branches(self, graph: Any) -> Collection[str]:
-        """Return the nodes that one output needs and another does not: OpenVINO has names of its own for some of
-        them."""
-        needed = []
-        for output in graph.outputs:
-            found: dict[str, Any] = {}
-            todo = [output.get_node()]
-            while todo:
-                node = todo.pop()
-                if node.get_friendly_name() not in found:
-                    found[node.get_friendly_name()] = node
-                    todo += _sources(node)
-            needed.append(set(found))
-        first, *others = needed
-        return first.union(*others) - first.intersection(*others)
 
     def rounded_layers(self, plain: Any, rounded: Any) -> dict[str, Collection[str]]:
         known = {_name(node) for node in plain.get_ops()}

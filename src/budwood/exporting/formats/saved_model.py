@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from budwood.exporting.formats.format import PIXELS, Answers, Runtime
+from budwood.exporting.formats.format import Answers, Runtime
 from budwood.exporting.formats.tracing import SIGNATURE, save_signature
+from budwood.exporting.network import PIXELS
 from budwood.exporting.quantization import Kind, Quantizer, Square
 
 if TYPE_CHECKING:
-    import keras
+    from budwood.exporting.network import Network
 
 
 class SavedModel:
@@ -22,6 +23,7 @@ class SavedModel:
     quantizes_with: tuple[str, ...] = ()
     kinds: tuple[Kind, ...] = ()
     tells_others = True
+    from_keras = True
     install = 'tensorflow numpy "pillow>=13"'
     code = """import tensorflow as tf
 
@@ -30,13 +32,13 @@ answers = {
     name: some.numpy() for name, some in model.signatures["serving_default"](pixels=tf.constant(pixels)).items()
 }"""
 
-    def write(self, network: "keras.Model", folder: Path) -> None:
-        save_signature(network, folder / "model")
+    def write(self, network: "Network", folder: Path) -> None:
+        save_signature(network.keras, folder / "model")
 
-    def halve(self, network: "keras.Model", plain: Path, folder: Path) -> None:
+    def halve(self, network: "Network", plain: Path, folder: Path) -> None:
         raise NotImplementedError("it has no kinds")
 
-    def quantizer(self, network: "keras.Model", plain: Path, sample: Sequence[Square]) -> Quantizer:
+    def quantizer(self, network: "Network", plain: Path, sample: Sequence[Square]) -> Quantizer:
         raise NotImplementedError("it has no kinds")
 
     def load(self, folder: Path) -> Runtime:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from budwood.exporting.formats.format import PIXELS
+from budwood.exporting.network import PIXELS
 
 if TYPE_CHECKING:
     import keras

@@ -11,14 +11,15 @@ from jaxtyping import Float32
 
 from budwood.core.scaling import Scaling
 from budwood.exporting.chromium import Chromium, find_browser, opened
-from budwood.exporting.formats.format import DISTANCE, PROBABILITIES, Answers, Runtime
+from budwood.exporting.formats.format import Answers, Runtime
 from budwood.exporting.formats.onnx_file import OnnxFile
+from budwood.exporting.network import DISTANCE, PROBABILITIES
 from budwood.exporting.quantization import Quantizer, Square
 from budwood.exporting.web_runtime import PACKAGE, VERSION, place_files, runtime_files
 from budwood.page.files import page_files
 
 if TYPE_CHECKING:
-    import keras
+    from budwood.exporting.network import Network
 
 
 @dataclass
@@ -59,11 +60,11 @@ class WebPage(OnnxFile):
     runtime: Mapping[str, Path] | None = None
     """The files of ONNX Runtime Web; by default those in the cache."""
 
-    def write(self, network: "keras.Model", folder: Path) -> None:
+    def write(self, network: "Network", folder: Path) -> None:
         super().write(network, folder)
         self._add_page(folder)
 
-    def quantizer(self, network: "keras.Model", plain: Path, sample: Sequence[Square]) -> Quantizer:
+    def quantizer(self, network: "Network", plain: Path, sample: Sequence[Square]) -> Quantizer:
         return _WithPage(super().quantizer(network, plain, sample), self._add_page)
 
     def load(self, folder: Path) -> Runtime:

@@ -228,6 +228,52 @@ def with_distance(graph: Any, known: Float32[np.ndarray, "n features"], nth: int
     return graph
 
 
+def of_any_batch(graph: Any, outputs: Sequence[str], above: str) -> Any:
+    """Return a joined graph from float32 pixels `(n, S, S, 3)` of any number of pictures, for other programs.
+
+    Args:
+        graph: as `join` makes it, or `with_distance`; it is used up.
+        outputs: by name; those that it has are kept, in this order, and its features are not.
+        above: how the names of operations begin that the features do not need.
+    """
+    openvino = import_openvino()
+    ends = {output.any_name: output for output in graph.outputs}
+    found = [ends[name].get_node() for name in outputs if name in ends]
+    features = [output.get_node() for name, output in ends.items() if name not in outputs]
+    below = {node.get_name() for node in openvino.Model(features, graph.get_parameters()).get_ops()}
+    old = graph.get_parameters()[0]
+    _free_first_axis(old)
+    new = openvino.opset13.parameter(
+        openvino.PartialShape([-1, *old.get_partial_shape().to_shape()[1:]]), openvino.Type.f32, name="pixels"
+    )
+    new.output(0).get_tensor().set_names({"pixels"})
+    for taker in old.output(0).get_target_inputs():
+        # The features begin with the pixels as floating point.
+        assert taker.get_node().get_type_name() == "Convert"
+        _redirect(taker.get_node().output(0), new.output(0))
+    exported = openvino.Model(found, [new])
+    for node in exported.get_ops():
+        if node.get_name() not in below and node.get_type_name() != "Parameter":
+            node.set_friendly_name(above + node.get_friendly_name())
+    exported.validate_nodes_and_infer_types()
+    return exported
+
+
+def _free_first_axis(pixels: Any) -> None:
+    """Let reshapes of what is made of the pixels take any number of pictures: traced for one, they name it."""
+    ops = import_openvino().opset13
+    seen, todo = set(), [pixels]
+    while todo:
+        node = todo.pop()
+        if node.get_name() in seen:
+            continue
+        seen.add(node.get_name())
+        todo += [taker.get_node() for output in node.outputs() for taker in output.get_target_inputs()]
+        if node.get_type_name() == "Reshape":
+            _, *others = node.output(0).get_partial_shape().to_shape()
+            node.input(1).replace_source_output(ops.constant(np.array([-1, *others], np.int64)).output(0))
+
+
 def _redirect(source: Any, target: Any) -> None:
     for taker in source.get_target_inputs():
         taker.replace_source_output(target)
