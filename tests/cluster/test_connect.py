@@ -9,7 +9,7 @@ import pytest
 
 from budwood.cluster import connect as module
 from budwood.cluster.connect import Cluster, Node, connect, enter, nearest
-from budwood.core.errors import ClusterError
+from budwood.core.errors import ClusterError, StorageError
 
 
 @pytest.fixture
@@ -53,6 +53,20 @@ def test_connect__nobody_there(alone):
     assert "HOST:PORT" in refused("somewhere")
     words = refused(f"127.0.0.1:{free_port()}")
     assert "no Ray cluster answers at 127.0.0.1:" in words and "refused" in words
+
+
+def test_refuse_unreachable__before_anything_slow(alone, monkeypatch, tmp_path):
+    module.refuse_unreachable("local")
+    for address in ("auto", "somewhere", "ray://10.0.0.1:10001", f"127.0.0.1:{free_port()}"):
+        with pytest.raises(ClusterError):
+            module.refuse_unreachable(address)
+    with socket.socket() as head:
+        head.bind(("127.0.0.1", 0))
+        head.listen()
+        module.refuse_unreachable(f"127.0.0.1:{head.getsockname()[1]}")
+    monkeypatch.setenv("BUDWOOD_STORE", f"file://{tmp_path}/unmounted")
+    with pytest.raises(StorageError, match="there is no folder"):
+        module.refuse_unreachable("local")
 
 
 def test_connect__ray_client_is_refused_with_what_to_do(alone):

@@ -104,6 +104,8 @@ def train(
     )
     if mlflow is not None and not dry_run:
         check_mlflow(mlflow)
+    if cluster is not None:
+        _refuse_unreachable(cluster)
     load_keras()
     if dry_run:
         from budwood.pipeline.dry_run import describe, estimate
@@ -165,6 +167,8 @@ def features(
     ]
     asked = read_recipe(recipe, [*changes, *(settings or [])], start=start is not None)
     request = ask_for_training(data, asked, Output(), start=start, progress=progress_of(quiet, as_json))
+    if cluster is not None:
+        _refuse_unreachable(cluster)
     load_keras()
     from budwood.pipeline.prepare import prepare
 
@@ -195,6 +199,13 @@ def features(
         print(ahead_in_words(done))
     if found.failed:
         raise typer.Exit(1)
+
+
+def _refuse_unreachable(cluster: str) -> None:
+    # Before TensorFlow is loaded and the photos are looked at.
+    from budwood.cluster.connect import refuse_unreachable
+
+    refuse_unreachable(cluster)
 
 
 def ahead_in_words(done: "Ahead") -> str:

@@ -177,6 +177,16 @@ def connect(address: str) -> Iterator[Cluster]:
             ray.shutdown()
 
 
+def refuse_unreachable(address: str) -> None:
+    """Raise what `connect` would raise for an address at which nothing listens, without Ray, or for a shared store that
+    is no place: before anything slow is done."""
+    need_ray()
+    store_place()
+    place = None if is_joined() else _place(address)
+    if place is not None:
+        _refuse_silent(*place)
+
+
 def enter(settings: Mapping[str, str], threads: int) -> None:
     """Have this process of a node compute as the driver would: with its settings, and so many threads."""
     # Ray's own idea of it, which no process on one machine has.
@@ -252,13 +262,7 @@ def _join(ray: Any, address: str, place: tuple[str, int] | None) -> None:
         }
     else:
         host, port = place
-        try:
-            socket.create_connection(place, timeout=SECONDS / 2).close()
-        except OSError as error:
-            raise ClusterError(
-                f"no Ray cluster answers at {host}:{port}: {error.strerror or error}. Look whether its head runs (ray "
-                "status) and whether this machine may reach it"
-            ) from error
+        _refuse_silent(host, port)
         options["address"] = f"{host}:{port}"
         if host in ("127.0.0.1", "localhost"):
             options["_node_ip_address"] = "127.0.0.1"
@@ -277,6 +281,16 @@ def _join(ray: Any, address: str, place: tuple[str, int] | None) -> None:
             raise ClusterError(
                 f"the Ray cluster at {address} cannot be joined: {_lines(error)[0]}"
             ) from error
+
+
+def _refuse_silent(host: str, port: int) -> None:
+    try:
+        socket.create_connection((host, port), timeout=SECONDS / 2).close()
+    except OSError as error:
+        raise ClusterError(
+            f"no Ray cluster answers at {host}:{port}: {error.strerror or error}. Look whether its head runs (ray "
+            "status) and whether this machine may reach it"
+        ) from error
 
 
 def keep_to_loopback() -> None:

@@ -26,7 +26,7 @@ from budwood.report.reading import understood_as_lines
 from budwood.runs.directory import RunDirectory, is_complete, next_free
 from budwood.runs.files import RunFiles, read_run
 from budwood.runs.schema import Request
-from budwood.storage.place import as_written, is_address
+from budwood.storage.place import as_written, is_address, store_place
 
 
 @dataclass(frozen=True)
@@ -126,9 +126,12 @@ def ask_for_training(
         RecipeError, BackboneError, WeightsError: the recipe cannot be followed on any photos.
         RunError: the folder holds something, or `start` or `distill.run` is not a complete run.
         DataError: there is nothing to list.
+        StorageError: `BUDWOOD_STORE` names no place.
     """
     if start is None:
         refuse_impossible(recipe)
+    # A mistake in where the shared store is would come out once the network is loaded.
+    store_place()
     # Refused here where it is an address with credentials, before it is written anywhere.
     source = as_written(os.fspath(data)) if isinstance(data, str | os.PathLike) else "photos"
     name = "photos" if isinstance(data, Manifest) else source_name(data)
