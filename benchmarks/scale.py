@@ -2,6 +2,9 @@
 
     python -m benchmarks.scale probe [--photos 10000 100000] [--features 1280] [--classes 100]
     python -m benchmarks.scale photos [--photos 10000 100000]
+    python -m benchmarks.scale cost PHOTOS
+
+`cost` measures what a photo costs in each stage, and says what a million to a thousand million would.
 
 The whole: `--photos 1000000`, with 2.6 GB of disk for the probe and 5 GB for the photos. Beside other work read the
 processor seconds.
@@ -10,7 +13,7 @@ processor seconds.
 import argparse
 from pathlib import Path
 
-from benchmarks import scale_photos, scale_probe
+from benchmarks import scale_cost, scale_photos, scale_probe
 
 
 def main() -> None:
@@ -32,6 +35,19 @@ def main() -> None:
         part.add_argument(
             "--folder", type=Path, help="where the data are made, and kept; by default a temporary one"
         )
+    cost = parts.add_parser("cost", help="what a photo costs in each stage, and many photos")
+    cost.add_argument("data", help="photos of the kind that is meant")
+    cost.add_argument("--number", type=int, default=1000, help="of them that are measured")
+    cost.add_argument("--classes", type=int, default=100)
+    cost.add_argument("--cores", type=int, default=64)
+    cost.add_argument("--memory", type=float, default=24.0, help="GB of the machine that drives")
+    cost.add_argument("--core-hour", type=float, default=0.04)
+    cost.add_argument("--gigabyte-month", type=float, default=0.023)
+    cost.add_argument("--thousand-puts", type=float, default=0.005)
+    cost.add_argument("--thousand-gets", type=float, default=0.0004)
+    cost.set_defaults(
+        measure=lambda number, given: scale_cost.measure(given), shown=scale_cost.COLUMNS, photos=[0]
+    )
     arguments = parser.parse_args()
     print(" | ".join(arguments.shown), flush=True)
     for number in arguments.photos:
