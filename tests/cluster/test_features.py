@@ -1,6 +1,12 @@
 """Features on two nodes of one core each, by a real network; test_pool.py has the same without one, and fast."""
 
+import os
+import signal
+import time
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,8 +20,10 @@ from budwood.pipeline.prepare import prepare
 from budwood.pipeline.request import Output, ask_for_training, read_recipe
 from budwood.pipeline.train import train_request
 from tests.conftest import write_colours
+from tests.features.test_shared_store import server
 from tests.nodes import Killer
 from tests.progress import KeptLines
+from tests.servers import environment
 
 SMALL = ["data.size=64", "backbone.weights=random", "evaluate.resamples=200"]
 
@@ -56,6 +64,57 @@ def test_features_on__twenty_workers_killed__the_same_bits(ray_nodes, tmp_path, 
     here, _ = stored(tmp_path / "other")
     assert here.keys() == there.keys()
     assert all(np.array_equal(here[key], there[key]) for key in here)
+
+
+@pytest.mark.slow
+def test_features_on__a_store_that_stands_still_for_ten_seconds(ray_nodes, tmp_path, monkeypatch):
+    monkeypatch.setattr("budwood.cluster.features.PHOTOS", 16)
+    photos = write_colours(tmp_path / "photos", 120)
+    compute_ahead(prepare(request(photos)))
+    here, _ = stored(os.environ["BUDWOOD_CACHE"])
+    with server() as (store, port):
+        for name, value in {**environment(port), "BUDWOOD_STORE": "s3://lab/features"}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("BUDWOOD_CACHE", str(tmp_path / "driver"))
+        stopped = StoppedOnce(store)
+        done, info = features_on("auto", prepare(request(photos, progress=stopped)))
+        stopped.thread.join()
+        assert stopped.stood and not done.extraction.failed and info.lost_nodes == 0
+        monkeypatch.setenv("BUDWOOD_CACHE", str(tmp_path / "fresh"))
+        again = compute_ahead(prepare(request(photos)))
+    assert (again.extraction.num_computed, again.extraction.num_found) == (0, 360)
+    there, _ = stored(tmp_path / "fresh")
+    assert here.keys() == there.keys()
+    assert all(np.array_equal(here[key], there[key]) for key in here)
+
+
+class StoppedOnce(KeptLines):
+    """Progress at whose first photo a server is stopped for ten seconds."""
+
+    def __init__(self, process):
+        super().__init__()
+        self.stood, self.thread = False, Thread(target=self._stop, args=(process,))
+
+    def _stop(self, process):
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(10)
+        process.send_signal(signal.SIGCONT)
+        self.stood = True
+
+    @contextmanager
+    def stage(self, name, total=None, unit="photos"):
+        with super().stage(name, total, unit) as stage:
+            yield SimpleNamespace(
+                advance=self._stopping(stage.advance) if name == "features" else stage.advance
+            )
+
+    def _stopping(self, advance):
+        def advanced(steps=1):
+            advance(steps)
+            if steps and self.thread.ident is None:
+                self.thread.start()
+
+        return advanced
 
 
 @pytest.mark.slow

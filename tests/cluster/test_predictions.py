@@ -10,6 +10,8 @@ from budwood.inference.prediction_files import PredictionColumns
 from budwood.inference.prediction_parts import STATE, plan_parts, write_parts
 from budwood.inference.rules import Asked
 from budwood.run import load
+from tests.conftest import write_colours
+from tests.nodes import Killer
 
 OPTIONS = {"precision": None, "acceptance": None, "coverage": 0.8, "sets": None, "per_class": False}
 
@@ -79,3 +81,18 @@ def test_predict_on__the_same_rows_and_goes_on(ray_nodes, session_run, tmp_path,
     assert [one.part.file for one in told] == ["part-00001.csv"] and rows(there) == rows(here)
     # A folder that one machine has begun is gone on with, and is complete here.
     assert predict_on("auto", here, pictures, told=told.append, progress=SILENT) == written
+
+
+@pytest.mark.slow
+def test_predict_on__twenty_workers_killed__the_same_bytes(ray_nodes, session_run, tmp_path, monkeypatch):
+    monkeypatch.setattr("budwood.cluster.predictions.FEWEST", 10)
+    photos = write_colours(tmp_path / "photos", 100)
+    pictures = [(path.name, path) for path in sorted(photos.rglob("*.jpg"))]
+    here, there = (asked(session_run, tmp_path / name, pictures, 10) for name in ("here", "there"))
+    written = written_here(here, pictures)
+    told = []
+    with Killer("ray::MapWorker", 20, lambda: len(told)) as killer:
+        assert predict_on("auto", there, pictures, told=told.append, progress=SILENT) == written
+    assert killer.killed == 20 and len(told) == len(there.parts.parts) == 30
+    for file in here.folder.glob("part-*.csv"):
+        assert (there.folder / file.name).read_bytes() == file.read_bytes()

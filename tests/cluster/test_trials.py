@@ -16,6 +16,7 @@ from budwood.studies.records import TrialRecord
 from budwood.studies.request import StudyRequest
 from budwood.studies.spec import TrialSpec
 from budwood.studies.study import run_study
+from tests.nodes import Killer
 from tests.progress import KeptLines
 
 
@@ -72,26 +73,50 @@ def test_jobs_on__as_many_as_there_is_room_for(kind, asked, jobs):
     assert jobs_on(found, kind, asked) == jobs
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("shared_cache", "known_features")
-def test_run_study_on__the_same_bits_as_on_one_machine(ray_nodes, session_colours, tmp_path):
-    def request(name):
-        settings = ["data.size=64", "evaluate.resamples=200"]
-        return StudyRequest(
-            data=session_colours,
-            output=tmp_path / name,
-            recipes=["frozen-linear"],
-            seeds=[0, 1],
-            settings=settings,
-        )
+def study_of(photos, output, seeds):
+    settings = ["data.size=64", "evaluate.resamples=200"]
+    return StudyRequest(
+        data=photos, output=output, recipes=["frozen-linear"], seeds=list(range(seeds)), settings=settings
+    )
 
-    here = run_study(request("here"), progress=SILENT)
-    progress = KeptLines()
-    there = run_study_on("auto", request("there"), progress=progress)
-    assert any("2 nodes, 2 cores" in line for line in progress.lines)
-    assert [one.complete for one in there.summaries] == [one.complete for one in here.summaries] == [2]
-    for name in read_json(tmp_path / "here" / "study.json")["trials"]:
-        ours, theirs = (tmp_path / where / "trials" / name for where in ("here", "there"))
+
+def refuse_other_bits(here, there):
+    """The trials of two studies have the same predictions, splits and figures."""
+    for name in read_json(here / "study.json")["trials"]:
+        ours, theirs = (study / "trials" / name for study in (here, there))
         for file in ("predictions.csv", "split.csv"):
             assert (ours / file).read_bytes() == (theirs / file).read_bytes()
         assert read_json(ours / "metrics.json")["test"] == read_json(theirs / "metrics.json")["test"]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("shared_cache", "known_features")
+def test_run_study_on__the_same_bits_as_on_one_machine(ray_nodes, session_colours, tmp_path):
+    here = run_study(study_of(session_colours, tmp_path / "here", 2), progress=SILENT)
+    progress = KeptLines()
+    there = run_study_on("auto", study_of(session_colours, tmp_path / "there", 2), progress=progress)
+    assert any("2 nodes, 2 cores" in line for line in progress.lines)
+    assert [one.complete for one in there.summaries] == [one.complete for one in here.summaries] == [2]
+    refuse_other_bits(tmp_path / "here", tmp_path / "there")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("shared_cache", "known_features")
+def test_run_study_on__twenty_workers_killed__the_same_bits(
+    ray_nodes, session_colours, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(module, "MOST_LOST", 20)
+    run_study(study_of(session_colours, tmp_path / "here", 12), progress=SILENT)
+    begun = time.monotonic()
+    # One every four seconds: a trial takes about as long with the start of its process.
+    with Killer("ray::frozen-linear", 20, lambda: int((time.monotonic() - begun) / 4)) as killer:
+        there = run_study_on("auto", study_of(session_colours, tmp_path / "there", 12), progress=SILENT)
+        studies = 1
+        while killer.killed < 20 and studies < 6:
+            studies += 1
+            again = tmp_path / f"again {studies}"
+            run_study_on("auto", study_of(session_colours, again, 12), progress=SILENT)
+            refuse_other_bits(tmp_path / "here", again)
+    assert killer.killed == 20
+    assert [one.complete for one in there.summaries] == [12]
+    refuse_other_bits(tmp_path / "here", tmp_path / "there")

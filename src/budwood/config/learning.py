@@ -144,6 +144,8 @@ class Finetune(Steps):
     of that of phase 1."""
     depth_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     """Factor between the learning rates of an unfrozen block and of the block above it."""
+    accelerators: Annotated[int, Field(ge=1)] = 1
+    """Accelerators of this machine, such as GPUs, that share every batch. The batch size is that of all together."""
 
     def trains(self, backbone: str) -> bool:
         """Return whether the backbone of this name is fine-tuned."""

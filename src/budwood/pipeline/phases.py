@@ -34,6 +34,7 @@ from budwood.training.label_probe import LabelsFit, fit_labels_as_asked
 from budwood.training.linear_probe import LinearFit, resolve_fit
 from budwood.training.loop import Before, Fitted, fit
 from budwood.training.measured import Measured
+from budwood.training.mirrored import devices_of
 from budwood.training.optimizers import make_optimizer
 from budwood.training.sharded_probe import OpenMap, fit_rows_as_asked, over_threads
 from budwood.training.validation import validate
@@ -86,6 +87,7 @@ def refuse_bad_settings(
         make_optimizer(resolved.frozen, steps_per_epoch=math.ceil(photos / resolved.frozen.batch_size))
     if resolved.finetune.epochs:
         make_optimizer(resolved.finetune, steps_per_epoch=math.ceil(photos / resolved.finetune.batch_size))
+        devices_of(resolved.finetune)
 
 
 def train_frozen_phase(

@@ -21,6 +21,7 @@ from budwood.training.batches import TrainingData
 from budwood.training.callbacks import FitState, Hook, RunningFit
 from budwood.training.checkpoints import Row
 from budwood.training.measured import Measured
+from budwood.training.mirrored import ONE, devices_of
 from budwood.training.mixing import refuse_bad_mixing
 from budwood.training.optimizers import current_rate
 from budwood.training.trainer import Trainer
@@ -110,13 +111,18 @@ def fit(
     _refuse_empty_split(data)
     refuse_bad_mixing(recipe.augment, data.batches.shape, data.batches.labels)
     settings: Frozen | Finetune = getattr(recipe, phase)
-    trainer = Trainer(model, data.batches, data.classes, recipe, settings, rates, data.task)
+    devices = devices_of(settings) if isinstance(settings, Finetune) else ONE
+    given, model = model, devices.copy(model)
+    trainer = Trainer(model, data.batches, data.classes, recipe, settings, rates, data.task, devices)
     trainer.seed_random_layers(before.epochs + 1)
     batch_size = settings.batch_size if len(data.batches.shape) > 1 else VECTORS_AT_A_TIME
 
     def measure() -> Measured:
         validation, targets = data.validation, data.validation_labels
-        return validate(model, validation, targets, batch_size, calibrate=True, task=data.task)
+        if given is not model:
+            # One device answers, for each of several would be given the whole batch.
+            given.set_weights(model.get_weights())
+        return validate(given, validation, targets, batch_size, calibrate=True, task=data.task)
 
     hooks = tuple(callback for callback in callbacks if isinstance(callback, Hook))
     running = RunningFit(trainer, phase, FitState(), trainer.weights(), measure, hooks=hooks)
@@ -158,6 +164,8 @@ def fit(
     if len(state.history) > resumed:
         watchers.on_train_end()
     trainer.set_weights(trainer.best)
+    if given is not model:
+        given.set_weights(trainer.best)
     return Fitted(state.history, int(state.best["epoch"]), state.seconds, state.before, state.stopped)
 
 

@@ -15,6 +15,7 @@ from budwood.network.fold_batch_norm import fold_batch_norm
 from budwood.training.batches import Batches
 from budwood.training.checkpoints import Arrays
 from budwood.training.class_weights import relative
+from budwood.training.mirrored import ONE, Devices
 from budwood.training.mixing import mix
 from budwood.training.optimizers import make_optimizer
 from budwood.training.task_training import TRAINING
@@ -31,6 +32,7 @@ class Trainer:
         settings: its [frozen] or [finetune].
         rates: multiples of the learning rate, by layer.
         task: what an answer is.
+        devices: on which the model is, see `Devices.copy`.
     """
 
     def __init__(
@@ -42,7 +44,9 @@ class Trainer:
         settings: Frozen | Finetune,
         rates: Mapping[str, float] = {},
         task: Task = SINGLE_LABEL,
+        devices: Devices = ONE,
     ):
+        self.devices = devices
         self.training = TRAINING[task.name]
         self.model, self.batches = model, batches
         self.augment, self.seed, self.distill = recipe.augment, recipe.seed, recipe.distill
@@ -59,19 +63,20 @@ class Trainer:
         loss = self.training.loss(recipe.loss, self.num_logits, self.weight_of_class)
         if self.distill.run:
             loss = self.training.distillation(loss, self.num_logits, self.distill)
-        optimizer = make_optimizer(settings, self.num_batches, model, rates)
-        self.runner = fold_batch_norm(model)
-        """Computes what the model does, on the same variables, in less time."""
-        # Callbacks are told of the model, and read and set the rate of its optimizer.
-        for compiled in {id(one): one for one in (model, self.runner)}.values():
-            compiled.compile(
-                optimizer=optimizer,
-                loss=loss,
-                metrics=self.training.metrics(self.num_logits, self.num_classes),
-                # XLA compiles for longer than a head trains, and its steps on a CPU are slower.
-                jit_compile=False,
-            )
-        optimizer.build(model.trainable_variables)
+        with devices.scope():
+            self.runner = fold_batch_norm(model)
+            """Computes what the model does, on the same variables, in less time."""
+            optimizer = make_optimizer(settings, self.num_batches, model, rates)
+            # Callbacks are told of the model, and read and set the rate of its optimizer.
+            for compiled in {id(one): one for one in (model, self.runner)}.values():
+                compiled.compile(
+                    optimizer=optimizer,
+                    loss=loss,
+                    metrics=self.training.metrics(self.num_logits, self.num_classes),
+                    # XLA compiles for longer than a head trains, and its steps on a CPU are slower.
+                    jit_compile=False,
+                )
+            optimizer.build(model.trainable_variables)
 
     def seed_random_layers(self, *seeds: int) -> None:
         """Set what dropout and the like draw from to what the seeds say, whatever was drawn before."""
@@ -112,12 +117,12 @@ class Trainer:
                 of_labels, of_teacher = np.hsplit(targets, [self.num_classes])
                 if self.own is None:
                     weights = self._weights_of(of_labels)
-                logs = self.runner.train_on_batch(
+                logs = self.devices.train_on_batch(
+                    self.runner,
                     features,
                     # Of one logit, the share of the second class.
                     np.hstack([of_labels[:, -self.num_logits :], of_teacher]),
                     weights,
-                    return_dict=True,
                 )
                 for key, value in logs.items():
                     totals[key] = totals.get(key, 0.0) + float(value) * len(chosen)
