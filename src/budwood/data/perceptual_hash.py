@@ -144,7 +144,7 @@ def _near_in_tree(
 ) -> Int[np.ndarray, "pairs 2"]:
     from scipy.spatial import cKDTree
 
-    points = np.concatenate([_coarse(grids[some] - mean, _COARSE) for some in _parts(textured)])
+    points = _points(grids, textured, mean, _COARSE, np.float64)
     # The frequencies vary by very different amounts, so that halving boxes finds as much in half the time.
     tree = cKDTree(points, balanced_tree=False)
     number = min(_NEIGHBOURS, len(points) - 1) + 1
@@ -160,10 +160,22 @@ def _near_in_cells(
     mean: Int[np.ndarray, "256"],
     radius: float,
 ) -> Int[np.ndarray, "pairs 2"]:
-    points = np.concatenate(
-        [_coarse(grids[some] - mean, _MORE).astype(np.float32) for some in _parts(textured)]
-    )
+    points = _points(grids, textured, mean, _MORE, np.float32)
     return np.stack(near_by_cells(points, radius, _NEIGHBOURS), axis=1)
+
+
+def _points(
+    grids: UInt8[np.ndarray, "n 256"],
+    textured: Int[np.ndarray, "m"],
+    mean: Int[np.ndarray, "256"],
+    number: int,
+    dtype: type[np.floating],
+) -> Float[np.ndarray, "m number"]:
+    """Return the lowest frequencies of some grids, without a second copy of them on the way."""
+    points = np.empty((len(textured), number), dtype)
+    for part, some in zip(_parts(points), _parts(textured), strict=True):
+        part[:] = _coarse(grids[some] - mean, number)
+    return points
 
 
 def _parts(rows: np.ndarray) -> Sequence[np.ndarray]:
