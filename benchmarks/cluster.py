@@ -1,10 +1,12 @@
 """What a Ray cluster of this machine alone reaches: features on two nodes of one core, and many workers that sleep.
 
     python -m benchmarks.cluster features PHOTOS [--recipe frozen-linear]
-    python -m benchmarks.cluster sleeping [--workers 64]
+    python -m benchmarks.cluster sleeping [--workers 64] [--delay 50]
 
 `features` compares with one process of two cores, each with an empty cache, after the first pieces: loading the network
 is told apart. `sleeping` measures coordination alone, from when the last worker has begun until the first runs dry.
+With `--delay` workers claim and store what they sleep for, at a store that answers each request so many milliseconds
+late.
 """
 
 import argparse
@@ -12,10 +14,13 @@ import os
 import tempfile
 import time
 from collections import defaultdict
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.nodes import two_nodes
+
+OF_PIECE = 32
+"""Photos of a piece, where they are stored."""
 
 
 class Timed:
@@ -82,6 +87,45 @@ def features_of(arguments, where):
     return rate
 
 
+class SleeperWithStore:
+    """Computes features of photos by sleeping, and puts them into the shared store as workers of a cluster do."""
+
+    def __init__(self):
+        from budwood.features.store.store import FeatureStore
+
+        self._open = FeatureStore().open("benchmark", (1280,), fetch=False)
+        self._table = self._open.__enter__()
+
+    def do(self, piece):
+        import numpy as np
+
+        from budwood.data.augment import PLAIN, Renderer
+        from budwood.data.manifest import Photo
+        from budwood.features.extract import MOST_CLAIMED, extract
+
+        number, seconds = piece
+        photos = [
+            Photo(
+                np.full((8, 8, 3), place, np.uint8),
+                name=str(place),
+                label="a",
+                sha256=f"{number:032x}{place:032x}",
+            )
+            for place in range(OF_PIECE)
+        ]
+
+        class Sleeping:
+            def run(self, views):
+                for view in views:
+                    time.sleep(seconds / OF_PIECE)
+                    yield np.repeat(view.mean(axis=(0, 1)), 427)[:1280].astype(np.float32)
+
+        began = time.time()
+        extract(photos, Sleeping, self._table, renderer=Renderer(32, "crop", PLAIN, 0), most=MOST_CLAIMED)
+        self._table.flush()
+        return os.getpid(), began, began + seconds
+
+
 class Sleeper:
     """Sleeps as long as a piece says."""
 
@@ -93,18 +137,25 @@ class Sleeper:
 
 def sleeping(arguments):
     # By this name workers find it.
-    from benchmarks.cluster import Sleeper
+    from benchmarks.cluster import Sleeper, SleeperWithStore
+    from benchmarks.shared_store import throttled_store
     from budwood.cluster import pool
     from budwood.cluster.connect import connect
     from budwood.core.progress.base import SILENT
 
     pool.MOST_CORES = 1
     number = arguments.workers
-    with two_nodes(2, cores=number // 2), connect("auto") as cluster:
+    pieces = [arguments.seconds] * number * arguments.pieces
+    with ExitStack() as stack:
+        worker = Sleeper
+        if arguments.delay is not None:
+            worker, pieces = SleeperWithStore, list(enumerate(pieces))
+            stack.enter_context(throttled_store(arguments.delay))
+            os.environ["BUDWOOD_CACHE"] = stack.enter_context(tempfile.TemporaryDirectory())
+        stack.enter_context(two_nodes(2, cores=number // 2))
+        cluster = stack.enter_context(connect("auto"))
         started = time.time()
-        done = list(
-            pool.Pool(cluster, Sleeper, (), SILENT).run([arguments.seconds] * number * arguments.pieces)
-        )
+        done = list(pool.Pool(cluster, worker, (), SILENT).run(pieces))
         ended = time.time()
     by_worker = defaultdict(list)
     for worker, began, end in done:
@@ -132,6 +183,9 @@ def main():
     other.add_argument("--workers", type=int, default=64)
     other.add_argument("--seconds", type=float, default=2.0)
     other.add_argument("--pieces", type=int, default=15, help="for each worker")
+    other.add_argument(
+        "--delay", type=float, help="with a store whose requests take so many milliseconds more"
+    )
     other.set_defaults(measure=sleeping)
     arguments = parser.parse_args()
     arguments.measure(arguments)

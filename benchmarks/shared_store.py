@@ -16,6 +16,8 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 SECONDS_A_PHOTO = 0.02
@@ -113,25 +115,32 @@ def main() -> None:
         return
     alone = compare(1, asked.photos, None)
     for machines in asked.machines:
-        with subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.shared_store", "--serve", str(asked.delay / 1000)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        ) as server:
-            os.environ |= {
-                "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.stdout.readline().strip()}",
-                "AWS_ACCESS_KEY_ID": "benchmark",
-                "AWS_SECRET_ACCESS_KEY": "benchmark",
-                "BUDWOOD_STORE": "s3://lab/store",
-            }
-            try:
-                if machines == asked.machines[0]:
-                    told = ", ".join(f"{name} {1000 * value:.0f} ms" for name, value in requests().items())
-                    print(f"a request of 1 MB, {asked.delay:g} ms of them waited: {told}")
-                compare(machines, machines * asked.photos, alone)
-            finally:
-                server.kill()
+        with throttled_store(asked.delay):
+            if machines == asked.machines[0]:
+                told = ", ".join(f"{name} {1000 * value:.0f} ms" for name, value in requests().items())
+                print(f"a request of 1 MB, {asked.delay:g} ms of them waited: {told}")
+            compare(machines, machines * asked.photos, alone)
+
+
+@contextmanager
+def throttled_store(delay: float) -> Iterator[None]:
+    """Serve a shared store that answers each request so many milliseconds late, and have this process use it."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.shared_store", "--serve", str(delay / 1000)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as server:
+        os.environ |= {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.stdout.readline().strip()}",
+            "AWS_ACCESS_KEY_ID": "benchmark",
+            "AWS_SECRET_ACCESS_KEY": "benchmark",
+            "BUDWOOD_STORE": "s3://lab/store",
+        }
+        try:
+            yield
+        finally:
+            server.kill()
 
 
 def compare(machines: int, photos: int, alone: float | None) -> float:

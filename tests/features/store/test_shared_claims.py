@@ -40,6 +40,9 @@ def test_hold__takes_less_where_others_work_too_and_little_is_left(claims):
             assert len(second) == 50
             with claims().hold(keys, 200) as third:
                 assert len(third) == 25
+            own = [f"own{number}" for number in range(100)]
+            with claims().hold(own, 4096, share=False) as given:
+                assert given == own
     with claims().hold(keys, 400) as alone:
         assert len(alone) == 400
 

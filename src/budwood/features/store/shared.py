@@ -194,13 +194,16 @@ class SharedTable:
         self._putter.shutdown()
 
     @contextlib.contextmanager
-    def claim(self, missing: Sequence[str], most: int) -> Iterator[Sequence[str]]:
-        """Yield at most so many keys that no other machine computes, for a `with`; all where the storage fails."""
+    def claim(self, missing: Sequence[str], most: int, *, share: bool) -> Iterator[Sequence[str]]:
+        """Yield at most so many keys that no other machine computes, for a `with`; all where the storage fails.
+
+        With `share` some are left to others that are at work.
+        """
         with contextlib.ExitStack() as stack:
             keys: Sequence[str] = missing
             if self._writing.are_due:
                 try:
-                    keys = stack.enter_context(self._claims.hold(missing, most))
+                    keys = stack.enter_context(self._claims.hold(missing, most, share=share))
                 except StorageError as error:
                     self._writing.failed(error)
             yield keys

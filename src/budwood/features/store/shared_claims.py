@@ -14,6 +14,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from budwood.core.errors import StorageError
 from budwood.storage.clock import ServerClock
@@ -23,6 +24,8 @@ EXPIRY, RENEWAL = 60.0, 15.0
 """Seconds after which a claim that was not written anew is of a process that ended; and between two writings."""
 FEWEST = 16
 """Keys that are claimed at a time at least."""
+AT_A_TIME = 16
+"""Claims of others that are read at a time."""
 _FOLDER = "claims"
 _DONE = b"{}"
 _TRIES = 100
@@ -37,12 +40,18 @@ class SharedClaims:
         """Keys of claims that were read, by name and etag."""
 
     @contextlib.contextmanager
-    def hold(self, missing: Sequence[str], most: int) -> Iterator[list[str]]:
+    def hold(self, missing: Sequence[str], most: int, *, share: bool = True) -> Iterator[list[str]]:
         """Claim at most so many of the keys that nobody computes now, for the time of a `with`; yields them.
+
+        Args:
+            missing: the keys.
+            most: how many.
+            share: leave some to others that are at work, so that all end at about the same time; False where they are
+                given to one process alone.
 
         Raise StorageError where the storage cannot be read or written.
         """
-        name, keys, content = self._take(missing, most)
+        name, keys, content = self._take(missing, most, share=share)
         if not keys:
             yield []
             return
@@ -58,9 +67,9 @@ class SharedClaims:
             with contextlib.suppress(StorageError):
                 self._storage.put(name, _DONE)
 
-    def _take(self, missing: Sequence[str], most: int) -> tuple[str, list[str], bytes]:
+    def _take(self, missing: Sequence[str], most: int, *, share: bool) -> tuple[str, list[str], bytes]:
         taken: set[str] = set()
-        last, others, over = 0, 0, []
+        last, others, over = 0, [], []
         for one in self._storage.list(_FOLDER):
             stem = one.key.rpartition("/")[2].removesuffix(".json")
             if not stem.isdecimal():
@@ -69,12 +78,15 @@ class SharedClaims:
             if one.size == len(_DONE) or self._clock.now() - one.modified.timestamp() > EXPIRY:
                 over.append((int(stem), one.key))
             else:
-                taken |= self._keys(one.key, one.etag)
-                others += 1
+                others.append(one)
         if others:
-            # So that all end at about the same time: less for each the less is left.
+            with ThreadPoolExecutor(min(AT_A_TIME, len(others))) as readers:
+                for keys in readers.map(lambda one: self._keys(one.key, one.etag), others):
+                    taken |= keys
+        if others and share:
+            # Less for each the less is left.
             left = sum(key not in taken for key in missing)
-            most = min(most, max(FEWEST, left // (2 * (others + 1))))
+            most = min(most, max(FEWEST, left // (2 * (len(others) + 1))))
         for _ in range(_TRIES):
             keys = [key for key in missing if key not in taken][:most]
             if not keys:

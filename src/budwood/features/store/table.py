@@ -133,7 +133,7 @@ class FeatureTable:
     def _claim(self, missing: Sequence[str], most: int) -> Iterator[Claim]:
         with ExitStack() as stack:
             if self._shared is not None:
-                missing = stack.enter_context(self._shared.claim(missing, most))
+                missing = stack.enter_context(self._shared.claim(missing, most, share=self._fetches))
             claim = Claim(self.folder, missing, most)
             try:
                 claim.take()
