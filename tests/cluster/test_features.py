@@ -1,12 +1,10 @@
 """Features on two nodes of one core each, by a real network; test_pool.py has the same without one, and fast."""
 
-import os
 import signal
+import subprocess
+import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,15 +13,18 @@ from budwood.cluster.features import features_on, train_on
 from budwood.core.errors import ClusterError
 from budwood.core.files import read_json
 from budwood.core.progress.base import SILENT
+from budwood.features.store.store import FeatureStore
 from budwood.pipeline.ahead import compute_ahead
 from budwood.pipeline.prepare import prepare
 from budwood.pipeline.request import Output, ask_for_training, read_recipe
 from budwood.pipeline.train import train_request
+from budwood.storage.objects import open_storage
+from budwood.storage.place import store_place
 from tests.conftest import write_colours
 from tests.features.test_shared_store import server
 from tests.nodes import Killer
 from tests.progress import KeptLines
-from tests.servers import environment
+from tests.servers import environment, wait_until
 
 SMALL = ["data.size=64", "backbone.weights=random", "evaluate.resamples=200"]
 
@@ -67,54 +68,46 @@ def test_features_on__twenty_workers_killed__the_same_bits(ray_nodes, tmp_path, 
 
 
 @pytest.mark.slow
-def test_features_on__a_store_that_stands_still_for_ten_seconds(ray_nodes, tmp_path, monkeypatch):
-    monkeypatch.setattr("budwood.cluster.features.PHOTOS", 16)
-    photos = write_colours(tmp_path / "photos", 120)
+def test_features__on_a_cluster_whose_store_stands_still_for_ten_seconds(tmp_path, own_cache, monkeypatch):
+    photos = write_colours(tmp_path / "photos", 300)
     compute_ahead(prepare(request(photos)))
-    here, _ = stored(os.environ["BUDWOOD_CACHE"])
+    here, _ = stored(own_cache)
     with server() as (store, port):
         for name, value in {**environment(port), "BUDWOOD_STORE": "s3://lab/features"}.items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setenv("BUDWOOD_CACHE", str(tmp_path / "driver"))
-        stopped = StoppedOnce(store)
-        done, info = features_on("auto", prepare(request(photos, progress=stopped)))
-        stopped.thread.join()
-        assert stopped.stood and not done.extraction.failed and info.lost_nodes == 0
+        there = open_storage(store_place())
+
+        def shards():
+            return sum("/markers/" in one.key for one in there.list(""))
+
+        settings = [word for setting in SMALL for word in ("--set", setting)]
+        command = [
+            sys.executable,
+            "-m",
+            "budwood",
+            "features",
+            photos,
+            "--recipe",
+            "frozen-linear",
+            *settings,
+        ]
+        monkeypatch.setenv("BUDWOOD_CACHE", str(tmp_path / "nodes"))
+        # Nodes that the command starts have its environment, and the credentials with it.
+        with subprocess.Popen([*command, "--cluster", "local"], stderr=subprocess.PIPE, text=True) as running:
+            wait_until(lambda: shards() > 0, seconds=180)
+            assert running.poll() is None
+            store.send_signal(signal.SIGSTOP)
+            time.sleep(10)
+            store.send_signal(signal.SIGCONT)
+            _, told = running.communicate(timeout=240)
+        assert running.returncode == 0 and "lost" not in told, told
         monkeypatch.setenv("BUDWOOD_CACHE", str(tmp_path / "fresh"))
         again = compute_ahead(prepare(request(photos)))
-    assert (again.extraction.num_computed, again.extraction.num_found) == (0, 360)
-    there, _ = stored(tmp_path / "fresh")
-    assert here.keys() == there.keys()
-    assert all(np.array_equal(here[key], there[key]) for key in here)
-
-
-class StoppedOnce(KeptLines):
-    """Progress at whose first photo a server is stopped for ten seconds."""
-
-    def __init__(self, process):
-        super().__init__()
-        self.stood, self.thread = False, Thread(target=self._stop, args=(process,))
-
-    def _stop(self, process):
-        process.send_signal(signal.SIGSTOP)
-        time.sleep(10)
-        process.send_signal(signal.SIGCONT)
-        self.stood = True
-
-    @contextmanager
-    def stage(self, name, total=None, unit="photos"):
-        with super().stage(name, total, unit) as stage:
-            yield SimpleNamespace(
-                advance=self._stopping(stage.advance) if name == "features" else stage.advance
-            )
-
-    def _stopping(self, advance):
-        def advanced(steps=1):
-            advance(steps)
-            if steps and self.thread.ident is None:
-                self.thread.start()
-
-        return advanced
+        assert (again.extraction.num_computed, again.extraction.num_found) == (0, 900)
+        ((fingerprint, _), row), *_ = here.items()
+        with FeatureStore().open(fingerprint, row.shape) as table:
+            found = table.gather([key for _, key in here])
+    assert np.array_equal(found, list(here.values()))
 
 
 @pytest.mark.slow
