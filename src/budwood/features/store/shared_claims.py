@@ -81,8 +81,7 @@ class SharedClaims:
                 others.append(one)
         if others:
             with ThreadPoolExecutor(min(AT_A_TIME, len(others))) as readers:
-                for keys in readers.map(lambda one: self._keys(one.key, one.etag), others):
-                    taken |= keys
+                taken.update(*readers.map(lambda one: self._keys(one.key, one.etag), others))
         if others and share:
             # Less for each the less is left.
             left = sum(key not in taken for key in missing)
