@@ -263,11 +263,13 @@ def _units(photos: Sequence[Photo]) -> list[list[Photo]]:
             index = parent[index]
         return index
 
-    first: dict[tuple[str, str], int] = {}
-    for index, photo in enumerate(photos):
-        for key in (("sha256", photo.sha256), ("group", photo.group or "")):
-            if key[1]:
+    for what in ("sha256", "group"):
+        # One at a time, and gone before the units are made: of a million photos each takes a hundred megabytes.
+        first: dict[str, int] = {}
+        for index, photo in enumerate(photos):
+            if key := getattr(photo, what):
                 parent[root(index)] = root(first.setdefault(key, index))
+        del first
     units = defaultdict(list)
     for index, photo in enumerate(photos):
         units[root(index)].append(photo)
