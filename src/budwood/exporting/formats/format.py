@@ -73,7 +73,7 @@ class Format(Protocol):
 
     @property
     def from_keras(self) -> bool:
-        """Whether it begins with Keras's model, which takes TensorFlow."""
+        """Return whether the format is written from Keras's model, for which TensorFlow is loaded."""
         ...
 
     @property
