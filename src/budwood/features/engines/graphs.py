@@ -269,9 +269,16 @@ def _free_first_axis(pixels: Any) -> None:
             continue
         seen.add(node.get_name())
         todo += [taker.get_node() for output in node.outputs() for taker in output.get_target_inputs()]
+        if node.get_type_name() not in ("Reshape", "Unsqueeze"):
+            continue
+        first, *others = node.output(0).get_partial_shape().to_shape()
+        pattern = ops.constant(np.array([-1, *others], np.int64))
+        below = node.input_value(0).get_node()
         if node.get_type_name() == "Reshape":
-            _, *others = node.output(0).get_partial_shape().to_shape()
-            node.input(1).replace_source_output(ops.constant(np.array([-1, *others], np.int64)).output(0))
+            node.input(1).replace_source_output(pattern.output(0))
+        elif first == 1 and below.get_type_name() == "Squeeze":
+            # Of a map of one place OpenVINO drops the axis of the pictures too, and adds it again.
+            _redirect(node.output(0), ops.reshape(below.input_value(0), pattern, False).output(0))
 
 
 def _redirect(source: Any, target: Any) -> None:
