@@ -225,8 +225,7 @@ def tables(costs: Costs, prices) -> Iterator[list]:
         f"GB. Then divide the photos into tables of at most so many, compute their features one after the other into "
         "one store, and train on a sample, or on a machine with more memory"
     ]
-    days = 1.0
-    at = days * 86400 * prices.cores / whole
+    at = 86400 * prices.cores / whole
     yield [
         f"one day of {prices.cores} cores is enough for {at:,.0f} photos; check and features run on a cluster"
     ]
