@@ -7,9 +7,10 @@ import signal
 import tempfile
 import threading
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
-from budwood.cluster.connect import keep_to_loopback
+from budwood.cluster.ray_library import keep_to_loopback
 
 NODE = {
     "include_dashboard": False,
@@ -76,14 +77,35 @@ def kill_one(title, choose=random.choice):
     return False
 
 
-class Killer(threading.Thread):
-    """Kills a random process of a title each time that `done()` has grown, so often and no more, as a context."""
+@contextmanager
+def node_to_lose(nodes):
+    """Add a node; yield what kills all its processes, and says so."""
+    node = nodes.add_node(**NODE, num_cpus=1)
+    left = [node]
 
-    def __init__(self, title, times, done, seed=0):
+    def lose():
+        nodes.remove_node(left.pop(), allow_graceful=False)
+        return True
+
+    try:
+        yield lose
+    finally:
+        if left:
+            lose()
+
+
+def killing(title, seed=0):
+    """What kills a random process of a title."""
+    return partial(kill_one, title, random.Random(seed).choice)
+
+
+class Killer(threading.Thread):
+    """Calls `kill()` each time that `done()` has grown, until it said so often that it killed, as a context."""
+
+    def __init__(self, kill, times, done):
         super().__init__(daemon=True)
-        self.title, self.times, self.done, self.killed = title, times, done, 0
+        self.kill, self.times, self.done, self.killed = kill, times, done, 0
         self.over = threading.Event()
-        self.choose = random.Random(seed).choice
 
     def run(self):
         before = self.done()
@@ -91,7 +113,7 @@ class Killer(threading.Thread):
             now = self.done()
             if now > before:
                 before = now
-                self.killed += kill_one(self.title, self.choose)
+                self.killed += self.kill()
 
     def __enter__(self):
         self.start()

@@ -3,12 +3,12 @@
 import os
 import socket
 import time
-from dataclasses import replace
 
 import pytest
 
 from budwood.cluster import connect as module
-from budwood.cluster.connect import Cluster, Node, connect, enter, nearest
+from budwood.cluster.connect import connect
+from budwood.cluster.nodes import in_words
 from budwood.core.errors import ClusterError, StorageError
 
 
@@ -45,7 +45,7 @@ def refused(address):
 def test_connect__the_cluster_that_was_begun_here(cluster):
     assert [node.cores for node in cluster.nodes] == [1, 1] and cluster.cores == 2
     assert cluster.settings["BUDWOOD_CACHE"] == os.environ["BUDWOOD_CACHE"]
-    assert "2 nodes, 2 cores" in module.in_words(cluster)
+    assert "2 nodes, 2 cores" in in_words(cluster)
 
 
 def test_connect__nobody_there(alone):
@@ -90,17 +90,6 @@ def test_connect__something_else_listens(alone, monkeypatch):
             pass
 
 
-def test_keep_silent__ray_prints_nothing_of_lost_workers(monkeypatch, capsys):
-    worker = pytest.importorskip("ray._private.worker")
-    monkeypatch.setattr(worker, "_worker_logs_enabled", True)
-    data = {"lines": ["a worker died"], "pid": "raylet", "is_err": False, "ip": "", "job": ""}
-    worker.print_worker_logs(data, None)
-    assert "a worker died" in capsys.readouterr().out
-    module.keep_silent()
-    worker.print_worker_logs(data, None)
-    assert capsys.readouterr().out == ""
-
-
 def test_connect__without_ray(monkeypatch):
     monkeypatch.setattr(module, "is_joined", lambda: False)
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
@@ -112,48 +101,3 @@ def test_connect__a_node_with_other_versions(ray_nodes, monkeypatch):
     monkeypatch.setattr(module, "versions", lambda: {**own, "keras": "3.99"})
     words = refused("auto")
     assert f"keras {own['keras']} (here 3.99)" in words and "every node" in words
-
-
-def test_cluster__a_folder_that_nodes_do_not_share(cluster, tmp_path, monkeypatch):
-    cluster.refuse_unshared(tmp_path, "the study")
-    assert not list(tmp_path.iterdir())
-    monkeypatch.setattr(Cluster, "on_each", lambda self, work, *given: ["", "No such file or directory"])
-    with pytest.raises(ClusterError, match=r"does not reach the study .*: No such file.*NFS"):
-        cluster.refuse_unshared(tmp_path, "the study")
-    assert not list(tmp_path.iterdir())
-
-
-def test_cluster__photos_that_nodes_do_not_see(cluster, tmp_path, monkeypatch):
-    cluster.refuse_unseen(tmp_path)
-    cluster.refuse_unseen("tfds:digits")
-    monkeypatch.setattr(Cluster, "on_each", lambda self, work, *given: ["folder", ""])
-    with pytest.raises(ClusterError, match="does not see the photos"):
-        cluster.refuse_unseen(tmp_path)
-
-
-def test_cluster__a_node_that_cannot_answer(cluster):
-    gone = replace(cluster, nodes=(Node("1" * 56, "10.9.9.9", 1),))
-    with pytest.raises(ClusterError, match=r"10\.9\.9\.9"):
-        gone.on_each(module._versions)
-
-
-@pytest.mark.parametrize(("most", "threads", "room"), [(1, 1, 6), (2, 2, 3), (8, 2, 3)])
-def test_cluster__shares_of_unequal_nodes(most, threads, room):
-    found = Cluster("auto", (Node("a", "10.0.0.1", 4), Node("b", "10.0.0.2", 2)), {})
-    assert (found.threads(most), found.room(threads)) == (threads, room)
-
-
-def test_enter__computes_as_the_driver_would(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "driver").mkdir()
-    monkeypatch.setattr(os, "environ", {"OMP_NUM_THREADS": "1", "BUDWOOD_LEFT": "x", "HOME": "/"})
-    own = {"BUDWOOD_CACHE": "/shared", "PWD": str(tmp_path / "driver")}
-    enter(own, 3)
-    assert os.environ == {**own, "BUDWOOD_THREADS": "3", "HOME": "/"}
-    assert os.getcwd() == own["PWD"]
-    # A node need not have the folder.
-    enter({**own, "PWD": str(tmp_path / "absent")}, 3)
-
-
-def test_nearest(tmp_path):
-    assert nearest(tmp_path / "a" / "b") == tmp_path and nearest(tmp_path) == tmp_path

@@ -1,5 +1,7 @@
 """Features on two nodes of one core each, by a real network; test_pool.py has the same without one, and fast."""
 
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,7 +24,7 @@ from budwood.storage.objects import open_storage
 from budwood.storage.place import store_place
 from tests.conftest import write_colours
 from tests.features.test_shared_store import server
-from tests.nodes import Killer
+from tests.nodes import Killer, killing, node_to_lose, two_nodes
 from tests.progress import KeptLines
 from tests.servers import environment, wait_until
 
@@ -51,20 +53,55 @@ def number_of_shards(cache):
 def test_features_on__twenty_workers_killed__the_same_bits(ray_nodes, tmp_path, own_cache, monkeypatch):
     monkeypatch.setattr("budwood.cluster.features.PHOTOS", 16)
     photos, progress = write_colours(tmp_path / "photos", 400), KeptLines()
-    with Killer("ray::MapWorker", 20, lambda: number_of_shards(own_cache)) as killer:
+    with Killer(killing("ray::MapWorker"), 20, lambda: number_of_shards(own_cache)) as killer:
         done, info = features_on("auto", prepare(request(photos, progress=progress)))
     assert killer.killed == 20 and not done.extraction.failed
     # Of two workers killed within one piece one is seen.
     assert (info.nodes, info.cores, info.lost_nodes) == (2, 2, 0) and 10 <= info.lost_workers <= 20
     assert any("a worker of the cluster was lost" in line for line in progress.lines)
-    there, number = stored(own_cache)
     # A piece is a shard: a kill costs no more than the one in hand.
-    assert len(there) == 1200 and number <= 1200 + 20 * 16
-    monkeypatch.setenv("BUDWOOD_CACHE", str(tmp_path / "other"))
+    refuse_other_rows(photos, own_cache, tmp_path / "other", monkeypatch, twice=20 * 16)
+
+
+def refuse_other_rows(photos, there, here, monkeypatch, twice):
+    """The cache of a cluster has the rows that this machine computes by itself, and so many twice at most."""
+    found, number = stored(there)
+    monkeypatch.setenv("BUDWOOD_CACHE", str(here))
     compute_ahead(prepare(request(photos)))
-    here, _ = stored(tmp_path / "other")
-    assert here.keys() == there.keys()
-    assert all(np.array_equal(here[key], there[key]) for key in here)
+    ours, all_of_them = stored(here)
+    assert ours.keys() == found.keys() and len(found) == all_of_them and number <= all_of_them + twice
+    assert all(np.array_equal(ours[key], found[key]) for key in ours)
+
+
+@pytest.mark.slow
+def test_features_on__a_node_is_lost__the_same_bits(ray_nodes, tmp_path, own_cache, monkeypatch):
+    monkeypatch.setattr("budwood.cluster.features.PHOTOS", 16)
+    photos, progress = write_colours(tmp_path / "photos", 200), KeptLines()
+    with node_to_lose(ray_nodes) as lose, Killer(lose, 1, lambda: number_of_shards(own_cache) > 4) as killer:
+        done, info = features_on("auto", prepare(request(photos, progress=progress)))
+    assert killer.killed == 1 and not done.extraction.failed
+    assert (info.nodes, info.cores, info.lost_nodes) == (3, 3, 1)
+    assert "1 node of the cluster was lost; others did its work" in progress.lines
+    refuse_other_rows(photos, own_cache, tmp_path / "other", monkeypatch, twice=2 * 16)
+
+
+@pytest.mark.slow
+def test_features__two_drivers_on_one_cluster__no_photo_twice(tmp_path, own_cache):
+    photos = write_colours(tmp_path / "photos", 200)
+    settings = [word for setting in SMALL for word in ("--set", setting)]
+    command = [sys.executable, "-m", "budwood", "features", photos, "--recipe", "frozen-linear", *settings]
+    with two_nodes(join=False):
+        drivers = [
+            subprocess.Popen(
+                [*command, "--cluster", "auto"], stdout=subprocess.PIPE, text=True, env=dict(os.environ)
+            )
+            for _ in range(2)
+        ]
+        told = [driver.communicate(timeout=400)[0] for driver in drivers]
+    assert [driver.returncode for driver in drivers] == [0, 0], told
+    rows, number = stored(own_cache)
+    computed = [int(re.search(r"(\d+) computed", one)[1]) for one in told]
+    assert len(rows) == number == sum(computed) == 600, told
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from budwood.cluster import pool as module
-from budwood.cluster.connect import Cluster, Node
+from budwood.cluster.nodes import Cluster, Node
 from budwood.cluster.pool import Losses, Pool, _Actor, pieces_of
 from budwood.core.errors import ClusterError
 from budwood.core.progress.base import SILENT

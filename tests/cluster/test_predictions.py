@@ -11,7 +11,8 @@ from budwood.inference.prediction_parts import STATE, plan_parts, write_parts
 from budwood.inference.rules import Asked
 from budwood.run import load
 from tests.conftest import write_colours
-from tests.nodes import Killer
+from tests.nodes import Killer, killing, node_to_lose
+from tests.progress import KeptLines
 
 OPTIONS = {"precision": None, "acceptance": None, "coverage": 0.8, "sets": None, "per_class": False}
 
@@ -93,7 +94,7 @@ def test_predict_on__twenty_workers_killed__the_same_rows(ray_nodes, session_run
     here = asked(session_run, tmp_path / "here", pictures, 10)
     written = written_here(here, pictures)
     told, folders = [], []
-    with Killer("ray::MapWorker", 20, lambda: len(told)) as killer:
+    with Killer(killing("ray::MapWorker"), 20, lambda: len(told)) as killer:
         while killer.killed < 20 and len(folders) < 6:
             there = asked(session_run, tmp_path / f"there {len(folders)}", pictures, 10)
             assert predict_on("auto", there, pictures, told=told.append, progress=SILENT) == written
@@ -101,3 +102,17 @@ def test_predict_on__twenty_workers_killed__the_same_rows(ray_nodes, session_run
     assert killer.killed == 20
     for folder in folders:
         assert rows_of(folder) == rows_of(here.folder)
+
+
+@pytest.mark.slow
+def test_predict_on__a_node_is_lost__the_same_rows(ray_nodes, session_run, tmp_path, monkeypatch):
+    monkeypatch.setattr("budwood.cluster.predictions.FEWEST", 10)
+    photos = write_colours(tmp_path / "photos", 200)
+    pictures = [(path.name, path) for path in sorted(photos.rglob("*.jpg"))]
+    here, there = (asked(session_run, tmp_path / name, pictures, 10) for name in ("here", "there"))
+    written, told, progress = written_here(here, pictures), [], KeptLines()
+    with node_to_lose(ray_nodes) as lose, Killer(lose, 1, lambda: len(told) > 4) as killer:
+        assert predict_on("auto", there, pictures, told=told.append, progress=progress) == written
+    assert killer.killed == 1
+    assert "1 node of the cluster was lost; others did its work" in progress.lines
+    assert rows_of(there.folder) == rows_of(here.folder)

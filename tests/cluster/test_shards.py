@@ -11,8 +11,9 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from budwood.cluster import shards as module
-from budwood.cluster.connect import Cluster, Node
+from budwood.cluster.nodes import Cluster, Node
 from budwood.cluster.pool import Losses
+from budwood.cluster.ray_library import need_ray
 from budwood.cluster.shards import Kept, Workers, sent, shards_on
 from budwood.core.errors import ClusterError, DataError
 from budwood.features.ensemble import JoinedRows
@@ -20,8 +21,9 @@ from budwood.features.store.store import FeatureStore
 from budwood.training.row_shards import RowShard, in_shards
 from budwood.training.sharded_probe import fit_shards
 from tests.cluster.stand_ins import Count, DeadlyRows, NoRay, number_of, refuse
-from tests.nodes import kill_one
+from tests.nodes import kill_one, node_to_lose
 from tests.progress import KeptLines
+from tests.servers import wait_until
 
 STRENGTH = 0.03
 
@@ -100,6 +102,28 @@ def test_map__twenty_workers_killed__the_same_bits(cluster, stored):
     for found, strength in fits:
         here = fit(shards, map, strength)
         np.testing.assert_array_equal(found.kernel, here.kernel)
+
+
+@pytest.mark.slow
+def test_map__a_node_is_lost__the_same_bits(ray_nodes, stored):
+    rows, labels = stored(20_000, 64)
+    shards = in_shards(rows, labels, np.ones(len(labels)), 16)
+    here, losses, progress, passes = fit(shards, map), Losses(), KeptLines(), []
+    with node_to_lose(ray_nodes) as lose, shards_on("auto", losses, progress) as over:
+
+        def mapped(*given):
+            passes.append(None)
+            for place, one in enumerate(over(*given)):
+                if len(passes) == 3 and place == 4:
+                    assert lose()
+                yield one
+
+        there = fit(shards, mapped)
+        # The head notices some seconds later.
+        wait_until(lambda: sum(node["Alive"] for node in need_ray().nodes()) == 2, seconds=60)
+    assert losses == Losses(1, 1) and len(passes) > 3
+    assert "1 node of the cluster was lost; others did its work" in progress.lines
+    np.testing.assert_array_equal(there.kernel, here.kernel)
 
 
 def test_map__what_kills_every_worker__and_what_is_refused(cluster, monkeypatch):

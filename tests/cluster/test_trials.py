@@ -7,7 +7,7 @@ import time
 import pytest
 
 from budwood.cluster import trials as module
-from budwood.cluster.connect import Cluster, Node
+from budwood.cluster.nodes import Cluster, Node
 from budwood.cluster.trials import RayExecutor, jobs_on, run_study_on
 from budwood.config.recipe import Recipe
 from budwood.core.files import read_json
@@ -16,7 +16,7 @@ from budwood.studies.records import TrialRecord
 from budwood.studies.request import StudyRequest
 from budwood.studies.spec import TrialSpec
 from budwood.studies.study import run_study
-from tests.nodes import Killer
+from tests.nodes import Killer, killing, node_to_lose
 from tests.progress import KeptLines
 
 
@@ -109,7 +109,7 @@ def test_run_study_on__twenty_workers_killed__the_same_bits(
     run_study(study_of(session_colours, tmp_path / "here", 12), progress=SILENT)
     begun = time.monotonic()
     # One every four seconds: a trial takes about as long with the start of its process.
-    with Killer("ray::frozen-linear", 20, lambda: int((time.monotonic() - begun) / 4)) as killer:
+    with Killer(killing("ray::frozen-linear"), 20, lambda: int((time.monotonic() - begun) / 4)) as killer:
         there = run_study_on("auto", study_of(session_colours, tmp_path / "there", 12), progress=SILENT)
         studies = 1
         while killer.killed < 20 and studies < 6:
@@ -120,3 +120,20 @@ def test_run_study_on__twenty_workers_killed__the_same_bits(
     assert killer.killed == 20
     assert [one.complete for one in there.summaries] == [12]
     refuse_other_bits(tmp_path / "here", tmp_path / "there")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("shared_cache", "known_features")
+def test_run_study_on__a_node_is_lost__the_same_bits(ray_nodes, session_colours, tmp_path):
+    run_study(study_of(session_colours, tmp_path / "here", 9), progress=SILENT)
+    progress, there = KeptLines(), tmp_path / "there"
+
+    def several_at_work():
+        return len(list(there.glob("trials/*/predictions.csv"))) >= 2
+
+    with node_to_lose(ray_nodes) as lose, Killer(lose, 1, several_at_work) as killer:
+        found = run_study_on("auto", study_of(session_colours, there, 9), progress=progress)
+    assert killer.killed == 1 and [one.complete for one in found.summaries] == [9]
+    # One of the three nodes had a trial in hand, which is told of.
+    assert len([line for line in progress.lines if "begins anew, 1 of" in line]) == 1
+    refuse_other_bits(tmp_path / "here", there)

@@ -145,7 +145,8 @@ def _cluster(address: str | None) -> Finding:
 
     None is started.
     """
-    from budwood.cluster.connect import connect, in_words
+    from budwood.cluster.connect import connect
+    from budwood.cluster.nodes import in_words
 
     try:
         version = metadata.version("ray")

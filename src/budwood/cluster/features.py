@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from budwood.cluster.connect import Cluster, connect, in_words
+from budwood.cluster.connect import connect
+from budwood.cluster.nodes import Cluster, in_words
 from budwood.cluster.pool import Losses, Pool, pieces_of
 from budwood.cluster.shards import shards_on
 from budwood.cluster.workers import Extractors, FeatureWorker

@@ -4,7 +4,8 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from budwood.cluster.connect import Cluster, connect, in_words
+from budwood.cluster.connect import connect
+from budwood.cluster.nodes import Cluster, in_words
 from budwood.cluster.pool import Pool, pieces_of
 from budwood.cluster.workers import CheckWorker, SomePhotos
 from budwood.core.progress.base import Progress

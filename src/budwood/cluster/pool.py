@@ -11,7 +11,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
-from budwood.cluster.connect import Cluster, enter, need_ray
+from budwood.cluster.nodes import Cluster
+from budwood.cluster.ray_library import need_ray
+from budwood.cluster.settings import enter
 from budwood.core.errors import BudwoodError, ClusterError
 from budwood.core.progress.base import Progress
 from budwood.core.text import count

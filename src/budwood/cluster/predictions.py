@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from budwood.cluster.connect import Cluster, connect, in_words, nearest
+from budwood.cluster.connect import connect
+from budwood.cluster.nodes import Cluster, in_words, nearest
 from budwood.cluster.pool import Pool
 from budwood.cluster.workers import PartDone, PartToDo, PredictionWorker, Predictors
 from budwood.core.progress.base import Progress

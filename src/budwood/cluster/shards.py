@@ -17,8 +17,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from budwood.cluster.connect import LOOK_SECONDS, Cluster, connect, enter, in_words, need_ray
+from budwood.cluster.connect import connect
+from budwood.cluster.nodes import LOOK_SECONDS, Cluster, in_words
 from budwood.cluster.pool import MOST_CORES, SHARE, Losses
+from budwood.cluster.ray_library import need_ray
+from budwood.cluster.settings import enter
 from budwood.core.errors import BudwoodError, ClusterError, StorageError, StoreError
 from budwood.core.progress.base import SILENT, Progress
 from budwood.features.ensemble import JoinedRows

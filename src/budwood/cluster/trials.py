@@ -8,7 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from budwood.cluster.connect import Cluster, connect, enter, in_words, nearest, need_ray
+from budwood.cluster.connect import connect
+from budwood.cluster.nodes import Cluster, in_words, nearest
+from budwood.cluster.ray_library import need_ray
+from budwood.cluster.settings import enter
 from budwood.core.progress.base import SILENT, Progress
 from budwood.studies.executor import POLL_SECONDS, Process, ProcessExecutor, start_trial
 from budwood.studies.processes import SECONDS_TO_END

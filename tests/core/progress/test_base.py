@@ -66,6 +66,8 @@ def test_step__a_users_own_progress_needs_stage_and_say_alone():
         (None, "batches", [1], 1.0, "x: 1 batch"),
         (30_000, "photos", [1, 9_999], 10.0, "x: 10,000 of 30,000 photos, 1,000/s, 20 s left"),
         (3, "photos", [], 1.0, "x"),
+        # Two workers that end their first pieces at about one time.
+        (450, "photos", [28, 28], 0.02, "x: 56 of 450 photos"),
     ],
 )
 def test_counted__words_its_rate_and_the_time_left(total, unit, done, seconds, words):

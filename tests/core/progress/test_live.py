@@ -65,7 +65,7 @@ def test_live__is_one_display_that_ends_with_a_line_a_stage(displays):
     assert all(options["raw"] and set(bundle) == {"text/plain", "text/html"} for bundle, options in displays)
     assert '<progress style="' in displays[0][0]["text/html"]
     assert 'value="3" max="4"' in displays[2][0]["text/html"]
-    assert displays[2][0]["text/plain"].startswith("check: 3 of 4 photos, ")
+    assert displays[2][0]["text/plain"].startswith("check: 3 of 4 photos")
     last = displays[-1][0]
     first, said, second = last["text/plain"].splitlines()
     assert first.startswith("check: done in ") and first.endswith(" (3 photos)")

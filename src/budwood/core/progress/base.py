@@ -93,6 +93,10 @@ class Named:
         self._progress.say(line)
 
 
+FEWEST_SECONDS = 1.0
+"""Of steps after the first, before a rate is worded."""
+
+
 class Counted:
     """Counts a stage's steps; words its rate and the time left."""
 
@@ -107,6 +111,10 @@ class Counted:
             self.started_stepping, self.first = now, steps
         self.done += steps
 
+    def has_rate(self, now: float) -> bool:
+        """Return whether enough was counted for a rate: the first steps of several workers come at about one time."""
+        return self.done > self.first and now - self.started_stepping >= FEWEST_SECONDS
+
     def expect(self, total: int) -> None:
         """Correct a total that was an estimate."""
         self.total = total
@@ -118,9 +126,8 @@ class Counted:
             parts = [amount(self.done, self.unit)]
         else:
             parts = [f"{self.done:,} of {amount(self.total, self.unit)}"]
-        stepped = self.done - self.first
-        if stepped > 0:
-            seconds = max(now - self.started_stepping, 1e-9) / stepped
+        if self.has_rate(now):
+            seconds = (now - self.started_stepping) / (self.done - self.first)
             parts.append(speed(seconds))
             if self.total is not None:
                 parts.append(f"{duration((self.total - self.done) * seconds)} left")

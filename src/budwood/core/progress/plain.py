@@ -22,7 +22,7 @@ class _PlainStage(Counted):
     def advance(self, steps: int = 1) -> None:
         now = time.monotonic()
         self.count(steps, now)
-        if now - self.printed >= self.interval and self.done > self.first:
+        if now - self.printed >= self.interval and self.has_rate(now):
             self.printed = now
             _print(self.under_way(now), self.stream)
 

@@ -1,0 +1,51 @@
+"""Ray, as this process uses it: silent, and on loopback where nobody else is to be reached."""
+
+import importlib
+import os
+import sys
+from typing import Any
+
+from budwood.core.errors import ClusterError
+
+OWN = {
+    # Its C++ says on the terminal that workers are begun anew, which is meant.
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+"""How Ray is to behave in this process, unless the user says otherwise."""
+LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""Where it is "0", Ray listens on 127.0.0.1 alone, as it does by itself on Windows and macOS."""
+
+
+def need_ray() -> Any:
+    """Return Ray. Raise ClusterError where it is not installed."""
+    try:
+        import ray
+    except ImportError as error:
+        raise ClusterError(
+            "--cluster needs Ray, which is not installed: pip install 'budwood[ray]', here and on every node"
+        ) from error
+    return ray
+
+
+def is_joined() -> bool:
+    """Return whether this process has joined a cluster."""
+    ray = sys.modules.get("ray")
+    return ray is not None and ray.is_initialized()
+
+
+def keep_to_loopback() -> None:
+    """Have the Ray of this process, and of those that it starts, listen on 127.0.0.1 alone."""
+    os.environ[LOOPBACK] = "0"
+    if "ray" in sys.modules:
+        # It has read the variable when it was imported.
+        constants: Any = importlib.import_module("ray._private.ray_constants")
+        constants.ENABLE_RAY_CLUSTER = False
+
+
+def keep_silent() -> None:
+    """Have Ray print nothing of lost workers among what a command prints: those are told of by us."""
+    worker: Any = importlib.import_module("ray._private.worker")
+    if hasattr(worker, "_worker_logs_enabled"):
+        worker._worker_logs_enabled = False
