@@ -3,9 +3,10 @@ import threading
 
 import pytest
 
-from budwood.data.decoded import Decoded
-from budwood.data.decoder.levels import Samples
+from budwood.data.decoded import Decoded, pair_key
+from budwood.data.decoder.levels import Samples, ValueRange
 from budwood.data.inspection import Inspection
+from budwood.data.overlay import Overlay
 
 ONE, TWO = "01" * 32, "02" * 32
 
@@ -105,3 +106,14 @@ def test_decoded__remembers_objects(own_cache):
     with Decoded() as record:
         assert record.get_object(b"1") == "ab" * 32
         assert record.get_object(b"2") is None
+
+
+def test_decoded__remembers_pairs():
+    seen, levels = Overlay(0.75, True, 0.5), ValueRange(0.0, 4095.0)
+    key = pair_key("a" * 64, "b" * 64, None)
+    with Decoded() as record:
+        record.add_overlay(key, seen)
+    with Decoded() as record:
+        assert record.get_overlay(key) == seen
+        for other in (pair_key("b" * 64, "a" * 64, None), pair_key("a" * 64, "b" * 64, levels)):
+            assert record.get_overlay(other) is None

@@ -3,10 +3,12 @@
 import random
 
 import numpy as np
+import pytest
 from PIL import Image, ImageOps
 
 import budwood.features.twins as module
 from benchmarks.planted_copies import KINDS
+from budwood.data.images import digest
 from budwood.data.manifest import Photo
 from budwood.features.twins import Twins, find_twins
 
@@ -38,6 +40,24 @@ def test_find_twins__pixels_decide_between_near_features():
     assert pairs == {("mirrored", "known 1", True), ("cropped", "known 0", False)}
     # What only its features are near to was seen by the grids, and what is gone is passed over.
     assert (found.compared, found.passed_over) == (2, 0)
+
+
+def test_find_twins__photos_that_were_compared_before(tmp_path, own_cache, monkeypatch):
+    (image,) = pictures(1)
+    files = {"known": image, "mirrored": ImageOps.mirror(image)}
+    for name, one in files.items():
+        one.save(tmp_path / f"{name}.png")
+    known, mirrored = (
+        Photo(tmp_path / f"{name}.png", name, "a", sha256=digest(tmp_path / f"{name}.png")) for name in files
+    )
+
+    def found():
+        return find_twins([mirrored], np.ones((1, 2)), [known], np.ones((1, 2)))
+
+    first = found()
+    assert [one.mirrored for one in first.twins] == [True]
+    monkeypatch.setattr(module, "grey", lambda *given: pytest.fail("it was compared before"))
+    assert found() == first
 
 
 def test_find_twins__says_what_was_not_compared(monkeypatch):

@@ -4,10 +4,13 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+STARTED = time.monotonic()
+"""When the command was given."""
 ENDINGS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 """Signals at which a command puts things in order and ends with status 128 and their number."""
 

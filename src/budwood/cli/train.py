@@ -28,6 +28,7 @@ from budwood.cli.options import (
     progress_of,
     reading_options,
 )
+from budwood.cli.start import STARTED
 from budwood.core.progress.base import speed
 from budwood.core.tensorflow import load_keras
 from budwood.core.text import count, duration, shown
@@ -70,6 +71,12 @@ def train(
     split_folders: SplitFolders = None,
     group: Group = None,
     min_photos: MinPhotos = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            help="Time that the training may take: what fits is planned. Short for --set budget.minutes=N."
+        ),
+    ] = None,
     no_test: Annotated[bool, typer.Option("--no-test", help="Carve and open no test split.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in the directory.")] = False,
@@ -89,6 +96,7 @@ def train(
         "seed": seed,
         "split_seed": split_seed,
         "data.min_photos": min_photos,
+        "budget.minutes": minutes,
     }
     changes = _short(short)
     changes += ["evaluate.test=false"] if no_test else []
@@ -101,6 +109,7 @@ def train(
         start=start,
         command=shlex.join(["budwood", *sys.argv[1:]]),
         progress=progress_of(quiet),
+        began=STARTED,
     )
     if mlflow is not None and not dry_run:
         check_mlflow(mlflow)

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import Field
 
+from budwood.config.budget import PLANNED, Budget
 from budwood.config.data import MAX_SIZE, MIN_SIZE, Data
 from budwood.config.learning import Distill, Finetune, Frozen, Loss
 from budwood.config.loading import Layer, fault_text, lay_over, merged, read_layers
@@ -205,6 +206,7 @@ class Recipe(Section):
     finetune: Finetune = Finetune()
     evaluate: Evaluate = Evaluate()
     log: Log = Log()
+    budget: Budget = Budget()
 
     @pydantic.model_validator(mode="after")
     def _linear_head(self) -> "Recipe":
@@ -232,6 +234,10 @@ class Recipe(Section):
                     f"{did_you_mean(name, self.backbone.names)} There are: {', '.join(self.backbone.names)}"
                 )
         return self
+
+    def without_budget(self) -> "Recipe":
+        """Return the recipe as it is without a limit of time."""
+        return self.model_copy(update={"budget": Budget()})
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Recipe":
@@ -280,6 +286,12 @@ class Recipe(Section):
         given = lay_over(values, settings, type(self))
         if "backbone.name" in given and "data.size" not in given and "@" in str(values["backbone"]["name"]):
             values["data"]["size"] = "auto"
+        planned = sorted(given.intersection(PLANNED))
+        if planned and values["budget"].get("minutes"):
+            raise RecipeError(
+                f"budget.minutes (--minutes) plans how many epochs fit, and {planned[0]} is given too. Leave one of "
+                "them out"
+            )
         return Recipe.from_dict(values)
 
     def without_sizes(self) -> "Recipe":
@@ -298,7 +310,8 @@ class Recipe(Section):
         """Return the recipe as TOML text that `Recipe.load` reads back to an equal recipe."""
         import tomli_w
 
-        return tomli_w.dumps(self.model_dump(exclude_none=True))
+        sections = self.model_dump(exclude_none=True)
+        return tomli_w.dumps({name: values for name, values in sections.items() if values != {}})
 
 
 def _with_own_files(layer: Layer) -> Layer:

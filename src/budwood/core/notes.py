@@ -6,6 +6,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 NoteKind = Literal[
     "general",
+    "budget",  # what a limit of time left undone
     "settings",  # a setting without effect, or one that gave way to another
     "data",  # photos that were left out, classes that lack some
     "split",  # which photos are in which split, and why

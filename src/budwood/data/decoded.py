@@ -1,15 +1,20 @@
-"""A record of photos that have been decoded before, so that checking the same photos again takes no decoding."""
+"""A record of photos that have been decoded before, and of pairs of them that have been compared: checking the same
+photos again, and looking for copies among them, then takes no decoding."""
 
+import hashlib
 import sqlite3
 import threading
 from contextlib import suppress
+from dataclasses import astuple
 from pathlib import Path
 from types import TracebackType
 
 from budwood.core.cache import cache_dir
 from budwood.core.errors import StoreError
 from budwood.data.decoder.levels import Samples
+from budwood.data.images import ValueRange
 from budwood.data.inspection import Inspection
+from budwood.data.overlay import VERSION, Overlay
 
 # Of another name than those that knew less.
 _TABLE = (
@@ -23,6 +28,10 @@ _AT_ONCE = 100_000
 _COLUMNS = "width, height, pages, samples, low, high, bright, hash, taken, sharpness"
 _PIXELS = "CREATE TABLE IF NOT EXISTS pixels (sha256 BLOB PRIMARY KEY, digest TEXT) WITHOUT ROWID"
 
+_OVERLAYS = (
+    "CREATE TABLE IF NOT EXISTS overlays (pair BLOB PRIMARY KEY, similarity REAL, mirrored INTEGER, shared REAL) "
+    "WITHOUT ROWID"
+)
 _OBJECTS = "CREATE TABLE IF NOT EXISTS objects (identity BLOB PRIMARY KEY, sha256 BLOB) WITHOUT ROWID"
 
 
@@ -39,6 +48,7 @@ class Decoded:
         self._new: dict[str, Inspection] = {}
         self._new_pixels: dict[str, str] = {}
         self._new_objects: dict[bytes, bytes] = {}
+        self._new_overlays: dict[bytes, Overlay] = {}
         self._connection: sqlite3.Connection | None = None
         self._known: dict[bytes, Inspection] | None = None
         try:
@@ -79,7 +89,9 @@ class Decoded:
             self._connection.executemany("INSERT OR REPLACE INTO pixels VALUES (?, ?)", pixels)
             objects = self._new_objects.items()
             self._connection.executemany("INSERT OR REPLACE INTO objects VALUES (?, ?)", objects)
-        self._new, self._new_pixels, self._new_objects = {}, {}, {}
+            overlays = ((pair, *astuple(seen)) for pair, seen in self._new_overlays.items())
+            self._connection.executemany("INSERT OR REPLACE INTO overlays VALUES (?, ?, ?, ?)", overlays)
+        self._new, self._new_pixels, self._new_objects, self._new_overlays = {}, {}, {}, {}
 
     def get(self, sha256: str) -> Inspection | None:
         """Return what is known of a photo that was decoded before, else None."""
@@ -119,6 +131,23 @@ class Decoded:
         with self._lock:
             self._new_objects[identity] = bytes.fromhex(sha256)
 
+    def get_overlay(self, pair: bytes) -> Overlay | None:
+        """Return how alike two photos were found to be, by their `pair_key`."""
+        with self._lock:
+            if self._connection is None:
+                return None
+            try:
+                query = "SELECT similarity, mirrored, shared FROM overlays WHERE pair = ?"
+                row = self._connection.execute(query, (pair,)).fetchone()
+            except sqlite3.Error:
+                return None
+        return None if row is None else Overlay(row[0], bool(row[1]), row[2])
+
+    def add_overlay(self, pair: bytes, seen: Overlay) -> None:
+        """Note how alike two photos are."""
+        with self._lock:
+            self._new_overlays[pair] = seen
+
     def get_pixels(self, sha256: str) -> str | None:
         """Return the digest of the decoded pixels of a photo, where it was noted before."""
         with self._lock:
@@ -135,6 +164,12 @@ class Decoded:
         """Note the digest of the decoded pixels of a photo."""
         with self._lock:
             self._new_pixels[sha256] = digest
+
+
+def pair_key(one: str, other: str, levels: ValueRange | None) -> bytes:
+    """Return by what the comparison of two photos is found again: their SHA-256, as hexadecimal digits, in this order,
+    black and white, and how they are compared."""
+    return hashlib.sha256(f"{one} {other} {levels!r} {VERSION}".encode()).digest()
 
 
 def _row(found: Inspection) -> tuple[int | float | str | bytes | None, ...]:
@@ -174,6 +209,7 @@ def _open(file: Path) -> sqlite3.Connection:
         connection.execute(_TABLE)
         connection.execute(_PIXELS)
         connection.execute(_OBJECTS)
+        connection.execute(_OVERLAYS)
         connection.execute(f"SELECT {_COLUMNS} FROM inspected LIMIT 1").fetchone()
     except sqlite3.Error:
         connection.close()

@@ -16,6 +16,8 @@ from PIL import Image
 
 from budwood.data.images import ImageLike, ValueRange, decode
 
+VERSION = 1
+"""Of how pictures are compared; another one with each change of what comes of it."""
 COPY = 0.6
 """Similarity from which on one picture is a copy of the other; chosen on planted copies (benchmarks.near_twins)."""
 MIRRORED = 0.8

@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from budwood.core.errors import ImageError
 from budwood.core.system import num_cores
-from budwood.data.decoded import Decoded
+from budwood.data.decoded import Decoded, pair_key
 from budwood.data.grid_overlay import best_fits
 from budwood.data.images import ValueRange
 from budwood.data.inspection import inspect
@@ -209,15 +209,24 @@ def _compared(pairs: Sequence[Pair], levels: ValueRange | None) -> list[tuple[Ph
     def pixels(key: int) -> Grey:
         return grey(photos[key].image, levels)
 
-    def compare(pair: Pair) -> Overlay | None:
-        try:
-            return overlay(pixels(id(pair[0])), pixels(id(pair[1])))
-        except ImageError:  # gone since its features were stored
-            return None
-
     from threadpoolctl import threadpool_limits
 
-    # Threads within the small products of each pair would only wait for one another.
-    with threadpool_limits(1), ThreadPoolExecutor(num_cores()) as pool:
-        found = list(pool.map(compare, pairs))
+    with Decoded() as record:
+
+        def compare(pair: Pair) -> Overlay | None:
+            one, other = pair
+            key = pair_key(one.sha256, other.sha256, levels) if one.sha256 and other.sha256 else None
+            seen = record.get_overlay(key) if key else None
+            if seen is None:
+                try:
+                    seen = overlay(pixels(id(one)), pixels(id(other)))
+                except ImageError:  # gone since its features were stored
+                    return None
+                if key:
+                    record.add_overlay(key, seen)
+            return seen
+
+        # Threads within the small products of each pair would only wait for one another.
+        with threadpool_limits(1), ThreadPoolExecutor(num_cores()) as pool:
+            found = list(pool.map(compare, pairs))
     return [(*pair, seen) for pair, seen in zip(pairs, found, strict=True) if seen is not None]

@@ -1,34 +1,21 @@
 """What a training would do, without doing it: `budwood train --dry-run`."""
 
 import json
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import keras
-import numpy as np
 
 from budwood.config.recipe import Head, Recipe
 from budwood.core.progress.base import SILENT
 from budwood.core.tensorflow import usual_keras
 from budwood.core.text import count, duration, shorten, shown
-from budwood.data.decoder.levels import as_range
 from budwood.data.manifest import CALIBRATION, PARTS, SPLITS, Photo
-from budwood.features.extract import stream
-from budwood.features.extractor import FeatureExtractor
 from budwood.network.compose import PooledBackbone
-from budwood.network.fold_batch_norm import fold_batch_norm
-from budwood.network.graph import cut
-from budwood.network.heads import apply, head_layers
-from budwood.network.unfreeze import Unfrozen, unfreeze
 from budwood.pipeline.prepare import Prepared
+from budwood.pipeline.rates import below, seconds_per_photo, seconds_per_step, with_head
 from budwood.report.taxonomy import tree_as_lines
 from budwood.runs.directory import flat
 from budwood.training.linear_probe import fit_seconds
-
-TRIED = 32
-"""Photos sent through a feature extractor to see how fast this machine is."""
 
 
 @dataclass(frozen=True)
@@ -199,20 +186,12 @@ def _recipe_in_words(recipe: Recipe) -> list[str]:
 def _finetuning(prepared: Prepared, network: PooledBackbone) -> FineTuning:
     """Return what phase 2 of one backbone would take."""
     recipe, photos, num_classes = prepared.recipe, prepared.photos, len(prepared.classes)
-    frozen, settings, augment = network.model, recipe.finetune, recipe.augment
+    settings, augment = recipe.finetune, recipe.augment
     train, validation = prepared.num("train"), prepared.num("validation")
     # Each of several is fine-tuned with a linear head of its own.
     head = Head(logits=recipe.head.logits) if len(prepared.networks) > 1 else recipe.head
-    layers = head_layers(head, num_classes, recipe.seed, prepared.request.task.activation)
-    model = keras.Model(frozen.input, apply(layers, frozen.output))
-    unfrozen = unfreeze(model, network.backbone, settings)
-    features = FeatureExtractor(
-        cut(model, unfrozen.boundary)[0],
-        size=frozen.input.shape[1],
-        resize=recipe.data.resize,
-        levels=as_range(recipe.data.levels),
-        dtype="float16",
-    )
+    model, unfrozen = with_head(network, recipe, head, num_classes, prepared.request.task)
+    features = below(model, unfrozen, recipe)
     per_view = seconds_per_photo(features, photos)
     drawn_anew = augment.views == "per-epoch"
     rows = train * (2 if augment.originals else 1)
@@ -279,35 +258,6 @@ def _teaching_in_words(found: Teaching) -> list[str]:
         f"model       of {found.run}, {found.parameters:,} parameters, {found.size} px in",
         f"views       {count(found.views, 'view')} to ask it about at most, about {duration(found.seconds)}{every}",
     ]
-
-
-def seconds_per_step(model: keras.Model, unfrozen: Unfrozen, recipe: Recipe, num_classes: int) -> float:
-    """Return the seconds of one gradient step of phase 2, measured on random features once the graph is compiled."""
-    batch = recipe.finetune.batch_size
-    trainable = fold_batch_norm(cut(model, unfrozen.boundary)[1])
-    trainable.compile(optimizer="sgd", loss="sparse_categorical_crossentropy")
-    features = np.random.default_rng(0).random((batch, *trainable.input.shape[1:]), np.float32)
-    labels = np.arange(batch) % num_classes
-    trainable.train_on_batch(features, labels)
-    started = time.perf_counter()
-    trainable.train_on_batch(features, labels)
-    return time.perf_counter() - started
-
-
-def seconds_per_photo(features: FeatureExtractor, photos: Sequence[Photo]) -> float:
-    """Return the seconds of decoding and feature extraction, measured on a few photos once the engine is warm."""
-    sample = [photo.image for photo in photos[:: max(1, len(photos) // TRIED)][:TRIED]]
-
-    def run(pictures: list) -> None:
-        for _ in stream(
-            pictures, features.part, size=features.size, resize=features.resize, levels=features.levels
-        ):
-            pass
-
-    run(sample[:1])
-    started = time.perf_counter()
-    run(sample)
-    return (time.perf_counter() - started) / len(sample)
 
 
 def _split_table(classes: Sequence[str], photos: Sequence[Photo], at_most: int = 20) -> list[str]:

@@ -40,7 +40,7 @@ def finetune(
     Returns:
         What it came to; or None, and why no backbone could be fine-tuned.
     """
-    recipe, several = before.recipe, len(networks) > 1
+    recipe, several, pace = before.recipe, len(networks) > 1, session.pace
     models = [
         keras.Model(network.model.input, apply(start.layers, network.model.output), name=network.name)
         for network, start in zip(networks, starts, strict=True)
@@ -58,9 +58,19 @@ def finetune(
         if network.name not in unfrozen:
             continue
         backbone = network.name if several else None
+        own, until = recipe, None
+        if pace is not None:
+            until = pace.until(network.name)
+            fitting = pace.epochs(network.name)
+            if not fitting:
+                failure = f"{pace.minutes:g} minutes leave no time for an epoch of {network.name}"
+                session.directory.note(failure, "budget")
+                continue
+            settings = recipe.finetune.model_copy(update={"epochs": fitting})
+            own = recipe.model_copy(update={"finetune": settings})
         try:
             result = finetune_one(
-                session, recipe, model, unfrozen[network.name], Before(epochs, start.val_loss), backbone
+                session, own, model, unfrozen[network.name], Before(epochs, start.val_loss), backbone, until
             )
         except DivergedError as error:
             if before.trained is None:
@@ -91,8 +101,12 @@ def finetune_one(
     unfrozen: Unfrozen,
     before: Before,
     backbone: str | None,
+    until: float | None = None,
 ) -> PhaseResult:
-    """Train the upper layers of one backbone from features stored at a lower boundary; of several, say which one."""
+    """Train the upper layers of one backbone from features stored at a lower boundary; of several, say which one.
+
+    No epoch is begun that would end after `until`, by `time.monotonic`.
+    """
     train, validation = session.parts["train"], session.parts["validation"]
     features = FeatureExtractor(
         cut(model, unfrozen.boundary)[0],
@@ -141,7 +155,7 @@ def finetune_one(
                 unfrozen,
                 data,
                 before,
-                callbacks=session.hooks(recipe, "finetune", backbone),
+                callbacks=session.hooks(recipe, "finetune", backbone, until),
             )
 
 

@@ -29,6 +29,7 @@ from budwood.data.taxonomy import Taxonomy
 from budwood.evaluation.task import MULTI_LABEL
 from budwood.features.extractor import FeatureExtractor
 from budwood.network.compose import PooledBackbone, take_apart
+from budwood.pipeline.budget import Pace, plan_within
 from budwood.pipeline.distill import refuse_unfit_teacher, teacher_features
 from budwood.pipeline.features import OpenFeatures, build_backbones, find_boundaries, open_features
 from budwood.pipeline.phases import refuse_bad_settings
@@ -80,6 +81,8 @@ class Prepared(PreparedNetworks):
     """What computed the features ahead, where that was a cluster."""
     open_map: OpenMap = over_threads
     """Opens the map over the shards of a linear probe that memory does not hold; by default over threads here."""
+    pace: Pace | None = None
+    """When it has to end, where its recipe says how many minutes it may take."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -150,6 +153,10 @@ def prepare(request: TrainingRequest, checked: Check | None = None) -> Prepared:
         photos = split_photos(request, checked)
         if begun := directory.to_resume(overwrite=request.output.overwrite, resume=request.output.resume):
             refuse_other_photos(begun, photos)
+    pace = None
+    if request.recipe.budget.minutes:
+        with directory.stage("plan"):
+            request, pace = plan_within(request, photos, checked.classes)
     with directory.stage("backbone"):
         networks, head = build_networks(request)
         num_train = sum(photo.split == "train" for photo in photos)
@@ -160,7 +167,7 @@ def prepare(request: TrainingRequest, checked: Check | None = None) -> Prepared:
         teacher = None
         if request.teacher:
             teacher = teacher_features(request.teacher, request.recipe, checked.classes, directory.progress)
-    return Prepared(request.recipe, networks, request, checked, photos, head, boundaries, teacher)
+    return Prepared(request.recipe, networks, request, checked, photos, head, boundaries, teacher, pace=pace)
 
 
 @usual_keras()

@@ -6,8 +6,9 @@ builds on, and the list of the photos, which is made here once.
 
 import json
 import os
+import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from budwood.backbones.backbone import Backbone
@@ -56,8 +57,10 @@ class TrainingRequest:
     """What the photos are called in messages."""
     name: str
     """What they are called in run.json, which knows no paths."""
+    asked: Recipe
+    """As it was asked for; initialised from a run, with the split, backbones and sizes of that run."""
     recipe: Recipe
-    """As it was asked for, sizes resolved; initialised from a run, with the split, backbones and sizes of that run."""
+    """The same, sizes resolved."""
     backbones: tuple[Backbone, ...]
     sizes: tuple[int, ...]
     """Side of each backbone's own input in pixels."""
@@ -71,6 +74,8 @@ class TrainingRequest:
     """The run whose model is learned from."""
     taxonomy: Taxonomy | None = None
     """The tree of the labels."""
+    began: float = field(default_factory=time.monotonic)
+    """When it was asked for, by `time.monotonic`."""
 
     @property
     def place(self) -> str | None:
@@ -88,7 +93,8 @@ class TrainingRequest:
             phase = [step for name in tuned for step in (f"views of {name}", f"finetune {name}")]
         else:
             phase = ["views", "finetune"] if tuned else []
-        return ["check", "backbone", "features", "head", *phase, "evaluate", "save", "report"]
+        plan = ["plan"] if self.recipe.budget.minutes else []
+        return ["check", *plan, "backbone", "features", "head", *phase, "evaluate", "save", "report"]
 
 
 def read_recipe(
@@ -111,6 +117,7 @@ def ask_for_training(
     start: str | os.PathLike | None = None,
     command: str | None = None,
     progress: Progress = SILENT,
+    began: float | None = None,
 ) -> TrainingRequest:
     """Return the training that is asked for, its photos listed. Nothing on disk is changed, and no Keras is loaded.
 
@@ -121,6 +128,7 @@ def ask_for_training(
         start: a complete run whose model is fine-tuned further; its tree of labels is kept where the recipe names none.
         command: how to repeat it.
         progress: told of what a source fetches, and later of the training.
+        began: from when the minutes of the recipe count, by `time.monotonic`; by default now.
 
     Raises:
         RecipeError, BackboneError, WeightsError: the recipe cannot be followed on any photos.
@@ -128,6 +136,13 @@ def ask_for_training(
         DataError: there is nothing to list.
         StorageError: `BUDWOOD_STORE` names no place.
     """
+    began = time.monotonic() if began is None else began
+    if recipe.budget.minutes and (start is not None or output.resume):
+        raise RunError(
+            "budget.minutes (--minutes) plans a training from its beginning, and --"
+            + ("from" if start is not None else "resume")
+            + " goes on with another one. Leave one of them out"
+        )
     if start is None:
         refuse_impossible(recipe)
     # A mistake in where the shared store is would come out once the network is loaded.
@@ -176,6 +191,7 @@ def ask_for_training(
         manifest,
         source,
         name,
+        recipe,
         resolved,
         backbones,
         tuple(sizes),
@@ -185,7 +201,16 @@ def ask_for_training(
         previous,
         teacher,
         taxonomy,
+        began,
     )
+
+
+def with_recipe(request: TrainingRequest, recipe: Recipe) -> TrainingRequest:
+    """Return the same training with another recipe, which is what the run is asked for from now on."""
+    backbones = tuple(get_backbone(name) for name in recipe.backbone.names)
+    resolved, sizes = resolve(recipe, backbones)
+    request.directory.ask_instead(recipe.model_dump(mode="json", exclude_none=True))
+    return replace(request, asked=recipe, recipe=resolved, backbones=backbones, sizes=tuple(sizes))
 
 
 def free_or_begun(name: str, resume: bool, parent: Path = Path("runs")) -> Path:

@@ -17,11 +17,13 @@ from budwood.evaluation.taxonomy import LabelTree
 from budwood.features.extract import Extraction
 from budwood.features.extractor import FeatureExtractor
 from budwood.features.twins import Twin
+from budwood.pipeline.budget import Pace
 from budwood.runs.directory import RunDirectory, flat
 from budwood.training.batches import Batches
 from budwood.training.callbacks import (
     FindLossSpike,
     KeepCheckpoints,
+    KeepToTime,
     ShowProgress,
     TellUser,
     WriteTensorBoard,
@@ -56,6 +58,8 @@ class Session:
     """Of the labels, where there is one that has levels above the classes."""
     open_map: OpenMap = over_threads
     """Opens the map over the shards of a linear probe that memory does not hold; by default over threads here."""
+    pace: Pace | None = None
+    """When the training has to end, where it has to."""
 
     @property
     def progress(self) -> Progress:
@@ -63,9 +67,12 @@ class Session:
         return self.directory.progress
 
     def hooks(
-        self, recipe: Recipe, phase: str, backbone: str | None = None
+        self, recipe: Recipe, phase: str, backbone: str | None = None, until: float | None = None
     ) -> list[keras.callbacks.Callback]:
-        """Return what is told of the gradient steps of a phase; of several backbones each has records of its own."""
+        """Return what is told of the gradient steps of a phase; of several backbones each has records of its own.
+
+        With `until`, a time of `time.monotonic`, no epoch is begun that would end later.
+        """
         folder, progress = self.directory.folder, self.directory.progress
         checkpoints = Checkpoints(
             folder / "checkpoints", part_of(phase, backbone), self._identity(recipe), recipe.log.checkpoints
@@ -74,6 +81,7 @@ class Session:
             TellUser(self.directory.note),
             KeepCheckpoints(checkpoints, recipe.evaluate.thresholds),
             *([FindLossSpike()] if phase == "finetune" else []),
+            *([KeepToTime(until)] if until is not None else []),
             *([WriteTensorBoard(folder / "logs" / (backbone or ""))] if recipe.log.tensorboard else []),
             *self.callbacks,
             ShowProgress(progress),

@@ -79,6 +79,7 @@ def train_prepared(prepared: Prepared, callbacks: Sequence[keras.callbacks.Callb
                 twins,
                 LabelTree(taxonomy, classes) if taxonomy and not taxonomy.is_flat else None,
                 prepared.open_map,
+                prepared.pace,
             )
             if request.teacher:
                 taught_by = request.teacher
@@ -122,6 +123,8 @@ def train_prepared(prepared: Prepared, callbacks: Sequence[keras.callbacks.Callb
             tidy(folder / "checkpoints")
 
         with directory.stage("report"):
+            if prepared.pace:
+                directory.record(budget=prepared.pace.info())
             directory.save()
             every = (*(photo for photo, _ in prepared.check.inspected), *photos)
             write_report(folder, {photo.name: photo.image for photo in every}, directory.target)

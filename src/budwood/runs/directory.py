@@ -22,6 +22,7 @@ from budwood.evaluation.task import SINGLE_LABEL, Task
 from budwood.runs.info import read_info
 from budwood.runs.replacing import bring_back, place_beside, put_in_place, remove
 from budwood.runs.schema import (
+    BudgetInfo,
     DataInfo,
     FeaturesInfo,
     InputRangeInfo,
@@ -69,6 +70,7 @@ class Recorded(TypedDict, total=False):
     views: ViewsInfo | dict[str, ViewsInfo]
     base: str
     from_: str
+    budget: BudgetInfo
 
 
 class RunDirectory:
@@ -117,6 +119,10 @@ class RunDirectory:
         Changes nothing on disk, so that a wrong command leaves no trace.
         """
         _refuse_unless_free(self.target, self.info.requested, overwrite=overwrite, resume=resume)
+
+    def ask_instead(self, recipe: JsonObject) -> None:
+        """Have the run be asked for by another recipe, before anything of it is written."""
+        self._set(requested=self.info.requested.model_copy(update={"recipe": recipe}))
 
     def to_resume(self, *, overwrite: bool = False, resume: bool = False) -> Path | None:
         """Return where the interrupted training lies that is to be gone on with; None where none is.

@@ -149,13 +149,25 @@ class MachineInfo(Part):
     """That TensorFlow saw."""
 
 
+class BudgetInfo(Part):
+    """The time that a training was given, and what was planned for it."""
+
+    minutes: float
+    planned_seconds: float
+    """From the command to the report."""
+    planned_epochs: int
+    """Of phase 2, of each backbone."""
+    seconds: float | None = None
+    """That it took until the report was written."""
+
+
 class RunInfo(Part):
     """The content of `run.json`."""
 
     left_out = frozenset(
         {
             *("error", "split", "data", "features", "versions", "distill", "views", "input_range", "base"),
-            *("from", "files", "machine"),
+            *("from", "files", "machine", "budget"),
         }
     )
 
@@ -187,6 +199,7 @@ class RunInfo(Part):
     """The first phase whose model was saved: checkpoints of later epochs hold what changed since."""
     from_: str | None = Field(default=None, alias="from")
     """Name of the run that was fine-tuned further."""
+    budget: BudgetInfo | None = None
     files: dict[str, str] = Field(default={})
     """SHA-256 of the other files of a complete run by their names; `split` has that of `split.csv`."""
 

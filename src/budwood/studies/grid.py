@@ -110,6 +110,11 @@ class Grid:
         settings = [values[str(point[key])] for key, values in self.values.items()]
         settings += [f"{key}={point[key]}" for key in self.ranges]
         recipe = recipe.with_settings([*_weights(recipe, self.weights), *self.settings, *settings])
+        if recipe.budget.minutes:
+            raise RecipeError(
+                "budget.minutes plans a training by how fast the machine is, so that two trials would not be of one "
+                "recipe. Leave it out of a study; the recipe.toml of a run that was planned can be compared"
+            )
         configuration = Configuration(
             recipe=name,
             backbone=backbone if len(self.backbones) > 1 else None,

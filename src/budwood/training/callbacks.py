@@ -4,6 +4,7 @@ A `Hook` is a Keras callback that the loop tells of a few things more than Keras
 list with the user's own callbacks, and are told in its order.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
@@ -85,6 +86,8 @@ class Hook(keras.callbacks.Callback):
 
     fit: RunningFit
     """Set by the loop before anything else is told."""
+    why: str | None = None
+    """Why it asked to stop, in words, where it did."""
 
     def restore(self) -> FitState | None:
         """Return the state to go on from, with the trainer's arrays put back; None where there is none."""
@@ -164,6 +167,26 @@ class FindLossSpike(Hook):
         )
         if spike:
             self.fit.note(spike.words, "loss_spike")
+
+
+class KeepToTime(Hook):
+    """Ends a phase after the last epoch that is over by a time of `time.monotonic`."""
+
+    def __init__(self, until: float):
+        super().__init__()
+        self.until = until
+        self.begun = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        self.begun = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        now = time.monotonic()
+        done, planned = len(self.fit.state.history), self.fit.trainer.epochs
+        if done < planned and now + (now - self.begun) > self.until:
+            self.model.stop_training = True
+            self.why = f"the time is over after {done} of {planned} epochs"
+            self.fit.note(f"{self.fit.phase}: {self.why}", "budget")
 
 
 class WriteTensorBoard(Hook):

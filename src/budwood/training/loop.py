@@ -157,7 +157,9 @@ def fit(
                         trainer.best = trainer.weights()
                     watchers.on_epoch_end(epoch - 1, {key: row[key] for key in row if key != "epoch"})
                     _lower_rate(model.optimizer, state.val_losses, settings)
-                    state.finished, state.stopped = _ends(state.val_losses, before.val_loss, settings, model)
+                    state.finished, state.stopped = _ends(
+                        state.val_losses, before.val_loss, settings, model, hooks
+                    )
             state.seconds = time.perf_counter() - begun
             for hook in hooks:
                 hook.on_epoch_done()
@@ -204,13 +206,17 @@ def _end_diverged(running: RunningFit, epoch: int, rate: float) -> None:
 
 
 def _ends(
-    losses: Sequence[float], best_before: float, settings: Frozen | Finetune, model: keras.Model
+    losses: Sequence[float],
+    best_before: float,
+    settings: Frozen | Finetune,
+    model: keras.Model,
+    hooks: Sequence[Hook],
 ) -> tuple[bool, str | None]:
     """Return whether this was the last epoch, and why where it comes early."""
     if len(losses) == settings.epochs:
         return True, None
     if model.stop_training:
-        return True, "a callback asked to stop"
+        return True, next((hook.why for hook in hooks if hook.why), "a callback asked to stop")
     best, waited = best_before, 0
     for loss in losses:
         best, waited = (loss, 0) if loss < best else (best, waited + 1)

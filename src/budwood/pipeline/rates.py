@@ -1,0 +1,87 @@
+"""How fast this machine is: seconds of a photo and of a gradient step, measured on a few of either."""
+
+import time
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from budwood.config.recipe import Head, Recipe
+from budwood.data.decoder.levels import as_range
+from budwood.data.images import ImageLike
+from budwood.data.manifest import Photo
+from budwood.evaluation.task import Task
+from budwood.features.extract import stream
+from budwood.features.extractor import FeatureExtractor
+from budwood.network.compose import PooledBackbone
+from budwood.network.fold_batch_norm import fold_batch_norm
+from budwood.network.graph import cut
+from budwood.network.heads import apply, head_layers
+from budwood.network.unfreeze import Unfrozen, unfreeze
+
+TRIED = 32
+"""Photos sent through a feature extractor."""
+
+
+def with_head(
+    network: PooledBackbone, recipe: Recipe, head: Head, num_classes: int, task: Task
+) -> tuple[keras.Model, Unfrozen]:
+    """Return a backbone with a new head, as phase 2 would train it, and what trains of it."""
+    layers = head_layers(head, num_classes, recipe.seed, task.activation)
+    model = keras.Model(network.model.input, apply(layers, network.model.output))
+    return model, unfreeze(model, network.backbone, recipe.finetune)
+
+
+def below(model: keras.Model, unfrozen: Unfrozen, recipe: Recipe) -> FeatureExtractor:
+    """Return what yields the features from which phase 2 trains; not open."""
+    return FeatureExtractor(
+        cut(model, unfrozen.boundary)[0],
+        size=model.input.shape[1],
+        resize=recipe.data.resize,
+        levels=as_range(recipe.data.levels),
+        dtype="float16",
+    )
+
+
+def sample_of(photos: Sequence[Photo]) -> list[ImageLike]:
+    """Return the pictures of a few photos, from all over them."""
+    return [photo.image for photo in photos[:: max(1, len(photos) // TRIED)][:TRIED]]
+
+
+def seconds_per_step(model: keras.Model, unfrozen: Unfrozen, recipe: Recipe, num_classes: int) -> float:
+    """Return the seconds of one gradient step of phase 2, measured on random features once the graph is compiled."""
+    return timed_step(model, unfrozen, recipe, num_classes)[1]
+
+
+def timed_step(
+    model: keras.Model, unfrozen: Unfrozen, recipe: Recipe, num_classes: int
+) -> tuple[float, float]:
+    """Return the seconds of the first gradient step of phase 2, in which the graph is compiled, and of another one."""
+    batch = recipe.finetune.batch_size
+    trainable = fold_batch_norm(cut(model, unfrozen.boundary)[1])
+    trainable.compile(optimizer="sgd", loss="sparse_categorical_crossentropy")
+    features = np.random.default_rng(0).random((batch, *trainable.input.shape[1:]), np.float32)
+    labels = np.arange(batch) % num_classes
+    seconds = []
+    # The second step is slow too.
+    for _ in range(5):
+        started = time.perf_counter()
+        trainable.train_on_batch(features, labels)
+        seconds.append(time.perf_counter() - started)
+    return seconds[0] + seconds[1], min(seconds[2:])
+
+
+def seconds_per_photo(features: FeatureExtractor, photos: Sequence[Photo]) -> float:
+    """Return the seconds of decoding and feature extraction, measured on a few photos once the engine is warm."""
+    sample = sample_of(photos)
+
+    def run(pictures: list) -> None:
+        for _ in stream(
+            pictures, features.part, size=features.size, resize=features.resize, levels=features.levels
+        ):
+            pass
+
+    run(sample[:1])
+    started = time.perf_counter()
+    run(sample)
+    return (time.perf_counter() - started) / len(sample)
