@@ -144,7 +144,7 @@ def test_free_or_begun(tmp_path):
 def test_steps__are_the_stages_to_come(colours, tmp_path, settings, phase):
     request = ask(colours, tmp_path / "run", *settings)
     assert request.steps == [
-        *("check", "backbone", "features", "head"),
+        *("check", "backbone", "features", "copies", "head"),
         *phase,
         *("evaluate", "save", "report"),
     ]

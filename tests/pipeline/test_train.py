@@ -56,7 +56,7 @@ def test_train__leaves_a_complete_run(session_run):
     assert info["state"] == "complete"
     # Those that were announced: `TrainingRequest.steps`.
     assert [stage["name"] for stage in info["stages"]] == [
-        *["check", "backbone", "features", "head", "evaluate", "save", "report"]
+        *["check", "backbone", "features", "copies", "head", "evaluate", "save", "report"]
     ]
     metrics = read_json(session_run / "metrics.json")
     for split in ("validation", "test"):

@@ -94,7 +94,7 @@ class TrainingRequest:
         else:
             phase = ["views", "finetune"] if tuned else []
         plan = ["plan"] if self.recipe.budget.minutes else []
-        return ["check", *plan, "backbone", "features", "head", *phase, "evaluate", "save", "report"]
+        return ["check", *plan, "backbone", "features", "copies", "head", *phase, "evaluate", "save", "report"]
 
 
 def read_recipe(

@@ -71,7 +71,8 @@ def train_prepared(prepared: Prepared, callbacks: Sequence[keras.callbacks.Callb
 
             task, classes = request.task, checked.classes
             parts, labels = divide_by_split(photos, classes, task)
-            twins, found = look_for_twins(features, parts, recipe) if wanted else ((), [])
+            with directory.stage("copies"):
+                twins, found = look_for_twins(features, parts, recipe) if wanted else ((), [])
             directory.note_all(found)
             session = Session(
                 *(directory, recipe, features.training.size, classes, parts, labels, task, teacher),

@@ -129,7 +129,8 @@ def _facts(contents: Contents) -> list[Fact]:
         (
             "Time",
             words.duration(info.seconds),
-            ", ".join(f"{stage.name} {words.duration(stage.seconds)}" for stage in longest),
+            ", ".join(f"{stage.name} {words.duration(stage.seconds)}" for stage in longest)
+            + (f"; planned for {words.duration(60 * info.budget.minutes)}" if info.budget else ""),
         ),
         *_features_fact(features),
     ]
