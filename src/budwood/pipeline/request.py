@@ -94,7 +94,18 @@ class TrainingRequest:
         else:
             phase = ["views", "finetune"] if tuned else []
         plan = ["plan"] if self.recipe.budget.minutes else []
-        return ["check", *plan, "backbone", "features", "copies", "head", *phase, "evaluate", "save", "report"]
+        return [
+            "check",
+            *plan,
+            "backbone",
+            "features",
+            "copies",
+            "head",
+            *phase,
+            "evaluate",
+            "save",
+            "report",
+        ]
 
 
 def read_recipe(
@@ -137,12 +148,7 @@ def ask_for_training(
         StorageError: `BUDWOOD_STORE` names no place.
     """
     began = time.monotonic() if began is None else began
-    if recipe.budget.minutes and (start is not None or output.resume):
-        raise RunError(
-            "budget.minutes (--minutes) plans a training from its beginning, and --"
-            + ("from" if start is not None else "resume")
-            + " goes on with another one. Leave one of them out"
-        )
+    _refuse_limit(recipe, output, start)
     if start is None:
         refuse_impossible(recipe)
     # A mistake in where the shared store is would come out once the network is loaded.
@@ -211,6 +217,21 @@ def with_recipe(request: TrainingRequest, recipe: Recipe) -> TrainingRequest:
     resolved, sizes = resolve(recipe, backbones)
     request.directory.ask_instead(recipe.model_dump(mode="json", exclude_none=True))
     return replace(request, asked=recipe, recipe=resolved, backbones=backbones, sizes=tuple(sizes))
+
+
+def _refuse_limit(recipe: Recipe, output: Output, start: object | None) -> None:
+    """Raise RunError for a limit of time where another training is gone on with."""
+    if not recipe.budget.minutes:
+        return
+    words = "budget.minutes (--minutes) plans a training from its beginning, and --"
+    if start is not None:
+        raise RunError(f"{words}from goes on with another one. Leave one of them out")
+    if output.resume:
+        run = output.folder or "RUN"
+        raise RunError(
+            f"{words}resume goes on with another one. The plan is the recipe that the run keeps: give --recipe "
+            f"{run}/recipe.toml --resume, which has no limit of time"
+        )
 
 
 def free_or_begun(name: str, resume: bool, parent: Path = Path("runs")) -> Path:
