@@ -23,7 +23,7 @@ from benchmarks.against_keras import FOLDER, find_material
 from benchmarks.processes import python
 from budwood.core.system import num_cores
 from budwood.data.images import view
-from budwood.features.engines.graphs import compile_graph, import_openvino, new_core
+from budwood.features.engines.graphs import compile_graph, import_openvino, openvino_core
 from budwood.inference.load import load_predictor
 
 PHOTOS, TURNS = 1000, 5
@@ -97,7 +97,7 @@ def decode(photos, wanted, into: list) -> None:
 
 def bare_queue(run: Path):
     """As a user of OpenVINO would have it: the graph with its probabilities alone, two requests a core."""
-    graph = new_core().read_model(run / "model" / "openvino" / "model.xml")
+    graph = openvino_core().read_model(run / "model" / "openvino" / "model.xml")
     alone = import_openvino().Model([graph.get_results()[0]], graph.get_parameters())
     queue = import_openvino().AsyncInferQueue(compile_graph(alone), 2 * num_cores())
     queue.set_callback(lambda request, rows: rows.append(request.get_output_tensor().data.copy()))

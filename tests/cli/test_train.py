@@ -12,6 +12,7 @@ import pytest
 
 from budwood.core.files import read_json
 from tests.cli.command_line import SMALL, one_line
+from tests.conftest import write_colours
 
 ROOT = Path(__file__).parents[2]
 
@@ -201,6 +202,12 @@ def test_features__computed_once_and_told(call, session_colours, tmp_path, monke
     status, out, err = call(*command)
     assert status == 0 and "features: done" in err
     assert out.startswith("features of 42 photos: 42 computed in ") and out.endswith("0 were there\n")
+    cut = write_colours(tmp_path / "cut", 14)
+    (cut / "red" / "none.jpg").write_bytes(b"no picture")
+    status, out, err = call("features", cut, *command[2:])
+    assert status == 1 and out.splitlines()[0].startswith("left out: red/none.jpg: ")
+    status, out, err = call("features", cut, *command[2:], "--json")
+    assert status == 1 and list(json.loads(out)["left_out"]) == ["red/none.jpg"]
     status, out, err = call(*command, "--json")
     found = json.loads(out)
     assert (status, found["photos"], found["computed"], found["found"], found["failed"]) == (0, 42, 0, 42, {})

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from budwood.cluster import head as module
-from budwood.cluster.head import answers, watched
+from budwood.cluster.head import answers, head_place, refuse_silent, watched
 from budwood.core.errors import ClusterError
 from tests.conftest import write_colours
 from tests.nodes import two_nodes
@@ -72,6 +72,16 @@ def test_watched__in_another_thread_nobody_is_interrupted(hasty):
     thread.start()
     thread.join()
     assert ended
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [("..:6379", "that is no name of a host"), ("user:SECRET@host:6379", "has credentials in it")],
+)
+def test_refuse_silent__what_is_no_host(address, words):
+    with pytest.raises(ClusterError, match=words) as caught:
+        refuse_silent(*head_place(address))
+    assert "SECRET" not in str(caught.value)
 
 
 @pytest.mark.slow

@@ -92,8 +92,10 @@ def _keras() -> str:
 
 
 def _openvino() -> str:
-    openvino = importlib.import_module("openvino")
-    capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    importlib.import_module("openvino")
+    from budwood.features.engines.graphs import openvino_core
+
+    capabilities = openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     speed = "with" if "BF16" in capabilities else "without"
     return f"{metadata.version('openvino')}, {speed} fast bf16"
 

@@ -191,10 +191,12 @@ def features(
 
         done, _ = features_on(cluster, prepared)
     found = done.extraction
+    unread = prepared.check.unreadable
     if as_json:
         print_json(
             {
                 "photos": done.photos,
+                "left_out": {problem.path: problem.detail for problem in unread},
                 "computed": found.num_computed,
                 "found": found.num_found,
                 "failed": found.failed,
@@ -203,10 +205,10 @@ def features(
             }
         )
     else:
-        for name, fault in found.failed.items():
-            print(shown(f"unreadable: {name}: {fault}"))
+        for name, fault in [*((one.path, one.detail) for one in unread), *found.failed.items()]:
+            print(shown(f"left out: {name}: {fault}"))
         print(ahead_in_words(done))
-    if found.failed:
+    if found.failed or unread:
         raise typer.Exit(1)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from budwood.cluster.head import SECONDS, head_place, refuse_silent, watched
 from budwood.cluster.nodes import Cluster, Node, lines
-from budwood.cluster.ray_library import OWN, is_joined, keep_silent, keep_to_loopback, need_ray
+from budwood.cluster.ray_library import OWN, is_joined, keep_silent, keep_to_loopback, need_ray, take_token
 from budwood.cluster.settings import settings
 from budwood.core.cache import SETTING as CACHE
 from budwood.core.cache import cache_dir
@@ -93,6 +93,8 @@ def _join(ray: Any, address: str, place: tuple[str, int] | None) -> None:
     # Its C++ says on the terminal which level of logging it has.
     with _signals_kept(), hushed():
         try:
+            if address == "auto" and not os.environ.get("RAY_ADDRESS"):
+                take_token()
             if place is None:
                 # Not in another thread: its processes end with the thread that started them.
                 ray.init(**options)
@@ -123,7 +125,8 @@ def _in_time(join: Callable[[], object], address: str, until: float) -> None:
     if thread.is_alive():
         raise ClusterError(
             f"what listens at {address} does not answer as the head of a Ray cluster. Give the address that `ray "
-            "start --head` printed, and the token of the cluster where it asks for one (RAY_AUTH_TOKEN)"
+            "start --head` printed, and show its token where it asks for one, which `ray start` does wherever there is "
+            "one: RAY_AUTH_MODE=token, with RAY_AUTH_TOKEN or ~/.ray/auth_token"
         )
     if failed:
         raise failed[0]

@@ -39,6 +39,12 @@ def head_place(address: str) -> tuple[str, int] | None:
                 "machine. Start one with `ray start --head`, or give --cluster local"
             )
     host, _, port = found.rpartition(":")
+    if "@" in host:
+        # What stands there may be a secret, and errors are kept in logs: it is not repeated.
+        raise ClusterError(
+            "the address of the Ray cluster has credentials in it, or what looks like some. Give HOST:PORT alone; the "
+            "token of a cluster comes from RAY_AUTH_TOKEN"
+        )
     if not (host and port.isdecimal()):
         raise ClusterError(
             f"{found!r} is no address of a Ray cluster. Give auto, local, or HOST:PORT of its head, such as "
@@ -58,9 +64,10 @@ def _begun_here() -> str:
 def refuse_silent(host: str, port: int) -> None:
     try:
         socket.create_connection((host, port), timeout=SECONDS / 2).close()
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "that is no name of a host"
         raise ClusterError(
-            f"no Ray cluster answers at {host}:{port}: {error.strerror or error}. Look whether its head runs (ray "
+            f"no Ray cluster answers at {host}:{port}: {why or error}. Look whether its head runs (ray "
             "status) and whether this machine may reach it"
         ) from error
 

@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+from contextlib import suppress
 from typing import Any
 
 from budwood.core.errors import ClusterError
@@ -38,10 +39,18 @@ def is_joined() -> bool:
 def keep_to_loopback() -> None:
     """Have the Ray of this process, and of those that it starts, listen on 127.0.0.1 alone."""
     os.environ[LOOPBACK] = "0"
-    if "ray" in sys.modules:
+    if sys.modules.get("ray") is not None:
         # It has read the variable when it was imported.
         constants: Any = importlib.import_module("ray._private.ray_constants")
         constants.ENABLE_RAY_CLUSTER = False
+
+
+def take_token() -> None:
+    """Show the token of this user to a cluster that was begun on this machine, as Ray does for "auto": `ray start` asks
+    for one wherever there is one, and `--cluster local` makes one."""
+    with suppress(ImportError, AttributeError):
+        setup: Any = importlib.import_module("ray._private.authentication.authentication_token_setup")
+        setup.maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
 
 
 def keep_silent() -> None:

@@ -30,6 +30,8 @@ class Note:
     text: str
     """A line of plain text."""
     kind: NoteKind = "general"
+    told: bool = False
+    """Whether the user was told when it was found."""
 
 
 @runtime_checkable

@@ -61,6 +61,8 @@ class Check:
     """Why `min_photos` leaves fewer than two classes; empty where it does not."""
     inspected: tuple[tuple[Photo, Inspection], ...] = field(default=(), repr=False, compare=False)
     """Every photo that can be decoded, those that are left out too, and what decoding showed."""
+    unreadable: tuple[Problem, ...] = field(default=(), repr=False, compare=False)
+    """Why each of the photos that cannot be decoded cannot; they are among the problems too."""
 
     @property
     def hashes(self) -> dict[str, bytes]:
@@ -198,6 +200,7 @@ def check(
         values=values,
         too_few=too_few,
         inspected=tuple(seen),
+        unreadable=tuple(unreadable),
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from budwood.core.tensorflow import usual_keras
 from budwood.evaluation.ood import ACCEPTANCE, Reference
-from budwood.features.engines.graphs import new_core, of_any_batch, with_distance
+from budwood.features.engines.graphs import of_any_batch, openvino_core, with_distance
 from budwood.inference import converted
 from budwood.inference.artifact import Artifact
 
@@ -62,7 +62,7 @@ class Network:
         file = self._graph
         if file is None:
             file = converted.keep(self._artifact, scratch, self._artifact.info.sha256, ()).file
-        graph = new_core().read_model(file)
+        graph = openvino_core().read_model(file)
         if self._reference is not None:
             graph = with_distance(graph, self._reference.directions, self._reference.nth)
         return of_any_batch(graph, (PROBABILITIES, DISTANCE), ABOVE_FEATURES)

@@ -32,7 +32,7 @@ from budwood.features.engines.graphs import (
     convert_model,
     import_openvino,
     join,
-    new_core,
+    openvino_core,
     read_kept,
 )
 from budwood.inference.artifact import Artifact, read_info, read_reference
@@ -206,7 +206,7 @@ def _compare(artifact: Artifact, file: Path, pictures: Sequence[ImageLike]) -> f
         # Noise of several brightnesses, where no photo is at hand.
         shape = CHECKED, artifact.size, artifact.size, 3
         seen = list(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
-    compiled = compile_graph(new_core().read_model(file))
+    compiled = compile_graph(openvino_core().read_model(file))
     found = np.concatenate([compiled(pixels[None])[0] for pixels in seen])
     # One by one: a batch would take a hundred megabytes more than the training itself.
     expected = np.concatenate(

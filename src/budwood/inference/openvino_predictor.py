@@ -9,7 +9,7 @@ from jaxtyping import Float32, UInt8
 
 from budwood.core.errors import RunError
 from budwood.core.progress.base import SILENT, Progress
-from budwood.features.engines.graphs import above_features, new_core, only_output, with_distance
+from budwood.features.engines.graphs import above_features, only_output, openvino_core, with_distance
 from budwood.features.engines.openvino import Graph
 from budwood.features.ensemble import ExtractorEnsemble
 from budwood.features.extractor import FeatureExtractor, KnownModel
@@ -83,7 +83,7 @@ class OpenVinoPredictor(Predictor):
 
     def _read(self) -> Any:
         # Parts of it are read as they are needed, and each process that is forked reads for itself.
-        graph = new_core().read_model(self.file) if self.file.exists() else None
+        graph = openvino_core().read_model(self.file) if self.file.exists() else None
         if graph is None or _identity(self.file) != self._identity:
             raise RunError(
                 f"the inference graph {self.file} was replaced by another after it was opened. Load the run again"

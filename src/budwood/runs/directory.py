@@ -182,8 +182,11 @@ class RunDirectory:
 
     def note(self, text: str, kind: NoteKind = "general") -> None:
         """Keep a warning in run.json, and tell it to the user now."""
-        self._set(warnings=(*self.info.warnings, Warned(kind=kind, text=text)))
+        self._keep(text, kind)
         self.progress.say(text)
+
+    def _keep(self, text: str, kind: NoteKind) -> None:
+        self._set(warnings=(*self.info.warnings, Warned(kind=kind, text=text)))
 
     def note_once(self, text: str, kind: NoteKind = "general") -> None:
         """Likewise, unless the run has this warning already."""
@@ -191,9 +194,11 @@ class RunDirectory:
             self.note(text, kind)
 
     def note_all(self, notes: Iterable[Note]) -> None:
-        """Keep several warnings, and tell them."""
+        """Keep several warnings, and tell those that were not told when they were found."""
         for note in notes:
-            self.note(note.text, note.kind)
+            self._keep(note.text, note.kind)
+            if not note.told:
+                self.progress.say(note.text)
 
     def record(self, **known: Unpack[Recorded]) -> None:
         """Keep what is known of the run by now. Raises TypeError for what is no field of `Recorded`."""

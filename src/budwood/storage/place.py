@@ -139,6 +139,18 @@ def read_place(text: str | os.PathLike) -> Place:
     return Place(scheme, bucket, "/".join(parts))
 
 
+def without_secrets(text: str) -> str:
+    """Return an address without what may be a secret in it: a name before `@`, and what follows `?` or `#`.
+
+    >>> without_secrets("https://KEY:SECRET@host/x.jpg?sig=SECRET"), without_secrets("a?.jpg")
+    ('https://...@host/x.jpg?...', 'a?.jpg')
+    """
+    if not re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", text):
+        return text
+    text = re.sub(r"^([^:]+:/+)[^/]*@", r"\1...@", text)
+    return re.sub(r"([?#]).*", r"\1...", text, flags=re.DOTALL)
+
+
 def as_written(text: str) -> str:
     """Return an address as it was before pathlib took a slash of it; any other text as it is.
 
@@ -159,6 +171,8 @@ def store_place() -> Place | None:
         place = read_place(text)
     except StorageError as error:
         raise StorageError(f"{SETTING}: {error}", error.kind) from None
+    if place.scheme == "file" and Path(place.key).is_file():
+        raise StorageError(f"{SETTING}: {place} is a file. Give a folder", "setting")
     if place.scheme == "file" and not Path(place.key).is_dir():
         # Made by itself, it would hide that a disk is not mounted.
         raise StorageError(

@@ -81,6 +81,10 @@ def test_find__where_the_first_picture_lies_the_others_do_too(folder):
         ("a" * 5000, "is no path of a picture"),
         ("s3://bucket/1.png", "lies outside of what may be read .*--allow-uri s3://bucket"),
         ("data:image/png;base64,xx", "is an address on the network"),
+        (
+            "https://KEY:SECRET@h/x.jpg?sig=SECRET",
+            r"'https://\.\.\.@h/x.jpg\?\.\.\.' is an address on the network",
+        ),
         ("../1.png", "leads out of"),
         ("..\\1.png", "leads out of"),
         ("a", "there is no 'a'"),

@@ -1,6 +1,7 @@
 import pytest
 
 from budwood.core.errors import DataError
+from budwood.data.sources import read_source
 from budwood.data.sources.schemes import refuse_unknown_scheme
 
 KNOWN = ["tfds", "csv"]
@@ -29,3 +30,9 @@ def test_refuse_unknown_scheme__a_folder_that_is_there(tmp_path, monkeypatch):
         refuse_unknown_scheme("old:photos", KNOWN)
     (tmp_path / "old:photos").mkdir()
     refuse_unknown_scheme("old:photos", KNOWN)
+
+
+def test_read_source__an_address_of_the_web__without_its_secrets():
+    with pytest.raises(DataError, match="is an address of the web") as caught:
+        read_source("https://KEY:SECRET@host/x.csv?sig=SECRET")
+    assert "SECRET" not in str(caught.value)

@@ -51,7 +51,7 @@ def test_graph__that_computes_something_else_is_refused(tmp_path, monkeypatch):
     graph_of_another.layers[2].set_weights(
         [2 * weight for weight in graph_of_another.layers[2].get_weights()]
     )
-    core = graphs.new_core()
+    core = graphs.openvino_core()
     OpenVinoGraph(graph_of_another, precision="f32", folder=tmp_path / "other")
     other = core.read_model(tmp_path / "other" / "graph.xml")
     real = graphs._compare
@@ -238,3 +238,28 @@ def test_checksums__of_both_files(tmp_path):
     # The first test vector of FIPS 180-2.
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert graphs.checksums(tmp_path, "a") == {"a.xml": expected, "a.bin": expected}
+
+
+def test_compile_graph__signals_are_handled_when_graphs_are_gone():
+    """By another process, for what is tested against is a fault of memory."""
+    code = """
+import gc, os, signal, time
+import numpy as np
+from budwood.features.engines.graphs import compile_graph, import_openvino
+signal.signal(signal.SIGINT, lambda *given: print("heard"))
+
+def compiled():
+    openvino = import_openvino()
+    pixels = openvino.opset13.parameter([1, 3], np.float32)
+    return compile_graph(openvino.Model([openvino.opset13.relu(pixels)], [pixels]))
+
+one, other = compiled(), compiled()
+del one
+gc.collect()
+del other
+gc.collect()
+os.kill(os.getpid(), signal.SIGINT)
+time.sleep(0.1)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr

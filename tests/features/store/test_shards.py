@@ -111,7 +111,7 @@ def test_verify__too_many_open_files_is_no_damage(tmp_path, monkeypatch):
     assert not caught.value.is_damage
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '"keys"', "\x00", '{"keys": 3}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '"keys"', "\x00", '{"keys": 3}', "[" * 200_000])
 def test_read_shard__refuses_a_damaged_marker(tmp_path, text):
     marker = write_shard(tmp_path, ["a", "b", "c"], ROWS).marker
     marker.write_text(text)

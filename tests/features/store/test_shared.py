@@ -1,19 +1,23 @@
 """A store that several machines share: each is a folder of its own here, before one bucket."""
 
+import io
 import json
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from budwood.core.errors import StorageError
 from budwood.features.store import shared as shared_module
+from budwood.features.store.shards import Shard, checksum_of, marker_of
 from budwood.features.store.store import FeatureStore
 from budwood.storage import objects
 from budwood.storage.objects import open_storage
 from budwood.storage.place import read_place
+from tests.progress import KeptLines
 from tests.servers import SECRET, environment, refusing
 
 
@@ -137,6 +141,54 @@ def test_table__damaged_rows_are_left_out_named_and_kept(machine, place, damage,
     assert set(before) <= set(objects_of(place))
 
 
+def npy(rows, **options):
+    file = io.BytesIO()
+    np.save(file, rows, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"none at all", "no .npy file of numbers"),
+        (npy(np.array([[1, "a", None, 2]], object), allow_pickle=True), "no .npy file of numbers"),
+        (npy(np.ones((1, 4))), "not of the shape and type"),
+        (npy(np.ones((2, 4), np.float32)), "not of the shape and type"),
+        (npy(np.full((1, 4), np.nan, np.float32)), "some are not finite"),
+    ],
+)
+def test_table__rows_that_are_no_features__whatever_their_checksum_says(machine, place, content, said):
+    storage = open_storage(place.below("features/fp"))
+    shard = Shard(Path("a.npy"), ("x",), (4,), "float32", checksum_of(content, ["x"]))
+    storage.put(f"rows/{shard.checksum}.npy", content)
+    storage.put(f"markers/{1:016d}-{shard.checksum[:16]}.json", marker_of(shard))
+    lines = KeptLines()
+    for name in ("b", "c"):
+        store = machine(name)
+        store.progress = lines
+        with store.open("fp", (4,)) as table:
+            assert table.missing(["x"]) == (["x"] if name == "b" else [])
+            # The one that comes later may find the good rows first.
+            assert [said in note.text for note in table.notes] in ([True], [] if name == "c" else [True])
+            if name == "b":
+                table.add("x", np.full(4, 1, np.float32))
+            else:
+                assert np.array_equal(table.gather(["x"]), [[1] * 4])
+    # Both tables found it, and it was said once.
+    assert len(lines.lines) == 1
+
+
+def test_missing__without_fetching__rows_that_are_not_there_or_cut(machine, place):
+    fill(machine("a"), {"x": 1})
+    storage = open_storage(place.below("features/fp"))
+    ((rows, _),) = objects_of(place, "rows").items()
+    for damage in (lambda: storage.put(rows, b"cut"), lambda: storage.delete(rows)):
+        damage()
+        with machine("b").open("fp", (4,), fetch=False) as table:
+            assert table.missing(["x", "y"]) == ["x", "y"]
+            assert ["are not there, or cut" in note.text for note in table.notes] == [True]
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -144,6 +196,7 @@ def test_table__damaged_rows_are_left_out_named_and_kept(machine, place, damage,
         b"{}",
         b"[]",
         json.dumps({"keys": ["x"], "shape": [9], "dtype": "float32", "sha256": "0" * 64}).encode(),
+        b"[" * 200_000,
     ],
 )
 def test_table__markers_of_another_form_are_ignored(machine, place, content):
@@ -231,7 +284,7 @@ def test_attempts__are_rarer_while_it_fails(monkeypatch):
     now = [0.0]
     monkeypatch.setattr(shared_module.time, "monotonic", lambda: now[0])
     told = []
-    attempts = shared_module.Attempts(told.append, "Then.")
+    attempts = shared_module.Attempts(told.append, "Then.", "Never.")
     assert attempts.are_due
     for waits in (30, 60, 120):
         attempts.failed(StorageError("Away", "unreachable"))
@@ -243,6 +296,12 @@ def test_attempts__are_rarer_while_it_fails(monkeypatch):
     now[0] += 1e9
     assert not attempts.are_due
     assert told == ["Away. Then."]
+
+
+def test_attempts__what_is_of_no_use_is_said_so():
+    told = []
+    shared_module.Attempts(told.append, "Then.", "Never.").failed(StorageError("Not allowed", "permission"))
+    assert told == ["Not allowed. Never."]
 
 
 def test_table__a_killed_writer_leaves_nothing_half_read(tmp_path):

@@ -86,7 +86,9 @@ def test_hold__whatever_the_clock_of_this_machine_says(claims, storage, monkeypa
         assert keys == ["b"]
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"nonsense", b'{"keys": 5}', b'{"keys": [1]}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"nonsense", b'{"keys": 5}', b'{"keys": [1]}', b"[" * 200_000]
+)
 def test_hold__what_is_no_claim_claims_nothing(claims, storage, content):
     storage.put("claims/000000000001.json", content)
     storage.put("claims/readme.txt", b"x")

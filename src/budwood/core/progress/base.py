@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol, runtime_checkable
+from weakref import WeakKeyDictionary
 
 from budwood.core.text import count, duration
 
@@ -91,6 +92,29 @@ class Named:
 
     def say(self, line: str) -> None:
         self._progress.say(line)
+
+
+_said: WeakKeyDictionary[object, set[str]] = WeakKeyDictionary()
+
+
+def say_once(progress: Progress, line: str) -> None:
+    """Say a line that this progress, under whatever name, has not said by this function before.
+
+    >>> class Lines(Silent):
+    ...     def say(self, line):
+    ...         print(line)
+    >>> lines = Lines()
+    >>> say_once(lines, "a"), say_once(Named(lines, "b"), "a")
+    a
+    (None, None)
+    """
+    root: object = progress
+    while isinstance(root, Named):
+        root = root._progress
+    said = _said.setdefault(root, set())
+    if line not in said:
+        said.add(line)
+        progress.say(line)
 
 
 FEWEST_SECONDS = 1.0

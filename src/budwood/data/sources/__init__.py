@@ -5,6 +5,7 @@ archive. A further source is one entry of these.
 """
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,7 +36,7 @@ from budwood.data.sources.table import split_names, split_words
 from budwood.data.sources.tfds import read_tfds
 from budwood.data.sources.tree import DiskTree, Tree
 from budwood.data.sources.webdataset import CLASS_NAMES, SHARD_ENDINGS, is_webdataset, read_shards
-from budwood.storage.place import Place, is_address, read_place
+from budwood.storage.place import Place, is_address, read_place, without_secrets
 
 __all__ = [
     "FILES",
@@ -202,6 +203,11 @@ def _read(source: Any, settings: Data, progress: Progress) -> Manifest:
         return _read_file(text, settings, progress)
     if os.path.isdir(text):
         return _read_tree(DiskTree(text), settings, progress)
+    if re.match("https?:/", text):
+        raise DataError(
+            f"{without_secrets(text)} is an address of the web, and Budwood reads files. Download what is there, and "
+            "give the folder, the table or the archive"
+        )
     refuse_unknown_scheme(text, SCHEMES)
     if archive := _archive_above(text):
         return _read_inside(archive, text, settings, progress)
@@ -260,7 +266,14 @@ def _read_address(place: Place, settings: Data, progress: Progress) -> Manifest:
                 f"{place} numbers files of a kind that is not. Expected shards: {', '.join(SHARD_ENDINGS)}"
             )
         shards = _shards(ObjectTree(place.above, progress), names, progress)
-        return read_shards(shards, str(place), settings, progress)
+        try:
+            return read_shards(shards, str(place), settings, progress)
+        except DataError as error:
+            # Of the copies here nobody knows, and there is nothing to mend at them.
+            words = str(error)
+            for copy, name in zip(shards, names, strict=True):
+                words = words.replace(str(copy), str(place.above.below(name)))
+            raise DataError(words) from error
     kind = _kind_of_file(place.base)
     if kind is not None:
         return kind.read(ObjectTree(place.above, progress), place.base, settings, progress)

@@ -17,7 +17,7 @@ from budwood.data.sources.archive import is_archive, open_archive
 from budwood.data.sources.object_tree import ObjectTree
 from budwood.data.sources.tree import DiskTree, Entry, Tree
 from budwood.data.stored_image import StoredImage
-from budwood.storage.place import Place, is_address, read_place
+from budwood.storage.place import Place, is_address, read_place, without_secrets
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|data:")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
@@ -89,8 +89,8 @@ class Finder:
             raise DataError(f"{self.title}, {where}: {shown(text[:60])!r} ... is no path of a picture")
         if _URL.match(text) and not is_address(text):
             raise DataError(
-                f"{self.title}, {where}: {shown(text[:120])!r} is an address on the network, and Budwood reads files. "
-                "Download the pictures, and write the paths of the files"
+                f"{self.title}, {where}: {shown(without_secrets(text)[:120])!r} is an address on the network, and "
+                "Budwood reads files. Download the pictures, and write the paths of the files"
             )
         return text
 

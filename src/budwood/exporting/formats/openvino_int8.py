@@ -9,14 +9,14 @@ import numpy as np
 from budwood.exporting.formats.nncf_int8 import NncfQuantizer, nearest
 from budwood.exporting.network import PROBABILITIES
 from budwood.exporting.quantization import Square
-from budwood.features.engines.graphs import compile_graph, import_openvino, new_core
+from budwood.features.engines.graphs import compile_graph, import_openvino, openvino_core
 
 
 class OpenVinoQuantizer(NncfQuantizer):
     """Makes a written graph of OpenVINO int8."""
 
     def read(self) -> Any:
-        return new_core().read_model(self._file)
+        return openvino_core().read_model(self._file)
 
     def copy(self, graph: Any) -> Any:
         return graph.clone()

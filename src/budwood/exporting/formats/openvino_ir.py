@@ -11,7 +11,7 @@ from budwood.exporting.formats.format import Answers, Runtime
 from budwood.exporting.formats.openvino_int8 import OpenVinoQuantizer
 from budwood.exporting.network import ABOVE_FEATURES
 from budwood.exporting.quantization import Kind, Quantizer, Square
-from budwood.features.engines.graphs import compile_graph, import_openvino, new_core
+from budwood.features.engines.graphs import compile_graph, import_openvino, openvino_core
 
 if TYPE_CHECKING:
     from budwood.exporting.network import Network
@@ -43,17 +43,17 @@ answers = {output.any_name: some for output, some in model(pixels).items()}"""
 
     def halve(self, network: "Network", plain: Path, folder: Path) -> None:
         # The weights alone: values between layers stay float32.
-        graph = new_core().read_model(plain / FILE)
+        graph = openvino_core().read_model(plain / FILE)
         import_openvino().save_model(graph, folder / FILE, compress_to_fp16=True)
 
     def quantizer(self, network: "Network", plain: Path, sample: Sequence[Square]) -> Quantizer:
         return OpenVinoQuantizer(plain / FILE, sample, f"{ABOVE_FEATURES}.*")
 
     def load(self, folder: Path) -> Runtime:
-        return _runtime(compile_graph(new_core().read_model(folder / FILE), requests=1))
+        return _runtime(compile_graph(openvino_core().read_model(folder / FILE), requests=1))
 
     def load_as_delivered(self, folder: Path) -> tuple[str, Runtime] | None:
-        compiled = new_core().compile_model(folder / FILE, "CPU")
+        compiled = openvino_core().compile_model(folder / FILE, "CPU")
         precision = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
         return (precision, _runtime(compiled)) if precision != "f32" else None
 

@@ -8,6 +8,7 @@ import sys
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,8 +43,19 @@ def import_openvino() -> Any:
     return openvino
 
 
-def new_core() -> Any:
-    """Return an OpenVINO core that maps no files: Windows renames no folder of which a file is mapped."""
+def openvino_core() -> Any:
+    """Return the OpenVINO core of this process. It maps no files: Windows renames no folder of which one is mapped.
+
+    There is one, and it stays: each has the thread that makes it handle signals on a stack of the core's own, and gives
+    back what it found when it goes (OpenVINO 2026.4). Where several go in another order than they came, a stack is left
+    that is gone, and the next signal, such as that of Ctrl-C, ends the process.
+    """
+    return _core_of(os.getpid())
+
+
+@cache
+def _core_of(process: int) -> Any:
+    # What a forked process inherits is of threads that it does not have.
     core = import_openvino().Core()
     core.set_property({"ENABLE_MMAP": False})
     return core
@@ -63,7 +75,7 @@ def compile_graph(graph: Any, precision: str = "f32", *, requests: int | None = 
         # The decoding threads want the cores too.
         "ENABLE_CPU_PINNING": False,
     }
-    return new_core().compile_model(graph, "CPU", settings)
+    return openvino_core().compile_model(graph, "CPU", settings)
 
 
 def read_kept(folder: Path) -> tuple[Any, str]:
@@ -76,7 +88,7 @@ def read_kept(folder: Path) -> tuple[Any, str]:
     try:
         if json.loads((folder / f"{GRAPH}.json").read_bytes()) != checksums(folder, GRAPH):
             raise ValueError("checksum")
-        return new_core().read_model(folder / f"{GRAPH}.xml"), ""
+        return openvino_core().read_model(folder / f"{GRAPH}.xml"), ""
     except (OSError, ValueError, RuntimeError):
         shutil.rmtree(folder, ignore_errors=True)
         return None, f"the inference graph in {folder} was damaged and is converted again"
@@ -106,7 +118,7 @@ def convert_model(model: "keras.Model", folder: Path) -> Any:
     try:
         openvino.save_model(steps.build(), aside / f"{GRAPH}.xml", compress_to_fp16=False)
         # Read back and compared: on a full disk OpenVINO may write half a file without an error.
-        graph = new_core().read_model(aside / f"{GRAPH}.xml")
+        graph = openvino_core().read_model(aside / f"{GRAPH}.xml")
         _compare(graph, traced, shape)
         (aside / f"{GRAPH}.json").write_text(json.dumps(checksums(aside, GRAPH)))
         with suppress(OSError):  # another process has just put its own there

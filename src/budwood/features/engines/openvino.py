@@ -20,7 +20,13 @@ from jaxtyping import Float32, UInt8
 from budwood.core.errors import BackboneError
 from budwood.core.notes import Note
 from budwood.core.system import num_cores
-from budwood.features.engines.graphs import compile_graph, convert_model, import_openvino, new_core, read_kept
+from budwood.features.engines.graphs import (
+    compile_graph,
+    convert_model,
+    import_openvino,
+    openvino_core,
+    read_kept,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -133,7 +139,9 @@ class OpenVinoGraph:
     def __init__(self, model: "keras.Model | None", *, precision: str, folder: Path):
         self.notes: list[Note] = []
         self._model, self._folder = model, folder
-        if precision == "bf16" and "BF16" not in new_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        if precision == "bf16" and "BF16" not in openvino_core().get_property(
+            "CPU", "OPTIMIZATION_CAPABILITIES"
+        ):
             text = "this CPU has no bf16 arithmetic: the feature extractor runs in f32"
             self.notes.append(Note(text, "precision"))
             precision = "f32"

@@ -120,6 +120,23 @@ def marker_of(shard: Shard) -> bytes:
     return json.dumps(fields).encode()
 
 
+def refuse_bad_rows(content: bytes, shard: Shard) -> None:
+    """Raise ShardError where the content of a .npy file is not the finite rows that a marker says."""
+    try:
+        rows = np.load(BytesIO(content), allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        # NumPy's own words advise to load what is not trusted.
+        raise ShardError("they are no .npy file of numbers") from error
+    if (
+        not isinstance(rows, np.ndarray)
+        or rows.shape != (len(shard.keys), *shard.shape)
+        or rows.dtype != shard.dtype
+    ):
+        raise ShardError("they are not of the shape and type that it says")
+    if not np.isfinite(rows).all():
+        raise ShardError("some are not finite")
+
+
 def checksum_of(rows: bytes, keys: Sequence[str]) -> str:
     """Return the checksum of a shard whose .npy file holds these bytes."""
     checksum = hashlib.sha256(rows)
@@ -149,7 +166,7 @@ def parse_marker(content: bytes, rows: Path) -> Shard:
             and dtype in DTYPES
             and isinstance(checksum, str)
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ShardError(f"{marker} cannot be read: {error}") from error
     if not sound:
         raise ShardError(f"{marker} has fields of the wrong kind")

@@ -28,6 +28,7 @@ from budwood.features.store.shards import (
     commit_shard,
     marker_of,
     parse_marker,
+    refuse_bad_rows,
 )
 from budwood.features.store.shared_claims import SharedClaims
 from budwood.storage.clock import ServerClock
@@ -52,10 +53,11 @@ class Attempts:
     Args:
         tell: takes the line.
         then: what it says after the fault.
+        never: the same where trying again is of no use in this process.
     """
 
-    def __init__(self, tell: Callable[[str], None], then: str):
-        self._tell, self._then = tell, then
+    def __init__(self, tell: Callable[[str], None], then: str, never: str):
+        self._tell, self._then, self._never = tell, then, never
         self._wait, self._again_at, self._told = FIRST_WAIT, 0.0, False
 
     @property
@@ -72,7 +74,7 @@ class Attempts:
         self._wait = min(2 * self._wait, LONGEST_WAIT)
         if not self._told:
             self._told = True
-            self._tell(f"{error}. {self._then}")
+            self._tell(f"{error}. {self._never if never else self._then}")
 
 
 class SharedTable:
@@ -112,9 +114,13 @@ class SharedTable:
         self._putter = ThreadPoolExecutor(1, thread_name_prefix="storage")
         self._puts: list[Future[None]] = []
         here = folder.parent
-        self._reading = Attempts(tell, f"What it holds is computed again, into {here}")
+        again = f"What it holds is computed again, into {here}"
+        self._reading = Attempts(tell, again, again)
+        stays = f"What is computed stays in {here}"
         self._writing = Attempts(
-            tell, f"What is computed stays in {here}, and is put there once a run finds that it can be"
+            tell,
+            f"{stays}, and is put there once a run finds that it can be",
+            f"{stays}; what others put there is used",
         )
 
     @property
@@ -140,8 +146,24 @@ class SharedTable:
             self._reading.succeeded()
 
     def holds(self, keys: Sequence[str]) -> list[str]:
-        """Return those of the keys whose features are there, as far as was looked."""
-        return [key for key in keys if key in self._where]
+        """Return those of the keys whose rows are there, as far as was looked, and as large as their marker says."""
+        there = [key for key in keys if key in self._where]
+        if not there or not self._reading.are_due:
+            return []
+        try:
+            sizes = {one.key: one.size for one in self._storage.list("rows")}
+        except StorageError as error:
+            self._reading.failed(error)
+            return []
+        absent = [
+            name
+            for name in dict.fromkeys(self._where[key] for key in there)
+            if sizes.get(f"rows/{self._markers[name].checksum}.npy", 0) < self._markers[name].bytes
+        ]
+        for name in absent:
+            self._tell(f"{self.place}: the rows of {name} are not there, or cut; they are computed again")
+            self._leave_out(name)
+        return [key for key in there if key in self._where]
 
     def fetch(self, keys: Sequence[str]) -> list[Shard]:
         """Copy the shards that hold keys into the folder of this machine, whole, and return them.
@@ -271,6 +293,13 @@ class SharedTable:
         if checksum_of(rows, marker.keys) != marker.checksum:
             self._tell(
                 f"{self.place}: the rows of {name} do not match their checksum; they are left out and computed again"
+            )
+            return None
+        try:
+            refuse_bad_rows(rows, shard)
+        except ShardError as error:
+            self._tell(
+                f"{self.place}: the rows of {name} are no features: {error}; they are left out and computed again"
             )
             return None
         commit_shard(shard, rows)

@@ -121,7 +121,7 @@ class SharedClaims:
         try:
             fields = json.loads(self._got(name))
             keys = frozenset(key for key in fields.get("keys", ()) if isinstance(key, str))
-        except (ValueError, AttributeError, TypeError):
+        except (ValueError, AttributeError, TypeError, RecursionError):
             # What is no claim claims nothing.
             keys = frozenset()
         if etag:

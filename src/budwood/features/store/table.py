@@ -17,7 +17,7 @@ from jaxtyping import Int, Shaped
 from budwood.core.errors import StoreError
 from budwood.core.locks import Timeout
 from budwood.core.notes import Note
-from budwood.core.progress.base import SILENT, Progress
+from budwood.core.progress.base import SILENT, Progress, say_once
 from budwood.features.store.claims import Claim
 from budwood.features.store.eviction import evict
 from budwood.features.store.leases import Lease, in_use, store_lock
@@ -323,8 +323,9 @@ class FeatureTable:
         self._note(f"stored features left out, they are computed again: {error}")
 
     def _note(self, line: str) -> None:
-        self.notes.append(Note(line, "store"))
-        self._progress.say(line)
+        self.notes.append(Note(line, "store", told=True))
+        # Each table that is opened finds it anew.
+        say_once(self._progress, line)
 
     def _touch(self) -> None:
         """Tell eviction what was used: by the marker, whose time of change means nothing else."""
