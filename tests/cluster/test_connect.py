@@ -9,7 +9,7 @@ import pytest
 from budwood.cluster import connect as module
 from budwood.cluster.connect import connect
 from budwood.cluster.nodes import in_words
-from budwood.core.errors import ClusterError, StorageError
+from budwood.core.errors import ClusterError
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_connect__nobody_there(alone):
     assert "no Ray cluster answers at 127.0.0.1:" in words and "refused" in words
 
 
-def test_refuse_unreachable__before_anything_slow(alone, monkeypatch, tmp_path):
+def test_refuse_unreachable__before_anything_slow(alone, monkeypatch):
     module.refuse_unreachable("local")
     for address in ("auto", "somewhere", "ray://10.0.0.1:10001", f"127.0.0.1:{free_port()}"):
         with pytest.raises(ClusterError):
@@ -63,10 +63,17 @@ def test_refuse_unreachable__before_anything_slow(alone, monkeypatch, tmp_path):
     with socket.socket() as head:
         head.bind(("127.0.0.1", 0))
         head.listen()
-        module.refuse_unreachable(f"127.0.0.1:{head.getsockname()[1]}")
-    monkeypatch.setenv("BUDWOOD_STORE", f"file://{tmp_path}/unmounted")
-    with pytest.raises(StorageError, match="there is no folder"):
-        module.refuse_unreachable("local")
+        monkeypatch.setattr(module, "SECONDS", 0.2)
+        with pytest.raises(ClusterError, match="does not answer as the head"):
+            module.refuse_unreachable(f"127.0.0.1:{head.getsockname()[1]}")
+
+
+@pytest.mark.slow
+def test_refuse_unreachable__a_head_that_answers(ray_nodes, monkeypatch):
+    monkeypatch.setattr(module, "is_joined", lambda: False)
+    begun = time.monotonic()
+    module.refuse_unreachable("auto")
+    assert time.monotonic() - begun < module.SECONDS
 
 
 def test_connect__ray_client_is_refused_with_what_to_do(alone):

@@ -10,7 +10,15 @@ from typing import Any
 
 from budwood.cluster.head import SECONDS, head_place, refuse_silent, watched
 from budwood.cluster.nodes import Cluster, Node, lines
-from budwood.cluster.ray_library import OWN, is_joined, keep_silent, keep_to_loopback, need_ray, take_token
+from budwood.cluster.ray_library import (
+    ask_head,
+    behave,
+    is_joined,
+    keep_silent,
+    keep_to_loopback,
+    need_ray,
+    take_token,
+)
 from budwood.cluster.settings import settings
 from budwood.core.cache import SETTING as CACHE
 from budwood.core.cache import cache_dir
@@ -37,8 +45,7 @@ def connect(address: str) -> Iterator[Cluster]:
         ClusterError: Ray is not installed, the cluster does not answer, or a node has other versions than this process;
             or its head is lost later.
     """
-    for name, value in OWN.items():
-        os.environ.setdefault(name, value)
+    behave()
     joined = is_joined()
     place = None if joined else head_place(address)
     if not joined and (place is None or place[0] in ("127.0.0.1", "localhost")):
@@ -64,13 +71,15 @@ def connect(address: str) -> Iterator[Cluster]:
 
 
 def refuse_unreachable(address: str) -> None:
-    """Raise what `connect` would raise for an address at which nothing listens, without Ray, or for a shared store that
-    is no place: before anything slow is done."""
+    """Raise what `connect` would raise for an address at which no head of a cluster answers, or without Ray: before
+    anything slow is done."""
     need_ray()
-    store_place()
     place = None if is_joined() else head_place(address)
     if place is not None:
+        behave()
         refuse_silent(*place)
+        with hushed():
+            _in_time(lambda: ask_head(*place), f"{place[0]}:{place[1]}", time.monotonic() + SECONDS)
 
 
 def _join(ray: Any, address: str, place: tuple[str, int] | None) -> None:

@@ -30,6 +30,20 @@ def need_ray() -> Any:
     return ray
 
 
+def behave() -> None:
+    """Set how Ray is to behave in this process, where the user has not said otherwise."""
+    for name, value in OWN.items():
+        os.environ.setdefault(name, value)
+
+
+def ask_head(host: str, port: int) -> None:
+    """Wait until the head of a cluster has answered in Ray's own protocol, however long; return where it refuses."""
+    # Whatever it is: whether the cluster can be joined is said by who joins it.
+    with suppress(Exception):
+        library: Any = importlib.import_module("ray._raylet")
+        library.GcsClient(address=f"{host}:{port}").get_all_node_info(timeout=60)
+
+
 def is_joined() -> bool:
     """Return whether this process has joined a cluster."""
     ray = sys.modules.get("ray")

@@ -27,6 +27,7 @@ from budwood.report.reading import understood_as_lines
 from budwood.runs.directory import RunDirectory, is_complete, next_free
 from budwood.runs.files import RunFiles, read_run
 from budwood.runs.schema import Request
+from budwood.storage.objects import open_storage
 from budwood.storage.place import as_written, is_address, store_place
 
 
@@ -151,8 +152,9 @@ def ask_for_training(
     _refuse_limit(recipe, output, start)
     if start is None:
         refuse_impossible(recipe)
-    # A mistake in where the shared store is would come out once the network is loaded.
-    store_place()
+    # What is wrong with the shared store would come out once all photos are decoded.
+    if (shared := store_place()) is not None:
+        open_storage(shared)
     # Refused here where it is an address with credentials, before it is written anywhere.
     source = as_written(os.fspath(data)) if isinstance(data, str | os.PathLike) else "photos"
     name = "photos" if isinstance(data, Manifest) else source_name(data)
