@@ -8,7 +8,6 @@ camera, the limit rises with how alike pairs drawn at random are.
 """
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -16,7 +15,6 @@ import numpy as np
 from jaxtyping import Float
 
 from budwood.core.errors import ImageError
-from budwood.core.system import num_cores
 from budwood.data.decoded import Decoded, pair_key
 from budwood.data.grid_overlay import best_fits
 from budwood.data.images import ValueRange
@@ -226,7 +224,7 @@ def _compared(pairs: Sequence[Pair], levels: ValueRange | None) -> list[tuple[Ph
                     record.add_overlay(key, seen)
             return seen
 
-        # Threads within the small products of each pair would only wait for one another.
-        with threadpool_limits(1), ThreadPoolExecutor(num_cores()) as pool:
-            found = list(pool.map(compare, pairs))
+        # Neither threads within the small products of a pair nor pairs side by side: they would wait for one another.
+        with threadpool_limits(1):
+            found = [compare(pair) for pair in pairs]
     return [(*pair, seen) for pair, seen in zip(pairs, found, strict=True) if seen is not None]
