@@ -32,7 +32,7 @@ from budwood.training.linear_probe import fit_seconds
 
 TAKEN = 0.95
 """Part of the time that a plan may take: rates of some seconds foretell those of minutes within a few percent."""
-SIZES = (128, 160, 192, 224)
+SIZES = (128, 160, 192, 224, 256)
 """Sides at which the head alone is planned where the time does not suffice for more."""
 STEPS = ((1, 2), (2, 4), (3, 6), (4, 8), (5, 10))
 """Views and epochs of phase 2, from the least to those of `auto`."""
@@ -152,6 +152,8 @@ def cost_of(recipe: Recipe, rates: Sequence[Rates], features: Sequence[int], pho
         # What was fine-tuned is converted once more, and asked about what is measured.
         measured = photos.validation + photos.test
         finish += sum(one.convert + measured * (one.decode + one.forward) for one in rates)
+    if recipe.evaluate.flip:
+        finish += (photos.validation + photos.test) * sum(one.forward for one in rates)
     return Cost(tuple(networks), head, finish)
 
 
@@ -180,7 +182,9 @@ def plans(recipe: Recipe) -> list[Recipe]:
     )
     return [
         *(_with(recipe, epochs=0, size=size) for size in SIZES),
-        *_steps(_with(recipe, size=224))[:2],
+        _steps(_with(recipe, size=224))[0],
+        _with(two, epochs=0),
+        _steps(_with(recipe, size=224))[1],
         *_steps(recipe)[1:],
         *_steps(two)[2:],
     ]
