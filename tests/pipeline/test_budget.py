@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from budwood.config.lint import find_warnings
 from budwood.config.recipe import Recipe
 from budwood.core.errors import RecipeError
 from budwood.core.progress.base import SILENT
@@ -78,7 +79,8 @@ def test_plans__of_auto__from_a_small_head_to_best():
         ("frozen-linear", [], [(0, 0)]),
         ("auto", ["backbone.name=mobilenet_v2"], [(0, 0), (1, 2), (2, 4), (3, 6), (4, 8), (5, 10)]),
         ("auto", ["augment.views=1"], [(0, 0), (1, 2), (1, 4), (1, 6), (1, 8), (1, 10)]),
-        ("dogs-finetuned", [], [(0, 0), *[("per-epoch", n) for n in (2, 4, 6, 8, 10)]]),
+        ("dogs-finetuned", [], [("per-epoch", n) for n in (0, 2, 4, 6, 8, 10)]),
+        ("dogs-scratch", ["finetune.epochs=4"], [("per-epoch", 2), ("per-epoch", 4)]),
         ("quick", [], [(0, 0), (1, 2), (2, 4)]),
     ],
 )
@@ -101,6 +103,19 @@ def test_choose__the_most_that_fits(seconds):
         assert epochs == found.most or found.cost.seconds(epochs + 1) > seconds
     if seconds == 3600:
         assert found.recipe.finetune == Recipe.load("best").finetune
+
+
+def test_plans__say_nothing_that_has_no_effect():
+    for recipe in (*plans(Recipe.load("auto")), *plans(Recipe.load("quick"))):
+        assert find_warnings(recipe) == []
+
+
+def test_cost_of__views_of_a_head_by_gradient_steps():
+    recipe = Recipe.load("dogs-frozen")
+    found, plain = (
+        cost_of(one, [RATES], [1280], FLOWERS) for one in (recipe, recipe.with_settings(["augment.views=0"]))
+    )
+    assert found.head - plain.head == pytest.approx(30 * 2936 * (RATES.decode + RATES.forward))
 
 
 def test_choose__nothing_fits():

@@ -16,6 +16,7 @@ from budwood.backbones.registry import get_backbone
 from budwood.backbones.resolve import resolve
 from budwood.config.learning import Finetune
 from budwood.config.recipe import Augment, Head, Recipe
+from budwood.config.section import Section
 from budwood.core.errors import BackboneError, RecipeError
 from budwood.core.text import count, duration
 from budwood.core.threads import num_cores
@@ -145,7 +146,11 @@ def cost_of(recipe: Recipe, rates: Sequence[Rates], features: Sequence[int], pho
         )
     pairs = sum(min(NEIGHBOURS * number, most_pairs(number)) for number in (photos.validation, photos.test))
     head = PAIR * rates[0].decode * pairs
-    if recipe.frozen.epochs and recipe.frozen.fit != "gradient":
+    if recipe.frozen.fit == "gradient":
+        # Steps on vectors take hardly any time; the views do.
+        drawn = recipe.frozen.epochs if augment.views == "per-epoch" else max(0, augment.views - 1)
+        head += sum(one.decode + one.forward for one in rates) * drawn * photos.train
+    elif recipe.frozen.epochs:
         head += fit_seconds(photos.train, sum(features), photos.classes, recipe)
     finish = FINISH * sum(one.build for one in rates)
     if tuned:
@@ -170,7 +175,10 @@ def plans(recipe: Recipe) -> list[Recipe]:
         getattr(recipe, part) == getattr(auto, part) for part in parts
     )
     if not free:
-        return [_with(recipe, epochs=0), *_steps(recipe)] if recipe.finetune.epochs else [recipe]
+        if not recipe.finetune.epochs:
+            return [recipe]
+        # Without phase 1 there is no head alone.
+        return [*([_head_alone(recipe)] if recipe.frozen.epochs else []), *_steps(recipe)]
     best = Recipe.load("best")
     two = recipe.model_copy(
         update={
@@ -181,9 +189,9 @@ def plans(recipe: Recipe) -> list[Recipe]:
         }
     )
     return [
-        *(_with(recipe, epochs=0, size=size) for size in SIZES),
+        *(_head_alone(_with(recipe, size=size)) for size in SIZES),
         _steps(_with(recipe, size=224))[0],
-        _with(two, epochs=0),
+        _head_alone(two),
         _steps(_with(recipe, size=224))[1],
         *_steps(recipe)[1:],
         *_steps(two)[2:],
@@ -206,13 +214,24 @@ def _steps(recipe: Recipe) -> list[Recipe]:
     ]
 
 
+def _head_alone(recipe: Recipe) -> Recipe:
+    """Return a recipe without phase 2, and without settings that have no effect then."""
+    changes: dict[str, Section] = {"finetune": Finetune()}
+    if recipe.frozen.fit == "linear":
+        changes |= {
+            "augment": Augment(),
+            "head": recipe.head.model_copy(update={"dropout": 0.0, "l2": 0.0}),
+            "loss": recipe.loss.model_copy(update={"label_smoothing": 0.0}),
+        }
+    return recipe.model_copy(update=changes)
+
+
 def _with(
     recipe: Recipe, *, epochs: int | None = None, views: int | str | None = None, size: int | None = None
 ) -> Recipe:
-    """Return a recipe with other values, and without settings that have no effect beside them."""
-    if epochs == 0:
-        recipe = recipe.model_copy(update={"finetune": Finetune(), "augment": Augment()})
+    """Return a recipe with other values."""
     if views == 1:
+        # No view is drawn, so that nothing changes one.
         recipe = recipe.model_copy(update={"augment": Augment()})
     changes = {
         "finetune": {} if epochs is None else {"epochs": epochs},
