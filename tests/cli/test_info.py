@@ -56,7 +56,8 @@ def test_recipes__resolved_is_the_whole(call, tmp_path, monkeypatch):
     status, shown, _ = call("recipes", "show", "quick", "--resolved")
     assert status == 0 and shown.startswith("# Both phases in a minute") and "extends" not in shown
     found = tomllib.loads(shown)
-    assert found == Recipe.load("quick").model_dump(exclude_none=True)
+    sections = Recipe.load("quick").model_dump(exclude_none=True)
+    assert found == {name: values for name, values in sections.items() if values != {}}
     assert call("recipes", "copy", "quick", "--resolved")[0] == 0
     assert Path("quick.toml").read_text(encoding="utf-8") == shown
     Path("mine.toml").write_text('extends = "quick.toml"\nseed = 7\n')

@@ -262,17 +262,12 @@ def choose(candidates: Sequence[Recipe], cost: Callable[[Recipe], Cost], seconds
 
     None where even the first takes longer.
     """
-    chosen: Plan | None = None
-    for recipe in candidates:
-        epochs = recipe.finetune.epochs
-        found = Plan(recipe, cost(recipe), epochs)
-        if found.seconds > seconds:
-            if chosen is not None and chosen.most:
-                chosen = replace(chosen, most=max(chosen.most, epochs))
-            break
-        chosen = found
+    every = [Plan(recipe, cost(recipe), recipe.finetune.epochs) for recipe in candidates]
+    chosen = next((plan for plan in reversed(every) if plan.seconds <= seconds), None)
     if chosen is None or not chosen.most:
         return chosen
+    later = every[every.index(chosen) + 1 :]
+    chosen = replace(chosen, most=max(chosen.most, later[0].most if later else 0))
     more = chosen.recipe.finetune.epochs
     while more < chosen.most and chosen.cost.seconds(more + 1) <= seconds:
         more += 1

@@ -1,14 +1,14 @@
 """Graphs of OpenVINO: converted from Keras models, kept in folders with their checksums, joined and cut."""
 
+import ctypes
 import hashlib
 import json
 import os
 import shutil
 import sys
 import uuid
-from collections.abc import Sequence
-from contextlib import suppress
-from functools import cache
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,21 +44,37 @@ def import_openvino() -> Any:
 
 
 def openvino_core() -> Any:
-    """Return the OpenVINO core of this process. It maps no files: Windows renames no folder of which one is mapped.
+    """Return an OpenVINO core that maps no files: Windows renames no folder of which a file is mapped.
 
-    There is one, and it stays: each has the thread that makes it handle signals on a stack of the core's own, and gives
-    back what it found when it goes (OpenVINO 2026.4). Where several go in another order than they came, a stack is left
-    that is gone, and the next signal, such as that of Ctrl-C, ends the process.
+    This thread goes on handling signals on the stack that it had. OpenVINO's CPU plugin (2026.4) has it do so on one of
+    the core's own, and puts back what it found when the core goes; where cores go in another order than they came, a
+    stack is left that is gone, and the next signal, such as that of Ctrl-C, ends the process.
     """
-    return _core_of(os.getpid())
-
-
-@cache
-def _core_of(process: int) -> Any:
-    # What a forked process inherits is of threads that it does not have.
-    core = import_openvino().Core()
-    core.set_property({"ENABLE_MMAP": False})
+    with _signal_stack_kept():
+        core = import_openvino().Core()
+        core.set_property({"ENABLE_MMAP": False})
+        # Loads the plugin, here and not later.
+        core.get_versions("CPU")
     return core
+
+
+class _SignalStack(ctypes.Structure):
+    """`stack_t` of Linux, see sigaltstack(2)."""
+
+    _fields_ = (("place", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+
+@contextmanager
+def _signal_stack_kept() -> Iterator[None]:
+    if sys.platform != "linux":
+        yield
+        return
+    library, before = ctypes.CDLL(None), _SignalStack()
+    library.sigaltstack(None, ctypes.byref(before))
+    try:
+        yield
+    finally:
+        library.sigaltstack(ctypes.byref(before), None)
 
 
 def compile_graph(graph: Any, precision: str = "f32", *, requests: int | None = None) -> Any:
