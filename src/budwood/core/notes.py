@@ -31,7 +31,7 @@ class Note:
     """A line of plain text."""
     kind: NoteKind = "general"
     told: bool = False
-    """Whether the user was told when it was found."""
+    """Whether it was shown to the user at once, so that it is only to be kept."""
 
 
 @runtime_checkable

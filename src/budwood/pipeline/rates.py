@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -21,6 +22,30 @@ from budwood.network.unfreeze import Unfrozen, unfreeze
 
 TRIED = 32
 """Photos sent through a feature extractor."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Seconds of one backbone at one size on this machine."""
+
+    build: float
+    """To build it, with its weights."""
+    convert: float
+    """To make a graph of it for the engine."""
+    decode: float
+    """To decode one photo."""
+    forward: float
+    """To send one photo through the whole backbone."""
+    lower: float = 0.0
+    """To send one photo through the part below what phase 2 trains."""
+    step: float = 0.0
+    """To train on one photo for one gradient step."""
+    trace: float = 0.0
+    """To trace the graph in the first gradient step."""
+
+    def scaled(self, work: float) -> "Rates":
+        """Return the rates of a backbone or size that has so many times the arithmetic."""
+        return replace(self, forward=self.forward * work, lower=self.lower * work, step=self.step * work)
 
 
 def with_head(

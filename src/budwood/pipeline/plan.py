@@ -1,0 +1,250 @@
+"""What may become of a recipe in a given time, and what each of these plans takes.
+
+A plan is a recipe. Plans stand in the order of what they cost, and the last one that fits is taken; then as many epochs
+as still fit, at most those of the next. What a plan costs is reckoned from what decoding, a forward pass and a gradient
+step take.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from budwood.config.learning import Finetune
+from budwood.config.recipe import Augment, Recipe
+from budwood.config.section import Section
+from budwood.core.text import count
+from budwood.features.twins import NEIGHBOURS, most_pairs
+from budwood.pipeline.rates import Rates
+from budwood.training.linear_probe import fit_seconds
+
+SIZES = (128, 160, 192, 224, 256)
+"""Sides at which the head alone is planned where the time does not suffice for more."""
+STEPS = ((1, 2), (2, 4), (3, 6), (4, 8), (5, 10))
+"""Views and epochs of phase 2, from the least to those of `auto`."""
+FINISH = 7.0
+"""Seconds of evaluation, saving and report for each second that it takes to build a backbone; both are Keras's work."""
+PAIR = 5.0
+"""How many times as long as decoding a photo it takes to compare two photos that may be copies."""
+EPOCH = 1.1
+"""How many times as long as its steps an epoch takes: it also reads features from disk and keeps a checkpoint."""
+
+
+@dataclass(frozen=True)
+class Photos:
+    """How many photos there are of each kind."""
+
+    train: int
+    validation: int
+    test: int
+    classes: int
+
+    @property
+    def all(self) -> int:
+        return self.train + self.validation + self.test
+
+
+@dataclass(frozen=True)
+class Network:
+    """What one backbone of a plan takes, in seconds."""
+
+    features: float
+    views: float = 0.0
+    epoch: float = 0.0
+    start: float = 0.0
+    """Of its phase 2, before the first epoch."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a plan takes, in seconds."""
+
+    networks: tuple[Network, ...]
+    head: float
+    """Of phase 1, and of the look for copies before it."""
+    finish: float
+
+    def seconds(self, epochs: int) -> float:
+        """Return the whole, with so many epochs of phase 2."""
+        return (
+            self.head
+            + self.finish
+            + sum(
+                one.features + (one.start + one.views + epochs * one.epoch if epochs else 0.0)
+                for one in self.networks
+            )
+        )
+
+
+def cost_of(recipe: Recipe, rates: Sequence[Rates], features: Sequence[int], photos: Photos) -> Cost:
+    """Return what a recipe takes, with the rates of each of its backbones and the length of its features.
+
+    >>> rates = Rates(build=1.0, convert=2.0, decode=0.002, forward=0.008, lower=0.006, step=0.003, trace=2.0)
+    >>> found = cost_of(Recipe.load("quick"), [rates], [1280], Photos(800, 100, 100, 5))
+    >>> round(found.networks[0].features, 2), round(found.networks[0].views, 2), round(found.networks[0].epoch, 2)
+    (12.0, 6.4, 2.75)
+    """
+    augment, tuned = recipe.augment, bool(recipe.finetune.epochs)
+    networks = []
+    for one in rates:
+        anew = augment.views == "per-epoch"
+        bank = 0 if anew or not isinstance(augment.views, int) else max(0, augment.views - 1) * photos.train
+        rows = photos.train * (2 if augment.originals else 1)
+        networks.append(
+            Network(
+                one.convert + photos.all * (one.decode + one.forward),
+                bank * (one.decode + one.lower) if tuned else 0.0,
+                # A forward pass is about a third of a step.
+                EPOCH * one.step * (rows + photos.validation / 3)
+                + (photos.train * (one.decode + one.lower) if anew else 0.0)
+                if tuned
+                else 0.0,
+                # The part below is converted too, and what comes of it is saved and measured beside the head.
+                one.trace + one.convert + one.build if tuned else 0.0,
+            )
+        )
+    pairs = sum(min(NEIGHBOURS * number, most_pairs(number)) for number in (photos.validation, photos.test))
+    head = PAIR * rates[0].decode * pairs
+    if recipe.frozen.fit == "gradient":
+        # Steps on vectors take hardly any time; the views do.
+        drawn = recipe.frozen.epochs if augment.views == "per-epoch" else max(0, augment.views - 1)
+        head += sum(one.decode + one.forward for one in rates) * drawn * photos.train
+    elif recipe.frozen.epochs:
+        head += fit_seconds(photos.train, sum(features), photos.classes, recipe)
+    finish = FINISH * sum(one.build for one in rates)
+    if tuned:
+        # What was fine-tuned is converted once more, and asked about what is measured.
+        measured = photos.validation + photos.test
+        finish += sum(one.convert + measured * (one.decode + one.forward) for one in rates)
+    if recipe.evaluate.flip:
+        finish += (photos.validation + photos.test) * sum(one.forward for one in rates)
+    return Cost(tuple(networks), head, finish)
+
+
+def plans(recipe: Recipe) -> list[Recipe]:
+    """Return what may become of a recipe, from what takes least to what takes most; the limit of time is left out.
+
+    >>> [(one.data.size, one.augment.views, one.finetune.epochs) for one in plans(Recipe.load("quick"))]
+    [(224, 0, 0), (224, 1, 2), (224, 2, 4)]
+    """
+    recipe = recipe.without_budget()
+    auto = Recipe.load("auto")
+    parts = ("augment", "backbone", "head", "loss", "frozen", "finetune")
+    free = recipe.data.size == auto.data.size and all(
+        getattr(recipe, part) == getattr(auto, part) for part in parts
+    )
+    if not free:
+        if not recipe.finetune.epochs:
+            return [recipe]
+        # Without phase 1 there is no head alone.
+        return [*([_head_alone(recipe)] if recipe.frozen.epochs else []), *_steps(recipe)]
+    best = Recipe.load("best")
+    two = recipe.model_copy(
+        update={
+            "data": recipe.data.model_copy(update={"size": best.data.size}),
+            "backbone": best.backbone,
+            "finetune": best.finetune,
+            "evaluate": recipe.evaluate.model_copy(update={"flip": best.evaluate.flip}),
+        }
+    )
+    return [
+        *(_head_alone(with_values(recipe, size=size)) for size in SIZES),
+        _steps(with_values(recipe, size=224))[0],
+        _head_alone(two),
+        _steps(with_values(recipe, size=224))[1],
+        *_steps(recipe)[1:],
+        *_steps(two)[2:],
+    ]
+
+
+def _steps(recipe: Recipe) -> list[Recipe]:
+    """Return a recipe with few views and epochs, and with more of both up to its own."""
+    views, epochs = recipe.augment.views, recipe.finetune.epochs
+    most = 1 if views == "per-epoch" else max(1, views)
+    fewer = [
+        (min(least, most), number)
+        for least, number in STEPS
+        if number < epochs and (least <= most or views == "per-epoch" or most == 1)
+    ]
+    found = [*fewer, (most, epochs)]
+    return [
+        with_values(recipe, epochs=number, views=views if views in ("per-epoch", 0) else some)
+        for some, number in found
+    ]
+
+
+def _head_alone(recipe: Recipe) -> Recipe:
+    """Return a recipe without phase 2, and without settings that have no effect then."""
+    changes: dict[str, Section] = {"finetune": Finetune()}
+    if recipe.frozen.fit == "linear":
+        changes |= {
+            "augment": Augment(),
+            "head": recipe.head.model_copy(update={"dropout": 0.0, "l2": 0.0}),
+            "loss": recipe.loss.model_copy(update={"label_smoothing": 0.0}),
+        }
+    return recipe.model_copy(update=changes)
+
+
+def with_values(
+    recipe: Recipe, *, epochs: int | None = None, views: int | str | None = None, size: int | None = None
+) -> Recipe:
+    """Return a recipe with other values."""
+    if views == 1:
+        # No view is drawn, so that nothing changes one.
+        recipe = recipe.model_copy(update={"augment": Augment()})
+    changes = {
+        "finetune": {} if epochs is None else {"epochs": epochs},
+        "augment": {} if views is None else {"views": views},
+        "data": {} if size is None else {"size": size},
+    }
+    return recipe.model_copy(
+        update={part: getattr(recipe, part).model_copy(update=own) for part, own in changes.items()}
+    )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done, and what it takes."""
+
+    recipe: Recipe
+    cost: Cost
+    most: int
+    """Epochs of phase 2 at most, where there turns out to be time for more than planned."""
+
+    @property
+    def seconds(self) -> float:
+        return self.cost.seconds(self.recipe.finetune.epochs)
+
+
+def choose(candidates: Sequence[Recipe], cost: Callable[[Recipe], Cost], seconds: float) -> Plan | None:
+    """Return the last of the plans that fits, with as many epochs as fit, at most those of the next.
+
+    None where even the first takes longer.
+    """
+    every = [Plan(recipe, cost(recipe), recipe.finetune.epochs) for recipe in candidates]
+    chosen = next((plan for plan in reversed(every) if plan.seconds <= seconds), None)
+    if chosen is None or not chosen.most:
+        return chosen
+    later = every[every.index(chosen) + 1 :]
+    chosen = replace(chosen, most=max(chosen.most, later[0].most if later else 0))
+    more = chosen.recipe.finetune.epochs
+    while more < chosen.most and chosen.cost.seconds(more + 1) <= seconds:
+        more += 1
+    return replace(chosen, recipe=with_values(chosen.recipe, epochs=more))
+
+
+def in_words(recipe: Recipe) -> str:
+    """Return what a plan does.
+
+    >>> in_words(Recipe.load("quick"))
+    'efficientnet_lite0 at 224 px, 2 views of each photo, 4 epochs of fine-tuning'
+    """
+    names = " and ".join(f"{name}@{size}" if size else name for name, size in recipe.backbone.sized)
+    size = "" if recipe.data.size == "auto" else f" at {recipe.data.size} px"
+    if not recipe.finetune.epochs:
+        return f"{names}{size}, the head alone"
+    views = recipe.augment.views
+    drawn = (
+        "new views in every epoch"
+        if views == "per-epoch"
+        else f"{count(max(1, views), 'view')} of each photo"
+    )
+    return f"{names}{size}, {drawn}, {count(recipe.finetune.epochs, 'epoch')} of fine-tuning"

@@ -1,0 +1,104 @@
+"""What may become of a recipe in a given time."""
+
+from dataclasses import replace
+
+import pytest
+
+from budwood.config.lint import find_warnings
+from budwood.config.recipe import Recipe
+from budwood.pipeline.budget import _Measured
+from budwood.pipeline.plan import Photos, choose, cost_of, in_words, plans
+from budwood.pipeline.rates import Rates
+
+FLOWERS = Photos(2936, 367, 367, 5)
+RATES = Rates(build=1.0, convert=3.0, decode=0.001, forward=0.005, lower=0.004, step=0.003, trace=2.0)
+
+
+@pytest.fixture(autouse=True)
+def known_fit(monkeypatch):
+    """A linear fit takes what it takes; here it is two seconds."""
+    monkeypatch.setattr("budwood.pipeline.plan.fit_seconds", lambda *given: 2.0)
+
+
+def cost(recipe, scale=1.0, photos=FLOWERS):
+    measured = _Measured({("efficientnet_lite0", 224): RATES})
+    sizes = [size or recipe.data.size for _, size in recipe.backbone.sized]
+    rates = [measured.of(name, size) for name, size in zip(recipe.backbone.names, sizes, strict=True)]
+    rates = [replace(one.scaled(scale), decode=one.decode * scale) for one in rates]
+    return cost_of(recipe, rates, [1280] * len(rates), photos)
+
+
+def test_plans__of_auto__from_a_small_head_to_best():
+    found = plans(
+        Recipe.load("auto").with_settings(["budget.minutes=3", "seed=7", "data.split=[0.7,0.2,0.1]"])
+    )
+    assert all(
+        one.seed == 7 and one.data.split == [0.7, 0.2, 0.1] and not one.budget.minutes for one in found
+    )
+    assert in_words(found[0]) == "efficientnet_lite0 at 128 px, the head alone"
+    best = Recipe.load("best")
+    assert found[-1].backbone == best.backbone and found[-1].finetune == best.finetune
+    assert (
+        found[-1].augment == best.augment
+        and found[-1].evaluate == best.evaluate
+        and found[-1].data.size == "auto"
+    )
+    sure = Recipe.load("auto")
+    assert any(
+        one.finetune == sure.finetune and one.augment == sure.augment and one.data.size == 256
+        for one in found
+    )
+    seconds = [cost(one).seconds(one.finetune.epochs) for one in found]
+    # Of heads on two networks and a little fine-tuning of one, either may take longer.
+    assert seconds[:6] == sorted(seconds[:6]) and seconds[7:] == sorted(seconds[7:])
+    assert max(seconds[:7]) < seconds[7]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "settings", "expected"),
+    [
+        ("frozen-linear", [], [(0, 0)]),
+        ("auto", ["backbone.name=mobilenet_v2"], [(0, 0), (1, 2), (2, 4), (3, 6), (4, 8), (5, 10)]),
+        ("auto", ["augment.views=1"], [(0, 0), (1, 2), (1, 4), (1, 6), (1, 8), (1, 10)]),
+        ("dogs-finetuned", [], [("per-epoch", n) for n in (0, 2, 4, 6, 8, 10)]),
+        ("dogs-scratch", ["finetune.epochs=4"], [("per-epoch", 2), ("per-epoch", 4)]),
+        ("quick", [], [(0, 0), (1, 2), (2, 4)]),
+    ],
+)
+def test_plans__of_another_recipe__its_network_and_size(recipe, settings, expected):
+    asked = Recipe.load(recipe).with_settings(settings)
+    found = plans(asked)
+    assert [(one.augment.views, one.finetune.epochs) for one in found] == expected
+    assert all(one.backbone == asked.backbone and one.data == asked.data for one in found)
+
+
+@pytest.mark.parametrize("seconds", [40, 60, 80, 120, 180, 300, 480, 900, 3600])
+def test_choose__the_most_that_fits(seconds):
+    found = choose(plans(Recipe.load("auto")), cost, seconds)
+    assert found.seconds <= seconds
+    if seconds >= 80:
+        assert found.recipe.finetune.epochs
+    if seconds <= 480 and found.recipe.finetune.epochs:
+        # No further epoch, or the next plan, would have fitted.
+        epochs = found.recipe.finetune.epochs
+        assert epochs == found.most or found.cost.seconds(epochs + 1) > seconds
+    if seconds == 3600:
+        assert found.recipe.finetune == Recipe.load("best").finetune
+
+
+def test_plans__say_nothing_that_has_no_effect():
+    for recipe in (*plans(Recipe.load("auto")), *plans(Recipe.load("quick"))):
+        assert find_warnings(recipe) == []
+
+
+def test_cost_of__views_of_a_head_by_gradient_steps():
+    recipe = Recipe.load("dogs-frozen")
+    found, plain = (
+        cost_of(one, [RATES], [1280], FLOWERS) for one in (recipe, recipe.with_settings(["augment.views=0"]))
+    )
+    assert found.head - plain.head == pytest.approx(30 * 2936 * (RATES.decode + RATES.forward))
+
+
+def test_choose__nothing_fits():
+    assert choose(plans(Recipe.load("auto")), cost, 5) is None
+    assert choose(plans(Recipe.load("auto")), lambda one: cost(one, scale=100), 60) is None
