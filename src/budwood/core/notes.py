@@ -31,7 +31,7 @@ class Note:
     """A line of plain text."""
     kind: NoteKind = "general"
     told: bool = False
-    """Whether it was shown to the user at once, so that it is only to be kept."""
+    """True where the user has seen it already: it is then kept in the run, and not shown again."""
 
 
 @runtime_checkable

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import astuple
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from budwood.core.cache import cache_dir
 from budwood.core.errors import StoreError
@@ -93,18 +94,21 @@ class Decoded:
             self._connection.executemany("INSERT OR REPLACE INTO overlays VALUES (?, ?, ?, ?)", overlays)
         self._new, self._new_pixels, self._new_objects, self._new_overlays = {}, {}, {}, {}
 
-    def get(self, sha256: str) -> Inspection | None:
-        """Return what is known of a photo that was decoded before, else None."""
-        if self._known is not None:
-            return self._known.get(bytes.fromhex(sha256))
+    def _one(self, query: str, key: bytes) -> tuple[Any, ...] | None:
+        """Return the row of a key; None where there is none, or the record cannot be read."""
         with self._lock:
             if self._connection is None:
                 return None
             try:
-                query = f"SELECT {_COLUMNS} FROM inspected WHERE sha256 = ?"
-                row = self._connection.execute(query, (bytes.fromhex(sha256),)).fetchone()
+                return self._connection.execute(query, (key,)).fetchone()
             except sqlite3.Error:
                 return None
+
+    def get(self, sha256: str) -> Inspection | None:
+        """Return what is known of a photo that was decoded before, else None."""
+        if self._known is not None:
+            return self._known.get(bytes.fromhex(sha256))
+        row = self._one(f"SELECT {_COLUMNS} FROM inspected WHERE sha256 = ?", bytes.fromhex(sha256))
         return None if row is None else _inspection(*row)
 
     def add(self, sha256: str, found: Inspection) -> None:
@@ -116,14 +120,7 @@ class Decoded:
 
     def get_object(self, identity: bytes) -> str | None:
         """Return the SHA-256 of an object in storage that was read before, as hexadecimal digits."""
-        with self._lock:
-            if self._connection is None:
-                return None
-            try:
-                query = "SELECT sha256 FROM objects WHERE identity = ?"
-                row = self._connection.execute(query, (identity,)).fetchone()
-            except sqlite3.Error:
-                return None
+        row = self._one("SELECT sha256 FROM objects WHERE identity = ?", identity)
         return None if row is None else row[0].hex()
 
     def add_object(self, identity: bytes, sha256: str) -> None:
@@ -133,14 +130,7 @@ class Decoded:
 
     def get_overlay(self, pair: bytes) -> Overlay | None:
         """Return how alike two photos were found to be, by their `pair_key`."""
-        with self._lock:
-            if self._connection is None:
-                return None
-            try:
-                query = "SELECT similarity, mirrored, shared FROM overlays WHERE pair = ?"
-                row = self._connection.execute(query, (pair,)).fetchone()
-            except sqlite3.Error:
-                return None
+        row = self._one("SELECT similarity, mirrored, shared FROM overlays WHERE pair = ?", pair)
         return None if row is None else Overlay(row[0], bool(row[1]), row[2])
 
     def add_overlay(self, pair: bytes, seen: Overlay) -> None:
@@ -150,14 +140,7 @@ class Decoded:
 
     def get_pixels(self, sha256: str) -> str | None:
         """Return the digest of the decoded pixels of a photo, where it was noted before."""
-        with self._lock:
-            if self._connection is None:
-                return None
-            try:
-                query = "SELECT digest FROM pixels WHERE sha256 = ?"
-                row = self._connection.execute(query, (bytes.fromhex(sha256),)).fetchone()
-            except sqlite3.Error:
-                return None
+        row = self._one("SELECT digest FROM pixels WHERE sha256 = ?", bytes.fromhex(sha256))
         return None if row is None else row[0]
 
     def add_pixels(self, sha256: str, digest: str) -> None:

@@ -40,7 +40,7 @@ class Pace:
     ends: float
     plan: Plan
     names: tuple[str, ...]
-    """Of the backbones, in the order in which they are fine-tuned."""
+    """Names of the backbones, in the order of fine-tuning."""
 
     def until(self, backbone: str) -> float:
         """Return when the phase 2 of a backbone has to be over, so that the others and the rest have their time."""

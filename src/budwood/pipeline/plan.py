@@ -30,7 +30,7 @@ EPOCH = 1.1
 
 @dataclass(frozen=True)
 class Photos:
-    """How many photos there are of each kind."""
+    """Numbers of photos in each split, and of classes."""
 
     train: int
     validation: int
@@ -44,13 +44,13 @@ class Photos:
 
 @dataclass(frozen=True)
 class Network:
-    """What one backbone of a plan takes, in seconds."""
+    """Seconds that a plan spends on one of its backbones."""
 
     features: float
     views: float = 0.0
     epoch: float = 0.0
     start: float = 0.0
-    """Of its phase 2, before the first epoch."""
+    """Seconds between the end of its views and its first epoch, and of saving the result."""
 
 
 @dataclass(frozen=True)
