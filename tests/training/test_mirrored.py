@@ -20,7 +20,7 @@ FIT = """
     import json, sys
     import tensorflow as tf
 
-    devices, settings = int(sys.argv[1]), json.loads(sys.argv[2])
+    devices, settings, times = int(sys.argv[1]), json.loads(sys.argv[2]), int(sys.argv[3])
     processor, *_ = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * devices)
 
@@ -45,8 +45,7 @@ FIT = """
         return keras.Model(pixels, keras.layers.Dense(3)(x))
 
     found = []
-    # The second time two trainings follow one another in one process, as those of an ensemble do.
-    for accelerators in (1, devices, devices):
+    for accelerators in (1, *[devices] * times):
         model = made()
         data = TrainingData(ArrayBatches(rows, labels), rows[:20], labels[:20], ["a", "b", "c"])
         recipe = Recipe.from_dict({"finetune": settings | {"accelerators": accelerators}})
@@ -59,14 +58,15 @@ SETTINGS = {"epochs": 4, "batch_size": 16, "learning_rate": 0.02, "schedule": "c
 
 
 @pytest.mark.parametrize(
-    ("devices", "settings"),
+    ("devices", "settings", "times"),
     [
-        (2, {"optimizer": "adamw", "weight_decay": 0.05, "ema": 0.9}),
-        pytest.param(3, {"optimizer": "sgd", "momentum": 0.9}, marks=pytest.mark.slow),
+        (2, {"optimizer": "adamw", "weight_decay": 0.05, "ema": 0.9}, 1),
+        # Two trainings follow one another in one process, as those of an ensemble do.
+        pytest.param(3, {"optimizer": "sgd", "momentum": 0.9}, 2, marks=pytest.mark.slow),
     ],
 )
-def test_fit__on_several_devices_gives_the_curve_of_one(devices, settings):
-    arguments = [str(devices), json.dumps(SETTINGS | settings)]
+def test_fit__on_several_devices_gives_the_curve_of_one(devices, settings, times):
+    arguments = [str(devices), json.dumps(SETTINGS | settings), str(times)]
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(FIT), *arguments], capture_output=True, text=True, timeout=300
     )
