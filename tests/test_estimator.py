@@ -440,7 +440,7 @@ def several(photos):
 
 
 def test_fit__several_labels_as_scikit_learn_has_them(several):
-    """Against a logistic regression a label on the same features, standardised alike, of the same strength."""
+    """Against a logistic regression a label on the same features, scaled alike, of the same strength."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.multiclass import OneVsRestClassifier
 
@@ -453,7 +453,7 @@ def test_fit__several_labels_as_scikit_learn_has_them(several):
     np.testing.assert_array_equal(model.classes_, [0, 1, 2])
     assert model.l2_strength_.tolist() == [0.01] * 3
     features = model._features(paths)
-    # Features that hardly move are divided by more than their deviation; by that alone it would be 0.011 off.
+    # Features that hardly move count as if they moved more; by that alone it would be 0.011 off.
     mean, scale = moments(features)
     features = (features - mean) / scale
     alone = LogisticRegression(C=1 / (0.01 * len(paths)), tol=1e-8, max_iter=5000)

@@ -2,9 +2,12 @@
 
 import subprocess
 import sys
+import time
 
 import pytest
 
+from budwood import cli
+from budwood.cli.start import begun
 from tests.cli.command_line import one_line
 from tests.cli.test_errors import ENDINGS
 
@@ -54,3 +57,12 @@ with open({str(written)!r}, "w") as file:
     assert (closed.returncode, closed.stdout) == (1, b"")
     found = subprocess.run(["sh", "-c", 'exec "$0" "$@" 2>&-', *line], stdout=subprocess.PIPE, check=False)
     assert found.stdout == b""
+
+
+def test_main__each_command_of_a_process_begins_when_it_is_given(monkeypatch, capsys):
+    """A training of some minutes counts its own, not those of the process."""
+    monkeypatch.setattr(sys, "argv", ["budwood", "--version"])
+    before = time.monotonic()
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert before <= begun() <= time.monotonic()

@@ -12,10 +12,16 @@ def test_summarize__says_which_phase_was_kept(make_run):
     assert facts["Head"] == ("trained by adam", "best of 14 epochs: 9")
     assert facts["Fine-tuning"][0] == "10 layers and the head"
     assert facts["Fine-tuning"][1].endswith("parameters; epoch 22 is its best")
-    files.write_json(run.folder / "metrics.json", metrics | {"chosen_phase": "frozen"})
-    summary = summarize(read_contents(run.folder))
-    assert summary.phases.startswith(metrics["verdict"]["words"])
-    assert "The model before fine-tuning was kept" in summary.phases
+    frozen, finetuned = metrics["phases"]
+    for loss, why in (
+        (0.1, "its validation loss is the lower one"),
+        (9.0, "by no more than a standard error"),
+    ):
+        metrics |= {"chosen_phase": "frozen", "phases": [frozen | {"validation_loss": loss}, finetuned]}
+        files.write_json(run.folder / "metrics.json", metrics)
+        summary = summarize(read_contents(run.folder))
+        assert summary.phases.startswith(metrics["verdict"]["words"])
+        assert "The model before fine-tuning was kept" in summary.phases and why in summary.phases
 
 
 @pytest.mark.parametrize(("name", "head"), [("start", "as it was"), (None, "trained with the backbone")])

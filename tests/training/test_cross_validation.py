@@ -1,8 +1,9 @@
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from budwood.training.cross_validation import OutOfFold, assign_folds
+from budwood.training.cross_validation import OutOfFold, assign_folds, moments, pareto_scale
 from budwood.training.linear_probe import fit_linear
 
 
@@ -113,3 +114,23 @@ def test_out_of_fold__near_the_last_strength_it_says_what_a_search_anywhere_says
     # Of a weak penalty hardly more than the scale is left to differ.
     assert np.corrcoef(near[0].ravel(), anywhere[0].ravel())[0, 1] > 0.99
     np.testing.assert_array_equal(near[0].argmax(axis=1), anywhere[0].argmax(axis=1))
+
+
+def test_moments__leave_a_mean_variance_of_one_and_the_larger_features_larger():
+    rng = np.random.default_rng(0)
+    features = (rng.normal(size=(5_000, 4)) * [1.0, 2.0, 4.0, 8.0] + 3).astype(np.float32)
+    mean, scale = moments(features)
+    scaled = (features - mean) / scale
+    np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-4)
+    assert scaled.var(axis=0).mean() == pytest.approx(1, rel=1e-4)
+    # Four times the deviation is twice the scaled one.
+    assert scaled[:, 2].std() / scaled[:, 0].std() == pytest.approx(2, rel=0.05)
+
+
+def test_pareto_scale__constant_features_are_divided_by_something_and_change_nothing():
+    deviations = np.array([1.0, 4.0])
+    scale = pareto_scale(deviations, deviations**2)
+    with_constant = pareto_scale(np.append(deviations, 0.0), np.append(deviations, 0.0) ** 2)
+    np.testing.assert_array_equal(with_constant[:2], scale)
+    assert 0 < with_constant[2] < scale.min()
+    np.testing.assert_array_equal(pareto_scale(np.zeros(3), np.zeros(3)), 1.0)

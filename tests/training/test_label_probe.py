@@ -25,23 +25,26 @@ def photos(n=300, features=20, unknown=0.2, seed=0):
     return (x * np.geomspace(0.01, 100, features) + 3).astype(np.float32), targets
 
 
-def standardised(x):
-    scaler = StandardScaler().fit(x.astype(np.float64))
-    return (x - scaler.mean_) / np.maximum(scaler.scale_, np.median(scaler.scale_) / 20)
+def scales(x):
+    deviations = StandardScaler().fit(x.astype(np.float64)).scale_
+    return np.sqrt(np.maximum(deviations, np.median(deviations) / 20) * deviations.mean())
+
+
+def pareto_scaled(x):
+    return (x - x.mean(axis=0, dtype=np.float64)) / scales(x)
 
 
 @pytest.mark.parametrize("strength", [1.0, 0.01])
 def test_fit_labels__each_label_is_scikit_learns_on_its_known_rows(strength):
     x, targets = photos()
     fit = fit_labels(x, targets, LABELS, strengths=[strength])
-    scaled = standardised(x)
-    scale = x.std(axis=0, dtype=np.float64)
+    scaled = pareto_scaled(x)
     for label in range(3):
         known = ~np.isnan(targets[:, label])
         exact = LogisticRegression(C=1 / (strength * known.sum()), tol=1e-9, max_iter=5000)
         exact.fit(scaled[known], targets[known, label])
         largest = np.abs(exact.coef_).max()
-        found = fit.kernel[:, label] * np.maximum(scale, np.median(scale) / 20)
+        found = fit.kernel[:, label] * scales(x)
         np.testing.assert_allclose(found, exact.coef_[0], atol=1e-3 * largest)
         np.testing.assert_allclose(
             expit(x @ fit.kernel[:, label] + fit.bias[label]), exact.predict_proba(scaled)[:, 1], atol=1e-4
@@ -54,7 +57,7 @@ def test_fit_labels__path_equals_separate_cross_validation():
     x, targets = photos()
     weights = np.random.default_rng(1).uniform(0.5, 2, targets.shape)
     fit = fit_labels(x, targets, LABELS, strengths=[0.1, 0.01], folds=4, seed=5, weights=weights)
-    fold_of, scaled = assign_label_folds(targets, 4, 5), standardised(x)
+    fold_of, scaled = assign_label_folds(targets, 4, 5), pareto_scaled(x)
     for label, path in enumerate(fit.path):
         known = ~np.isnan(targets[:, label])
         w, y = weights[:, label] / weights[known, label].mean(), targets[:, label]
@@ -90,7 +93,7 @@ def test_fit_labels__each_label_has_the_strength_that_it_alone_would_have():
 def test_fit_labels__held_out_logits_are_of_heads_without_the_photo():
     x, targets = photos()
     fit = fit_labels(x, targets, LABELS, strengths=[0.1, 0.03], folds=3, seed=1)
-    fold_of, scaled = assign_label_folds(targets, 3, 1), standardised(x)
+    fold_of, scaled = assign_label_folds(targets, 3, 1), pareto_scaled(x)
     for label in range(3):
         known = ~np.isnan(targets[:, label]) & (fold_of != 0)
         model = LogisticRegression(C=1 / (fit.strengths[label] * known.sum()), tol=1e-7, max_iter=5000)
@@ -173,7 +176,7 @@ def test_fit_labels_as_asked__photos_and_positives_count_by_their_weights():
         {"frozen": {"l2_strengths": [0.05]}, "loss": {"class_weights": {"sunset": 4.0}}}
     )
     fit = fit_labels_as_asked(recipe, x, targets, LABELS, weights=own)
-    scaled = standardised(x)
+    scaled = pareto_scaled(x)
     for label, factor in enumerate([1, 4, 1]):
         w = own * np.where(targets[:, label] == 1, factor, 1)
         exact = LogisticRegression(C=1 / (0.05 * len(x)), tol=1e-9, max_iter=5000)

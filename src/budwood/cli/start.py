@@ -9,10 +9,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-STARTED = time.monotonic()
-"""When the command was given."""
+_begun = [time.monotonic()]
 ENDINGS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 """Signals at which a command puts things in order and ends with status 128 and their number."""
+
+
+def begin() -> None:
+    """Remember that a command is given now. One process may be given several, one after another."""
+    _begun[0] = time.monotonic()
+
+
+def begun() -> float:
+    """Return when the command was given, as `time.monotonic` counts."""
+    return _begun[0]
 
 
 def open_missing_streams() -> None:

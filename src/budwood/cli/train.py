@@ -28,7 +28,7 @@ from budwood.cli.options import (
     progress_of,
     reading_options,
 )
-from budwood.cli.start import STARTED
+from budwood.cli.start import begun
 from budwood.core.progress.base import speed
 from budwood.core.tensorflow import load_keras
 from budwood.core.text import count, duration, shown
@@ -109,7 +109,7 @@ def train(
         start=start,
         command=shlex.join(["budwood", *sys.argv[1:]]),
         progress=progress_of(quiet),
-        began=STARTED,
+        began=begun(),
     )
     if mlflow is not None and not dry_run:
         check_mlflow(mlflow)

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from budwood.core.scaling import Scaling
+from budwood.evaluation.groups import Grouping
 from budwood.evaluation.task import Task
 
 MEASURED = ("validation", "test")
@@ -33,6 +34,41 @@ class PhaseEvaluation:
         return float(self.task.losses(self.probabilities[split], targets).mean())
 
 
-def better(measured: Mapping[str, PhaseEvaluation], labels: Mapping[str, np.ndarray]) -> str:
-    """Return the phase with the lower loss on the validation photos; the earlier one where they are equal."""
-    return min(measured, key=lambda name: measured[name].loss("validation", labels["validation"]))
+def better(
+    measured: Mapping[str, PhaseEvaluation], labels: Mapping[str, np.ndarray], groups: Grouping | None = None
+) -> str:
+    """Return the phase to keep: a later one takes the place of an earlier one where its mean loss on the validation
+    photos is lower by more than the standard error of the difference.
+
+    That is the one-standard-error rule (Breiman et al. 1984): of two models that the photos cannot tell apart, the one
+    that learned fewer weights. On ten photos, chance alone often makes the worse one seem better.
+
+    Args:
+        measured: by phase, in their order.
+        labels: targets of the photos by split.
+        groups: which validation photos belong together; each is independent of the others by default.
+    """
+    targets = labels["validation"]
+    losses = {
+        name: one.task.losses(one.probabilities["validation"], targets) for name, one in measured.items()
+    }
+    best, *later = measured
+    for name in later:
+        gains = losses[best] - losses[name]
+        if gains.mean() > standard_error(gains, groups):
+            best = name
+    return best
+
+
+def standard_error(values: Float[np.ndarray, "n"], groups: Grouping | None = None) -> float:
+    """Return the standard error of a mean, of photos that belong together by the sums of their groups; infinite where
+    there are no two groups.
+
+    >>> standard_error(np.array([1.0, 2.0, 3.0, 6.0]))
+    1.0801234497346435
+    """
+    groups = groups or Grouping(np.arange(len(values)))
+    if groups.num < 2:
+        return np.inf
+    sums = np.bincount(groups.numbers, values - values.mean())
+    return float(np.sqrt(np.sum(sums**2) * groups.num / (groups.num - 1)) / len(values))

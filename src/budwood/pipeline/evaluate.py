@@ -19,6 +19,7 @@ from budwood.data.images import ValueRange, thumbnail, view
 from budwood.data.label_sets import rarest_labels
 from budwood.data.manifest import Photo
 from budwood.data.split import take_some
+from budwood.evaluation.groups import Grouping
 from budwood.evaluation.ood import Reference
 from budwood.evaluation.phases import KEPT, PhaseEvaluation, better
 from budwood.evaluation.task import Task
@@ -70,7 +71,8 @@ class Evaluation:
 
 
 def evaluate(session: Session, outcomes: Sequence[PhaseOutcome], failure: str | None) -> Evaluation:
-    """Read every phase's model back from disk and measure it; keep the one with the lower loss on validation photos.
+    """Read every phase's model back from disk and measure it; keep the one that does better on the validation
+    photos (`budwood.evaluation.phases.better`).
 
     Args:
         outcomes: of the phases in their order; one without a saved model is passed over.
@@ -83,7 +85,8 @@ def evaluate(session: Session, outcomes: Sequence[PhaseOutcome], failure: str | 
     measured = measure(saved, session.parts, session.task, engine=engine, progress=progress)
     goal = session.recipe.evaluate.thresholds
     measured = {name: one.decided(session.labels["validation"], goal) for name, one in measured.items()}
-    chosen = better(measured, session.labels)
+    groups = Grouping.of([photo.group or "" for photo in session.parts["validation"]])
+    chosen = better(measured, session.labels, groups)
     kept = measured[chosen].probabilities
     metrics = describe(
         session.classes,

@@ -81,7 +81,7 @@ def _recall(scores: SplitMetrics, place: int, split: str) -> str:
 def _phases(metrics: Metrics) -> Sequence[str]:
     if metrics.verdict.difference is None:
         return []
-    lines = [f"{metrics.verdict.words} {kept(metrics.chosen_phase)}"]
+    lines = [f"{metrics.verdict.words} {kept(metrics)}"]
     chosen_by = metrics.validation.n if metrics.validation else 0
     if chosen_by < FEW_TO_CHOOSE:
         lines.append(

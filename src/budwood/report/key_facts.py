@@ -57,7 +57,7 @@ def summarize(contents: Contents) -> Summary:
         guessed=f"always answering {'the most frequent' if support.count(max(support)) == 1 else 'the same'} class",
         sentence=terminal.sentence(scores.to_json(), split),
         without_twins=terminal.without_twins(scores.to_json()),
-        phases=f"{verdict.words} {terminal.kept(contents.kept)}" if verdict.difference is not None else "",
+        phases=f"{verdict.words} {terminal.kept(contents.metrics)}" if verdict.difference is not None else "",
         notes=[*terminal.notes(scores.to_json(), split, contents.classes), *none_of_these(contents)],
         facts=_facts(contents),
     )
@@ -76,7 +76,7 @@ def _summarize_labels(contents: Contents) -> Summary:
         guessed="probabilities that know nothing",
         sentence=label_words.sentence(scores, split),
         without_twins=label_words.without_twins(scores),
-        phases=f"{verdict.words} {terminal.kept(contents.kept)}" if verdict.difference is not None else "",
+        phases=f"{verdict.words} {terminal.kept(contents.metrics)}" if verdict.difference is not None else "",
         notes=[*label_words.notes(scores, split), *none_of_these(contents)],
         facts=_facts(contents),
     )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from budwood.evaluation.ood import OodFigures
     from budwood.evaluation.selective import Answered
     from budwood.evaluation.sets import ChosenSets, ClassCoverage, ObservedSets
+    from budwood.runs.figures import Metrics
 
 FEW_OF_A_CLASS = 3
 """Photos of a class up to which its own figures say next to nothing."""
@@ -183,9 +184,15 @@ def guess(scores: dict, classes: Sequence[str]) -> str:
     )
 
 
-def kept(phase: str) -> str:
-    """Return which model was kept of two."""
-    what = "fine-tuned model" if phase == "finetune" else "model before fine-tuning"
+def kept(metrics: "Metrics") -> str:
+    """Return which model was kept of two, and why."""
+    model, loss = metrics.kept, min(phase.validation_loss for phase in metrics.phases)
+    if model.validation_loss > loss:
+        return (
+            "The model before fine-tuning was kept: the validation loss of the fine-tuned one is lower, but by no more "
+            "than a standard error."
+        )
+    what = "fine-tuned model" if model.name == "finetune" else "model before fine-tuning"
     return f"The {what} was kept: its validation loss is the lower one."
 
 

@@ -1,8 +1,8 @@
 """The linear head of several labels: a logistic regression each, solved together, its L2 strength by cross-validation.
 
 What is minimised for each label is its mean binary cross-entropy per known photo + strength / 2 * ||w||^2 on
-standardised features, the bias unpenalised; scikit-learn's C is 1 / (strength * n). The standardisation, that of all
-photos, is folded into kernel and bias.
+scaled features, the bias unpenalised; scikit-learn's C is 1 / (strength * n). The scaling, that of all photos, is
+folded into kernel and bias.
 
 Each label has the strength of its own lowest loss; the labels' searches go on side by side, so that all of them cost
 what the longest costs. Memory: as `linear_probe`.

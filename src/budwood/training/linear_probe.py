@@ -1,8 +1,8 @@
 """The linear head: multinomial logistic regression whose L2 strength is chosen by cross-validation.
 
-What is minimised is the mean cross-entropy per photo + strength / 2 * ||W||^2 on standardised features, the bias
-unpenalised; scikit-learn's C is 1 / (strength * n). The standardisation is folded into kernel and bias, so that
-the result is a plain dense layer on the raw features.
+What is minimised is the mean cross-entropy per photo + strength / 2 * ||W||^2 on scaled features
+(`cross_validation.pareto_scale`), the bias unpenalised; scikit-learn's C is 1 / (strength * n). The scaling is folded
+into kernel and bias, so that the result is a plain dense layer on the raw features.
 
 Memory: about three times the features of the training split (float32: 4 bytes * photos * features): the caller's
 array and 1.8 rotated copies, whatever the number of threads. flower_photos with 1280 features: 45 MB. With many

@@ -43,7 +43,7 @@ Dot = Callable[[np.ndarray, np.ndarray], Numbers]
 
 @dataclass(frozen=True)
 class Axes:
-    """The principal axes of standardised features."""
+    """The principal axes of scaled features."""
 
     mean: Float[np.ndarray, "features"]
     scale: Float[np.ndarray, "features"]
@@ -76,12 +76,12 @@ class Axes:
     def rotate(
         self, features: Float32[np.ndarray, "n features"], rows: Int[np.ndarray, "rows"]
     ) -> Float32[np.ndarray, "rows axes_and_one"]:
-        """Return chosen rows, standardised, along the axes, and a column of ones for the bias."""
+        """Return chosen rows, scaled, along the axes, and a column of ones for the bias."""
         rotated = np.ones((len(rows), len(self.variances) + 1), np.float32)
         for first in range(0, len(rows), ROWS_AT_A_TIME):
             chosen = features[rows[first : first + ROWS_AT_A_TIME]]
-            standardised = ((chosen - self.mean) / self.scale).astype(np.float32)
-            rotated[first : first + ROWS_AT_A_TIME, :-1] = standardised @ self.directions
+            scaled = ((chosen - self.mean) / self.scale).astype(np.float32)
+            rotated[first : first + ROWS_AT_A_TIME, :-1] = scaled @ self.directions
         return rotated
 
     def unfold(

@@ -20,7 +20,7 @@ SINGLE_HOLDS = 1e-6
 SLOPE_LEFT = 0.5
 """Of a line's first slope: what a step along it may leave. Of a parabola a step that does leads down."""
 LEAST_NORM = float(np.finfo(np.float64).eps)
-"""Of the gradient by standardised features, whose terms are about 1: what is left below is rounding errors."""
+"""Of the gradient by scaled features, whose terms are about 1: what is left below is rounding errors."""
 MOST_TRIES = 8
 """Steps tried along one line."""
 
@@ -43,7 +43,7 @@ class ShardedProblem:
 
     Args:
         shards: the rows; sums are in their order, whatever `map` does.
-        axes: of standardised features; their directions are a square, orthogonal matrix.
+        axes: of scaled features; their directions are a square, orthogonal matrix.
         num_classes: number of classes.
         map: as the built-in one.
     """
@@ -78,7 +78,7 @@ class ShardedProblem:
 
         Args:
             strength: of the L2 penalty.
-            tolerance: the norm of the gradient, by standardised features, at which it ends; at 2.2e-16 it does always.
+            tolerance: the norm of the gradient, by scaled features, at which it ends; at 2.2e-16 it does always.
             start: weights along the axes.
             most_steps: after so many, what was reached is the answer.
             told: the norm of the gradient, after each pass through the rows.

@@ -25,7 +25,7 @@ from budwood.config.recipe import Recipe
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.system import num_cores
 from budwood.training.class_weights import photo_weights
-from budwood.training.cross_validation import raised
+from budwood.training.cross_validation import pareto_scale
 from budwood.training.linear_probe import (
     LinearFit,
     fit_as_asked,
@@ -45,7 +45,7 @@ SHARD_ROWS = 8192
 FEWEST_OF_A_CLASS = 2
 """In the sample, where a class has as many: one can be held out."""
 TOLERANCE = 1e-6
-"""Norm of the gradient by standardised features."""
+"""Norm of the gradient by scaled features."""
 MOST_STEPS = 200
 OpenMap = Callable[[Progress], AbstractContextManager[Map]]
 """Opens what goes through shards, for a `with`."""
@@ -121,7 +121,7 @@ def fit_shards(
         num_classes: number of classes, 2 or more.
         strengths, folds, seed: as `fit_linear` takes them, for the sample.
         groups: of all rows, as `fit_linear` takes them.
-        tolerance: the norm of the gradient, by standardised features, at which the fit ends.
+        tolerance: the norm of the gradient, by scaled features, at which the fit ends.
         map: as the built-in one; what it is given can be sent to other processes and machines. Sums are in the order of
             the shards.
         progress: told of the fits of the sample and of every pass through the rows, as stage "head".
@@ -134,7 +134,7 @@ def fit_shards(
     moments = reduce(add, map(moments_of, shards))
     refuse_infinite(moments.means)
     refuse_infinite(moments.squares)
-    scale = raised(moments.scale, moments.squares)
+    scale = pareto_scale(moments.scale, moments.squares)
     weights = np.concatenate([shard.weights for shard in shards])
     sample = draw(labels, weights, sample_size(len(labels), len(scale), num_classes), num_classes, seed)
     rows = chosen_rows(shards, sample.rows, map)

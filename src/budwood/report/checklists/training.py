@@ -193,7 +193,8 @@ def selection(facts: Facts) -> Said:
         places.append("history.csv: val_loss")
     if facts.phases_compared:
         text.append(
-            f"Of the two phases, {facts.contents.kept} was kept: its loss on the validation photos is the lower one."
+            f"Of the two phases, {facts.contents.kept} was kept: fine-tuning is where its loss on the validation "
+            "photos is lower by more than a standard error."
         )
     if not text:
         text.append("One model was trained, and nothing was chosen.")
