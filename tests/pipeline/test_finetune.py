@@ -71,9 +71,9 @@ def test_train__two_phases_leave_both_measured(run, session_colours):
     first, second = metrics["phases"]
     assert first["epochs"] == 1 and second["epochs"] == 2 and second["best_epoch"] in (2, 3)
     assert first["unfrozen_layers"] == [] and "block4a_dwconv" in second["unfrozen_layers"]
-    better = min(metrics["phases"], key=lambda phase: phase["validation_loss"])["name"]
-    assert metrics["chosen_phase"] == better
-    chosen = next(phase for phase in metrics["phases"] if phase["name"] == better)
+    # Which of them by how much is a matter of tests/evaluation/test_phases.py.
+    chosen = next(phase for phase in metrics["phases"] if phase["name"] == metrics["chosen_phase"])
+    assert chosen is first or second["validation_loss"] < first["validation_loss"]
     assert metrics["test"]["accuracy"] == chosen["test_accuracy"]
     assert metrics["validation"]["loss"] == pytest.approx(chosen["validation_loss"], rel=1e-6)
     verdict = metrics["verdict"]
