@@ -112,7 +112,9 @@ def test_explain__several_labels_a_photo(tiny_label_run, session_colours, tmp_pa
     assert [one.true for one in found] == ["red;warm", "blue;?warm", "red;warm", None]
     said = [set(one.prediction.labels) for one in found]
     # Whether a picture of the second is warm is not known.
-    assert found[0].right is (said[0] == {"red", "warm"}) and found[1].right is (said[1] - {"warm"} == {"blue"})
+    assert found[0].right is (said[0] == {"red", "warm"}) and found[1].right is (
+        said[1] - {"warm"} == {"blue"}
+    )
     assert found[1].right and found[3].right is None
     asked = run.explain(red, target="blue")[0]
     assert asked.target == "blue" and asked.prediction == found[0].prediction
