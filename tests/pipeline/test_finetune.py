@@ -12,6 +12,7 @@ from budwood.core.errors import DataError, RecipeError, RunError
 from budwood.core.files import read_csv, read_json
 from budwood.core.progress.base import SILENT
 from budwood.data.images import view
+from budwood.pipeline import head
 from budwood.pipeline.entry import train
 from budwood.run import load
 from budwood.training.kept_epochs import kept_labels
@@ -57,10 +58,21 @@ def two_phases(data, folder, *settings, **options):
     return train(data, folder, settings=[*SETTINGS, *settings], progress=SILENT, **options)
 
 
+HEADS = []
+"""What the head of `run` was trained with."""
+
+
 @pytest.fixture(scope="module")
 def run(tiny_backbones, module_cache, session_colours, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BUDWOOD_CACHE", str(module_cache))
+        fit = head.train_frozen_phase
+
+        def kept(recipe, data, rows, *given, **named):
+            HEADS.append((rows[:], *given))
+            return fit(recipe, data, rows, *given, **named)
+
+        patch.setattr(head, "train_frozen_phase", kept)
         folder = tmp_path_factory.mktemp("runs") / "two"
         return two_phases(session_colours, folder, "log.checkpoints=all")
 
@@ -93,9 +105,25 @@ def test_train__two_phases_leave_both_measured(run, session_colours):
     assert "fine-tuning" in (run.folder / "report.html").read_text(encoding="utf-8").lower()
 
 
-def test_train__plain_views_of_phase_2_come_by_in_phase_1(run):
+def test_train__views_of_phase_2_come_by_in_phase_1(run):
     parts, views = Counter(row["split"] for row in run.splits), run.info["views"]
-    # Of each training photo the one augmented view is left.
+    # The original view and an augmented one of each training photo.
+    assert (views["computed"], views["found"]) == (0, 2 * parts["train"] + parts["validation"])
+
+
+def test_train__the_head_learns_from_every_view_and_those_of_a_photo_are_held_out_together(run):
+    num_photos = Counter(row["split"] for row in run.splits)["train"]
+    ((rows, labels, groups, weights),) = HEADS
+    assert len(rows) == len(labels) == len(groups) == len(weights) == 2 * num_photos
+    assert groups[::2] == groups[1::2] and len(set(groups)) == num_photos
+    np.testing.assert_array_equal(labels[::2], labels[1::2])
+    assert not np.allclose(rows[::2], rows[1::2])
+
+
+@pytest.mark.slow
+def test_train__the_head_learns_from_the_originals_alone_where_that_is_asked(session_colours, tmp_path):
+    run = two_phases(session_colours, tmp_path / "run", "frozen.views=original", "seed=3")
+    parts, views = Counter(row["split"] for row in run.splits), run.info["views"]
     assert (views["computed"], views["found"]) == (parts["train"], parts["train"] + parts["validation"])
 
 

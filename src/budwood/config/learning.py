@@ -89,6 +89,9 @@ class Frozen(Steps):
     """L2 strengths that the linear probe tries: factors of the squared norm beside the mean loss per photo."""
     folds: Annotated[int, Field(ge=2, le=20)] = 5
     """Number of cross-validation folds by which the L2 strength is chosen."""
+    views: Literal["auto", "original"] = "auto"
+    """Views of the training photos from which the linear probe learns where phase 2 follows. "original": the photos as
+    they are; "auto": all the views that phase 2 stores, where these are 5,000 at most, else the originals."""
     epochs: Annotated[int, Field(ge=0)] = 30
     """Largest number of epochs of gradient training. 0: no phase 1; the head is trained in phase 2 only."""
 

@@ -9,7 +9,7 @@ from budwood.config.section import Section
 TRANSFORMATIONS = set(Augment.model_fields) - {"views", "originals", "mixup", "cutmix", "rand_magnitude"}
 """The settings of [augment] that say what an augmented view shows."""
 OF_GRADIENT_STEPS = set(Steps.model_fields)
-OF_A_LINEAR_PROBE = {"l2_strengths", "folds"}
+OF_A_LINEAR_PROBE = {"l2_strengths", "folds", "views"}
 
 
 def find_warnings(recipe: Recipe) -> list[str]:

@@ -16,6 +16,7 @@ from budwood.pipeline.rates import below, seconds_per_photo, seconds_per_step, w
 from budwood.report.taxonomy import tree_as_lines
 from budwood.runs.directory import flat
 from budwood.training.linear_probe import fit_seconds
+from budwood.training.probe_size import views_learned
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,8 @@ def _head_seconds(prepared: Prepared) -> float | None:
     recipe = prepared.resolved[0]
     if prepared.head or not recipe.frozen.epochs or recipe.frozen.fit != "linear":
         return None
-    return fit_seconds(prepared.num("train"), prepared.num_features, len(prepared.classes), recipe)
+    rows = prepared.num("train") * views_learned(recipe, prepared.num("train"))
+    return fit_seconds(rows, prepared.num_features, len(prepared.classes), recipe)
 
 
 def _layers(prepared: Prepared, recipe: Recipe, reason: str | None) -> list[str]:

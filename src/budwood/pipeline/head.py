@@ -19,6 +19,7 @@ from budwood.pipeline.phases import PhaseResult, train_frozen_phase
 from budwood.pipeline.session import Session, refuse_failures
 from budwood.training.batches import TrainingData, make_batches
 from budwood.training.linear_probe import resolve_fit
+from budwood.training.probe_size import views_learned
 
 
 @dataclass(frozen=True)
@@ -73,16 +74,19 @@ def _fit_head(
 ) -> PhaseResult:
     """Train a head as `recipe` says; checkpoints belong to a training of `asked`."""
     train, validation = session.parts["train"], session.parts["validation"]
-    original = features.training.rows(train)
     batches = make_batches(
         features.training, train, session.labels["train"], recipe.augment, recipe.seed, session.teacher
     )
-    num_photos, num_features = original.shape
     several = session.task.name == MULTI_LABEL.name
-    resolved, _ = resolve_fit(recipe, num_photos, num_features, len(session.classes), multi_label=several)
+    (width,) = features.training.shape
+    views = views_learned(recipe, len(train))
+    resolved, _ = resolve_fit(recipe, len(train) * views, width, len(session.classes), multi_label=several)
     if resolved.frozen.fit == "gradient":
+        views = 1
         refuse_failures(batches.prepare())
         session.ask_teacher(batches)
+    elif views > 1:
+        refuse_failures(batches.prepare())
     data = TrainingData(
         batches,
         features.exact.rows(validation),
@@ -90,13 +94,15 @@ def _fit_head(
         session.classes,
         session.task,
     )
+    shown = [photo for photo in train for _ in range(views)]
     return train_frozen_phase(
         recipe,
         data,
-        original,
-        session.labels["train"],
-        [photo.group for photo in train],
-        np.array([photo.weight for photo in train]),
+        features.training.rows(shown, list(range(views)) * len(train)),
+        np.repeat(session.labels["train"], views, axis=0),
+        # The views of a photo are held out together.
+        [photo.group or (f"photo {photo.name}" if views > 1 else None) for photo in shown],
+        np.array([photo.weight for photo in shown]),
         callbacks=session.hooks(asked, phase, backbone),
         open_map=session.open_map,
         progress=session.progress,

@@ -109,7 +109,7 @@ def train_frozen_phase(
         recipe: its [head], [loss], [distill] and [frozen] decide, and of [augment] the mixing.
         data: for gradient steps, vectors `(features,)` of the training photos and their views; for either fit those of
             the validation photos, and the classes.
-        train, train_labels: for a linear probe, the vectors `(n, features)` of the original views, and targets.
+        train, train_labels: for a linear probe, the vectors `(n, features)` of the views to learn from, and targets.
         groups: for a linear probe, which training photos belong together.
         weights: for a linear probe, how much the data say that each training photo counts, from 0 up.
         callbacks: of gradient steps, see `budwood.training.loop.fit`.

@@ -15,6 +15,7 @@ from budwood.core.text import count
 from budwood.features.twins import NEIGHBOURS, most_pairs
 from budwood.pipeline.rates import Rates
 from budwood.training.linear_probe import fit_seconds
+from budwood.training.probe_size import views_learned
 
 SIZES = (128, 160, 192, 224, 256)
 """Sides at which the head alone is planned where the time does not suffice for more."""
@@ -80,18 +81,21 @@ def cost_of(recipe: Recipe, rates: Sequence[Rates], features: Sequence[int], pho
     >>> rates = Rates(build=1.0, convert=2.0, decode=0.002, forward=0.008, lower=0.006, step=0.003, trace=2.0)
     >>> found = cost_of(Recipe.load("quick"), [rates], [1280], Photos(800, 100, 100, 5))
     >>> round(found.networks[0].features, 2), round(found.networks[0].views, 2), round(found.networks[0].epoch, 2)
-    (12.0, 6.4, 2.75)
+    (12.0, 8.0, 2.75)
     """
     augment, tuned = recipe.augment, bool(recipe.finetune.epochs)
+    learned = views_learned(recipe, photos.train) if recipe.frozen.fit != "gradient" else 1
     networks = []
     for one in rates:
         anew = augment.views == "per-epoch"
         bank = 0 if anew or not isinstance(augment.views, int) else max(0, augment.views - 1) * photos.train
         rows = photos.train * (2 if augment.originals else 1)
+        # Views from which the head learns go through the whole backbone.
+        view = one.decode + (one.forward if learned > 1 else one.lower)
         networks.append(
             Network(
                 one.convert + photos.all * (one.decode + one.forward),
-                bank * (one.decode + one.lower) if tuned else 0.0,
+                bank * view if tuned else 0.0,
                 # A forward pass is about a third of a step.
                 EPOCH * one.step * (rows + photos.validation / 3)
                 + (photos.train * (one.decode + one.lower) if anew else 0.0)
@@ -108,7 +112,7 @@ def cost_of(recipe: Recipe, rates: Sequence[Rates], features: Sequence[int], pho
         drawn = recipe.frozen.epochs if augment.views == "per-epoch" else max(0, augment.views - 1)
         head += sum(one.decode + one.forward for one in rates) * drawn * photos.train
     elif recipe.frozen.epochs:
-        head += fit_seconds(photos.train, sum(features), photos.classes, recipe)
+        head += fit_seconds(photos.train * learned, sum(features), photos.classes, recipe)
     finish = FINISH * sum(one.build for one in rates)
     if tuned:
         # What was fine-tuned is converted once more, and asked about what is measured.

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from budwood.config.recipe import Recipe
 from budwood.training.cross_validation import MAX_BYTES, fit_bytes
 
 MAX_WORK = 2 * 10**10
@@ -10,6 +11,9 @@ MAX_SHARDED_WORK = 2 * 10**12
 """The same over shards: 1.28 million photos of 1,000 classes with 1280 features, under an hour on two cores."""
 SAMPLE_PHOTOS = 100_000
 """Most photos on which the strength is chosen where not all of them are."""
+
+MOST_VIEWS = 5_000
+"""Views in all from which a linear probe learns. They help where photos are few (docs/experiments/log.md)."""
 
 Place = Literal["memory", "shards"]
 
@@ -26,6 +30,21 @@ def linear_fits(n: int, features: int, classes: int) -> bool:
         and fit_bytes(features, classes) <= MAX_BYTES
         and n * features * classes <= MAX_WORK
     )
+
+
+def views_learned(recipe: Recipe, photos: int) -> int:
+    """Return from how many views of each training photo the linear probe learns.
+
+    Those that phase 2 stores come by on the way; without a phase 2, or where there are many photos, the original one.
+
+    >>> auto = Recipe.load("auto")
+    >>> views_learned(auto, 200), views_learned(auto, 2_000), views_learned(Recipe.load("frozen-linear"), 200)
+    (5, 1, 1)
+    """
+    views = recipe.augment.views
+    if recipe.frozen.views == "original" or not recipe.finetune.epochs or views == "per-epoch":
+        return 1
+    return views if views > 1 and photos * views <= MOST_VIEWS else 1
 
 
 def probe_place(n: int, features: int, classes: int) -> Place | None:
