@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from budwood.training.cross_validation import assign_folds
+from budwood.training.cross_validation import assign_folds, moments
 from budwood.training.linear_probe import fit_linear
 
 SIZES = (900, 640, 150)
@@ -52,7 +52,8 @@ def make_features(n: int, features: int, classes: int) -> tuple[np.ndarray, np.n
 
 def sklearn_path(x: np.ndarray, y: np.ndarray, classes: int, strengths: list[float]) -> list[float]:
     """Return the cross-validated loss of each strength."""
-    scaled = ((x - x.mean(axis=0)) / x.std(axis=0)).astype(np.float32)
+    mean, scale = moments(x)
+    scaled = ((x - mean) / scale).astype(np.float32)
     fold_of, losses = assign_folds(y, 5, 0), np.zeros((len(strengths), len(y)))
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -82,7 +82,8 @@ def test_map__the_bits_of_one_process__and_the_probabilities_of_scikit_learn(clu
         np.testing.assert_array_equal(found.kernel, here.kernel)
         np.testing.assert_array_equal(found.bias, here.bias)
     x = rows[:].astype(np.float64)
-    scaled = (x - x.mean(axis=0)) / x.std(axis=0)
+    deviations = x.std(axis=0)
+    scaled = (x - x.mean(axis=0)) / np.sqrt(deviations * deviations.mean())
     exact = LogisticRegression(C=1 / (STRENGTH * len(x)), tol=1e-10, max_iter=10_000).fit(scaled, labels)
     found = softmax(x @ there.kernel + there.bias, axis=1)
     assert np.abs(found - exact.predict_proba(scaled)).max() < 1e-5
