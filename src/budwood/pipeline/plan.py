@@ -56,11 +56,11 @@ class Network:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a plan takes, in seconds."""
+    """The seconds that a plan takes."""
 
     networks: tuple[Network, ...]
     head: float
-    """Of phase 1, and of the look for copies before it."""
+    """The seconds of phase 1 and of the look for copies before it."""
     finish: float
 
     def seconds(self, epochs: int) -> float:
@@ -206,7 +206,7 @@ def with_values(
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done, and what it takes."""
+    """A recipe that fits the time, and its cost."""
 
     recipe: Recipe
     cost: Cost
