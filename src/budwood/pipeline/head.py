@@ -81,12 +81,13 @@ def _fit_head(
     (width,) = features.training.shape
     views = views_learned(recipe, len(train))
     resolved, _ = resolve_fit(recipe, len(train) * views, width, len(session.classes), multi_label=several)
-    if resolved.frozen.fit == "gradient":
+    by_steps = resolved.frozen.fit == "gradient"
+    if by_steps or views > 1:
+        refuse_failures(batches.prepare())
+    if by_steps:
+        # Their views are in the batches.
         views = 1
-        refuse_failures(batches.prepare())
         session.ask_teacher(batches)
-    elif views > 1:
-        refuse_failures(batches.prepare())
     data = TrainingData(
         batches,
         features.exact.rows(validation),
