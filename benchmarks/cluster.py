@@ -5,8 +5,8 @@
 
 `features` compares with one process of two cores, each with an empty cache, after the first pieces: loading the network
 is told apart. `sleeping` measures coordination alone, from when the last worker has begun until the first runs dry.
-With `--delay` workers claim and store what they sleep for, at a store that answers each request so many milliseconds
-late.
+With `--delay` what they sleep for is claimed by the driver and stored by them, as features of photos are, at a store
+that answers each request so many milliseconds late.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from pathlib import Path
 
 from tests.nodes import two_nodes
 
+TABLE = "benchmark"
 OF_PIECE = 32
 """Photos of a piece, where they are stored."""
 
@@ -93,26 +94,15 @@ class SleeperWithStore:
     def __init__(self):
         from budwood.features.store.store import FeatureStore
 
-        self._open = FeatureStore().open("benchmark", (1280,), fetch=False)
+        self._open = FeatureStore().open(TABLE, (1280,), fetch=False)
         self._table = self._open.__enter__()
 
     def do(self, piece):
         import numpy as np
 
-        from budwood.data.augment import PLAIN, Renderer
-        from budwood.data.manifest import Photo
-        from budwood.features.extract import MOST_CLAIMED, extract
+        from budwood.features.extract import extract
 
         number, seconds = piece
-        photos = [
-            Photo(
-                np.full((8, 8, 3), place, np.uint8),
-                name=str(place),
-                label="a",
-                sha256=f"{number:032x}{place:032x}",
-            )
-            for place in range(OF_PIECE)
-        ]
 
         class Sleeping:
             def run(self, views):
@@ -121,9 +111,43 @@ class SleeperWithStore:
                     yield np.repeat(view.mean(axis=(0, 1)), 427)[:1280].astype(np.float32)
 
         began = time.time()
-        extract(photos, Sleeping, self._table, renderer=Renderer(32, "crop", PLAIN, 0), most=MOST_CLAIMED)
-        self._table.flush()
+        extract(photos_of(number), Sleeping, self._table, renderer=renderer(), claimed=True)
+        self._table.wait()
         return os.getpid(), began, began + seconds
+
+
+def photos_of(number):
+    import numpy as np
+
+    from budwood.data.manifest import Photo
+
+    return [
+        Photo(
+            np.full((8, 8, 3), place, np.uint8),
+            name=str(place),
+            label="a",
+            sha256=f"{number:032x}{place:032x}",
+        )
+        for place in range(OF_PIECE)
+    ]
+
+
+def renderer():
+    from budwood.data.augment import PLAIN, Renderer
+
+    return Renderer(32, "crop", PLAIN, 0)
+
+
+@contextmanager
+def claimed(pieces):
+    """Claim the photos of all pieces, as the driver of a cluster does."""
+    from budwood.features.extract import keys_of
+    from budwood.features.store.store import FeatureStore
+
+    keys = [key for number, _ in pieces for key in keys_of(photos_of(number), renderer())]
+    with FeatureStore().open(TABLE, (1280,), fetch=False) as table, table.claim(keys, len(keys)) as claim:
+        assert len(claim.keys) == len(keys)
+        yield
 
 
 class Sleeper:
@@ -152,6 +176,7 @@ def sleeping(arguments):
             worker, pieces = SleeperWithStore, list(enumerate(pieces))
             stack.enter_context(throttled_store(arguments.delay))
             os.environ["BUDWOOD_CACHE"] = stack.enter_context(tempfile.TemporaryDirectory())
+            stack.enter_context(claimed(pieces))
         stack.enter_context(two_nodes(2, cores=number // 2))
         cluster = stack.enter_context(connect("auto"))
         started = time.time()

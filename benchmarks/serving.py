@@ -27,7 +27,7 @@ from benchmarks.http_load import Load, closed_loop, open_loop, request
 from benchmarks.processes import python
 from budwood.core.threads import num_cores
 
-PHOTOS, ROUNDS = 200, 3
+PHOTOS = 200
 HERE = [sys.executable, "-m"]
 
 
@@ -125,6 +125,7 @@ def main() -> None:
     options.add_argument("run", nargs="?")
     options.add_argument("--photos", help="folder of photos to ask about")
     options.add_argument("--seconds", type=float, default=10)
+    options.add_argument("--rounds", type=int, default=9, help="of the bare rate and the server in turn")
     options.add_argument("--overload", type=float, default=20, help="seconds at 120 %% of what it can do")
     options.add_argument(
         "--connections", type=int, default=0, help="at a time under full load; 2 a core by default"
@@ -170,13 +171,18 @@ def main() -> None:
             f"{several} at a time", server, lambda: closed_loop(port, good, several, given.seconds)
         )
         rates, shares, waits = [], [], []
-        for _ in range(ROUNDS):
-            # In turn, for what else runs on the machine changes from minute to minute.
-            alone = bare_now()
-            waits.append(closed_loop(port, good, 1, given.seconds).percentile(50) / alone["p50"])
+        after = bare_now()
+        for _ in range(given.rounds):
+            # In turn, and compared with the bare rates before and after: what else runs on the machine changes from
+            # minute to minute.
+            before = after
+            wait = closed_loop(port, good, 1, given.seconds).percentile(50)
             cpu = server.seconds_of_cpu
             again = closed_loop(port, good, several, given.seconds)
             each = 1000 * (server.seconds_of_cpu - cpu) / max(1, again.statuses[200])
+            after = bare_now()
+            alone = {name: (before[name] + after[name]) / 2 for name in after}
+            waits.append(wait / alone["p50"])
             rates.append(again.rate / alone["rate"])
             shares.append(alone["milliseconds_of_cpu"] / each)
             print(
@@ -187,22 +193,22 @@ def main() -> None:
         measured("half of that", server, lambda: open_loop(port, good, full.rate / 2, given.seconds))
         tenth = [bad[number % 3] if number % 10 == 9 else one for number, one in enumerate(good)]
         measured("every tenth body bad", server, lambda: closed_loop(port, tenth, several, given.seconds))
-        before = server.megabytes
+        megabytes = server.megabytes
         load = measured(
             f"120 % for {given.overload:g} s",
             server,
             lambda: open_loop(port, good, 1.2 * full.rate, given.overload),
         )
         print(
-            f"  memory {before:.0f} to {server.megabytes:.0f} MB; {load.without_retry_after} answers with 503 do not "
-            "say when to come again"
+            f"  memory {megabytes:.0f} to {server.megabytes:.0f} MB; {load.without_retry_after} answers with 503 do "
+            "not say when to come again"
         )
         threading.Timer(2, lambda: server.process.send_signal(signal.SIGTERM)).start()
         last = closed_loop(port, good, several, 6)
         status = server.process.wait(30)
         print(f"SIGTERM under load: {last.statuses[200]} answered, {last.lost} lost, exit status {status}")
     print(
-        f"of {ROUNDS} rounds in turn, the server keeps {_range(rates)} of the bare rate beside the generator, "
+        f"of {given.rounds} rounds in turn, the server keeps {_range(rates)} of the bare rate beside the generator, "
         f"{_range(shares)} by processor time; p50 of one request is {_range(waits)} of that of decoding and inference"
     )
     if given.no_plain:

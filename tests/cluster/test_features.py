@@ -6,16 +6,21 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from budwood.cluster.features import features_on, train_on
+from budwood.cluster.nodes import Cluster, Node
+from budwood.cluster.pool import Pool
 from budwood.core.errors import ClusterError
 from budwood.core.files import read_json
 from budwood.core.progress.base import SILENT
 from budwood.features.store.store import FeatureStore
+from budwood.features.store.table import FeatureTable
 from budwood.pipeline.ahead import compute_ahead
 from budwood.pipeline.prepare import prepare
 from budwood.pipeline.request import Output, ask_for_training, read_recipe
@@ -169,6 +174,66 @@ def test_train_on__a_probe_that_memory_does_not_hold_goes_through_shards_there(
     assert there.info["features"]["cluster"]["lost_workers"] == 0
     for file in ("predictions.csv", "split.csv"):
         assert (here.folder / file).read_bytes() == (there.folder / file).read_bytes()
+
+
+@dataclass(frozen=True)
+class PoolHere(Pool):
+    """Does in this process what workers would, one piece after the other."""
+
+    def run(self, pieces):
+        worker = self.worker(*self.given)
+        return map(worker.do, pieces)
+
+
+@contextmanager
+def cluster_here(address):
+    yield Cluster(address, (Node("1", "127.0.0.1", 1), Node("2", "127.0.0.1", 1)), {})
+
+
+@pytest.fixture
+def nodes_here(tiny_backbones, own_cache, monkeypatch):
+    for name, stand_in in (("connect", cluster_here), ("Pool", PoolHere), ("WAIT", 0.05)):
+        monkeypatch.setattr(f"budwood.cluster.features.{name}", stand_in)
+    monkeypatch.setattr("budwood.cluster.nodes.Cluster.refuse_unseen", lambda self, source: None)
+    monkeypatch.setattr("budwood.cluster.nodes.Cluster.lost", 0)
+
+
+def test_features_on__what_another_run_computes_is_waited_for(session_colours, nodes_here, monkeypatch):
+    progress = KeptLines()
+    recipe = read_recipe("frozen-linear", ["backbone.name=tiny", "data.size=64"])
+    prepared = prepare(ask_for_training(session_colours, recipe, Output(), progress=progress))
+    monkeypatch.setattr("budwood.cluster.features.MOST_CLAIMED", 20)
+    with prepared.open_features(SILENT, fetch=False) as other, ExitStack() as claims:
+        theirs = claims.enter_context(other.claim(prepared.photos[:10]))
+
+        def ends(seconds):
+            """The other run stores half of what it claimed, and is lost."""
+            other.compute(theirs[:5], claimed=True)
+            other.flush()
+            claims.close()
+
+        monkeypatch.setattr("budwood.cluster.features.time.sleep", ends)
+        done, _ = features_on("auto", prepared)
+    assert [line for line in progress.lines if "another run" in line] == [
+        "another run computes 10 photos now: they are waited for"
+    ]
+    assert done.photos == 42 and (done.extraction.num_computed, done.extraction.num_found) == (37, 5)
+
+
+def test_features_on__claims_once_for_all_workers(session_colours, nodes_here, monkeypatch):
+    claimed = []
+    claim = FeatureTable.claim
+
+    def kept(self, keys, most):
+        claimed.append(keys)
+        return claim(self, keys, most)
+
+    monkeypatch.setattr(FeatureTable, "claim", kept)
+    recipe = read_recipe("frozen-linear", ["backbone.name=tiny", "data.size=64"])
+    done, _ = features_on(
+        "auto", prepare(ask_for_training(session_colours, recipe, Output(), progress=SILENT))
+    )
+    assert done.extraction.num_computed == 42 and list(map(len, claimed)) == [42]
 
 
 def test_features_on__nobody_there(session_colours, monkeypatch, tmp_path):

@@ -1,5 +1,6 @@
 """Features computed on a Ray cluster: each worker has the network open, and writes shards straight into the store."""
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,7 +10,8 @@ from budwood.cluster.nodes import Cluster, in_words
 from budwood.cluster.pool import Losses, Pool, pieces_of
 from budwood.cluster.shards import shards_on
 from budwood.cluster.workers import Extractors, FeatureWorker
-from budwood.core.progress.base import Progress, announce
+from budwood.core.progress.base import Progress, Stage, announce
+from budwood.core.text import count
 from budwood.data.manifest import Photo
 from budwood.features.extract import Extraction
 from budwood.pipeline.ahead import Ahead, compute_ahead
@@ -23,6 +25,10 @@ from budwood.training.row_shards import Map
 
 PHOTOS = 256
 """In a piece at most: what is computed again where a worker is lost."""
+MOST_CLAIMED = 1_000_000
+"""Photos that one run claims at a time: a claim names each."""
+WAIT = 5.0
+"""Seconds between two looks at what another run computes."""
 
 
 def features_on(address: str, prepared: Prepared) -> tuple[Ahead, ClusterInfo]:
@@ -90,17 +96,39 @@ def _compute(
         None if request.previous is None else request.previous.folder.absolute(),
         features.exact.fingerprint,
     )
-    lacking = features.lacking(photos)
     computed = 0
+    lacking = features.lacking(photos)
     if lacking:
         pool = Pool(cluster, FeatureWorker, (what,), progress, losses)
-        pieces = pieces_of(lacking, pool.size, PHOTOS)
         with progress.stage("features", total=len(lacking)) as stage:
-            for found in pool.run(pieces):
-                computed += found.num_computed
-                stage.advance(found.num_computed + found.num_found + found.num_failed)
+            computed = _compute_by(pool, features, lacking, stage)
     # What no worker could read is read here once more, and named with all of its copies.
     left = features.compute(photos)
     return replace(
         left, num_computed=left.num_computed + computed, num_found=max(0, left.num_found - computed)
     )
+
+
+def _compute_by(
+    pool: Pool[Extraction], features: OpenFeatures, lacking: Sequence[Photo], stage: Stage
+) -> int:
+    """Compute photos that the store lacks, but for what another run computes meanwhile; return how many views."""
+    computed, waits = 0, False
+    while lacking:
+        # One claim for all workers: 64 that claim by themselves would read the claims of 64, over and over.
+        with features.claim(lacking[:MOST_CLAIMED]) as own:
+            for found in pool.run(pieces_of(own, pool.size, PHOTOS)) if own else ():
+                computed += found.num_computed
+                stage.advance(found.num_computed + found.num_found + found.num_failed)
+        if not own:
+            if not waits:
+                pool.progress.say(
+                    f"another run computes {count(len(lacking), 'photo')} now: they are waited for"
+                )
+            waits = True
+            time.sleep(WAIT)
+        done = {photo.name for photo in own}
+        others = [photo for photo in lacking if photo.name not in done]
+        lacking = features.lacking(others)
+        stage.advance(len(others) - len(lacking))
+    return computed

@@ -39,7 +39,7 @@ class Extractors:
 
 
 class FeatureWorker:
-    """Computes the features of photos into the store."""
+    """Computes the features of photos into the store; the driver holds the claims on them."""
 
     def __init__(self, what: Extractors):
         load_keras()
@@ -65,7 +65,7 @@ class FeatureWorker:
             )
 
     def do(self, piece: Sequence[Photo]) -> Extraction:
-        found = self._features.compute(piece)
+        found = self._features.compute(piece, claimed=True)
         self._features.flush()
         return found
 

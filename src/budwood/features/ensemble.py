@@ -1,7 +1,7 @@
 """The features of an ensemble of backbones: each in the store under its own name, handed out as one."""
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from itertools import tee
 from typing import SupportsIndex
 
@@ -70,8 +70,26 @@ class ExtractorEnsemble:
         wanted = {photo.name for part in self.parts for photo in part.lacking(photos)}
         return [photo for photo in photos if photo.name in wanted]
 
+    @contextmanager
+    def claim(self, photos: Sequence[Photo]) -> Iterator[list[Photo]]:
+        with ExitStack() as claims:
+            own: set[str] = set()
+            others: set[str] = set()
+            for part in self.parts:
+                # What another process computes under one network is left alone under all.
+                lacking = part.lacking([photo for photo in photos if photo.name not in others])
+                claimed = {photo.name for photo in claims.enter_context(part.claim(lacking))}
+                own |= claimed
+                others |= {photo.name for photo in lacking} - claimed
+            yield [photo for photo in photos if photo.name in own - others]
+
     def compute(
-        self, photos: Sequence[Photo], views: Views | None = None, *, progress: Progress | None = None
+        self,
+        photos: Sequence[Photo],
+        views: Views | None = None,
+        *,
+        claimed: bool = False,
+        progress: Progress | None = None,
     ) -> Extraction:
         found = Extraction()
         for part in self.parts:
@@ -79,7 +97,7 @@ class ExtractorEnsemble:
             # One after the other: which network is at work is worth a word.
             if len(self.parts) > 1:
                 display = Named(display, part.model.name)
-            found += part.compute(photos, views, progress=display)
+            found += part.compute(photos, views, claimed=claimed, progress=display)
         return found
 
     def stream(

@@ -111,6 +111,7 @@ def extract(
     views: Views | None = None,
     keep_lower: Callable[[str, np.ndarray], None] | None = None,
     most: int = FIRST_CLAIM,
+    claimed: bool = False,
     progress: Progress = SILENT,
 ) -> Extraction:
     """Put the features of all photos on the table, computing those that it does not have.
@@ -126,6 +127,7 @@ def extract(
         keep_lower: given key and features of every view that is computed as a lower boundary yields them on the way,
             where the feature extractor hands these out.
         most: views that are claimed, computed and written at a time at first.
+        claimed: whoever asks holds a claim on all of them, and found that a shared store has none: it is not asked.
         progress: told of stage "features".
 
     Returns:
@@ -144,11 +146,14 @@ def extract(
             continue
         key = renderer.key(content, view)
         wanted.setdefault(key, _Wanted(key, content, photo, view)).names.append(photo.name)
-    missing = table.missing(list(wanted))
+    missing = table.missing(list(wanted), here=claimed)
     if missing:
         with progress.stage("features", total=len(missing)) as stage:
             work = _Work(frozen, table, renderer, keep_lower, stage, result)
-            _compute_shared(missing, wanted, work, most)
+            if claimed:
+                _compute_and_write([wanted[key] for key in missing], work)
+            else:
+                _compute_shared(missing, wanted, work, most)
     result.num_found = len(wanted) - result.num_computed - result.num_failed
     return result
 
@@ -161,10 +166,7 @@ def _compute_shared(missing: list[str], wanted: Mapping[str, "_Wanted"], work: "
             own = work.table.missing(claim.keys) if claim.keys else []
             started = time.monotonic()
             if own:
-                try:
-                    _compute([wanted[key] for key in own], work)
-                finally:
-                    work.table.flush()
+                _compute_and_write([wanted[key] for key in own], work)
         if not claim.keys:
             time.sleep(work.table.wait_seconds)
         elif (taken := time.monotonic() - started) < work.table.claim_seconds:
@@ -173,6 +175,13 @@ def _compute_shared(missing: list[str], wanted: Mapping[str, "_Wanted"], work: "
         left = work.table.missing([key for key in missing if key not in done])
         work.stage.advance(len(missing) - len(left) - len(own))
         missing = left
+
+
+def _compute_and_write(missing: Sequence["_Wanted"], work: "_Work") -> None:
+    try:
+        _compute(missing, work)
+    finally:
+        work.table.flush()
 
 
 def stream(

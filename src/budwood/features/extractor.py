@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -152,26 +152,45 @@ class FeatureExtractor:
         by_key = dict(zip(reversed(keys), reversed(photos), strict=True))
         return [by_key[key] for key in self._table.missing(keys)]
 
+    @contextmanager
+    def claim(self, photos: Sequence[Photo]) -> Iterator[list[Photo]]:
+        """Claim the original views of photos for the time of a `with`; yields the photos, one of each content, that
+        the store lacks and no other process computes now."""
+        keys = keys_of(photos, self.renderer)
+        by_key = dict(zip(reversed(keys), reversed(photos), strict=True))
+        with self._table.claim(list(by_key), len(by_key)) as claim:
+            # Between a look and the claim another process may have stored some.
+            yield [by_key[key] for key in self._table.missing(claim.keys)] if claim.keys else []
+
     def flush(self) -> None:
         """Write what was computed, so that it outlives this process."""
-        for one in [self, *([self.lower] if self.lower else [])]:
-            one._table.flush()
+        written = [one._table for one in (self, self.lower) if one is not None]
+        for table in written:
+            table.flush()
+        for table in written:
+            table.wait()
 
     def compute(
-        self, photos: Sequence[Photo], views: Views | None = None, *, progress: Progress | None = None
+        self,
+        photos: Sequence[Photo],
+        views: Views | None = None,
+        *,
+        claimed: bool = False,
+        progress: Progress | None = None,
     ) -> Extraction:
         """Send the views that the store does not know through the feature extractor.
 
         Args:
             photos: any number; one may stand there for several views.
             views: the view of each photo.
+            claimed: whoever asks holds a claim on them, and found that a shared store has none: it is not asked.
             progress: told instead of the one given at first.
         """
         try:
-            return self._extract(photos, views, progress)
+            return self._extract(photos, views, claimed, progress)
         except Float16Overflow:
             self._widen()
-            return self._extract(photos, views, progress)
+            return self._extract(photos, views, claimed, progress)
 
     def keep(self, key: str, row: Float32[np.ndarray, "..."]) -> None:
         """Put into the store what another run of the same layers yielded for a view."""
@@ -224,7 +243,9 @@ class FeatureExtractor:
             self._open.enter_context(store.open(self.fingerprint, self.shape, self.dtype, fetch=self.fetch))
         )
 
-    def _extract(self, photos: Sequence[Photo], views: Views | None, progress: Progress | None) -> Extraction:
+    def _extract(
+        self, photos: Sequence[Photo], views: Views | None, claimed: bool, progress: Progress | None
+    ) -> Extraction:
         keep, lower = None, self.lower
         if lower is not None:
             learned = [place for place, photo in enumerate(photos) if photo.split != "test"]
@@ -233,7 +254,7 @@ class FeatureExtractor:
                 self.renderer,
                 None if views is None else [int(views[place]) for place in learned],
             )
-            unknown = set(lower._table.missing(keys))
+            unknown = set(lower._table.missing(keys, here=claimed))
 
             def keep(key: str, row: Float32[np.ndarray, "..."]) -> None:
                 if key in unknown:
@@ -247,6 +268,7 @@ class FeatureExtractor:
             views=views,
             keep_lower=keep,
             most=FIRST_CLAIM if self.fetch else MOST_CLAIMED,
+            claimed=claimed,
             progress=progress or self.progress,
         )
 

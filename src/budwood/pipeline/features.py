@@ -43,20 +43,32 @@ class OpenFeatures:
         """Return what a user should know of them."""
         return list(dict.fromkeys([*self.training.notes, *self.exact.notes]))
 
-    def compute(self, photos: Sequence[Photo]) -> Extraction:
-        """Compute what the store does not hold."""
-        if self.training is self.exact:
-            return self.exact.compute(photos)
-        extraction = self.training.compute([photo for photo in photos if photo.split == "train"])
-        return extraction + self.exact.compute([photo for photo in photos if photo.split != "train"])
+    def compute(self, photos: Sequence[Photo], *, claimed: bool = False) -> Extraction:
+        """Compute what the store does not hold; see `FeatureExtractor.compute` for `claimed`."""
+        found = Extraction()
+        for part, own in self._parts(photos):
+            found += part.compute(own, claimed=claimed)
+        return found
 
     def lacking(self, photos: Sequence[Photo]) -> list[Photo]:
         """Return the photos of which the store lacks features, one of each content."""
+        return [photo for part, own in self._parts(photos) for photo in part.lacking(own)]
+
+    @contextmanager
+    def claim(self, photos: Sequence[Photo]) -> Iterator[list[Photo]]:
+        """Claim photos that are lacking for the time of a `with`; yields those that no other process computes now."""
+        with ExitStack() as claims:
+            yield [
+                photo for part, own in self._parts(photos) for photo in claims.enter_context(part.claim(own))
+            ]
+
+    def _parts(self, photos: Sequence[Photo]) -> list[tuple[ExtractorEnsemble, Sequence[Photo]]]:
+        """Return the features of each precision, and the photos of which they are wanted."""
         if self.training is self.exact:
-            return self.exact.lacking(photos)
+            return [(self.exact, photos)]
         return [
-            *self.training.lacking([photo for photo in photos if photo.split == "train"]),
-            *self.exact.lacking([photo for photo in photos if photo.split != "train"]),
+            (self.training, [photo for photo in photos if photo.split == "train"]),
+            (self.exact, [photo for photo in photos if photo.split != "train"]),
         ]
 
     def flush(self) -> None:

@@ -49,6 +49,19 @@ def objects_of(place, below=""):
     return {one.key: one for one in open_storage(place.below("features/fp")).list(below)}
 
 
+def test_missing__here_alone__asks_no_shared_store(machine, place, monkeypatch):
+    fill(machine("a"), {"x": 1})
+    with machine("b").open("fp", (4,)) as table:
+        with monkeypatch.context() as patch:
+            patch.setattr(objects.Storage, "list", None)
+            assert table.missing(["x", "z"], here=True) == ["x", "z"]
+            table.add("z", np.ones(4, np.float32))
+            table.flush()
+            assert table.missing(["x", "z"], here=True) == ["x"]
+            table.wait()
+        assert len(objects_of(place, "markers")) == 2
+
+
 def test_table__what_one_machine_stored_another_has(machine, place):
     fill(machine("a"), {"x": 1, "y": 2})
     with machine("b").open("fp", (4,)) as table:

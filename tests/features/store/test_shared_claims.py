@@ -77,6 +77,18 @@ def test_hold__of_a_dead_process_expires_and_of_a_living_one_does_not(claims, st
         wait_until(lambda: free() == ["a"])
 
 
+def test_hold__however_many_keys_it_is_kept_alive_by_an_empty_object(claims, storage, monkeypatch):
+    monkeypatch.setattr(shared_claims, "RENEWAL", 0.05)
+    with claims().hold(["a"], 1):
+        written = storage.head("claims/000000000001.json")
+        wait_until(lambda: any(one.key == "claims/000000000001.alive" for one in storage.list("claims")))
+        assert storage.head("claims/000000000001.alive").size == 0
+        assert storage.head("claims/000000000001.json") == written
+    with claims().hold(["a"], 1) as keys:
+        assert keys == ["a"]
+    assert [one.key for one in storage.list("claims")] == ["claims/000000000002.json"]
+
+
 @pytest.mark.parametrize("ahead", [-3600.0, 3600.0])
 def test_hold__whatever_the_clock_of_this_machine_says(claims, storage, monkeypatch, ahead):
     real = time.time

@@ -1,10 +1,11 @@
 """Claims on a store that several machines share: who computes which features now.
 
     claims/000000000007.json    the keys that one process computes now; `{}` once it is done
+    claims/000000000007.alive   empty; written anew as long as the process lives
 
 A log without a server: a claim is put under the next number, and only if there is none of that number. So whoever puts
-one has seen all that were put before, and two processes never claim the same key. A claim lasts as long as its process
-writes it anew; how old it is says the storage's own clock, never that of a machine.
+one has seen all that were put before, and two processes never claim the same key. How old the newer of its two objects
+is says the storage's own clock, never that of a machine.
 """
 
 import contextlib
@@ -18,10 +19,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from budwood.core.errors import StorageError
 from budwood.storage.clock import ServerClock
-from budwood.storage.objects import Storage
+from budwood.storage.objects import Listed, Storage
 
 EXPIRY, RENEWAL = 60.0, 15.0
-"""Seconds after which a claim that was not written anew is of a process that ended; and between two writings."""
+"""Seconds after which a claim is of a process that ended, where nothing of it was written; and between two writings."""
 FEWEST = 16
 """Keys that are claimed at a time at least."""
 AT_A_TIME = 16
@@ -51,12 +52,12 @@ class SharedClaims:
 
         Raise StorageError where the storage cannot be read or written.
         """
-        name, keys, content = self._take(missing, most, share=share)
+        number, keys = self._take(missing, most, share=share)
         if not keys:
             yield []
             return
         ended = threading.Event()
-        renewing = threading.Thread(target=self._renew, args=(name, content, ended), daemon=True)
+        renewing = threading.Thread(target=self._renew, args=(number, ended), daemon=True)
         renewing.start()
         try:
             yield keys
@@ -65,20 +66,28 @@ class SharedClaims:
             renewing.join()
             # Where that fails it expires.
             with contextlib.suppress(StorageError):
-                self._storage.put(name, _DONE)
+                self._storage.put(_name(number), _DONE)
 
-    def _take(self, missing: Sequence[str], most: int, *, share: bool) -> tuple[str, list[str], bytes]:
+    def _take(self, missing: Sequence[str], most: int, *, share: bool) -> tuple[int, list[str]]:
         taken: set[str] = set()
-        last, others, over = 0, [], []
+        claims: dict[int, Listed] = {}
+        alive: dict[int, float] = {}
         for one in self._storage.list(_FOLDER):
-            stem = one.key.rpartition("/")[2].removesuffix(".json")
-            if not stem.isdecimal():
+            stem, _, kind = one.key.rpartition("/")[2].partition(".")
+            if not stem.isdecimal() or kind not in ("json", "alive"):
                 continue
-            last = max(last, int(stem))
-            if one.size == len(_DONE) or self._clock.now() - one.modified.timestamp() > EXPIRY:
-                over.append((int(stem), one.key))
-            else:
-                others.append(one)
+            if kind == "json":
+                claims[int(stem)] = one
+            alive[int(stem)] = max(alive.get(int(stem), 0.0), one.modified.timestamp())
+        last = max(claims, default=0)
+        over = [
+            number
+            for number, written in alive.items()
+            if number not in claims
+            or claims[number].size == len(_DONE)
+            or self._clock.now() - written > EXPIRY
+        ]
+        others = [one for number, one in claims.items() if number not in over]
         if others:
             with ThreadPoolExecutor(min(AT_A_TIME, len(others))) as readers:
                 taken.update(*readers.map(lambda one: self._keys(one.key, one.etag), others))
@@ -91,21 +100,22 @@ class SharedClaims:
             if not keys:
                 break
             last += 1
-            name = f"{_FOLDER}/{last:012d}.json"
+            name = _name(last)
             content = json.dumps({"holder": uuid.uuid4().hex, "keys": keys}).encode()
             # Where the answer to a put was lost and it was tried again, what is there already is one's own.
             if self._storage.put_if_absent(name, content) or self._got(name) == content:
-                self._tidy([key for number, key in over if number < last])
-                return name, keys, content
+                self._tidy([number for number in over if number < last])
+                return last, keys
             taken |= self._keys(name, "")
             time.sleep(random.uniform(0.0, 0.02))
-        return "", [], b""
+        return 0, []
 
-    def _tidy(self, names: Sequence[str]) -> None:
+    def _tidy(self, numbers: Sequence[int]) -> None:
         """Remove claims that are over. The one of the highest number stays, so that numbers never come back."""
         with contextlib.suppress(StorageError):
-            for name in names:
-                self._storage.delete(name)
+            for number in numbers:
+                self._storage.delete(_name(number, "alive"))
+                self._storage.delete(_name(number))
 
     def _got(self, name: str) -> bytes:
         try:
@@ -128,7 +138,11 @@ class SharedClaims:
             self._read[name, etag] = keys
         return keys
 
-    def _renew(self, name: str, content: bytes, ended: threading.Event) -> None:
+    def _renew(self, number: int, ended: threading.Event) -> None:
         while not ended.wait(RENEWAL):
             with contextlib.suppress(StorageError):
-                self._storage.put(name, content)
+                self._storage.put(_name(number, "alive"), b"")
+
+
+def _name(number: int, kind: str = "json") -> str:
+    return f"{_FOLDER}/{number:012d}.{kind}"

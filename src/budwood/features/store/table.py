@@ -102,16 +102,16 @@ class FeatureTable:
         some requests to a shared store."""
         return 2.0 if self._shared is None else 10.0
 
-    def missing(self, keys: Sequence[str]) -> list[str]:
+    def missing(self, keys: Sequence[str], *, here: bool = False) -> list[str]:
         """Return the distinct keys, in order, that are neither stored undamaged nor added.
 
         What a shared store holds is copied to this machine, but for a table opened with `fetch=False`, to which its
-        marker is enough.
+        marker is enough. With `here` the shared store is not asked.
         """
         self._check_open()
         self._look(keys)
         absent = self._absent(keys)
-        if self._shared is not None and absent:
+        if self._shared is not None and absent and not here:
             self._shared.look()
             if not self._fetches:
                 there = set(self._shared.holds(absent))
@@ -143,9 +143,8 @@ class FeatureTable:
             try:
                 yield claim
             finally:
-                if self._shared is not None:
-                    # Whoever looks once the claim is over finds all of it.
-                    self._shared.wait()
+                # Whoever looks once the claim is over finds all of it.
+                self.wait()
 
     def add(self, key: str, row: np.ndarray) -> None:
         """Keep one photo's features: in memory at once, on disk with the next flush.
@@ -201,6 +200,11 @@ class FeatureTable:
         self._buffer.clear()
         if self._shared is not None:
             self._shared.put_meanwhile(shard)
+
+    def wait(self) -> None:
+        """Wait until the shared store, where there is one, was given all that was written."""
+        if self._shared is not None:
+            self._shared.wait()
 
     def gather(self, keys: Sequence[str]) -> Shaped[np.ndarray, "n ..."]:
         """Return the features in memory, `(n, *shape)`, in the order of the keys. Raise StoreError where one
