@@ -154,7 +154,8 @@ class RunRecord:
         from budwood.report.first_lines import first_lines
 
         weighted = self.recipe.loss.class_weights != "none"
-        lines = first_lines(self.files.metrics, weighted=weighted)
+        spikes = self.files.info.warnings_of("loss_spike")
+        lines = first_lines(self.files.metrics, weighted=weighted, spikes=spikes)
         return "\n".join([*lines, f"run     {self.folder}", f"report  {self.folder / 'report.html'}"])
 
     def refuse_unknown_class(self, label: str | None) -> None:

@@ -11,6 +11,7 @@ from budwood.pipeline.session import Session, divide_by_split, refuse_failures
 from budwood.runs.directory import RunDirectory
 from budwood.runs.schema import Request, SplitInfo, TeacherInfo
 from budwood.training.callbacks import FindLossSpike, KeepCheckpoints, ShowProgress, WriteTensorBoard
+from tests.progress import KeptLines
 
 
 @pytest.fixture
@@ -40,6 +41,16 @@ def test_hooks__what_each_phase_needs_and_the_users_own_before_progress(session)
     recipe = session.recipe.with_settings(["log.tensorboard=true"])
     tuned = kinds(session.hooks(recipe, "finetune"))
     assert {KeepCheckpoints, FindLossSpike, WriteTensorBoard} < set(tuned)
+
+
+def test_hooks__how_fine_tuning_began_is_kept_and_told_later(session):
+    progress = KeptLines()
+    session.directory.progress = progress
+    first = session.hooks(session.recipe, "finetune")[0]
+    first.on_note("the loss rose", "loss_spike")
+    first.on_note("the disk is full", "checkpoint")
+    assert session.directory.info.warnings_of("loss_spike") == ["the loss rose"]
+    assert progress.lines == ["the disk is full"]
 
 
 def test_identity__changes_with_what_a_training_stands_on(session):

@@ -80,3 +80,13 @@ def test_first_lines__few_validation_photos_chose_the_phase(validation, doubt):
     found = first_lines(metrics(labels, labels, validation, after=labels), weighted=False)
     assert "The fine-tuned model was kept" in found[2]
     assert any(f"{validation} validation photos chose it" in line for line in found) == doubt
+
+
+@pytest.mark.parametrize(("after", "told"), [([0, 1] * 20, False), ([0] * 40, True)])
+def test_first_lines__how_fine_tuning_began_where_it_was_not_kept(after, told):
+    labels = [0, 1] * 20
+    found = metrics(labels, labels, after=after)
+    if told:
+        found = found.model_copy(update={"chosen_phase": "frozen"})
+    lines = first_lines(found, weighted=False, spikes=["validation loss rose"])
+    assert ("Validation loss rose." in lines) == told

@@ -84,6 +84,15 @@ def sentences(*parts: str) -> str:
     return " ".join(filter(None, parts))
 
 
+def as_sentence(note: str) -> str:
+    """Return a note, which begins small and has no full stop, as a sentence.
+
+    >>> as_sentence("the disk is full")
+    'The disk is full.'
+    """
+    return note[:1].upper() + note[1:] + ("" if note.endswith(".") else ".")
+
+
 def shown(text: object) -> str:
     """Text that can be shown on one line: control, direction and surrogate characters are spelled out.
 

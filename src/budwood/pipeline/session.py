@@ -10,6 +10,7 @@ import numpy as np
 
 from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError
+from budwood.core.notes import NoteKind
 from budwood.core.progress.base import Progress
 from budwood.data.manifest import PARTS, Photo
 from budwood.evaluation.task import Task
@@ -78,7 +79,7 @@ class Session:
             folder / "checkpoints", part_of(phase, backbone), self._identity(recipe), recipe.log.checkpoints
         )
         return [
-            TellUser(self.directory.note),
+            TellUser(self._tell),
             KeepCheckpoints(checkpoints, recipe.evaluate.thresholds),
             *([FindLossSpike()] if phase == "finetune" else []),
             *([KeepToTime(until)] if until is not None else []),
@@ -98,6 +99,13 @@ class Session:
         self.directory.record(distill=known.with_answers(extraction.num_computed, extraction.num_found))
         for note in self.teacher.notes:
             self.directory.note_once(note.text, note.kind)
+
+    def _tell(self, text: str, kind: NoteKind = "general") -> None:
+        if kind == "loss_spike":
+            # Told at the end, where later epochs do not make up for it.
+            self.directory.keep(text, kind)
+        else:
+            self.directory.note(text, kind)
 
     def _identity(self, recipe: Recipe) -> dict[str, str]:
         """Return what must be the same for a training to be gone on with."""

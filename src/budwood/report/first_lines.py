@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from budwood.core.text import NO_BREAK, count, name, percent
+from budwood.core.text import NO_BREAK, as_sentence, count, name, percent
 from budwood.evaluation.statistics import wilson_interval
 from budwood.report import label_words
 from budwood.report.taxonomy import mistakes_in_words
@@ -18,17 +18,18 @@ FEW_TO_CHOOSE = 100
 CAVEAT = "These photos were also used for choices made during training, so the figure may be too high."
 
 
-def first_lines(metrics: Metrics, *, weighted: bool) -> list[str]:
+def first_lines(metrics: Metrics, *, weighted: bool, spikes: Sequence[str] = ()) -> list[str]:
     """Return what the terminal says of a run, most important first.
 
     Args:
         metrics: of the run.
         weighted: whether the classes had weights.
+        spikes: how fine-tuning began badly, where it did; told where it was not kept.
     """
     split = metrics.reported
     found = metrics.figures_of(split)
     if isinstance(found, LabelSplitMetrics):
-        return label_words.first_lines(found, split, _phases(metrics))
+        return label_words.first_lines(found, split, _phases(metrics, spikes))
     scores = metrics.of(split)
     if scores is None:
         return []
@@ -39,7 +40,7 @@ def first_lines(metrics: Metrics, *, weighted: bool) -> list[str]:
     lines.append(guess(scores.to_json(), classes))
     lines += [] if scores.taxonomy is None else [mistakes_in_words(scores.taxonomy)]
     lines += _rare(scores, split, weighted)
-    lines += _phases(metrics)
+    lines += _phases(metrics, spikes)
     return [line.replace(NO_BREAK, " ") for line in lines]
 
 
@@ -78,10 +79,12 @@ def _recall(scores: SplitMetrics, place: int, split: str) -> str:
     return f"{label}: {found:,} of {whole} found, a recall of {percent(found / photos)} ({sure})."
 
 
-def _phases(metrics: Metrics) -> Sequence[str]:
+def _phases(metrics: Metrics, spikes: Sequence[str]) -> Sequence[str]:
     if metrics.verdict.difference is None:
         return []
     lines = [f"{metrics.verdict.words} {kept(metrics)}"]
+    if metrics.kept.name != "finetune":
+        lines += map(as_sentence, spikes)
     chosen_by = metrics.validation.n if metrics.validation else 0
     if chosen_by < FEW_TO_CHOOSE:
         lines.append(

@@ -267,7 +267,7 @@ def environment(*folders: Path) -> jinja2.Environment:
         duration=words.duration,
         shown=words.shown,
         shorten=words.shorten,
-        sentence=_sentence,
+        sentence=words.as_sentence,
     )
     source = (Path(__file__).parent / "templates" / "script.js.jinja").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(source.encode()).digest()).decode("ascii")
@@ -276,8 +276,3 @@ def environment(*folders: Path) -> jinja2.Environment:
         script=markupsafe.Markup(source), script_hash=digest, view_picture=partial(picture, side=LARGE)
     )
     return found
-
-
-def _sentence(text: str) -> str:
-    """Return a note, which begins small and has no full stop, as a sentence."""
-    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")

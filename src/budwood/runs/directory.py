@@ -182,10 +182,11 @@ class RunDirectory:
 
     def note(self, text: str, kind: NoteKind = "general") -> None:
         """Keep a warning in run.json, and tell it to the user now."""
-        self._keep(text, kind)
+        self.keep(text, kind)
         self.progress.say(text)
 
-    def _keep(self, text: str, kind: NoteKind) -> None:
+    def keep(self, text: str, kind: NoteKind) -> None:
+        """Keep a warning in run.json."""
         self._set(warnings=(*self.info.warnings, Warned(kind=kind, text=text)))
 
     def note_once(self, text: str, kind: NoteKind = "general") -> None:
@@ -196,7 +197,7 @@ class RunDirectory:
     def note_all(self, notes: Iterable[Note]) -> None:
         """Keep several warnings, and tell those that were not told when they were found."""
         for note in notes:
-            self._keep(note.text, note.kind)
+            self.keep(note.text, note.kind)
             if not note.told:
                 self.progress.say(note.text)
 
