@@ -336,7 +336,7 @@ def learn(planted: Planted, folder: Path, recipe: str) -> Run:
 @pytest.mark.slow
 def test_explain__finds_a_planted_cue(planted, tmp_path):
     run = learn(planted, tmp_path / "run", "frozen-linear")
-    assert run.metrics["test"]["accuracy"] > 0.8
+    assert run.metrics["test"]["accuracy"] > 0.7
     for share, peak, area in shares_on_the_patch(planted, run).values():
         assert area < 0.3
         assert share > 1.6 * area and peak > 2 * area
