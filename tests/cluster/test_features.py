@@ -15,13 +15,15 @@ import pytest
 
 from budwood.cluster.features import features_on, train_on
 from budwood.cluster.nodes import Cluster, Node
-from budwood.cluster.pool import Pool
+from budwood.cluster.pool import Pool, T
 from budwood.core.errors import ClusterError
 from budwood.core.files import read_json
 from budwood.core.progress.base import SILENT
+from budwood.features.store.shared import SharedTable
 from budwood.features.store.store import FeatureStore
 from budwood.features.store.table import FeatureTable
 from budwood.pipeline.ahead import compute_ahead
+from budwood.pipeline.features import OpenFeatures
 from budwood.pipeline.prepare import prepare
 from budwood.pipeline.request import Output, ask_for_training, read_recipe
 from budwood.pipeline.train import train_request
@@ -177,7 +179,7 @@ def test_train_on__a_probe_that_memory_does_not_hold_goes_through_shards_there(
 
 
 @dataclass(frozen=True)
-class PoolHere(Pool):
+class PoolHere(Pool[T]):
     """Does in this process what workers would, one piece after the other."""
 
     def run(self, pieces):
@@ -204,7 +206,7 @@ def test_features_on__what_another_run_computes_is_waited_for(session_colours, n
     prepared = prepare(ask_for_training(session_colours, recipe, Output(), progress=progress))
     monkeypatch.setattr("budwood.cluster.features.MOST_CLAIMED", 20)
     with prepared.open_features(SILENT, fetch=False) as other, ExitStack() as claims:
-        theirs = claims.enter_context(other.claim(prepared.photos[:10]))
+        theirs = claims.enter_context(other.claim(prepared.photos[:10], 10))
 
         def ends(seconds):
             """The other run stores half of what it claimed, and is lost."""
@@ -234,6 +236,43 @@ def test_features_on__claims_once_for_all_workers(session_colours, nodes_here, m
         "auto", prepare(ask_for_training(session_colours, recipe, Output(), progress=SILENT))
     )
     assert done.extraction.num_computed == 42 and list(map(len, claimed)) == [42]
+
+
+def test_features_on__workers_claim_where_the_claim_did_not_reach_the_shared_store(
+    session_colours, nodes_here, tmp_path, monkeypatch
+):
+    (tmp_path / "nfs").mkdir()
+    monkeypatch.setenv("BUDWOOD_STORE", str(tmp_path / "nfs"))
+    asked = []
+    compute = OpenFeatures.compute
+
+    def kept(self, photos, *, claimed=False):
+        asked.append(claimed)
+        return compute(self, photos, claimed=claimed)
+
+    monkeypatch.setattr(OpenFeatures, "compute", kept)
+    monkeypatch.setattr(SharedTable, "answers", False)
+    recipe = read_recipe("frozen-linear", ["backbone.name=tiny", "data.size=64"])
+    done, _ = features_on(
+        "auto", prepare(ask_for_training(session_colours, recipe, Output(), progress=SILENT))
+    )
+    assert done.extraction.num_computed == 42 and not any(asked)
+
+
+def test_features_on__what_the_store_has_under_one_network_is_not_computed_again(
+    session_colours, nodes_here, tmp_path, monkeypatch
+):
+    (tmp_path / "nfs").mkdir()
+    monkeypatch.setenv("BUDWOOD_STORE", str(tmp_path / "nfs"))
+
+    def computed(names, cache):
+        monkeypatch.setenv("BUDWOOD_CACHE", str(tmp_path / cache))
+        recipe = read_recipe("frozen-linear", [f"backbone.name={names}", "data.size=64"])
+        prepared = prepare(ask_for_training(session_colours, recipe, Output(), progress=SILENT))
+        return features_on("auto", prepared)[0].extraction.num_computed
+
+    assert computed("tiny", "a") == 42
+    assert computed('["tiny", "tiny_other"]', "b") == 42
 
 
 def test_features_on__nobody_there(session_colours, monkeypatch, tmp_path):

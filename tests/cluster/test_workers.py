@@ -19,8 +19,8 @@ def test_feature_worker__what_it_computes_is_found(session_colours):
         fingerprint = features.exact.fingerprint
     what = (prepared.recipe, prepared.request.sizes, {}, None)
     with pytest.raises(ClusterError, match="builds another network"):
-        FeatureWorker(Extractors(*what, "0" * 32))
-    found = FeatureWorker(Extractors(*what, fingerprint)).do(prepared.photos[:5])
+        FeatureWorker(Extractors(*what, "0" * 32), True)
+    found = FeatureWorker(Extractors(*what, fingerprint), True).do(prepared.photos[:5])
     assert (found.num_computed, found.failed) == (5, {})
     assert compute_ahead(prepared).extraction.num_found == 5
 

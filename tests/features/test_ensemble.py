@@ -73,13 +73,13 @@ def test_compute__a_photo_that_fails_is_named_once(photos):
 def test_claim__is_of_what_no_other_process_computes_under_any_part(photos):
     with ExtractorEnsemble([part(3), part(4)]) as ours, ExtractorEnsemble([part(4), part(5)]) as others:
         others.compute(photos[:1])
-        with others.claim(photos[:3]) as theirs:
+        with others.claim(photos[:3], 9) as theirs:
             assert theirs == photos[1:3]
-            with ours.claim(photos) as claimed:
+            with ours.claim(photos, 9) as claimed:
                 assert claimed == [photos[0], *photos[3:]]
                 assert ours.compute(claimed, claimed=True).num_computed == 5
-        with ours.claim(photos) as claimed:
-            assert claimed == photos[1:3]
+        with ours.claim(photos, 1) as claimed:
+            assert claimed == photos[1:2]
 
 
 def test_stream__feeds_an_epoch_and_ends_early(photos):

@@ -1,7 +1,8 @@
 """Features computed on a Ray cluster: each worker has the network open, and writes shards straight into the store."""
 
+import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -27,8 +28,8 @@ PHOTOS = 256
 """In a piece at most: what is computed again where a worker is lost."""
 MOST_CLAIMED = 1_000_000
 """Photos that one run claims at a time: a claim names each."""
-WAIT = 5.0
-"""Seconds between two looks at what another run computes."""
+WAIT, LONGEST_WAIT = 5.0, 60.0
+"""Seconds between two looks at what another run computes, at first and at last."""
 
 
 def features_on(address: str, prepared: Prepared) -> tuple[Ahead, ClusterInfo]:
@@ -99,9 +100,12 @@ def _compute(
     computed = 0
     lacking = features.lacking(photos)
     if lacking:
-        pool = Pool(cluster, FeatureWorker, (what,), progress, losses)
+
+        def pool(claimed: bool) -> Pool[Extraction]:
+            return Pool(cluster, FeatureWorker, (what, claimed), progress, losses)
+
         with progress.stage("features", total=len(lacking)) as stage:
-            computed = _compute_by(pool, features, lacking, stage)
+            computed = _compute_by(pool, features, lacking, progress, stage)
     # What no worker could read is read here once more, and named with all of its copies.
     left = features.compute(photos)
     return replace(
@@ -110,23 +114,36 @@ def _compute(
 
 
 def _compute_by(
-    pool: Pool[Extraction], features: OpenFeatures, lacking: Sequence[Photo], stage: Stage
+    pool: Callable[[bool], Pool[Extraction]],
+    features: OpenFeatures,
+    lacking: Sequence[Photo],
+    progress: Progress,
+    stage: Stage,
 ) -> int:
     """Compute photos that the store lacks, but for what another run computes meanwhile; return how many views."""
-    computed, waits = 0, False
+    computed, wait = 0, WAIT
+
+    def run(photos: Sequence[Photo], claimed: bool) -> int:
+        workers, views = pool(claimed), 0
+        for found in workers.run(pieces_of(photos, workers.size, PHOTOS)):
+            views += found.num_computed
+            stage.advance(found.num_computed + found.num_found + found.num_failed)
+        return views
+
     while lacking:
         # One claim for all workers: 64 that claim by themselves would read the claims of 64, over and over.
-        with features.claim(lacking[:MOST_CLAIMED]) as own:
-            for found in pool.run(pieces_of(own, pool.size, PHOTOS)) if own else ():
-                computed += found.num_computed
-                stage.advance(found.num_computed + found.num_found + found.num_failed)
+        with features.claim(lacking, MOST_CLAIMED) as own:
+            held = features.shares
+            if own and held:
+                computed += run(own, claimed=True)
+        if own and not held:
+            # It did not reach the shared store, so each worker tries to claim what it computes.
+            computed += run(own, claimed=False)
         if not own:
-            if not waits:
-                pool.progress.say(
-                    f"another run computes {count(len(lacking), 'photo')} now: they are waited for"
-                )
-            waits = True
-            time.sleep(WAIT)
+            if wait == WAIT:
+                progress.say(f"another run computes {count(len(lacking), 'photo')} now: they are waited for")
+            time.sleep(wait * random.uniform(0.8, 1.2))
+            wait = min(2 * wait, LONGEST_WAIT)
         done = {photo.name for photo in own}
         others = [photo for photo in lacking if photo.name not in done]
         lacking = features.lacking(others)

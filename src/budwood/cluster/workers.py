@@ -39,14 +39,20 @@ class Extractors:
 
 
 class FeatureWorker:
-    """Computes the features of photos into the store; the driver holds the claims on them."""
+    """Computes the features of photos into the store.
 
-    def __init__(self, what: Extractors):
+    Args:
+        what: the networks.
+        claimed: the driver holds the claims on the photos; else this process claims each piece.
+    """
+
+    def __init__(self, what: Extractors, claimed: bool):
         load_keras()
         from budwood.network.compose import take_apart
         from budwood.pipeline.features import build_backbones, open_features
         from budwood.run import Run
 
+        self._claimed = claimed
         backbones = [get_backbone(name) for name in what.recipe.backbone.names]
         if what.run is None:
             networks = build_backbones(what.recipe, backbones, what.sizes)
@@ -65,7 +71,7 @@ class FeatureWorker:
             )
 
     def do(self, piece: Sequence[Photo]) -> Extraction:
-        found = self._features.compute(piece, claimed=True)
+        found = self._features.compute(piece, claimed=self._claimed)
         self._features.flush()
         return found
 

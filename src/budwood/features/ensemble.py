@@ -70,15 +70,20 @@ class ExtractorEnsemble:
         wanted = {photo.name for part in self.parts for photo in part.lacking(photos)}
         return [photo for photo in photos if photo.name in wanted]
 
+    @property
+    def shares(self) -> bool:
+        return all(part.shares for part in self.parts)
+
     @contextmanager
-    def claim(self, photos: Sequence[Photo]) -> Iterator[list[Photo]]:
+    def claim(self, photos: Sequence[Photo], most: int) -> Iterator[list[Photo]]:
         with ExitStack() as claims:
             own: set[str] = set()
             others: set[str] = set()
-            for part in self.parts:
+            # In one order everywhere, so that no two processes hold what the other one wants.
+            for part in sorted(self.parts, key=lambda part: part.fingerprint):
                 # What another process computes under one network is left alone under all.
                 lacking = part.lacking([photo for photo in photos if photo.name not in others])
-                claimed = {photo.name for photo in claims.enter_context(part.claim(lacking))}
+                claimed = {photo.name for photo in claims.enter_context(part.claim(lacking, most))}
                 own |= claimed
                 others |= {photo.name for photo in lacking} - claimed
             yield [photo for photo in photos if photo.name in own - others]

@@ -127,7 +127,7 @@ def extract(
         keep_lower: given key and features of every view that is computed as a lower boundary yields them on the way,
             where the feature extractor hands these out.
         most: views that are claimed, computed and written at a time at first.
-        claimed: whoever asks holds a claim on all of them, and found that a shared store has none: it is not asked.
+        claimed: whoever asks holds a claim on all of them, so that none is made, and a shared store is asked once.
         progress: told of stage "features".
 
     Returns:
@@ -146,7 +146,7 @@ def extract(
             continue
         key = renderer.key(content, view)
         wanted.setdefault(key, _Wanted(key, content, photo, view)).names.append(photo.name)
-    missing = table.missing(list(wanted), here=claimed)
+    missing = table.missing(list(wanted), again=not claimed)
     if missing:
         with progress.stage("features", total=len(missing)) as stage:
             work = _Work(frozen, table, renderer, keep_lower, stage, result)

@@ -152,13 +152,18 @@ class FeatureExtractor:
         by_key = dict(zip(reversed(keys), reversed(photos), strict=True))
         return [by_key[key] for key in self._table.missing(keys)]
 
+    @property
+    def shares(self) -> bool:
+        """See `FeatureTable.shares`."""
+        return self._table.shares
+
     @contextmanager
-    def claim(self, photos: Sequence[Photo]) -> Iterator[list[Photo]]:
-        """Claim the original views of photos for the time of a `with`; yields the photos, one of each content, that
-        the store lacks and no other process computes now."""
+    def claim(self, photos: Sequence[Photo], most: int) -> Iterator[list[Photo]]:
+        """Claim the original views of at most so many photos for the time of a `with`; yields those, one of each
+        content, that the store lacks and no other process computes now."""
         keys = keys_of(photos, self.renderer)
         by_key = dict(zip(reversed(keys), reversed(photos), strict=True))
-        with self._table.claim(list(by_key), len(by_key)) as claim:
+        with self._table.claim(list(reversed(by_key)), most) as claim:
             # Between a look and the claim another process may have stored some.
             yield [by_key[key] for key in self._table.missing(claim.keys)] if claim.keys else []
 
@@ -183,7 +188,7 @@ class FeatureExtractor:
         Args:
             photos: any number; one may stand there for several views.
             views: the view of each photo.
-            claimed: whoever asks holds a claim on them, and found that a shared store has none: it is not asked.
+            claimed: whoever asks holds a claim on them, so that none is made, and a shared store is asked once.
             progress: told instead of the one given at first.
         """
         try:
@@ -254,7 +259,7 @@ class FeatureExtractor:
                 self.renderer,
                 None if views is None else [int(views[place]) for place in learned],
             )
-            unknown = set(lower._table.missing(keys, here=claimed))
+            unknown = set(lower._table.missing(keys, again=not claimed))
 
             def keep(key: str, row: Float32[np.ndarray, "..."]) -> None:
                 if key in unknown:

@@ -54,12 +54,20 @@ class OpenFeatures:
         """Return the photos of which the store lacks features, one of each content."""
         return [photo for part, own in self._parts(photos) for photo in part.lacking(own)]
 
+    @property
+    def shares(self) -> bool:
+        """Return whether claims hold for all machines: the shared store answers, or there is none."""
+        return self.training.shares and self.exact.shares
+
     @contextmanager
-    def claim(self, photos: Sequence[Photo]) -> Iterator[list[Photo]]:
-        """Claim photos that are lacking for the time of a `with`; yields those that no other process computes now."""
+    def claim(self, photos: Sequence[Photo], most: int) -> Iterator[list[Photo]]:
+        """Claim at most so many photos (of each precision) that are lacking for the time of a `with`; yields those
+        that no other process computes now."""
         with ExitStack() as claims:
             yield [
-                photo for part, own in self._parts(photos) for photo in claims.enter_context(part.claim(own))
+                photo
+                for part, own in self._parts(photos)
+                for photo in claims.enter_context(part.claim(own, most))
             ]
 
     def _parts(self, photos: Sequence[Photo]) -> list[tuple[ExtractorEnsemble, Sequence[Photo]]]:

@@ -49,17 +49,20 @@ def objects_of(place, below=""):
     return {one.key: one for one in open_storage(place.below("features/fp")).list(below)}
 
 
-def test_missing__here_alone__asks_no_shared_store(machine, place, monkeypatch):
+def test_missing__not_again__asks_a_shared_store_once(machine, place, monkeypatch):
     fill(machine("a"), {"x": 1})
     with machine("b").open("fp", (4,)) as table:
+        assert table.missing(["x", "z"], again=False) == ["z"]
+        fill(machine("a"), {"y": 2})
         with monkeypatch.context() as patch:
             patch.setattr(objects.Storage, "list", None)
-            assert table.missing(["x", "z"], here=True) == ["x", "z"]
+            assert table.missing(["x", "y", "z"], again=False) == ["y", "z"]
             table.add("z", np.ones(4, np.float32))
             table.flush()
-            assert table.missing(["x", "z"], here=True) == ["x"]
+            assert table.missing(["x", "y", "z"], again=False) == ["y"]
             table.wait()
-        assert len(objects_of(place, "markers")) == 2
+        assert table.missing(["x", "y", "z"]) == []
+        assert len(objects_of(place, "markers")) == 3
 
 
 def test_table__what_one_machine_stored_another_has(machine, place):

@@ -1,6 +1,7 @@
 import threading
 import time
 from contextlib import ExitStack
+from types import SimpleNamespace
 
 import pytest
 
@@ -47,7 +48,8 @@ def test_hold__takes_less_where_others_work_too_and_little_is_left(claims):
         assert len(alone) == 400
 
 
-def test_hold__what_was_given_back_is_free(claims, storage):
+def test_hold__what_was_given_back_is_free(claims, storage, monkeypatch):
+    monkeypatch.setattr(shared_claims, "TIDIED", -10.0)
     for _ in range(5):
         with claims().hold(["a"], 2) as keys:
             assert keys == ["a"]
@@ -86,7 +88,39 @@ def test_hold__however_many_keys_it_is_kept_alive_by_an_empty_object(claims, sto
         assert storage.head("claims/000000000001.json") == written
     with claims().hold(["a"], 1) as keys:
         assert keys == ["a"]
-    assert [one.key for one in storage.list("claims")] == ["claims/000000000002.json"]
+    assert storage.head("claims/000000000001.json").size == 2
+
+
+def test_hold__of_a_process_that_stood_still_is_its_own_again(claims, storage, monkeypatch):
+    monkeypatch.setattr(shared_claims, "EXPIRY", -10.0)
+    monkeypatch.setattr(shared_claims, "RENEWAL", 3600.0)
+    with claims().hold(["a"], 1):
+        with claims().hold(["a"], 1) as keys:
+            assert keys == ["a"]
+        monkeypatch.setattr(shared_claims, "EXPIRY", 60.0)
+        storage.put("claims/000000000001.alive", b"")
+        with claims().hold(["a"], 1) as keys:
+            assert keys == []
+
+
+def test_hold__lists_again_where_it_stood_still_before_it_put(claims, storage, monkeypatch):
+    # Another process claimed meanwhile, ended, and its number was removed.
+    def listed(self, below, was=Storage.list):
+        found = list(was(self, below))
+        if not found:
+            clock.append(shared_claims.LISTED + 1)
+            self.put("claims/000000000002.json", b'{"keys": ["a"]}')
+        return iter(found)
+
+    clock = [0.0]
+    monkeypatch.setattr(Storage, "list", listed)
+    monkeypatch.setattr(shared_claims, "time", SimpleNamespace(monotonic=lambda: clock[-1], sleep=time.sleep))
+    with claims().hold(["a", "b"], 2) as keys:
+        assert keys == ["b"]
+    assert {one.key for one in storage.list("claims")} == {
+        "claims/000000000002.json",
+        "claims/000000000003.json",
+    }
 
 
 @pytest.mark.parametrize("ahead", [-3600.0, 3600.0])

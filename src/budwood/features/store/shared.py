@@ -128,6 +128,11 @@ class SharedTable:
         """Return where it lies."""
         return self._storage.place
 
+    @property
+    def answers(self) -> bool:
+        """Return whether it could be read and written when it was last asked."""
+        return self._reading.are_due and self._writing.are_due
+
     def look(self) -> None:
         """Read the markers that are new."""
         self.wait()

@@ -23,6 +23,9 @@ from budwood.storage.objects import Listed, Storage
 
 EXPIRY, RENEWAL = 60.0, 15.0
 """Seconds after which a claim is of a process that ended, where nothing of it was written; and between two writings."""
+TIDIED, LISTED = 600.0, 300.0
+"""Seconds after which what is over is removed, so that a process which stood still finds its claim again; and for which
+a listing holds at most, so that none puts a number that was removed."""
 FEWEST = 16
 """Keys that are claimed at a time at least."""
 AT_A_TIME = 16
@@ -70,6 +73,7 @@ class SharedClaims:
 
     def _take(self, missing: Sequence[str], most: int, *, share: bool) -> tuple[int, list[str]]:
         taken: set[str] = set()
+        listed = time.monotonic()
         claims: dict[int, Listed] = {}
         alive: dict[int, float] = {}
         for one in self._storage.list(_FOLDER):
@@ -80,14 +84,16 @@ class SharedClaims:
                 claims[int(stem)] = one
             alive[int(stem)] = max(alive.get(int(stem), 0.0), one.modified.timestamp())
         last = max(claims, default=0)
-        over = [
+        over = {
             number
             for number, written in alive.items()
             if number not in claims
             or claims[number].size == len(_DONE)
             or self._clock.now() - written > EXPIRY
-        ]
+        }
         others = [one for number, one in claims.items() if number not in over]
+        current = {(one.key, one.etag) for one in others}
+        self._read = {known: keys for known, keys in self._read.items() if known in current}
         if others:
             with ThreadPoolExecutor(min(AT_A_TIME, len(others))) as readers:
                 taken.update(*readers.map(lambda one: self._keys(one.key, one.etag), others))
@@ -99,12 +105,16 @@ class SharedClaims:
             keys = [key for key in missing if key not in taken][:most]
             if not keys:
                 break
+            if time.monotonic() - listed > LISTED:
+                # What was listed may be gone.
+                return self._take(missing, most, share=share)
             last += 1
             name = _name(last)
             content = json.dumps({"holder": uuid.uuid4().hex, "keys": keys}).encode()
             # Where the answer to a put was lost and it was tried again, what is there already is one's own.
             if self._storage.put_if_absent(name, content) or self._got(name) == content:
-                self._tidy([number for number in over if number < last])
+                now = self._clock.now()
+                self._tidy([number for number in over if number < last and now - alive[number] >= TIDIED])
                 return last, keys
             taken |= self._keys(name, "")
             time.sleep(random.uniform(0.0, 0.02))

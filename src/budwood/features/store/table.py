@@ -78,7 +78,7 @@ class FeatureTable:
         self._buffered_since = 0.0
         self._num_written = 0
         self._used: set[str] = set()
-        self._fetches = fetch
+        self._fetches, self._has_looked = fetch, False
         self._shared = (
             None
             if shared is None
@@ -102,17 +102,20 @@ class FeatureTable:
         some requests to a shared store."""
         return 2.0 if self._shared is None else 10.0
 
-    def missing(self, keys: Sequence[str], *, here: bool = False) -> list[str]:
+    def missing(self, keys: Sequence[str], *, again: bool = True) -> list[str]:
         """Return the distinct keys, in order, that are neither stored undamaged nor added.
 
         What a shared store holds is copied to this machine, but for a table opened with `fetch=False`, to which its
-        marker is enough. With `here` the shared store is not asked.
+        marker is enough. Without `again` it is asked once in the life of the table, and what others put there since is
+        taken for missing.
         """
         self._check_open()
         self._look(keys)
         absent = self._absent(keys)
-        if self._shared is not None and absent and not here:
+        if self._shared is not None and absent and (again or not self._has_looked):
             self._shared.look()
+            self._has_looked = True
+        if self._shared is not None and absent:
             if not self._fetches:
                 there = set(self._shared.holds(absent))
                 return [key for key in absent if key not in there]
@@ -200,6 +203,11 @@ class FeatureTable:
         self._buffer.clear()
         if self._shared is not None:
             self._shared.put_meanwhile(shard)
+
+    @property
+    def shares(self) -> bool:
+        """Return whether claims and looks hold for all machines: the shared store answers, or there is none."""
+        return self._shared is None or self._shared.answers
 
     def wait(self) -> None:
         """Wait until the shared store, where there is one, was given all that was written."""
