@@ -2,7 +2,12 @@
 
 import base64
 import json
+import os
 import struct
+import subprocess
+import sys
+import textwrap
+import venv
 
 import numpy as np
 import pytest
@@ -94,3 +99,52 @@ def test_infer__encoded_pictures(server, red, shares):
 def test_infer__refuses(server, asked, named):
     answer = server.post(INFER, json.dumps(asked))
     assert 400 <= answer.status < 500 and named in answer.json["error"]
+
+
+CLIENT = """
+    import json, sys
+    import numpy as np
+    import tritonclient.http as triton
+
+    client = triton.InferenceServerClient(f"127.0.0.1:{sys.argv[1]}")
+    assert client.is_server_ready() and client.is_model_ready("colours") and not client.is_model_ready("other")
+    assert client.get_model_metadata("colours")["inputs"][1]["name"] == "image"
+    picture = triton.InferInput("image", [2], "BYTES")
+    with open(sys.argv[2], "rb") as file:
+        picture.set_data_from_numpy(np.array([file.read()] * 2, dtype=object))
+    for binary in (True, False):
+        outputs = [triton.InferRequestedOutput(name, binary_data=binary) for name in ("label", "probabilities")]
+        found = client.infer("colours", [picture], outputs=outputs)
+        labels = [one.decode() if binary else one for one in found.as_numpy("label")]
+        print(json.dumps([labels, found.as_numpy("probabilities").tolist()]))
+    picture.set_data_from_numpy(np.array([b"text"] * 2, dtype=object))
+    try:
+        client.infer("colours", [picture])
+    except triton.InferenceServerException as error:
+        print(json.dumps(error.message()))
+"""
+
+
+@pytest.mark.slow
+def test_infer__by_tritonclient(server, red, shares, tmp_path):
+    # It holds back packages that the server needs.
+    venv.create(tmp_path / "client", with_pip=True)
+    python = tmp_path / "client" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    if subprocess.run(
+        [python, "-m", "pip", "install", "-q", "tritonclient[http]"], capture_output=True
+    ).returncode:
+        pytest.skip("tritonclient cannot be installed here")
+    (tmp_path / "red.jpg").write_bytes(red)
+    alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    told = subprocess.run(
+        [python, "-I", "-c", textwrap.dedent(CLIENT), str(server.port), tmp_path / "red.jpg"],
+        env=alone,
+        check=True,
+        stdout=subprocess.PIPE,
+        timeout=60,
+    ).stdout.splitlines()
+    *answers, refused = map(json.loads, told)
+    assert len(answers) == 2 and "cannot be read" in refused
+    for labels, probabilities in answers:
+        assert labels == ["red", "red"]
+        assert probabilities == [pytest.approx(list(shares.values()), abs=1e-6)] * 2
