@@ -1,5 +1,7 @@
 """A progress for tests that look at what a user is told."""
 
+from contextlib import contextmanager
+
 from budwood.core.progress.base import SILENT
 
 
@@ -14,3 +16,21 @@ class KeptLines:
 
     def stage(self, name, total=None, unit="photos"):
         return SILENT.stage(name, total, unit)
+
+
+class KeptStages:
+    """Progress that keeps of each stage its name, its total, and how far it got."""
+
+    def __init__(self):
+        self.stages = []
+
+    @contextmanager
+    def stage(self, name, total=None, unit="photos"):
+        self.stages.append([name, total, 0])
+        yield self
+
+    def advance(self, steps=1):
+        self.stages[-1][2] += steps
+
+    def say(self, line):
+        pass

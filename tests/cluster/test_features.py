@@ -32,7 +32,7 @@ from budwood.storage.place import store_place
 from tests.conftest import write_colours
 from tests.features.test_shared_store import server
 from tests.nodes import Killer, killing, node_to_lose, two_nodes
-from tests.progress import KeptLines
+from tests.progress import KeptLines, KeptStages
 from tests.servers import environment, wait_until
 
 SMALL = ["data.size=64", "backbone.weights=random", "evaluate.resamples=200"]
@@ -268,11 +268,13 @@ def test_features_on__what_the_store_has_under_one_network_is_not_computed_again
     def computed(names, cache):
         monkeypatch.setenv("BUDWOOD_CACHE", str(tmp_path / cache))
         recipe = read_recipe("frozen-linear", [f"backbone.name={names}", "data.size=64"])
-        prepared = prepare(ask_for_training(session_colours, recipe, Output(), progress=SILENT))
+        prepared = prepare(ask_for_training(session_colours, recipe, Output(), progress=progress))
         return features_on("auto", prepared)[0].extraction.num_computed
 
+    progress = KeptStages()
     assert computed("tiny", "a") == 42
     assert computed('["tiny", "tiny_other"]', "b") == 42
+    assert [stage for stage in progress.stages if stage[0] == "features"] == [["features", 42, 42]] * 2
 
 
 def test_features_on__nobody_there(session_colours, monkeypatch, tmp_path):

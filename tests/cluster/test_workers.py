@@ -21,7 +21,7 @@ def test_feature_worker__what_it_computes_is_found(session_colours):
     with pytest.raises(ClusterError, match="builds another network"):
         FeatureWorker(Extractors(*what, "0" * 32), True)
     found = FeatureWorker(Extractors(*what, fingerprint), True).do(prepared.photos[:5])
-    assert (found.num_computed, found.failed) == (5, {})
+    assert (found.photos, found.extraction.num_computed, found.extraction.failed) == (5, 5, {})
     assert compute_ahead(prepared).extraction.num_found == 5
 
 

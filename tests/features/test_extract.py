@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from budwood.data.manifest import Photo
 from budwood.features import extract as features
 from budwood.features.extract import Extraction, extract, keys_of, stream_views
 from budwood.features.store.store import FeatureStore
+from tests.progress import KeptStages
 
 SIZE = 8
 PLAIN = Renderer(SIZE, "crop")
@@ -55,22 +55,6 @@ def mean_colour(pixels: np.ndarray) -> np.ndarray:
     return pixels.mean((0, 1), dtype=np.float32)
 
 
-class Recorder:
-    def __init__(self):
-        self.stages = []
-
-    @contextmanager
-    def stage(self, name, total=None, unit="photos"):
-        self.stages.append([name, total, 0])
-        yield self
-
-    def advance(self, steps=1):
-        self.stages[-1][2] += steps
-
-    def say(self, line):
-        pass
-
-
 @pytest.fixture
 def photos(tmp_path) -> list[Photo]:
     folder = tmp_path / "photos"
@@ -99,7 +83,7 @@ def run(photos, frozen, table, renderer=PLAIN, **options) -> Extraction:
 
 
 def test_extract__puts_each_photos_features_under_its_key(photos, table):
-    frozen, progress = MeanColour(), Recorder()
+    frozen, progress = MeanColour(), KeptStages()
     result = run(photos, frozen, table, progress=progress)
     assert (result.num_computed, result.num_found, result.failed) == (40, 0, {})
     assert progress.stages == [["features", 40, 40]]
@@ -134,7 +118,7 @@ def test_extract__goes_on_past_bad_photos(photos, table, tmp_path):
         Photo(image=tmp_path / "gone.png", name="never checked.png", label="a"),
         Photo(image=photos[0].image, name="changed.png", label="a", sha256="1" * 64),
     ]
-    progress = Recorder()
+    progress = KeptStages()
     result = run([*bad, *photos], MeanColour(), table, progress=progress)
     assert result.num_computed == 40
     assert result.failed.keys() == {photo.name for photo in bad}
@@ -213,7 +197,7 @@ def test_extract__of_nothing_makes_no_frozen_part(table):
 
 def test_extract__keeps_every_view_of_a_photo_under_a_key_of_its_own(photos, table):
     asked, views = [*photos[:3], *photos[:3]], np.array([0, 0, 1, 4, 2, 1])
-    frozen, progress = MeanColour(), Recorder()
+    frozen, progress = MeanColour(), KeptStages()
     result = run(asked, frozen, table, DRAWN, views=views, progress=progress)
     # The third photo is asked for its view 1 twice.
     assert (result.num_computed, result.num_found, frozen.num_views) == (5, 0, 5)
@@ -248,7 +232,7 @@ def test_extract__decodes_a_photo_once_for_its_views(photos, table, monkeypatch)
 def test_extract__a_bad_photo_fails_once_for_all_its_views(photos, table, tmp_path):
     bad = Photo(image=tmp_path / "gone.png", name="gone.png", label="a", sha256="0" * 64)
     asked, views = [bad] * 20 + photos[:1] * 20, [*range(20), *range(20)]
-    progress = Recorder()
+    progress = KeptStages()
     result = run(asked, MeanColour(), table, DRAWN, views=views, progress=progress)
     assert (result.num_computed, list(result.failed)) == (20, ["gone.png"])
     assert progress.stages == [["features", 40, 40]]

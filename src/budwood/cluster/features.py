@@ -10,7 +10,7 @@ from budwood.cluster.connect import connect
 from budwood.cluster.nodes import Cluster, in_words
 from budwood.cluster.pool import Losses, Pool, pieces_of
 from budwood.cluster.shards import shards_on
-from budwood.cluster.workers import Extractors, FeatureWorker
+from budwood.cluster.workers import Extractors, FeatureWorker, PhotosDone
 from budwood.core.progress.base import Progress, Stage, announce
 from budwood.core.text import count
 from budwood.data.manifest import Photo
@@ -101,7 +101,7 @@ def _compute(
     lacking = features.lacking(photos)
     if lacking:
 
-        def pool(claimed: bool) -> Pool[Extraction]:
+        def pool(claimed: bool) -> Pool[PhotosDone]:
             return Pool(cluster, FeatureWorker, (what, claimed), progress, losses)
 
         with progress.stage("features", total=len(lacking)) as stage:
@@ -114,7 +114,7 @@ def _compute(
 
 
 def _compute_by(
-    pool: Callable[[bool], Pool[Extraction]],
+    pool: Callable[[bool], Pool[PhotosDone]],
     features: OpenFeatures,
     lacking: Sequence[Photo],
     progress: Progress,
@@ -126,8 +126,8 @@ def _compute_by(
     def run(photos: Sequence[Photo], claimed: bool) -> int:
         workers, views = pool(claimed), 0
         for found in workers.run(pieces_of(photos, workers.size, PHOTOS)):
-            views += found.num_computed
-            stage.advance(found.num_computed + found.num_found + found.num_failed)
+            views += found.extraction.num_computed
+            stage.advance(found.photos)
         return views
 
     while lacking:

@@ -38,6 +38,15 @@ class Extractors:
     """As the driver has it."""
 
 
+@dataclass(frozen=True)
+class PhotosDone:
+    """Photos whose features are in the store."""
+
+    photos: int
+    extraction: Extraction
+    """Of each network by itself."""
+
+
 class FeatureWorker:
     """Computes the features of photos into the store.
 
@@ -70,10 +79,10 @@ class FeatureWorker:
                 "Give every node the same weights and the same version of Budwood"
             )
 
-    def do(self, piece: Sequence[Photo]) -> Extraction:
+    def do(self, piece: Sequence[Photo]) -> PhotosDone:
         found = self._features.compute(piece, claimed=self._claimed)
         self._features.flush()
-        return found
+        return PhotosDone(len(piece), found)
 
 
 @dataclass(frozen=True)
