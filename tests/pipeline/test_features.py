@@ -16,10 +16,11 @@ class Asked:
     """Features that note which photos they are computed of."""
 
     def __init__(self, *notes):
-        self.notes, self.photos = list(notes), []
+        self.notes, self.photos, self.claimed = list(notes), [], []
 
-    def compute(self, photos):
+    def compute(self, photos, *, claimed=False):
         self.photos += [photo.name for photo in photos]
+        self.claimed.append(claimed)
         return Extraction(len(photos), 1, {photo.name: "cut" for photo in photos[:1]})
 
 
@@ -31,7 +32,8 @@ def opened(training, exact):
 
 def test_compute__each_photo_at_the_precision_that_it_is_used_with():
     training, exact = Asked(), Asked()
-    found = opened(training, exact).compute(PHOTOS)
+    found = opened(training, exact).compute(PHOTOS, claimed=True)
+    assert training.claimed == exact.claimed == [True]
     assert training.photos == ["0.jpg", "2.jpg"]
     assert exact.photos == ["1.jpg", "3.jpg"]
     assert (found.num_computed, found.num_found, found.failed) == (4, 2, {"0.jpg": "cut", "1.jpg": "cut"})
