@@ -1,7 +1,7 @@
 import string
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from budwood.config.data import Data
@@ -246,11 +246,9 @@ VALIDATION = ["val", "valid", "validation", "Validation", "dev", "dev_set", "val
 
 @given(st.sampled_from(TRAIN), st.sampled_from(VALIDATION), st.sampled_from(TEST), st.booleans(), st.data())
 def test_choose_reading__renaming_the_splits_changes_nothing(train, validation, test, twice, data):
-    labels = data.draw(
-        st.lists(st.text(string.ascii_lowercase, min_size=3, max_size=6), min_size=2, max_size=4, unique=True)
-    )
-    # Words that mean something of themselves are tried above.
-    assume(not set(labels) & {"val", "dev", "test", "train", "images"})
+    # Words that mean something of themselves are tried above: none of them begins so.
+    label = st.text(string.ascii_lowercase, min_size=1, max_size=4).map("zz".__add__)
+    labels = data.draw(st.lists(label, min_size=2, max_size=4, unique=True))
 
     def read(folders):
         names = [
