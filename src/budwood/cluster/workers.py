@@ -44,7 +44,7 @@ class PhotosDone:
 
     photos: int
     extraction: Extraction
-    """Of each network by itself."""
+    """Numbers of views, summed over the networks."""
 
 
 class FeatureWorker:
