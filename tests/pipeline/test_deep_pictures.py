@@ -12,7 +12,7 @@ from budwood.core.errors import DataError, RecipeError
 from budwood.core.progress.base import SILENT
 from budwood.data.sources import read_source
 from budwood.pipeline.entry import train
-from budwood.pipeline.prepare import prepare, with_range
+from budwood.pipeline.prepare import prepare, with_data
 from budwood.pipeline.request import Output, ask_for_training
 from budwood.run import load
 
@@ -100,7 +100,12 @@ def test_prepare__the_recipe_decides_before_the_photos(scans, tmp_path, setting,
 def test_prepare__a_range_that_nothing_needs_is_told(session_colours, tmp_path):
     found = prepared(session_colours, tmp_path / "run", "data.bit_depth=12")
     assert any("have no effect" in note.text for note in found.warnings)
-    assert with_range(found.recipe, found.check) == found.recipe
+    assert with_data(found.request, found.check) == found.request
+
+
+def test_prepare__a_plan_for_some_minutes_keeps_the_range_that_the_photos_decided(scans, tmp_path):
+    plain, planned = (prepared(scans, tmp_path / "run", *limit) for limit in ((), ("budget.minutes=600",)))
+    assert planned.recipe.data.levels == plain.recipe.data.levels is not None
 
 
 def test_prepare__floats_beside_whole_numbers_are_refused(scans, tmp_path):

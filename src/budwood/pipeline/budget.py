@@ -69,9 +69,11 @@ class Pace:
 
 
 def plan_within(
-    request: TrainingRequest, photos: Sequence[Photo], classes: Sequence[str]
+    request: TrainingRequest, photos: Sequence[Photo], classes: Sequence[str], *, few: bool = False
 ) -> tuple[TrainingRequest, Pace]:
     """Return a training that takes the minutes of the recipe's budget, and when it has to end.
+
+    With `few` training photos nothing of `auto` is fine-tuned.
 
     Raises:
         RecipeError: not even the least that could be done fits; it says how long that takes.
@@ -80,7 +82,7 @@ def plan_within(
     assert minutes is not None, "only where there is a limit"
     ends = request.began + 60 * minutes
     counts = _count(photos, len(classes))
-    candidates = plans(request.asked)
+    candidates = plans(request.asked, few=few)
     measured = _measure(request, candidates, photos, len(classes))
 
     def cost(recipe: Recipe) -> Cost:
@@ -134,6 +136,7 @@ def _measure(
 ) -> _Measured:
     """Measure the backbones of the recipe on a few photos."""
     free = len({one.data.size for one in candidates}) > 1
+    tuned = any(one.finetune.epochs for one in candidates)
     # Of `auto` the size that most plans have.
     recipe = with_values(request.recipe, size=224) if free else request.recipe
     backbones = [get_backbone(name) for name in recipe.backbone.names]
@@ -148,7 +151,7 @@ def _measure(
         started = time.perf_counter()
         (network,) = build_backbones(recipe, [backbone], [size])
         build = time.perf_counter() - started
-        rates = _rates(request, recipe, network, photos, num_classes, decode, tuned=len(candidates) > 1)
+        rates = _rates(request, recipe, network, photos, num_classes, decode, tuned=tuned)
         known[backbone.name, size] = replace(rates, build=build, convert=max(rates.convert, build))
     return _Measured(known)
 

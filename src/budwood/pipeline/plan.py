@@ -123,25 +123,64 @@ def cost_of(recipe: Recipe, rates: Sequence[Rates], features: Sequence[int], pho
     return Cost(tuple(networks), head, finish)
 
 
-def plans(recipe: Recipe) -> list[Recipe]:
+def plans(recipe: Recipe, *, few: bool = False) -> list[Recipe]:
     """Return what may become of a recipe, from what takes least to what takes most; the limit of time is left out.
+
+    With `few` training photos nothing of `auto` is fine-tuned.
 
     >>> [(one.data.size, one.augment.views, one.finetune.epochs) for one in plans(Recipe.load("quick"))]
     [(224, 0, 0), (224, 1, 2), (224, 2, 4)]
     """
     recipe = recipe.without_budget()
-    auto = Recipe.load("auto")
-    parts = ("augment", "backbone", "head", "loss", "frozen", "finetune")
-    free = recipe.data.size == auto.data.size and all(
-        getattr(recipe, part) == getattr(auto, part) for part in parts
-    )
-    if not free:
+    if not leaves_choice(recipe):
         if not recipe.finetune.epochs:
             return [recipe]
         # Without phase 1 there is no head alone.
-        return [*([_head_alone(recipe)] if recipe.frozen.epochs else []), *_steps(recipe)]
+        return [*([head_alone(recipe)] if recipe.frozen.epochs else []), *_steps(recipe)]
+    smaller = [head_alone(with_values(recipe, size=size)) for size in SIZES]
+    two = _two_networks(recipe)
+    if few:
+        return [*smaller, two_frozen(recipe)]
+    return [
+        *smaller,
+        _steps(with_values(recipe, size=224))[0],
+        head_alone(two),
+        _steps(with_values(recipe, size=224))[1],
+        *_steps(recipe)[1:],
+        *_steps(two)[2:],
+    ]
+
+
+def leaves_choice(recipe: Recipe) -> bool:
+    """Return whether backbone, sizes and settings of the training are those of `auto`: nothing has been chosen.
+
+    >>> leaves_choice(Recipe.load("auto").with_settings(["seed=1"])), leaves_choice(Recipe.load("quick"))
+    (True, False)
+    """
+    auto = Recipe.load("auto")
+    parts = ("augment", "backbone", "head", "loss", "frozen", "finetune", "distill")
+    return recipe.data.size == auto.data.size and all(
+        getattr(recipe, part) == getattr(auto, part) for part in parts
+    )
+
+
+def two_frozen(recipe: Recipe) -> Recipe:
+    """Return a recipe with the head alone, on the backbones of `frozen-ensemble`."""
+    ensemble = Recipe.load("frozen-ensemble")
+    return head_alone(
+        recipe.model_copy(
+            update={
+                "data": recipe.data.model_copy(update={"size": ensemble.data.size}),
+                "backbone": ensemble.backbone,
+            }
+        )
+    )
+
+
+def _two_networks(recipe: Recipe) -> Recipe:
+    """Return a recipe with the backbones of `best`, and what else it changes for them."""
     best = Recipe.load("best")
-    two = recipe.model_copy(
+    return recipe.model_copy(
         update={
             "data": recipe.data.model_copy(update={"size": best.data.size}),
             "backbone": best.backbone,
@@ -149,14 +188,6 @@ def plans(recipe: Recipe) -> list[Recipe]:
             "evaluate": recipe.evaluate.model_copy(update={"flip": best.evaluate.flip}),
         }
     )
-    return [
-        *(_head_alone(with_values(recipe, size=size)) for size in SIZES),
-        _steps(with_values(recipe, size=224))[0],
-        _head_alone(two),
-        _steps(with_values(recipe, size=224))[1],
-        *_steps(recipe)[1:],
-        *_steps(two)[2:],
-    ]
 
 
 def _steps(recipe: Recipe) -> list[Recipe]:
@@ -175,7 +206,7 @@ def _steps(recipe: Recipe) -> list[Recipe]:
     ]
 
 
-def _head_alone(recipe: Recipe) -> Recipe:
+def head_alone(recipe: Recipe) -> Recipe:
     """Return a recipe without phase 2, and without settings that have no effect then."""
     changes: dict[str, Section] = {"finetune": Finetune()}
     if recipe.frozen.fit == "linear":

@@ -17,7 +17,7 @@ from budwood.config.lint import find_warnings
 from budwood.config.recipe import Recipe
 from budwood.core.errors import DataError
 from budwood.core.notes import Note
-from budwood.core.progress.base import Progress
+from budwood.core.progress.base import Progress, announce
 from budwood.core.tensorflow import usual_keras
 from budwood.data.check import Check, check, crop_warning
 from budwood.data.decoder.levels import as_range
@@ -32,8 +32,9 @@ from budwood.network.compose import PooledBackbone, take_apart
 from budwood.pipeline.budget import Pace, plan_within
 from budwood.pipeline.distill import refuse_unfit_teacher, teacher_features
 from budwood.pipeline.features import OpenFeatures, build_backbones, find_boundaries, open_features
+from budwood.pipeline.few_photos import has_few, without_phase_2
 from budwood.pipeline.phases import refuse_bad_settings
-from budwood.pipeline.request import TrainingRequest
+from budwood.pipeline.request import TrainingRequest, fetch_weights
 from budwood.runs.resume import refuse_other_photos
 from budwood.runs.schema import ClusterInfo
 from budwood.runs.writing import with_own_table
@@ -83,6 +84,8 @@ class Prepared(PreparedNetworks):
     """Opens the map over the shards of a linear probe that memory does not hold; by default over threads here."""
     pace: Pace | None = None
     """When it has to end, where its recipe says how many minutes it may take."""
+    found: tuple[Note, ...] = ()
+    """What the user should know of how the recipe came about."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -133,7 +136,7 @@ class Prepared(PreparedNetworks):
             data.append(Note(flat, "settings"))
         split = [Note(line, "split") for line in lacking(self.photos, self.classes)]
         split += [Note(line, "groups") for line in _hints(self.request.recipe, self.check)]
-        return (*settings, *data, *split, *_kept_splits(self.request, self.photos))
+        return (*self.found, *settings, *data, *split, *_kept_splits(self.request, self.photos))
 
 
 @usual_keras()
@@ -149,14 +152,19 @@ def prepare(request: TrainingRequest, checked: Check | None = None) -> Prepared:
     fetch_weights(request)
     with directory.stage("check"):
         checked = checked or check_photos(request)
-        request = replace(request, recipe=with_own_table(with_range(request.recipe, checked)))
+        request = with_data(request, checked)
         photos = split_photos(request, checked)
         if begun := directory.to_resume(overwrite=request.output.overwrite, resume=request.output.resume):
             refuse_other_photos(begun, photos)
-    pace = None
+    pace, few = None, has_few(request, photos)
+    found: tuple[Note, ...] = ()
     if request.recipe.budget.minutes:
         with directory.stage("plan"):
-            request, pace = plan_within(request, photos, checked.classes)
+            request, pace = plan_within(request, photos, checked.classes, few=few)
+    elif few:
+        request, found = without_phase_2(request, photos)
+        announce(directory.progress, request.steps)
+    request = with_data(request, checked)
     with directory.stage("backbone"):
         networks, head = build_networks(request)
         num_train = sum(photo.split == "train" for photo in photos)
@@ -167,7 +175,11 @@ def prepare(request: TrainingRequest, checked: Check | None = None) -> Prepared:
         teacher = None
         if request.teacher:
             teacher = teacher_features(request.teacher, request.recipe, checked.classes, directory.progress)
-    return Prepared(request.recipe, networks, request, checked, photos, head, boundaries, teacher, pace=pace)
+    return Prepared(
+        *(request.recipe, networks, request, checked, photos, head, boundaries, teacher),
+        pace=pace,
+        found=found,
+    )
 
 
 @usual_keras()
@@ -179,23 +191,14 @@ def prepare_networks(recipe: Recipe) -> PreparedNetworks:
     return PreparedNetworks(resolved, tuple(build_backbones(resolved, backbones, sizes)))
 
 
-def with_range(recipe: Recipe, checked: Check) -> Recipe:
-    """Return the recipe with the range of values that the photos decided, so that all that follows keeps to it."""
-    found = checked.values.range
-    if found is None or recipe.data.levels is not None:
-        return recipe
-    data = recipe.data.model_copy(update={"range": [found.low, found.high]})
-    return recipe.model_copy(update={"data": data})
-
-
-def fetch_weights(request: TrainingRequest) -> None:
-    """Fetch what is not here of the ImageNet weights, before any photo is read. Raise WeightsError."""
-    if request.previous:
-        return
-    for backbone in request.backbones:
-        imagenet = request.recipe.backbone.weights_of(backbone.name) == "imagenet"
-        if imagenet and not backbone.pretrained.is_here():
-            backbone.imagenet_weights()
+def with_data(request: TrainingRequest, checked: Check) -> TrainingRequest:
+    """Return the training with what the run says of its data: the range of values that the photos decided, so that all
+    that follows keeps to it, and its own table of the labels' tree."""
+    recipe, found = request.recipe, checked.values.range
+    if found is not None and recipe.data.levels is None:
+        data = recipe.data.model_copy(update={"range": [found.low, found.high]})
+        recipe = recipe.model_copy(update={"data": data})
+    return replace(request, recipe=with_own_table(recipe))
 
 
 def check_photos(request: TrainingRequest) -> Check:

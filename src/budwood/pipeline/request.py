@@ -215,10 +215,25 @@ def ask_for_training(
 
 def with_recipe(request: TrainingRequest, recipe: Recipe) -> TrainingRequest:
     """Return the same training with another recipe, which is what the run is asked for from now on."""
+    request.directory.ask_instead(recipe.model_dump(mode="json", exclude_none=True))
+    return replace(with_planned(request, recipe), asked=recipe)
+
+
+def with_planned(request: TrainingRequest, recipe: Recipe) -> TrainingRequest:
+    """Return the same training with another recipe, which the photos decide: the same request has it again."""
     backbones = tuple(get_backbone(name) for name in recipe.backbone.names)
     resolved, sizes = resolve(recipe, backbones)
-    request.directory.ask_instead(recipe.model_dump(mode="json", exclude_none=True))
-    return replace(request, asked=recipe, recipe=resolved, backbones=backbones, sizes=tuple(sizes))
+    return replace(request, recipe=resolved, backbones=backbones, sizes=tuple(sizes))
+
+
+def fetch_weights(request: TrainingRequest) -> None:
+    """Fetch what is not here of the ImageNet weights. Raise WeightsError."""
+    if request.previous:
+        return
+    for backbone in request.backbones:
+        imagenet = request.recipe.backbone.weights_of(backbone.name) == "imagenet"
+        if imagenet and not backbone.pretrained.is_here():
+            backbone.imagenet_weights()
 
 
 def _refuse_limit(recipe: Recipe, output: Output, start: object | None) -> None:

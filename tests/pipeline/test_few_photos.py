@@ -1,0 +1,111 @@
+"""`auto` with few photos: the head alone, on two backbones where their weights are here."""
+
+from dataclasses import replace
+
+import pytest
+
+from budwood.config.recipe import Recipe
+from budwood.core.errors import MissingWeightsError
+from budwood.core.progress.base import SILENT
+from budwood.evaluation.task import MULTI_LABEL
+from budwood.pipeline.entry import train
+from budwood.pipeline.few_photos import FEW, has_few, without_phase_2
+from budwood.pipeline.plan import head_alone
+from budwood.pipeline.prepare import check_photos, prepare, split_photos
+from budwood.pipeline.request import Output, ask_for_training
+
+pytestmark = pytest.mark.usefixtures("shared_cache")
+
+
+def ask(data, folder, *settings, recipe="auto", **output):
+    return ask_for_training(data, Recipe.load(recipe).with_settings(settings), Output(folder, **output))
+
+
+@pytest.fixture
+def request_and_photos(session_colours, tmp_path):
+    request = ask(session_colours, tmp_path / "run")
+    return request, split_photos(request, check_photos(request))
+
+
+def test_has_few__a_photo_fewer_than_needed(request_and_photos):
+    request, photos = request_and_photos
+    of_training = next(photo for photo in photos if photo.split == "train")
+    others = [photo for photo in photos if photo.split != "train"]
+    assert has_few(request, [*others, *[of_training] * (FEW - 1)])
+    assert not has_few(request, [*others, *[of_training] * FEW])
+
+
+@pytest.mark.parametrize("setting", ["finetune.epochs=3", "backbone.name=mobilenet_v2", "augment.views=2"])
+def test_has_few__not_where_something_was_chosen(session_colours, tmp_path, setting):
+    request = ask(session_colours, tmp_path / "run", setting)
+    assert not has_few(request, split_photos(request, check_photos(request)))
+
+
+def test_has_few__not_of_another_recipe_nor_with_several_labels(
+    request_and_photos, session_colours, tmp_path
+):
+    request, photos = request_and_photos
+    assert has_few(request, photos) and has_few(ask(session_colours, tmp_path / "other", "seed=3"), photos)
+    assert not has_few(ask(session_colours, tmp_path / "other", recipe="quick"), photos)
+    assert not has_few(replace(request, task=MULTI_LABEL), photos)
+
+
+def test_prepare__the_head_alone_on_two_networks(session_colours, tmp_path):
+    found = prepare(ask(session_colours, tmp_path / "run", "split_seed=2"))
+    assert [network.name for network in found.networks] == ["efficientnet_lite2", "efficientnet_lite0"]
+    assert not found.recipe.finetune.epochs and found.recipe.split_seed == 2 and found.boundaries == {}
+    (note,) = [note for note in found.warnings if note.kind == "settings"]
+    networks = "efficientnet_lite2@260 and efficientnet_lite0@224"
+    assert note.text.startswith(
+        f"{found.num('train')} training photos, fewer than {FEW}: {networks}, the head alone."
+    )
+    assert "finetune" not in found.request.steps
+
+
+def test_without_phase_2__one_network_where_the_other_cannot_be_had(request_and_photos, monkeypatch):
+    request, photos = request_and_photos
+    monkeypatch.setattr("budwood.pipeline.few_photos.fetch_weights", refuse)
+    planned, (note,) = without_phase_2(request, photos)
+    assert planned.recipe.backbone.names == ["efficientnet_lite0"] and not planned.recipe.finetune.epochs
+    assert planned.recipe.data.size == Recipe.load("auto").data.size
+    assert "Two networks would do better: none of efficientnet_lite2 here" in note.text
+
+
+def refuse(_):
+    raise MissingWeightsError("none of efficientnet_lite2 here")
+
+
+@pytest.fixture
+def tiny(monkeypatch, tiny_backbones):
+    """Settings of two small networks that stand for those of `frozen-ensemble`."""
+    names = Recipe().with_settings(['backbone.name=["tiny@64","tiny_other@48"]']).backbone
+    monkeypatch.setattr("budwood.pipeline.few_photos.leaves_choice", lambda recipe: True)
+    monkeypatch.setattr(
+        "budwood.pipeline.few_photos.two_frozen",
+        lambda recipe: head_alone(recipe.model_copy(update={"backbone": names})),
+    )
+    return ["evaluate.resamples=200", "backbone.name=tiny"]
+
+
+def test_train__is_resumed_by_the_same_command(session_colours, tmp_path, monkeypatch, tiny):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as stopped, pytest.raises(KeyboardInterrupt):
+        stopped.setattr("budwood.pipeline.train.evaluate", stop)
+        train(session_colours, tmp_path / "run", settings=tiny, progress=SILENT)
+    run = train(session_colours, tmp_path / "run", settings=tiny, resume=True, progress=SILENT)
+    assert run.recipe.backbone.name == ["tiny@64", "tiny_other@48"] and not run.recipe.finetune.epochs
+    assert run.info["requested"]["recipe"]["backbone"]["name"] == "tiny"
+    # The recipe that the run keeps is what was done, and does it again.
+    kept = tmp_path / "run" / "recipe.toml"
+    again = train(session_colours, tmp_path / "again", recipe=kept, progress=SILENT)
+    assert (again.folder / "predictions.csv").read_bytes() == (run.folder / "predictions.csv").read_bytes()
+
+
+@pytest.mark.slow
+def test_train__minutes_are_of_the_head_alone_too(session_colours, tmp_path):
+    settings = ["evaluate.resamples=200", "budget.minutes=30"]
+    run = train(session_colours, tmp_path / "run", settings=settings, progress=SILENT)
+    assert run.recipe.backbone.name == ["efficientnet_lite2@260", "efficientnet_lite0@224"]
+    assert not run.recipe.finetune.epochs
