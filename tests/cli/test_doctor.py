@@ -140,3 +140,10 @@ def test_cluster__without_ray(address, ok, monkeypatch):
     monkeypatch.setattr(doctor.metadata, "version", absent)
     found = doctor._cluster(address)
     assert found.ok is ok and "pip install 'budwood[ray]'" in found.detail
+
+
+@pytest.mark.parametrize(("address", "said"), [(None, "names one"), ("local", "begins one of its own")])
+def test_cluster__none_is_looked_at_where_there_is_none_to_look_at(address, said, monkeypatch):
+    monkeypatch.setattr(doctor.metadata, "version", lambda package: "2.60.0")
+    found = doctor._cluster(address)
+    assert found.ok and said in found.detail

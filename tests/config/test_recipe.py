@@ -75,6 +75,10 @@ def test_to_toml__any_recipe_reads_back_equal(tmp_path_factory, seed, size, name
         ),
         ({"frozen": {"l2_strengths": []}}, ["frozen.l2_strengths"]),
         ({"data": {"calibration": 0.8}}, ["calibration = 0.8 of the photos leaves none of the 0.8"]),
+        (
+            {"finetune": {"epochs": 1, "warmup_epochs": 1}},
+            ["finetune.warmup_epochs = 1 leaves none of the 1 epochs", "finetune.warmup_epochs=0.5"],
+        ),
         ({"data": {"calibration": 1.0}}, ["data.calibration"]),
         ({"data": {"folds": 1}}, ["folds = 1 leaves nothing to learn from"]),
         ({"data": {"folds": 3, "fold": 3}}, ["fold = 3 and folds = 3 do not go together"]),

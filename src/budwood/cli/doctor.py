@@ -158,9 +158,12 @@ def _cluster(address: str | None) -> Finding:
         if version is None:
             words = "Ray is not installed, which --cluster alone needs: pip install 'budwood[ray]'"
             return Finding("cluster", address is None, words)
-        return Finding(
-            "cluster", True, f"Ray {version}; none looked at, for neither --cluster nor RAY_ADDRESS names one"
+        none = (
+            "none looked at, for neither --cluster nor RAY_ADDRESS names one"
+            if address is None
+            else "each command with --cluster local begins one of its own on this machine, so none is looked at"
         )
+        return Finding("cluster", True, f"Ray {version}; {none}")
     try:
         with connect(address) as found:
             words = in_words(found)

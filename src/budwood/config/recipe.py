@@ -235,6 +235,17 @@ class Recipe(Section):
                 )
         return self
 
+    @pydantic.model_validator(mode="after")
+    def _warmup_ends(self) -> "Recipe":
+        # Of phase 1 only gradient steps warm up, and its fit may be decided later.
+        warmup, epochs = self.finetune.warmup_epochs, self.finetune.epochs
+        if epochs and warmup >= epochs:
+            raise ValueError(
+                f"finetune.warmup_epochs = {warmup:g} leaves none of the {epochs} epochs. Give fewer than "
+                f"finetune.epochs, such as --set finetune.warmup_epochs={epochs / 2:g}"
+            )
+        return self
+
     def without_budget(self) -> "Recipe":
         """Return the recipe as it is without a limit of time."""
         return self.model_copy(update={"budget": Budget()})
