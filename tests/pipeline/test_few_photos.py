@@ -31,23 +31,35 @@ def test_has_few__a_photo_fewer_than_needed(request_and_photos):
     request, photos = request_and_photos
     of_training = next(photo for photo in photos if photo.split == "train")
     others = [photo for photo in photos if photo.split != "train"]
-    assert has_few(request, [*others, *[of_training] * (FEW - 1)])
-    assert not has_few(request, [*others, *[of_training] * FEW])
+    assert has_few(request, [*others, *[of_training] * (FEW - 1)], 5)
+    assert not has_few(request, [*others, *[of_training] * FEW], 5)
+    # Of very many classes each has hardly any.
+    assert has_few(request, [of_training] * 1571, 525) and not has_few(request, [of_training] * 1571, 157)
+
+
+def test_without_phase_2__says_of_which_there_are_few(request_and_photos):
+    request, photos = request_and_photos
+    _, (note,) = without_phase_2(request, [replace(photos[0], split="train")] * 1571, 525)
+    assert note.text.startswith(
+        "1,571 training photos, fewer than 10 for each of 525 classes: efficientnet_lite2"
+    )
 
 
 @pytest.mark.parametrize("setting", ["finetune.epochs=3", "backbone.name=mobilenet_v2", "augment.views=2"])
 def test_has_few__not_where_something_was_chosen(session_colours, tmp_path, setting):
     request = ask(session_colours, tmp_path / "run", setting)
-    assert not has_few(request, split_photos(request, check_photos(request)))
+    assert not has_few(request, split_photos(request, check_photos(request)), 3)
 
 
 def test_has_few__not_of_another_recipe_nor_with_several_labels(
     request_and_photos, session_colours, tmp_path
 ):
     request, photos = request_and_photos
-    assert has_few(request, photos) and has_few(ask(session_colours, tmp_path / "other", "seed=3"), photos)
-    assert not has_few(ask(session_colours, tmp_path / "other", recipe="quick"), photos)
-    assert not has_few(replace(request, task=MULTI_LABEL), photos)
+    assert has_few(request, photos, 3) and has_few(
+        ask(session_colours, tmp_path / "other", "seed=3"), photos, 3
+    )
+    assert not has_few(ask(session_colours, tmp_path / "other", recipe="quick"), photos, 3)
+    assert not has_few(replace(request, task=MULTI_LABEL), photos, 3)
 
 
 def test_prepare__the_head_alone_on_two_networks(session_colours, tmp_path):
@@ -65,7 +77,7 @@ def test_prepare__the_head_alone_on_two_networks(session_colours, tmp_path):
 def test_without_phase_2__one_network_where_the_other_cannot_be_had(request_and_photos, monkeypatch):
     request, photos = request_and_photos
     monkeypatch.setattr("budwood.pipeline.few_photos.fetch_weights", refuse)
-    planned, (note,) = without_phase_2(request, photos)
+    planned, (note,) = without_phase_2(request, photos, 3)
     assert planned.recipe.backbone.names == ["efficientnet_lite0"] and not planned.recipe.finetune.epochs
     assert planned.recipe.data.size == Recipe.load("auto").data.size
     assert "Two networks would do better: none of efficientnet_lite2 here" in note.text

@@ -156,13 +156,13 @@ def prepare(request: TrainingRequest, checked: Check | None = None) -> Prepared:
         photos = split_photos(request, checked)
         if begun := directory.to_resume(overwrite=request.output.overwrite, resume=request.output.resume):
             refuse_other_photos(begun, photos)
-    pace, few = None, has_few(request, photos)
+    pace, few = None, has_few(request, photos, len(checked.classes))
     found: tuple[Note, ...] = ()
     if request.recipe.budget.minutes:
         with directory.stage("plan"):
             request, pace = plan_within(request, photos, checked.classes, few=few)
     elif few:
-        request, found = without_phase_2(request, photos)
+        request, found = without_phase_2(request, photos, len(checked.classes))
         announce(directory.progress, request.steps)
     request = with_data(request, checked)
     with directory.stage("backbone"):
