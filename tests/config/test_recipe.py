@@ -379,3 +379,32 @@ def test_with_settings__one_form_of_unfreeze_takes_the_place_of_another():
     recipe = Recipe.from_dict({"finetune": {"unfreeze": {"fraction": 0.3}}})
     changed = recipe.with_settings(["finetune.unfreeze.layers=20"])
     assert changed.finetune.unfreeze.model_dump(exclude_none=True) == {"layers": 20}
+
+
+@pytest.mark.parametrize(
+    ("setting", "adapts"),
+    [
+        *(("data.split_rule=shuffled", True), ("evaluate.flip=true", True), ("seed=1", True)),
+        *(("backbone.engine=keras", True), ("loss.class_weights=balanced", True), ("frozen.folds=3", True)),
+        # Also where it is the recipe's own value.
+        *(
+            ("backbone.name=efficientnet_lite0", False),
+            ("finetune.epochs=10", False),
+            ("data.size=256", False),
+        ),
+        *(("augment.views=2", False), ("distill.run=RUN", False), ("loss.label_smoothing=0.2", False)),
+    ],
+)
+def test_adapt__not_where_a_setting_says_what_is_trained(setting, adapts):
+    assert Recipe.load("auto").with_settings([setting]).adapt is adapts
+    assert Recipe.load("auto").with_settings([setting, "adapt=true"]).adapt
+
+
+def test_adapt__of_a_recipe_that_extends_another(tmp_path):
+    assert not Recipe.load("quick").adapt and not Recipe.load("best").adapt
+    for text, adapts in (("[evaluate]\nflip = true", True), ("[finetune]\nepochs = 10", False)):
+        (tmp_path / "own.toml").write_text(f'extends = "auto"\n{text}\n')
+        assert Recipe.load(tmp_path / "own.toml").adapt is adapts
+    recipe = Recipe.load("auto")
+    (tmp_path / "kept.toml").write_text(recipe.to_toml())
+    assert Recipe.load(tmp_path / "kept.toml") == recipe

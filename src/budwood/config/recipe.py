@@ -20,6 +20,14 @@ from budwood.config.loading import Layer, fault_text, lay_over, merged, read_lay
 from budwood.config.section import Auto, Fraction, Section
 from budwood.core.errors import RecipeError, did_you_mean
 
+DECIDING = {"augment", "backbone", "distill", "finetune", "frozen", "head", "loss"}
+"""Sections that say what is trained, and how."""
+CARRIED = {
+    *("backbone.engine", "backbone.precision", "frozen.folds", "frozen.l2_strengths", "head.pooling"),
+    "loss.class_weights",
+}
+"""Settings of these that suit whatever takes the place of a recipe that adapts."""
+
 
 class Augment(Section):
     """Augmentation: random variants ("views") of the training photos. The saved model contains none of it."""
@@ -196,6 +204,11 @@ class Recipe(Section):
     """Seed of everything random except the split."""
     split_seed: Annotated[int, Field(ge=0)] = 0
     """Seed of the split."""
+    adapt: bool = False
+    """Whether network, sizes and phases give way to what suits the photos: with few photos to the head alone on two
+    networks, with `budget.minutes` to the plan that fits. Any setting of [augment], [distill] or [finetune], of the
+    network, its weights or the size of pictures, of the head's layers or of how it is fitted makes it false, unless
+    it is given too. False in the recipe that a run keeps."""
     data: Data = Data()
     augment: Augment = Augment()
     backbone: Backbone = Backbone()
@@ -267,7 +280,7 @@ class Recipe(Section):
         >>> Recipe.load("quick").finetune.epochs, Recipe.load("quick").finetune.optimizer
         (4, 'adamw')
         """
-        layers = [_with_own_files(layer) for layer in read_layers(name_or_file)]
+        layers = [_settled(_with_own_files(layer)) for layer in read_layers(name_or_file)]
         try:
             return cls.from_dict(merged(layers))
         except RecipeError as error:
@@ -295,6 +308,8 @@ class Recipe(Section):
         """
         values = self.model_dump(exclude_none=True)
         given = lay_over(values, settings, type(self))
+        if "adapt" not in given and any(map(_decides, given)):
+            values["adapt"] = False
         if "backbone.name" in given and "data.size" not in given and "@" in str(values["backbone"]["name"]):
             values["data"]["size"] = "auto"
         planned = sorted(given.intersection(PLANNED))
@@ -323,6 +338,21 @@ class Recipe(Section):
 
         sections = self.model_dump(exclude_none=True)
         return tomli_w.dumps({name: values for name, values in sections.items() if values != {}})
+
+
+def _decides(key: str) -> bool:
+    """Return whether a setting says what is trained, so that nothing else may take its place."""
+    return key == "data.size" or (key.partition(".")[0] in DECIDING and key not in CARRIED)
+
+
+def _settled(layer: Layer) -> Layer:
+    """Return a recipe file that does not leave to Budwood what it decides itself."""
+    keys = [
+        f"{section}.{key}" for section, own in layer.values.items() if isinstance(own, dict) for key in own
+    ]
+    if "adapt" in layer.values or not any(map(_decides, keys)):
+        return layer
+    return replace(layer, values={**layer.values, "adapt": False})
 
 
 def _with_own_files(layer: Layer) -> Layer:

@@ -1,13 +1,15 @@
-"""What becomes of `auto` where there are few photos: no phase 2, and a head on two backbones in place of one."""
+"""What becomes of a recipe that adapts where there are few photos: no phase 2, and a head on two backbones."""
 
 from collections.abc import Sequence
 
+from budwood.backbones.registry import get_backbone
+from budwood.config.recipe import Recipe
 from budwood.core.errors import WeightsError
 from budwood.core.notes import Note
 from budwood.core.text import count
 from budwood.data.manifest import Photo
 from budwood.evaluation.task import MULTI_LABEL
-from budwood.pipeline.plan import head_alone, in_words, leaves_choice, two_frozen
+from budwood.pipeline.plan import head_alone, two_frozen
 from budwood.pipeline.request import TrainingRequest, fetch_weights, with_planned
 
 FEW, FEW_OF_A_CLASS = 600, 10
@@ -16,39 +18,51 @@ docs/guide/how-many-photos.md."""
 
 
 def has_few(request: TrainingRequest, photos: Sequence[Photo], classes: int) -> bool:
-    """Return whether a training leaves the choice of what to train to Budwood, and has few photos to learn from.
+    """Return whether a recipe adapts, and has few photos to learn from.
 
     Measured with one label a photo. A run that is gone on with is fine-tuned, as was asked.
     """
     return (
-        _num_training(photos) < max(FEW, FEW_OF_A_CLASS * classes)
-        and leaves_choice(request.asked)
+        request.asked.adapt
+        and _num_training(photos) < max(FEW, FEW_OF_A_CLASS * classes)
         and request.previous is None
         and request.task is not MULTI_LABEL
     )
 
 
-def without_phase_2(
-    request: TrainingRequest, photos: Sequence[Photo], classes: int
-) -> tuple[TrainingRequest, tuple[Note, ...]]:
-    """Return a training of the head alone, and what the user should know of it.
+def without_phase_2(request: TrainingRequest) -> TrainingRequest:
+    """Return a training of the head alone.
 
     It stands on two backbones; on the one of the recipe where the weights of the other are not to be had.
     """
-    recipe, reason = two_frozen(request.asked), ""
+    planned = with_planned(request, two_frozen(request.asked))
     try:
-        fetch_weights(with_planned(request, recipe))
-    except WeightsError as error:
-        recipe, reason = head_alone(request.asked), f". Two networks would do better: {error}"
+        fetch_weights(planned)
+    except WeightsError:
+        return with_planned(request, head_alone(request.asked))
+    return planned
+
+
+def note_of_few(recipe: Recipe, photos: Sequence[Photo], classes: int) -> Note:
+    """Return what the user should know of a training whose photos are few: why `recipe` has no phase 2."""
     number = _num_training(photos)
     limit = f"{FEW}" if number < FEW else f"{FEW_OF_A_CLASS} for each of {classes} classes"
+    names = " and ".join(f"{name}@{size}" if size else name for name, size in recipe.backbone.sized)
+    absent = [
+        name
+        for name in two_frozen(recipe).backbone.names
+        if name not in recipe.backbone.names and not get_backbone(name).pretrained.is_here()
+    ]
+    better = "".join(
+        f" With {name} beside it it would do better (its weights: {get_backbone(name).where()})."
+        for name in absent
+    )
     few = f"{count(number, 'training photo')}, fewer than {limit}"
-    note = Note(
-        f"{few}: {in_words(recipe)}. Fine-tuning on so few loses more often than it gains; --recipe quick does it all "
-        f"the same{reason}",
+    return Note(
+        f"{few}, so only a new head is trained, on {names}: fine-tuning so few loses more often than it gains. "
+        f"--recipe quick fine-tunes all the same.{better}",
         "settings",
     )
-    return with_planned(request, recipe), (note,)
 
 
 def _num_training(photos: Sequence[Photo]) -> int:

@@ -126,13 +126,13 @@ def cost_of(recipe: Recipe, rates: Sequence[Rates], features: Sequence[int], pho
 def plans(recipe: Recipe, *, few: bool = False) -> list[Recipe]:
     """Return what may become of a recipe, from what takes least to what takes most; the limit of time is left out.
 
-    With `few` training photos nothing of `auto` is fine-tuned.
+    With `few` training photos a recipe that adapts is not fine-tuned.
 
     >>> [(one.data.size, one.augment.views, one.finetune.epochs) for one in plans(Recipe.load("quick"))]
     [(224, 0, 0), (224, 1, 2), (224, 2, 4)]
     """
-    recipe = recipe.without_budget()
-    if not leaves_choice(recipe):
+    adapts, recipe = recipe.adapt, recipe.without_budget().model_copy(update={"adapt": False})
+    if not adapts:
         if not recipe.finetune.epochs:
             return [recipe]
         # Without phase 1 there is no head alone.
@@ -151,19 +151,6 @@ def plans(recipe: Recipe, *, few: bool = False) -> list[Recipe]:
     ]
 
 
-def leaves_choice(recipe: Recipe) -> bool:
-    """Return whether backbone, sizes and settings of the training are those of `auto`: nothing has been chosen.
-
-    >>> leaves_choice(Recipe.load("auto").with_settings(["seed=1"])), leaves_choice(Recipe.load("quick"))
-    (True, False)
-    """
-    auto = Recipe.load("auto")
-    parts = ("augment", "backbone", "head", "loss", "frozen", "finetune", "distill")
-    return recipe.data.size == auto.data.size and all(
-        getattr(recipe, part) == getattr(auto, part) for part in parts
-    )
-
-
 def two_frozen(recipe: Recipe) -> Recipe:
     """Return a recipe with the head alone, on the backbones of `frozen-ensemble`."""
     ensemble = Recipe.load("frozen-ensemble")
@@ -171,7 +158,7 @@ def two_frozen(recipe: Recipe) -> Recipe:
         recipe.model_copy(
             update={
                 "data": recipe.data.model_copy(update={"size": ensemble.data.size}),
-                "backbone": ensemble.backbone,
+                "backbone": recipe.backbone.model_copy(update={"name": ensemble.backbone.name}),
             }
         )
     )
@@ -183,7 +170,7 @@ def _two_networks(recipe: Recipe) -> Recipe:
     return recipe.model_copy(
         update={
             "data": recipe.data.model_copy(update={"size": best.data.size}),
-            "backbone": best.backbone,
+            "backbone": recipe.backbone.model_copy(update={"name": best.backbone.name}),
             "finetune": best.finetune,
             "evaluate": recipe.evaluate.model_copy(update={"flip": best.evaluate.flip}),
         }
@@ -208,7 +195,7 @@ def _steps(recipe: Recipe) -> list[Recipe]:
 
 def head_alone(recipe: Recipe) -> Recipe:
     """Return a recipe without phase 2, and without settings that have no effect then."""
-    changes: dict[str, Section] = {"finetune": Finetune()}
+    changes: dict[str, Section | bool] = {"finetune": Finetune(), "adapt": False}
     if recipe.frozen.fit == "linear":
         changes |= {
             "augment": Augment(),

@@ -32,7 +32,7 @@ from budwood.network.compose import PooledBackbone, take_apart
 from budwood.pipeline.budget import Pace, plan_within
 from budwood.pipeline.distill import refuse_unfit_teacher, teacher_features
 from budwood.pipeline.features import OpenFeatures, build_backbones, find_boundaries, open_features
-from budwood.pipeline.few_photos import has_few, without_phase_2
+from budwood.pipeline.few_photos import has_few, note_of_few, without_phase_2
 from budwood.pipeline.phases import refuse_bad_settings
 from budwood.pipeline.request import TrainingRequest, fetch_weights
 from budwood.runs.resume import refuse_other_photos
@@ -157,13 +157,15 @@ def prepare(request: TrainingRequest, checked: Check | None = None) -> Prepared:
         if begun := directory.to_resume(overwrite=request.output.overwrite, resume=request.output.resume):
             refuse_other_photos(begun, photos)
     pace, few = None, has_few(request, photos, len(checked.classes))
-    found: tuple[Note, ...] = ()
     if request.recipe.budget.minutes:
         with directory.stage("plan"):
             request, pace = plan_within(request, photos, checked.classes, few=few)
     elif few:
-        request, found = without_phase_2(request, photos, len(checked.classes))
+        request = without_phase_2(request)
         announce(directory.progress, request.steps)
+    found = (note_of_few(request.recipe, photos, len(checked.classes)),) if few else ()
+    # What the run keeps is what was done, whatever the photos of another training.
+    request = replace(request, recipe=request.recipe.model_copy(update={"adapt": False}))
     request = with_data(request, checked)
     with directory.stage("backbone"):
         networks, head = build_networks(request)

@@ -17,7 +17,14 @@ from budwood.evaluation.verdict import compare_models
 from budwood.runs.compare_labels import LabelComparison, compare_labels, label_table
 from budwood.runs.files import RunFiles, read_run
 from budwood.runs.schema import PredictionRow
-from budwood.runs.shared_photos import Shared, names_of, refuse_few_groups, refuse_other_tasks, share_photos
+from budwood.runs.shared_photos import (
+    Shared,
+    backbones_of,
+    names_of,
+    refuse_few_groups,
+    refuse_other_tasks,
+    share_photos,
+)
 
 METHOD = (
     "McNemar's exact test (1947), two-sided, adjusted for the number of pairs (Holm 1979); score interval of "
@@ -168,7 +175,7 @@ def _table(comparison: Comparison) -> tuple[tuple[str, ...], list[tuple[str, ...
     rows: list[tuple[str, ...]] = [
         (
             shorten(shown(run["run"]), 40),
-            shown(run["backbone"]),
+            shown(backbones_of(run["backbone"])),
             percent(run["accuracy"]),
             _interval(run["interval"]),
         )

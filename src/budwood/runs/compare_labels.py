@@ -16,7 +16,7 @@ from budwood.evaluation.multi_label_differences import Replicates
 from budwood.evaluation.multi_label_verdict import KEY, compare_label_models, method
 from budwood.evaluation.statistics import PairedDifference, holm
 from budwood.runs.files import RunFiles
-from budwood.runs.shared_photos import refuse_few_groups, share_photos
+from budwood.runs.shared_photos import backbones_of, refuse_few_groups, share_photos
 
 
 class Difference(TypedDict):
@@ -157,7 +157,7 @@ def label_table(comparison: LabelComparison) -> tuple[tuple[str, ...], list[tupl
     rows: list[tuple[str, ...]] = [
         (
             shorten(shown(run["run"]), 40),
-            shown(run["backbone"]),
+            shown(backbones_of(run["backbone"])),
             percent(run["mean_average_precision"]),
             f"{percent(run['interval'][0])} to {percent(run['interval'][1])}" if run["interval"] else "–",
             "–" if run["macro_f1"] is None else percent(run["macro_f1"]),

@@ -37,6 +37,15 @@ class Shared(NamedTuple):
     groups: Grouping
 
 
+def backbones_of(name: str | Sequence[str]) -> str:
+    """Return the backbone of a run, or its several, in words.
+
+    >>> backbones_of("mobilenet_v2"), backbones_of(["efficientnet_lite2@260", "efficientnet_lite0@224"])
+    ('mobilenet_v2', 'efficientnet_lite2@260 and efficientnet_lite0@224')
+    """
+    return name if isinstance(name, str) else listing(name)
+
+
 def names_of(paths: Sequence[Path]) -> list[str]:
     """Return the folders' own names, or as much of their paths as tells them apart."""
     parts = [path.resolve().parts for path in paths]
