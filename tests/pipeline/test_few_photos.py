@@ -111,6 +111,9 @@ def test_ask_for_training__from_a_run_of_two_networks(session_colours, tmp_path,
     auto = Recipe.load("auto").without_sizes()
     asked = ask_for_training(session_colours, auto, Output(tmp_path / "on"), start=before.folder)
     assert asked.recipe.backbone.name == ["tiny@64", "tiny_other@48"] and asked.recipe.finetune.epochs == 10
+    with pytest.raises(RecipeError, match="data.resize = 'crop'"):
+        stretched = auto.with_settings(["data.resize=stretch"])
+        ask_for_training(session_colours, stretched, Output(tmp_path / "on"), start=before.folder)
     quick = Recipe.load("quick").without_sizes()
     with pytest.raises(RecipeError, match="Give --backbone tiny@64,tiny_other@48"):
         ask_for_training(session_colours, quick, Output(tmp_path / "on"), start=before.folder)

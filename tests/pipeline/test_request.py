@@ -81,7 +81,7 @@ def test_ask_for_training__a_run_to_go_on_from(session_run, session_colours, tmp
         return
     with pytest.raises(RecipeError, match="--from goes on with phase 2"):
         ask(session_colours, tmp_path / "run", start=run)
-    with pytest.raises(RecipeError, match="Give --set backbone.name="):
+    with pytest.raises(RecipeError, match="Give --backbone efficientnet_lite0"):
         ask(session_colours, tmp_path / "run", "finetune.epochs=1", "backbone.name=mobilenet_v2", start=run)
     request = ask(session_colours, tmp_path / "run", "finetune.epochs=1", start=run)
     # The sizes are those of the run, not of the backbone.

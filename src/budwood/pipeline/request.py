@@ -281,23 +281,20 @@ def refuse_other_network(recipe: Recipe, previous: RunFiles) -> None:
             "--from goes on with phase 2, and the recipe has no phase 2. Give --set finetune.epochs=10, or a recipe "
             "that fine-tunes"
         )
-    if recipe.adapt:
-        # It says nothing of the network: that of the run is as good as any.
-        return
     ours, theirs = recipe.backbone, previous.recipe.backbone
     sizes = [(own, other) for (_, own), (_, other) in zip(ours.sized, theirs.sized, strict=False)]
     differs = ours.names != theirs.names or any(own not in (None, other) for own, other in sizes)
-    pairs = {"backbone.name": (ours.name, theirs.name, differs)}
-    for key in ("data.size", "data.resize", "head.pooling"):
+    # What adapts says nothing of the network and its size: those of the run are as good as any.
+    pairs = {} if recipe.adapt else {"backbone.name": (ours.name, theirs.name, differs)}
+    for key in (*(() if recipe.adapt else ("data.size",)), "data.resize", "head.pooling"):
         section, name = key.split(".")
         own, other = (getattr(getattr(one, section), name) for one in (recipe, previous.recipe))
         pairs[key] = own, other, own not in ("auto", other)
     for key, (own, other, differs) in pairs.items():
         if differs:
-            networks = other if isinstance(other, str) else ",".join(other)
-            advice = (
-                f"--backbone {networks}" if key == "backbone.name" else f"--set {key}={json.dumps(other)}"
-            )
+            advice = f"--set {key}={json.dumps(other)}"
+            if key == "backbone.name":
+                advice = f"--backbone {other if isinstance(other, str) else ','.join(other)}"
             raise RecipeError(
                 f"the run {previous.folder} was trained with {key} = {other!r}, and this recipe says {own!r}. "
                 f"Give {advice}"
