@@ -26,7 +26,7 @@ CARRIED = {
     *("backbone.engine", "backbone.precision", "frozen.folds", "frozen.l2_strengths", "head.pooling"),
     "loss.class_weights",
 }
-"""Settings of these that suit whatever takes the place of a recipe that adapts."""
+"""Settings of these sections that are kept where something else is trained than the recipe says."""
 
 
 class Augment(Section):
@@ -205,10 +205,10 @@ class Recipe(Section):
     split_seed: Annotated[int, Field(ge=0)] = 0
     """Seed of the split."""
     adapt: bool = False
-    """Whether network, sizes and phases give way to what suits the photos: with few photos to the head alone on two
-    networks, with `budget.minutes` to the plan that fits. Any setting of [augment], [distill] or [finetune], of the
-    network, its weights or the size of pictures, of the head's layers or of how it is fitted makes it false, unless
-    it is given too. False in the recipe that a run keeps."""
+    """Whether Budwood may train something else than the recipe says. With few photos it then trains a head on two
+    frozen backbones, and with `budget.minutes` it may choose other backbones and sizes. A setting of what is trained,
+    such as `backbone.name`, `data.size` or any of [augment], [distill] and [finetune], makes it false, unless `adapt`
+    is given too. The recipe that a run keeps has false."""
     data: Data = Data()
     augment: Augment = Augment()
     backbone: Backbone = Backbone()
@@ -346,7 +346,7 @@ def _decides(key: str) -> bool:
 
 
 def _settled(layer: Layer) -> Layer:
-    """Return a recipe file that does not leave to Budwood what it decides itself."""
+    """Return a recipe file with `adapt = false` where it says what is trained."""
     keys = [
         f"{section}.{key}" for section, own in layer.values.items() if isinstance(own, dict) for key in own
     ]

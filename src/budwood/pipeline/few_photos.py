@@ -1,4 +1,4 @@
-"""What becomes of a recipe that adapts where there are few photos: no phase 2, and a head on two backbones."""
+"""With few photos a recipe that adapts trains a head on two frozen backbones, and nothing is fine-tuned."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from budwood.core.notes import Note
 from budwood.core.text import count
 from budwood.data.manifest import Photo
 from budwood.evaluation.task import MULTI_LABEL
-from budwood.pipeline.plan import head_alone, two_frozen
+from budwood.pipeline.plan import head_alone, networks_in_words, two_frozen
 from budwood.pipeline.request import TrainingRequest, fetch_weights, with_planned
 
 FEW, FEW_OF_A_CLASS = 600, 10
@@ -47,7 +47,6 @@ def note_of_few(recipe: Recipe, photos: Sequence[Photo], classes: int) -> Note:
     """Return what the user should know of a training whose photos are few: why `recipe` has no phase 2."""
     number = _num_training(photos)
     limit = f"{FEW}" if number < FEW else f"{FEW_OF_A_CLASS} for each of {classes} classes"
-    names = " and ".join(f"{name}@{size}" if size else name for name, size in recipe.backbone.sized)
     absent = [
         name
         for name in two_frozen(recipe).backbone.names
@@ -59,8 +58,8 @@ def note_of_few(recipe: Recipe, photos: Sequence[Photo], classes: int) -> Note:
     )
     few = f"{count(number, 'training photo')}, fewer than {limit}"
     return Note(
-        f"{few}, so only a new head is trained, on {names}: fine-tuning so few loses more often than it gains. "
-        f"--recipe quick fine-tunes all the same.{better}",
+        f"{few}, so only a new head is trained, on {networks_in_words(recipe)}: fine-tuning so few loses more often "
+        f"than it gains. --recipe quick fine-tunes all the same.{better}",
         "settings",
     )
 

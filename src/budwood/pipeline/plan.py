@@ -138,9 +138,9 @@ def plans(recipe: Recipe, *, few: bool = False) -> list[Recipe]:
         # Without phase 1 there is no head alone.
         return [*([head_alone(recipe)] if recipe.frozen.epochs else []), *_steps(recipe)]
     smaller = [head_alone(with_values(recipe, size=size)) for size in SIZES]
-    two = _two_networks(recipe)
     if few:
         return [*smaller, two_frozen(recipe)]
+    two = _two_networks(recipe)
     return [
         *smaller,
         _steps(with_values(recipe, size=224))[0],
@@ -253,13 +253,22 @@ def choose(candidates: Sequence[Recipe], cost: Callable[[Recipe], Cost], seconds
     return replace(chosen, recipe=with_values(chosen.recipe, epochs=more))
 
 
+def networks_in_words(recipe: Recipe) -> str:
+    """Return the names of the backbones, with the sizes that the recipe gives them.
+
+    >>> networks_in_words(Recipe.load("best"))
+    'efficientnet_lite2@260 and efficientnet_lite0@224'
+    """
+    return " and ".join(f"{name}@{size}" if size else name for name, size in recipe.backbone.sized)
+
+
 def in_words(recipe: Recipe) -> str:
     """Return what a plan does.
 
     >>> in_words(Recipe.load("quick"))
     'efficientnet_lite0 at 224 px, 2 views of each photo, 4 epochs of fine-tuning'
     """
-    names = " and ".join(f"{name}@{size}" if size else name for name, size in recipe.backbone.sized)
+    names = networks_in_words(recipe)
     size = "" if recipe.data.size == "auto" else f" at {recipe.data.size} px"
     if not recipe.finetune.epochs:
         return f"{names}{size}, the head alone"

@@ -85,7 +85,7 @@ class Prepared(PreparedNetworks):
     pace: Pace | None = None
     """When it has to end, where its recipe says how many minutes it may take."""
     found: tuple[Note, ...] = ()
-    """What the user should know of how the recipe came about."""
+    """Notes on the recipe: why there is no phase 2, where photos are few."""
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -220,7 +220,7 @@ def with_recipe(request: TrainingRequest, recipe: Recipe) -> TrainingRequest:
 
 
 def with_planned(request: TrainingRequest, recipe: Recipe) -> TrainingRequest:
-    """Return the same training with another recipe, which the photos decide: the same request has it again."""
+    """Return the same training with another recipe; the run still records the recipe that was asked for."""
     backbones = tuple(get_backbone(name) for name in recipe.backbone.names)
     resolved, sizes = resolve(recipe, backbones)
     return replace(request, recipe=resolved, backbones=backbones, sizes=tuple(sizes))
