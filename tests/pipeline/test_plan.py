@@ -76,7 +76,7 @@ def test_plans__of_another_recipe__its_network_and_size(recipe, settings, expect
 def test_choose__the_most_that_fits(seconds):
     found = choose(plans(Recipe.load("auto")), cost, seconds)
     assert found.seconds <= seconds
-    if seconds >= 80:
+    if seconds >= 120:
         assert found.recipe.finetune.epochs
     if seconds <= 480 and found.recipe.finetune.epochs:
         # No further epoch, or the next plan, would have fitted.
@@ -109,6 +109,16 @@ def test_cost_of__views_of_a_head_by_gradient_steps():
         cost_of(one, [RATES], [1280], FLOWERS) for one in (recipe, recipe.with_settings(["augment.views=0"]))
     )
     assert found.head - plain.head == pytest.approx(30 * 2936 * (RATES.decode + RATES.forward))
+
+
+def test_cost_of__mirrored_pictures_are_asked_about_twice_and_none_of_them_is_in_the_store():
+    recipe = Recipe.load("frozen-ensemble")
+    mirrored = recipe.with_settings(["evaluate.flip=true"])
+    plain, both = (cost_of(one, [RATES, RATES], [1280, 1280], FLOWERS) for one in (recipe, mirrored))
+    # Validation, test, and the training photos by which others are known to be out of distribution.
+    asked = 367 + 367 + 500
+    each = RATES.convert + asked * (RATES.decode + 2 * RATES.forward)
+    assert both.finish - plain.finish == pytest.approx(2 * each)
 
 
 def test_choose__nothing_fits():

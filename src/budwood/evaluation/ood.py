@@ -24,6 +24,15 @@ ACCEPTANCE = 0.98
 NEIGHBOURS = 2
 
 
+def num_learned(classes: int) -> int:
+    """Return of how many training photos the features are kept: 500, or ten for each class if that is more.
+
+    >>> num_learned(5), num_learned(525)
+    (500, 5250)
+    """
+    return max(500, 10 * classes)
+
+
 def fewest_held_out(acceptance: float = ACCEPTANCE) -> int:
     """Return how many held-out photos it takes for a threshold that need not be estimated.
 

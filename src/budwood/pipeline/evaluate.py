@@ -20,7 +20,7 @@ from budwood.data.label_sets import rarest_labels
 from budwood.data.manifest import Photo
 from budwood.data.split import take_some
 from budwood.evaluation.groups import Grouping
-from budwood.evaluation.ood import Reference
+from budwood.evaluation.ood import Reference, num_learned
 from budwood.evaluation.phases import KEPT, PhaseEvaluation, better
 from budwood.evaluation.task import Task
 from budwood.features.ensemble import ExtractorEnsemble
@@ -32,9 +32,8 @@ from budwood.pipeline.session import Session
 from budwood.runs.figures import Metrics
 from budwood.runs.metrics import describe
 
-LEARNED, PER_CLASS, HELD_OUT = 500, 10, 2_000
-"""Photos by whose features others are known to be out of distribution: training photos in all, or for each class if
-that is more; validation photos at most."""
+HELD_OUT = 2_000
+"""Validation photos at most by whose features others are known to be out of distribution."""
 THUMBNAIL = 96
 """Side in pixels of what is kept of the former, some 3 kB each."""
 
@@ -165,7 +164,7 @@ def make_reference(
         engine: "auto", "openvino" or "keras".
         progress: told of the photos that had to be computed.
     """
-    number = max(LEARNED, PER_CLASS * len(artifact.classes))
+    number = num_learned(len(artifact.classes))
     learned: Sequence[Photo] = take_some(parts["train"], min(number, len(parts["train"])))
     held_out = parts["validation"][:: math.ceil(len(parts["validation"]) / HELD_OUT)]
     with artifact.features(engine=engine, progress=progress) as features:

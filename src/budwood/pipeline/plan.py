@@ -12,6 +12,7 @@ from budwood.config.learning import Finetune
 from budwood.config.recipe import Augment, Recipe
 from budwood.config.section import Section
 from budwood.core.text import count
+from budwood.evaluation.ood import num_learned
 from budwood.features.twins import NEIGHBOURS, most_pairs
 from budwood.pipeline.rates import Rates
 from budwood.training.linear_probe import fit_seconds
@@ -114,12 +115,14 @@ def cost_of(recipe: Recipe, rates: Sequence[Rates], features: Sequence[int], pho
     elif recipe.frozen.epochs:
         head += fit_seconds(photos.train * learned, sum(features), photos.classes, recipe)
     finish = FINISH * sum(one.build for one in rates)
-    if tuned:
-        # What was fine-tuned is converted once more, and asked about what is measured.
-        measured = photos.validation + photos.test
-        finish += sum(one.convert + measured * (one.decode + one.forward) for one in rates)
-    if recipe.evaluate.flip:
-        finish += (photos.validation + photos.test) * sum(one.forward for one in rates)
+    measured = photos.validation + photos.test
+    kept = min(photos.train, num_learned(photos.classes))
+    # Each picture is looked at as it is and mirrored.
+    both = 2 if recipe.evaluate.flip else 1
+    # Phases whose features are not in the store yet; those of training photos are wanted of the phase that is kept.
+    phases = recipe.evaluate.flip + tuned
+    asked = phases * measured + (kept if phases else 0)
+    finish += sum(phases * one.convert + asked * (one.decode + both * one.forward) for one in rates)
     return Cost(tuple(networks), head, finish)
 
 
@@ -144,7 +147,7 @@ def plans(recipe: Recipe, *, few: bool = False) -> list[Recipe]:
     return [
         *smaller,
         _steps(with_values(recipe, size=224))[0],
-        head_alone(two),
+        two_frozen(recipe),
         _steps(with_values(recipe, size=224))[1],
         *_steps(recipe)[1:],
         *_steps(two)[2:],

@@ -1,0 +1,1 @@
+"""Transfer learning on a CPU: the same network, layers, photos and epochs in several frameworks."""
