@@ -6,6 +6,7 @@
 #                                               make bench-finetune   the same with both phases
 #                                               make bench-study      40 trials against an epoch of plain Keras
 #                                               make bench-accuracy   accuracy against minutes, and its chart
+#                                               make bench-cpu        a photo in Keras, JAX, PyTorch and here
 #                                               make bench-explain    100 photos explained, against plain Keras
 #                                               make bench-predict    predictions a second, against bare inference
 #                                               make bench-serve      the server under load, against a plain one
@@ -29,7 +30,7 @@ WORKERS ?= 2
 # A file stays in one process, which trains its runs once; tests/conftest.py puts the longest files first.
 SPREAD = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-slow contract docs notebooks check bench bench-finetune bench-study bench-accuracy bench-explain bench-predict bench-report clean
+.PHONY: demo test test-slow contract docs notebooks check bench bench-finetune bench-study bench-accuracy bench-cpu bench-explain bench-predict bench-report clean
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Budwood needs Python 3.11 to 3.13, and $(PYTHON) is {v[0]}.{v[1]}. Say which one to use: make PYTHON=python3.12 ...")'
@@ -86,6 +87,9 @@ bench-study: $(DEV_READY)
 
 bench-accuracy: $(DEV_READY)
 	$(BIN)/python -m benchmarks.accuracy_and_minutes
+
+bench-cpu: $(DEV_READY)
+	$(BIN)/python -m benchmarks.cpu
 
 bench-report: $(DEV_READY)
 	$(BIN)/python -m benchmarks.report_size

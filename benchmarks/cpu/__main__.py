@@ -1,7 +1,7 @@
 """Transfer learning on a CPU: one network, the same layers, photos, split and epochs, in several frameworks.
 
-    python -m benchmarks.cpu                       everything: about an hour and a half on two cores
-    python -m benchmarks.cpu --only torch-f32 budwood --trial-only
+    python -m benchmarks.cpu                       everything: about an hour on two cores
+    python -m benchmarks.cpu --only torch-f32 budwood --part pace
 
 The network is MobileNetV2 at 224 px with the weights of the test data; phase 1 trains a new head (8 epochs), phase 2
 the top 30 % of the layers (10 epochs), BatchNorm held; tf_flowers. Every side first shows its pace on a few photos,
@@ -89,11 +89,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__
     )
-    parser.add_argument("--only", nargs="+", choices=[*SIDES, BUDWOOD], default=[*SIDES, BUDWOOD])
+    parser.add_argument(
+        "--only", nargs="+", choices=[*SIDES, BUDWOOD], help="by default all that this processor can"
+    )
     parser.add_argument("--splits", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=8, help="of phase 1")
     parser.add_argument("--finetune", type=int, default=10, help="epochs of phase 2")
-    parser.add_argument("--trial-only", action="store_true", help="the pace alone")
+    parser.add_argument(
+        "--part", choices=("pace", "whole"), help="one of the two, beside what is known of the other"
+    )
     parser.add_argument("--torch", help="the Python of an environment with PyTorch")
     parser.add_argument("--jax", help="the Python of an environment with JAX and Keras")
     arguments = parser.parse_args()
@@ -102,25 +106,26 @@ def main() -> None:
     known = read_json(KEPT) if KEPT.exists() else {"pace": {}, "whole": {}}
     known["machine"] = machine()
     given = {"torch": arguments.torch, "jax": arguments.jax}
-    needed = {SIDES[name].needs for name in arguments.only if name in SIDES}
+    able = [name for name, side in SIDES.items() if has_bf16() or "--bf16" not in side.flags]
+    asked = arguments.only or [*able, BUDWOOD]
+    needed = {SIDES[name].needs for name in asked if name in SIDES}
     interpreters = {name: given[name] or environment(name) for name in PACKAGES if name in needed}
     tree = link_tree(data, 0)
-    reference = None
-    for name in arguments.only:
+    for name in asked if arguments.part != "whole" else ():
         if name == BUDWOOD:
             measured, _ = measure_budwood(tree, weights)
         else:
             found, _ = trained(SIDES[name], interpreters, tree, weights, 2, 2, "--limit", TRIAL)
-            sample = np.array(found["sample"])
-            reference = sample if name == REFERENCE else reference
-            measured = pace_of(found, None if reference is None else apart(sample, reference))
+            if name == REFERENCE:
+                known["reference"] = found["sample"]
+            measured = pace_of(found, known.get("reference"))
         known["pace"][name] = asdict(measured)
         write_json(KEPT, known)
         print(f"{name}: {words(measured)}", flush=True)
-    if not arguments.trial_only:
+    if arguments.part != "pace":
         for seed in range(arguments.splits):
             tree = link_tree(data, seed)
-            chosen = whole_sides(arguments.only, known["pace"])
+            chosen = whole_sides(asked, known["pace"])
             # Alternately first and last, so that a machine that warms up favours neither.
             for name in chosen if seed % 2 == 0 else chosen[::-1]:
                 if name == BUDWOOD:
@@ -137,24 +142,25 @@ def main() -> None:
     draw(known)
 
 
+def has_bf16() -> bool:
+    """Whether the processor multiplies bf16 numbers; one that does not takes many times as long as for f32."""
+    return bool({"avx512_bf16", "amx_bf16"} & set(processor()[1]))
+
+
+def processor() -> tuple[str, list[str]]:
+    """Its name, and the flags that Linux has of it."""
+    model, information = platform.processor() or platform.machine(), Path("/proc/cpuinfo")
+    if not information.exists():
+        return model, []
+    lines = [line.partition(":") for line in information.read_text().split("\n\n")[0].splitlines()]
+    fields = {key.strip(): value.strip() for key, _, value in lines}
+    return fields.get("model name", model), fields.get("flags", "").split()
+
+
 def machine() -> str:
     """The processor in words, and its cores."""
-    model = platform.processor() or platform.machine()
-    information = Path("/proc/cpuinfo")
-    flags = ""
-    if information.exists():
-        lines = dict(
-            line.split(":", 1)
-            for line in information.read_text().split("\n\n")[0].splitlines()
-            if ":" in line
-        )
-        fields = {key.strip(): value.strip() for key, value in lines.items()}
-        model, flags = fields.get("model name", model), fields.get("flags", "")
-    known = [
-        name
-        for name in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")
-        if name in flags.split()
-    ]
+    model, flags = processor()
+    known = [name for name in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16") if name in flags]
     return f"{model}, {os.cpu_count()} cores, {', '.join(known) or 'no vector instructions known'}"
 
 
@@ -199,15 +205,14 @@ def trained(
     return read_json(result), cost
 
 
-def apart(features: np.ndarray, reference: np.ndarray) -> float:
-    return float(np.linalg.norm(features - reference) / np.linalg.norm(reference))
-
-
-def pace_of(found: dict, difference: float | None) -> Pace:
+def pace_of(found: dict, reference: list[list[float]] | None) -> Pace:
     each = 1000 / found["trained_on"]
     # The first epoch has the compiler's work in it.
     head, tune = (min(found["epochs"][phase][1:]) for phase in ("head", "tune"))
-    return Pace(each * found["seconds"]["features"], each * head, each * tune, difference)
+    apart = None
+    if reference is not None:
+        apart = float(np.linalg.norm(np.subtract(found["sample"], reference)) / np.linalg.norm(reference))
+    return Pace(each * found["seconds"]["features"], each * head, each * tune, apart)
 
 
 def measure_whole(
@@ -295,7 +300,7 @@ def title(name: str) -> str:
 
 
 def draw(known: dict) -> None:
-    """Milliseconds of a photo in an epoch of phase 2 and for features, each side a bar."""
+    """Milliseconds of a photo for features and in an epoch of phase 2, each side a point."""
     import matplotlib
 
     matplotlib.use("svg")
@@ -305,22 +310,25 @@ def draw(known: dict) -> None:
 
     names = sorted(known["pace"], key=lambda name: known["pace"][name]["tune"], reverse=True)
     figure, panels = plt.subplots(
-        1, 2, figsize=(8.2, 0.42 * len(names) + 1.2), layout="constrained", sharey=True
+        1, 2, figsize=(8.2, 0.42 * len(names) + 1.2), layout="constrained", sharey=True, sharex=True
     )
     for axes, key, heading in zip(
-        panels, ("features", "tune"), ("features, ms a photo", "an epoch of phase 2, ms a photo"), strict=True
+        panels, ("features", "tune"), ("features", "an epoch of phase 2"), strict=True
     ):
-        values = [known["pace"][name][key] for name in names]
-        bars = axes.barh(
-            [title(name) for name in names],
-            values,
-            color=["C0" if name == BUDWOOD else "0.6" for name in names],
-        )
-        axes.bar_label(bars, fmt="%.1f", padding=3, fontsize=9)
-        # The slowest would leave no room for the others to differ.
+        for place, name in enumerate(names):
+            value = known["pace"][name][key]
+            axes.plot(value, place, "o", color="C0" if name == BUDWOOD else "0.35")
+            axes.annotate(f"{value:.1f}", (value, place), (7, -3), textcoords="offset points", fontsize=9)
+        # Points, not bars: a bar on a logarithmic axis has no length.
         axes.set_xscale("log")
-        axes.set_xlim(min(values) / 2, max(values) * 2.5)
+        axes.set_xlim(5, max(known["pace"][name]["tune"] for name in names) * 2.5)
+        axes.set_xticks([5, 10, 20, 50, 100, 200, 500], ["5", "10", "20", "50", "100", "200", "500"])
+        axes.minorticks_off()
+        axes.set_yticks(range(len(names)), [title(name) for name in names])
         axes.set_title(heading, fontsize=10)
+        axes.set_xlabel("milliseconds a photo")
+        axes.margins(y=0.12)
+        axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(CHART, metadata={"Date": None})
 

@@ -69,6 +69,11 @@ def test_has_few__not_of_another_recipe_nor_with_several_labels(
     assert not has_few(replace(request, task=MULTI_LABEL), photos, 3)
 
 
+def test_has_few__not_without_phase_1(session_colours, tmp_path):
+    scratch = ask(session_colours, tmp_path / "run", "adapt=true", recipe="dogs-scratch")
+    assert scratch.asked.adapt and not has_few(scratch, split_photos(scratch, check_photos(scratch)), 3)
+
+
 def test_prepare__the_head_alone_on_two_networks(session_colours, tmp_path):
     settings = "split_seed=2", "backbone.engine=keras", "loss.class_weights=balanced"
     found = prepare(ask(session_colours, tmp_path / "run", *settings))

@@ -63,6 +63,8 @@ def test_plans__of_auto__from_a_small_head_to_best():
         ("dogs-finetuned", [], [("per-epoch", n) for n in (0, 2, 4, 6, 8, 10)]),
         ("dogs-scratch", ["finetune.epochs=4"], [("per-epoch", 2), ("per-epoch", 4)]),
         ("quick", [], [(0, 0), (1, 2), (2, 4)]),
+        # Without phase 1 there is no head alone, whatever the recipe may adapt to.
+        ("dogs-scratch", ["adapt=true", "finetune.epochs=4"], [("per-epoch", 2), ("per-epoch", 4)]),
     ],
 )
 def test_plans__of_another_recipe__its_network_and_size(recipe, settings, expected):

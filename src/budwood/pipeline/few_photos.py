@@ -20,10 +20,12 @@ docs/guide/how-many-photos.md."""
 def has_few(request: TrainingRequest, photos: Sequence[Photo], classes: int) -> bool:
     """Return whether a recipe adapts, and has few photos to learn from.
 
-    Measured with one label a photo. A run that is gone on with is fine-tuned, as was asked.
+    Measured with one label a photo. A run that is gone on with is fine-tuned, as was asked; so is a network without
+    phase 1, of which there is no head alone.
     """
     return (
         request.asked.adapt
+        and request.asked.frozen.epochs > 0
         and _num_training(photos) < max(FEW, FEW_OF_A_CLASS * classes)
         and request.previous is None
         and request.task is not MULTI_LABEL

@@ -134,7 +134,8 @@ def plans(recipe: Recipe, *, few: bool = False) -> list[Recipe]:
     >>> [(one.data.size, one.augment.views, one.finetune.epochs) for one in plans(Recipe.load("quick"))]
     [(224, 0, 0), (224, 1, 2), (224, 2, 4)]
     """
-    adapts, recipe = recipe.adapt, recipe.without_budget().model_copy(update={"adapt": False})
+    adapts = recipe.adapt and recipe.frozen.epochs > 0
+    recipe = recipe.without_budget().model_copy(update={"adapt": False})
     if not adapts:
         if not recipe.finetune.epochs:
             return [recipe]
