@@ -6,7 +6,8 @@
 The network is MobileNetV2 at 224 px with the weights of the test data; phase 1 trains a new head (8 epochs), phase 2
 the top 30 % of the layers (10 epochs), BatchNorm held; tf_flowers. Every side first shows its pace on a few photos,
 then Keras on TensorFlow, the fastest PyTorch and Budwood do the whole. PyTorch and JAX each have an environment of
-their own, in bench/, which is made with pip on first use; `--torch` and `--jax` name the Python of one that is there.
+their own, in bench/, which is made with pip on first use (on Linux pip may take PyTorch's build for GPUs, of several
+gigabytes); `--torch` and `--jax` name the Python of one that is there. The chart is written into bench/ too.
 
 Each figure is of a process that had the machine to itself. Read ratios, not seconds.
 """
@@ -34,7 +35,8 @@ PACKAGES = {
 TRIAL = 256
 """Training photos of the first, short look at each side's pace."""
 KEPT = FOLDER / "cpu.json"
-CHART = Path("docs/images/frameworks-on-a-cpu.svg")
+TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+CHART = FOLDER / "frameworks-on-a-cpu.svg"
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,8 @@ def main() -> None:
             if name == REFERENCE:
                 known["reference"] = found["sample"]
             measured = pace_of(found, known.get("reference"))
+            if measured.apart is not None and measured.apart > 1e-4 and "--bf16" not in SIDES[name].flags:
+                sys.exit(f"{name} does not run the same network: its features are {measured.apart:.1e} apart")
         known["pace"][name] = asdict(measured)
         write_json(KEPT, known)
         print(f"{name}: {words(measured)}", flush=True)
@@ -253,7 +257,7 @@ def measure_budwood(tree: Path, weights: Path) -> tuple[Pace, Whole]:
 
 def whole_sides(asked: list[str], pace: dict[str, dict]) -> list[str]:
     """Keras on TensorFlow, the fastest PyTorch and Budwood, as far as they were asked for."""
-    torches = [name for name in asked if name.startswith("torch")]
+    torches = [name for name in asked if name.startswith("torch") and name in pace]
     fastest = sorted(torches, key=lambda name: pace[name]["head"] + pace[name]["tune"])[:1]
     return [name for name in asked if name in (REFERENCE, BUDWOOD, *fastest)]
 
@@ -308,6 +312,8 @@ def draw(known: dict) -> None:
     matplotlib.rcParams["svg.fonttype"] = "none"
     import matplotlib.pyplot as plt
 
+    if not known["pace"]:
+        return
     names = sorted(known["pace"], key=lambda name: known["pace"][name]["tune"], reverse=True)
     figure, panels = plt.subplots(
         1, 2, figsize=(8.2, 0.42 * len(names) + 1.2), layout="constrained", sharey=True, sharex=True
@@ -321,8 +327,10 @@ def draw(known: dict) -> None:
             axes.annotate(f"{value:.1f}", (value, place), (7, -3), textcoords="offset points", fontsize=9)
         # Points, not bars: a bar on a logarithmic axis has no length.
         axes.set_xscale("log")
-        axes.set_xlim(5, max(known["pace"][name]["tune"] for name in names) * 2.5)
-        axes.set_xticks([5, 10, 20, 50, 100, 200, 500], ["5", "10", "20", "50", "100", "200", "500"])
+        values = [known["pace"][name][part] for name in names for part in ("features", "tune")]
+        axes.set_xlim(min(values) / 1.6, max(values) * 2.5)
+        ticks = [tick for tick in TICKS if min(values) / 1.6 <= tick <= max(values) * 2.5]
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.minorticks_off()
         axes.set_yticks(range(len(names)), [title(name) for name in names])
         axes.set_title(heading, fontsize=10)

@@ -30,6 +30,8 @@ BLOCKS = (
 )
 """Expansion, channels, repetitions and first stride: table 2 of Sandler et al. 2018."""
 FIRST_TRAINED_BLOCK = 12
+WORKERS = 2
+"""Processes that decode photos."""
 
 
 def normalized(channels: int) -> nn.BatchNorm2d:
@@ -117,7 +119,7 @@ class Network(nn.Module):
 
 
 class Decoded(Dataset):
-    """Photos, decoded when they are needed: bytes, three planes."""
+    """Photos, decoded when they are needed: three planes of 0 to 255."""
 
     def __init__(self, photos: Photos) -> None:
         self.photos = photos
@@ -131,8 +133,7 @@ class Decoded(Dataset):
 
 
 def loader(photos: Photos, *, shuffle: bool = False) -> DataLoader:
-    # Processes of their own for decoding slow the rest down on two cores: 33 ms a photo became 38 to 40.
-    return DataLoader(Decoded(photos), BATCH, shuffle=shuffle, num_workers=0)
+    return DataLoader(Decoded(photos), BATCH, shuffle=shuffle, num_workers=WORKERS)
 
 
 def scaled(x: torch.Tensor) -> torch.Tensor:

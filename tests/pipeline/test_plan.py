@@ -113,6 +113,21 @@ def test_cost_of__views_of_a_head_by_gradient_steps():
     assert found.head - plain.head == pytest.approx(30 * 2936 * (RATES.decode + RATES.forward))
 
 
+def test_cost_of__without_phase_1_no_photo_goes_through_the_whole_network():
+    recipe = Recipe.load("dogs-scratch")
+    found = cost_of(recipe, [RATES], [1280], FLOWERS)
+    assert found.head == 0 and found.networks[0].features == 0
+    assert found.networks[0].views == pytest.approx(367 * (RATES.decode + RATES.lower))
+
+
+@pytest.mark.parametrize(("recipe", "epochs"), [("frozen-linear", 0), ("auto", 2)])
+def test_plans__of_few_epochs_or_none(recipe, epochs):
+    asked = Recipe.load(recipe).with_settings([f"finetune.epochs={epochs}", "adapt=true"])
+    assert {one.finetune.epochs for one in plans(asked)} == (
+        {0} if recipe == "frozen-linear" else {0, 2, 6, 8}
+    )
+
+
 def test_cost_of__mirrored_pictures_are_asked_about_twice_and_none_of_them_is_in_the_store():
     recipe = Recipe.load("frozen-ensemble")
     mirrored = recipe.with_settings(["evaluate.flip=true"])

@@ -25,7 +25,7 @@ NEIGHBOURS = 2
 
 
 def num_learned(classes: int) -> int:
-    """Return of how many training photos the features are kept: 500, or ten for each class if that is more.
+    """Return the number of training photos whose features are kept: 500, or ten for each class if that is more.
 
     >>> num_learned(5), num_learned(525)
     (500, 5250)

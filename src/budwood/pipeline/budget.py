@@ -19,7 +19,16 @@ from budwood.features.extractor import FeatureExtractor
 from budwood.network.compose import PooledBackbone
 from budwood.pipeline.features import build_backbones, extractor
 from budwood.pipeline.plan import Cost, Photos, Plan, choose, cost_of, in_words, plans, with_values
-from budwood.pipeline.rates import ROUNDS, Rates, below, sample_of, seconds_per_photo, timed_step, with_head
+from budwood.pipeline.rates import (
+    Rates,
+    below,
+    best_of,
+    run_over,
+    sample_of,
+    seconds_per_photo,
+    timed_step,
+    with_head,
+)
 from budwood.pipeline.request import TrainingRequest, with_recipe
 from budwood.runs.schema import BudgetInfo
 
@@ -126,7 +135,7 @@ class _Measured:
             (item for item in self.known.items() if item[0][0] == name), next(iter(self.known.items()))
         )
         work = (size / side) ** 2
-        if other != name:
+        if other != name and {other, name} <= RELATIVE.keys():
             (own, at), (others, others_at) = RELATIVE[name], RELATIVE[other]
             work = own / others * (size / at) ** 2 / (side / others_at) ** 2
         return rates.scaled(work)
@@ -143,10 +152,12 @@ def _measure(
     backbones = [get_backbone(name) for name in recipe.backbone.names]
     recipe, sizes = resolve(recipe, backbones)
     sample = sample_of(photos)
-    started = time.perf_counter()
-    for photo in sample:
-        view(photo, sizes[0], recipe.data.resize)
-    decode = (time.perf_counter() - started) / max(1, len(sample)) / num_cores()
+
+    def read_all() -> None:
+        for photo in sample:
+            view(photo, sizes[0], recipe.data.resize)
+
+    decode = best_of(read_all) / max(1, len(sample)) / num_cores()
     known = {}
     for backbone, size in zip(backbones, sizes, strict=True):
         started = time.perf_counter()
@@ -169,9 +180,11 @@ def _rates(
 ) -> Rates:
     def forward(features: FeatureExtractor) -> tuple[float, float]:
         started = time.perf_counter()
+        # The engine is made for the first picture.
+        run_over(features, sample_of(photos)[:1])
+        ready = time.perf_counter() - started
         each = seconds_per_photo(features, photos)
-        warm = time.perf_counter() - started - ROUNDS * each * len(sample_of(photos))
-        return max(each - decode, 0.1 * each), max(0.0, warm)
+        return max(each - decode, 0.1 * each), ready
 
     whole, convert = forward(extractor(network.model, recipe, recipe.backbone.precision))
     rates = Rates(0.0, convert, decode, whole)

@@ -1,8 +1,8 @@
 """What may become of a recipe in a given time, and what each of these plans takes.
 
-A plan is a recipe. Plans stand in the order of what they cost, and the last one that fits is taken; then as many epochs
-as still fit, at most those of the next. What a plan costs is reckoned from what decoding, a forward pass and a gradient
-step take.
+A plan is a recipe. Plans stand in the order of how well they do, which is nearly that of what they cost, and the last
+one that fits is taken; then as many epochs as still fit, at most those of the next. What a plan costs is reckoned from
+what decoding, a forward pass and a gradient step take.
 """
 
 from collections.abc import Callable, Sequence
@@ -86,17 +86,23 @@ def cost_of(recipe: Recipe, rates: Sequence[Rates], features: Sequence[int], pho
     """
     augment, tuned = recipe.augment, bool(recipe.finetune.epochs)
     learned = views_learned(recipe, photos.train) if recipe.frozen.fit != "gradient" else 1
+    # Without phase 1 nothing goes through the whole backbone before it is trained.
+    frozen = recipe.frozen.epochs > 0
     networks = []
     for one in rates:
         anew = augment.views == "per-epoch"
-        bank = 0 if anew or not isinstance(augment.views, int) else max(0, augment.views - 1) * photos.train
+        # Phase 1 has the original views come by.
+        stored = 0 if anew else max(1, int(augment.views)) - frozen
         rows = photos.train * (2 if augment.originals else 1)
         # Views from which the head learns go through the whole backbone.
         view = one.decode + (one.forward if learned > 1 else one.lower)
         networks.append(
             Network(
-                one.convert + photos.all * (one.decode + one.forward),
-                bank * view if tuned else 0.0,
+                one.convert + photos.all * (one.decode + one.forward) if frozen else 0.0,
+                stored * photos.train * view
+                + (anew or not frozen) * photos.validation * (one.decode + one.lower)
+                if tuned
+                else 0.0,
                 # A forward pass is about a third of a step.
                 EPOCH * one.step * (rows + photos.validation / 3)
                 + (photos.train * (one.decode + one.lower) if anew else 0.0)
@@ -107,21 +113,25 @@ def cost_of(recipe: Recipe, rates: Sequence[Rates], features: Sequence[int], pho
             )
         )
     pairs = sum(min(NEIGHBOURS * number, most_pairs(number)) for number in (photos.validation, photos.test))
-    head = PAIR * rates[0].decode * pairs
+    head = PAIR * rates[0].decode * pairs if frozen else 0.0
     if recipe.frozen.fit == "gradient":
         # Steps on vectors take hardly any time; the views do.
         drawn = recipe.frozen.epochs if augment.views == "per-epoch" else max(0, augment.views - 1)
         head += sum(one.decode + one.forward for one in rates) * drawn * photos.train
-    elif recipe.frozen.epochs:
-        head += fit_seconds(photos.train * learned, sum(features), photos.classes, recipe)
+    elif frozen:
+        # Each of several that are fine-tuned begins with a head of its own.
+        sizes = [sum(features), *(features if tuned and len(features) > 1 else [])]
+        head += sum(fit_seconds(photos.train * learned, size, photos.classes, recipe) for size in sizes)
     finish = FINISH * sum(one.build for one in rates)
     measured = photos.validation + photos.test
     kept = min(photos.train, num_learned(photos.classes))
     # Each picture is looked at as it is and mirrored.
     both = 2 if recipe.evaluate.flip else 1
     # Phases whose features are not in the store yet; those of training photos are wanted of the phase that is kept.
-    phases = recipe.evaluate.flip + tuned
+    phases = (recipe.evaluate.flip and frozen) + tuned
     asked = phases * measured + (kept if phases else 0)
+    # A thumbnail of each known photo is kept too.
+    finish += kept * rates[0].decode
     finish += sum(phases * one.convert + asked * (one.decode + both * one.forward) for one in rates)
     return Cost(tuple(networks), head, finish)
 
@@ -134,7 +144,7 @@ def plans(recipe: Recipe, *, few: bool = False) -> list[Recipe]:
     >>> [(one.data.size, one.augment.views, one.finetune.epochs) for one in plans(Recipe.load("quick"))]
     [(224, 0, 0), (224, 1, 2), (224, 2, 4)]
     """
-    adapts = recipe.adapt and recipe.frozen.epochs > 0
+    adapts = recipe.adapt and recipe.frozen.epochs > 0 and recipe.finetune.epochs > 0
     recipe = recipe.without_budget().model_copy(update={"adapt": False})
     if not adapts:
         if not recipe.finetune.epochs:
@@ -144,12 +154,12 @@ def plans(recipe: Recipe, *, few: bool = False) -> list[Recipe]:
     smaller = [head_alone(with_values(recipe, size=size)) for size in SIZES]
     if few:
         return [*smaller, two_frozen(recipe)]
-    two = _two_networks(recipe)
+    two, at_224 = _two_networks(recipe), _steps(with_values(recipe, size=224))
     return [
         *smaller,
-        _steps(with_values(recipe, size=224))[0],
+        *at_224[:1],
         two_frozen(recipe),
-        _steps(with_values(recipe, size=224))[1],
+        *at_224[1:2],
         *_steps(recipe)[1:],
         *_steps(two)[2:],
     ]

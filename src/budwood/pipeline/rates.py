@@ -1,7 +1,7 @@
 """How fast this machine is: seconds of a photo and of a gradient step, measured on a few of either."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import keras
@@ -104,17 +104,23 @@ def timed_step(
 def seconds_per_photo(features: FeatureExtractor, photos: Sequence[Photo]) -> float:
     """Return the seconds of decoding and feature extraction, measured on a few photos once the engine is warm."""
     sample = sample_of(photos)
+    run_over(features, sample[:1])
+    return best_of(lambda: run_over(features, sample)) / len(sample)
 
-    def run(pictures: list) -> None:
-        for _ in stream(
-            pictures, features.part, size=features.size, resize=features.resize, levels=features.levels
-        ):
-            pass
 
-    run(sample[:1])
+def run_over(features: FeatureExtractor, pictures: Sequence[ImageLike]) -> None:
+    """Send pictures through a feature extractor, and forget what it yields."""
+    for _ in stream(
+        pictures, features.part, size=features.size, resize=features.resize, levels=features.levels
+    ):
+        pass
+
+
+def best_of(measured: Callable[[], None]) -> float:
+    """Return the seconds of the faster of some rounds."""
     seconds = []
     for _ in range(ROUNDS):
         started = time.perf_counter()
-        run(sample)
+        measured()
         seconds.append(time.perf_counter() - started)
-    return min(seconds) / len(sample)
+    return min(seconds)
