@@ -52,20 +52,11 @@ class Clock(keras.callbacks.Callback):
         self.into.append(self.last - self.begun)
 
 
-def compile_model(model: keras.Model, rate: float) -> None:
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer=keras.optimizers.Adam(rate), loss=loss, metrics=["accuracy"])
-
-
 def main() -> None:
     arguments = lesson.arguments().parse_args()
     result = Result(seconds={"import": time.perf_counter() - STARTED})
     keras.utils.set_random_seed(arguments.seed)
-    train = lesson.photos_of(arguments.tree, "train", arguments.limit)
-    validation, test = (
-        lesson.photos_of(arguments.tree, split, arguments.limit and arguments.limit // 8)
-        for split in ("validation", "test")
-    )
+    train, validation, test = lesson.split_photos(arguments)
     result.trained_on = len(train.paths)
     with result.timed("build"):
         base = keras.applications.MobileNetV2(
@@ -94,28 +85,20 @@ def main() -> None:
         )
 
     batches, held_out = Batches(train, seed=arguments.seed), Batches(validation)
+
+    def fit(epochs: int, rate: float, seconds: list[float]) -> None:
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(optimizer=keras.optimizers.Adam(rate), loss=loss, metrics=["accuracy"])
+        model.fit(batches, validation_data=held_out, epochs=epochs, callbacks=[Clock(seconds)], verbose=2)
+
     with result.timed("head"):
-        compile_model(model, lesson.HEAD_RATE)
-        model.fit(
-            batches,
-            validation_data=held_out,
-            epochs=arguments.epochs,
-            callbacks=[Clock(result.epochs["head"])],
-            verbose=2,
-        )
+        fit(arguments.epochs, lesson.HEAD_RATE, result.epochs["head"])
     with result.timed("tune"):
         base.trainable = True
         first = [layer.name for layer in base.layers].index(lesson.FIRST_TRAINED)
         for number, layer in enumerate(base.layers):
             layer.trainable = number >= first and not isinstance(layer, keras.layers.BatchNormalization)
-        compile_model(model, lesson.TUNE_RATE)
-        model.fit(
-            batches,
-            validation_data=held_out,
-            epochs=arguments.finetune,
-            callbacks=[Clock(result.epochs["tune"])],
-            verbose=2,
-        )
+        fit(arguments.finetune, lesson.TUNE_RATE, result.epochs["tune"])
     if not arguments.limit:
         with result.timed("test"):
             hits = model.predict(Batches(test), verbose=0).argmax(axis=1) == test.labels

@@ -89,6 +89,12 @@ def photos_of(tree: Path, split: str, limit: int | None = None) -> Photos:
     )
 
 
+def split_photos(asked: argparse.Namespace) -> list[Photos]:
+    """The photos to learn from, to validate with and to test."""
+    limits = (asked.limit, *[asked.limit and asked.limit // 8] * 2)
+    return [photos_of(asked.tree, split, limit) for split, limit in zip(SPLITS, limits, strict=True)]
+
+
 def pixels(path: Path) -> np.ndarray:
     """A photo squeezed to a square: float32 of 0 to 255, shape (SIZE, SIZE, 3)."""
     with Image.open(path) as image:

@@ -163,11 +163,7 @@ def main() -> None:
     arguments = parser.parse_args()
     result = Result(seconds={"import": time.perf_counter() - STARTED})
     torch.manual_seed(arguments.seed)
-    train = lesson.photos_of(arguments.tree, "train", arguments.limit)
-    validation, test = (
-        lesson.photos_of(arguments.tree, split, arguments.limit and arguments.limit // 8)
-        for split in ("validation", "test")
-    )
+    train, validation, test = lesson.split_photos(arguments)
     result.trained_on = len(train.paths)
     with result.timed("build"):
         network = Network(int(train.labels.max()) + 1)
