@@ -205,10 +205,10 @@ class Recipe(Section):
     split_seed: Annotated[int, Field(ge=0)] = 0
     """Seed of the split."""
     adapt: bool = False
-    """Whether Budwood may train something else than the recipe says. With few photos it then trains a head on two
-    frozen backbones, and with `budget.minutes` it may choose other backbones and sizes. A setting of what is trained,
-    such as `backbone.name`, `data.size` or any of [augment], [distill] and [finetune], makes it false, unless `adapt`
-    is given too. The recipe that a run keeps has false."""
+    """true: with few photos only a head is trained, on two frozen backbones, and with `budget.minutes` other backbones
+    and sizes may be chosen; false: what the recipe says is trained. A setting of what is trained, such as
+    `backbone.name`, `data.size` or any of [augment], [distill] and [finetune], makes it false, unless `adapt` is given
+    too. The recipe that a run keeps has false."""
     data: Data = Data()
     augment: Augment = Augment()
     backbone: Backbone = Backbone()
