@@ -107,3 +107,46 @@ def test_fold_batch_norm__a_convolution_that_others_use_too():
     normed = keras.layers.BatchNormalization(trainable=False)(tensor)
     model = keras.Model(pixels, keras.layers.Add()([tensor, normed]))
     assert fold_batch_norm(model) is model
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("mobilenet_v2", "efficientnet_lite0"),
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("resnet50", "densenet121", "mobilenet_v3_large")
+        ),
+    ],
+)
+def test_fold_batch_norm__in_bf16_the_backbone_is_the_same_up_to_rounding(name):
+    backbone = get_backbone(name)
+    model = backbone.build(96, "random", 0)
+    model.trainable = True
+    for layer in model.layers:
+        layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
+    exact, twin = fold_batch_norm(model), fold_batch_norm(model, "bf16")
+    assert num_folded(twin) == num_folded(exact)
+    assert [id(one) for one in twin.trainable_variables] == [id(one) for one in model.trainable_variables]
+    assert twin.output.dtype == "float32"
+    pixels = RNG.uniform(0, 255, (4, *model.input_shape[1:])).astype(np.float32)
+    expected, found = (np.asarray(one(pixels, training=False), np.float64) for one in (exact, twin))
+    assert 1e-5 < np.linalg.norm(found - expected) / np.linalg.norm(expected) < 0.1
+    flat = [np.concatenate([part.ravel() for part in gradients(one, pixels)]) for one in (twin, exact)]
+    assert all(np.isfinite(one).all() for one in flat)
+    assert flat[0] @ flat[1] / np.linalg.norm(flat[0]) / np.linalg.norm(flat[1]) > 0.9
+
+
+def test_fold_batch_norm__bf16_is_handed_on_between_convolutions_alone():
+    pixels = tensor = keras.Input((8, 8, 4))
+    for number in range(3):
+        tensor = keras.layers.Conv2D(4, 1, use_bias=False, name=f"conv{number}")(tensor)
+        tensor = keras.layers.BatchNormalization(trainable=False)(tensor)
+        tensor = keras.layers.ReLU(6.0)(tensor)
+        if number == 1:
+            tensor = keras.layers.Add()([tensor, pixels])
+    twin = fold_batch_norm(keras.Model(pixels, tensor), "bf16")
+    found = {layer.name: layer.output.dtype for layer in twin.layers if isinstance(layer, FoldedConvolution)}
+    assert found == {"conv0_folded": "bfloat16", "conv1_folded": "float32", "conv2_folded": "float32"}
+    # The activation between the first two is done with the convolution below it.
+    assert sum(isinstance(layer, keras.layers.ReLU) for layer in twin.layers) == 2

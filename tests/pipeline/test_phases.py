@@ -247,6 +247,7 @@ def test_train_finetune_phase__from_features_gives_what_the_uncut_model_gives(ba
             "finetune": {
                 **{"epochs": 2, "batch_size": 8, "optimizer": "sgd", "learning_rate": 0.01},
                 **{"unfreeze": {"blocks": 1}, "batch_norm": batch_norm, "early_stopping": 0},
+                "precision": "f32",
             }
         }
     )
@@ -259,7 +260,7 @@ def test_train_finetune_phase__from_features_gives_what_the_uncut_model_gives(ba
         if not is_cut:
             # Keras alone, every layer a step of its own.
             unfrozen = replace(unfrozen, boundary="pixels")
-            monkeypatch.setattr("budwood.training.trainer.fold_batch_norm", lambda model: model)
+            monkeypatch.setattr("budwood.training.trainer.fold_batch_norm", lambda model, precision: model)
         rows = np.asarray(cut(model, unfrozen.boundary)[0](pixels, training=False))
         assert rows.shape[1] == (64 if not is_cut else 2)
         train_finetune_phase(

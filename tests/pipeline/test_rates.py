@@ -50,16 +50,16 @@ def test_seconds__of_a_photo_and_of_a_step(recipe, network, session_colours):
     assert features.size == 64 and features.dtype == "float16"
     photos = read_source(session_colours).photos
     assert 0 < seconds_per_photo(features, photos) < 10
-    first, other = timed_step(model, unfrozen, recipe, 3)
+    first, other = timed_step(model, unfrozen, recipe)
     # In the first the graph is made.
     assert 0 < other < first
-    assert 0 < seconds_per_step(model, unfrozen, recipe, 3) < 10
+    assert 0 < seconds_per_step(model, unfrozen, recipe) < 10
 
 
 def test_timed_step__the_network_keeps_its_weights(recipe, network):
     model, unfrozen = with_head(network, recipe, Head(), 3, SINGLE_LABEL)
     before = [weight.numpy().copy() for weight in network.model.weights]
-    timed_step(model, unfrozen, recipe, 3)
+    timed_step(model, unfrozen, recipe)
     assert all(
         (one == weight.numpy()).all() for one, weight in zip(before, network.model.weights, strict=True)
     )

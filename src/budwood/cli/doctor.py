@@ -93,10 +93,9 @@ def _keras() -> str:
 
 def _openvino() -> str:
     importlib.import_module("openvino")
-    from budwood.features.engines.graphs import openvino_core
+    from budwood.features.engines.graphs import has_bf16
 
-    capabilities = openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    speed = "with" if "BF16" in capabilities else "without"
+    speed = "with" if has_bf16() else "without"
     return f"{metadata.version('openvino')}, {speed} fast bf16"
 
 

@@ -4,23 +4,30 @@ With its statistics, gamma and beta held still, BatchNorm multiplies every chann
 convolution whose kernel is multiplied by the first gives the same, and the multiplication is then over the kernel, not
 over activations that are hundreds of times as large. Only the way of computing changes, up to rounding: the variables,
 their gradients and their optimizer are those of the model.
+
+The folded convolutions may compute in bf16; variables, gradients of variables and everything else stay in f32.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
 from keras import ops
 
 from budwood.network.graph import nodes
+from budwood.network.low_precision import BF16, Options, Precision, convolution, depthwise_convolution
 
 
-def fold_batch_norm(model: keras.Model) -> keras.Model:
+def fold_batch_norm(model: keras.Model, precision: Precision = "f32") -> keras.Model:
     """Return a twin of a flat model on the same variables, each frozen BatchNorm folded into the convolution
     below it.
 
     Args:
         model: a flat functional model of one input and one output. A BatchNorm layer that trains, or one that does not
             stand alone on a convolution without activation, stays a step of its own.
+        precision: of the folded convolutions. In "bf16" (TensorFlow alone) so are the activations between two of them;
+            sums, such as those of residual connections, are of f32.
 
     Returns:
         The model itself where there is nothing to fold; else another one that shares its layers, whose trainable
@@ -31,17 +38,17 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
     >>> [type(layer).__name__ for layer in fold_batch_norm(keras.Model(pixels, normed)).layers]
     ['InputLayer', 'FoldedConvolution']
     """
-    pairs = _pairs(model)
-    if not pairs:
+    folds = _folds(model, precision)
+    if not folds:
         return model
-    norms = {id(norm) for norm in pairs.values()}
+    done = {id(layer) for fold in folds.values() for layer in (fold.norm, fold.activation)}
 
     def call(layer: keras.Operation, *arguments: Any, **options: Any) -> Any:
-        if id(layer) in norms:
+        if id(layer) in done:
             # Its part was done by the convolution.
             return arguments[0]
-        norm = pairs.get(layer.name)
-        return FoldedConvolution.of(layer, norm)(*arguments) if norm else layer(*arguments, **options)
+        fold = folds.get(layer.name)
+        return FoldedConvolution.of(layer, fold)(*arguments) if fold else layer(*arguments, **options)
 
     twin = keras.models.clone_model(
         model,
@@ -54,60 +61,90 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
     return twin if same else model
 
 
+@dataclass(frozen=True)
+class Fold:
+    """What is done together with a convolution."""
+
+    norm: keras.layers.BatchNormalization
+    activation: keras.Operation | None = None
+    """What follows the norm, in bf16 between two convolutions; None: nothing, or a step of its own."""
+    precision: Precision = "f32"
+    dtype: str = "float32"
+    """Of what comes out."""
+
+
 class FoldedConvolution(keras.layers.Layer):
     """A convolution and the frozen BatchNorm on it, as one convolution with a bias."""
 
     @classmethod
-    def of(
-        cls, convolution: keras.layers.Layer, norm: keras.layers.BatchNormalization
-    ) -> "FoldedConvolution":
+    def of(cls, convolution: keras.layers.Layer, fold: Fold) -> "FoldedConvolution":
         """Return the fold of a built Conv2D or DepthwiseConv2D without activation, and a built norm of its channels."""
-        layer = cls(name=f"{convolution.name}_folded", dtype=convolution.dtype_policy)
-        layer.convolution, layer.norm = convolution, norm
+        # What comes in bf16 stays so.
+        layer = cls(name=f"{convolution.name}_folded", dtype=convolution.dtype_policy, autocast=False)
+        layer.convolution, layer.fold = convolution, fold
         return layer
 
     def call(self, inputs: Any) -> Any:
-        convolution, norm = self.convolution, self.norm
+        layer, norm = self.convolution, self.fold.norm
         scale = ops.rsqrt(norm.moving_variance + norm.epsilon)
         if norm.scale:
             scale = scale * norm.gamma
         shift = -norm.moving_mean * scale
         if norm.center:
             shift = shift + norm.beta
-        if convolution.use_bias:
-            shift = shift + convolution.bias * scale
-        options = {
-            "strides": convolution.strides,
-            "padding": convolution.padding,
-            "dilation_rate": convolution.dilation_rate,
-            "data_format": convolution.data_format,
-        }
-        kernel = convolution.kernel
-        if isinstance(convolution, keras.layers.DepthwiseConv2D):
-            # (height, width, channels, multiplier); the channels that come out are counted multiplier by multiplier.
-            found = ops.depthwise_conv(inputs, kernel * ops.reshape(scale, kernel.shape[2:]), **options)
-        else:
-            found = ops.conv(inputs, kernel * scale, **options)
-        return found + shift
+        if layer.use_bias:
+            shift = shift + layer.bias * scale
+        options = Options(strides=layer.strides, padding=layer.padding, dilation_rate=layer.dilation_rate)
+        is_depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+        # (height, width, channels, multiplier); the channels that come out are counted multiplier by multiplier.
+        kernel = layer.kernel * (ops.reshape(scale, layer.kernel.shape[2:]) if is_depthwise else scale)
+        if self.fold.precision == "bf16":
+            found = (depthwise_convolution if is_depthwise else convolution)(inputs, kernel, options)
+            found = found + ops.cast(shift, BF16)
+            if self.fold.activation is not None:
+                found = self.fold.activation.call(found)
+            return ops.cast(found, self.fold.dtype)
+        function = ops.depthwise_conv if is_depthwise else ops.conv
+        return function(inputs, kernel, data_format="channels_last", **options) + shift
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        return self.convolution.compute_output_shape(input_shape)
+    def compute_output_spec(self, inputs: Any) -> keras.KerasTensor:
+        return keras.KerasTensor(self.convolution.compute_output_shape(inputs.shape), dtype=self.fold.dtype)
 
 
-def _pairs(model: keras.Model) -> dict[str, keras.layers.BatchNormalization]:
-    """Return the BatchNorm layer to be folded into each convolution, by the convolution's name."""
+def _folds(model: keras.Model, precision: Precision) -> dict[str, Fold]:
+    """Return what is done together with each convolution, by the convolution's name."""
     calls = nodes(model)
     users: dict[str, list[keras.Operation]] = {}
     for node in calls:
         for parent in node.parent_nodes:
             users.setdefault(parent.operation.name, []).append(node.operation)
-    pairs = {}
+    folds = {}
     for node in calls:
         layer = node.operation
         above = users.get(layer.name, [])
         if len(above) == 1 and _takes_a_scale(layer) and _is_still(above[0]):
-            pairs[layer.name] = above[0]
-    return pairs
+            folds[layer.name] = Fold(above[0], precision=precision)
+    if precision == "f32":
+        return folds
+    return {name: _between(fold, folds, users) for name, fold in folds.items()}
+
+
+def _between(fold: Fold, folds: Mapping[str, Fold], users: Mapping[str, list[keras.Operation]]) -> Fold:
+    """Return a fold with bf16 as what comes out where all that takes it is folded too, maybe after an activation."""
+    above = users.get(fold.norm.name, [])
+    activation = above[0] if len(above) == 1 and _is_relu_of_its_own(above[0]) else None
+    takers = above if activation is None else users.get(activation.name, [])
+    if takers and all(taker.name in folds for taker in takers):
+        return replace(fold, activation=activation, dtype=BF16)
+    return fold
+
+
+def _is_relu_of_its_own(layer: keras.Operation) -> bool:
+    # It stands in one place, so that nothing else of the model is done without it.
+    is_relu = type(layer) is keras.layers.ReLU or (
+        type(layer) is keras.layers.Activation and layer.activation is keras.activations.relu
+    )
+    return is_relu and len(layer._inbound_nodes) == 1
 
 
 def _takes_a_scale(layer: keras.Operation) -> bool:

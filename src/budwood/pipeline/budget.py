@@ -192,7 +192,7 @@ def _rates(
         return rates
     model, unfrozen = with_head(network, recipe, Head(logits=recipe.head.logits), num_classes, request.task)
     lower, _ = forward(below(model, unfrozen, recipe))
-    first, step = timed_step(model, unfrozen, recipe, num_classes)
+    first, step = timed_step(model, unfrozen, recipe)
     keras.backend.clear_session(free_memory=False)
     return replace(rates, lower=lower, step=step / recipe.finetune.batch_size, trace=max(0.0, first - step))
 

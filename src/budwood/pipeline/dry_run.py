@@ -202,7 +202,7 @@ def _finetuning(prepared: Prepared, network: PooledBackbone) -> FineTuning:
         bank = max(1, augment.views) * train
     # Phase 1 has the original views come by.
     on_the_way = 0 if features.is_pixels or (drawn_anew and not augment.originals) else train + validation
-    step = seconds_per_step(model, unfrozen, recipe, num_classes)
+    step = seconds_per_step(model, unfrozen, recipe)
     # A forward pass is about a third of a step.
     seconds = step * (rows + validation / 3) / settings.batch_size + (per_view * train if drawn_anew else 0.0)
     return FineTuning(

@@ -39,6 +39,7 @@ from budwood.runs.resume import refuse_other_photos
 from budwood.runs.schema import ClusterInfo
 from budwood.runs.writing import with_own_table
 from budwood.training.linear_probe import resolve_fit
+from budwood.training.precision import with_precision
 from budwood.training.sharded_probe import OpenMap, over_threads
 
 
@@ -165,7 +166,8 @@ def prepare(request: TrainingRequest, checked: Check | None = None) -> Prepared:
         announce(directory.progress, request.steps)
     found = (note_of_few(request.recipe, photos, len(checked.classes)),) if few else ()
     # What the run keeps is what was done, whatever the photos of another training.
-    request = replace(request, recipe=request.recipe.model_copy(update={"adapt": False}))
+    recipe, notes = with_precision(request.recipe.model_copy(update={"adapt": False}))
+    request = replace(request, recipe=recipe)
     request = with_data(request, checked)
     with directory.stage("backbone"):
         networks, head = build_networks(request)
@@ -180,7 +182,7 @@ def prepare(request: TrainingRequest, checked: Check | None = None) -> Prepared:
     return Prepared(
         *(request.recipe, networks, request, checked, photos, head, boundaries, teacher),
         pace=pace,
-        found=found,
+        found=(*found, *notes),
     )
 
 

@@ -19,6 +19,8 @@ from budwood.network.fold_batch_norm import fold_batch_norm
 from budwood.network.graph import cut
 from budwood.network.heads import apply, head_layers
 from budwood.network.unfreeze import Unfrozen, unfreeze
+from budwood.training.precision import precision_of
+from budwood.training.tracing import train_on_batch
 
 TRIED = 32
 """Photos sent through a feature extractor."""
@@ -75,27 +77,26 @@ def sample_of(photos: Sequence[Photo]) -> list[ImageLike]:
     return [photo.image for photo in photos[:: max(1, len(photos) // TRIED)][:TRIED]]
 
 
-def seconds_per_step(model: keras.Model, unfrozen: Unfrozen, recipe: Recipe, num_classes: int) -> float:
+def seconds_per_step(model: keras.Model, unfrozen: Unfrozen, recipe: Recipe) -> float:
     """Return the seconds of one gradient step of phase 2, measured on random features once the graph is compiled."""
-    return timed_step(model, unfrozen, recipe, num_classes)[1]
+    return timed_step(model, unfrozen, recipe)[1]
 
 
-def timed_step(
-    model: keras.Model, unfrozen: Unfrozen, recipe: Recipe, num_classes: int
-) -> tuple[float, float]:
+def timed_step(model: keras.Model, unfrozen: Unfrozen, recipe: Recipe) -> tuple[float, float]:
     """Return the seconds of the first gradient step of phase 2, in which the graph is compiled, and of another one."""
     batch = recipe.finetune.batch_size
-    trainable = fold_batch_norm(cut(model, unfrozen.boundary)[1])
-    trainable.compile(optimizer="sgd", loss="sparse_categorical_crossentropy")
+    trainable = fold_batch_norm(cut(model, unfrozen.boundary)[1], precision_of(recipe.finetune))
+    trainable.compile(optimizer="sgd", loss="mean_squared_error")
     features = np.random.default_rng(0).random((batch, *trainable.input.shape[1:]), np.float32)
-    labels = np.arange(batch) % num_classes
+    width = trainable.output.shape[-1]
+    targets, weights = np.eye(width, dtype=np.float32)[np.arange(batch) % width], np.ones(batch, np.float32)
     # Its layers are those of the model.
     before = trainable.get_weights()
     seconds = []
     # The second step is slow too.
     for _ in range(5):
         started = time.perf_counter()
-        trainable.train_on_batch(features, labels)
+        train_on_batch(trainable, features, targets, weights)
         seconds.append(time.perf_counter() - started)
     trainable.set_weights(before)
     return seconds[0] + seconds[1], min(seconds[2:])

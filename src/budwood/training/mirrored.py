@@ -14,6 +14,7 @@ import numpy as np
 from budwood.config.learning import Finetune
 from budwood.core.errors import RecipeError
 from budwood.core.text import count
+from budwood.training.tracing import train_on_batch
 
 
 class Devices:
@@ -61,7 +62,7 @@ class Devices:
             weights: `(n,)`: how much each photo counts.
         """
         if self._strategy is None:
-            return model.train_on_batch(features, targets, weights, return_dict=True)
+            return train_on_batch(model, features, targets, weights)
         number = self._strategy.num_replicas_in_sync
         batch = [features, targets, np.asarray(weights, np.float32)]
         lacking = -len(features) % number

@@ -18,6 +18,7 @@ from budwood.training.class_weights import relative
 from budwood.training.mirrored import ONE, Devices
 from budwood.training.mixing import mix
 from budwood.training.optimizers import make_optimizer
+from budwood.training.precision import precision_of
 from budwood.training.task_training import TRAINING
 
 
@@ -64,7 +65,7 @@ class Trainer:
         if self.distill.run:
             loss = self.training.distillation(loss, self.num_logits, self.distill)
         with devices.scope():
-            self.runner = fold_batch_norm(model)
+            self.runner = fold_batch_norm(model, precision_of(settings))
             """Computes what the model does, on the same variables, in less time."""
             optimizer = make_optimizer(settings, self.num_batches, model, rates)
             # Callbacks are told of the model, and read and set the rate of its optimizer.

@@ -228,6 +228,17 @@ def test_join__is_cut_into_its_parts_and_its_head_again(widths):
     )
 
 
+def test_has_bf16__by_what_openvino_says_and_not_without_it(monkeypatch):
+    capabilities = graphs.openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    assert graphs.has_bf16() == ("BF16" in capabilities)
+
+    def absent():
+        raise ImportError("openvino")
+
+    monkeypatch.setattr(graphs, "import_openvino", absent)
+    assert not graphs.has_bf16()
+
+
 def test_read_kept__nothing_where_nothing_is(tmp_path):
     assert graphs.read_kept(tmp_path / "nowhere") == (None, "")
 

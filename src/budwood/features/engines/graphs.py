@@ -64,6 +64,14 @@ class _SignalStack(ctypes.Structure):
     _fields_ = (("place", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
 
 
+def has_bf16() -> bool:
+    """Return whether this CPU computes in bf16, by what OpenVINO knows of it; False where OpenVINO is not installed."""
+    try:
+        return "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    except (ImportError, RuntimeError):
+        return False
+
+
 @contextmanager
 def _signal_stack_kept() -> Iterator[None]:
     if sys.platform != "linux":

@@ -23,8 +23,8 @@ from budwood.core.system import num_cores
 from budwood.features.engines.graphs import (
     compile_graph,
     convert_model,
+    has_bf16,
     import_openvino,
-    openvino_core,
     read_kept,
 )
 
@@ -139,9 +139,7 @@ class OpenVinoGraph:
     def __init__(self, model: "keras.Model | None", *, precision: str, folder: Path):
         self.notes: list[Note] = []
         self._model, self._folder = model, folder
-        if precision == "bf16" and "BF16" not in openvino_core().get_property(
-            "CPU", "OPTIMIZATION_CAPABILITIES"
-        ):
+        if precision == "bf16" and not has_bf16():
             text = "this CPU has no bf16 arithmetic: the feature extractor runs in f32"
             self.notes.append(Note(text, "precision"))
             precision = "f32"
