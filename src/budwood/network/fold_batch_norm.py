@@ -8,7 +8,8 @@ their gradients and their optimizer are those of the model.
 The folded convolutions may compute in bf16; variables, gradients of variables and everything else stay in f32.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -126,25 +127,32 @@ def _folds(model: keras.Model, precision: Precision) -> dict[str, Fold]:
             folds[layer.name] = Fold(above[0], precision=precision)
     if precision == "f32":
         return folds
-    return {name: _between(fold, folds, users) for name, fold in folds.items()}
+    places = Counter(node.operation.name for node in calls)
+    # What stands in two places is a step of its own, for it is left out wherever it stands.
+    once = {name for name, number in places.items() if number == 1}
+    return {name: _between(fold, folds, users, once) for name, fold in folds.items()}
 
 
-def _between(fold: Fold, folds: Mapping[str, Fold], users: Mapping[str, list[keras.Operation]]) -> Fold:
+def _between(
+    fold: Fold,
+    folds: Mapping[str, Fold],
+    users: Mapping[str, list[keras.Operation]],
+    once: Collection[str],
+) -> Fold:
     """Return a fold with bf16 as what comes out where all that takes it is folded too, maybe after an activation."""
     above = users.get(fold.norm.name, [])
-    activation = above[0] if len(above) == 1 and _is_relu_of_its_own(above[0]) else None
+    alone = len(above) == 1 and _is_relu(above[0]) and above[0].name in once
+    activation = above[0] if alone else None
     takers = above if activation is None else users.get(activation.name, [])
     if takers and all(taker.name in folds for taker in takers):
         return replace(fold, activation=activation, dtype=BF16)
     return fold
 
 
-def _is_relu_of_its_own(layer: keras.Operation) -> bool:
-    # It stands in one place, so that nothing else of the model is done without it.
-    is_relu = type(layer) is keras.layers.ReLU or (
+def _is_relu(layer: keras.Operation) -> bool:
+    return type(layer) is keras.layers.ReLU or (
         type(layer) is keras.layers.Activation and layer.activation is keras.activations.relu
     )
-    return is_relu and len(layer._inbound_nodes) == 1
 
 
 def _takes_a_scale(layer: keras.Operation) -> bool:
