@@ -384,6 +384,7 @@ def test_with_settings__one_form_of_unfreeze_takes_the_place_of_another():
 @pytest.mark.parametrize(
     ("setting", "adapts"),
     [
+        ("finetune.precision=bf16", True),
         *(("data.split_rule=shuffled", True), ("evaluate.flip=true", True), ("seed=1", True)),
         *(("backbone.engine=keras", True), ("loss.class_weights=balanced", True), ("frozen.folds=3", True)),
         # Also where it is the recipe's own value.

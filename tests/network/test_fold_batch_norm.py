@@ -152,3 +152,17 @@ def test_fold_batch_norm__bf16_is_handed_on_between_convolutions_alone():
     assert found == {"conv0_folded": "bfloat16", "conv1_folded": "float32", "conv2_folded": "float32"}
     # The activation between the first two is done with the convolution below it.
     assert sum(isinstance(layer, keras.layers.ReLU) for layer in twin.layers) == 2
+
+
+def test_fold_batch_norm__a_relu_that_stands_in_two_places_is_done_in_both():
+    relu, pixels = keras.layers.ReLU(), keras.Input((8, 8, 4))
+    tensor = pixels
+    for number in range(3):
+        tensor = keras.layers.Conv2D(4, 1, use_bias=False, name=f"conv{number}")(tensor)
+        tensor = keras.layers.BatchNormalization(trainable=False)(tensor)
+        tensor = relu(tensor if number == 0 else keras.layers.Add()([tensor, pixels]))
+    model = keras.Model(pixels, tensor)
+    values = RNG.normal(size=(3, 8, 8, 4)).astype(np.float32)
+    found, expected = np.asarray(fold_batch_norm(model, "bf16")(values)), np.asarray(model(values))
+    assert (expected == 0).any()
+    assert np.linalg.norm(found - expected) < 0.03 * np.linalg.norm(expected)

@@ -24,6 +24,7 @@ DECIDING = {"augment", "backbone", "distill", "finetune", "frozen", "head", "los
 """Sections that say what is trained, and how."""
 CARRIED = {
     *("backbone.engine", "backbone.precision", "frozen.folds", "frozen.l2_strengths", "head.pooling"),
+    "finetune.precision",
     "loss.class_weights",
 }
 """Settings of these sections that are kept where something else is trained than the recipe says."""

@@ -254,6 +254,6 @@ def _smooth(values: Grey, sigma: float) -> Grey:
 def _blur(length: int, sigma: float) -> Float32[np.ndarray, "length length"]:
     places = np.arange(length)
     weights = np.exp(-((places[:, None] - places[None]) ** 2) / (2 * sigma**2))
-    # So small they would be denormal in float32, with which processors multiply twenty times as slowly.
+    # Products with smaller ones may be denormal in float32, which processors compute many times as slowly.
     weights[weights < 1e-30] = 0
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)

@@ -64,14 +64,14 @@ def fold_batch_norm(model: keras.Model, precision: Precision = "f32") -> keras.M
 
 @dataclass(frozen=True)
 class Fold:
-    """What is done together with a convolution."""
+    """The layers that are folded into one convolution, and the number formats of the result."""
 
     norm: keras.layers.BatchNormalization
     activation: keras.Operation | None = None
-    """What follows the norm, in bf16 between two convolutions; None: nothing, or a step of its own."""
+    """The ReLU applied to the normalised output inside the fold; None where the fold ends with the norm."""
     precision: Precision = "f32"
     dtype: str = "float32"
-    """Of what comes out."""
+    """The dtype of the output tensor."""
 
 
 class FoldedConvolution(keras.layers.Layer):
@@ -113,7 +113,7 @@ class FoldedConvolution(keras.layers.Layer):
 
 
 def _folds(model: keras.Model, precision: Precision) -> dict[str, Fold]:
-    """Return what is done together with each convolution, by the convolution's name."""
+    """Return the fold of each convolution that has a frozen BatchNorm of its own, by the convolution's name."""
     calls = nodes(model)
     users: dict[str, list[keras.Operation]] = {}
     for node in calls:
@@ -139,7 +139,7 @@ def _between(
     users: Mapping[str, list[keras.Operation]],
     once: Collection[str],
 ) -> Fold:
-    """Return a fold with bf16 as what comes out where all that takes it is folded too, maybe after an activation."""
+    """Return a fold whose output is bf16 where only folded convolutions read it, directly or after a ReLU."""
     above = users.get(fold.norm.name, [])
     alone = len(above) == 1 and _is_relu(above[0]) and above[0].name in once
     activation = above[0] if alone else None

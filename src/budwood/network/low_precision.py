@@ -16,7 +16,7 @@ BF16 = "bfloat16"
 
 
 class Options(TypedDict):
-    """How a convolution goes over its input, as `keras.ops.conv` takes it; channels come last."""
+    """Strides, padding and dilation of a convolution, as `keras.ops.conv` takes them. Channels come last."""
 
     strides: Any
     padding: str

@@ -185,7 +185,7 @@ def _two_networks(recipe: Recipe) -> Recipe:
         update={
             "data": recipe.data.model_copy(update={"size": best.data.size}),
             "backbone": recipe.backbone.model_copy(update={"name": best.backbone.name}),
-            "finetune": best.finetune,
+            "finetune": best.finetune.model_copy(update={"precision": recipe.finetune.precision}),
             "evaluate": recipe.evaluate.model_copy(update={"flip": best.evaluate.flip}),
         }
     )
