@@ -57,8 +57,12 @@ def test_explain__says_what_predict_says(session_run, session_colours):
         assert 0 <= found.hidden_probability <= 1 and 0 <= found.farther_than <= 1
 
 
-def test_explain__maps_are_those_of_each_picture_and_the_class(run, session_colours):
+@pytest.mark.parametrize("bf16", [False, True])
+def test_explain__maps_are_those_of_each_picture_and_the_class(tiny_run, session_colours, bf16, monkeypatch):
     """Where they lie is what test_grad_cam.py and test_occlusion.py test."""
+    if not bf16:
+        monkeypatch.setattr("budwood.features.engines.openvino.has_bf16", lambda: False)
+    run = load(tiny_run)
     paths = [session_colours / color / f"{color} 00.jpg" for color in ("red", "blue")]
     found = run.explain(paths, target="green")
     pictures, green = np.stack([view(path, 64) for path in paths]), run.classes.index("green")
@@ -68,9 +72,10 @@ def test_explain__maps_are_those_of_each_picture_and_the_class(run, session_colo
         hidden = np.stack(list(occlude(picture))).astype(np.float32)
         shares = np.asarray(run.model(hidden, training=False))
         occluded = importance(shares, green, 64)
-        # Hidden pictures are seen at half the precision.
-        np.testing.assert_allclose(one.occlusion, occluded, atol=0.1 * np.abs(occluded).max())
-        assert one.hidden_probability == pytest.approx(shares[1:, green].min(), abs=0.02)
+        # Hidden pictures are seen in bf16 where the processor has it, which rounds features by up to 6 %.
+        error = 0.15 if bf16 else 1e-3
+        assert np.linalg.norm(one.occlusion - occluded) <= error * np.linalg.norm(occluded)
+        assert one.hidden_probability == pytest.approx(shares[1:, green].min(), abs=0.15 * error)
     assert np.abs(found[0].grad_cam - found[1].grad_cam).max() > 0.1 * found[0].grad_cam.max()
 
 
