@@ -52,6 +52,9 @@ class Side:
 
 SIDES = {
     "keras-tensorflow": Side("Keras on TensorFlow", "keras_side", backend="tensorflow"),
+    "keras-tensorflow-bf16": Side(
+        "Keras on TensorFlow, bf16", "keras_side", flags=("--bf16",), backend="tensorflow"
+    ),
     "keras-jax": Side("Keras on JAX", "keras_side", "jax", backend="jax"),
     "torch-f32": Side("PyTorch", "torch_side", "torch"),
     "torch-bf16": Side("PyTorch, bf16", "torch_side", "torch", ("--bf16",)),
@@ -59,6 +62,8 @@ SIDES = {
     "torch-compile-bf16": Side("PyTorch, bf16, compiled", "torch_side", "torch", ("--bf16", "--compile")),
 }
 REFERENCE, BUDWOOD = "keras-tensorflow", "budwood"
+OURS = {BUDWOOD: "Budwood", "budwood-bf16": "Budwood, bf16"}
+"""Titles of our own sides; in bf16 by `finetune.precision`."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,7 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__
     )
     parser.add_argument(
-        "--only", nargs="+", choices=[*SIDES, BUDWOOD], help="by default all that this processor can"
+        "--only", nargs="+", choices=[*SIDES, *OURS], help="by default all that this processor can"
     )
     parser.add_argument("--splits", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=8, help="of phase 1")
@@ -109,13 +114,13 @@ def main() -> None:
     known["machine"] = machine()
     given = {"torch": arguments.torch, "jax": arguments.jax}
     able = [name for name, side in SIDES.items() if has_bf16() or "--bf16" not in side.flags]
-    asked = arguments.only or [*able, BUDWOOD]
+    asked = arguments.only or [*able, *(name for name in OURS if has_bf16() or name == BUDWOOD)]
     needed = {SIDES[name].needs for name in asked if name in SIDES}
     interpreters = {name: given[name] or environment(name) for name in PACKAGES if name in needed}
     tree = link_tree(data, 0)
     for name in asked if arguments.part != "whole" else ():
-        if name == BUDWOOD:
-            measured, _ = measure_budwood(tree, weights)
+        if name in OURS:
+            measured, _ = measure_budwood(tree, weights, bf16=name != BUDWOOD)
         else:
             found, _ = trained(SIDES[name], interpreters, tree, weights, 2, 2, "--limit", TRIAL)
             if name == REFERENCE:
@@ -132,8 +137,8 @@ def main() -> None:
             chosen = whole_sides(asked, known["pace"])
             # Alternately first and last, so that a machine that warms up favours neither.
             for name in chosen if seed % 2 == 0 else chosen[::-1]:
-                if name == BUDWOOD:
-                    _, whole = measure_budwood(tree, weights)
+                if name in OURS:
+                    _, whole = measure_budwood(tree, weights, bf16=name != BUDWOOD)
                 else:
                     whole = measure_whole(
                         SIDES[name], interpreters, tree, weights, arguments.epochs, arguments.finetune
@@ -230,7 +235,7 @@ def measure_whole(
     )
 
 
-def measure_budwood(tree: Path, weights: Path) -> tuple[Pace, Whole]:
+def measure_budwood(tree: Path, weights: Path, *, bf16: bool) -> tuple[Pace, Whole]:
     """Budwood's `quick` on the same network and size, and the head alone before it, each from nothing cached."""
     correct, costs = {}, {}
     for recipe in ("frozen-linear", "quick"):
@@ -238,6 +243,7 @@ def measure_budwood(tree: Path, weights: Path) -> tuple[Pace, Whole]:
         shutil.rmtree(cache, ignore_errors=True)
         arguments = ["train", tree, "-o", folder, "--overwrite", "--quiet", "--recipe", recipe]
         arguments += ["--set", "data.size=224", "--backbone", "mobilenet_v2", "--weights", weights]
+        arguments += ["--set", "finetune.precision=bf16"] if bf16 else []
         costs[recipe] = python("budwood.cli", *arguments, environment={"BUDWOOD_CACHE": str(cache.resolve())})
         rows = [row for row in read_csv(folder / "predictions.csv") if row["split"] == "test"]
         correct[recipe] = {row["name"]: int(row["correct"]) for row in rows}
@@ -256,10 +262,16 @@ def measure_budwood(tree: Path, weights: Path) -> tuple[Pace, Whole]:
 
 
 def whole_sides(asked: list[str], pace: dict[str, dict]) -> list[str]:
-    """Keras on TensorFlow, the fastest PyTorch and Budwood, as far as they were asked for."""
-    torches = [name for name in asked if name.startswith("torch") and name in pace]
-    fastest = sorted(torches, key=lambda name: pace[name]["head"] + pace[name]["tune"])[:1]
-    return [name for name in asked if name in (REFERENCE, BUDWOOD, *fastest)]
+    """Keras on TensorFlow, the fastest PyTorch, Budwood and whatever else of Keras is faster than in f32, as far as
+    they were asked for."""
+
+    def epochs(name: str) -> float:
+        return pace[name]["head"] + pace[name]["tune"]
+
+    torches = sorted((name for name in asked if name.startswith("torch") and name in pace), key=epochs)
+    kerases = [name for name in asked if name.startswith("keras") and name in pace]
+    faster = [name for name in kerases if REFERENCE in pace and epochs(name) < epochs(REFERENCE)]
+    return [name for name in asked if name in (REFERENCE, *OURS, *torches[:1], *faster)]
 
 
 def words(pace: Pace) -> str:
@@ -288,7 +300,7 @@ def report(known: dict) -> None:
         line += f"{statistics.mean(one['regression'] for one in every):11.1f} s"
         line += f"{max(one['peak_bytes'] for one in every) / 1e9:6.2f} GB"
         shared = [seed for seed in by_split if seed in ours]
-        if name != BUDWOOD and shared:
+        if name not in OURS and shared:
             pairs = [
                 {"keras_correct": by_split[seed]["correct"], "budwood_correct": ours[seed]["correct"]}
                 for seed in shared
@@ -300,7 +312,7 @@ def report(known: dict) -> None:
 
 
 def title(name: str) -> str:
-    return "Budwood" if name == BUDWOOD else SIDES[name].title
+    return OURS.get(name) or SIDES[name].title
 
 
 def draw(known: dict) -> None:
@@ -323,7 +335,7 @@ def draw(known: dict) -> None:
     ):
         for place, name in enumerate(names):
             value = known["pace"][name][key]
-            axes.plot(value, place, "o", color="C0" if name == BUDWOOD else "0.35")
+            axes.plot(value, place, "o", color="C0" if name in OURS else "0.35")
             axes.annotate(f"{value:.1f}", (value, place), (7, -3), textcoords="offset points", fontsize=9)
         # Points, not bars: a bar on a logarithmic axis has no length.
         axes.set_xscale("log")

@@ -53,9 +53,13 @@ class Clock(keras.callbacks.Callback):
 
 
 def main() -> None:
-    arguments = lesson.arguments().parse_args()
+    parser = lesson.arguments()
+    parser.add_argument("--bf16", action="store_true", help="layers in bf16, weights in f32")
+    arguments = parser.parse_args()
     result = Result(seconds={"import": time.perf_counter() - STARTED})
     keras.utils.set_random_seed(arguments.seed)
+    if arguments.bf16:
+        keras.config.set_dtype_policy("mixed_bfloat16")
     train, validation, test = lesson.split_photos(arguments)
     result.trained_on = len(train.paths)
     with result.timed("build"):

@@ -78,6 +78,22 @@ def test_train__keeps_to_its_minutes(tiny_backbones, session_colours, tmp_path):
 
 
 @pytest.mark.usefixtures("own_cache")
+@pytest.mark.parametrize(("asked", "kept"), [("auto", "bf16"), ("f32", "f32")])
+def test_train__within_minutes_in_bf16_where_that_is_left_open(
+    tiny_backbones, session_colours, tmp_path, monkeypatch, asked, kept
+):
+    monkeypatch.setattr("budwood.training.precision.has_bf16", lambda: True)
+    progress = KeptLines()
+    settings = [*SETTINGS, "budget.minutes=2", f"finetune.precision={asked}"]
+    run = train(session_colours, tmp_path / "run", settings=settings, progress=progress)
+    (told,) = [line for line in progress.lines if line.startswith("plan for 2 min")]
+    assert ("of fine-tuning, in bf16" in told) == (kept == "bf16")
+    assert Recipe.load(run.folder / "recipe.toml").finetune.precision == kept
+    # The plan that an interrupted training goes on with says so too.
+    assert run.info["requested"]["recipe"]["finetune"]["precision"] == kept
+
+
+@pytest.mark.usefixtures("own_cache")
 def test_train__slower_than_planned__ends_early_and_is_tested(
     tiny_backbones, session_colours, tmp_path, monkeypatch
 ):

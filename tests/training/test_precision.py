@@ -1,7 +1,7 @@
 import pytest
 
 from budwood.config.recipe import Recipe
-from budwood.training.precision import precision_of, with_precision
+from budwood.training.precision import precision_of, with_fastest_precision, with_precision
 
 
 @pytest.fixture
@@ -18,6 +18,7 @@ def recipe(precision, epochs=3):
 def test_with_precision__what_a_processor_has_stays_as_it_is(cpu):
     assert with_precision(recipe("bf16")) == (recipe("bf16"), ())
     assert with_precision(recipe("f32")) == (recipe("f32"), ())
+    assert with_precision(recipe("auto")) == (recipe("f32"), ())
 
 
 @pytest.mark.parametrize("cpu", [False], indirect=True)
@@ -41,3 +42,10 @@ def test_with_precision__says_nothing_of_a_phase_that_there_is_not(cpu):
     assert with_precision(recipe("bf16", epochs=0)) == (recipe("bf16", epochs=0), ())
     assert precision_of(recipe("bf16").frozen) == "f32"
     assert precision_of(recipe("f32").finetune) == "f32"
+
+
+@pytest.mark.parametrize("cpu", [True, False], indirect=True)
+def test_with_fastest_precision__decides_only_what_is_left_open(cpu):
+    assert with_fastest_precision(recipe("auto")) == recipe("bf16" if cpu else "auto")
+    assert with_fastest_precision(recipe("f32")) == recipe("f32")
+    assert with_fastest_precision(recipe("bf16")) == recipe("bf16")

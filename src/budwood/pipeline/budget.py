@@ -31,6 +31,7 @@ from budwood.pipeline.rates import (
 )
 from budwood.pipeline.request import TrainingRequest, with_recipe
 from budwood.runs.schema import BudgetInfo
+from budwood.training.precision import with_fastest_precision
 
 TAKEN = 0.95
 """Part of the time that a plan may take: rates of some seconds foretell those of minutes within a few percent."""
@@ -92,6 +93,8 @@ def plan_within(
     assert minutes is not None, "only where there is a limit"
     ends = request.began + 60 * minutes
     counts = _count(photos, len(classes))
+    asked, recipe = (with_fastest_precision(one) for one in (request.asked, request.recipe))
+    request = replace(request, asked=asked, recipe=recipe)
     candidates = plans(request.asked, few=few)
     measured = _measure(request, candidates, photos, len(classes))
 

@@ -286,10 +286,11 @@ def in_words(recipe: Recipe) -> str:
     size = "" if recipe.data.size == "auto" else f" at {recipe.data.size} px"
     if not recipe.finetune.epochs:
         return f"{names}{size}, the head alone"
+    bf16 = ", in bf16" if recipe.finetune.precision == "bf16" else ""
     views = recipe.augment.views
     drawn = (
         "new views in every epoch"
         if views == "per-epoch"
         else f"{count(max(1, views), 'view')} of each photo"
     )
-    return f"{names}{size}, {drawn}, {count(recipe.finetune.epochs, 'epoch')} of fine-tuning"
+    return f"{names}{size}, {drawn}, {count(recipe.finetune.epochs, 'epoch')} of fine-tuning{bf16}"
