@@ -5,9 +5,10 @@
 
 The network is MobileNetV2 at 224 px with the weights of the test data; phase 1 trains a new head (8 epochs), phase 2
 the top 30 % of the layers (10 epochs), BatchNorm held; tf_flowers. Every side first shows its pace on a few photos,
-then Keras on TensorFlow, the fastest PyTorch and Budwood do the whole. PyTorch and JAX each have an environment of
-their own, in bench/, which is made with pip on first use (on Linux pip may take PyTorch's build for GPUs, of several
-gigabytes); `--torch` and `--jax` name the Python of one that is there. The chart is written into bench/ too.
+then Keras on TensorFlow (in bf16 too where that is faster), the fastest PyTorch and Budwood do the whole. PyTorch and
+JAX each have an environment of their own, in bench/, which is made with pip on first use (on Linux pip may take
+PyTorch's build for GPUs, of several gigabytes); `--torch` and `--jax` name the Python of one that is there. The chart
+is written into bench/ too.
 
 Each figure is of a process that had the machine to itself. Read ratios, not seconds.
 """

@@ -78,19 +78,22 @@ def test_train__keeps_to_its_minutes(tiny_backbones, session_colours, tmp_path):
 
 
 @pytest.mark.usefixtures("own_cache")
-@pytest.mark.parametrize(("asked", "kept"), [("auto", "bf16"), ("f32", "f32")])
+@pytest.mark.parametrize(
+    ("here", "asked", "kept"), [(True, "auto", "bf16"), (True, "f32", "f32"), (False, "auto", "auto")]
+)
 def test_train__within_minutes_in_bf16_where_that_is_left_open(
-    tiny_backbones, session_colours, tmp_path, monkeypatch, asked, kept
+    tiny_backbones, session_colours, tmp_path, monkeypatch, here, asked, kept
 ):
-    monkeypatch.setattr("budwood.training.precision.has_bf16", lambda: True)
+    monkeypatch.setattr("budwood.training.precision.has_bf16", lambda: here)
     progress = KeptLines()
     settings = [*SETTINGS, "budget.minutes=2", f"finetune.precision={asked}"]
     run = train(session_colours, tmp_path / "run", settings=settings, progress=progress)
     (told,) = [line for line in progress.lines if line.startswith("plan for 2 min")]
     assert ("of fine-tuning, in bf16" in told) == (kept == "bf16")
-    assert Recipe.load(run.folder / "recipe.toml").finetune.precision == kept
-    # The plan that an interrupted training goes on with says so too.
-    assert run.info["requested"]["recipe"]["finetune"]["precision"] == kept
+    recipe = Recipe.load(run.folder / "recipe.toml")
+    assert recipe.finetune.precision == kept
+    # With it an interrupted training is gone on with, so it has to be what was asked for.
+    assert run.info["requested"]["recipe"] == recipe.model_dump(mode="json", exclude_none=True)
 
 
 @pytest.mark.usefixtures("own_cache")
@@ -117,6 +120,30 @@ def test_train__slower_than_planned__ends_early_and_is_tested(
     assert 1 <= done < 10
     assert f"finetune: the time is over after {done} of 10 epochs" in warnings_of(run)
     assert run.metrics["test"]["accuracy"] is not None
+
+
+@pytest.mark.usefixtures("own_cache")
+@pytest.mark.parametrize("fitting", [4, 14])
+def test_train__interrupted__goes_on_by_its_recipe(
+    tiny_backbones, session_colours, tmp_path, monkeypatch, fitting
+):
+    run_epoch = Trainer.run_epoch
+
+    def interrupted(self, epoch, *given):
+        if epoch == 4:
+            raise KeyboardInterrupt
+        return run_epoch(self, epoch, *given)
+
+    # More or fewer epochs than the ten that are planned.
+    monkeypatch.setattr(Pace, "epochs", lambda self, backbone: fitting)
+    monkeypatch.setattr(Trainer, "run_epoch", interrupted)
+    folder = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        train(session_colours, folder, settings=[*SETTINGS, "budget.minutes=2"], progress=SILENT)
+    monkeypatch.setattr(Trainer, "run_epoch", run_epoch)
+    run = train(session_colours, folder, recipe=folder / "recipe.toml", resume=True, progress=SILENT)
+    assert len(run.history) == 1 + fitting
+    assert Recipe.load(folder / "recipe.toml").finetune.epochs == fitting
 
 
 @pytest.mark.usefixtures("own_cache")

@@ -12,7 +12,14 @@ import pytest
 from budwood.config.recipe import Recipe
 from budwood.core.errors import BackboneError, DataError, RecipeError, RunError, WeightsError
 from budwood.core.progress.base import Silent
-from budwood.pipeline.request import Output, ask_for_training, free_or_begun, like, read_recipe
+from budwood.pipeline.request import (
+    Output,
+    ask_for_training,
+    free_or_begun,
+    like,
+    read_recipe,
+    with_recipe,
+)
 
 NOTHING = Path("no photos")
 
@@ -217,3 +224,11 @@ def test_ask_for_training__says_what_it_understood_before_anything_is_computed(c
     assert said.lines[0] == "read as a folder for each class"
     assert said.lines[-1].startswith("not read: 1 .nef file in 'red'")
     assert [line.split() for line in said.lines[1:3]] == [["class", "photos"], ["blue", "14"]]
+
+
+def test_with_recipe__is_asked_for_as_recipe_toml_will_have_it(session_colours, tmp_path):
+    request = ask(session_colours, tmp_path / "run")
+    planned = with_recipe(request, Recipe.load("best").model_copy(update={"adapt": False}))
+    recorded = planned.directory.info.requested.recipe
+    assert planned.recipe.data.size == 260 and planned.asked.data.size == "auto"
+    assert recorded == planned.recipe.model_dump(mode="json", exclude_none=True)

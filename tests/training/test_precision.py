@@ -18,7 +18,8 @@ def recipe(precision, epochs=3):
 def test_with_precision__what_a_processor_has_stays_as_it_is(cpu):
     assert with_precision(recipe("bf16")) == (recipe("bf16"), ())
     assert with_precision(recipe("f32")) == (recipe("f32"), ())
-    assert with_precision(recipe("auto")) == (recipe("f32"), ())
+    assert with_precision(recipe("auto")) == (recipe("auto"), ())
+    assert precision_of(recipe("auto").finetune) == "f32"
 
 
 @pytest.mark.parametrize("cpu", [False], indirect=True)
@@ -49,3 +50,13 @@ def test_with_fastest_precision__decides_only_what_is_left_open(cpu):
     assert with_fastest_precision(recipe("auto")) == recipe("bf16" if cpu else "auto")
     assert with_fastest_precision(recipe("f32")) == recipe("f32")
     assert with_fastest_precision(recipe("bf16")) == recipe("bf16")
+    assert with_fastest_precision(recipe("auto", epochs=0)) == recipe("auto", epochs=0)
+
+
+@pytest.mark.parametrize("cpu", [True], indirect=True)
+def test_with_precision__not_where_batch_norm_is_trained(cpu):
+    asked = recipe("bf16").with_settings(["finetune.batch_norm=train"])
+    decided, (note,) = with_precision(asked)
+    assert decided.finetune.precision == "f32" and "batch_norm" in note.text
+    left = recipe("auto").with_settings(["finetune.batch_norm=train"])
+    assert with_fastest_precision(left) == left

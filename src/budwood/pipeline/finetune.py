@@ -23,7 +23,7 @@ from budwood.pipeline.outcome import PhaseOutcome, of_results
 from budwood.pipeline.phases import PhaseResult, train_finetune_phase
 from budwood.pipeline.session import Session, refuse_failures
 from budwood.runs.schema import ViewsInfo
-from budwood.runs.writing import write_layers
+from budwood.runs.writing import write_layers, write_recipe
 from budwood.training.batch_norm import quicken_batch_norm
 from budwood.training.batches import TrainingData, make_batches
 from budwood.training.loop import Before, DivergedError
@@ -66,8 +66,15 @@ def finetune(
                 failure = f"{pace.minutes:g} minutes leave no time for an epoch of {network.name}"
                 session.directory.note(failure, "budget")
                 continue
+            # Of several the recipe has one number of epochs for all.
+            fitting = min(fitting, recipe.finetune.epochs) if several else fitting
             settings = recipe.finetune.model_copy(update={"epochs": fitting})
             own = recipe.model_copy(update={"finetune": settings})
+            if own != recipe and not several:
+                # What an interrupted training is gone on with.
+                session.directory.ask_instead(own.model_dump(mode="json", exclude_none=True))
+                session.directory.save()
+                write_recipe(session.directory.folder, own)
         try:
             result = finetune_one(
                 session, own, model, unfrozen[network.name], Before(epochs, start.val_loss), backbone, until

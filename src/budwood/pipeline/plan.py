@@ -16,6 +16,7 @@ from budwood.evaluation.ood import num_learned
 from budwood.features.twins import NEIGHBOURS, most_pairs
 from budwood.pipeline.rates import Rates
 from budwood.training.linear_probe import fit_seconds
+from budwood.training.precision import precision_of
 from budwood.training.probe_size import views_learned
 
 SIZES = (128, 160, 192, 224, 256)
@@ -286,7 +287,7 @@ def in_words(recipe: Recipe) -> str:
     size = "" if recipe.data.size == "auto" else f" at {recipe.data.size} px"
     if not recipe.finetune.epochs:
         return f"{names}{size}, the head alone"
-    bf16 = ", in bf16" if recipe.finetune.precision == "bf16" else ""
+    bf16 = ", in bf16" if precision_of(recipe.finetune) == "bf16" else ""
     views = recipe.augment.views
     drawn = (
         "new views in every epoch"

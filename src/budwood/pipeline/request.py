@@ -215,8 +215,10 @@ def ask_for_training(
 
 def with_recipe(request: TrainingRequest, recipe: Recipe) -> TrainingRequest:
     """Return the same training with another recipe, which is what the run is asked for from now on."""
-    request.directory.ask_instead(recipe.model_dump(mode="json", exclude_none=True))
-    return replace(with_planned(request, recipe), asked=recipe)
+    planned = with_planned(request, recipe)
+    # As recipe.toml will have it, which an interrupted training is gone on with.
+    request.directory.ask_instead(planned.recipe.model_dump(mode="json", exclude_none=True))
+    return replace(planned, asked=recipe)
 
 
 def with_planned(request: TrainingRequest, recipe: Recipe) -> TrainingRequest:

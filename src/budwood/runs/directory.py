@@ -121,7 +121,7 @@ class RunDirectory:
         _refuse_unless_free(self.target, self.info.requested, overwrite=overwrite, resume=resume)
 
     def ask_instead(self, recipe: JsonObject) -> None:
-        """Have the run be asked for by another recipe, before anything of it is written."""
+        """Have the run be asked for by another recipe; run.json says so once it is saved."""
         self._set(requested=self.info.requested.model_copy(update={"recipe": recipe}))
 
     def to_resume(self, *, overwrite: bool = False, resume: bool = False) -> Path | None:

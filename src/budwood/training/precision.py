@@ -12,7 +12,7 @@ from budwood.network.low_precision import Precision
 
 def precision_of(settings: Frozen | Finetune) -> Precision:
     """Return the arithmetic of a phase's gradient steps on this machine; that of a head is always f32."""
-    if isinstance(settings, Frozen) or settings.precision != "bf16" or _why_not():
+    if isinstance(settings, Frozen) or settings.precision != "bf16" or _why_not(settings):
         return "f32"
     return "bf16"
 
@@ -20,26 +20,27 @@ def precision_of(settings: Frozen | Finetune) -> Precision:
 def with_precision(recipe: Recipe) -> tuple[Recipe, tuple[Note, ...]]:
     """Return a recipe with the arithmetic that phase 2 can have here, and a note where it is not what was asked for."""
     settings = recipe.finetune
-    if not settings.epochs:
+    if not settings.epochs or settings.precision != "bf16" or precision_of(settings) == "bf16":
         return recipe, ()
-    decided = precision_of(settings)
-    notes: tuple[Note, ...] = ()
-    if settings.precision == "bf16" != decided:
-        notes = (Note(f"{_why_not()}: gradient steps are computed in f32", "precision"),)
-    return _with(recipe, decided), notes
+    note = Note(f"{_why_not(settings)}: gradient steps are computed in f32", "precision")
+    return _with(recipe, "f32"), (note,)
 
 
 def with_fastest_precision(recipe: Recipe) -> Recipe:
-    """Return a recipe with the arithmetic that is fastest here, where it leaves that open."""
-    open_here = recipe.finetune.precision == "auto" and not _why_not()
-    return _with(recipe, "bf16") if open_here else recipe
+    """Return a recipe with bf16 where it leaves the arithmetic of phase 2 open and this machine has that."""
+    settings = recipe.finetune
+    if not settings.epochs or settings.precision != "auto" or _why_not(settings):
+        return recipe
+    return _with(recipe, "bf16")
 
 
 def _with(recipe: Recipe, precision: Precision) -> Recipe:
     return recipe.model_copy(update={"finetune": recipe.finetune.model_copy(update={"precision": precision})})
 
 
-def _why_not() -> str:
+def _why_not(settings: Finetune) -> str:
+    if settings.batch_norm != "frozen":
+        return 'finetune.precision = bf16 needs finetune.batch_norm = "frozen"'
     if keras.backend.backend() != "tensorflow":
         return "finetune.precision = bf16 needs TensorFlow as Keras's backend"
     if accelerators():
