@@ -18,7 +18,7 @@ def app():
     app = typer.Typer()
 
     @app.command()
-    def long(resume: bool = False, dry_run: bool = False) -> None:
+    def long(resume: bool = False, dry_run: bool = False, minutes: float = 0) -> None:
         raise KeyboardInterrupt
 
     @app.command()
@@ -60,7 +60,10 @@ finally:
     assert done.returncode == status and one_line(done.stderr) and word in done.stderr
 
 
-@pytest.mark.parametrize(("command", "named"), [("long", True), ("short", False), ("long --dry-run", False)])
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [("long", True), ("short", False), ("long --dry-run", False), ("long --minutes=3", False)],
+)
 def test_run_command__interrupted_names_resume_where_the_command_has_it(
     app, command, named, monkeypatch, capsys
 ):

@@ -335,7 +335,9 @@ def test_shipped_recipes__differ_in_what_their_names_say():
 def test_shipped_recipes__stand_in_the_page_of_experiments():
     page = (Path(__file__).parents[2] / "docs" / "experiments" / "tables.md").read_text(encoding="utf-8")
     rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
-    named = {cells[0].strip("| `"): cells[-1].strip("| `") for cells in rows if cells[-1].startswith("`budwood ")}
+    named = {
+        cells[0].strip("| `"): cells[-1].strip("| `") for cells in rows if cells[-1].startswith("`budwood ")
+    }
     assert named.keys() == EXPERIMENTS
     for name, command in named.items():
         assert command in shipped_recipes()[name]

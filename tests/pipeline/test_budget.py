@@ -138,8 +138,12 @@ def test_train__interrupted__goes_on_by_its_recipe(
     monkeypatch.setattr(Pace, "epochs", lambda self, backbone: fitting)
     monkeypatch.setattr(Trainer, "run_epoch", interrupted)
     folder = tmp_path / "run"
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as stopped:
         train(session_colours, folder, settings=[*SETTINGS, "budget.minutes=2"], progress=SILENT)
+    assert (
+        f"with --recipe {folder / 'recipe.toml'} --resume in place of the minutes"
+        in stopped.value.__notes__[0]
+    )
     monkeypatch.setattr(Trainer, "run_epoch", run_epoch)
     run = train(session_colours, folder, recipe=folder / "recipe.toml", resume=True, progress=SILENT)
     assert len(run.history) == 1 + fitting

@@ -90,8 +90,8 @@ def _run(command: Any, arguments: list[str]) -> int:
 
 def _can_resume(command: Any, arguments: list[str]) -> bool:
     """Return whether the command that was given leaves something to go on from: whether it has an option --resume, and
-    was not asked to show alone what it would do."""
-    if "--dry-run" in arguments:
+    was not asked to show alone what it would do. A training within minutes says itself how it is gone on with."""
+    if any(word.partition("=")[0] in ("--dry-run", "--minutes") for word in arguments):
         return False
     given = getattr(command, "commands", {}).get(next((word for word in arguments if word[:1] != "-"), ""))
     return any("--resume" in option.opts for option in getattr(given, "params", ()))

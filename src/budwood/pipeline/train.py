@@ -1,7 +1,7 @@
 """The whole training on one page, top to bottom in the order in which data flow."""
 
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 import keras
 
@@ -46,6 +46,7 @@ def train_prepared(prepared: Prepared, callbacks: Sequence[keras.callbacks.Callb
     with (
         directory.running(overwrite=request.output.overwrite, resume=request.output.resume),
         prepared.teacher or nullcontext() as teacher,
+        _telling_how_to_go_on(prepared),
     ):
         folder = directory.folder
         (folder / "checkpoints").mkdir(exist_ok=True)
@@ -131,6 +132,23 @@ def train_prepared(prepared: Prepared, callbacks: Sequence[keras.callbacks.Callb
             write_report(folder, {photo.name: photo.image for photo in every}, directory.target)
             write_card(folder, directory.target)
     return Run(directory.folder)
+
+
+@contextmanager
+def _telling_how_to_go_on(prepared: Prepared) -> Iterator[None]:
+    """Say to who interrupts a training within minutes how it is gone on with: not by the same command, which plans."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        recipe = prepared.request.directory.folder / "recipe.toml"
+        if prepared.pace and recipe.is_file():
+            error.add_note(
+                f"what was computed so far is kept: the same command with --recipe {recipe} --resume in place of the "
+                "minutes goes on from there"
+            )
+        elif prepared.pace:
+            error.add_note("the features that were computed are kept: give the same command again")
+        raise
 
 
 def refuse_bad_callbacks(callbacks: Sequence[object]) -> None:
