@@ -49,7 +49,8 @@ def test_better__by_validation_loss_whatever_the_test_says(labels):
 
 def test_better__the_earlier_where_they_are_equal(labels):
     same = phase(shares(0))
-    assert better({"frozen": same, "finetune": same}, labels) == "frozen"
+    for few in (True, False):
+        assert better({"frozen": same, "finetune": same}, labels, few=few) == "frozen"
 
 
 @pytest.mark.parametrize(("errors", "kept"), [(0.9, "frozen"), (1.1, "finetune")])
@@ -59,7 +60,9 @@ def test_better__the_later_by_more_than_a_standard_error(labels, errors, kept):
     # As scipy has it, of the differences of the losses.
     gains = 0.1 * spread + errors * sem(0.1 * spread)
     after = sure_of(targets, 0.5 * np.exp(gains))
-    assert better({"frozen": phase(before), "finetune": phase(after)}, labels) == kept
+    measured = {"frozen": phase(before), "finetune": phase(after)}
+    assert better(measured, labels) == kept
+    assert better(measured, labels, few=False) == "finetune"
 
 
 def test_better__photos_that_belong_together_are_one(labels):

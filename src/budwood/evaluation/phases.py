@@ -35,18 +35,24 @@ class PhaseEvaluation:
 
 
 def better(
-    measured: Mapping[str, PhaseEvaluation], labels: Mapping[str, np.ndarray], groups: Grouping | None = None
+    measured: Mapping[str, PhaseEvaluation],
+    labels: Mapping[str, np.ndarray],
+    groups: Grouping | None = None,
+    *,
+    few: bool = True,
 ) -> str:
     """Return the phase to keep: a later one takes the place of an earlier one where its mean loss on the validation
-    photos is lower by more than the standard error of the difference.
+    photos is lower; where few photos were learned from, lower by more than the standard error of the difference.
 
     That is the one-standard-error rule (Breiman et al. 1984): of two models that the photos cannot tell apart, the one
-    that learned fewer weights. On ten photos, chance alone often makes the worse one seem better.
+    that learned fewer weights. From few photos fine-tuning loses more often than it gains, and on ten photos chance
+    alone often makes the worse one seem better. With more photos it mostly gains, and the rule would lose that.
 
     Args:
         measured: by phase, in their order.
         labels: targets of the photos by split.
         groups: which validation photos belong together; each is independent of the others by default.
+        few: whether the photos that were learned from are few.
     """
     targets = labels["validation"]
     losses = {
@@ -55,7 +61,7 @@ def better(
     best, *later = measured
     for name in later:
         gains = losses[best] - losses[name]
-        if gains.mean() > standard_error(gains, groups):
+        if gains.mean() > (standard_error(gains, groups) if few else 0.0):
             best = name
     return best
 

@@ -27,6 +27,7 @@ from budwood.features.ensemble import ExtractorEnsemble
 from budwood.inference.artifact import Artifact, read_model
 from budwood.inference.model_info import ModelInfo
 from budwood.inference.predictor import vectors
+from budwood.pipeline.few_photos import is_few
 from budwood.pipeline.outcome import PhaseOutcome
 from budwood.pipeline.session import Session
 from budwood.runs.figures import Metrics
@@ -85,7 +86,8 @@ def evaluate(session: Session, outcomes: Sequence[PhaseOutcome], failure: str | 
     goal = session.recipe.evaluate.thresholds
     measured = {name: one.decided(session.labels["validation"], goal) for name, one in measured.items()}
     groups = Grouping.of([photo.group or "" for photo in session.parts["validation"]])
-    chosen = better(measured, session.labels, groups)
+    few = is_few(len(session.parts["train"]), len(session.classes))
+    chosen = better(measured, session.labels, groups, few=few)
     kept = measured[chosen].probabilities
     metrics = describe(
         session.classes,

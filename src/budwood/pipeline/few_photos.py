@@ -26,10 +26,19 @@ def has_few(request: TrainingRequest, photos: Sequence[Photo], classes: int) -> 
     return (
         request.asked.adapt
         and request.asked.frozen.epochs > 0
-        and _num_training(photos) < max(FEW, FEW_OF_A_CLASS * classes)
+        and is_few(_num_training(photos), classes)
         and request.previous is None
         and request.task is not MULTI_LABEL
     )
+
+
+def is_few(photos: int, classes: int) -> bool:
+    """Return whether so many training photos of so many classes are few.
+
+    >>> is_few(599, 5), is_few(600, 5), is_few(1_200, 525)
+    (True, False, True)
+    """
+    return photos < max(FEW, FEW_OF_A_CLASS * classes)
 
 
 def without_phase_2(request: TrainingRequest) -> TrainingRequest:

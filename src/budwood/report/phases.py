@@ -124,7 +124,7 @@ def _lead(contents: Contents) -> str:
         f"Fine-tuning then trained {settings.unfrozen(unfrozen, finetune.batch_norm)}: "
         f"{words.count(len(contents.epochs('finetune')), 'epoch')} with {finetune.optimizer} "
         f"at a learning rate of {rate}.",
-        "Fine-tuning is kept where its validation loss is lower by more than a standard error."
+        "Fine-tuning is kept where its validation loss is lower, of few training photos by more than a standard error."
         if len(contents.phases) > 1
         else "",
     )

@@ -194,7 +194,7 @@ def selection(facts: Facts) -> Said:
     if facts.phases_compared:
         text.append(
             f"Of the two phases, {facts.contents.kept} was kept: fine-tuning is where its loss on the validation "
-            "photos is lower by more than a standard error."
+            "photos is lower, of few training photos by more than a standard error."
         )
     if not text:
         text.append("One model was trained, and nothing was chosen.")
