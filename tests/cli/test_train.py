@@ -211,3 +211,11 @@ def test_features__computed_once_and_told(call, session_colours, tmp_path, monke
     status, out, err = call(*command, "--json")
     found = json.loads(out)
     assert (status, found["photos"], found["computed"], found["found"], found["failed"]) == (0, 42, 0, 42, {})
+
+
+@pytest.mark.parametrize("command", ["train", "features"])
+def test_cluster__no_int8(call, colours, monkeypatch, command):
+    monkeypatch.setattr("budwood.cli.train.load_keras", lambda: pytest.fail("too early"))
+    more = ["--recipe", "frozen-linear", "--set", "backbone.precision=int8", "--cluster", "local"]
+    status, _, err = call(command, colours, *more)
+    assert status == 1 and "backbone.precision is int8. Leave one of them out" in err

@@ -29,12 +29,14 @@ from budwood.cli.options import (
     reading_options,
 )
 from budwood.cli.start import begun
+from budwood.core.errors import RecipeError
 from budwood.core.progress.base import speed
 from budwood.core.tensorflow import load_keras
 from budwood.core.text import count, duration, shown
 
 if TYPE_CHECKING:
     from budwood.pipeline.ahead import Ahead
+    from budwood.pipeline.request import TrainingRequest
 
 
 @app.command()
@@ -114,7 +116,7 @@ def train(
     if mlflow is not None and not dry_run:
         check_mlflow(mlflow)
     if cluster is not None:
-        _refuse_unreachable(cluster)
+        _refuse_cluster(cluster, request)
     load_keras()
     if dry_run:
         from budwood.pipeline.dry_run import describe, estimate
@@ -177,7 +179,7 @@ def features(
     asked = read_recipe(recipe, [*changes, *(settings or [])], start=start is not None)
     request = ask_for_training(data, asked, Output(), start=start, progress=progress_of(quiet, as_json))
     if cluster is not None:
-        _refuse_unreachable(cluster)
+        _refuse_cluster(cluster, request)
     load_keras()
     from budwood.pipeline.prepare import prepare
 
@@ -212,10 +214,14 @@ def features(
         raise typer.Exit(1)
 
 
-def _refuse_unreachable(cluster: str) -> None:
-    # Before TensorFlow is loaded and the photos are looked at.
+def _refuse_cluster(cluster: str, request: "TrainingRequest") -> None:
+    """Raise ClusterError or RecipeError before TensorFlow is loaded and the photos are looked at."""
     from budwood.cluster.connect import refuse_unreachable
 
+    if request.recipe.backbone.precision == "int8":
+        raise RecipeError(
+            "--cluster computes features of f32 or bf16, and backbone.precision is int8. Leave one of them out"
+        )
     refuse_unreachable(cluster)
 
 

@@ -95,8 +95,10 @@ class Backbone(Section):
     weights: str | dict[str, str] = "imagenet"
     """"imagenet", "random", or the path of a weights file; or a table of backbone names and one of these, "imagenet"
     for a backbone that is not in it."""
-    precision: Literal["f32", "bf16"] = "f32"
-    """Arithmetic of the feature extractor on OpenVINO; "bf16" is faster on some processors, and off by about 1e-2."""
+    precision: Literal["f32", "bf16", "int8"] = "f32"
+    """Arithmetic of the feature extractor on OpenVINO, for training photos; what is measured is of "f32". "bf16" is
+    faster on some processors, and off by about 1e-2. "int8" (extra `int8`) is for many photos and a head alone: it is
+    tried on some of them, and taken where it is faster and the head loses nothing."""
     engine: Literal["auto", "openvino", "keras"] = "auto"
     """Runtime of the feature extractor; "auto": OpenVINO where it is installed and there is no
     accelerator, else Keras."""

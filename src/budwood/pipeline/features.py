@@ -10,6 +10,7 @@ import numpy as np
 from budwood.backbones.backbone import Backbone
 from budwood.backbones.input_range import check_input_range
 from budwood.config.recipe import Recipe
+from budwood.core.errors import RecipeError
 from budwood.core.notes import Note
 from budwood.core.progress.base import SILENT, Progress
 from budwood.core.tensorflow import usual_keras
@@ -19,7 +20,7 @@ from budwood.data.images import view
 from budwood.data.manifest import Photo, Problem
 from budwood.features.ensemble import ExtractorEnsemble
 from budwood.features.extract import Extraction
-from budwood.features.extractor import FeatureExtractor, with_pooling
+from budwood.features.extractor import FeatureExtractor, KnownModel, with_pooling
 from budwood.network.compose import PooledBackbone
 from budwood.network.graph import cut
 from budwood.network.unfreeze import unfreeze
@@ -130,11 +131,13 @@ def open_features(
     boundaries: Mapping[str, str] = {},
     *,
     fetch: bool = True,
+    rounded: Mapping[str, KnownModel] = {},
 ) -> Iterator[OpenFeatures]:
     """Open the features to train on and the features to measure with.
 
     What is measured is what is saved, so validation and test are computed at full precision always;
-    `precision = "bf16"` holds for the training photos.
+    `precision = "bf16"` and "int8" hold for the training photos. The backbones that are int8 are `rounded`, by name;
+    the others are at full precision.
 
     Where phase 2 will want the original views at a boundary lower down, by the backbone's name in `boundaries`, they
     are kept as they come by. Without `fetch` features are computed for others: what a shared store holds stays there.
@@ -144,6 +147,9 @@ def open_features(
     with ExitStack() as opened:
 
         def features_of(network: PooledBackbone, precision: str) -> FeatureExtractor:
+            if precision == "int8":
+                size, model = network.model.input.shape[1], rounded.get(network.name, network.model)
+                return extractor(model, recipe, "f32", progress, fetch=fetch, size=size)
             lower = None
             # Phase 2 trains on, and validates with, features of the recipe's own precision.
             if network.name in boundaries and precision == precisions[0] and wants_plain:
@@ -161,7 +167,7 @@ def open_features(
 
 @usual_keras()
 def extractor(
-    model: keras.Model,
+    model: keras.Model | KnownModel,
     recipe: Recipe,
     precision: str,
     progress: Progress = SILENT,
@@ -169,14 +175,25 @@ def extractor(
     dtype: str = "float32",
     lower: FeatureExtractor | None = None,
     fetch: bool = True,
+    size: int | None = None,
 ) -> FeatureExtractor:
     """Return what yields the features of a model as a recipe has photos read, drawn and computed; not open.
 
-    For `dtype`, `lower` and `fetch`, see `FeatureExtractor`.
+    For `dtype`, `lower` and `fetch`, see `FeatureExtractor`; `size` is that of the model by default.
+
+    Raises:
+        RecipeError: for "int8", which a training alone makes of a backbone (`pipeline.int8_features`).
     """
+    if precision == "int8":
+        raise RecipeError(
+            'backbone.precision = "int8" is for budwood train and budwood features on one machine. Say "f32" or "bf16"'
+        )
+    if size is None:
+        assert not isinstance(model, KnownModel), "of which the size has to be given"
+        size = model.input.shape[1]
     return FeatureExtractor(
         model,
-        size=model.input.shape[1],
+        size=size,
         resize=recipe.data.resize,
         levels=as_range(recipe.data.levels),
         precision=precision,

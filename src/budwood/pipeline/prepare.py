@@ -6,7 +6,7 @@ of a backbone need no split, so they may be computed before the photos are divid
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import keras
@@ -27,12 +27,13 @@ from budwood.data.same_names import names_in_two_splits
 from budwood.data.split import divide, lacking
 from budwood.data.taxonomy import Taxonomy
 from budwood.evaluation.task import MULTI_LABEL
-from budwood.features.extractor import FeatureExtractor
+from budwood.features.extractor import FeatureExtractor, KnownModel
 from budwood.network.compose import PooledBackbone, take_apart
 from budwood.pipeline.budget import Pace, plan_within
 from budwood.pipeline.distill import refuse_unfit_teacher, teacher_features
 from budwood.pipeline.features import OpenFeatures, build_backbones, find_boundaries, open_features
 from budwood.pipeline.few_photos import has_few, note_of_few, without_phase_2
+from budwood.pipeline.int8_features import try_int8, with_possible_precision
 from budwood.pipeline.phases import refuse_bad_settings
 from budwood.pipeline.request import TrainingRequest, fetch_weights
 from budwood.runs.resume import refuse_other_photos
@@ -51,6 +52,8 @@ class PreparedNetworks:
     """With the sizes resolved."""
     networks: tuple[PooledBackbone, ...]
     """The backbones with their weights."""
+    rounded: Mapping[str, KnownModel] = field(default_factory=dict, kw_only=True)
+    """Those of them that are int8 for training photos, by name."""
 
     @property
     def num_features(self) -> int:
@@ -61,7 +64,9 @@ class PreparedNetworks:
         self, progress: Progress, boundaries: Mapping[str, str] = {}, *, fetch: bool = True
     ) -> AbstractContextManager[OpenFeatures]:
         """Open the features of the networks in the store, see `pipeline.features.open_features`."""
-        return open_features(self.networks, self.recipe, progress, boundaries, fetch=fetch)
+        return open_features(
+            self.networks, self.recipe, progress, boundaries, fetch=fetch, rounded=self.rounded
+        )
 
 
 @dataclass(frozen=True)
@@ -167,7 +172,8 @@ def prepare(request: TrainingRequest, checked: Check | None = None) -> Prepared:
     found = (note_of_few(request.recipe, photos, len(checked.classes)),) if few else ()
     # What the run keeps is what was done, whatever the photos of another training.
     recipe, notes = with_precision(request.recipe.model_copy(update={"adapt": False}))
-    request = replace(request, recipe=recipe)
+    recipe, more = with_possible_precision(recipe, photos, request.task)
+    notes, request = (*notes, *more), replace(request, recipe=recipe)
     request = with_data(request, checked)
     with directory.stage("backbone"):
         networks, head = build_networks(request)
@@ -179,8 +185,14 @@ def prepare(request: TrainingRequest, checked: Check | None = None) -> Prepared:
         teacher = None
         if request.teacher:
             teacher = teacher_features(request.teacher, request.recipe, checked.classes, directory.progress)
+    rounded: Mapping[str, KnownModel] = {}
+    if request.recipe.backbone.precision == "int8":
+        with directory.stage("int8"):
+            recipe, rounded, more = try_int8(request.recipe, networks, photos, directory.progress)
+        request, notes = replace(request, recipe=recipe), (*notes, *more)
     return Prepared(
         *(request.recipe, networks, request, checked, photos, head, boundaries, teacher),
+        rounded=rounded,
         pace=pace,
         found=(*found, *notes),
     )

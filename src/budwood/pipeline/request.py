@@ -251,6 +251,11 @@ def _refuse_limit(recipe: Recipe, output: Output, start: object | None) -> None:
             f"{words}resume goes on with another one. The plan is the recipe that the run keeps: give --recipe "
             f"{run}/recipe.toml --resume, which has no limit of time"
         )
+    if recipe.backbone.precision == "int8":
+        raise RecipeError(
+            "budget.minutes (--minutes) plans with features of f32 or bf16, and backbone.precision is int8. Leave one "
+            "of them out"
+        )
 
 
 def free_or_begun(name: str, resume: bool, parent: Path = Path("runs")) -> Path:

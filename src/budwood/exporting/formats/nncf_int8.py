@@ -1,10 +1,7 @@
 """A written graph made int8 by NNCF, with layers left as they are and logits calibrated anew where that is asked."""
 
-import io
-import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +10,7 @@ import numpy as np
 from budwood.core.scaling import LabelScaling, Scaling
 from budwood.exporting.network import PIXELS
 from budwood.exporting.quantization import COMPARED, Square, by_added_noise, relative_error
-from budwood.features.engines.graphs import import_openvino
+from budwood.features.engines.graphs import quiet_nncf
 
 
 class NncfQuantizer(ABC):
@@ -50,7 +47,7 @@ class NncfQuantizer(ABC):
 
     def _quantized(self, left: Collection[str]) -> Any:
         graph = self.read()
-        with _quietly() as nncf:
+        with quiet_nncf() as nncf:
             return self.mend(
                 nncf.quantize(
                     graph,
@@ -129,14 +126,3 @@ def _scale_and_shift(scaling: Scaling) -> tuple[np.ndarray, np.ndarray]:
     if isinstance(scaling, LabelScaling):
         return np.array([scaling.scale], np.float32), np.array([scaling.shift], np.float32)
     return np.full((1, 1), 1 / scaling, np.float32), np.zeros((1, 1), np.float32)
-
-
-@contextmanager
-def _quietly() -> Iterator[Any]:
-    """Give the module `nncf`, which draws no bars, says nothing meanwhile, and does not call home."""
-    import_openvino()
-    import nncf
-
-    nncf.set_log_level(logging.ERROR)
-    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-        yield nncf

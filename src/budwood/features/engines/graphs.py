@@ -2,13 +2,15 @@
 
 import ctypes
 import hashlib
+import io
 import json
+import logging
 import os
 import shutil
 import sys
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +43,17 @@ def import_openvino() -> Any:
     import openvino
 
     return openvino
+
+
+@contextmanager
+def quiet_nncf() -> Iterator[Any]:
+    """Give the module `nncf`, which draws no bars, says nothing meanwhile, and does not call home."""
+    import_openvino()
+    import nncf
+
+    nncf.set_log_level(logging.ERROR)
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        yield nncf
 
 
 def openvino_core() -> Any:
@@ -136,14 +149,18 @@ def convert_model(model: "keras.Model", folder: Path) -> Any:
     ).get_concrete_function()
     steps = openvino.preprocess.PrePostProcessor(convert(traced))
     steps.input().tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
+    return keep_graph(steps.build(), folder, lambda graph: _compare(graph, traced, shape))
 
+
+def keep_graph(made: Any, folder: Path, compare: Callable[[Any], None] = lambda graph: None) -> Any:
+    """Keep a graph in a folder of the cache, and return it as read from there, once it has been compared."""
     aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
     aside.mkdir(parents=True)
     try:
-        openvino.save_model(steps.build(), aside / f"{GRAPH}.xml", compress_to_fp16=False)
+        import_openvino().save_model(made, aside / f"{GRAPH}.xml", compress_to_fp16=False)
         # Read back and compared: on a full disk OpenVINO may write half a file without an error.
         graph = openvino_core().read_model(aside / f"{GRAPH}.xml")
-        _compare(graph, traced, shape)
+        compare(graph)
         (aside / f"{GRAPH}.json").write_text(json.dumps(checksums(aside, GRAPH)))
         with suppress(OSError):  # another process has just put its own there
             aside.rename(folder)
