@@ -140,10 +140,9 @@ def test_train__interrupted__goes_on_by_its_recipe(
     folder = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt) as stopped:
         train(session_colours, folder, settings=[*SETTINGS, "budget.minutes=2"], progress=SILENT)
-    assert (
-        f"with --recipe {folder / 'recipe.toml'} --resume in place of the minutes"
-        in stopped.value.__notes__[0]
-    )
+    (told,) = stopped.value.__notes__
+    again = f"budwood train {session_colours} -o {folder} --recipe {folder / 'recipe.toml'} --resume"
+    assert told == f"what was computed so far is kept: {again} goes on from there"
     monkeypatch.setattr(Trainer, "run_epoch", run_epoch)
     run = train(session_colours, folder, recipe=folder / "recipe.toml", resume=True, progress=SILENT)
     assert len(run.history) == 1 + fitting

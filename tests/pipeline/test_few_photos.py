@@ -158,3 +158,21 @@ def test_train__minutes_are_of_the_head_alone_too(session_colours, tmp_path):
     assert run.recipe.backbone.name == ["efficientnet_lite2@260", "efficientnet_lite0@224"]
     assert not run.recipe.finetune.epochs
     assert any("so only a new head is trained" in one["text"] for one in run.info["warnings"])
+
+
+@pytest.mark.parametrize(("limit", "few"), [(30, False), (40, True)])
+def test_evaluate__is_told_whether_photos_are_few(
+    tiny_backbones, session_colours, tmp_path, monkeypatch, limit, few
+):
+    told = []
+
+    def better(*given, few):
+        told.append(few)
+        return "frozen"
+
+    # Of 42 photos 33 are learned from.
+    monkeypatch.setattr("budwood.pipeline.few_photos.FEW", limit)
+    monkeypatch.setattr("budwood.pipeline.evaluate.better", better)
+    settings = ["backbone.name=tiny", "data.size=32", "finetune.epochs=1"]
+    train(session_colours, tmp_path / "run", recipe="frozen-linear", settings=settings, progress=SILENT)
+    assert told == [few]

@@ -1,19 +1,28 @@
 """int8 features: why they are not tried, what a trial says, and a training that learns from them."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from budwood.config.recipe import Recipe
-from budwood.core.errors import RecipeError
+from budwood.core.errors import ImageError, RecipeError
 from budwood.core.progress.base import SILENT
 from budwood.evaluation.task import MULTI_LABEL, SINGLE_LABEL
 from budwood.features.extractor import FeatureExtractor
 from budwood.pipeline import int8_features
 from budwood.pipeline.entry import train
 from budwood.pipeline.features import extractor
-from budwood.pipeline.int8_features import Trial, _right_in_folds, _times_as_fast, with_possible_precision
+from budwood.pipeline.int8_features import (
+    Trial,
+    _fewest,
+    _right_in_folds,
+    _sample,
+    _times_as_fast,
+    _tried,
+    with_possible_precision,
+)
 from budwood.pipeline.prepare import check_photos, prepare, split_photos
 from budwood.pipeline.request import Output, ask_for_training
 
@@ -65,7 +74,7 @@ class TestWithPossiblePrecision:
     def test_names_the_extra(self, photos, monkeypatch):
         monkeypatch.setattr(int8_features, "find_spec", lambda name: None)
         recipe = Recipe.load("frozen-linear").with_settings(SETTINGS)
-        many = [replace(photos[0], split="train")] * 15_000
+        many = [replace(photos[0], split="train", sha256=str(number)) for number in range(15_000)]
         with pytest.raises(RecipeError, match=r'needs the package nncf: pip install "budwood\[int8\]"'):
             with_possible_precision(recipe, many, SINGLE_LABEL)
 
@@ -91,13 +100,25 @@ def test_right_in_folds__what_was_learned_from_other_photos():
     labels = np.repeat([0, 1, 2], 20)
     said = (np.eye(3)[labels] + rng.normal(0, 0.01, (60, 3))).astype(np.float32)
     recipe = Recipe.load("frozen-linear")
-    assert _right_in_folds(said, said, labels, 1e-3, recipe).all()
+    alone = [None] * 60
+    assert _right_in_folds(said, said, labels, alone, 1e-3, recipe).all()
     mixed = said[:, [1, 2, 0]]
-    assert not _right_in_folds(mixed, said, labels, 1e-3, recipe).any()
+    assert not _right_in_folds(mixed, said, labels, alone, 1e-3, recipe).any()
     # The only photo of a class is never held out.
-    alone = np.append(labels, 3)
-    row = np.array([[5, 5, 5]], np.float32)
-    assert _right_in_folds(np.append(mixed, row, 0), np.append(said, row, 0), alone, 1e-3, recipe).sum() == 1
+    rows = [np.append(one, np.full((1, 3), 5, np.float32), 0) for one in (mixed, said)]
+    assert _right_in_folds(*rows, np.append(labels, 3), [None] * 61, 1e-3, recipe).sum() == 1
+
+
+def test_sample__of_each_class_its_share_and_two_at_least(session_colours, tmp_path):
+    request = ask_for_training(session_colours, Recipe.load("frozen-linear"), Output(tmp_path / "run"))
+    photo = split_photos(request, check_photos(request))[0]
+    classes = {"often": 900, "seldom": 90, "rare": 3, "once": 1}
+    photos = [replace(photo, label=label) for label, number in classes.items() for _ in range(number)]
+    found = Counter(one.label for one in _sample(photos, 100))
+    assert found == {"often": 91, "seldom": 9, "rare": 2, "once": 1}
+    assert _fewest(photos) == 15_000
+    many = [replace(photo, label=str(number)) for number in range(400)]
+    assert _tried(many) == 2_000 and _fewest(many) == 30_000
 
 
 def test_extractor__int8_is_made_by_a_training_alone(tiny_backbones):
@@ -160,8 +181,44 @@ class TestTraining:
         )
         assert Recipe.load(run.folder / "recipe.toml").backbone.precision == "f32"
         (text,) = (text for text in warnings_of(run) if "int8" in text)
-        assert text.startswith("int8 is 1.2 times as fast, ")
+        assert text.startswith("int8 is 1.20 times as fast, ")
         assert text.endswith("(wanted: 1.5 times, and at most 0.2 points): features are computed in f32")
+
+    def test_network_that_openvino_does_not_know(
+        self, tiny_backbones, session_colours, tmp_path, monkeypatch
+    ):
+        def unknown(*given):
+            raise RuntimeError("no such layer")
+
+        monkeypatch.setattr("budwood.features.engines.openvino.convert_model", unknown)
+        found = prepare(ask(session_colours, tmp_path / "run"))
+        assert found.recipe.backbone.precision == "f32" and not found.rounded
+        assert "OpenVINO does not know all layers of tiny" in found.found[0].text
+
+    def test_trial_is_not_made_twice(self, tiny_backbones, session_colours, tmp_path, monkeypatch):
+        monkeypatch.setattr(int8_features, "_times_as_fast", lambda slow, fast: 7.0)
+        monkeypatch.setattr(int8_features, "MOST_LOST", 1.0)
+        first = prepare(ask(session_colours, tmp_path / "run"))
+        monkeypatch.setattr(int8_features, "_times_as_fast", lambda slow, fast: 1.0)
+        again = prepare(ask(session_colours, tmp_path / "run"))
+        assert again.rounded.keys() == first.rounded.keys() == {"tiny"}
+        # Other folds are another question.
+        other = prepare(ask(session_colours, tmp_path / "run", "seed=1"))
+        assert not other.rounded and "int8 is 1.00 times as fast" in other.found[0].text
+
+    def test_photo_that_is_gone_calibrates_nothing(
+        self, tiny_backbones, session_colours, tmp_path, good, monkeypatch
+    ):
+        seen, plain = [], int8_features.stream_views
+
+        def stream(photos, *given):
+            seen.append(photos[0].name)
+            if len(seen) == 1:
+                raise ImageError("is gone")
+            return plain(photos, *given)
+
+        monkeypatch.setattr(int8_features, "stream_views", stream)
+        assert prepare(ask(session_colours, tmp_path / "run")).rounded and len(seen) > 2
 
     def test_features_that_are_there(self, tiny_backbones, session_colours, tmp_path, good):
         plain = [*SETTINGS[:2], "backbone.precision=f32"]

@@ -74,6 +74,10 @@ def test_combinations__tables_and_text_as_values():
         ({"sizes": [9, 9]}, "the number of photos `9` is in the study twice"),
         ({"grid": ["frozen.folds=3..5"]}, "a range is for a search"),
         ({"grid": ["budget.minutes=[1, 2]"]}, "two trials would not be of one recipe"),
+        (
+            {"grid": ['backbone.precision=["f32", "int8"]']},
+            "backbone.precision = int8 is tried on the photos",
+        ),
     ],
 )
 def test_combinations__bad_requests(options, words):

@@ -38,8 +38,11 @@ def run_command(app: typer.Typer) -> None:
         except (KeyboardInterrupt, Exception) as error:
             if len(arguments) < len(given):
                 traceback.print_exception(error)
+            ended = heard[0] if heard else error
             # Compiled code makes errors of its own of it.
-            status = _complain(heard[0] if heard else error, resumes=_can_resume(command, arguments))
+            for note in getattr(error, "__notes__", []) if ended is not error else []:
+                ended.add_note(note)
+            status = _complain(ended, resumes=_can_resume(command, arguments))
     sys.exit(status)
 
 

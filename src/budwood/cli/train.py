@@ -184,6 +184,8 @@ def features(
     from budwood.pipeline.prepare import prepare
 
     prepared = prepare(request)
+    for note in prepared.found:
+        request.directory.progress.say(note.text)
     if cluster is None:
         from budwood.pipeline.ahead import compute_ahead
 

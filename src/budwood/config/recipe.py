@@ -98,7 +98,7 @@ class Backbone(Section):
     precision: Literal["f32", "bf16", "int8"] = "f32"
     """Arithmetic of the feature extractor on OpenVINO, for training photos; what is measured is of "f32". "bf16" is
     faster on some processors, and off by about 1e-2. "int8" (extra `int8`) is for many photos and a head alone: it is
-    tried on some of them, and taken where it is faster and the head loses nothing."""
+    tried on some of them, and taken where it is faster and the head loses hardly anything."""
     engine: Literal["auto", "openvino", "keras"] = "auto"
     """Runtime of the feature extractor; "auto": OpenVINO where it is installed and there is no
     accelerator, else Keras."""

@@ -1,5 +1,6 @@
 """The whole training on one page, top to bottom in the order in which data flow."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
@@ -139,16 +140,29 @@ def _telling_how_to_go_on(prepared: Prepared) -> Iterator[None]:
     """Say to who interrupts a training within minutes how it is gone on with: not by the same command, which plans."""
     try:
         yield
-    except KeyboardInterrupt as error:
-        recipe = prepared.request.directory.folder / "recipe.toml"
-        if prepared.pace and recipe.is_file():
-            error.add_note(
-                f"what was computed so far is kept: the same command with --recipe {recipe} --resume in place of the "
-                "minutes goes on from there"
-            )
-        elif prepared.pace:
-            error.add_note("the features that were computed are kept: give the same command again")
+    except BaseException as error:
+        if prepared.pace:
+            error.add_note(_how_to_go_on(prepared.request))
         raise
+
+
+def _how_to_go_on(request: TrainingRequest) -> str:
+    directory = request.directory
+    recipe, run = directory.folder / "recipe.toml", directory.target
+    if not recipe.is_file():
+        return "the features that were computed are kept: give the same command again, with --overwrite"
+    words = [
+        "budwood",
+        "train",
+        request.place or "PHOTOS",
+        "-o",
+        str(run),
+        "--recipe",
+        str(recipe),
+        "--resume",
+    ]
+    replaces = ["--overwrite"] if directory.folder != run else []
+    return f"what was computed so far is kept: {shlex.join([*words, *replaces])} goes on from there"
 
 
 def refuse_bad_callbacks(callbacks: Sequence[object]) -> None:

@@ -53,8 +53,8 @@ OUR_FILES = [
     "logs",
     "checkpoints",
 ]
-RESUMED = ("checkpoints", "logs")
-"""What a training that is resumed goes on from."""
+RESUMED = ("checkpoints", "logs", "recipe.toml")
+"""What a training that is resumed goes on from; its recipe is that of one that was planned."""
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 

@@ -115,6 +115,11 @@ class Grid:
                 "budget.minutes plans a training by how fast the machine is, so that two trials would not be of one "
                 "recipe. Leave it out of a study; the recipe.toml of a run that was planned can be compared"
             )
+        if recipe.backbone.precision == "int8":
+            raise RecipeError(
+                "backbone.precision = int8 is tried on the photos of each trial anew, so that two trials would not be "
+                "of one recipe. Leave it out of a study"
+            )
         configuration = Configuration(
             recipe=name,
             backbone=backbone if len(self.backbones) > 1 else None,

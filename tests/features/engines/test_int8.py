@@ -28,7 +28,8 @@ def test_quantize__close_to_the_graph_and_kept(tmp_path, own_cache):
 
 def test_calibration_key__of_the_pictures_and_the_libraries(monkeypatch):
     pytest.importorskip("nncf")
-    key = calibration_key(["a", "b"])
-    assert key == calibration_key(["a", "b"]) != calibration_key(["a", "c"])
+    pictures = views(3)
+    key = calibration_key(pictures)
+    assert key == calibration_key(list(pictures)) != calibration_key(pictures[:2])
     monkeypatch.setattr("budwood.features.engines.int8.version", lambda name: "0")
-    assert calibration_key(["a", "b"]) != key
+    assert calibration_key(pictures) != key

@@ -101,12 +101,17 @@ class Engine:
         if not folder.is_dir() or not openvino_is_preferred():
             return None
         try:
-            runner = OpenVinoGraph(None, precision="f32", folder=folder)
+            return cls.of_graph(folder, shape)
         except (BackboneError, RuntimeError):
             return None
+
+    @classmethod
+    def of_graph(cls, folder: Path, shape: tuple[int, ...]) -> "Engine":
+        """Return OpenVINO on a graph that is kept in a folder, whatever it is made of. Raise BackboneError where there
+        is none."""
         engine = cls.__new__(cls)
         engine.shape, engine.engine, engine.notes = shape, "openvino", []
-        engine._runner = runner
+        engine._runner = OpenVinoGraph(None, precision="f32", folder=folder)
         return engine
 
     def run(self, views: Iterable[UInt8[np.ndarray, "size size 3"]]) -> Iterator[Float32[np.ndarray, "..."]]:

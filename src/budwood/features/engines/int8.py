@@ -5,7 +5,7 @@ pictures, and convolutions are then computed in whole numbers of 8 bits.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,21 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from budwood.features.engines.graphs import keep_graph, quiet_nncf
+from budwood.core.errors import BackboneError
+from budwood.features.engines.graphs import compile_graph, keep_graph, openvino_core, quiet_nncf
 
 
-def calibration_key(pictures: Sequence[str]) -> str:
-    """Return what names a quantisation: the pictures that it was made on, by their hashes, and the libraries."""
-    made_by = [f"nncf {version('nncf')}", f"openvino {version('openvino')}"]
-    return hashlib.sha256("\n".join([*made_by, *pictures]).encode()).hexdigest()[:16]
+def calibration_key(pictures: Iterable[UInt8[np.ndarray, "size size 3"]]) -> str:
+    """Return what names a quantisation: the pictures that it was made on, the libraries, and the processor, for without
+    VNNI sums of whole numbers of 8 bits may overflow."""
+    processor = openvino_core().get_property("CPU", "FULL_DEVICE_NAME")
+    digest = hashlib.sha256(f"nncf {version('nncf')}, openvino {version('openvino')}, {processor}".encode())
+    for picture in pictures:
+        digest.update(picture.tobytes())
+    return digest.hexdigest()[:16]
 
 
-def quantize(graph: Any, pictures: Sequence[UInt8[np.ndarray, "size size 3"]], folder: Path) -> Any:
+def quantize(graph: Any, pictures: list[UInt8[np.ndarray, "size size 3"]], folder: Path) -> Any:
     """Make a graph int8, keep it in a folder of the cache, and return it.
 
     Args:
@@ -38,4 +43,10 @@ def quantize(graph: Any, pictures: Sequence[UInt8[np.ndarray, "size size 3"]], f
             subset_size=len(pictures),
             preset=nncf.QuantizationPreset.MIXED,
         )
-    return keep_graph(made, folder)
+    return keep_graph(made, folder, lambda kept: _compare(kept, made, pictures[0]))
+
+
+def _compare(kept: Any, made: Any, picture: UInt8[np.ndarray, "size size 3"]) -> None:
+    found, expected = (compile_graph(one)(picture[np.newaxis])[0] for one in (kept, made))
+    if not np.array_equal(found, expected):
+        raise BackboneError("the int8 graph was not written as it is: is the disk full?")
