@@ -40,6 +40,8 @@ from budwood.training.probe_size import linear_fits
 
 FEWEST = 20_000
 """Training photos below which the trial takes longer than int8 saves. Measured: 30 s, beside 1.5 ms a photo."""
+KNOWN = 0.25
+"""Share of the training photos of which the store may have f32 features."""
 TRIED, TRIED_OF_A_CLASS = 1_000, 5
 """Photos of the trial, in all and in the mean of a class: with more classes both this and `FEWEST` grow."""
 CALIBRATED_ON = 100
@@ -133,11 +135,10 @@ def try_int8(
     notes = []
     for network in networks:
         with extractor(network.model, plain, "f32", progress) as exact:
-            # Of the sample it may have them from another trial.
-            lacking = exact.missing(others)
-            if len(sample) + lacking < _fewest(learned):
-                known = count(len(others) - lacking, "training photo")
-                reason = f"the store has f32 features of {known} already"
+            # Some it has of every training, and those of the sample from another trial.
+            known = len(others) - exact.missing(others)
+            if known > KNOWN * len(others):
+                reason = f"the store has f32 features of {count(known, 'training photo')} already"
             elif not linear_fits(len(sample), network.features, len({photo.label for photo in sample})):
                 reason = "with so many classes to try int8 takes too long"
             elif exact.part.engine != "openvino":
