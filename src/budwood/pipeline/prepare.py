@@ -53,7 +53,7 @@ class PreparedNetworks:
     networks: tuple[PooledBackbone, ...]
     """The backbones with their weights."""
     rounded: Mapping[str, KnownModel] = field(default_factory=dict, kw_only=True)
-    """Those of them that are int8 for training photos, by name."""
+    """The int8 versions of backbones, by name: they compute the features of training photos."""
 
     @property
     def num_features(self) -> int:
