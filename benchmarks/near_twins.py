@@ -97,9 +97,10 @@ def _found_by_hash(known: Sequence[Photo], planted: Sequence[Photo], hashes: dic
     """Return the copies that the check joins with their photo."""
     of_known = [hashes[photo.sha256] for photo in known]
     of_planted = [bytes.fromhex(photo.metadata["hash"]) for photo in planted]
-    joined = find_kin([*known, *planted], [*of_known, *of_planted], lambda photo: photo.sha256)
-    near = {photo.name: photo.kin.near for photo in joined}
-    return {one.name for one in planted if near[one.name] == near[_source(one.name)]}
+    every = [*known, *planted]
+    kin = find_kin(every, [*of_known, *of_planted], lambda photo: photo.sha256)
+    near = {photo.name: one.near for photo, one in zip(every, kin, strict=True)}
+    return {one.name for one in planted if near[one.name] and near[one.name] == near[_source(one.name)]}
 
 
 def _counted(

@@ -16,7 +16,6 @@ from budwood.core.tensorflow import (
     expect_many_models,
     hushed,
     load_keras,
-    uncollected,
     usual_keras,
 )
 from budwood.pipeline.prepare import prepare_networks
@@ -58,19 +57,6 @@ def test_hushed__without_standard_error(monkeypatch):
     monkeypatch.setattr(os, "dup", closed)
     with hushed():
         pass
-
-
-def test_uncollected__leaves_the_collector_as_it_was():
-    assert gc.isenabled()
-    with pytest.raises(ZeroDivisionError), uncollected():
-        assert not gc.isenabled()
-        raise ZeroDivisionError
-    assert gc.isenabled()
-    with uncollected():
-        with uncollected():
-            pass
-        assert not gc.isenabled()
-    assert gc.isenabled()
 
 
 def test_load_keras__puts_off_collections(tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from budwood.studies.processes import environment, run_to_its_end, stay_on
 
 INTERRUPTED = """
 import os, signal, sys
-from budwood.studies.processes import hear_interrupts
+from budwood.core.processes import hear_interrupts
 os.kill(os.getpid(), signal.SIGINT)
 {}
 sys.exit(3)
@@ -48,7 +48,7 @@ def test_run_to_its_end__interrupted_it_waits_for_the_process_and_raises(tmp_pat
 def test_run_to_its_end__terminated_it_interrupts_the_process(tmp_path):
     code = """
 import pathlib, sys, time
-from budwood.studies.processes import hear_interrupts
+from budwood.core.processes import hear_interrupts
 try:
     hear_interrupts()
     pathlib.Path(sys.argv[1]).write_text("")

@@ -1,6 +1,5 @@
 """TensorFlow, loaded without what it writes to the terminal meanwhile."""
 
-import gc
 import logging
 import os
 import sys
@@ -12,6 +11,7 @@ from typing import Any
 
 from budwood.core.errors import SettingError
 from budwood.core.forks import refuse_lost_tensorflow
+from budwood.core.garbage import uncollected
 from budwood.core.system import in_notebook
 
 
@@ -41,21 +41,6 @@ def hushed() -> Iterator[None]:
         os.dup2(ours, 2)
         os.close(ours)
         os.close(nowhere)
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Put off collections of garbage: an import leaves little, and each goes through all that was imported so far.
-
-    TensorFlow is loaded in four fifths of the time.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def expect_many_models() -> None:

@@ -9,7 +9,6 @@ camera, the limit rises with how alike pairs drawn at random are.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
@@ -20,9 +19,10 @@ from budwood.data.grid_overlay import best_fits
 from budwood.data.images import ValueRange
 from budwood.data.inspection import inspect
 from budwood.data.manifest import Photo
-from budwood.data.overlay import COPY, Grey, Overlay, grey, overlay
+from budwood.data.overlay import COPY, Overlay
 from budwood.data.perceptual_hash import stacked
 from budwood.features.neighbours import nearest
+from budwood.features.overlays import overlays
 
 NEAR_ENOUGH = 0.62
 """Cosine similarity of features from which on two photos are looked at."""
@@ -36,8 +36,6 @@ _DRAWN = 100
 """How many pairs of different photos of a class are drawn, to see how alike such pairs are."""
 _QUANTILE = 0.95
 """The quantile of the similarity of these pairs that counts as usual: a few of them may be copies."""
-_KEPT = 2_048
-"""Decoded photos that are kept while pairs are compared, of 64 kB each."""
 
 Pair = tuple[Photo, Photo]
 
@@ -200,31 +198,17 @@ def _limit(pairs: Sequence[Pair], known: Sequence[Photo], levels: ValueRange | N
 
 def _compared(pairs: Sequence[Pair], levels: ValueRange | None) -> list[tuple[Photo, Photo, Overlay]]:
     """Return the pairs with what their pixels say, without those of which one cannot be decoded any more."""
-    # Photos of two sources can have one name.
-    photos = {id(photo): photo for pair in pairs for photo in pair}
-
-    @lru_cache(maxsize=_KEPT)
-    def pixels(key: int) -> Grey:
-        return grey(photos[key].image, levels)
-
-    from threadpoolctl import threadpool_limits
-
+    keys = [
+        pair_key(one.sha256, other.sha256, levels) if one.sha256 and other.sha256 else None
+        for one, other in pairs
+    ]
     with Decoded() as record:
-
-        def compare(pair: Pair) -> Overlay | None:
-            one, other = pair
-            key = pair_key(one.sha256, other.sha256, levels) if one.sha256 and other.sha256 else None
-            seen = record.get_overlay(key) if key else None
-            if seen is None:
-                try:
-                    seen = overlay(pixels(id(one)), pixels(id(other)))
-                except ImageError:  # gone since its features were stored
-                    return None
-                if key:
-                    record.add_overlay(key, seen)
-            return seen
-
-        # Neither threads within the small products of a pair nor pairs side by side: they would wait for one another.
-        with threadpool_limits(1):
-            found = [compare(pair) for pair in pairs]
+        found = [record.get_overlay(key) if key else None for key in keys]
+        new = [place for place, seen in enumerate(found) if seen is None]
+        for place, seen in zip(
+            new, overlays([(pairs[one][0].image, pairs[one][1].image) for one in new], levels), strict=True
+        ):
+            found[place] = seen
+            if seen is not None and (key := keys[place]):
+                record.add_overlay(key, seen)
     return [(*pair, seen) for pair, seen in zip(pairs, found, strict=True) if seen is not None]

@@ -13,8 +13,9 @@ from multiprocessing import resource_tracker
 from typing import Any, Protocol, runtime_checkable
 
 from budwood.config.recipe import Recipe
+from budwood.core.processes import die_with_parent, interrupts_held_back
 from budwood.core.threads import SETTING, num_cores, usable_cores
-from budwood.studies.processes import die_with_parent, environment, interrupts_held_back, stay_on
+from budwood.studies.processes import environment, stay_on
 from budwood.studies.spec import TrialResult, TrialSpec, read_result
 from budwood.studies.trial import execute
 

@@ -14,13 +14,14 @@ from pathlib import Path
 from budwood.config.recipe import Recipe
 from budwood.core.errors import BudwoodError
 from budwood.core.files import read_json, write_json
+from budwood.core.processes import die_with_parent, hear_interrupts
 from budwood.core.tensorflow import load_keras, usual_keras
 from budwood.data.augment import Renderer
 from budwood.data.decoder.levels import as_range
 from budwood.features import fingerprint_cache
 from budwood.features.fingerprint_cache import KnownFeatures, features_key
 from budwood.features.store.store import FeatureStore
-from budwood.studies.processes import die_with_parent, environment, hear_interrupts, run_to_its_end
+from budwood.studies.processes import environment, run_to_its_end
 from budwood.studies.records import StoredFeatures, StudyFolder
 
 WANTED, FAILURE = "features-wanted.json", "features-error.json"

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from budwood.backbones.registry import get_backbone
 from budwood.config.recipe import Recipe
 from budwood.core.errors import BudwoodError
+from budwood.core.processes import die_with_parent
 from budwood.core.system import usable_cores
 from budwood.core.tensorflow import load_keras, usual_keras
 from budwood.data.augment import Renderer
@@ -24,7 +25,7 @@ from budwood.data.decoder.levels import as_range
 from budwood.data.split import divide
 from budwood.features import fingerprint_cache
 from budwood.features.store.store import FeatureStore
-from budwood.studies.processes import die_with_parent, environment, stay_on
+from budwood.studies.processes import environment, stay_on
 from budwood.studies.records import TrialKind
 from budwood.studies.runner import jobs_for
 from budwood.training.linear_probe import fit_seconds

@@ -10,11 +10,13 @@ import time
 import traceback
 
 from budwood.core.errors import BudwoodError
+from budwood.core.garbage import freeze_imports
+from budwood.core.processes import die_with_parent
 from budwood.core.progress.base import SILENT
 from budwood.runs.info import read_info
 from budwood.runs.writing import mark_unsaved
 from budwood.studies.linear_trial import fit_and_evaluate
-from budwood.studies.processes import die_with_parent, stay_on
+from budwood.studies.processes import stay_on
 from budwood.studies.spec import TrialResult, TrialSpec, read_result
 
 MODELS = ("model", "checkpoints", "logs")
@@ -64,6 +66,7 @@ def main() -> None:
     """Do one trial in this process."""
     spec, cores = pickle.load(sys.stdin.buffer)
     die_with_parent()
+    freeze_imports()
     stay_on(cores)
     execute(spec)
 
