@@ -11,7 +11,7 @@ def freeze_imports() -> None:
     """Have later collections pass over whatever there is when `uncollected` ends.
 
     For a process of our own, such as a command: in a program of somebody else's it would keep the garbage that is there
-    at that moment. A training whose features are stored takes 15 % less time (docs/experiments/log.md).
+    at that moment. A training whose features are stored takes a tenth less time (docs/experiments/log.md).
     """
     _freezes[0] = True
 

@@ -25,7 +25,7 @@ STEPS = ((1, 2), (2, 4), (3, 6), (4, 8), (5, 10))
 """Views and epochs of phase 2, from the least to those of `auto`."""
 FINISH = 7.0
 """Seconds of evaluation, saving and report for each second that it takes to build a backbone; both are Keras's work."""
-PAIR = 5.0
+PAIR = 4.0
 """How many times as long as decoding a photo it takes to compare two photos that may be copies."""
 EPOCH = 1.1
 """How many times as long as its steps an epoch takes: it also reads features from disk and keeps a checkpoint."""
