@@ -109,6 +109,14 @@ def test_overlays__a_process_that_fails_is_done_without(pairs, started, monkeypa
 
 
 @pytest.mark.usefixtures("few_suffice")
+@pytest.mark.parametrize("executable", ["/nowhere/python", "", None])
+def test_overlays__where_no_process_can_be_started(pairs, started, monkeypatch, executable):
+    monkeypatch.setattr(module.sys, "executable", executable)
+    assert overlays(pairs) == one_by_one(pairs)
+    assert not started
+
+
+@pytest.mark.usefixtures("few_suffice")
 def test_overlays__no_process_is_left_behind(pairs, started, monkeypatch):
     def interrupted(*given):
         raise KeyboardInterrupt

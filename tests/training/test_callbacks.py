@@ -1,13 +1,15 @@
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 
+import budwood.training.callbacks as module
 from budwood.config.recipe import Head, Recipe
 from budwood.network.heads import head_layers, head_model, to_logits
 from budwood.training.batches import ArrayBatches, TrainingData
-from budwood.training.callbacks import Hook, KeepCheckpoints, ShowProgress, TellUser
+from budwood.training.callbacks import Hook, KeepCheckpoints, KeepToTime, ShowProgress, TellUser
 from budwood.training.checkpoints import Checkpoints
 from budwood.training.loop import DivergedError, fit
 
@@ -119,3 +121,50 @@ def test_show_progress__counts_what_a_resumed_fit_had_done(tmp_path, recorded_st
     for _ in range(2):
         train(KeepCheckpoints(Checkpoints(tmp_path, "frozen", {})), ShowProgress(recorded_stages))
         assert recorded_stages.stages == recorded_stages.totals == {"head": 4}
+
+
+@pytest.mark.parametrize(
+    ("num_batches", "until", "epochs"),
+    [
+        # Two steps of 10 s and eight of 1 s, then ten of 1 s: 28, 38 and 48 s.
+        (10, 37.9, 1),
+        (10, 38.1, 2),
+        (10, 48.1, 3),
+        # Of four steps the slow ones count: 22 s, then 4 s that are taken for 22.
+        (4, 43.9, 1),
+        (4, 44.1, 3),
+        # One step an epoch, of 10 s, 10 s and 1 s.
+        (1, 19.9, 1),
+        (1, 29.9, 2),
+        (1, 30.1, 3),
+    ],
+)
+def test_keep_to_time__the_steps_in_which_the_graph_is_made_are_no_measure(
+    num_batches, until, epochs, monkeypatch
+):
+    now = [0.0]
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    told = []
+    state = SimpleNamespace(history=[])
+    keeps = KeepToTime(until)
+    keeps.fit = SimpleNamespace(
+        trainer=SimpleNamespace(num_batches=num_batches, epochs=3),
+        state=state,
+        phase="finetune",
+        note=lambda *given: told.append(given),
+    )
+    model = SimpleNamespace(stop_training=False)
+    keeps.set_model(model)
+    steps = 0
+    while len(state.history) < 3 and not model.stop_training:
+        keeps.on_epoch_begin(len(state.history))
+        for batch in range(num_batches):
+            now[0] += 10.0 if steps < 2 else 1.0
+            steps += 1
+            keeps.on_train_batch_end(batch)
+        state.history.append({})
+        keeps.on_epoch_end(len(state.history) - 1)
+    assert len(state.history) == epochs
+    assert [text for text, _ in told] == (
+        [f"finetune: the time is over after {epochs} of 3 epochs"] if epochs < 3 else []
+    )

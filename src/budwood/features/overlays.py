@@ -52,14 +52,16 @@ def overlays(pairs: Pairs, levels: ValueRange | None = None) -> Found:
         pairs: pictures, as `decode` reads them.
         levels: black and white in pictures of more than 8 bits.
     """
-    # Pictures in memory would have to be sent.
-    apart = all(isinstance(image, Path | ImageFile | ImageSlice) for pair in pairs for image in pair)
+    # Pictures in memory would have to be sent; a program that embeds Python may have none to start.
+    apart = bool(sys.executable) and all(
+        isinstance(image, Path | ImageFile | ImageSlice) for pair in pairs for image in pair
+    )
     shares = _divided(pairs, min(num_cores(), len(pairs) // A_PROCESS) if apart else 1)
     with ExitStack() as stack:
-        started = [stack.enter_context(_Process(_Share(share, levels))) for share in shares[1:]]
+        others = [(share, _begun(share, levels, stack)) for share in shares[1:]]
         found = _compared(shares[0], levels)
-        for process, share in zip(started, shares[1:], strict=True):
-            theirs = process.found()
+        for share, process in others:
+            theirs = process.found() if process else None
             found += _compared(share, levels) if theirs is None else theirs
     return found
 
@@ -91,20 +93,31 @@ def _compared(pairs: Pairs, levels: ValueRange | None) -> Found:
         return [compared(one, other) for one, other in pairs]
 
 
+def _begun(pairs: Pairs, levels: ValueRange | None, stack: ExitStack) -> "_Process | None":
+    """Return a process that compares pairs, which ends with the stack; None where the machine can start none."""
+    try:
+        return stack.enter_context(_Process(_Share(pairs, levels)))
+    except OSError:
+        return None
+
+
 class _Process:
     """A process that compares a share of the pairs, and is ended when the context is left."""
 
     def __init__(self, share: _Share):
+        command = [sys.executable, "-P", "-m", "budwood.features.overlays"]
         # Files, which take any amount: neither process waits for the other to read.
-        with tempfile.TemporaryFile() as asked:
-            pickle.dump(share, asked)
-            asked.seek(0)
-            self._answer: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
-            command = [sys.executable, "-P", "-m", __name__]
-            with interrupts_held_back():
+        self._answer: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
+        try:
+            with tempfile.TemporaryFile() as asked, interrupts_held_back():
+                pickle.dump(share, asked)
+                asked.seek(0)
                 self._process = subprocess.Popen(
                     command, stdin=asked, stdout=self._answer, stderr=subprocess.DEVNULL
                 )
+        except BaseException:
+            self._answer.close()
+            raise
 
     def found(self) -> Found | None:
         """Wait for the process and return what it found; None where it failed."""

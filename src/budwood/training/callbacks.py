@@ -172,18 +172,30 @@ class FindLossSpike(Hook):
 class KeepToTime(Hook):
     """Ends a phase after the last epoch that is over by a time of `time.monotonic`."""
 
+    TRACED = 2
+    """Steps of a phase that take longer than all others: its graph is traced and compiled meanwhile."""
+
     def __init__(self, until: float):
         super().__init__()
         self.until = until
         self.begun = 0.0
+        self.steps = self.steps_before = 0
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        self.begun = time.monotonic()
+        self.begun, self.steps_before = time.monotonic(), self.steps
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        self.steps += 1
+        if self.steps == self.TRACED and self.fit.trainer.num_batches > 2 * self.TRACED:
+            self.begun, self.steps_before = time.monotonic(), self.steps
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         now = time.monotonic()
         done, planned = len(self.fit.state.history), self.fit.trainer.epochs
-        if done < planned and now + (now - self.begun) > self.until:
+        counted, every = self.steps - self.steps_before, self.fit.trainer.num_batches
+        # Validation is in it: of few steps that counts too much, which errs on the safe side.
+        epoch_takes = (now - self.begun) * every / max(1, counted)
+        if done < planned and now + epoch_takes > self.until:
             self.model.stop_training = True
             self.why = f"the time is over after {done} of {planned} epochs"
             self.fit.note(f"{self.fit.phase}: {self.why}", "budget")
