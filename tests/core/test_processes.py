@@ -3,12 +3,13 @@
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from budwood.core.processes import interrupts_held_back
+from budwood.core.processes import interrupts_deferred, interrupts_held_back
 
 PARENT = """
 import subprocess, sys, time
@@ -59,3 +60,68 @@ def test_interrupts_held_back__in_what_is_started_meanwhile_and_not_here():
         assert held_back() == "True"
     assert held_back() == "False"
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def raised_by(number: int) -> type[BaseException]:
+    return {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: SystemExit}[number]
+
+
+@pytest.fixture
+def raising():
+    """Handlers that raise, as a command has them."""
+
+    def hear(number, frame):
+        raise raised_by(number)
+
+    before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield hear
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupts_deferred__raise_at_the_end(raising, number):
+    done = []
+    with pytest.raises(raised_by(number)), interrupts_deferred():
+        signal.raise_signal(number)
+        done.append("went on")
+        signal.raise_signal(number)
+        done.append("to the end")
+    assert done == ["went on", "to the end"]
+    assert signal.getsignal(number) is raising
+
+
+def test_interrupts_deferred__an_error_of_what_was_interrupted_is_not_what_is_raised(raising):
+    with pytest.raises(KeyboardInterrupt), interrupts_deferred():
+        signal.raise_signal(signal.SIGINT)
+        raise RuntimeError("of compiled code")
+
+
+def test_interrupts_deferred__without_an_interrupt_errors_pass(raising):
+    with pytest.raises(RuntimeError, match="its own"), interrupts_deferred():
+        raise RuntimeError("its own")
+    with interrupts_deferred():
+        pass
+    assert signal.getsignal(signal.SIGINT) is raising
+
+
+def test_interrupts_deferred__what_python_does_not_handle_is_left_alone():
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        with interrupts_deferred():
+            assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_interrupts_deferred__in_another_thread(raising):
+    done = []
+
+    def work():
+        with interrupts_deferred():
+            done.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert done == [raising]

@@ -140,7 +140,8 @@ def test_divided__into_contiguous_shares_the_first_the_longest(number, processes
 def test_main__from_standard_input_to_standard_output(pairs, monkeypatch):
     done = []
     output = io.BytesIO()
-    share = module._Share(pairs, None)
+    share = module._Share(pairs, None, 7)
+    monkeypatch.setattr(module.os, "getppid", lambda: 7)
     monkeypatch.setattr(module, "die_with_parent", lambda: done.append("bound"))
     monkeypatch.setattr(module.signal, "signal", lambda *given: done.append(given[0]))
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(pickle.dumps(share))))
@@ -148,3 +149,17 @@ def test_main__from_standard_input_to_standard_output(pairs, monkeypatch):
     module.main()
     assert pickle.loads(output.getvalue()) == one_by_one(pairs)
     assert done == ["bound", module.signal.SIGINT]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere another process may stand between the two")
+def test_main__the_process_that_asked_is_gone(pairs, monkeypatch):
+    share = module._Share(pairs, None, 7)
+    monkeypatch.setattr(module.os, "getppid", lambda: 1)
+    monkeypatch.setattr(module, "die_with_parent", lambda: None)
+    monkeypatch.setattr(module.signal, "signal", lambda *given: None)
+    monkeypatch.setattr(module, "_compared", lambda *given: pytest.fail("nobody waits for it"))
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(pickle.dumps(share))))
+    monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=(output := io.BytesIO())))
+    with pytest.raises(SystemExit):
+        module.main()
+    assert output.getvalue() == b""

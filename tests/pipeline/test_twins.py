@@ -42,6 +42,10 @@ def test_look_for_twins__a_mirrored_copy_of_a_training_photo():
     assert "1 test photo looks like a copy of a training photo" in notes[0].text
     assert "'train/1'" in notes[0].text and "beside 1 that the perceptual hash found" in notes[0].text
     assert "budwood manifest DATA --group near-duplicates -o photos.csv" in notes[0].text
+    assert "The figure without such photos stands beside the other." in notes[0].text
+    parts["test"] = parts["test"][1:]
+    _, (note,) = look_for_twins(Features(), parts, Recipe())
+    assert "No other test photo is left." in note.text
 
 
 def test_look_for_twins__nothing_to_look_for():

@@ -48,6 +48,9 @@ def test_without_twins__stands_after_the_figure(tmp_path):
         "Of these 1 photo has a near twin in training, which may flatter the figures: of the other 29 photos every "
         "label is right on 50.0 % (25.0 % to 75.0 %)."
     )
+    every = WithoutTwins(twins=30, n=0, accuracy=None, accuracy_ci95=None, pairs=())
+    told = first_lines(found.model_copy(update={"without_twins": every}), "test", [])[1]
+    assert told.startswith("Every one of these photos has a near twin in training")
 
 
 def test_text__names_what_is_in_no_mean(tmp_path):

@@ -27,9 +27,9 @@ def with_twins(make_run):
         metrics = files.read_json(run.folder / "metrics.json")
         metrics["test"]["without_twins"] = {
             "twins": len(pairs),
-            "n": metrics["test"]["n"] - len(pairs),
-            "accuracy": 0.5,
-            "accuracy_ci95": [0.4, 0.6],
+            "n": (left := metrics["test"]["n"] - len(pairs)),
+            "accuracy": 0.5 if left else None,
+            "accuracy_ci95": [0.4, 0.6] if left else None,
             "pairs": pairs,
         }
         files.write_json(run.folder / "metrics.json", metrics)
@@ -67,3 +67,13 @@ def test_write_report__the_accuracy_without_twins_stands_beside_the_other_in_sma
     assert "twin" not in h1 and "never used for training" in h1
     assert "2 photos have a near twin in training" in beside.split("</div>")[0]
     assert "50.0 % (40.0 % to 60.0 %)" in beside.split("</div>")[0]
+
+
+def test_write_report__where_every_photo_has_a_near_twin(with_twins, make_run):
+    every = read_contents(make_run(per_class=60).folder).figures.n
+    folder = with_twins(every, 0)
+    write_report(folder)
+    page = (folder / "report.html").read_text("utf-8")
+    assert "Every one of these photos has a near twin in training" in page
+    assert f"{every} test photos show nearly what a training photo shows" in page
+    assert "no photo is left without." in page

@@ -63,6 +63,19 @@ def test_describe__accuracy_beside_that_without_near_twins():
     assert "20 photos it is 75.0" in sentence
 
 
+def test_describe__every_test_photo_is_a_near_twin():
+    test = [photo("test", number, near=f"train{number % 40}") for number in range(50)]
+    found = described(test, wrong={3}).test.without_twins
+    assert (found.twins, found.n, found.accuracy, found.accuracy_ci95) == (50, 0, None, None)
+    assert len(found.pairs) == 50
+    sentence = terminal.verdict(described(test, wrong={3}).test.to_json(), "test")
+    assert "98.0" in sentence
+    assert sentence.endswith(
+        "Every one of these photos has a near twin in training: the figure does not say how well new photos are "
+        "classified."
+    )
+
+
 def test_describe__copies_that_only_their_pixels_tell_count_as_twins():
     test = [photo("test", number, near="train3" if number == 0 else "") for number in range(50)]
     twins = [Twin(f"test/{place}.jpg", f"train/{place}.jpg", 0.7 + 0.1 * place, True) for place in (0, 1)]
@@ -81,11 +94,6 @@ def test_describe__without_near_twins_nothing_is_said():
     assert found.test.without_twins is None
     assert "without_twins" not in found.test.to_json()
     assert "twin" not in terminal.verdict(found.test.to_json(), "test")
-
-
-def test_describe__nothing_is_left_where_all_are_twins():
-    test = [photo("test", number, near=f"train{number}") for number in range(30)]
-    assert described(test, wrong={2}).test.without_twins is None
 
 
 def test_describe__figures_are_of_groups():

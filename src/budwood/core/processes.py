@@ -2,8 +2,10 @@
 
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from types import FrameType
 
 
 def die_with_parent() -> None:
@@ -36,3 +38,29 @@ def hear_interrupts() -> None:
     """Have Ctrl-C raise KeyboardInterrupt in this process from now on, also one that came before."""
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+@contextmanager
+def interrupts_deferred() -> Iterator[None]:
+    """Have Ctrl-C and SIGTERM raise what they raise at the end of the context, and not within.
+
+    For compiled code that calls Python and makes errors of its own of every exception: whoever tries something else
+    where it fails would go on after Ctrl-C. Elsewhere than in the main thread no signal raises anything.
+    """
+    heard: list[tuple[int, FrameType | None]] = []
+    handlers = {ending: signal.getsignal(ending) for ending in (signal.SIGINT, signal.SIGTERM)}
+    if threading.current_thread() is not threading.main_thread():
+        handlers = {}
+    # What Python does not handle raises nothing in it.
+    handlers = {ending: handler for ending, handler in handlers.items() if callable(handler)}
+    for ending in handlers:
+        signal.signal(ending, lambda *given: heard.append(given))
+    try:
+        yield
+    finally:
+        for ending, handler in handlers.items():
+            signal.signal(ending, handler)
+        for number, frame in heard[:1]:
+            raises = handlers[signal.Signals(number)]
+            assert callable(raises)
+            raises(number, frame)

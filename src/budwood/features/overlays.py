@@ -3,6 +3,7 @@
 python -m budwood.features.overlays    for a pickled `_Share` on standard input; writes what it found to standard output
 """
 
+import os
 import pickle
 import signal
 import subprocess
@@ -41,6 +42,8 @@ class _Share:
 
     pairs: Pairs
     levels: ValueRange | None
+    asked_by: int = 0
+    """The number of the process that waits for the answer."""
 
 
 def overlays(pairs: Pairs, levels: ValueRange | None = None) -> Found:
@@ -96,7 +99,7 @@ def _compared(pairs: Pairs, levels: ValueRange | None) -> Found:
 def _begun(pairs: Pairs, levels: ValueRange | None, stack: ExitStack) -> "_Process | None":
     """Return a process that compares pairs, which ends with the stack; None where the machine can start none."""
     try:
-        return stack.enter_context(_Process(_Share(pairs, levels)))
+        return stack.enter_context(_Process(_Share(pairs, levels, os.getpid())))
     except OSError:
         return None
 
@@ -140,6 +143,8 @@ def main() -> None:
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     share = pickle.load(sys.stdin.buffer)
+    if sys.platform == "linux" and os.getppid() != share.asked_by:
+        sys.exit(1)  # it ended while this one was starting
     pickle.dump(_compared(share.pairs, share.levels), sys.stdout.buffer)
 
 

@@ -111,8 +111,9 @@ def plan_within(
     if plan is None:
         least = time.monotonic() - request.began + cost(here[0]).seconds(here[0].finetune.epochs)
         raise RecipeError(
-            f"{minutes:g} minutes (--minutes) are too few for {count(len(photos), 'photo')}: the least that could be "
-            f"done, {in_words(here[0])}, takes about {duration(least)} on this machine. Give --minutes "
+            f"{minutes:g} {'minute (--minutes) is' if minutes == 1 else 'minutes (--minutes) are'} too little for "
+            f"{count(len(photos), 'photo')}: the least that could be done, {in_words(here[0])}, takes about "
+            f"{duration(least)} on this machine, and {1 - TAKEN:.0%} of the time stays in reserve. Give --minutes "
             f"{math.ceil(least / TAKEN / 6) / 10:g}, or learn from fewer photos (--set data.train_photos=N)"
         )
     now = time.monotonic()

@@ -36,12 +36,18 @@ def look_for_twins(
         twins += found.twins
         if found.twins:
             first = found.twins[0]
+            left = len(photos) > len(found.twins)
+            without = (
+                "The figure without such photos stands beside the other"
+                if left
+                else f"No other {word} is left"
+            )
             notes.append(
                 Note(
                     f"{count(len(found.twins), word)} {_LIKE[len(found.twins) == 1]} of a "
                     f"training photo, such as mirrored, cropped or stamped{_beside(hashed)}; the first is "
-                    f"{first.photo!r}, like {first.known!r}. The figure without such photos stands beside the "
-                    "other. budwood manifest DATA --group near-duplicates -o photos.csv writes which photos belong "
+                    f"{first.photo!r}, like {first.known!r}. {without}. "
+                    "budwood manifest DATA --group near-duplicates -o photos.csv writes which photos belong "
                     "together; trained on that table, they stay in one split",
                     "groups",
                 )

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 FEW_OF_A_CLASS = 3
 """Photos of a class up to which its own figures say next to nothing."""
+EVERY_ONE_A_TWIN = (
+    "Every one of these photos has a near twin in training: the figure does not say how well new photos are "
+    "classified."
+)
+"""What is said where no photo is left without those of which a near twin was learned from."""
 _METHODS = {"knn": "nearest photos", "mahalanobis": "class means"}
 """Ways to measure how unlike the known photos a picture is, as a person reads them."""
 _SCORES = {
@@ -80,6 +85,8 @@ def without_twins(scores: dict) -> str:
     found = scores.get("without_twins")
     if not found:
         return ""
+    if not found["n"]:
+        return EVERY_ONE_A_TWIN
     interval = found["accuracy_ci95"]
     between = f" ({percent(interval[0])} to {percent(interval[1])})" if interval else ""
     has = "has" if found["twins"] == 1 else "have"

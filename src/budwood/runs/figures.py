@@ -34,7 +34,9 @@ class WithoutTwins(Part):
     pairs: tuple[TwinPair, ...] = ()
     """Some of them, the most alike of each kind first."""
     n: int
-    accuracy: float
+    """Photos that are left, maybe none."""
+    accuracy: float | None
+    """None where no photo is left."""
     accuracy_ci95: Interval | None
 
 

@@ -198,15 +198,12 @@ def _without_twins(
     groups: Mapping[str, Grouping],
     twins: Sequence[Twin],
 ) -> WithoutTwins | None:
-    """Return the accuracy without the photos that nearly show what a training photo shows; None where there are none.
-
-    None too where no photo would be left.
-    """
+    """Return the accuracy without the photos that nearly show what a training photo shows; None where none does."""
     learned = {photo.kin.near: photo.name for photo in parts.get("train", ()) if photo.kin.near}
     part = parts.get(split, ())
     seen = {twin.photo: twin for twin in twins}
     alone = np.array([photo.kin.near not in learned and photo.name not in seen for photo in part], dtype=bool)
-    if alone.all() or not alone.any():
+    if alone.all():
         return None
     rest = correct[alone]
     return WithoutTwins(
@@ -217,8 +214,8 @@ def _without_twins(
             )
         ),
         n=len(rest),
-        accuracy=float(rest.mean()),
-        accuracy_ci95=share_interval(rest, groups[split].part(alone)),
+        accuracy=float(rest.mean()) if len(rest) else None,
+        accuracy_ci95=share_interval(rest, groups[split].part(alone)) if len(rest) else None,
     )
 
 

@@ -162,6 +162,8 @@ def test_robustness__without_near_twins(made):
     twins = {"twins": 2, "n": 18, "accuracy": 0.5, "accuracy_ci95": None, "pairs": []}
     edit(folder, "metrics.json", test__without_twins=twins)
     assert "the accuracy is 50.0 %" in plain(figures.robustness(of(folder)))
+    edit(folder, "metrics.json", test__without_twins=twins | {"twins": 20, "n": 0, "accuracy": None})
+    assert "nearly a copy of each of the 20 test photos" in plain(figures.robustness(of(folder)))
 
 
 def test_sample_size(facts):

@@ -78,6 +78,11 @@ def test_independence__near_twins_with_the_accuracy_without_them(made):
     text = said.text.replace("\u00a0", " ")
     assert "Of 20 test photos 2 show nearly" in text and "50.0 % (95 % interval 30.0 % to 70.0 %)" in text
     assert "metrics.json: test.without_twins" in said.where
+    every = {"twins": 20, "n": 0, "accuracy": None, "accuracy_ci95": None, "pairs": []}
+    edit(folder, "metrics.json", test__without_twins=every)
+    said = splits.independence(of(folder))
+    assert said.text.endswith("Each of 20 test photos shows nearly what a training photo shows.")
+    assert "metrics.json: test.without_twins" in said.where
 
 
 def test_independence__of_a_trial_says_that_it_looked_by_hash_alone(facts):

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from budwood.core.errors import BackboneError
+from budwood.core.processes import interrupts_deferred
 from budwood.core.system import num_cores
 
 if TYPE_CHECKING:
@@ -189,7 +190,9 @@ def convert(traced: Any) -> Any:
     openvino = import_openvino()
     if sys.version_info >= (3, 13):
         _mend_conversion(tf.__version__)
-    converted = openvino.convert_model(traced)
+    # It asks Python for every layer, and turns a KeyboardInterrupt into an error of its own.
+    with interrupts_deferred():
+        converted = openvino.convert_model(traced)
     # Swish brings a gradient of its own, whose loose ends become outputs beside the model's.
     named = isinstance(traced.structured_outputs, dict)
     names = list(traced.structured_outputs) if named else [output.name for output in traced.outputs]

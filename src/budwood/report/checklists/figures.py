@@ -304,6 +304,9 @@ def robustness(facts: Facts) -> Said:
     if twins is None:
         return Said("question", "")
     right = "the accuracy" if facts.one_label else "the share of photos with every label right"
+    if twins.accuracy is None:
+        text = f"A training photo is nearly a copy of each of the {twins.twins:,} {facts.split} photos."
+        return Said("question", text, (facts.key("without_twins"),))
     text = (
         f"Without the {twins.twins:,} {facts.split} photos of which a training photo is nearly a copy, {right} is "
         f"{words.percent(twins.accuracy)} in place of {words.percent(facts.figures.share_right)}."

@@ -93,6 +93,9 @@ def independence(facts: Facts) -> Said:
         text += (
             "." if facts.info.saved else "; as a linear trial it looked for them by perceptual hash alone."
         )
+    elif twins.accuracy is None:
+        text += f"Each of {facts.measured} shows nearly what a training photo shows."
+        places.append(facts.key("without_twins"))
     else:
         ends = twins.accuracy_ci95
         right = "the accuracy" if facts.one_label else "the share of photos with every label right"
