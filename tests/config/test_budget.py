@@ -21,6 +21,12 @@ def test_budget__minutes_that_are_none(minutes):
         Recipe().with_settings([f"budget.minutes={minutes}"])
 
 
+@pytest.mark.parametrize("minutes", ["0", "-1", "nan", "inf", "1e9"])
+def test_budget__says_what_is_possible(minutes):
+    with pytest.raises(RecipeError, match=r"\(--minutes\) have to be more than 0 .* about half a minute"):
+        Recipe().with_settings([f"budget.minutes={minutes}"])
+
+
 @pytest.mark.parametrize("key", PLANNED)
 @pytest.mark.parametrize("order", [1, -1])
 def test_budget__not_with_what_is_planned(key, order):

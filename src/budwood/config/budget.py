@@ -1,6 +1,8 @@
 """Section [budget] of a recipe: the time that a training may take."""
 
-from pydantic import field_validator
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator
 
 from budwood.config.section import Section
 
@@ -12,16 +14,16 @@ MOST_MINUTES = 100_000
 class Budget(Section):
     """The time that a training may take."""
 
-    minutes: float | None = None
+    minutes: Annotated[float, Field(gt=0.0, le=MOST_MINUTES)] | None = None
     """Minutes from the command to the report. What fits is planned from what this machine does in the first seconds:
     how many views and epochs, at most those of the recipe, and whether there is a phase 2; where backbone, sizes and
     settings are those of `auto`, also the backbones and their sizes. The recipe that the run keeps is the plan. Left
     out: as long as the recipe takes."""
 
-    @field_validator("minutes")
+    @field_validator("minutes", mode="before")
     @classmethod
-    def _can_be_kept_to(cls, minutes: float | None) -> float | None:
-        if minutes is not None and not 0 < minutes <= MOST_MINUTES:
+    def _says_what_is_possible(cls, minutes: Any) -> Any:
+        if isinstance(minutes, int | float) and not 0 < minutes <= MOST_MINUTES:
             raise ValueError(
                 f"minutes (--minutes) have to be more than 0 and at most {MOST_MINUTES:,}; a training of a few "
                 "photos takes about half a minute"

@@ -23,7 +23,7 @@ SIZES = (128, 160, 192, 224, 256)
 """Sides at which the head alone is planned where the time does not suffice for more."""
 STEPS = ((1, 2), (2, 4), (3, 6), (4, 8), (5, 10))
 """Views and epochs of phase 2, from the least to those of `auto`."""
-FINISH = 5.0
+FINISH = 6.0
 """Seconds of evaluation, saving and report for each second that it takes to build a backbone; both are Keras's work."""
 PAIR = 4.0
 """How many times as long as decoding a photo it takes to compare two photos that may be copies."""
