@@ -1,8 +1,10 @@
 """Converted graphs: kept on disk, joined and cut, and silent on the network."""
 
 import os
+import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -274,3 +276,19 @@ time.sleep(0.1)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr
+
+
+def test_convert__ctrl_c_meanwhile_is_no_failure_of_openvino(monkeypatch):
+    """OpenVINO asks Python for every layer, and makes an error of its own of what that raises."""
+
+    def interrupted(traced):
+        signal.raise_signal(signal.SIGINT)
+        raise RuntimeError("Converting input model KeyboardInterrupt")
+
+    monkeypatch.setattr(graphs, "import_openvino", lambda: SimpleNamespace(convert_model=interrupted))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            graphs.convert(None)
+    finally:
+        signal.signal(signal.SIGINT, before)
