@@ -284,6 +284,11 @@ def test_list_pictures__an_array_is_pictures_of_its_own_values_or_refused(array)
     np.testing.assert_array_equal(np.array(found).reshape(array.shape), array)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.int64])
+def test_list_pictures__no_picture_at_all(dtype):
+    assert list_pictures(np.zeros((0, 20, 30, 3), dtype)) == []
+
+
 @given(
     arrays.arrays(
         dtype=st.sampled_from([np.float32, np.float64]),

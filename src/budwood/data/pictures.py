@@ -230,6 +230,8 @@ def _whole(pixels: np.ndarray, where: str) -> UInt8[np.ndarray, "..."]:
             f"{said} may hold more than 8 bits, and does not say which value is white. Bring it to uint8, or give a "
             "16-bit Pillow image or file, for which the run has the range of its training photos"
         )
+    if not pixels.size:
+        return pixels.astype(np.uint8)
     low, high = float(pixels.min()), float(pixels.max())
     if not (math.isfinite(low) and math.isfinite(high)):
         raise PictureError(f"{said} holds NaN or infinite values. Expected {_WHOLE}")
