@@ -9,9 +9,12 @@ from budwood.core.garbage import freeze_imports, uncollected
 @pytest.fixture
 def nothing_frozen(monkeypatch):
     monkeypatch.setattr(module, "_freezes", [False])
+    frozen = gc.get_freeze_count()
     gc.unfreeze()
     yield
     gc.unfreeze()
+    if frozen:
+        gc.freeze()
 
 
 @pytest.mark.usefixtures("nothing_frozen")

@@ -164,7 +164,7 @@ def test_train__no_time_for_an_epoch__the_head_is_the_model(
 @pytest.mark.usefixtures("own_cache")
 def test_train__less_than_one_pass(tiny_backbones, session_colours, tmp_path):
     with pytest.raises(
-        RecipeError, match=r"0.01 minutes \(--minutes\) are too little for 42 photos: .* Give --minutes"
+        RecipeError, match=r"0.01 minutes \(--minutes\) is too little time for 42 photos: .* Give --minutes"
     ):
         train(session_colours, tmp_path / "run", settings=[*SETTINGS, "budget.minutes=0.01"], progress=SILENT)
     assert not (tmp_path / "run").exists()

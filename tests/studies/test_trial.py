@@ -114,8 +114,8 @@ def test_main__takes_the_trial_from_standard_input(spec_of, monkeypatch):
     spec = spec_of()
     monkeypatch.setattr(module, "execute", done.append)
     monkeypatch.setattr(module, "die_with_parent", lambda: done.append("bound"))
-    monkeypatch.setattr(module, "freeze_imports", lambda: None)
+    monkeypatch.setattr(module, "freeze_imports", lambda: done.append("frozen"))
     monkeypatch.setattr(module, "stay_on", done.append)
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(pickle.dumps((spec, [0, 2])))))
     module.main()
-    assert done == ["bound", [0, 2], spec]
+    assert done == ["bound", "frozen", [0, 2], spec]

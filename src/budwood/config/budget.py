@@ -9,6 +9,7 @@ from budwood.config.section import Section
 PLANNED = ("frozen.epochs", "finetune.epochs")
 """Keys that a plan decides."""
 MOST_MINUTES = 100_000
+"""The longest limit, some ten weeks."""
 
 
 class Budget(Section):
@@ -23,6 +24,7 @@ class Budget(Section):
     @field_validator("minutes", mode="before")
     @classmethod
     def _says_what_is_possible(cls, minutes: Any) -> Any:
+        """Refuse numbers out of range in words that name the option. Other values are refused by their type."""
         if isinstance(minutes, int | float) and not 0 < minutes <= MOST_MINUTES:
             raise ValueError(
                 f"minutes (--minutes) have to be more than 0 and at most {MOST_MINUTES:,}; a training of a few "

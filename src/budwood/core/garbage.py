@@ -1,4 +1,4 @@
-"""Collections of garbage by Python, each of which goes through all objects there are: an import leaves little."""
+"""Python's collections of garbage, put off while modules are imported: each looks at every object, and finds little."""
 
 import gc
 from collections.abc import Iterator

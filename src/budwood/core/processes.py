@@ -3,9 +3,10 @@
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Any
 
 
 def die_with_parent() -> None:
@@ -21,13 +22,20 @@ def die_with_parent() -> None:
 def interrupts_held_back() -> Iterator[None]:
     """Hold back Ctrl-C in the processes that this thread starts meanwhile, which a terminal interrupts too.
 
-    Who is interrupted while it imports shows a trace. Who started them hears of it, and ends them; one that has
-    something to put in order calls `hear_interrupts`.
+    A process that is interrupted while it imports prints a traceback. The one that started them hears of Ctrl-C and
+    ends them; a process that has something to put in order calls `hear_interrupts`.
     """
+    with _held_back([signal.SIGINT]):
+        yield
+
+
+@contextmanager
+def _held_back(numbers: Iterable[int]) -> Iterator[None]:
+    """Hold back signals in this thread, where the system can."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
     try:
         yield
     finally:
@@ -44,23 +52,24 @@ def hear_interrupts() -> None:
 def interrupts_deferred() -> Iterator[None]:
     """Have Ctrl-C and SIGTERM raise what they raise at the end of the context, and not within.
 
-    For compiled code that calls Python and makes errors of its own of every exception: whoever tries something else
-    where it fails would go on after Ctrl-C. Elsewhere than in the main thread no signal raises anything.
+    For compiled code that calls Python and turns every exception into an error of its own. A caller that has another
+    way for such an error would take it after Ctrl-C too. In other threads than the main one signals raise nothing.
     """
     heard: list[tuple[int, FrameType | None]] = []
-    handlers = {ending: signal.getsignal(ending) for ending in (signal.SIGINT, signal.SIGTERM)}
-    if threading.current_thread() is not threading.main_thread():
-        handlers = {}
-    # What Python does not handle raises nothing in it.
-    handlers = {ending: handler for ending, handler in handlers.items() if callable(handler)}
-    for ending in handlers:
-        signal.signal(ending, lambda *given: heard.append(given))
+    handlers: dict[int, Callable[[int, FrameType | None], Any]] = {}
+    if threading.current_thread() is threading.main_thread():
+        for ending in (signal.SIGINT, signal.SIGTERM):
+            handler = signal.getsignal(ending)
+            # What Python does not handle raises nothing in it.
+            if callable(handler):
+                handlers[ending] = handler
     try:
+        for number in handlers:
+            signal.signal(number, lambda *given: heard.append(given))
         yield
     finally:
-        for ending, handler in handlers.items():
-            signal.signal(ending, handler)
+        with _held_back(handlers):
+            for number, before in handlers.items():
+                signal.signal(number, before)
         for number, frame in heard[:1]:
-            raises = handlers[signal.Signals(number)]
-            assert callable(raises)
-            raises(number, frame)
+            handlers[number](number, frame)

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from budwood.core.errors import ImageError
 from budwood.core.processes import die_with_parent, interrupts_held_back
-from budwood.core.threads import num_cores
+from budwood.core.threads import SETTING, num_cores
 from budwood.data.image_ref import ImageFile, ImageSlice
 from budwood.data.images import ImageLike, ValueRange
 from budwood.data.overlay import Grey, Overlay, grey, overlay
@@ -29,6 +29,10 @@ A_PROCESS = 150
 """Pairs for which it pays to start a process."""
 _AHEAD = 50
 """Pairs that this process compares while another one starts."""
+_MOST = 8
+"""Processes at most, each of which takes some 100 MB."""
+_PATIENCE = 120.0
+"""Seconds that another process may take longer than this one."""
 _KEPT = 2_048
 """Decoded photos that a process keeps, of 64 kB each."""
 
@@ -49,17 +53,18 @@ class _Share:
 def overlays(pairs: Pairs, levels: ValueRange | None = None) -> Found:
     """Return how alike the two photos of each pair are; None where one of them cannot be decoded.
 
-    Files are compared in as many processes as there are cores and pairs for; a process that fails is done without.
+    Files are compared in as many processes as there are cores and pairs for, at most 8. The share of a process that
+    fails is compared in this one.
 
     Args:
         pairs: pictures, as `decode` reads them.
         levels: black and white in pictures of more than 8 bits.
     """
-    # Pictures in memory would have to be sent; a program that embeds Python may have none to start.
-    apart = bool(sys.executable) and all(
+    # A program that is packed or embeds Python has no interpreter to start; pictures in memory would have to be sent.
+    apart = bool(sys.executable and not getattr(sys, "frozen", False)) and all(
         isinstance(image, Path | ImageFile | ImageSlice) for pair in pairs for image in pair
     )
-    shares = _divided(pairs, min(num_cores(), len(pairs) // A_PROCESS) if apart else 1)
+    shares = _divided(pairs, min(num_cores(), _MOST, len(pairs) // A_PROCESS) if apart else 1)
     with ExitStack() as stack:
         others = [(share, _begun(share, levels, stack)) for share in shares[1:]]
         found = _compared(shares[0], levels)
@@ -79,6 +84,7 @@ def _divided(pairs: Pairs, processes: int) -> list[Pairs]:
 
 
 def _compared(pairs: Pairs, levels: ValueRange | None) -> Found:
+    """Return how alike the photos of each pair are, compared in this process."""
     images: dict[int, ImageLike] = {id(image): image for pair in pairs for image in pair}
 
     @lru_cache(maxsize=_KEPT)
@@ -109,33 +115,45 @@ class _Process:
 
     def __init__(self, share: _Share):
         command = [sys.executable, "-P", "-m", "budwood.features.overlays"]
+        environment = {**os.environ, SETTING: "1", "OPENBLAS_NUM_THREADS": "1"}
         # Files, which take any amount: neither process waits for the other to read.
         self._answer: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
+        self._process: subprocess.Popen[bytes] | None = None
         try:
-            with tempfile.TemporaryFile() as asked, interrupts_held_back():
+            with tempfile.TemporaryFile() as asked:
                 pickle.dump(share, asked)
                 asked.seek(0)
-                self._process = subprocess.Popen(
-                    command, stdin=asked, stdout=self._answer, stderr=subprocess.DEVNULL
-                )
+                with interrupts_held_back():
+                    self._process = subprocess.Popen(
+                        command, stdin=asked, stdout=self._answer, stderr=subprocess.DEVNULL, env=environment
+                    )
         except BaseException:
-            self._answer.close()
+            self._end()
             raise
 
     def found(self) -> Found | None:
-        """Wait for the process and return what it found; None where it failed."""
-        if self._process.wait() != 0:
+        """Wait for the process and return what it found; None where it failed, or takes far too long."""
+        assert self._process is not None, "it was started"
+        try:
+            if self._process.wait(_PATIENCE) != 0:
+                return None
+            self._answer.seek(0)
+            return pickle.load(self._answer)
+        except Exception:
+            # Whatever else was written where the answer should stand.
             return None
-        self._answer.seek(0)
-        return pickle.load(self._answer)
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._answer.close()
 
     def __enter__(self) -> "_Process":
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._process.kill()
-        self._process.wait()
-        self._answer.close()
+        self._end()
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from budwood.backbones.registry import get_backbone
 from budwood.backbones.resolve import resolve
 from budwood.config.recipe import Head, Recipe
 from budwood.core.errors import BackboneError, RecipeError
-from budwood.core.text import count, duration
+from budwood.core.text import count, duration, whole_percent
 from budwood.core.threads import num_cores
 from budwood.data.images import view
 from budwood.data.manifest import Photo
@@ -111,10 +111,10 @@ def plan_within(
     if plan is None:
         least = time.monotonic() - request.began + cost(here[0]).seconds(here[0].finetune.epochs)
         raise RecipeError(
-            f"{minutes:g} {'minute (--minutes) is' if minutes == 1 else 'minutes (--minutes) are'} too little for "
+            f"{minutes:g} {'minute' if minutes == 1 else 'minutes'} (--minutes) is too little time for "
             f"{count(len(photos), 'photo')}: the least that could be done, {in_words(here[0])}, takes about "
-            f"{duration(least)} on this machine, and {1 - TAKEN:.0%} of the time stays in reserve. Give --minutes "
-            f"{math.ceil(least / TAKEN / 6) / 10:g}, or learn from fewer photos (--set data.train_photos=N)"
+            f"{duration(least)} on this machine, and {whole_percent(1 - TAKEN)} of the time stays in reserve. "
+            f"Give --minutes {math.ceil(least / TAKEN / 6) / 10:g}, or learn from fewer photos (--set data.train_photos=N)"
         )
     now = time.monotonic()
     planned = with_recipe(request, plan.recipe)

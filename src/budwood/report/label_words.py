@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from budwood.core.text import NO_BREAK, count, listing, name, percent, shorten, shown
 from budwood.evaluation.multi_label_figures import LabelScores, MultiLabelFigures
-from budwood.report.terminal import EVERY_ONE_A_TWIN, measured_on, no_interval
+from budwood.report.terminal import every_one_a_twin, measured_on, no_interval
 from budwood.runs.figures import LabelSplitMetrics
 
 FEW_POSITIVES = 10
@@ -50,7 +50,7 @@ def without_twins(scores: LabelSplitMetrics) -> str:
     if found is None:
         return ""
     if found.accuracy is None:
-        return EVERY_ONE_A_TWIN
+        return every_one_a_twin(found.twins)
     ends = found.accuracy_ci95
     between = f" ({percent(ends[0])} to {percent(ends[1])})" if ends else ""
     has = "has" if found.twins == 1 else "have"

@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 
 FEW_OF_A_CLASS = 3
 """Photos of a class up to which its own figures say next to nothing."""
-EVERY_ONE_A_TWIN = (
-    "Every one of these photos has a near twin in training: the figure does not say how well new photos are "
-    "classified."
-)
-"""What is said where no photo is left without those of which a near twin was learned from."""
 _METHODS = {"knn": "nearest photos", "mahalanobis": "class means"}
 """Ways to measure how unlike the known photos a picture is, as a person reads them."""
 _SCORES = {
@@ -86,7 +81,7 @@ def without_twins(scores: dict) -> str:
     if not found:
         return ""
     if not found["n"]:
-        return EVERY_ONE_A_TWIN
+        return every_one_a_twin(found["twins"])
     interval = found["accuracy_ci95"]
     between = f" ({percent(interval[0])} to {percent(interval[1])})" if interval else ""
     has = "has" if found["twins"] == 1 else "have"
@@ -94,6 +89,12 @@ def without_twins(scores: dict) -> str:
         f"Of these {count(found['twins'], 'photo')} {has} a near twin in training, which may flatter the figure: "
         f"on the other {count(found['n'], 'photo')} it is {percent(found['accuracy'])}{between}."
     )
+
+
+def every_one_a_twin(photos: int) -> str:
+    """Return what is said where each of so many photos has a near twin that was learned from."""
+    every = "This photo has" if photos == 1 else "Every one of these photos has"
+    return f"{every} a near twin in training: the figure does not say how well new photos are classified."
 
 
 def _interval(scores: dict) -> str:

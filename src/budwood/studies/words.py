@@ -125,7 +125,7 @@ def trust_sentences(results: StudyFigures) -> list[str]:
         few.append(
             f"Up to {count(results.near_twins, f'{results.split} photo')} of a trial "
             f"{'has' if results.near_twins == 1 else 'have'} a near twin in training, and the figures are of all "
-            "photos: budwood train with a recipe says what it is without them."
+            "photos: budwood train with a recipe says what it is without them, where photos are left."
         )
     if results.linear:
         few.append(

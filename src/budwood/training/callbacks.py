@@ -173,7 +173,7 @@ class KeepToTime(Hook):
     """Ends a phase after the last epoch that is over by a time of `time.monotonic`."""
 
     TRACED = 2
-    """Steps of a phase that take longer than all others: its graph is traced and compiled meanwhile."""
+    """The first steps of a phase, which are no measure of the others: its graph is traced and compiled meanwhile."""
 
     def __init__(self, until: float):
         super().__init__()

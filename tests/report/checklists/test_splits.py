@@ -81,7 +81,7 @@ def test_independence__near_twins_with_the_accuracy_without_them(made):
     every = {"twins": 20, "n": 0, "accuracy": None, "accuracy_ci95": None, "pairs": []}
     edit(folder, "metrics.json", test__without_twins=every)
     said = splits.independence(of(folder))
-    assert said.text.endswith("Each of 20 test photos shows nearly what a training photo shows.")
+    assert said.text.endswith("Every test photo shows nearly what a training photo shows.")
     assert "metrics.json: test.without_twins" in said.where
 
 

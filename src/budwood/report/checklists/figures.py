@@ -305,7 +305,7 @@ def robustness(facts: Facts) -> Said:
         return Said("question", "")
     right = "the accuracy" if facts.one_label else "the share of photos with every label right"
     if twins.accuracy is None:
-        text = f"A training photo is nearly a copy of each of the {twins.twins:,} {facts.split} photos."
+        text = f"Every {facts.split} photo is nearly a copy of a training photo."
         return Said("question", text, (facts.key("without_twins"),))
     text = (
         f"Without the {twins.twins:,} {facts.split} photos of which a training photo is nearly a copy, {right} is "

@@ -94,7 +94,7 @@ def independence(facts: Facts) -> Said:
             "." if facts.info.saved else "; as a linear trial it looked for them by perceptual hash alone."
         )
     elif twins.accuracy is None:
-        text += f"Each of {facts.measured} shows nearly what a training photo shows."
+        text += f"Every {facts.split} photo shows nearly what a training photo shows."
         places.append(facts.key("without_twins"))
     else:
         ends = twins.accuracy_ci95
