@@ -114,7 +114,8 @@ def plan_within(
             f"{minutes:g} {'minute' if minutes == 1 else 'minutes'} (--minutes) is too little time for "
             f"{count(len(photos), 'photo')}: the least that could be done, {in_words(here[0])}, takes about "
             f"{duration(least)} on this machine, and {whole_percent(1 - TAKEN)} of the time stays in reserve. "
-            f"Give --minutes {math.ceil(least / TAKEN / 6) / 10:g}, or learn from fewer photos (--set data.train_photos=N)"
+            f"Give --minutes {math.ceil(least / TAKEN / 6) / 10:g}, or learn from fewer photos "
+            "(--set data.train_photos=N)"
         )
     now = time.monotonic()
     planned = with_recipe(request, plan.recipe)
