@@ -46,7 +46,7 @@ class _Share:
 
     pairs: Pairs
     levels: ValueRange | None
-    asked_by: int = 0
+    asked_by: int
     """The number of the process that waits for the answer."""
 
 
@@ -140,7 +140,7 @@ class _Process:
             self._answer.seek(0)
             return pickle.load(self._answer)
         except Exception:
-            # Whatever else was written where the answer should stand.
+            # Something else was written in place of an answer, by a start-up file of Python, say.
             return None
 
     def _end(self) -> None:
