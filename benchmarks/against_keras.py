@@ -12,6 +12,7 @@ import shutil
 import statistics
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -53,7 +54,7 @@ def main() -> None:
             lambda tree=tree: measure_budwood(tree, weights),
         ]
         # Alternately first and second, so that a machine that warms up or is shared favours neither.
-        measured = {}
+        measured: dict[str, Any] = {}
         for side in sides if seed % 2 == 0 else sides[::-1]:
             measured |= side()
         results.append(measured)
@@ -82,6 +83,7 @@ def link_tree(data: Path, seed: int) -> Path:
     tree = FOLDER / f"split-{seed}"
     if not tree.exists():
         for photo in assign_splits(check(read_source(data)).photos, seed=seed):
+            assert photo.split and isinstance(photo.image, Path), "divided, and of a folder"
             link = tree / photo.split / photo.name
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(photo.image)
@@ -155,7 +157,7 @@ def report_all(results: list[dict], epochs: int, quick: bool) -> None:
         accuracies = [statistics.mean(measured[f"{side}_correct"].values()) for measured in results]
         text = f"{statistics.mean(accuracies):.2%}"
         if len(accuracies) > 1:
-            _, low, high = mean_interval(np.array(accuracies))
+            _, low, high = mean_interval(accuracies)
             text += f" (mean over splits, 95 % interval {low:.2%} to {high:.2%})"
         print(f"  test accuracy of {side:<8} {text}")
     difference, low, high, n = paired_difference(results)

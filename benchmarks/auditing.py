@@ -14,6 +14,7 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -231,12 +232,12 @@ def main() -> None:
     for share in (0.01, 0.015, 0.02, 0.03):
         tell(
             f"flower_photos blurred by {share:.1%}",
-            [blurred(flowers[0], lambda image, s=share: soft(image, s), 1000)],
+            [blurred(flowers[0], partial(soft, share=share), 1000)],
         )
     for share in (0.04, 0.08):
         tell(
             f"flower_photos moved by {share:.0%}",
-            [blurred(flowers[0], lambda image, s=share: moved(image, s), 1000)],
+            [blurred(flowers[0], partial(moved, share=share), 1000)],
         )
     if arguments.json:
         arguments.json.write_text(json.dumps(results))

@@ -41,9 +41,10 @@ def accuracies(folder: Path) -> dict[int, list[float]]:
     return dict(sorted(sizes.items()))
 
 
-def hindcasts(known: dict[int, list[float]]) -> list[tuple[int, float, float, bool]]:
+def hindcasts(known: dict[int, list[float]]) -> list[tuple[int, float, float, bool | None]]:
     """Times the photos, error promised less error found in points, its log ratio, whether the interval held it."""
-    numbers, rows = list(known), []
+    numbers = list(known)
+    rows: list[tuple[int, float, float, bool | None]] = []
     means = np.array([1 - np.mean(some) for some in known.values()])
     for fitted in range(forecaster.FEWEST, len(numbers)):
         found = forecaster.forecast({number: known[number] for number in numbers[:fitted]}, measured=1000)

@@ -78,7 +78,9 @@ async def _closed(port: int, requests: Sequence[bytes], connections: int, second
 
 async def _open(port: int, requests: Sequence[bytes], rate: float, seconds: float, connections: int) -> Load:
     load, began, cpu = Load(), time.perf_counter(), time.process_time()
-    draw, idle, tasks = random.Random(0), [], set()
+    draw = random.Random(0)
+    idle: list = []
+    tasks: set[asyncio.Task] = set()
     due, number = began, 0
     room = asyncio.Semaphore(connections)
 

@@ -143,7 +143,7 @@ def of_classes(
             for name, resampled in bootstrapped(matrix, rng).items():
                 intervals[f"{name}, bootstrap"] = name, bootstrap_interval(float(values[name]), resampled)
         for title, (name, (low, high)) in intervals.items():
-            held.setdefault(title, []).append(low - 1e-12 <= truth[name] <= high + 1e-12)
+            held.setdefault(title, []).append(bool(low - 1e-12 <= truth[name] <= high + 1e-12))
     return held
 
 

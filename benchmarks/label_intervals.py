@@ -57,7 +57,8 @@ def of_labels(positives: int, photos: int, gap: float, repeats: int, seed: int =
     rates, gaps = np.full(NUM_LABELS, positives / photos), np.full(NUM_LABELS, gap)
     edges = best_edges(rates, gaps)
     true = dict(zip(FIGURES, (float(each[0]) for each in truth(rates, gaps, edges)), strict=True))
-    names, held = [str(place) for place in range(NUM_LABELS)], {name: [] for name in FIGURES}
+    names = [str(place) for place in range(NUM_LABELS)]
+    held: dict[str, list[bool]] = {name: [] for name in FIGURES}
     for _ in range(repeats):
         has = rng.random((photos, NUM_LABELS)) < rates
         chance = norm.cdf(rng.normal(size=has.shape) + has * gaps)

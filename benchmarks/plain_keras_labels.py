@@ -55,9 +55,8 @@ def read_split(
         targets = np.zeros((len(some), len(labels)), np.float32)
         for place, row in enumerate(some):
             with Image.open(photos / row["name"]) as picture:
-                pixels[place] = picture.convert("RGB").resize(
-                    (SIZE, SIZE), Image.Resampling.BILINEAR, reducing_gap=None
-                )
+                resized = picture.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR)
+                pixels[place] = np.asarray(resized)
             targets[place] = [label in row["label"].split(";") for label in labels]
         found[split] = ([row["name"] for row in some], pixels, targets)
     return labels, found

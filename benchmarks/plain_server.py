@@ -22,7 +22,8 @@ app = FastAPI()
 
 @app.post("/v1/predict")
 async def predict(request: Request) -> dict:
-    image = Image.open(io.BytesIO(await request.body())).convert("RGB").resize((size, size), Image.BICUBIC)
+    opened = Image.open(io.BytesIO(await request.body()))
+    image = opened.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
     probabilities = model.predict(np.asarray(image, np.float32)[None], verbose=0)[0]
     return {"label": classes[int(probabilities.argmax())], "probabilities": probabilities.tolist()}
 

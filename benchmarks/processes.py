@@ -22,6 +22,7 @@ def run(command: Sequence[str], environment: dict[str, str] | None = None) -> Co
     with subprocess.Popen(
         command, env={**os.environ, **(environment or {})}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:
+        assert process.stdout is not None, "a pipe was asked for"
         output = process.stdout.read()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)

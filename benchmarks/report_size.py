@@ -128,9 +128,9 @@ def write_records(
         budwood="0",
         command="made up",
         started=now(),
-        stages=[Stage(name="features", seconds=60.0)],
+        stages=(Stage(name="features", seconds=60.0),),
         split=writing.write_split(folder, photos),
-        data=DataInfo(root_name="made up", photos=len(photos), classes=classes),
+        data=DataInfo(root_name="made up", photos=len(photos), classes=tuple(classes)),
     )
     writing.write_info(folder, info)
 

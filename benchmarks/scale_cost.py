@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -240,7 +241,7 @@ def _processor() -> Iterator[SimpleNamespace]:
 
 
 @contextmanager
-def _counted(storage: type) -> Iterator[Counter]:
+def _counted(storage: Any) -> Iterator[Counter]:
     """Count the requests that a block makes, by what they are priced as."""
     found: Counter = Counter()
 

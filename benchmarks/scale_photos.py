@@ -114,6 +114,7 @@ class Steps:
             fit_and_evaluate(spec)
             run = read_run(spec.folder.run)
             found = run.metrics.of("test")
+            assert found is not None, "the trial measures test photos"
             row.found = f"{found.accuracy:.1%} of {found.n:,} right, {_size(run.folder / 'predictions.csv')}"
         yield row.done
         with self._step("read split.csv") as row:

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from scipy.special import log_softmax
@@ -59,7 +60,7 @@ def measure(photos: int, arguments) -> Iterator[list]:
         folder = (arguments.folder or Path(temporary)) / f"probe-{photos}"
         shards = list(make(truth, photos, folder))
         stages = Stages()
-        strengths = [arguments.strength] if arguments.strength else "auto"
+        strengths: Literal["auto"] | list[float] = [arguments.strength] if arguments.strength else "auto"
         with measured() as whole, threadpool_limits(1), ThreadPoolExecutor(num_cores()) as pool:
             fit = fit_shards(shards, arguments.classes, strengths=strengths, map=pool.map, progress=stages)
         for name, steps, seconds, cpu in stages.done:

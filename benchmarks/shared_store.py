@@ -35,7 +35,7 @@ def serve(delay: float) -> None:
         time.sleep(delay)
         return answer(self, environ, start_response)
 
-    DomainDispatcherApplication.__call__ = late
+    DomainDispatcherApplication.__call__ = late  # type: ignore[method-assign]
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     port = server.get_host_and_port()[1]
@@ -131,6 +131,7 @@ def throttled_store(delay: float) -> Iterator[None]:
         stderr=subprocess.DEVNULL,
         text=True,
     ) as server:
+        assert server.stdout is not None, "a pipe was asked for"
         os.environ |= {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.stdout.readline().strip()}",
             "AWS_ACCESS_KEY_ID": "benchmark",

@@ -14,6 +14,7 @@ import shutil
 import statistics
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from benchmarks.against_keras import FOLDER, find_material, link_tree, paired_difference
 from benchmarks.processes import python
@@ -49,7 +50,7 @@ def main() -> None:
             lambda tree=tree: measure_budwood(tree, weights),
         ]
         # Alternately first and second, so that a machine that warms up or is shared favours neither.
-        measured = {}
+        measured: dict[str, Any] = {}
         for side in sides if seed % 2 == 0 else sides[::-1]:
             measured |= side()
         report(seed, measured)

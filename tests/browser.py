@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 PHONE, DESKTOP = (390, 844), (1280, 900)
@@ -72,20 +72,20 @@ def opened(
     )
     found = Opened(context.new_page())
     address = path if isinstance(path, str) else path.resolve().as_uri()
-    found.page.on(
-        "console",
-        lambda message: message.type in ("error", "warning") and found.complaints.append(message.text),
-    )
+
+    def complain(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            found.complaints.append(message.text)
+
+    def keep_request(request: Request) -> None:
+        itself = request.url.partition("#")[0] == address or request.url.startswith("data:")
+        of_server = isinstance(path, str) and request.url.startswith((address, f"blob:{address}"))
+        if not (itself or of_server):
+            found.requests.append(request.url)
+
+    found.page.on("console", complain)
     found.page.on("pageerror", lambda error: found.complaints.append(str(error)))
-    found.page.on(
-        "request",
-        lambda request: (
-            request.url.partition("#")[0] == address
-            or (isinstance(path, str) and request.url.startswith((address, f"blob:{address}")))
-            or request.url.startswith("data:")
-            or found.requests.append(request.url)
-        ),
-    )
+    found.page.on("request", keep_request)
     found.page.goto(address)
     yield found
     context.close()

@@ -98,9 +98,9 @@ class Network(nn.Module):
             for module in [*self.lower.modules(), *self.upper.modules()]:
                 if isinstance(module, nn.BatchNorm2d):
                     kind = "batch_normalization"
-                    own = (module.weight, module.bias, module.running_mean, module.running_var)
+                    own = [module.weight, module.bias, module.running_mean, module.running_var]
                 elif isinstance(module, nn.Conv2d):
-                    kind, own = "depthwise_conv2d" if module.groups > 1 else "conv2d", (module.weight,)
+                    kind, own = "depthwise_conv2d" if module.groups > 1 else "conv2d", [module.weight]
                 else:
                     continue
                 for into, array in zip(own, arrays(kind, numbers[kind]), strict=True):

@@ -6,6 +6,7 @@ from PIL import Image
 
 from budwood.config.recipe import Recipe
 from budwood.core.errors import BackboneError, DataError
+from budwood.core.text import duration
 from budwood.features.store.store import FeatureStore
 from budwood.pipeline.dry_run import describe, estimate
 from budwood.pipeline.prepare import prepare
@@ -38,6 +39,16 @@ def test_describe__tells_everything_and_stores_nothing(session_colours, own_cach
     assert "logistic regression, 3 classes" in text and "3,843 parameters" in text
     assert "42 of 42 photos to compute, about" in text and "0.2 MB in the store" in text
     assert FeatureStore().info()["total"] == 0
+
+
+@pytest.mark.usefixtures("own_cache", "tiny_backbones")
+def test_describe__what_the_plan_for_some_minutes_takes(session_colours):
+    recipe = Recipe().with_settings([*SMALL, "backbone.name=tiny", "budget.minutes=2"])
+    prepared = prepare(ask_for_training(session_colours, recipe, Output(session_colours.parent / "run")))
+    assert prepared.pace is not None and 0 < prepared.pace.planned_seconds < 120
+    text = describe(prepared, estimate(prepared))
+    (line,) = [line for line in text.splitlines() if line.startswith("in all")]
+    assert f"about {duration(prepared.pace.planned_seconds)} planned of 2 min" in line
 
 
 @pytest.mark.usefixtures("shared_cache", "session_run")

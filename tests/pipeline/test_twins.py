@@ -48,6 +48,19 @@ def test_look_for_twins__a_mirrored_copy_of_a_training_photo():
     assert "No other test photo is left." in note.text
 
 
+def test_look_for_twins__the_remedy_once():
+    noise = np.random.default_rng(0).integers(0, 255, (12, 16, 3)).astype(np.uint8)
+    one = Image.fromarray(noise).resize((160, 120), Image.Resampling.BICUBIC)
+    parts = {"train": [Photo(one, "train/1", "0", "train")]}
+    parts |= {
+        split: [Photo(ImageOps.mirror(one), f"{split}/1", "0", split)] for split in ("validation", "test")
+    }
+    twins, (first, second) = look_for_twins(Features(), parts, Recipe())
+    assert {twin.photo for twin in twins} == {"test/1", "validation/1"}
+    assert first.text.startswith("1 test photo") and "budwood manifest" not in first.text
+    assert second.text.startswith("1 validation photo") and "budwood manifest" in second.text
+
+
 def test_look_for_twins__nothing_to_look_for():
     assert look_for_twins(Features(), {"train": [], "validation": [], "test": []}, Recipe()) == (
         (),

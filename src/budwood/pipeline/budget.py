@@ -69,11 +69,16 @@ class Pace:
         left = self.until(backbone) - time.monotonic() - own.start - own.views
         return max(0, min(self.plan.most, int(left / max(own.epoch, 1e-9))))
 
+    @property
+    def planned_seconds(self) -> float:
+        """Return the seconds from the command to the report that the plan takes."""
+        return self.made - self.began + self.plan.seconds
+
     def info(self) -> BudgetInfo:
         """Return what run.json says of the plan, and of the time that has passed by now."""
         return BudgetInfo(
             minutes=self.minutes,
-            planned_seconds=round(self.made - self.began + self.plan.seconds, 1),
+            planned_seconds=round(self.planned_seconds, 1),
             planned_epochs=self.plan.recipe.finetune.epochs,
             seconds=round(time.monotonic() - self.began, 1),
         )
@@ -122,7 +127,7 @@ def plan_within(
     pace = Pace(minutes, request.began, now, ends, plan, tuple(one.name for one in planned.backbones))
     request.directory.progress.say(
         f"plan for {duration(60 * minutes)}: {in_words(plan.recipe)}; "
-        f"about {duration(now - request.began + plan.seconds)} in all"
+        f"about {duration(pace.planned_seconds)} in all"
     )
     return planned, pace
 

@@ -142,9 +142,15 @@ def _cost(prepared: Prepared, found: Estimate) -> list[str]:
     rest = "the head, the evaluation and the report"
     rest = rest if found.head_seconds is None else rest.removeprefix("the head, ")
     stored, written = found.features_bytes / 1e6, found.run_bytes / 1e6
+    pace = prepared.pace
     return [
         *lines,
         f"together    about {duration(seconds)} at most; then {rest}",
+        *(
+            [f"in all      about {duration(pace.planned_seconds)} planned of {duration(60 * pace.minutes)}"]
+            if pace
+            else []
+        ),
         f"disk        {stored:.1f} MB in the store, about {written:.0f} MB for the run",
     ]
 

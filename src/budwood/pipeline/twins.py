@@ -11,6 +11,10 @@ from budwood.features.twins import Twin, find_twins
 from budwood.pipeline.features import OpenFeatures
 
 _LIKE = {True: "looks like a copy", False: "look like copies"}
+_REMEDY = (
+    "budwood manifest DATA --group near-duplicates -o photos.csv writes which photos belong together; trained on that "
+    "table, they stay in one split"
+)
 MEASURED = {"test": "test photo", "validation": "validation photo"}
 
 
@@ -26,7 +30,8 @@ def look_for_twins(
     learned = {photo.kin.near for photo in known if photo.kin.near}
     vectors = features.training.array(known) if known else None
     twins: list[Twin] = []
-    notes: list[Note] = []
+    facts: list[str] = []
+    passed_over: list[str] = []
     for split, word in MEASURED.items():
         photos = [photo for photo in parts[split] if photo.kin.near not in learned]
         if not photos or vectors is None:
@@ -42,25 +47,19 @@ def look_for_twins(
                 if left
                 else f"No other {word} is left"
             )
-            notes.append(
-                Note(
-                    f"{count(len(found.twins), word)} {_LIKE[len(found.twins) == 1]} of a "
-                    f"training photo, such as mirrored, cropped or stamped{_beside(hashed)}; the first is "
-                    f"{first.photo!r}, like {first.known!r}. {without}. "
-                    "budwood manifest DATA --group near-duplicates -o photos.csv writes which photos belong "
-                    "together; trained on that table, they stay in one split",
-                    "groups",
-                )
+            facts.append(
+                f"{count(len(found.twins), word)} {_LIKE[len(found.twins) == 1]} of a training photo, such as "
+                f"mirrored, cropped or stamped{_beside(hashed)}; the first is {first.photo!r}, like {first.known!r}. "
+                f"{without}"
             )
         if found.passed_over:
-            notes.append(
-                Note(
-                    f"copies of training photos were looked for among the {found.compared:,} pairs of a {word} and a "
-                    f"training photo that are most alike; {found.passed_over:,} more were not compared",
-                    "groups",
-                )
+            passed_over.append(
+                f"copies of training photos were looked for among the {found.compared:,} pairs of a {word} and a "
+                f"training photo that are most alike; {found.passed_over:,} more were not compared"
             )
-    return tuple(twins), notes
+    # Said once, after the last of them.
+    facts[-1:] = [f"{fact}. {_REMEDY}" for fact in facts[-1:]]
+    return tuple(twins), [Note(text, "groups") for text in (*facts, *passed_over)]
 
 
 def _beside(hashed: int) -> str:
