@@ -6,9 +6,11 @@ from PIL import Image
 
 from budwood.config.recipe import Recipe
 from budwood.core.errors import BackboneError, DataError
+from budwood.core.progress.base import SILENT
 from budwood.core.text import duration
 from budwood.features.store.store import FeatureStore
 from budwood.pipeline.dry_run import describe, estimate
+from budwood.pipeline.entry import train
 from budwood.pipeline.prepare import prepare
 from budwood.pipeline.request import Output, ask_for_training
 
@@ -55,6 +57,21 @@ def test_describe__what_the_plan_for_some_minutes_takes(session_colours):
 def test_describe__all_in_the_store(session_colours):
     text = planned(session_colours)
     assert "0 of 42 photos to compute: the store has them all" in text and "0.0 MB in the store" in text
+
+
+@pytest.mark.usefixtures("own_cache", "tiny_backbones")
+def test_describe__features_of_two_precisions(session_colours, tmp_path):
+    settings = [*SMALL, "backbone.name=tiny", "backbone.precision=bf16", "evaluate.resamples=200"]
+    train(session_colours, tmp_path / "run", recipe="frozen-linear", settings=settings, progress=SILENT)
+    assert "0 of 42 photos to compute: the store has them all" in planned(session_colours, *settings)
+
+
+@pytest.mark.usefixtures("own_cache", "tiny_backbones")
+def test_describe__without_phase_1_nothing_goes_through_the_whole_network(session_colours):
+    settings = ["backbone.name=tiny", "frozen.epochs=0", "finetune.epochs=2", "finetune.unfreeze={blocks=1}"]
+    text = planned(session_colours, *settings)
+    assert "none of the whole network: there is no phase 1" in text and "photos to compute" not in text
+    assert "phase 2     about" in text
 
 
 @pytest.mark.usefixtures("shared_cache", "session_run")

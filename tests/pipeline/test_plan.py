@@ -7,7 +7,7 @@ import pytest
 from budwood.config.lint import find_warnings
 from budwood.config.recipe import Recipe
 from budwood.pipeline.budget import _Measured
-from budwood.pipeline.plan import Photos, choose, cost_of, in_words, plans
+from budwood.pipeline.plan import Photos, choose, cost_of, in_words, plans, with_values
 from budwood.pipeline.rates import Rates
 
 FLOWERS = Photos(2936, 367, 367, 5)
@@ -103,6 +103,32 @@ def test_plans__say_nothing_that_has_no_effect():
     every = *plans(Recipe.load("auto")), *plans(Recipe.load("quick")), *plans(Recipe.load("auto"), few=True)
     for recipe in every:
         assert find_warnings(recipe) == []
+
+
+@pytest.mark.parametrize("warmup", [1, 2, 3])
+def test_plans__leave_epochs_after_the_warm_up(warmup):
+    asked = Recipe.load("auto").with_settings([f"finetune.warmup_epochs={warmup}"])
+    tuned = [one.finetune for one in plans(asked) if one.finetune.epochs]
+    assert all(one.warmup_epochs <= max(1, one.epochs / 2) < one.epochs for one in tuned)
+    # The whole recipe is as it was asked for, and one epoch is half warm-up.
+    assert any(one.epochs == 10 and one.warmup_epochs == warmup for one in tuned)
+    assert with_values(asked, epochs=1).finetune.warmup_epochs == 0.5
+
+
+def test_plans__of_a_head_alone_cut_no_rectangles():
+    asked = Recipe.load("dogs-finetuned").with_settings(["frozen.fit=gradient", "augment.cutmix=0.5"])
+    head, *others = plans(asked)
+    assert not head.augment.cutmix and all(one.augment.cutmix == 0.5 for one in others)
+
+
+def test_cost_of__backbones_that_are_not_fine_tuned_take_part_frozen():
+    both = Recipe.load("best")
+    one = both.with_settings(['finetune.backbones=["efficientnet_lite0"]'])
+    of_both, of_one = (cost_of(each, [RATES, RATES], [1280, 1280], FLOWERS) for each in (both, one))
+    frozen, tuned = of_one.networks
+    assert (frozen.views, frozen.epoch, frozen.start) == (0, 0, 0) and frozen.features > 0
+    assert tuned == of_both.networks[1]
+    assert of_one.finish < of_both.finish and of_one.head == of_both.head
 
 
 def test_cost_of__views_of_a_head_by_gradient_steps():

@@ -14,7 +14,7 @@ from budwood.network.compose import PooledBackbone
 from budwood.pipeline.prepare import Prepared
 from budwood.pipeline.rates import below, seconds_per_photo, seconds_per_step, with_head
 from budwood.report.taxonomy import tree_as_lines
-from budwood.runs.directory import flat
+from budwood.runs.resume import flat
 from budwood.training.linear_probe import fit_seconds
 from budwood.training.probe_size import views_learned
 
@@ -57,7 +57,7 @@ class Estimate:
     """What a training would take on this machine."""
 
     missing: tuple[int, ...]
-    """Photos whose features the store lacks, by backbone."""
+    """Photos whose features the store lacks, by backbone; empty where phase 1 is left out and wants none."""
     features_seconds: float
     features_bytes: int
     """That would be stored."""
@@ -72,20 +72,21 @@ class Estimate:
 def estimate(prepared: Prepared) -> Estimate:
     """Return the time and the disk that a training would take; the steps are timed on a few photos, nothing is kept."""
     recipe, photos, networks = prepared.recipe, prepared.photos, prepared.networks
-    with prepared.open_features(SILENT) as features:
-        # Each backbone by itself: a store that has the one may lack the other.
-        parts = features.exact.parts
-        missing = [part.missing(photos) for part in parts]
-        seconds = sum(
-            seconds_per_photo(part, photos) * lacking
-            for part, lacking in zip(parts, missing, strict=True)
-            if lacking
-        )
+    missing, seconds = [], 0.0
+    if _wants_features(prepared):
+        missing = [0] * len(networks)
+        with prepared.open_features(SILENT) as features:
+            # Each precision and backbone by itself: a store that has the one may lack the other.
+            for ensemble, own in features.parts(photos):
+                for place, part in enumerate(ensemble.parts):
+                    lacking = part.missing(own)
+                    missing[place] += lacking
+                    seconds += seconds_per_photo(part, own) * lacking if lacking else 0.0
     tuned = [one for one in networks if recipe.finetune.epochs and recipe.finetune.trains(one.name)]
     return Estimate(
         tuple(missing),
         float(seconds),
-        sum(lacking * network.features * 4 for lacking, network in zip(missing, networks, strict=True)),
+        sum(lacking * network.features * 4 for lacking, network in zip(missing, networks, strict=False)),
         4 * sum(network.model.count_params() for network in networks) + 5e6,
         _head_seconds(prepared),
         tuple(_finetuning(prepared, network) for network in tuned),
@@ -127,6 +128,8 @@ def _cost(prepared: Prepared, found: Estimate) -> list[str]:
     features += (
         f", about {duration(found.features_seconds)}" if any(found.missing) else ": the store has them all"
     )
+    if not found.missing:
+        features = "none of the whole network: there is no phase 1"
     lines, seconds = [f"features    {features}"], found.features_seconds
     if found.head_seconds is not None:
         lines.append(f"head        about {duration(found.head_seconds)}")
@@ -153,6 +156,11 @@ def _cost(prepared: Prepared, found: Estimate) -> list[str]:
         ),
         f"disk        {stored:.1f} MB in the store, about {written:.0f} MB for the run",
     ]
+
+
+def _wants_features(prepared: Prepared) -> bool:
+    """Return whether the photos go through the whole network before phase 2."""
+    return prepared.request.previous is not None or prepared.recipe.frozen.epochs > 0
 
 
 def _head_seconds(prepared: Prepared) -> float | None:
@@ -207,7 +215,8 @@ def _finetuning(prepared: Prepared, network: PooledBackbone) -> FineTuning:
     if augment.views != "per-epoch":
         bank = max(1, augment.views) * train
     # Phase 1 has the original views come by.
-    on_the_way = 0 if features.is_pixels or (drawn_anew and not augment.originals) else train + validation
+    passes = _wants_features(prepared) and not features.is_pixels
+    on_the_way = train + validation if passes and (augment.originals or not drawn_anew) else 0
     step = seconds_per_step(model, unfrozen, recipe)
     # A forward pass is about a third of a step.
     seconds = step * (rows + validation / 3) / settings.batch_size + (per_view * train if drawn_anew else 0.0)
@@ -248,8 +257,8 @@ def _teaching(prepared: Prepared) -> Teaching | None:
         return None
     train = [photo for photo in prepared.photos if photo.split == "train"]
     every_epoch = augment.views == "per-epoch"
-    views = 1 + augment.originals if augment.views == "per-epoch" else augment.views
-    num = max(1, views) * len(train)
+    views = max(1, augment.views) if augment.views != "per-epoch" else _epochs(prepared) + augment.originals
+    num = views * len(train)
     return Teaching(
         teacher.folder.name,
         features.model.count_params(),
@@ -258,6 +267,13 @@ def _teaching(prepared: Prepared) -> Teaching | None:
         seconds_per_photo(features, train) * num,
         every_epoch,
     )
+
+
+def _epochs(prepared: Prepared) -> int:
+    """Return the number of epochs of gradient steps, at most."""
+    recipe = prepared.resolved[0]
+    by_steps = not prepared.head and recipe.frozen.fit == "gradient"
+    return recipe.finetune.epochs + (recipe.frozen.epochs if by_steps else 0)
 
 
 def _teaching_in_words(found: Teaching) -> list[str]:

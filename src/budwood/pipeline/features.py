@@ -47,13 +47,13 @@ class OpenFeatures:
     def compute(self, photos: Sequence[Photo], *, claimed: bool = False) -> Extraction:
         """Compute what the store does not hold; see `FeatureExtractor.compute` for `claimed`."""
         found = Extraction()
-        for part, own in self._parts(photos):
+        for part, own in self.parts(photos):
             found += part.compute(own, claimed=claimed)
         return found
 
     def lacking(self, photos: Sequence[Photo]) -> list[Photo]:
         """Return the photos of which the store lacks features, one of each content."""
-        return [photo for part, own in self._parts(photos) for photo in part.lacking(own)]
+        return [photo for part, own in self.parts(photos) for photo in part.lacking(own)]
 
     @property
     def shares(self) -> bool:
@@ -67,11 +67,11 @@ class OpenFeatures:
         with ExitStack() as claims:
             yield [
                 photo
-                for part, own in self._parts(photos)
+                for part, own in self.parts(photos)
                 for photo in claims.enter_context(part.claim(own, most))
             ]
 
-    def _parts(self, photos: Sequence[Photo]) -> list[tuple[ExtractorEnsemble, Sequence[Photo]]]:
+    def parts(self, photos: Sequence[Photo]) -> list[tuple[ExtractorEnsemble, Sequence[Photo]]]:
         """Return the features of each precision, and the photos of which they are wanted."""
         if self.training is self.exact:
             return [(self.exact, photos)]

@@ -9,6 +9,7 @@ import keras
 
 from budwood.config.recipe import Augment, Recipe
 from budwood.core.cache import cache_dir
+from budwood.core.errors import RunError
 from budwood.core.notes import TakesNotes
 from budwood.core.text import count
 from budwood.data.decoder.levels import as_range
@@ -21,11 +22,13 @@ from budwood.network.unfreeze import LayerRow, Unfrozen, frozen_table, unfreeze
 from budwood.pipeline.head import Start
 from budwood.pipeline.outcome import PhaseOutcome, of_results
 from budwood.pipeline.phases import PhaseResult, train_finetune_phase
+from budwood.pipeline.plan import with_values
 from budwood.pipeline.session import Session, refuse_failures
 from budwood.runs.schema import ViewsInfo
 from budwood.runs.writing import write_layers, write_recipe
 from budwood.training.batch_norm import quicken_batch_norm
 from budwood.training.batches import TrainingData, make_batches
+from budwood.training.checkpoints import identity_of, part_of
 from budwood.training.loop import Before, DivergedError
 
 
@@ -68,13 +71,12 @@ def finetune(
                 continue
             # Of several the recipe has one number of epochs for all.
             fitting = min(fitting, recipe.finetune.epochs) if several else fitting
-            settings = recipe.finetune.model_copy(update={"epochs": fitting})
-            own = recipe.model_copy(update={"finetune": settings})
+            own = with_values(recipe, epochs=fitting)
             if own != recipe and not several:
                 # What an interrupted training is gone on with.
-                session.directory.ask_instead(own.model_dump(mode="json", exclude_none=True))
-                session.directory.save()
                 write_recipe(session.directory.folder, own)
+        elif backbone is not None:
+            own = _as_begun(session, recipe, backbone)
         try:
             result = finetune_one(
                 session, own, model, unfrozen[network.name], Before(epochs, start.val_loss), backbone, until
@@ -99,6 +101,17 @@ def finetune(
     heads = [start.layers for start in starts]
     head = mean_layers(heads, scalings, recipe.head, session.task.activation) if several else heads[0]
     return of_results("finetune", head, results, recipe), None
+
+
+def _as_begun(session: Session, recipe: Recipe, backbone: str) -> Recipe:
+    """Return the recipe with the epochs with which one of several backbones was begun, where its training is gone on
+    with: within minutes they may be fewer than those of the others."""
+    file = session.directory.folder / "checkpoints" / f"{part_of('finetune', backbone)}-last.npz"
+    try:
+        epochs = int(identity_of(file)["finetune.epochs"])
+    except (OSError, RunError, KeyError, ValueError):
+        return recipe
+    return with_values(recipe, epochs=epochs) if 0 < epochs < recipe.finetune.epochs else recipe
 
 
 def finetune_one(

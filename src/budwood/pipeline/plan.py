@@ -85,12 +85,13 @@ def cost_of(recipe: Recipe, rates: Sequence[Rates], features: Sequence[int], pho
     >>> round(found.networks[0].features, 2), round(found.networks[0].views, 2), round(found.networks[0].epoch, 2)
     (12.0, 8.0, 2.75)
     """
-    augment, tuned = recipe.augment, bool(recipe.finetune.epochs)
+    augment = recipe.augment
+    trained = [recipe.finetune.epochs > 0 and recipe.finetune.trains(name) for name in recipe.backbone.names]
     learned = views_learned(recipe, photos.train) if recipe.frozen.fit != "gradient" else 1
     # Without phase 1 nothing goes through the whole backbone before it is trained.
     frozen = recipe.frozen.epochs > 0
     networks = []
-    for one in rates:
+    for one, tuned in zip(rates, trained, strict=True):
         anew = augment.views == "per-epoch"
         # Phase 1 has the original views come by.
         stored = 0 if anew else max(1, int(augment.views)) - frozen
@@ -121,7 +122,7 @@ def cost_of(recipe: Recipe, rates: Sequence[Rates], features: Sequence[int], pho
         head += sum(one.decode + one.forward for one in rates) * drawn * photos.train
     elif frozen:
         # Each of several that are fine-tuned begins with a head of its own.
-        sizes = [sum(features), *(features if tuned and len(features) > 1 else [])]
+        sizes = [sum(features), *(features if any(trained) and len(features) > 1 else [])]
         head += sum(fit_seconds(photos.train * learned, size, photos.classes, recipe) for size in sizes)
     finish = FINISH * sum(one.build for one in rates)
     measured = photos.validation + photos.test
@@ -129,11 +130,12 @@ def cost_of(recipe: Recipe, rates: Sequence[Rates], features: Sequence[int], pho
     # Each picture is looked at as it is and mirrored.
     both = 2 if recipe.evaluate.flip else 1
     # Phases whose features are not in the store yet; those of training photos are wanted of the phase that is kept.
-    phases = (recipe.evaluate.flip and frozen) + tuned
-    asked = phases * measured + (kept if phases else 0)
+    for one, tuned in zip(rates, trained, strict=True):
+        phases = (recipe.evaluate.flip and frozen) + tuned
+        asked = phases * measured + (kept if phases else 0)
+        finish += phases * one.convert + asked * (one.decode + both * one.forward)
     # A thumbnail of each known photo is kept too.
     finish += kept * rates[0].decode
-    finish += sum(phases * one.convert + asked * (one.decode + both * one.forward) for one in rates)
     return Cost(tuple(networks), head, finish)
 
 
@@ -217,18 +219,28 @@ def head_alone(recipe: Recipe) -> Recipe:
             "head": recipe.head.model_copy(update={"dropout": 0.0, "l2": 0.0}),
             "loss": recipe.loss.model_copy(update={"label_smoothing": 0.0}),
         }
+    elif recipe.augment.cutmix:
+        # Features of a head have no rectangles.
+        changes["augment"] = recipe.augment.model_copy(update={"cutmix": 0.0})
     return recipe.model_copy(update=changes)
 
 
 def with_values(
     recipe: Recipe, *, epochs: int | None = None, views: int | str | None = None, size: int | None = None
 ) -> Recipe:
-    """Return a recipe with other values."""
+    """Return a recipe with other values; of fewer epochs of phase 2 at most half are warm-up.
+
+    >>> with_values(Recipe.load("quick"), epochs=1).finetune.warmup_epochs
+    0.5
+    """
     if views == 1:
         # No view is drawn, so that nothing changes one.
         recipe = recipe.model_copy(update={"augment": Augment()})
+    warmup = recipe.finetune.warmup_epochs
+    if epochs is not None and epochs < recipe.finetune.epochs:
+        warmup = min(warmup, epochs / 2)
     changes = {
-        "finetune": {} if epochs is None else {"epochs": epochs},
+        "finetune": {} if epochs is None else {"epochs": epochs, "warmup_epochs": warmup},
         "augment": {} if views is None else {"views": views},
         "data": {} if size is None else {"size": size},
     }

@@ -168,6 +168,7 @@ def prepare(request: TrainingRequest, checked: Check | None = None) -> Prepared:
             request, pace = plan_within(request, photos, checked.classes, few=few)
     elif few:
         request = without_phase_2(request)
+    if pace or few:
         announce(directory.progress, request.steps)
     found = (note_of_few(request.recipe, photos, len(checked.classes)),) if few else ()
     # What the run keeps is what was done, whatever the photos of another training.

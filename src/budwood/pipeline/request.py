@@ -26,6 +26,7 @@ from budwood.evaluation.task import Task, task_of
 from budwood.report.reading import understood_as_lines
 from budwood.runs.directory import RunDirectory, is_complete, next_free
 from budwood.runs.files import RunFiles, read_run
+from budwood.runs.resume import as_asked
 from budwood.runs.schema import Request
 from budwood.storage.objects import open_storage
 from budwood.storage.place import as_written, is_address, store_place
@@ -171,7 +172,7 @@ def ask_for_training(
     table = read_taxonomy(recipe.data.taxonomy) if recipe.data.taxonomy else None
     asked = {
         "data": name,
-        "recipe": recipe.model_dump(mode="json", exclude_none=True),
+        "recipe": as_asked(recipe),
         "from": previous.model.sha256 if previous else None,
         "teacher": teacher.model.sha256 if teacher else None,
         # What the table says, not where it lies: an interrupted training goes on with the same one alone.
@@ -214,11 +215,8 @@ def ask_for_training(
 
 
 def with_recipe(request: TrainingRequest, recipe: Recipe) -> TrainingRequest:
-    """Return the same training with another recipe, which is what the run is asked for from now on."""
-    planned = with_planned(request, recipe)
-    # As recipe.toml will have it, which an interrupted training is gone on with.
-    request.directory.ask_instead(planned.recipe.model_dump(mode="json", exclude_none=True))
-    return replace(planned, asked=recipe)
+    """Return the same training asked for by another recipe; the run still records the one that was asked for."""
+    return replace(with_planned(request, recipe), asked=recipe)
 
 
 def with_planned(request: TrainingRequest, recipe: Recipe) -> TrainingRequest:
@@ -255,6 +253,11 @@ def _refuse_limit(recipe: Recipe, output: Output, start: object | None) -> None:
         raise RecipeError(
             "budget.minutes (--minutes) plans with features of f32 or bf16, and backbone.precision is int8. Leave one "
             "of them out"
+        )
+    if recipe.distill.run:
+        raise RecipeError(
+            "budget.minutes (--minutes) does not plan the time of a teacher (--distill, distill.run). Leave one of "
+            "them out"
         )
 
 

@@ -19,7 +19,8 @@ from budwood.features.extract import Extraction
 from budwood.features.extractor import FeatureExtractor
 from budwood.features.twins import Twin
 from budwood.pipeline.budget import Pace
-from budwood.runs.directory import RunDirectory, flat
+from budwood.runs.directory import RunDirectory
+from budwood.runs.resume import flat
 from budwood.training.batches import Batches
 from budwood.training.callbacks import (
     FindLossSpike,

@@ -12,7 +12,7 @@ from typing import Any, TypedDict, Unpack
 
 from budwood._version import __version__
 from budwood.core.errors import RunError
-from budwood.core.files import JsonObject, read_json
+from budwood.core.files import read_json
 from budwood.core.locks import lock
 from budwood.core.notes import Note, NoteKind
 from budwood.core.progress.base import SILENT, Progress, step
@@ -21,6 +21,7 @@ from budwood.core.tensorflow import accelerators
 from budwood.evaluation.task import SINGLE_LABEL, Task
 from budwood.runs.info import read_info
 from budwood.runs.replacing import bring_back, place_beside, put_in_place, remove
+from budwood.runs.resume import changes_of_request
 from budwood.runs.schema import (
     BudgetInfo,
     DataInfo,
@@ -54,7 +55,7 @@ OUR_FILES = [
     "checkpoints",
 ]
 RESUMED = ("checkpoints", "logs", "recipe.toml")
-"""What a training that is resumed goes on from; its recipe is that of one that was planned."""
+"""What a training that is resumed goes on from; it may be asked for by the recipe."""
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -119,10 +120,6 @@ class RunDirectory:
         Changes nothing on disk, so that a wrong command leaves no trace.
         """
         _refuse_unless_free(self.target, self.info.requested, overwrite=overwrite, resume=resume)
-
-    def ask_instead(self, recipe: JsonObject) -> None:
-        """Have the run be asked for by another recipe; run.json says so once it is saved."""
-        self._set(requested=self.info.requested.model_copy(update={"recipe": recipe}))
 
     def to_resume(self, *, overwrite: bool = False, resume: bool = False) -> Path | None:
         """Return where the interrupted training lies that is to be gone on with; None where none is.
@@ -336,37 +333,11 @@ def _refuse_other_request(folder: Path, requested: Request) -> None:
         raise RunError(
             f"{folder} holds a complete run: there is nothing to resume. Use it, or give --overwrite"
         )
-    if changes := differences(before.requested.to_json(), requested.to_json()):
+    if changes := changes_of_request(folder, before.requested, requested):
         raise RunError(
             f"{folder} was begun with another recipe or other data: {'; '.join(changes[:5])}. Give the same command "
             "as before with --resume, or --overwrite to start anew"
         )
-
-
-def differences(before: JsonObject, now: JsonObject) -> list[str]:
-    """Return what changed between two nested dicts, each as "key was A and is now B".
-
-    >>> differences({"recipe": {"seed": 0}}, {"recipe": {"seed": 1}})
-    ['recipe.seed was 0 and is now 1']
-    """
-    old, new = flat(before), flat(now)
-    return [
-        f"{key} was {old.get(key)!r} and is now {new.get(key)!r}"
-        for key in dict.fromkeys([*old, *new])
-        if old.get(key) != new.get(key)
-    ]
-
-
-def flat(values: JsonObject, prefix: str = "") -> JsonObject:
-    """Return the values of nested dicts by their dotted keys.
-
-    >>> flat({"seed": 0, "data": {"size": 224}})
-    {'seed': 0, 'data.size': 224}
-    """
-    found: JsonObject = {}
-    for key, value in values.items():
-        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return found
 
 
 def _is_begun(folder: Path, requested: Request) -> bool:
@@ -374,7 +345,7 @@ def _is_begun(folder: Path, requested: Request) -> bool:
     if _state(folder) not in ("running", "failed"):
         return False
     try:
-        return not differences(read_info(folder).requested.to_json(), requested.to_json())
+        return not changes_of_request(folder, read_info(folder).requested, requested)
     except RunError:
         return False
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from budwood.core.errors import RunError
 from budwood.core.files import JsonObject, read_json, write_json, write_text
-from budwood.runs.directory import differences
+from budwood.runs.resume import differences
 from budwood.studies.grid import Grid, Point, Range
 from budwood.studies.records import FORMAT
 
