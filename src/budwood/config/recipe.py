@@ -209,9 +209,9 @@ class Recipe(Section):
     """Seed of the split."""
     adapt: bool = False
     """true: with few photos only a head is trained, on two frozen backbones, and with `budget.minutes` other backbones
-    and sizes may be chosen; false: what the recipe says is trained. A setting of what is trained, such as
-    `backbone.name`, `data.size` or any of [augment], [distill] and [finetune], makes it false, unless `adapt` is given
-    too. The recipe that a run keeps has false."""
+    and sizes may be chosen; false: what the recipe says is trained. A setting of `data.size` or of any of [backbone],
+    [head], [augment], [loss], [distill], [frozen] and [finetune], but for engine, precision, folds, L2 strengths,
+    pooling and class weights, makes it false, unless `adapt` is given too. The recipe that a run keeps has false."""
     data: Data = Data()
     augment: Augment = Augment()
     backbone: Backbone = Backbone()
