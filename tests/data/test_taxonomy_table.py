@@ -78,6 +78,11 @@ def test_find_taxonomy__of_the_table_or_of_the_folders():
     assert find_taxonomy(Data(), photos, "DATA") is None
     assert find_taxonomy(Data(taxonomy="t.csv"), photos, "DATA", TREE) is TREE
     assert find_taxonomy(Data(tree=True), manifest(*photos.classes, taxonomy=TREE), "DATA") is TREE
+    # The table of a run lacks the classes of which the check left no photos.
+    more, settings = manifest(*photos.classes, "emu"), Data(taxonomy="t.csv")
+    assert find_taxonomy(settings, more, "DATA", TREE, own=True) is TREE
+    with pytest.raises(DataError, match="has no row for .emu."):
+        find_taxonomy(settings, more, "DATA", TREE)
     with pytest.raises(DataError, match=re.escape("t.csv has no row for 'emu'")):
         find_taxonomy(Data(taxonomy="t.csv"), manifest("emu", "wren"), "DATA", TREE)
 

@@ -123,14 +123,19 @@ def test_train__slower_than_planned__ends_early_and_is_tested(
 
 
 @pytest.mark.usefixtures("own_cache")
-@pytest.mark.parametrize("fitting", [4, 14])
+@pytest.mark.parametrize(
+    ("fitting", "head"),
+    # A head by gradient steps has checkpoints of its own, and leaves `frozen.fit` open until it is trained.
+    [(4, []), (14, []), (4, ["head.dropout=0.2"])],
+)
 def test_train__interrupted__goes_on_by_its_recipe(
-    tiny_backbones, session_colours, tmp_path, monkeypatch, fitting
+    tiny_backbones, session_colours, tmp_path, monkeypatch, fitting, head
 ):
-    run_epoch = Trainer.run_epoch
+    run_epoch, tuned = Trainer.run_epoch, []
 
     def interrupted(self, epoch, *given):
-        if epoch == 4:
+        tuned.extend([epoch] if len(self.batches.shape) > 1 else [])
+        if len(tuned) == 4:
             raise KeyboardInterrupt
         return run_epoch(self, epoch, *given)
 
@@ -139,14 +144,16 @@ def test_train__interrupted__goes_on_by_its_recipe(
     monkeypatch.setattr(Trainer, "run_epoch", interrupted)
     folder = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt) as stopped:
-        train(session_colours, folder, settings=[*SETTINGS, "budget.minutes=2"], progress=SILENT)
+        train(session_colours, folder, settings=[*SETTINGS, *head, "budget.minutes=2"], progress=SILENT)
     (told,) = stopped.value.__notes__
     again = f"budwood train {session_colours} -o {folder} --recipe {folder / 'recipe.toml'} --resume"
     assert told == f"what was computed so far is kept: {again} goes on from there"
     monkeypatch.setattr(Trainer, "run_epoch", run_epoch)
     run = train(session_colours, folder, recipe=folder / "recipe.toml", resume=True, progress=SILENT)
-    assert len(run.history) == 1 + fitting
+    assert [row["phase"] for row in run.history].count("finetune") == fitting
     assert Recipe.load(folder / "recipe.toml").finetune.epochs == fitting
+    # What was asked for stays on record.
+    assert run.info["requested"]["recipe"]["budget"] == {"minutes": 2}
 
 
 @pytest.mark.usefixtures("own_cache")
@@ -185,6 +192,31 @@ def test_train__interrupted_with_fewer_epochs_of_one_network__goes_on(
     run = train(session_colours, folder, recipe=folder / "recipe.toml", resume=True, progress=SILENT)
     epochs = [row["backbone"] for row in run.history if row["phase"] == "finetune"]
     assert [epochs.count(name) for name in ("tiny", "tiny_other")] == [3, 4]
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_train__interrupted_where_one_network_had_no_time__goes_on_without_it(
+    tiny_backbones, session_colours, tmp_path, monkeypatch
+):
+    run_epoch, done = Trainer.run_epoch, []
+
+    def interrupted(self, *given):
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(given)
+        return run_epoch(self, *given)
+
+    monkeypatch.setattr(Pace, "epochs", lambda self, backbone: {"tiny": 0, "tiny_other": 3}[backbone])
+    monkeypatch.setattr(Trainer, "run_epoch", interrupted)
+    folder = tmp_path / "run"
+    settings = [one for one in SETTINGS if not one.startswith(("backbone", "data"))]
+    settings += ['backbone.name=["tiny@64", "tiny_other@64"]', "budget.minutes=4"]
+    with pytest.raises(KeyboardInterrupt):
+        train(session_colours, folder, settings=settings, progress=SILENT)
+    monkeypatch.setattr(Trainer, "run_epoch", run_epoch)
+    run = train(session_colours, folder, recipe=folder / "recipe.toml", resume=True, progress=SILENT)
+    assert [row["backbone"] for row in run.history if row["phase"] == "finetune"] == ["tiny_other"] * 3
+    assert Recipe.load(folder / "recipe.toml").finetune.backbones == ["tiny_other"]
 
 
 @pytest.mark.usefixtures("own_cache")

@@ -8,9 +8,9 @@ from budwood.config.recipe import Recipe
 from budwood.core.errors import BackboneError, DataError
 from budwood.core.progress.base import SILENT
 from budwood.core.text import duration
+from budwood.features.engines.graphs import has_bf16
 from budwood.features.store.store import FeatureStore
 from budwood.pipeline.dry_run import describe, estimate
-from budwood.pipeline.entry import train
 from budwood.pipeline.prepare import prepare
 from budwood.pipeline.request import Output, ask_for_training
 
@@ -61,9 +61,30 @@ def test_describe__all_in_the_store(session_colours):
 
 @pytest.mark.usefixtures("own_cache", "tiny_backbones")
 def test_describe__features_of_two_precisions(session_colours, tmp_path):
-    settings = [*SMALL, "backbone.name=tiny", "backbone.precision=bf16", "evaluate.resamples=200"]
-    train(session_colours, tmp_path / "run", recipe="frozen-linear", settings=settings, progress=SILENT)
-    assert "0 of 42 photos to compute: the store has them all" in planned(session_colours, *settings)
+    settings = [*SMALL, "backbone.name=tiny"]
+    recipe = Recipe().with_settings([*settings, "backbone.precision=bf16"])
+    prepared = prepare(ask_for_training(session_colours, recipe, Output(tmp_path / "run")))
+    with prepared.open_features(SILENT) as features:
+        features.compute(prepared.photos)
+    assert "0 of 42 photos to compute" in planned(session_colours, *settings, "backbone.precision=bf16")
+    if has_bf16():
+        # Of the training photos it has none of f32.
+        assert f"{prepared.num('train')} of 42 photos to compute" in planned(session_colours, *settings)
+
+
+@pytest.mark.usefixtures("own_cache", "tiny_backbones")
+def test_describe__a_teacher_is_asked_anew_in_every_epoch(session_colours, tiny_run):
+    settings = ["backbone.name=tiny", f"distill.run={tiny_run}", "finetune.unfreeze={blocks=1}"]
+    text = planned(
+        session_colours,
+        *settings,
+        "augment.views=per-epoch",
+        "augment.horizontal_flip=true",
+        "finetune.epochs=3",
+        "frozen.fit=linear",
+    )
+    train = int(text.split("\nall ")[1].split()[0])
+    assert f"{3 * train} views to ask it about at most" in text and "anew in every epoch" in text
 
 
 @pytest.mark.usefixtures("own_cache", "tiny_backbones")

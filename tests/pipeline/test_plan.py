@@ -129,6 +129,11 @@ def test_cost_of__backbones_that_are_not_fine_tuned_take_part_frozen():
     assert (frozen.views, frozen.epoch, frozen.start) == (0, 0, 0) and frozen.features > 0
     assert tuned == of_both.networks[1]
     assert of_one.finish < of_both.finish and of_one.head == of_both.head
+    # The head of few photos learns from the views of each backbone, trained or not.
+    few = Photos(900, 100, 100, 5)
+    of_both, of_one = (cost_of(each, [RATES, RATES], [1280, 1280], few) for each in (both, one))
+    views = (both.augment.views - 1) * 900 * (RATES.decode + RATES.forward)
+    assert of_one.networks[0].features - of_both.networks[0].features == pytest.approx(views)
 
 
 def test_cost_of__views_of_a_head_by_gradient_steps():

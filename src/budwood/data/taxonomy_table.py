@@ -39,7 +39,7 @@ def read_taxonomy(path: Path | str, *, nameless_root: bool = False) -> Taxonomy:
 
 
 def find_taxonomy(
-    settings: Data, manifest: Manifest, source: str, table: Taxonomy | None = None
+    settings: Data, manifest: Manifest, source: str, table: Taxonomy | None = None, *, own: bool = False
 ) -> Taxonomy | None:
     """Return the tree of labels that a recipe asks for, its leaves the classes of the photos; None where it asks for
     none.
@@ -49,13 +49,16 @@ def find_taxonomy(
         manifest: the photos as they are listed.
         source: what they are called in messages.
         table: what `data.taxonomy` names, read.
+        own: whether the table is that of the run that is gone on with, which lacks the classes of which the check left
+            no photos.
 
     Raises:
         DataError: the table is of other classes than the photos; or folders are asked for a tree and
             the photos come from something else.
     """
     if table is not None:
-        return fitted(table, manifest.classes, settings.taxonomy)
+        classes = [one for one in manifest.classes if not own or one in table.parents]
+        return fitted(table, classes, settings.taxonomy)
     if not settings.tree:
         return None
     if manifest.taxonomy is None:

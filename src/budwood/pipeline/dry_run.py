@@ -273,7 +273,8 @@ def _epochs(prepared: Prepared) -> int:
     """Return the number of epochs of gradient steps, at most."""
     recipe = prepared.resolved[0]
     by_steps = not prepared.head and recipe.frozen.fit == "gradient"
-    return recipe.finetune.epochs + (recipe.frozen.epochs if by_steps else 0)
+    tuned = sum(recipe.finetune.trains(network.name) for network in prepared.networks)
+    return tuned * recipe.finetune.epochs + (recipe.frozen.epochs if by_steps else 0)
 
 
 def _teaching_in_words(found: Teaching) -> list[str]:

@@ -68,6 +68,13 @@ def finetune(
             if not fitting:
                 failure = f"{pace.minutes:g} minutes leave no time for an epoch of {network.name}"
                 session.directory.note(failure, "budget")
+                if others := [name for name in unfrozen if name != network.name]:
+                    # What an interrupted training is gone on with.
+                    del unfrozen[network.name]
+                    recipe = recipe.model_copy(
+                        update={"finetune": recipe.finetune.model_copy(update={"backbones": others})}
+                    )
+                    write_recipe(session.directory.folder, recipe)
                 continue
             # Of several the recipe has one number of epochs for all.
             fitting = min(fitting, recipe.finetune.epochs) if several else fitting
@@ -107,6 +114,8 @@ def _as_begun(session: Session, recipe: Recipe, backbone: str) -> Recipe:
     """Return the recipe with the epochs with which one of several backbones was begun, where its training is gone on
     with: within minutes they may be fewer than those of the others."""
     file = session.directory.folder / "checkpoints" / f"{part_of('finetune', backbone)}-last.npz"
+    if not session.directory.info.requested.is_limited:
+        return recipe
     try:
         epochs = int(identity_of(file)["finetune.epochs"])
     except (OSError, RunError, KeyError, ValueError):

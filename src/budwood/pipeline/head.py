@@ -95,6 +95,11 @@ def _fit_head(
         session.classes,
         session.task,
     )
+    # As recipe.toml has it, by which a training may be gone on with.
+    frozen = asked.frozen.model_copy(
+        update={"fit": resolved.frozen.fit if asked.frozen.fit == "auto" else asked.frozen.fit}
+    )
+    asked = asked.model_copy(update={"frozen": frozen})
     shown = [photo for photo in train for _ in range(views)]
     return train_frozen_phase(
         recipe,

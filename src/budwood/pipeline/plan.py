@@ -100,7 +100,12 @@ def cost_of(recipe: Recipe, rates: Sequence[Rates], features: Sequence[int], pho
         view = one.decode + (one.forward if learned > 1 else one.lower)
         networks.append(
             Network(
-                one.convert + photos.all * (one.decode + one.forward) if frozen else 0.0,
+                one.convert
+                + photos.all * (one.decode + one.forward)
+                # Views from which the head learns, and phase 2 does not.
+                + (stored * photos.train * view if learned > 1 and not tuned else 0.0)
+                if frozen
+                else 0.0,
                 stored * photos.train * view
                 + (anew or not frozen) * photos.validation * (one.decode + one.lower)
                 if tuned

@@ -169,7 +169,8 @@ def prepare(request: TrainingRequest, checked: Check | None = None) -> Prepared:
     elif few:
         request = without_phase_2(request)
     if pace or few:
-        announce(directory.progress, request.steps)
+        first, *others = request.steps
+        announce(directory.progress, [first, *(["plan"] if pace else []), *others], begun=True)
     found = (note_of_few(request.recipe, photos, len(checked.classes)),) if few else ()
     # What the run keeps is what was done, whatever the photos of another training.
     recipe, notes = with_precision(request.recipe.model_copy(update={"adapt": False}))

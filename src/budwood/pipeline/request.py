@@ -25,7 +25,7 @@ from budwood.data.taxonomy_table import find_taxonomy, read_taxonomy
 from budwood.evaluation.task import Task, task_of
 from budwood.report.reading import understood_as_lines
 from budwood.runs.directory import RunDirectory, is_complete, next_free
-from budwood.runs.files import RunFiles, read_run
+from budwood.runs.files import TAXONOMY, RunFiles, read_run
 from budwood.runs.resume import as_asked
 from budwood.runs.schema import Request
 from budwood.storage.objects import open_storage
@@ -190,7 +190,8 @@ def ask_for_training(
         progress.say(line)
     task = task_of(manifest.multi_label)
     (refuse_for_multi_label if manifest.multi_label else refuse_for_single_label)(resolved)
-    taxonomy = find_taxonomy(resolved.data, manifest, source, table)
+    own = output.goes_on and Path(recipe.data.taxonomy).resolve() == (folder / TAXONOMY).resolve()
+    taxonomy = find_taxonomy(resolved.data, manifest, source, table, own=own)
     if taxonomy is None and previous is not None and previous.taxonomy is not None:
         # The classes are those of the run, which is looked at with the photos.
         taxonomy = previous.taxonomy

@@ -77,7 +77,10 @@ class Session:
         """
         folder, progress = self.directory.folder, self.directory.progress
         checkpoints = Checkpoints(
-            folder / "checkpoints", part_of(phase, backbone), self._identity(recipe), recipe.log.checkpoints
+            folder / "checkpoints",
+            part_of(phase, backbone),
+            self._identity(recipe, phase),
+            recipe.log.checkpoints,
         )
         return [
             TellUser(self._tell),
@@ -108,9 +111,15 @@ class Session:
         else:
             self.directory.note(text, kind)
 
-    def _identity(self, recipe: Recipe) -> dict[str, str]:
-        """Return what must be the same for a training to be gone on with."""
+    def _identity(self, recipe: Recipe, phase: str) -> dict[str, str]:
+        """Return what must be the same for a phase to be gone on with."""
         settings = recipe.model_dump(mode="json", exclude_none=True, exclude={"evaluate", "log"})
+        if phase != "finetune":
+            # A head learns from the views of phase 2; how many epochs that has may follow from the time.
+            settings["finetune"] = {"planned": recipe.finetune.epochs > 0}
+        else:
+            # Each backbone is trained by itself; one for which there is no time is left out later.
+            del settings["finetune"]["backbones"]
         identity = {key: json.dumps(value) for key, value in flat(settings).items()}
         identity["photos"] = self.directory.split_sha256
         weights = np.array([photo.weight for photo in self.parts.get("train", ())])

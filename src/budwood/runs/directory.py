@@ -54,8 +54,8 @@ OUR_FILES = [
     "logs",
     "checkpoints",
 ]
-RESUMED = ("checkpoints", "logs", "recipe.toml")
-"""What a training that is resumed goes on from; it may be asked for by the recipe."""
+RESUMED = ("checkpoints", "logs", "recipe.toml", "taxonomy.csv")
+"""What a training that is resumed goes on from; it may be asked for by the recipe and the table that this names."""
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -147,6 +147,9 @@ class RunDirectory:
             goes_on = self.to_resume(overwrite=overwrite, resume=resume) is not None
             self.folder = self._place(overwrite)
             replaces = self.folder != self.target
+            if goes_on and _state(self.folder) is not None:
+                # Asked for is what was asked for first, also where the recipe that the run keeps goes on with it.
+                self._set(requested=read_info(self.folder).requested)
             try:
                 remove(self.folder, OUR_FILES, keep=RESUMED if goes_on else ())
                 _make(self.folder, like=self.target if replaces else None)
@@ -334,9 +337,15 @@ def _refuse_other_request(folder: Path, requested: Request) -> None:
             f"{folder} holds a complete run: there is nothing to resume. Use it, or give --overwrite"
         )
     if changes := changes_of_request(folder, before.requested, requested):
+        own = f"--recipe {folder / 'recipe.toml'}"
+        same = (
+            f"{own} --resume"
+            if before.requested.is_limited
+            else f"--resume with the same command as before or {own}"
+        )
         raise RunError(
-            f"{folder} was begun with another recipe or other data: {'; '.join(changes[:5])}. Give the same command "
-            "as before with --resume, or --overwrite to start anew"
+            f"{folder} was begun with another recipe or other data: {'; '.join(changes[:5])}. Give {same}, or "
+            "--overwrite to start anew"
         )
 
 

@@ -54,7 +54,7 @@ class Warned(Part):
 
 
 class Request(Part):
-    """What was asked for; a training can only be resumed with the same."""
+    """What was asked for; a training can only be resumed with the same, or with the recipe that the run keeps."""
 
     left_out = frozenset({"from", "teacher", "taxonomy"})
 
@@ -67,6 +67,12 @@ class Request(Part):
     """SHA-256 of the model that was learned from."""
     taxonomy: str | None = None
     """SHA-256 of the rows of the table that `data.taxonomy` names."""
+
+    @property
+    def is_limited(self) -> bool:
+        """Return whether it was asked for within minutes."""
+        budget = self.recipe.get("budget")
+        return isinstance(budget, dict) and budget.get("minutes") is not None
 
 
 class SplitInfo(Part):

@@ -4,7 +4,7 @@ import pytest
 
 from budwood.core.progress import choose_progress
 from budwood.core.progress.bars import Bars
-from budwood.core.progress.base import SILENT, Counted, Named, Overview, Progress, announce, step
+from budwood.core.progress.base import SILENT, Counted, Named, Overview, Progress, Steps, announce, step
 from budwood.core.progress.live import Live
 from budwood.core.progress.plain import Plain
 
@@ -81,3 +81,14 @@ def test_counted__ended_with_one_photo():
     counted = Counted("features", 1, "photos")
     counted.count(1, counted.started)
     assert counted.ended(counted.started + 2) == "features: done in 2.0 s (1 photo)"
+
+
+def test_steps__announced_again__the_time_goes_on():
+    steps = Steps()
+    steps.announce(["check", "plan", "finetune"])
+    steps.started -= 100
+    began = steps.started
+    steps.announce(["check", "plan", "head"], begun=True)
+    assert steps.names == ["check", "plan", "head"] and steps.started == began
+    steps.announce(["check"])
+    assert steps.started > began

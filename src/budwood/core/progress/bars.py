@@ -37,8 +37,8 @@ class Bars:
         self._steps = Steps()
         self._bars: RichProgress | None = None
 
-    def announce(self, steps: Sequence[str]) -> None:
-        self._steps.announce(steps)
+    def announce(self, steps: Sequence[str], *, begun: bool = False) -> None:
+        self._steps.announce(steps, begun=begun)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:

@@ -40,15 +40,18 @@ class Progress(Protocol):
 class Overview(Protocol):
     """Shows the steps of a whole training beside the stage under way."""
 
-    def announce(self, steps: Sequence[str]) -> None: ...
+    def announce(self, steps: Sequence[str], *, begun: bool = False) -> None: ...
 
     def step(self, name: str) -> AbstractContextManager[None]: ...
 
 
-def announce(progress: Progress, steps: Sequence[str]) -> None:
-    """Tell a display of the steps that are to come; nothing where it shows none."""
+def announce(progress: Progress, steps: Sequence[str], *, begun: bool = False) -> None:
+    """Tell a display of all the steps; nothing where it shows none.
+
+    With `begun` they are of the training that is under way, whose time goes on being counted.
+    """
     if isinstance(progress, Overview):
-        progress.announce(steps)
+        progress.announce(steps, begun=begun)
 
 
 def step(progress: Progress, name: str) -> AbstractContextManager[None]:
@@ -189,8 +192,10 @@ class Steps:
         self.started = time.monotonic()
         self._open: list[str] = []
 
-    def announce(self, names: Sequence[str]) -> None:
-        self.names, self.started = list(names), time.monotonic()
+    def announce(self, names: Sequence[str], *, begun: bool = False) -> None:
+        self.names = list(names)
+        if not begun:
+            self.started = time.monotonic()
 
     @contextmanager
     def under_way(self, name: str) -> Iterator[None]:

@@ -46,8 +46,8 @@ class Live:
         self._shown: float | None = None
         self._steps = Steps()
 
-    def announce(self, steps: Sequence[str]) -> None:
-        self._steps.announce(steps)
+    def announce(self, steps: Sequence[str], *, begun: bool = False) -> None:
+        self._steps.announce(steps, begun=begun)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:

@@ -37,8 +37,8 @@ class Plain:
         self.stream = stream or sys.stderr
         self._steps = Steps()
 
-    def announce(self, steps: Sequence[str]) -> None:
-        self._steps.announce(steps)
+    def announce(self, steps: Sequence[str], *, begun: bool = False) -> None:
+        self._steps.announce(steps, begun=begun)
 
     def step(self, name: str) -> AbstractContextManager[None]:
         return self._steps.under_way(name)
