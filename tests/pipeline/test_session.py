@@ -54,12 +54,17 @@ def test_hooks__how_fine_tuning_began_is_kept_and_told_later(session):
 
 
 def test_identity__changes_with_what_a_training_stands_on(session):
-    def identity(*settings):
-        return session._identity(session.recipe.with_settings(settings))
+    def identity(*settings, phase="finetune"):
+        return session._identity(session.recipe.with_settings(settings), phase)
 
     before = identity()
     assert before == identity("evaluate.resamples=200", "log.tensorboard=false")
     assert before != identity("finetune.learning_rate=0.5") and "teacher" not in before
+    # A head is the same whatever phase 2 does, but for whether there is one.
+    head = identity("finetune.epochs=3", phase="frozen")
+    assert head == identity("finetune.epochs=4", "finetune.learning_rate=0.5", phase="frozen")
+    assert head != identity("finetune.epochs=0", phase="frozen")
+    assert head != identity("finetune.epochs=3", "frozen.learning_rate=0.5", phase="frozen")
     session.directory.record(distill=TeacherInfo(run="big", model="abc"))
     assert identity() == before | {"teacher": "abc"}
     session.directory.record(split=SplitInfo(sha256="ba5"))
@@ -88,7 +93,7 @@ def test_refuse_failures__names_the_photo():
 def test_identity__a_training_with_other_weights_of_photos_is_another(session):
     def identity(*weights):
         photos = [Photo(image=b"", name=f"{n}", label="a", weight=weight) for n, weight in enumerate(weights)]
-        return dataclasses.replace(session, parts={"train": photos})._identity(session.recipe)
+        return dataclasses.replace(session, parts={"train": photos})._identity(session.recipe, "frozen")
 
-    assert identity(1.0, 1.0) == session._identity(session.recipe)
+    assert identity(1.0, 1.0) == session._identity(session.recipe, "frozen")
     assert identity(1.0, 2.0) != identity(2.0, 1.0)

@@ -170,7 +170,10 @@ def _refuse_fixed_batch(runtime: Runtime, pixels: np.ndarray, together: Answers)
     alone = [runtime(pixels[at : at + 1]) for at in range(len(pixels))]
     for name, some in together.items():
         if np.abs(np.concatenate([one[name] for one in alone]) - some).max() > LARGEST_DIFFERENCE:
-            raise RunError("the exported model answers otherwise for one picture at a time than for several")
+            raise RunError(
+                "the exported model answers otherwise for one picture at a time than for several, on this processor. "
+                "Nothing was written: give another --format, or leave out --quantize"
+            )
 
 
 def _joined(parts: Sequence[Answered]) -> Answered:

@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from budwood.report.svg.axes import Axis, round_step
@@ -74,6 +74,7 @@ def test_round_step__is_1_2_or_5(span, step):
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20))
+@example([0.0, 5e-324])
 def test_axis__around_leaves_room_at_both_ends(values):
     axis = Axis.around("", values, pad=0.1)
     assert (axis.low < min(values) and max(values) < axis.high) or max(values) - min(values) < 1e-9

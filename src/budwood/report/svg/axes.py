@@ -155,5 +155,6 @@ def _padded(values: Iterable[float], share: float) -> tuple[float, float]:
     """Return the smallest and the largest finite value, a share of their span further out."""
     finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
     low, high = min(finite), max(finite)
-    pad = share * (high - low) if high > low else max(abs(low) * 0.1, 0.05)
+    # A span next to nothing has no logarithm, and no use as one.
+    pad = share * (high - low) if high - low > 1e-300 else max(abs(low) * 0.1, 0.05)
     return low - pad, high + pad
