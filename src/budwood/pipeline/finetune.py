@@ -69,7 +69,7 @@ def finetune(
                 failure = f"{pace.minutes:g} minutes leave no time for an epoch of {network.name}"
                 session.directory.note(failure, "budget")
                 if others := [name for name in unfrozen if name != network.name]:
-                    # What an interrupted training is gone on with.
+                    # Written, so that a resumed run leaves the backbone out too.
                     del unfrozen[network.name]
                     recipe = recipe.model_copy(
                         update={"finetune": recipe.finetune.model_copy(update={"backbones": others})}
@@ -111,8 +111,10 @@ def finetune(
 
 
 def _as_begun(session: Session, recipe: Recipe, backbone: str) -> Recipe:
-    """Return the recipe with the epochs with which one of several backbones was begun, where its training is gone on
-    with: within minutes they may be fewer than those of the others."""
+    """Return the recipe with the number of epochs that the checkpoint of one of several backbones was begun with.
+
+    Within a limit of minutes it may be lower than the recipe's. Without a checkpoint the recipe is returned as it is.
+    """
     file = session.directory.folder / "checkpoints" / f"{part_of('finetune', backbone)}-last.npz"
     if not session.directory.info.requested.is_limited:
         return recipe

@@ -95,7 +95,7 @@ def _fit_head(
         session.classes,
         session.task,
     )
-    # As recipe.toml has it, by which a training may be gone on with.
+    # The identity of the checkpoints has the resolved fit, as recipe.toml does, with which the run may be resumed.
     frozen = asked.frozen.model_copy(
         update={"fit": resolved.frozen.fit if asked.frozen.fit == "auto" else asked.frozen.fit}
     )

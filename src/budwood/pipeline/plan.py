@@ -225,7 +225,7 @@ def head_alone(recipe: Recipe) -> Recipe:
             "loss": recipe.loss.model_copy(update={"label_smoothing": 0.0}),
         }
     elif recipe.augment.cutmix:
-        # Features of a head have no rectangles.
+        # The head learns from vectors, and cutmix needs feature maps.
         changes["augment"] = recipe.augment.model_copy(update={"cutmix": 0.0})
     return recipe.model_copy(update=changes)
 

@@ -55,7 +55,7 @@ OUR_FILES = [
     "checkpoints",
 ]
 RESUMED = ("checkpoints", "logs", "recipe.toml", "taxonomy.csv")
-"""What a training that is resumed goes on from; it may be asked for by the recipe and the table that this names."""
+"""Files that resuming keeps: a run may be resumed with its own recipe, which names the table."""
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -148,7 +148,7 @@ class RunDirectory:
             self.folder = self._place(overwrite)
             replaces = self.folder != self.target
             if goes_on and _state(self.folder) is not None:
-                # Asked for is what was asked for first, also where the recipe that the run keeps goes on with it.
+                # Keep the first request on record, also where the run is resumed with its own recipe.
                 self._set(requested=read_info(self.folder).requested)
             try:
                 remove(self.folder, OUR_FILES, keep=RESUMED if goes_on else ())

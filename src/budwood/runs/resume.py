@@ -1,4 +1,4 @@
-"""What is refused before an interrupted run is gone on with."""
+"""Checks before an interrupted run is resumed: that the request, or the kept recipe, and the photos are the same."""
 
 from collections.abc import Sequence
 from pathlib import Path

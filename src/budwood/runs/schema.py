@@ -54,7 +54,10 @@ class Warned(Part):
 
 
 class Request(Part):
-    """What was asked for; a training can only be resumed with the same, or with the recipe that the run keeps."""
+    """The data, recipe and models that a training was started with.
+
+    A run is resumed with the same request, or with one for the recipe that the run keeps.
+    """
 
     left_out = frozenset({"from", "teacher", "taxonomy"})
 

@@ -155,6 +155,6 @@ def _padded(values: Iterable[float], share: float) -> tuple[float, float]:
     """Return the smallest and the largest finite value, a share of their span further out."""
     finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
     low, high = min(finite), max(finite)
-    # A span next to nothing has no logarithm, and no use as one.
+    # A smaller span would be rounded to 0 when it is divided into steps.
     pad = share * (high - low) if high - low > 1e-300 else max(abs(low) * 0.1, 0.05)
     return low - pad, high + pad
