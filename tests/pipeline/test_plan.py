@@ -88,13 +88,18 @@ def test_choose__the_most_that_fits(seconds):
         assert found.recipe.finetune == Recipe.load("best").finetune
 
 
-def test_plans__of_few_photos_never_fine_tune():
+def test_plans__of_few_photos_fine_tune_scale_and_bias_alone():
     asked = Recipe.load("auto").with_settings(["backbone.engine=keras", "frozen.folds=3"])
     found = plans(asked, few=True)
     assert all(one.backbone.engine == "keras" and one.frozen.folds == 3 and not one.adapt for one in found)
-    assert [one.finetune.epochs for one in found] == [0] * 6
-    assert found[-1].backbone.name == Recipe.load("frozen-ensemble").backbone.name
-    assert not found[-1].evaluate.flip
+    assert [one.finetune.epochs for one in found] == [0] * 5 + [6, 0, 6]
+    few, ensemble = Recipe.load("few-photos"), Recipe.load("frozen-ensemble")
+    assert [one.backbone.name for one in found[-3:]] == [asked.backbone.name, *[ensemble.backbone.name] * 2]
+    assert (
+        found[-1].finetune == found[-3].finetune == few.finetune
+        and few.finetune.parameters == "scale-and-bias"
+    )
+    assert not found[-1].evaluate.flip and found[-1].augment == few.augment and found[-1].head == few.head
     # What was chosen is done, however few they are.
     assert plans(Recipe.load("quick"), few=True) == plans(Recipe.load("quick"))
 

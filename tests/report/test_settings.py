@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from budwood.config.learning import Finetune
 from budwood.config.recipe import Augment, Recipe
 from budwood.core.text import NO_BREAK
 from budwood.report import settings
@@ -92,6 +93,6 @@ def test_training_loss__plain():
 
 
 def test_unfrozen__batch_norm_and_nothing():
-    assert "BatchNorm trained too" in settings.unfrozen(["a"], "train")
-    assert "1 layer with weights" in settings.unfrozen(["a"], "frozen")
-    assert settings.unfrozen([], "frozen") == "the head alone"
+    assert "BatchNorm trained too" in settings.unfrozen(["a"], Finetune(batch_norm="train"))
+    assert "1 layer with weights" in settings.unfrozen(["a"], Finetune())
+    assert settings.unfrozen([], Finetune()) == "the head alone"

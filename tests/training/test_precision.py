@@ -60,3 +60,12 @@ def test_with_precision__not_where_batch_norm_is_trained(cpu):
     assert decided.finetune.precision == "f32" and "batch_norm" in note.text
     left = recipe("auto").with_settings(["finetune.batch_norm=train"])
     assert with_fastest_precision(left) == left
+
+
+@pytest.mark.parametrize("cpu", [True], indirect=True)
+def test_with_precision__not_where_no_convolution_trains(cpu):
+    own = ["finetune.parameters=scale-and-bias"]
+    decided, (note,) = with_precision(recipe("bf16").with_settings(own))
+    assert decided.finetune.precision == "f32" and "scale-and-bias" in note.text
+    left = recipe("auto").with_settings(own)
+    assert with_fastest_precision(left) == left

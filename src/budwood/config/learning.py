@@ -139,20 +139,32 @@ class Finetune(Steps):
     )
     """Which layers of the backbone are trained: "all", or one of {layers = 20}, {blocks = 2}, {fraction = 0.3} and
     {from_layer = "NAME"}, counted from the output."""
+    parameters: Literal["all", "scale-and-bias"] = "all"
+    """Which parameters of the unfrozen layers are trained: "all"; or "scale-and-bias", gamma and beta of their
+    normalization layers alone, moving statistics held (Frankle, Schwab and Morcos 2021). The head is trained too."""
     batch_norm: Literal["frozen", "train"] = "frozen"
-    """"frozen": moving statistics, gamma and beta of the backbone's BatchNorm layers do not change; "train": those of
-    unfrozen layers are trained."""
+    """"frozen": moving statistics, gamma and beta of the backbone's BatchNorm layers do not change, but for what
+    `parameters` asks for; "train": those of unfrozen layers are trained."""
     learning_rate: Annotated[float, Field(gt=0.0)] = 1e-5
     """Learning rate of the topmost block; with warmup or a schedule, the highest one. Usually a tenth to a hundredth
     of that of phase 1."""
     depth_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     """Factor between the learning rates of an unfrozen block and of the block above it."""
     precision: Auto | Literal["f32", "bf16"] = "auto"
-    """Arithmetic of the convolutions in gradient steps, where BatchNorm is frozen; weights and what is measured are of
-    f32. "bf16" is faster on a CPU that has it; on others it is f32, and said. "auto": "f32", but within a limit of
-    minutes "bf16" on a CPU that has it."""
+    """Arithmetic of the convolutions in gradient steps, where BatchNorm is frozen and `parameters` is "all"; weights
+    and what is measured are of f32. "bf16" is faster on a CPU that has it; on others it is f32, and said. "auto":
+    "f32", but within a limit of minutes "bf16" on a CPU that has it."""
     accelerators: Annotated[int, Field(ge=1)] = 1
     """Accelerators of this machine, such as GPUs, that share every batch. The batch size is that of all together."""
+
+    @pydantic.model_validator(mode="after")
+    def _statistics_are_held(self) -> "Finetune":
+        if self.parameters != "all" and self.batch_norm == "train":
+            raise ValueError(
+                'parameters = "scale-and-bias" holds the statistics that batch_norm = "train" changes. Leave one of '
+                "them out"
+            )
+        return self
 
     def trains(self, backbone: str) -> bool:
         """Return whether the backbone of this name is fine-tuned."""

@@ -208,10 +208,11 @@ class Recipe(Section):
     split_seed: Annotated[int, Field(ge=0)] = 0
     """Seed of the split."""
     adapt: bool = False
-    """true: with few photos only a head is trained, on two frozen backbones, and with `budget.minutes` other backbones
-    and sizes may be chosen; false: what the recipe says is trained. A setting of `data.size` or of any of [backbone],
-    [head], [augment], [loss], [distill], [frozen] and [finetune], but for engine, precision, folds, L2 strengths,
-    pooling and class weights, makes it false, unless `adapt` is given too. The recipe that a run keeps has false."""
+    """true: with few photos only a head, and scale and bias of the upper layers, are trained, on two backbones, and
+    with `budget.minutes` other backbones and sizes may be chosen. false: what the recipe says is trained. A setting of
+    `data.size` or of any of [backbone], [head], [augment], [loss], [distill], [frozen] and [finetune], but for engine,
+    precision, folds, L2 strengths, pooling and class weights, makes it false, unless `adapt` is given too. The recipe
+    that a run keeps has false."""
     data: Data = Data()
     augment: Augment = Augment()
     backbone: Backbone = Backbone()

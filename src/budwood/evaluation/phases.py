@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
 
+from budwood.config.learning import Finetune
 from budwood.core.scaling import Scaling
 from budwood.evaluation.groups import Grouping
 from budwood.evaluation.task import Task
@@ -13,6 +15,9 @@ from budwood.evaluation.task import Task
 MEASURED = ("validation", "test")
 KEPT = (*MEASURED, "calibration")
 """Splits of which a run keeps what the model says; the last calibrates sets of classes, and has no figures."""
+Rule = Literal["lower", "clearly lower", "not clearly higher"]
+"""What the validation loss of a later phase has to be for it to be kept; "clearly" is by more than the standard error
+of the difference."""
 
 
 @dataclass(frozen=True)
@@ -39,20 +44,19 @@ def better(
     labels: Mapping[str, np.ndarray],
     groups: Grouping | None = None,
     *,
-    few: bool = True,
+    rule: Rule = "clearly lower",
 ) -> str:
-    """Return the phase to keep: a later one takes the place of an earlier one where its mean loss on the validation
-    photos is lower; where few photos were learned from, lower by more than the standard error of the difference.
+    """Return the phase to keep: a later one takes the place of an earlier one by its mean loss on validation photos.
 
-    That is the one-standard-error rule (Breiman et al. 1984): of two models that the photos cannot tell apart, the one
-    that learned fewer weights. From few photos fine-tuning loses more often than it gains, and on ten photos chance
-    alone often makes the worse one seem better. With more photos it mostly gains, and the rule would lose that.
+    "clearly lower" is the one-standard-error rule (Breiman et al. 1984): of two models that the photos cannot tell
+    apart, the earlier one. On ten photos chance alone often makes the worse one seem better, so that what is known of
+    such trainings has to decide: `rule_for` says it.
 
     Args:
         measured: by phase, in their order.
         labels: targets of the photos by split.
         groups: which validation photos belong together; each is independent of the others by default.
-        few: whether the photos that were learned from are few.
+        rule: when a later one takes the place of an earlier one.
     """
     targets = labels["validation"]
     losses = {
@@ -61,9 +65,24 @@ def better(
     best, *later = measured
     for name in later:
         gains = losses[best] - losses[name]
-        if gains.mean() > (standard_error(gains, groups) if few else 0.0):
+        margin = 0.0 if rule == "lower" else standard_error(gains, groups)
+        if gains.mean() > margin or (rule == "not clearly higher" and gains.mean() >= -margin):
             best = name
     return best
+
+
+def rule_for(settings: Finetune, *, few: bool) -> Rule:
+    """Return the rule by which fine-tuning with these settings is kept.
+
+    From few photos all weights of the upper layers lose more often than they gain, and scale and bias alone gain more
+    often than they lose (docs/guide/how-many-photos.md).
+
+    >>> rule_for(Finetune(), few=True), rule_for(Finetune(parameters="scale-and-bias"), few=True)
+    ('clearly lower', 'not clearly higher')
+    """
+    if not few:
+        return "lower"
+    return "clearly lower" if settings.parameters == "all" else "not clearly higher"
 
 
 def standard_error(values: Float[np.ndarray, "n"], groups: Grouping | None = None) -> float:

@@ -5,6 +5,9 @@ convolution whose kernel is multiplied by the first gives the same, and the mult
 over activations that are hundreds of times as large. Only the way of computing changes, up to rounding: the variables,
 their gradients and their optimizer are those of the model.
 
+BatchNorm of which gamma and beta train, on statistics that are held still, stays a step of its own: folded, its
+gradient would need that of the whole kernel, and a step takes 1.4 times as long (docs/experiments/log.md).
+
 The folded convolutions may compute in bf16; variables, gradients of variables and everything else stay in f32.
 """
 
@@ -20,7 +23,9 @@ from budwood.network.graph import nodes
 from budwood.network.low_precision import BF16, Options, Precision, convolution, depthwise_convolution
 
 
-def fold_batch_norm(model: keras.Model, precision: Precision = "f32") -> keras.Model:
+def fold_batch_norm(
+    model: keras.Model, precision: Precision = "f32", held: Collection[str] = ()
+) -> keras.Model:
     """Return a twin of a flat model on the same variables, each frozen BatchNorm folded into the convolution
     below it.
 
@@ -29,18 +34,28 @@ def fold_batch_norm(model: keras.Model, precision: Precision = "f32") -> keras.M
             stand alone on a convolution without activation, stays a step of its own.
         precision: of the folded convolutions. In "bf16" (TensorFlow alone) so are the activations between two of them;
             sums, such as those of residual connections, are of f32.
+        held: names of BatchNorm layers that train, of which the twin holds the statistics still.
 
     Returns:
-        The model itself where there is nothing to fold; else another one that shares its layers, whose trainable
-        variables are the same in the same order. It is made to run, not to be saved.
+        The model itself where there is nothing to fold or to hold; else another one that shares its layers, whose
+        trainable variables are the same in the same order. It is made to run, not to be saved.
 
     >>> pixels = keras.Input((4, 4, 3))
     >>> normed = keras.layers.BatchNormalization(trainable=False)(keras.layers.Conv2D(2, 3, use_bias=False)(pixels))
     >>> [type(layer).__name__ for layer in fold_batch_norm(keras.Model(pixels, normed)).layers]
     ['InputLayer', 'FoldedConvolution']
     """
-    folds = _folds(model, precision)
-    if not folds:
+    twin = _twin(model, _folds(model, precision), held)
+    # The optimizer knows its variables by their order too, which steps of their own leave as it is.
+    return twin if _same_variables(twin, model) else _twin(model, {}, held)
+
+
+def _same_variables(twin: keras.Model, model: keras.Model) -> bool:
+    return [id(one) for one in twin.trainable_variables] == [id(one) for one in model.trainable_variables]
+
+
+def _twin(model: keras.Model, folds: Mapping[str, "Fold"], held: Collection[str]) -> keras.Model:
+    if not folds and not held:
         return model
     done = {id(layer) for fold in folds.values() for layer in (fold.norm, fold.activation)}
 
@@ -48,18 +63,16 @@ def fold_batch_norm(model: keras.Model, precision: Precision = "f32") -> keras.M
         if id(layer) in done:
             # Its part was done by the convolution.
             return arguments[0]
-        fold = folds.get(layer.name)
-        return FoldedConvolution.of(layer, fold)(*arguments) if fold else layer(*arguments, **options)
+        if fold := folds.get(layer.name):
+            return FoldedConvolution.of(layer, fold)(*arguments)
+        return HeldBatchNorm.of(layer)(*arguments) if layer.name in held else layer(*arguments, **options)
 
-    twin = keras.models.clone_model(
+    return keras.models.clone_model(
         model,
         input_tensors=keras.Input(batch_shape=model.input.shape, dtype=model.input.dtype),
         clone_function=lambda layer: layer,
         call_function=call,
     )
-    same = [id(one) for one in twin.trainable_variables] == [id(one) for one in model.trainable_variables]
-    # The optimizer knows its variables by their order too.
-    return twin if same else model
 
 
 @dataclass(frozen=True)
@@ -72,6 +85,23 @@ class Fold:
     precision: Precision = "f32"
     dtype: str = "float32"
     """The dtype of the output tensor."""
+
+
+class HeldBatchNorm(keras.layers.Layer):
+    """A BatchNorm layer that runs on its moving statistics also while its gamma and beta train."""
+
+    @classmethod
+    def of(cls, norm: keras.layers.BatchNormalization) -> "HeldBatchNorm":
+        """Return the layer of a built one."""
+        layer = cls(name=f"{norm.name}_held", dtype=norm.dtype_policy, autocast=False)
+        layer.norm = norm
+        return layer
+
+    def call(self, inputs: Any) -> Any:
+        return self.norm(inputs, training=False)
+
+    def compute_output_spec(self, inputs: Any) -> keras.KerasTensor:
+        return keras.KerasTensor(inputs.shape, dtype=self.norm.compute_dtype)
 
 
 class FoldedConvolution(keras.layers.Layer):

@@ -12,6 +12,13 @@ from budwood.config.learning import Finetune, Unfreeze
 from budwood.core.errors import RecipeError, did_you_mean
 from budwood.network.graph import BOUNDARY, boundary_below, cut
 
+NORMALIZATION = (
+    keras.layers.BatchNormalization,
+    keras.layers.GroupNormalization,
+    keras.layers.LayerNormalization,
+)
+"""Layers of which `parameters = "scale-and-bias"` trains gamma and beta."""
+
 
 @dataclass(frozen=True)
 class LayerRow:
@@ -42,6 +49,8 @@ class Unfrozen:
     """For each of them, how many blocks it lies below the topmost block."""
     table: tuple[LayerRow, ...]
     """Every layer of the model, bottom first."""
+    held: frozenset[str] = frozenset()
+    """Those of `layers` that are BatchNorm layers of which gamma and beta train, while their statistics stay."""
 
 
 def unfreeze(model: keras.Model, backbone: Backbone, settings: Finetune) -> Unfrozen:
@@ -50,13 +59,15 @@ def unfreeze(model: keras.Model, backbone: Backbone, settings: Finetune) -> Unfr
 
     Above the line that `settings.unfreeze` draws the backbone trains, below it nothing does. With
     `settings.batch_norm = "frozen"` no BatchNorm layer of the backbone does either: Keras then runs it on its stored
-    statistics also while training, whatever the call says. Of the head, everything trains that was not made fixed; the
-    preprocessing never does. The model is not compiled.
+    statistics also while training, whatever the call says. With `settings.parameters = "scale-and-bias"` nothing but
+    normalization layers does; BatchNorm among them, in `Unfrozen.held`, must be run on its stored statistics, as
+    `fold_batch_norm` does. Of the head, everything trains that was not made fixed; the preprocessing never does. The
+    model is not compiled.
 
     Args:
         model: raw pixels `(None, S, S, 3)` in, with the layers of `backbone.build` and a head on them.
         backbone: whose layers are counted, from the top, as Keras counts them: with activations and the input layer.
-        settings: of them `unfreeze` and `batch_norm`.
+        settings: of them `unfreeze`, `parameters` and `batch_norm`.
 
     Raises:
         RecipeError: when the line lies outside of the backbone, or nothing above it has parameters to train.
@@ -75,7 +86,7 @@ def unfreeze(model: keras.Model, backbone: Backbone, settings: Finetune) -> Unfr
         if layer.name not in own:
             # A model that is off as a whole has turned its head off too, and no longer tells what was fixed.
             return layer.name.startswith(PREPROCESS) or (model.trainable and not layer.trainable)
-        return own.index(layer.name) < line or _is_held(layer, settings)
+        return own.index(layer.name) < line or _is_off(layer, settings)
 
     off = {layer.name for layer in model.layers if stays_off(layer)}
     model.trainable = True
@@ -87,9 +98,15 @@ def unfreeze(model: keras.Model, backbone: Backbone, settings: Finetune) -> Unfr
         raise RecipeError(_nothing_to_train(model, own, settings, backbone.name))
     # Pixels are stored as bytes, features as float16.
     largest = math.prod(model.input_shape[1:]) / 2
-    boundary = own[0] if settings.unfreeze == "all" else boundary_below(model, trained, largest)
+    # Below a convolution whose output is normalized features are smaller, and the two are computed as one.
+    unfrozen = [name for name in own[line:] if model.get_layer(name).weights]
+    lowest = trained if settings.parameters == "all" else unfrozen
+    boundary = own[0] if settings.unfreeze == "all" else boundary_below(model, lowest, largest)
     above = {name: number for number, block in enumerate(reversed(blocks)) for name in block}
-    return Unfrozen(boundary, trained, {name: above[name] for name in trained}, _table(model, boundary))
+    held = frozenset(
+        name for name in trained if settings.parameters != "all" and _is_batch_norm(model.get_layer(name))
+    )
+    return Unfrozen(boundary, trained, {name: above[name] for name in trained}, _table(model, boundary), held)
 
 
 def _line(settings: Finetune, own: list[str], blocks: list[list[str]], network: str) -> int:
@@ -118,21 +135,38 @@ def _line(settings: Finetune, own: list[str], blocks: list[list[str]], network: 
     return len(own) - number if units == "layers" else own.index(blocks[-number][0])
 
 
-def _is_held(layer: keras.layers.Layer, settings: Finetune) -> bool:
-    return settings.batch_norm == "frozen" and isinstance(layer, keras.layers.BatchNormalization)
+def _is_off(layer: keras.layers.Layer, settings: Finetune) -> bool:
+    """Return whether a layer above the line does not train."""
+    if settings.parameters == "all":
+        return settings.batch_norm == "frozen" and _is_batch_norm(layer)
+    return not isinstance(layer, NORMALIZATION)
+
+
+def _is_batch_norm(layer: keras.layers.Layer) -> bool:
+    return isinstance(layer, keras.layers.BatchNormalization)
 
 
 def _nothing_to_train(model: keras.Model, own: list[str], settings: Finetune, network: str) -> str:
     layers = [model.get_layer(name) for name in reversed(own)]
-    number, highest = next(
+    possible = [
         (number, layer.name)
         for number, layer in enumerate(layers, start=1)
-        if layer.weights and not _is_held(layer, settings)
+        if layer.weights and not _is_off(layer, settings)
+    ]
+    if not possible:
+        return (
+            f'{network} has no normalization layers, of which `parameters = "scale-and-bias"` would train scale and '
+            'bias. Give `parameters = "all"`.'
+        )
+    number, highest = possible[0]
+    why = (
+        "the layers above the line have no parameters, or are BatchNorm layers that are held"
+        if settings.parameters == "all"
+        else "there are no normalization layers above the line"
     )
     return (
-        f"{_in_words(settings.unfreeze)} leaves nothing of {network} to train: the layers above the line have no "
-        f"parameters, or are BatchNorm layers that are held. The topmost that could train is {highest}: "
-        f"give {{layers = {number}}} or more."
+        f"{_in_words(settings.unfreeze)} leaves nothing of {network} to train: {why}. The topmost that could train is "
+        f"{highest}: give {{layers = {number}}} or more."
     )
 
 

@@ -89,7 +89,7 @@ def plan_within(
 ) -> tuple[TrainingRequest, Pace]:
     """Return a training that takes the minutes of the recipe's budget, and when it has to end.
 
-    With `few` training photos nothing of `auto` is fine-tuned.
+    With `few` training photos only scale and bias of the layers of `auto` are fine-tuned.
 
     Raises:
         RecipeError: not even the least that could be done fits; it says how long that takes.
@@ -157,8 +157,10 @@ def _measure(
     """Measure the backbones of the recipe on a few photos."""
     free = len({one.data.size for one in candidates}) > 1
     tuned = any(one.finetune.epochs for one in candidates)
+    # The steps are those of the last plan: with few photos not of all weights.
+    recipe = request.recipe.model_copy(update={"finetune": candidates[-1].finetune})
     # Of `auto` the size that most plans have.
-    recipe = with_values(request.recipe, size=224) if free else request.recipe
+    recipe = with_values(recipe, size=224) if free else recipe
     backbones = [get_backbone(name) for name in recipe.backbone.names]
     recipe, sizes = resolve(recipe, backbones)
     sample = sample_of(photos)

@@ -1,6 +1,7 @@
 """What a training would do, without doing it: `budwood train --dry-run`."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ class FineTuning:
     name: str
     layers: tuple[str, ...]
     """Those of the backbone that train, bottom first."""
+    scale_and_bias: bool
+    """Whether of them scale and bias alone train."""
     parameters: int
     """That train, the head's among them."""
     boundary: str
@@ -223,7 +226,9 @@ def _finetuning(prepared: Prepared, network: PooledBackbone) -> FineTuning:
     return FineTuning(
         network.name,
         unfrozen.layers,
-        sum(row.parameters for row in unfrozen.table if row.trained),
+        settings.parameters == "scale-and-bias",
+        # Not those of layers that train: the statistics of a BatchNorm layer are no parameters of the loss.
+        sum(math.prod(weight.shape) for weight in model.trainable_weights),
         unfrozen.boundary,
         f"{'x'.join(map(str, features.shape))} {features.dtype}",
         bank + validation,
@@ -241,8 +246,11 @@ def _finetuning_in_words(phase: FineTuning) -> list[str]:
     )
     if phase.augmented_views:
         views += f"; {count(phase.augmented_views, 'view')} drawn in every epoch"
+    unfrozen = f"{count(len(phase.layers), 'layer')} with weights"
+    if phase.scale_and_bias:
+        unfrozen = f"scale and bias of {count(len(phase.layers), 'normalization layer')}"
     return [
-        f"unfrozen    {count(len(phase.layers), 'layer')} with weights of the backbone from {phase.layers[0]} up, "
+        f"unfrozen    {unfrozen} of the backbone from {phase.layers[0]} up, "
         f"{phase.parameters:,} parameters with the head's",
         f"boundary    {phase.boundary}, {phase.view} a view",
         views,

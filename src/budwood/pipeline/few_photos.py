@@ -1,4 +1,4 @@
-"""With few photos a recipe that adapts trains a head on two frozen backbones, and nothing is fine-tuned."""
+"""With few photos a recipe that adapts trains a head on two backbones, then scale and bias of their upper layers."""
 
 from collections.abc import Sequence
 
@@ -9,18 +9,18 @@ from budwood.core.notes import Note
 from budwood.core.text import count
 from budwood.data.manifest import Photo
 from budwood.evaluation.task import MULTI_LABEL
-from budwood.pipeline.plan import head_alone, networks_in_words, two_frozen
+from budwood.pipeline.plan import head_alone, networks_in_words, two_frozen, with_scale_and_bias
 from budwood.pipeline.request import TrainingRequest, fetch_weights, with_planned
 
 FEW, FEW_OF_A_CLASS = 600, 10
-"""Training photos, in all and in the mean of a class: with fewer fine-tuning loses more often than it gains, see
-docs/guide/how-many-photos.md."""
+"""Training photos, in all and in the mean of a class: with fewer, fine-tuning of all weights of the upper layers loses
+more often than it gains, and that of scale and bias gains more often, see docs/guide/how-many-photos.md."""
 
 
 def has_few(request: TrainingRequest, photos: Sequence[Photo], classes: int) -> bool:
     """Return whether a recipe adapts, and has few photos to learn from.
 
-    Measured with one label a photo. A run that is gone on with is fine-tuned, as was asked; so is a network without
+    Measured with one label a photo. A run that is gone on with is fine-tuned as was asked; so is a network without
     phase 1, of which there is no head alone.
     """
     return (
@@ -41,21 +41,22 @@ def is_few(photos: int, classes: int) -> bool:
     return photos < max(FEW, FEW_OF_A_CLASS * classes)
 
 
-def without_phase_2(request: TrainingRequest) -> TrainingRequest:
-    """Return a training of the head alone.
+def for_few_photos(request: TrainingRequest) -> TrainingRequest:
+    """Return a training of the head, and then of scale and bias of the upper layers.
 
-    It stands on two backbones; on the one of the recipe where the weights of the other are not to be had.
+    It is of two backbones; of the one of the recipe where the weights of the other are not to be had.
     """
-    planned = with_planned(request, two_frozen(request.asked))
+    asked = request.asked
+    planned = with_planned(request, with_scale_and_bias(two_frozen(asked)))
     try:
         fetch_weights(planned)
     except WeightsError:
-        return with_planned(request, head_alone(request.asked))
+        return with_planned(request, with_scale_and_bias(head_alone(asked)))
     return planned
 
 
 def note_of_few(recipe: Recipe, photos: Sequence[Photo], classes: int) -> Note:
-    """Return what the user should know of a training whose photos are few: why `recipe` has no phase 2."""
+    """Return what the user should know of a training whose photos are few: why `recipe` trains so little."""
     number = _num_training(photos)
     limit = f"{FEW}" if number < FEW else f"{FEW_OF_A_CLASS} for each of {classes} classes"
     absent = [
@@ -68,9 +69,10 @@ def note_of_few(recipe: Recipe, photos: Sequence[Photo], classes: int) -> Note:
         for name in absent
     )
     few = f"{count(number, 'training photo')}, fewer than {limit}"
+    and_what = ", and scale and bias of the upper layers, are" if recipe.finetune.epochs else " is"
     return Note(
-        f"{few}, so only a new head is trained, on {networks_in_words(recipe)}: fine-tuning so few loses more often "
-        f"than it gains. --recipe quick fine-tunes all the same.{better}",
+        f"{few}, so only a new head{and_what} trained, on {networks_in_words(recipe)}: from so few, fine-tuning all "
+        f"weights of the upper layers loses more often than it gains. --recipe quick does so all the same.{better}",
         "settings",
     )
 

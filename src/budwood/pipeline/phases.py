@@ -180,7 +180,13 @@ def train_finetune_phase(
     pixels_to_logits, _ = cut(model, LOGITS)
     _, trainable = cut(pixels_to_logits, unfrozen.boundary)
     rates = {name: recipe.finetune.depth_decay**depth for name, depth in unfrozen.depth.items()}
-    fitted = fit(trainable, data, recipe, "finetune", before=before, rates=rates, callbacks=callbacks)
+    fitted = fit(
+        *(trainable, data, recipe, "finetune"),
+        before=before,
+        rates=rates,
+        held=unfrozen.held,
+        callbacks=callbacks,
+    )
     return _of_gradient(fitted, [], recipe, trainable, data)
 
 

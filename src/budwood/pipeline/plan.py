@@ -147,7 +147,7 @@ def cost_of(recipe: Recipe, rates: Sequence[Rates], features: Sequence[int], pho
 def plans(recipe: Recipe, *, few: bool = False) -> list[Recipe]:
     """Return what may become of a recipe, from what takes least to what takes most; the limit of time is left out.
 
-    With `few` training photos a recipe that adapts is not fine-tuned.
+    With `few` training photos only scale and bias of the layers of a recipe that adapts are fine-tuned.
 
     >>> [(one.data.size, one.augment.views, one.finetune.epochs) for one in plans(Recipe.load("quick"))]
     [(224, 0, 0), (224, 1, 2), (224, 2, 4)]
@@ -161,7 +161,13 @@ def plans(recipe: Recipe, *, few: bool = False) -> list[Recipe]:
         return [*([head_alone(recipe)] if recipe.frozen.epochs else []), *_steps(recipe)]
     smaller = [head_alone(with_values(recipe, size=size)) for size in SIZES]
     if few:
-        return [*smaller, two_frozen(recipe)]
+        two = two_frozen(recipe)
+        return [
+            *smaller,
+            with_scale_and_bias(head_alone(recipe)),
+            two,
+            with_scale_and_bias(two),
+        ]
     two, at_224 = _two_networks(recipe), _steps(with_values(recipe, size=224))
     return [
         *smaller,
@@ -184,6 +190,11 @@ def two_frozen(recipe: Recipe) -> Recipe:
             }
         )
     )
+
+
+def with_scale_and_bias(head: Recipe) -> Recipe:
+    """Return a recipe of the head alone with the phase 2 of `few-photos`."""
+    return head.model_copy(update={"finetune": Recipe.load("few-photos").finetune})
 
 
 def _two_networks(recipe: Recipe) -> Recipe:
@@ -304,6 +315,7 @@ def in_words(recipe: Recipe) -> str:
     size = "" if recipe.data.size == "auto" else f" at {recipe.data.size} px"
     if not recipe.finetune.epochs:
         return f"{names}{size}, the head alone"
+    trained = " of scale and bias" if recipe.finetune.parameters == "scale-and-bias" else ""
     bf16 = ", in bf16" if precision_of(recipe.finetune) == "bf16" else ""
     views = recipe.augment.views
     drawn = (
@@ -311,4 +323,4 @@ def in_words(recipe: Recipe) -> str:
         if views == "per-epoch"
         else f"{count(max(1, views), 'view')} of each photo"
     )
-    return f"{names}{size}, {drawn}, {count(recipe.finetune.epochs, 'epoch')} of fine-tuning{bf16}"
+    return f"{names}{size}, {drawn}, {count(recipe.finetune.epochs, 'epoch')} of fine-tuning{trained}{bf16}"

@@ -32,7 +32,7 @@ from budwood.network.compose import PooledBackbone, take_apart
 from budwood.pipeline.budget import Pace, plan_within
 from budwood.pipeline.distill import refuse_unfit_teacher, teacher_features
 from budwood.pipeline.features import OpenFeatures, build_backbones, find_boundaries, open_features
-from budwood.pipeline.few_photos import has_few, note_of_few, without_phase_2
+from budwood.pipeline.few_photos import for_few_photos, has_few, note_of_few
 from budwood.pipeline.int8_features import try_int8, with_possible_precision
 from budwood.pipeline.phases import refuse_bad_settings
 from budwood.pipeline.request import TrainingRequest, fetch_weights
@@ -91,7 +91,7 @@ class Prepared(PreparedNetworks):
     pace: Pace | None = None
     """When it has to end, where its recipe says how many minutes it may take."""
     found: tuple[Note, ...] = ()
-    """Notes on the recipe: why there is no phase 2, where photos are few."""
+    """Notes on the recipe: why little is trained, where photos are few."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -167,7 +167,7 @@ def prepare(request: TrainingRequest, checked: Check | None = None) -> Prepared:
         with directory.stage("plan"):
             request, pace = plan_within(request, photos, checked.classes, few=few)
     elif few:
-        request = without_phase_2(request)
+        request = for_few_photos(request)
     if pace or few:
         first, *others = request.steps
         announce(directory.progress, [first, *(["plan"] if pace else []), *others], begun=True)

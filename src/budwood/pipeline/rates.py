@@ -85,7 +85,9 @@ def seconds_per_step(model: keras.Model, unfrozen: Unfrozen, recipe: Recipe) -> 
 def timed_step(model: keras.Model, unfrozen: Unfrozen, recipe: Recipe) -> tuple[float, float]:
     """Return the seconds of the first gradient step of phase 2, in which the graph is compiled, and of another one."""
     batch = recipe.finetune.batch_size
-    trainable = fold_batch_norm(cut(model, unfrozen.boundary)[1], precision_of(recipe.finetune))
+    trainable = fold_batch_norm(
+        cut(model, unfrozen.boundary)[1], precision_of(recipe.finetune), unfrozen.held
+    )
     trainable.compile(optimizer="sgd", loss="mean_squared_error")
     features = np.random.default_rng(0).random((batch, *trainable.input.shape[1:]), np.float32)
     width = trainable.output.shape[-1]

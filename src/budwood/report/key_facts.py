@@ -8,7 +8,7 @@ from budwood.core import text as words
 from budwood.core.label_text import of_text
 from budwood.data.manifest import PARTS
 from budwood.evaluation.task import MULTI_LABEL
-from budwood.report import label_words, terminal
+from budwood.report import label_words, settings, terminal
 from budwood.report.summary import START, Contents
 from budwood.runs.schema import FeaturesInfo, SplitRow
 
@@ -185,7 +185,7 @@ def _finetune_fact(contents: Contents) -> list[tuple[str, str, str]]:
     return [
         (
             "Fine-tuning",
-            f"{words.count(len(phase.unfrozen_layers), 'layer')} and the head",
+            settings.trained(len(phase.unfrozen_layers), contents.recipe.finetune),
             f"{phase.trainable_parameters:,} parameters; {_best(contents)}",
         )
     ]

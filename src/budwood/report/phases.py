@@ -121,12 +121,10 @@ def _lead(contents: Contents) -> str:
     rate = np.format_float_positional(finetune.learning_rate, trim="-")
     return words.sentences(
         first,
-        f"Fine-tuning then trained {settings.unfrozen(unfrozen, finetune.batch_norm)}: "
+        f"Fine-tuning then trained {settings.unfrozen(unfrozen, finetune)}: "
         f"{words.count(len(contents.epochs('finetune')), 'epoch')} with {finetune.optimizer} "
         f"at a learning rate of {rate}.",
-        "Fine-tuning is kept where its validation loss is lower, of few training photos by more than a standard error."
-        if len(contents.phases) > 1
-        else "",
+        f"Fine-tuning is kept {settings.when_kept(finetune)}." if len(contents.phases) > 1 else "",
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from budwood.config.learning import Finetune
 from budwood.config.recipe import Augment, Recipe
 from budwood.core import text as words
 
@@ -75,11 +76,37 @@ def training_loss(recipe: Recipe) -> str:
     return f"The training loss includes {words.listing(held)}, the validation loss does not." if held else ""
 
 
-def unfrozen(layers: Sequence[str], batch_norm: str) -> str:
+def when_kept(finetune: Finetune) -> str:
+    """Return where fine-tuning is kept, beside a sentence that says so much.
+
+    >>> when_kept(Finetune())
+    'where its loss on the validation photos is lower, of few training photos by more than a standard error'
+    """
+    lower = "where its loss on the validation photos is lower, of few training photos"
+    if finetune.parameters == "scale-and-bias":
+        return f"{lower} also where it is higher by no more than a standard error"
+    return f"{lower} by more than a standard error"
+
+
+def trained(layers: int, finetune: Finetune) -> str:
+    """Return what fine-tuning trained of so many layers, in short.
+
+    >>> trained(18, Finetune()), trained(19, Finetune(parameters="scale-and-bias"))
+    ('18 layers and the head', 'scale and bias of 19 layers, and the head')
+    """
+    number = words.count(layers, "layer")
+    if finetune.parameters == "scale-and-bias":
+        return f"scale and bias of {number}, and the head"
+    return f"{number} and the head"
+
+
+def unfrozen(layers: Sequence[str], finetune: Finetune) -> str:
     """Return what of the backbone was trained, from the names of the layers that were, bottom first.
 
-    >>> unfrozen(["block_16_expand", "Conv_1"], batch_norm="frozen")
+    >>> unfrozen(["block_16_expand", "Conv_1"], Finetune())
     'the head and the backbone from “block_16_expand” upwards (2 layers with weights; BatchNorm kept as it was)'
+    >>> unfrozen(["Conv_1_bn"], Finetune(parameters="scale-and-bias"))
+    'the head, and scale and bias of the normalization layers from “Conv_1_bn” upwards (1 layer)'
     """
     if not layers:
         return "the head alone"
@@ -87,8 +114,14 @@ def unfrozen(layers: Sequence[str], batch_norm: str) -> str:
     lowest: dict[str, str] = {}
     for layer in layers:
         lowest.setdefault(layer.rpartition(".")[0], layer)
-    state = "trained too" if batch_norm == "train" else "kept as it was"
+    upwards = f"from {words.listing([words.name(layer) for layer in lowest.values()])} upwards"
+    if finetune.parameters == "scale-and-bias":
+        return (
+            f"the head, and scale and bias of the normalization layers {upwards} "
+            f"({words.count(len(layers), 'layer')})"
+        )
+    state = "trained too" if finetune.batch_norm == "train" else "kept as it was"
     return (
-        f"the head and the backbone from {words.listing([words.name(layer) for layer in lowest.values()])} upwards "
+        f"the head and the backbone {upwards} "
         f"({words.count(len(layers), 'layer')} with weights; BatchNorm {state})"
     )

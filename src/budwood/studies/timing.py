@@ -130,7 +130,14 @@ def _stored(recipe: Recipe, checked: Check) -> bool:
 def _costs(recipe: Recipe) -> str:
     """Return a key that is equal for recipes whose trials take alike, whatever their rates, losses and seeds."""
     tuned, frozen = recipe.finetune, recipe.frozen
-    steps = (tuned.epochs, tuned.unfreeze, tuned.batch_size, tuned.precision, tuned.batch_norm)
+    steps = (
+        tuned.epochs,
+        tuned.unfreeze,
+        tuned.batch_size,
+        tuned.precision,
+        tuned.parameters,
+        tuned.batch_norm,
+    )
     head = (frozen.epochs, frozen.fit, frozen.folds)
     return repr((recipe.backbone, recipe.data, recipe.head, recipe.augment, recipe.distill, steps, head))
 

@@ -7,7 +7,7 @@ killed goes on to the very weights that it would have reached.
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Literal
@@ -75,6 +75,7 @@ def fit(
     *,
     before: Before = NOTHING_BEFORE,
     rates: Mapping[str, float] = {},
+    held: Collection[str] = (),
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> Fitted:
     """Train a model by gradient steps and leave in it the weights of the epoch with the lowest validation loss.
@@ -88,6 +89,7 @@ def fit(
         phase: which of the two it is.
         before: what went before this phase.
         rates: multiples of the learning rate, by layer.
+        held: BatchNorm layers of which gamma and beta train, while their statistics stay.
         callbacks: Keras callbacks, told of this model in their order, and hooks of `budwood.training.callbacks`
             among them. With `KeepCheckpoints` a training that was killed is gone on with, and one that had ended is
             returned at once; what other callbacks remember is not in the checkpoints.
@@ -113,7 +115,7 @@ def fit(
     settings: Frozen | Finetune = getattr(recipe, phase)
     devices = devices_of(settings) if isinstance(settings, Finetune) else ONE
     given, model = model, devices.copy(model)
-    trainer = Trainer(model, data.batches, data.classes, recipe, settings, rates, data.task, devices)
+    trainer = Trainer(model, data.batches, data.classes, recipe, settings, rates, held, data.task, devices)
     trainer.seed_random_layers(before.epochs + 1)
     batch_size = settings.batch_size if len(data.batches.shape) > 1 else VECTORS_AT_A_TIME
 

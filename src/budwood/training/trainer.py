@@ -1,7 +1,7 @@
 """A model being trained: its gradient steps, and all that the next step depends on, in arrays."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import keras
@@ -32,6 +32,7 @@ class Trainer:
         recipe: its [loss], [distill] (whose teacher the batches have) and seed, and of [augment] mixup and cutmix.
         settings: its [frozen] or [finetune].
         rates: multiples of the learning rate, by layer.
+        held: BatchNorm layers of which gamma and beta train, while their statistics stay.
         task: what an answer is.
         devices: on which the model is, see `Devices.copy`.
     """
@@ -44,6 +45,7 @@ class Trainer:
         recipe: Recipe,
         settings: Frozen | Finetune,
         rates: Mapping[str, float] = {},
+        held: Collection[str] = (),
         task: Task = SINGLE_LABEL,
         devices: Devices = ONE,
     ):
@@ -65,7 +67,7 @@ class Trainer:
         if self.distill.run:
             loss = self.training.distillation(loss, self.num_logits, self.distill)
         with devices.scope():
-            self.runner = fold_batch_norm(model, precision_of(settings))
+            self.runner = fold_batch_norm(model, precision_of(settings), held)
             """Computes what the model does, on the same variables, in less time."""
             optimizer = make_optimizer(settings, self.num_batches, model, rates)
             # Callbacks are told of the model, and read and set the rate of its optimizer.

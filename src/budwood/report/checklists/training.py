@@ -5,6 +5,7 @@ import shlex
 from budwood.backbones.registry import BACKBONES
 from budwood.config.recipe import name_and_size
 from budwood.core import text as words
+from budwood.report import settings
 from budwood.report.checklists import answers
 from budwood.report.checklists.facts import Facts
 from budwood.report.checklists.item import Said
@@ -159,16 +160,16 @@ def approach(facts: Facts) -> Said:
         text.append(f"Head: logistic regression on stored features, {strength}.")
         places.append("linear_path.json: chosen")
     for name in facts.steps:
-        settings = facts.recipe.finetune if name == "finetune" else facts.recipe.frozen
+        steps = facts.recipe.finetune if name == "finetune" else facts.recipe.frozen
         phase = facts.contents.phases[name]
         what = (
-            f"{words.count(len(phase.unfrozen_layers), 'layer')} and the head"
+            settings.trained(len(phase.unfrozen_layers), facts.recipe.finetune)
             if name == "finetune"
             else "the head"
         )
         text.append(
-            f"Phase {name} trains {what} with {words.shown(settings.optimizer)}, learning rate "
-            f"{settings.learning_rate:g} ({settings.schedule}), batches of {settings.batch_size:,}, "
+            f"Phase {name} trains {what} with {words.shown(steps.optimizer)}, learning rate "
+            f"{steps.learning_rate:g} ({steps.schedule}), batches of {steps.batch_size:,}, "
             f"{words.count(phase.epochs, 'epoch')}, of which number {phase.best_epoch} was kept."
         )
         places.append(f"recipe.toml: {name}")
@@ -193,8 +194,8 @@ def selection(facts: Facts) -> Said:
         places.append("history.csv: val_loss")
     if facts.phases_compared:
         text.append(
-            f"Of the two phases, {facts.contents.kept} was kept: fine-tuning is where its loss on the validation "
-            "photos is lower, of few training photos by more than a standard error."
+            f"Of the two phases, {facts.contents.kept} was kept: fine-tuning is "
+            f"{settings.when_kept(facts.recipe.finetune)}."
         )
     if not text:
         text.append("One model was trained, and nothing was chosen.")
