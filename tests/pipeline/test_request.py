@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
@@ -18,6 +19,7 @@ from budwood.pipeline.request import (
     free_or_begun,
     like,
     read_recipe,
+    refuse_other_network,
     with_recipe,
 )
 
@@ -162,6 +164,35 @@ def test_like__keeps_split_backbones_and_sizes_of_the_run():
     found = like(before, Recipe().with_settings(["seed=5", "finetune.epochs=2"]))
     assert (found.split_seed, found.backbone.name, found.data.size) == (3, "mobilenet_v2", 96)
     assert (found.seed, found.finetune.epochs) == (5, 2)
+
+
+@pytest.mark.parametrize(
+    ("of_the_run", "asked", "expected"),
+    [
+        ([], [], None),
+        (["data.range=[0,4095]"], [], (0, 4095)),
+        # Of pictures of 8 bits a run has none, and the deeper ones that come now may have theirs.
+        ([], ["data.range=[0,4095]"], (0, 4095)),
+        ([], ["data.bit_depth=12"], (0, 4095)),
+        (["data.range=[0,4095]"], ["data.bit_depth=12"], (0, 4095)),
+    ],
+)
+def test_like__range_of_values(of_the_run, asked, expected):
+    before, recipe = (
+        Recipe().with_settings(["finetune.epochs=1", *settings]) for settings in (of_the_run, asked)
+    )
+    refuse_other_network(recipe, SimpleNamespace(folder="r", recipe=before))
+    assert like(before, recipe).data.levels == expected
+
+
+def test_refuse_other_network__another_range_of_values():
+    before, recipe = (
+        Recipe().with_settings(["finetune.epochs=1", f"data.range=[0,{high}]"]) for high in (4095, 65535)
+    )
+    with pytest.raises(
+        RecipeError, match=r"data.range = .*4095.* this recipe says .*65535.*Give --set data.range="
+    ):
+        refuse_other_network(recipe, SimpleNamespace(folder="r", recipe=before))
 
 
 def test_read_recipe__sizes_of_a_recipe_by_name_give_way_to_those_of_the_run():

@@ -296,16 +296,22 @@ def refuse_other_network(recipe: Recipe, previous: RunFiles) -> None:
     sizes = [(own, other) for (_, own), (_, other) in zip(ours.sized, theirs.sized, strict=False)]
     differs = ours.names != theirs.names or any(own not in (None, other) for own, other in sizes)
     # What adapts says nothing of the network and its size: those of the run are as good as any.
-    pairs = {} if recipe.adapt else {"backbone.name": (ours.name, theirs.name, differs)}
+    pairs: dict[str, tuple[object, object, bool]] = {}
+    if not recipe.adapt:
+        pairs["backbone.name"] = ours.name, theirs.name, differs
     for key in (*(() if recipe.adapt else ("data.size",)), "data.resize", "head.pooling"):
         section, name = key.split(".")
         own, other = (getattr(getattr(one, section), name) for one in (recipe, previous.recipe))
         pairs[key] = own, other, own not in ("auto", other)
+    range_, before = recipe.data.levels, previous.recipe.data.levels
+    pairs["data.range"] = range_, before, None not in (range_, before) and range_ != before
     for key, (own, other, differs) in pairs.items():
         if differs:
             advice = f"--set {key}={json.dumps(other)}"
             if key == "backbone.name":
-                advice = f"--backbone {other if isinstance(other, str) else ','.join(other)}"
+                advice = (
+                    f"--backbone {theirs.name if isinstance(theirs.name, str) else ','.join(theirs.name)}"
+                )
             raise RecipeError(
                 f"the run {previous.folder} was trained with {key} = {other!r}, and this recipe says {own!r}. "
                 f"Give {advice}"
@@ -313,17 +319,14 @@ def refuse_other_network(recipe: Recipe, previous: RunFiles) -> None:
 
 
 def like(before: Recipe, recipe: Recipe) -> Recipe:
-    """Return a recipe that is initialised from a run, with the split, the backbones and the sizes of that run."""
+    """Return a recipe that is initialised from a run, with the split, the backbones and the sizes of that run, and the
+    range of values where the run has one: of pictures of 8 bits there is none."""
+    own = before.data if before.data.levels is not None else recipe.data
+    data = {"size": before.data.size, "range": own.range, "bit_depth": own.bit_depth}
     return recipe.model_copy(
         update={
             "split_seed": before.split_seed,
             "backbone": recipe.backbone.model_copy(update={"name": before.backbone.name}),
-            "data": recipe.data.model_copy(
-                update={
-                    "size": before.data.size,
-                    "range": before.data.range,
-                    "bit_depth": before.data.bit_depth,
-                }
-            ),
+            "data": recipe.data.model_copy(update=data),
         }
     )
