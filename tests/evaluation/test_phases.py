@@ -3,9 +3,8 @@ import pytest
 from scipy.stats import sem
 from sklearn.metrics import accuracy_score, log_loss
 
-from budwood.config.learning import Finetune
 from budwood.evaluation.groups import Grouping
-from budwood.evaluation.phases import PhaseEvaluation, better, rule_for, standard_error
+from budwood.evaluation.phases import PhaseEvaluation, better, standard_error
 from budwood.evaluation.task import SINGLE_LABEL
 
 
@@ -50,9 +49,8 @@ def test_better__by_validation_loss_whatever_the_test_says(labels):
 
 def test_better__the_earlier_where_they_are_equal(labels):
     same = phase(shares(0))
-    for rule in ("lower", "clearly lower"):
-        assert better({"frozen": same, "finetune": same}, labels, rule=rule) == "frozen"
-    assert better({"frozen": same, "finetune": same}, labels, rule="not clearly higher") == "finetune"
+    for clearly in (True, False):
+        assert better({"frozen": same, "finetune": same}, labels, clearly=clearly) == "frozen"
 
 
 @pytest.mark.parametrize(("errors", "kept"), [(0.9, "frozen"), (1.1, "finetune")])
@@ -64,14 +62,7 @@ def test_better__the_later_by_more_than_a_standard_error(labels, errors, kept):
     after = sure_of(targets, 0.5 * np.exp(gains))
     measured = {"frozen": phase(before), "finetune": phase(after)}
     assert better(measured, labels) == kept
-    assert better(measured, labels, rule="lower") == "finetune"
-    swapped = {"frozen": phase(after), "finetune": phase(before)}
-    assert better(swapped, labels, rule="lower") == "frozen"
-    # What is worse by less than a standard error is kept by the third rule.
-    assert (
-        better(swapped, labels, rule="not clearly higher")
-        == {"frozen": "finetune", "finetune": "frozen"}[kept]
-    )
+    assert better(measured, labels, clearly=False) == "finetune"
 
 
 def test_better__photos_that_belong_together_are_one(labels):
@@ -83,17 +74,6 @@ def test_better__photos_that_belong_together_are_one(labels):
     assert better(measured, labels) == "finetune"
     assert better(measured, labels, Grouping.of(["a"] * 20 + [""] * 10)) == "frozen"
     assert better(measured, labels, Grouping.of(["a"] * 30)) == "frozen"
-
-
-@pytest.mark.parametrize(
-    ("parameters", "few", "rule"),
-    [
-        *(("all", True, "clearly lower"), ("scale-and-bias", True, "not clearly higher")),
-        *(("all", False, "lower"), ("scale-and-bias", False, "lower")),
-    ],
-)
-def test_rule_for(parameters, few, rule):
-    assert rule_for(Finetune(parameters=parameters), few=few) == rule
 
 
 def test_standard_error__is_scipys_and_of_groups_that_of_their_means():

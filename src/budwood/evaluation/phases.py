@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from budwood.config.learning import Finetune
 from budwood.core.scaling import Scaling
 from budwood.evaluation.groups import Grouping
 from budwood.evaluation.task import Task
@@ -15,9 +13,6 @@ from budwood.evaluation.task import Task
 MEASURED = ("validation", "test")
 KEPT = (*MEASURED, "calibration")
 """Splits of which a run keeps what the model says; the last calibrates sets of classes, and has no figures."""
-Rule = Literal["lower", "clearly lower", "not clearly higher"]
-"""What the validation loss of a later phase has to be for it to be kept; "clearly" is by more than the standard error
-of the difference."""
 
 
 @dataclass(frozen=True)
@@ -44,19 +39,20 @@ def better(
     labels: Mapping[str, np.ndarray],
     groups: Grouping | None = None,
     *,
-    rule: Rule = "clearly lower",
+    clearly: bool = True,
 ) -> str:
-    """Return the phase to keep: a later one takes the place of an earlier one by its mean loss on validation photos.
+    """Return the phase to keep: a later one takes the place of an earlier one where its mean loss on the validation
+    photos is lower, or `clearly` lower: by more than the standard error of the difference.
 
-    "clearly lower" is the one-standard-error rule (Breiman et al. 1984): of two models that the photos cannot tell
-    apart, the earlier one. On ten photos chance alone often makes the worse one seem better, so that what is known of
-    such trainings has to decide: `rule_for` says it.
+    The latter is the one-standard-error rule (Breiman et al. 1984): of two models that the photos cannot tell apart,
+    the earlier one. It is for a later phase that loses more often than it gains, such as fine-tuning of all weights
+    from few photos: on ten photos chance alone often makes the worse one seem better.
 
     Args:
         measured: by phase, in their order.
         labels: targets of the photos by split.
         groups: which validation photos belong together; each is independent of the others by default.
-        rule: when a later one takes the place of an earlier one.
+        clearly: whether a later one has to be clearly better.
     """
     targets = labels["validation"]
     losses = {
@@ -65,24 +61,9 @@ def better(
     best, *later = measured
     for name in later:
         gains = losses[best] - losses[name]
-        margin = 0.0 if rule == "lower" else standard_error(gains, groups)
-        if gains.mean() > margin or (rule == "not clearly higher" and gains.mean() >= -margin):
+        if gains.mean() > (standard_error(gains, groups) if clearly else 0.0):
             best = name
     return best
-
-
-def rule_for(settings: Finetune, *, few: bool) -> Rule:
-    """Return the rule by which fine-tuning with these settings is kept.
-
-    From few photos all weights of the upper layers lose more often than they gain, and scale and bias alone gain more
-    often than they lose (docs/guide/how-many-photos.md).
-
-    >>> rule_for(Finetune(), few=True), rule_for(Finetune(parameters="scale-and-bias"), few=True)
-    ('clearly lower', 'not clearly higher')
-    """
-    if not few:
-        return "lower"
-    return "clearly lower" if settings.parameters == "all" else "not clearly higher"
 
 
 def standard_error(values: Float[np.ndarray, "n"], groups: Grouping | None = None) -> float:

@@ -21,7 +21,7 @@ from budwood.data.manifest import Photo
 from budwood.data.split import take_some
 from budwood.evaluation.groups import Grouping
 from budwood.evaluation.ood import Reference, num_learned
-from budwood.evaluation.phases import KEPT, PhaseEvaluation, better, rule_for
+from budwood.evaluation.phases import KEPT, PhaseEvaluation, better
 from budwood.evaluation.task import Task
 from budwood.features.ensemble import ExtractorEnsemble
 from budwood.inference.artifact import Artifact, read_model
@@ -87,8 +87,9 @@ def evaluate(session: Session, outcomes: Sequence[PhaseOutcome], failure: str | 
     measured = {name: one.decided(session.labels["validation"], goal) for name, one in measured.items()}
     groups = Grouping.of([photo.group or "" for photo in session.parts["validation"]])
     few = is_few(len(session.parts["train"]), len(session.classes))
-    rule = rule_for(session.recipe.finetune, few=few)
-    chosen = better(measured, session.labels, groups, rule=rule)
+    # From few photos all weights of the upper layers lose more often than they gain, scale and bias alone do not.
+    clearly = few and session.recipe.finetune.parameters == "all"
+    chosen = better(measured, session.labels, groups, clearly=clearly)
     kept = measured[chosen].probabilities
     metrics = describe(
         session.classes,

@@ -82,10 +82,10 @@ def when_kept(finetune: Finetune) -> str:
     >>> when_kept(Finetune())
     'where its loss on the validation photos is lower, of few training photos by more than a standard error'
     """
-    lower = "where its loss on the validation photos is lower, of few training photos"
+    lower = "where its loss on the validation photos is lower"
     if finetune.parameters == "scale-and-bias":
-        return f"{lower} also where it is higher by no more than a standard error"
-    return f"{lower} by more than a standard error"
+        return lower
+    return f"{lower}, of few training photos by more than a standard error"
 
 
 def trained(layers: int, finetune: Finetune) -> str:

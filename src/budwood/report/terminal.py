@@ -195,11 +195,6 @@ def guess(scores: dict, classes: Sequence[str]) -> str:
 def kept(metrics: "Metrics") -> str:
     """Return which model was kept of two, and why."""
     model, loss = metrics.kept, min(phase.validation_loss for phase in metrics.phases)
-    if model.validation_loss > loss and model.name == "finetune":
-        return (
-            "The fine-tuned model was kept: its validation loss is higher than that of the model before, but by no "
-            "more than a standard error."
-        )
     if model.validation_loss > loss:
         return (
             "The model before fine-tuning was kept: the validation loss of the fine-tuned one is lower, but by no more "
