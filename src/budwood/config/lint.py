@@ -30,7 +30,7 @@ def find_warnings(recipe: Recipe) -> list[str]:
         for reason, keys in found.items()
     ]
     if recipe.backbone.weights == "random" and not (
-        recipe.finetune.epochs and recipe.finetune.unfreeze == "all"
+        recipe.finetune.epochs and recipe.finetune.unfreeze == "all" and recipe.finetune.parameters == "all"
     ):
         lines.append(
             'backbone.weights = "random": what is not unfrozen keeps random weights for good. To train from scratch, '

@@ -45,19 +45,20 @@ def fold_batch_norm(
     >>> [type(layer).__name__ for layer in fold_batch_norm(keras.Model(pixels, normed)).layers]
     ['InputLayer', 'FoldedConvolution']
     """
-    twin = _twin(model, _folds(model, precision), held)
-    # The optimizer knows its variables by their order too, which steps of their own leave as it is.
-    return twin if _same_variables(twin, model) else _twin(model, {}, held)
-
-
-def _same_variables(twin: keras.Model, model: keras.Model) -> bool:
-    return [id(one) for one in twin.trainable_variables] == [id(one) for one in model.trainable_variables]
+    for folds in (_folds(model, precision), {}):
+        twin = _twin(model, folds, held)
+        # The optimizer knows its variables by their order too.
+        if [id(one) for one in twin.trainable_variables] == [id(one) for one in model.trainable_variables]:
+            break
+    return twin
 
 
 def _twin(model: keras.Model, folds: Mapping[str, "Fold"], held: Collection[str]) -> keras.Model:
     if not folds and not held:
         return model
     done = {id(layer) for fold in folds.values() for layer in (fold.norm, fold.activation)}
+    # One that stands in two places is one layer.
+    steps = {layer.name: HeldBatchNorm.of(layer) for layer in model.layers if layer.name in held}
 
     def call(layer: keras.Operation, *arguments: Any, **options: Any) -> Any:
         if id(layer) in done:
@@ -65,7 +66,7 @@ def _twin(model: keras.Model, folds: Mapping[str, "Fold"], held: Collection[str]
             return arguments[0]
         if fold := folds.get(layer.name):
             return FoldedConvolution.of(layer, fold)(*arguments)
-        return HeldBatchNorm.of(layer)(*arguments) if layer.name in held else layer(*arguments, **options)
+        return steps[layer.name](*arguments) if layer.name in steps else layer(*arguments, **options)
 
     return keras.models.clone_model(
         model,

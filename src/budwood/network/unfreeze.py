@@ -41,8 +41,9 @@ class Unfrozen:
     """A model made ready for phase 2."""
 
     boundary: str
-    """Where to cut: the highest cut point below all that trains whose features, as float16, take no more bytes than the
-    photo's pixels; the input layer where there is none, or where everything trains."""
+    """Where to cut: the highest cut point below all that trains, or would if all parameters did, whose features, as
+    float16, take no more bytes than the photo's pixels; the input layer where there is none, or where everything
+    trains."""
     layers: tuple[str, ...]
     """The backbone's layers that train, bottom first."""
     depth: dict[str, int]
@@ -98,7 +99,7 @@ def unfreeze(model: keras.Model, backbone: Backbone, settings: Finetune) -> Unfr
         raise RecipeError(_nothing_to_train(model, own, settings, backbone.name))
     # Pixels are stored as bytes, features as float16.
     largest = math.prod(model.input_shape[1:]) / 2
-    # Below a convolution whose output is normalized features are smaller, and the two are computed as one.
+    # As if all weights trained, so that both use the same stored features where the line allows it.
     unfrozen = [name for name in own[line:] if model.get_layer(name).weights]
     lowest = trained if settings.parameters == "all" else unfrozen
     boundary = own[0] if settings.unfreeze == "all" else boundary_below(model, lowest, largest)
@@ -139,7 +140,12 @@ def _is_off(layer: keras.layers.Layer, settings: Finetune) -> bool:
     """Return whether a layer above the line does not train."""
     if settings.parameters == "all":
         return settings.batch_norm == "frozen" and _is_batch_norm(layer)
-    return not isinstance(layer, NORMALIZATION)
+    # Of one without gamma and beta nothing would train but the statistics, which are to stay.
+    return not (isinstance(layer, NORMALIZATION) and _has_scale_or_bias(layer))
+
+
+def _has_scale_or_bias(layer: keras.layers.Layer) -> bool:
+    return any(getattr(layer, name, None) is not None for name in ("gamma", "beta"))
 
 
 def _is_batch_norm(layer: keras.layers.Layer) -> bool:

@@ -89,7 +89,7 @@ def plan_within(
 ) -> tuple[TrainingRequest, Pace]:
     """Return a training that takes the minutes of the recipe's budget, and when it has to end.
 
-    With `few` training photos only scale and bias of the layers of `auto` are fine-tuned.
+    With `few` training photos no plan of `auto` fine-tunes more than scale and bias of the upper layers.
 
     Raises:
         RecipeError: not even the least that could be done fits; it says how long that takes.
@@ -98,10 +98,13 @@ def plan_within(
     assert minutes is not None, "only where there is a limit"
     ends = request.began + 60 * minutes
     counts = _count(photos, len(classes))
-    asked, recipe = (with_fastest_precision(one) for one in (request.asked, request.recipe))
-    request = replace(request, asked=asked, recipe=recipe)
+    if not few:
+        asked, recipe = (with_fastest_precision(one) for one in (request.asked, request.recipe))
+        request = replace(request, asked=asked, recipe=recipe)
     candidates = plans(request.asked, few=few)
-    measured = _measure(request, candidates, photos, len(classes))
+    # With few photos a step is not one of all weights.
+    timed = request.recipe.model_copy(update={"finetune": candidates[-1].finetune}) if few else request.recipe
+    measured = _measure(replace(request, recipe=timed), candidates, photos, len(classes))
 
     def cost(recipe: Recipe) -> Cost:
         backbones = [get_backbone(name) for name in recipe.backbone.names]
@@ -157,10 +160,8 @@ def _measure(
     """Measure the backbones of the recipe on a few photos."""
     free = len({one.data.size for one in candidates}) > 1
     tuned = any(one.finetune.epochs for one in candidates)
-    # The steps are those of the last plan: with few photos not of all weights.
-    recipe = request.recipe.model_copy(update={"finetune": candidates[-1].finetune})
     # Of `auto` the size that most plans have.
-    recipe = with_values(recipe, size=224) if free else recipe
+    recipe = with_values(request.recipe, size=224) if free else request.recipe
     backbones = [get_backbone(name) for name in recipe.backbone.names]
     recipe, sizes = resolve(recipe, backbones)
     sample = sample_of(photos)

@@ -227,7 +227,7 @@ def _finetuning(prepared: Prepared, network: PooledBackbone) -> FineTuning:
         network.name,
         unfrozen.layers,
         settings.parameters == "scale-and-bias",
-        # Not those of layers that train: the statistics of a BatchNorm layer are no parameters of the loss.
+        # Statistics of BatchNorm do not count: no gradient step changes them.
         sum(math.prod(weight.shape) for weight in model.trainable_weights),
         unfrozen.boundary,
         f"{'x'.join(map(str, features.shape))} {features.dtype}",

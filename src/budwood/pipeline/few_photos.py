@@ -21,11 +21,12 @@ def has_few(request: TrainingRequest, photos: Sequence[Photo], classes: int) -> 
     """Return whether a recipe adapts, and has few photos to learn from.
 
     Measured with one label a photo. A run that is gone on with is fine-tuned as was asked; so is a network without
-    phase 1, of which there is no head alone.
+    phase 1, of which there is no head alone, and none without a phase 2.
     """
     return (
         request.asked.adapt
         and request.asked.frozen.epochs > 0
+        and request.asked.finetune.epochs > 0
         and is_few(_num_training(photos), classes)
         and request.previous is None
         and request.task is not MULTI_LABEL
@@ -47,11 +48,11 @@ def for_few_photos(request: TrainingRequest) -> TrainingRequest:
     It is of two backbones; of the one of the recipe where the weights of the other are not to be had.
     """
     asked = request.asked
-    planned = with_planned(request, with_scale_and_bias(two_frozen(asked)))
+    planned = with_planned(request, with_scale_and_bias(two_frozen(asked), asked))
     try:
         fetch_weights(planned)
     except WeightsError:
-        return with_planned(request, with_scale_and_bias(head_alone(asked)))
+        return with_planned(request, with_scale_and_bias(head_alone(asked), asked))
     return planned
 
 
@@ -65,16 +66,19 @@ def note_of_few(recipe: Recipe, photos: Sequence[Photo], classes: int) -> Note:
         if name not in recipe.backbone.names and not get_backbone(name).pretrained.is_here()
     ]
     better = "".join(
-        f" With {name} beside it it would do better (its weights: {get_backbone(name).where()})."
+        f" With {name} as a second network it would do better (its weights: {get_backbone(name).where()})."
         for name in absent
     )
-    few = f"{count(number, 'training photo')}, fewer than {limit}"
-    and_what = ", and scale and bias of the upper layers, are" if recipe.finetune.epochs else " is"
-    return Note(
-        f"{few}, so only a new head{and_what} trained, on {networks_in_words(recipe)}: from so few, fine-tuning all "
-        f"weights of the upper layers loses more often than it gains. --recipe quick does so all the same.{better}",
-        "settings",
+    few = f"{count(number, 'training photo')}, fewer than {limit}: a new head is trained"
+    networks = networks_in_words(recipe)
+    if not recipe.finetune.epochs:
+        why = "There is no time left for scale and bias of the upper layers."
+        return Note(f"{few}, on {networks}. {why}{better}", "settings")
+    why = (
+        "From so few photos, fine-tuning all weights of the upper layers loses more often than it gains; "
+        "--recipe quick does it all the same."
     )
+    return Note(f"{few}, then scale and bias of the upper layers, on {networks}. {why}{better}", "settings")
 
 
 def _num_training(photos: Sequence[Photo]) -> int:

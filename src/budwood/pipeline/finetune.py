@@ -13,12 +13,14 @@ from budwood.core.errors import RunError
 from budwood.core.notes import TakesNotes
 from budwood.core.text import count
 from budwood.data.decoder.levels import as_range
+from budwood.evaluation.task import MULTI_LABEL
 from budwood.features.extractor import FeatureExtractor
 from budwood.features.store.eviction import default_limit
 from budwood.network.compose import PooledBackbone, layer_prefix
 from budwood.network.graph import cut
 from budwood.network.heads import apply, mean_layers
 from budwood.network.unfreeze import LayerRow, Unfrozen, frozen_table, unfreeze
+from budwood.pipeline.few_photos import is_few
 from budwood.pipeline.head import Start
 from budwood.pipeline.outcome import PhaseOutcome, of_results
 from budwood.pipeline.phases import PhaseResult, train_finetune_phase
@@ -38,7 +40,8 @@ def finetune(
     """Train the upper layers of the backbones that the recipe names.
 
     Each trains with a head of its own; of several, the model is then the mean of their logits, which is a linear head
-    on the joined features. One that is not fine-tuned takes part with the head that it has.
+    on the joined features. The logits of each are calibrated for it, but not by the few validation photos of few. One
+    that is not fine-tuned takes part with the head that it has.
 
     Returns:
         What it came to; or None, and why no backbone could be fine-tuned.
@@ -106,6 +109,9 @@ def finetune(
     if not results:
         return None, failure
     heads = [start.layers for start in starts]
+    if is_few(len(session.parts["train"]), len(session.classes)) and session.task is not MULTI_LABEL:
+        # By ten photos one network would count for twice another (docs/experiments/log.md). The mean is calibrated.
+        scalings = [1.0] * len(starts)
     head = mean_layers(heads, scalings, recipe.head, session.task.activation) if several else heads[0]
     return of_results("finetune", head, results, recipe), None
 
@@ -170,7 +176,7 @@ def finetune_one(
         )
         others = directory.info.views if isinstance(directory.info.views, dict) else {}
         directory.record(views={**others, backbone: views} if backbone else views)
-        if recipe.backbone.weights_of(model.name) == "random":
+        if recipe.backbone.weights_of(model.name) == "random" and not unfrozen.held:
             quicken_batch_norm(model, math.ceil(len(batches.labels) / recipe.finetune.batch_size))
         data = TrainingData(
             batches,

@@ -147,7 +147,7 @@ def cost_of(recipe: Recipe, rates: Sequence[Rates], features: Sequence[int], pho
 def plans(recipe: Recipe, *, few: bool = False) -> list[Recipe]:
     """Return what may become of a recipe, from what takes least to what takes most; the limit of time is left out.
 
-    With `few` training photos only scale and bias of the layers of a recipe that adapts are fine-tuned.
+    With `few` training photos no plan of a recipe that adapts fine-tunes more than scale and bias of the upper layers.
 
     >>> [(one.data.size, one.augment.views, one.finetune.epochs) for one in plans(Recipe.load("quick"))]
     [(224, 0, 0), (224, 1, 2), (224, 2, 4)]
@@ -164,9 +164,9 @@ def plans(recipe: Recipe, *, few: bool = False) -> list[Recipe]:
         two = two_frozen(recipe)
         return [
             *smaller,
-            with_scale_and_bias(head_alone(recipe)),
+            with_scale_and_bias(head_alone(recipe), recipe),
             two,
-            with_scale_and_bias(two),
+            with_scale_and_bias(two, recipe),
         ]
     two, at_224 = _two_networks(recipe), _steps(with_values(recipe, size=224))
     return [
@@ -192,9 +192,12 @@ def two_frozen(recipe: Recipe) -> Recipe:
     )
 
 
-def with_scale_and_bias(head: Recipe) -> Recipe:
-    """Return a recipe of the head alone with the phase 2 of `few-photos`."""
-    return head.model_copy(update={"finetune": Recipe.load("few-photos").finetune})
+def with_scale_and_bias(recipe: Recipe, asked: Recipe) -> Recipe:
+    """Return a recipe of the head alone with the phase 2 of `few-photos`, in the arithmetic that was asked for."""
+    precision = {"precision": asked.finetune.precision}
+    return recipe.model_copy(
+        update={"finetune": Recipe.load("few-photos").finetune.model_copy(update=precision)}
+    )
 
 
 def _two_networks(recipe: Recipe) -> Recipe:

@@ -296,26 +296,27 @@ def refuse_other_network(recipe: Recipe, previous: RunFiles) -> None:
     sizes = [(own, other) for (_, own), (_, other) in zip(ours.sized, theirs.sized, strict=False)]
     differs = ours.names != theirs.names or any(own not in (None, other) for own, other in sizes)
     # What adapts says nothing of the network and its size: those of the run are as good as any.
-    pairs: dict[str, tuple[object, object, bool]] = {}
-    if not recipe.adapt:
-        pairs["backbone.name"] = ours.name, theirs.name, differs
+    pairs = {} if recipe.adapt else {"backbone.name": (ours.name, theirs.name, differs)}
     for key in (*(() if recipe.adapt else ("data.size",)), "data.resize", "head.pooling"):
         section, name = key.split(".")
         own, other = (getattr(getattr(one, section), name) for one in (recipe, previous.recipe))
         pairs[key] = own, other, own not in ("auto", other)
-    range_, before = recipe.data.levels, previous.recipe.data.levels
-    pairs["data.range"] = range_, before, None not in (range_, before) and range_ != before
     for key, (own, other, differs) in pairs.items():
         if differs:
             advice = f"--set {key}={json.dumps(other)}"
             if key == "backbone.name":
-                advice = (
-                    f"--backbone {theirs.name if isinstance(theirs.name, str) else ','.join(theirs.name)}"
-                )
+                advice = f"--backbone {other if isinstance(other, str) else ','.join(other)}"
             raise RecipeError(
                 f"the run {previous.folder} was trained with {key} = {other!r}, and this recipe says {own!r}. "
                 f"Give {advice}"
             )
+    asked, known = recipe.data.levels, previous.recipe.data.levels
+    if asked is not None and known is not None and asked != known:
+        setting = "data.bit_depth" if recipe.data.range == "auto" else "data.range"
+        raise RecipeError(
+            f"the run {previous.folder} was trained with values from {known[0]:g} to {known[1]:g}, and this recipe has "
+            f"{asked[0]:g} to {asked[1]:g}. Leave {setting} out: the range of the run is taken"
+        )
 
 
 def like(before: Recipe, recipe: Recipe) -> Recipe:

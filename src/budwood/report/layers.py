@@ -26,11 +26,15 @@ def layer_table(contents: Contents) -> LayerTable | None:
     trained = [layer for layer in layers if layer.trained]
     tuned = "finetune" in contents.phases
     aside = ", in fine-tuning, which was not kept" if tuned and contents.kept != "finetune" else ""
+    number = sum(layer.parameters for layer in trained)
+    if tuned:
+        # Of a layer not all parameters need to train.
+        number = contents.phases["finetune"].trainable_parameters
     boundary = next((layer.name for layer in layers if layer.part == "trainable"), None)
     return LayerTable(
         (
             f"Layers: {len(trained):,} of {len(layers):,} {'was' if len(trained) == 1 else 'were'} trained{aside}, "
-            f"with {sum(layer.parameters for layer in trained):,} of "
+            f"with {number:,} of "
             f"{words.count(sum(layer.parameters for layer in layers), 'parameter')}"
         ),
         layers,

@@ -77,7 +77,7 @@ def training_loss(recipe: Recipe) -> str:
 
 
 def when_kept(finetune: Finetune) -> str:
-    """Return where fine-tuning is kept, beside a sentence that says so much.
+    """Return the condition under which fine-tuning is kept, to stand after "is kept".
 
     >>> when_kept(Finetune())
     'where its loss on the validation photos is lower, of few training photos by more than a standard error'

@@ -139,7 +139,8 @@ def _costs(recipe: Recipe) -> str:
         tuned.batch_norm,
     )
     head = (frozen.epochs, frozen.fit, frozen.folds)
-    return repr((recipe.backbone, recipe.data, recipe.head, recipe.augment, recipe.distill, steps, head))
+    parts = (recipe.backbone, recipe.data, recipe.head, recipe.augment, recipe.distill)
+    return repr((recipe.adapt, *parts, steps, head))
 
 
 def _in_a_process(asked: Asked) -> dict[str, TrialSeconds]:
@@ -177,7 +178,8 @@ def time_trials(asked: Asked) -> dict[str, TrialSeconds]:
             prepared = prepare(ask_for_training(listed, recipe), asked.checked)
             built = time.time() - began
             took = estimate(prepared)
-            epochs = recipe.finetune.epochs * sum(one.epoch_seconds for one in took.finetuning)
+            # With few photos a recipe that adapts trains for another number.
+            epochs = prepared.recipe.finetune.epochs * sum(one.epoch_seconds for one in took.finetuning)
             teaching = took.teaching.seconds if took.teaching else 0.0
             views = sum(one.views_seconds for one in took.finetuning)
             # To evaluate, save and report takes about as long as to begin.

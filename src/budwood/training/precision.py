@@ -42,7 +42,7 @@ def _why_not(settings: Finetune) -> str:
     if settings.batch_norm != "frozen":
         return 'finetune.precision = bf16 needs finetune.batch_norm = "frozen"'
     if settings.parameters != "all":
-        return 'finetune.precision = bf16 is of convolutions that train, and finetune.parameters = "scale-and-bias"'
+        return 'finetune.precision = bf16 needs finetune.parameters = "all"'
     if keras.backend.backend() != "tensorflow":
         return "finetune.precision = bf16 needs TensorFlow as Keras's backend"
     if accelerators():
