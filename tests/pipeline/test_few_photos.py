@@ -9,6 +9,7 @@ from budwood.config.recipe import Recipe
 from budwood.core.errors import MissingWeightsError, RecipeError
 from budwood.core.progress.base import SILENT
 from budwood.evaluation.task import MULTI_LABEL
+from budwood.network.heads import mean_layers
 from budwood.pipeline.entry import train
 from budwood.pipeline.few_photos import FEW, for_few_photos, has_few, note_of_few
 from budwood.pipeline.plan import head_alone
@@ -207,3 +208,22 @@ def test_evaluate__chooses_by_a_rule_for_few_photos(
     ]
     train(session_colours, tmp_path / "run", recipe="frozen-linear", settings=settings, progress=SILENT)
     assert told == [expected]
+
+
+@pytest.mark.parametrize(("limit", "few"), [(10, False), (40, True)])
+def test_finetune__few_validation_photos_weigh_no_network(
+    tiny_backbones, session_colours, tmp_path, monkeypatch, limit, few
+):
+    told = []
+
+    def mean_of(heads, scalings, *others):
+        told.append(scalings)
+        return mean_layers(heads, scalings, *others)
+
+    monkeypatch.setattr("budwood.pipeline.few_photos.FEW", limit)
+    monkeypatch.setattr("budwood.pipeline.few_photos.FEW_OF_A_CLASS", 1)
+    monkeypatch.setattr("budwood.pipeline.finetune.mean_layers", mean_of)
+    settings = ['backbone.name=["tiny@64","tiny_other@48"]', "finetune.epochs=1", "evaluate.resamples=200"]
+    train(session_colours, tmp_path / "run", recipe="frozen-linear", settings=settings, progress=SILENT)
+    ((first, second),) = told
+    assert (first == second == 1.0) == few
