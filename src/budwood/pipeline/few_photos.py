@@ -20,8 +20,8 @@ more often than it gains, and that of scale and bias gains more often, see docs/
 def has_few(request: TrainingRequest, photos: Sequence[Photo], classes: int) -> bool:
     """Return whether a recipe adapts, and has few photos to learn from.
 
-    Measured with one label a photo. A run that is gone on with is fine-tuned as was asked; so is a network without
-    phase 1, of which there is no head alone, and none without a phase 2.
+    False for several labels a photo, which was not measured; for a run that is gone on with; and for a recipe that has
+    not both phases. These are trained as was asked.
     """
     return (
         request.asked.adapt
