@@ -5,8 +5,8 @@ convolution whose kernel is multiplied by the first gives the same, and the mult
 over activations that are hundreds of times as large. Only the way of computing changes, up to rounding: the variables,
 their gradients and their optimizer are those of the model.
 
-BatchNorm of which gamma and beta train, on statistics that are held still, stays a step of its own: folded, its
-gradient would need that of the whole kernel, and a step takes 1.4 times as long (docs/experiments/log.md).
+BatchNorm whose statistics are fixed while gamma and beta are trained is not folded: the gradient of gamma would then
+need that of the whole kernel, and a gradient step takes 1.4 times as long (docs/experiments/log.md).
 
 The folded convolutions may compute in bf16; variables, gradients of variables and everything else stay in f32.
 """
@@ -34,7 +34,7 @@ def fold_batch_norm(
             stand alone on a convolution without activation, stays a step of its own.
         precision: of the folded convolutions. In "bf16" (TensorFlow alone) so are the activations between two of them;
             sums, such as those of residual connections, are of f32.
-        held: names of BatchNorm layers that train, of which the twin holds the statistics still.
+        held: names of BatchNorm layers whose gamma and beta are trained and whose statistics are fixed.
 
     Returns:
         The model itself where there is nothing to fold or to hold; else another one that shares its layers, whose
@@ -93,7 +93,7 @@ class HeldBatchNorm(keras.layers.Layer):
 
     @classmethod
     def of(cls, norm: keras.layers.BatchNormalization) -> "HeldBatchNorm":
-        """Return the layer of a built one."""
+        """Return the layer that calls `norm`, which is built, in inference mode."""
         layer = cls(name=f"{norm.name}_held", dtype=norm.dtype_policy, autocast=False)
         layer.norm = norm
         return layer

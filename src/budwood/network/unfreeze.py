@@ -41,9 +41,9 @@ class Unfrozen:
     """A model made ready for phase 2."""
 
     boundary: str
-    """Where to cut: the highest cut point below all that trains, or would if all parameters did, whose features, as
-    float16, take no more bytes than the photo's pixels; the input layer where there is none, or where everything
-    trains."""
+    """The layer at which to cut the model: the highest cut point below every trained layer whose features, as float16,
+    take no more bytes than the photo's pixels; the input layer where there is none, or where everything trains. With
+    `parameters = "scale-and-bias"` it is also below the layers that `parameters = "all"` would train."""
     layers: tuple[str, ...]
     """The backbone's layers that train, bottom first."""
     depth: dict[str, int]
@@ -51,7 +51,7 @@ class Unfrozen:
     table: tuple[LayerRow, ...]
     """Every layer of the model, bottom first."""
     held: frozenset[str] = frozenset()
-    """Those of `layers` that are BatchNorm layers of which gamma and beta train, while their statistics stay."""
+    """Names of the BatchNorm layers among `layers` whose gamma and beta are trained and whose statistics are fixed."""
 
 
 def unfreeze(model: keras.Model, backbone: Backbone, settings: Finetune) -> Unfrozen:
@@ -99,7 +99,7 @@ def unfreeze(model: keras.Model, backbone: Backbone, settings: Finetune) -> Unfr
         raise RecipeError(_nothing_to_train(model, own, settings, backbone.name))
     # Pixels are stored as bytes, features as float16.
     largest = math.prod(model.input_shape[1:]) / 2
-    # As if all weights trained, so that both use the same stored features where the line allows it.
+    # The boundary of `parameters = "all"` where possible, so that both use the same stored features.
     unfrozen = [name for name in own[line:] if model.get_layer(name).weights]
     lowest = trained if settings.parameters == "all" else unfrozen
     boundary = own[0] if settings.unfreeze == "all" else boundary_below(model, lowest, largest)

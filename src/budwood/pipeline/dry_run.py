@@ -28,7 +28,7 @@ class FineTuning:
     layers: tuple[str, ...]
     """Those of the backbone that train, bottom first."""
     scale_and_bias: bool
-    """Whether of them scale and bias alone train."""
+    """True where only scale and bias of these layers are trained."""
     parameters: int
     """That train, the head's among them."""
     boundary: str

@@ -40,8 +40,8 @@ def finetune(
     """Train the upper layers of the backbones that the recipe names.
 
     Each trains with a head of its own; of several, the model is then the mean of their logits, which is a linear head
-    on the joined features. The logits of each are calibrated for it, but not by the few validation photos of few. One
-    that is not fine-tuned takes part with the head that it has.
+    on the joined features. Each backbone's logits are calibrated before the mean is taken; with few photos they are
+    not, and all count alike. A backbone that is not fine-tuned takes part with the head that it has.
 
     Returns:
         What it came to; or None, and why no backbone could be fine-tuned.
@@ -110,7 +110,8 @@ def finetune(
         return None, failure
     heads = [start.layers for start in starts]
     if is_few(len(session.parts["train"]), len(session.classes)) and session.task is not MULTI_LABEL:
-        # By ten photos one network would count for twice another (docs/experiments/log.md). The mean is calibrated.
+        # Temperatures from some ten validation photos weigh the networks badly (docs/experiments/log.md). The mean is
+        # calibrated all the same, when the model is saved.
         scalings = [1.0] * len(starts)
     head = mean_layers(heads, scalings, recipe.head, session.task.activation) if several else heads[0]
     return of_results("finetune", head, results, recipe), None

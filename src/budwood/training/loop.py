@@ -89,7 +89,7 @@ def fit(
         phase: which of the two it is.
         before: what went before this phase.
         rates: multiples of the learning rate, by layer.
-        held: BatchNorm layers of which gamma and beta train, while their statistics stay.
+        held: names of BatchNorm layers whose gamma and beta are trained and whose statistics are fixed.
         callbacks: Keras callbacks, told of this model in their order, and hooks of `budwood.training.callbacks`
             among them. With `KeepCheckpoints` a training that was killed is gone on with, and one that had ended is
             returned at once; what other callbacks remember is not in the checkpoints.

@@ -32,7 +32,7 @@ class Trainer:
         recipe: its [loss], [distill] (whose teacher the batches have) and seed, and of [augment] mixup and cutmix.
         settings: its [frozen] or [finetune].
         rates: multiples of the learning rate, by layer.
-        held: BatchNorm layers of which gamma and beta train, while their statistics stay.
+        held: names of BatchNorm layers whose gamma and beta are trained and whose statistics are fixed.
         task: what an answer is.
         devices: on which the model is, see `Devices.copy`.
     """
