@@ -323,6 +323,27 @@ def test_train_finetune_phase__of_scale_and_bias_alone_gives_what_plain_steps_on
         assert np.linalg.norm(found[name] - wanted[name]) <= 0.02 * far, name
 
 
+def test_train_finetune_phase__of_scale_and_bias_alone_leaves_batch_norm_of_the_head_its_own_statistics():
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 64, 64, 3)).astype(np.float32)
+    own = {"epochs": 1, "batch_size": 8, "unfreeze": {"blocks": 1}, "parameters": "scale-and-bias"}
+    recipe = Recipe.from_dict({"head": {"batch_norm": True}, "finetune": own})
+    backbone = get_backbone("efficientnet_lite0")
+    base = with_pooling(backbone.build(64), "avg")
+    model = keras.Model(base.input, apply(head_layers(recipe.head, 3), base.output))
+    unfrozen = unfreeze(model, backbone, recipe.finetune)
+    before = layer_weights(model)
+    rows = np.asarray(cut(model, unfrozen.boundary)[0](pixels, training=False))
+    data = data_of((rows[:16], np.arange(16) % 3, rows[16:], np.arange(8) % 3))
+    train_finetune_phase(recipe, model, unfrozen, data, NOTHING_BEFORE)
+    found = layer_weights(model)
+    moved = {name for name in found if not np.array_equal(found[name], before[name])}
+    # Gamma, beta, mean and variance of the head's; of the backbone's gamma and beta.
+    assert moved == {
+        *(f"head_batch_norm/{number}" for number in range(4)),
+        *(f"{name}/{number}" for name in (*unfrozen.held, "head_logits") for number in (0, 1)),
+    }
+
+
 def test_refuse_bad_settings__a_teacher_without_part():
     recipe = Recipe.from_dict({"distill": {"run": "r"}, "frozen": {"fit": "linear"}})
     with pytest.raises(RecipeError, match=r"learns from the labels alone.*frozen.fit=gradient"):

@@ -21,6 +21,7 @@ FIT = """
     import tensorflow as tf
 
     devices, settings, times = int(sys.argv[1]), json.loads(sys.argv[2]), int(sys.argv[3])
+    held = {"norm"} if settings.get("parameters") == "scale-and-bias" else set()
     processor, *_ = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * devices)
 
@@ -40,7 +41,7 @@ FIT = """
         keras.utils.set_random_seed(1)
         pixels = keras.Input((8, 8, 3))
         x = keras.layers.Conv2D(8, 3, name="conv")(pixels)
-        x = keras.layers.BatchNormalization(trainable=False)(x)
+        x = keras.layers.BatchNormalization(trainable=bool(held), name="norm")(x)
         x = keras.layers.GlobalAveragePooling2D()(keras.layers.ReLU()(x))
         return keras.Model(pixels, keras.layers.Dense(3)(x))
 
@@ -49,7 +50,10 @@ FIT = """
         model = made()
         data = TrainingData(ArrayBatches(rows, labels), rows[:20], labels[:20], ["a", "b", "c"])
         recipe = Recipe.from_dict({"finetune": settings | {"accelerators": accelerators}})
-        fitted = fit(model, data, recipe, "finetune", rates={"conv": 0.5})
+        fitted = fit(model, data, recipe, "finetune", rates={"conv": 0.5}, held=held)
+        norm = model.get_layer("norm")
+        assert not held or float(abs(norm.gamma - 1.0).numpy().max()) > 0
+        assert float(abs(norm.moving_mean.numpy()).max()) == 0
         curve = [[row["loss"], row["val_loss"]] for row in fitted.history]
         found.append([fitted.best_epoch, curve, [float(abs(one).sum()) for one in model.get_weights()]])
     print(json.dumps(found))
@@ -61,6 +65,7 @@ SETTINGS = {"epochs": 4, "batch_size": 16, "learning_rate": 0.02, "schedule": "c
     ("devices", "settings", "times"),
     [
         (2, {"optimizer": "adamw", "weight_decay": 0.05, "ema": 0.9}, 1),
+        pytest.param(2, {"optimizer": "adam", "parameters": "scale-and-bias"}, 1, marks=pytest.mark.slow),
         # Two trainings follow one another in one process, as those of an ensemble do.
         pytest.param(3, {"optimizer": "sgd", "momentum": 0.9}, 2, marks=pytest.mark.slow),
     ],
