@@ -44,8 +44,10 @@ def main() -> None:
         print(
             f"{splits} splits, {epochs} epochs of plain Keras each: about {minutes:.0f} minutes on two cores."
         )
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir()
+    FOLDER.mkdir(exist_ok=True)
+    # What other benchmarks keep here stays: environments of several gigabytes among it.
+    for old in [*FOLDER.glob("split-*"), FOLDER / "cache", FOLDER / "run"]:
+        shutil.rmtree(old, ignore_errors=True)
     results = []
     for seed in range(splits):
         tree = link_tree(data, seed)

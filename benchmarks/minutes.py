@@ -15,8 +15,10 @@ from pathlib import Path
 
 from benchmarks.against_keras import FOLDER, find_material, link_tree
 from benchmarks.processes import python
+from budwood.config.recipe import Recipe
 from budwood.core.files import read_json
 from budwood.evaluation.statistics import mean_interval
+from budwood.pipeline.plan import in_words
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,7 @@ def measure(tree: Path, minutes: float) -> Measured:
     arguments = ["train", tree, "-o", folder, "--overwrite", "--quiet", "--minutes", f"{minutes:.3f}"]
     cost = python("budwood.cli", *arguments, environment={"BUDWOOD_CACHE": str(cache.resolve())})
     info, metrics = read_json(folder / "run.json"), read_json(folder / "metrics.json")
-    recipe, budget = info["requested"]["recipe"], info["budget"]
-    name, epochs = recipe["backbone"]["name"], recipe["finetune"]["epochs"]
-    plan = f"{name if isinstance(name, str) else ' and '.join(name)}, size {recipe['data']['size']}, {epochs} epochs"
+    budget, plan = info["budget"], in_words(Recipe.load(folder / "recipe.toml"))
     return Measured(60 * minutes, budget["planned_seconds"], cost.seconds, metrics["test"]["accuracy"], plan)
 
 

@@ -213,6 +213,12 @@ def test_features__computed_once_and_told(call, session_colours, tmp_path, monke
     assert (status, found["photos"], found["computed"], found["found"], found["failed"]) == (0, 42, 0, 42, {})
 
 
+def test_cluster__not_within_minutes(call, colours, monkeypatch):
+    monkeypatch.setattr("budwood.cli.train.load_keras", lambda: pytest.fail("too early"))
+    status, _, err = call("train", colours, "--minutes", "3", "--cluster", "local")
+    assert status == 1 and "(--minutes) plans for this machine alone" in err
+
+
 @pytest.mark.parametrize("command", ["train", "features"])
 def test_cluster__no_int8(call, colours, monkeypatch, command):
     monkeypatch.setattr("budwood.cli.train.load_keras", lambda: pytest.fail("too early"))

@@ -12,7 +12,6 @@ def test_budget__is_no_part_of_a_recipe_without_a_limit():
     assert recipe.budget.minutes is None and "[budget]" not in recipe.to_toml()
     limited = recipe.with_settings(["budget.minutes=2.5"])
     assert limited.budget.minutes == 2.5 and "minutes = 2.5" in limited.to_toml()
-    assert limited.without_budget() == recipe
 
 
 @pytest.mark.parametrize("minutes", ["0", "-1", "nan", "a few", "1e9"])

@@ -33,6 +33,8 @@ def test_find_warnings__shipped_recipes_have_none(name):
         ({"frozen": {"epochs": 0, "momentum": 0.5}, "finetune": TUNED}, "frozen.momentum", "no phase 1"),
         ({"finetune": {"unfreeze": {"blocks": 2}}}, "finetune.unfreeze", "no phase 2"),
         ({"backbone": {"drop_connect_rate": 0.4}}, "backbone.drop_connect_rate", "no phase 2"),
+        ({"distill": {"temperature": 3.0}}, "distill.temperature", "distill.run names none"),
+        ({"frozen": LINEAR | {"folds": 3, "l2_strengths": [1.0]}}, "frozen.folds", "none is chosen"),
     ],
 )
 def test_find_warnings__tells_what_has_no_effect(values, key, reason):
@@ -64,6 +66,23 @@ def test_find_warnings__phase_2_has_a_use_for_what_a_linear_probe_has_not():
 def test_find_warnings__one_line_for_each_reason():
     (line,) = find_warnings(Recipe.from_dict({"augment": {"rotation": 0.1, "zoom": 0.1}}))
     assert line.startswith("augment.rotation, augment.zoom have no effect: ")
+
+
+def test_find_warnings__a_head_that_several_networks_have_in_phase_1_alone():
+    networks = {
+        "backbone": {"name": ["mobilenet", "mobilenet_v2"]},
+        "frozen": GRADIENT,
+        "head": {"hidden": [8]},
+    }
+    assert find_warnings(Recipe.from_dict(networks)) == []
+    (line,) = find_warnings(Recipe.from_dict(networks | {"finetune": TUNED}))
+    assert line.startswith("head.hidden has an effect in phase 1 alone")
+
+
+def test_find_warnings__originals_beside_views_that_nothing_learns_from():
+    augment = {"views": 5, "horizontal_flip": True, "originals": True}
+    (line,) = find_warnings(Recipe.from_dict({"augment": augment, "frozen": LINEAR}))
+    assert line.startswith("augment.views, augment.originals have no effect: a linear probe")
 
 
 def test_find_warnings__random_weights_that_would_stay():

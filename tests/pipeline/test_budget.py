@@ -7,6 +7,7 @@ import pytest
 
 from budwood.config.recipe import Recipe
 from budwood.core.errors import RecipeError
+from budwood.core.files import read_csv
 from budwood.core.progress.base import SILENT
 from budwood.pipeline.budget import Pace, _Measured
 from budwood.pipeline.entry import train
@@ -33,7 +34,7 @@ def test_measured__other_sizes_by_their_arithmetic_and_networks_as_measured():
     found = _Measured({("efficientnet_lite0", 224): RATES})
     assert found.of("efficientnet_lite0", 224) is RATES
     assert found.of("efficientnet_lite0", 448).forward == pytest.approx(4 * RATES.forward)
-    assert found.of("efficientnet_lite2", 260).step == pytest.approx(2 * RATES.step)
+    assert found.of("efficientnet_lite2", 260).step == pytest.approx(2.2 * RATES.step)
     assert found.of("efficientnet_lite2", 260).decode == RATES.decode
 
 
@@ -57,6 +58,22 @@ def test_pace__each_backbone_leaves_the_others_their_time():
     late = replace(found, ends=found.ends - 59)
     assert late.epochs("a") == (60 - 30 - 6) // 4
     assert replace(found, ends=found.began).epochs("b") == 0
+    # The head leaves both their time: 1 + 5 + 5 * 4 s of the first.
+    assert found.until_head == pytest.approx(found.until("a") - 26)
+    alone = pace(Plan(Recipe(), Cost((Network(10.0), Network(10.0)), 3.0, 8.0), 0))
+    assert alone.until_head == pytest.approx(alone.ends - 8)
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_train__a_head_by_gradient_steps_keeps_to_the_time(
+    tiny_backbones, session_colours, tmp_path, monkeypatch
+):
+    # One epoch is done always.
+    monkeypatch.setattr(Pace, "until_head", 0.0)
+    settings = [*SETTINGS[:3], "head.dropout=0.2", "budget.minutes=2"]
+    run = train(session_colours, tmp_path / "run", settings=settings, recipe=Recipe(), progress=SILENT)
+    assert "frozen: the time is over after 1 of 30 epochs" in warnings_of(run)
+    assert run.metrics["test"]["accuracy"] is not None
 
 
 @pytest.mark.usefixtures("own_cache")
@@ -217,6 +234,8 @@ def test_train__interrupted_where_one_network_had_no_time__goes_on_without_it(
     run = train(session_colours, folder, recipe=folder / "recipe.toml", resume=True, progress=SILENT)
     assert [row["backbone"] for row in run.history if row["phase"] == "finetune"] == ["tiny_other"] * 3
     assert Recipe.load(folder / "recipe.toml").finetune.backbones == ["tiny_other"]
+    trained = [row["name"] for row in read_csv(folder / "layers.csv") if row["trained"] == "1"]
+    assert trained and not any(name.startswith("tiny.") for name in trained)
 
 
 @pytest.mark.usefixtures("own_cache")
@@ -226,6 +245,8 @@ def test_train__no_time_for_an_epoch__the_head_is_the_model(
     monkeypatch.setattr(Pace, "epochs", lambda self, backbone: 0)
     run = train(session_colours, tmp_path / "run", settings=[*SETTINGS, "budget.minutes=2"], progress=SILENT)
     assert "2 minutes leave no time for an epoch of tiny" in warnings_of(run)
+    rows = read_csv(run.folder / "layers.csv")
+    assert [row["name"] for row in rows if row["trained"] == "1"] == ["head_logits"]
     assert run.metrics["chosen_phase"] == "frozen" and load(run.folder).predict(
         next(session_colours.rglob("*.jpg"))
     )

@@ -107,6 +107,42 @@ def test_describe__scale_and_bias_alone(session_colours):
 
 
 @pytest.mark.usefixtures("own_cache", "tiny_backbones")
+def test_estimate__views_from_which_the_head_learns_and_the_head_of_each_network(
+    session_colours, monkeypatch
+):
+    seconds = {True: 1.0, False: 0.25}
+    # The features of phase 2 are float16.
+    monkeypatch.setattr(
+        "budwood.pipeline.dry_run.seconds_per_photo",
+        lambda features, photos: seconds[features.dtype == "float32"],
+    )
+    monkeypatch.setattr(
+        "budwood.pipeline.dry_run.fit_seconds", lambda rows, width, classes, recipe: rows * width
+    )
+    views = [
+        "augment.views=3",
+        "augment.horizontal_flip=true",
+        "finetune.epochs=2",
+        "finetune.unfreeze={blocks=1}",
+    ]
+    both = ['backbone.name=["tiny@64", "tiny_other@64"]', 'finetune.backbones=["tiny"]', "frozen.fit=linear"]
+    found = {}
+    for learned in ("auto", "original"):
+        recipe = Recipe().with_settings([*views, *both, f"frozen.views={learned}"])
+        prepared = prepare(ask_for_training(session_colours, recipe, Output(session_colours.parent / "run")))
+        found[learned] = estimate(prepared)
+    train, widths = prepared.num("train"), [network.features for network in prepared.networks]
+    assert found["original"].features_seconds == 2 * 42
+    # Those of the network that is not fine-tuned are computed for the head alone.
+    assert found["auto"].features_seconds == 2 * 42 + 2 * train
+    assert [one.finetuning[0].views_seconds for one in found.values()] == [2 * train, 0.25 * 2 * train]
+    assert [one.head_seconds for one in found.values()] == [
+        3 * train * 2 * sum(widths),
+        train * 2 * sum(widths),
+    ]
+
+
+@pytest.mark.usefixtures("own_cache", "tiny_backbones")
 def test_describe__without_phase_1_nothing_goes_through_the_whole_network(session_colours):
     settings = ["backbone.name=tiny", "frozen.epochs=0", "finetune.epochs=2", "finetune.unfreeze={blocks=1}"]
     text = planned(session_colours, *settings)

@@ -40,7 +40,8 @@ def test_plans__of_auto__from_a_small_head_to_best():
     assert found[-1].backbone == best.backbone and found[-1].finetune == best.finetune
     assert (
         found[-1].augment == best.augment
-        and found[-1].evaluate == best.evaluate
+        # Mirrored pictures are of use for some photos only, and are not asked for.
+        and not found[-1].evaluate.flip
         and found[-1].data.size == "auto"
     )
     sure = Recipe.load("auto")
@@ -108,6 +109,27 @@ def test_plans__say_nothing_that_has_no_effect():
     every = *plans(Recipe.load("auto")), *plans(Recipe.load("quick")), *plans(Recipe.load("auto"), few=True)
     for recipe in every:
         assert find_warnings(recipe) == []
+
+
+def test_plans__mix_photos_of_which_no_view_is_drawn():
+    asked = Recipe.load("quick").with_settings(["augment.mixup=0.3"])
+    _, one_view, whole = plans(asked)
+    assert (one_view.augment.views, one_view.augment.mixup, one_view.augment.horizontal_flip) == (
+        1,
+        0.3,
+        False,
+    )
+    assert whole.augment == asked.augment
+    # What was asked for is the last plan, to the last setting.
+    asked = asked.with_settings(["augment.views=1", "augment.cutmix=0.2"])
+    assert plans(asked)[-1].augment == asked.augment
+
+
+def test_cost_of__views_of_a_phase_1_that_is_left_out_are_not_charged():
+    settings = ["frozen.fit=gradient", "frozen.epochs=0", "augment.views=8", "finetune.epochs=4"]
+    without = Recipe.load("quick").with_settings(settings)
+    assert cost(without).head == 0
+    assert cost(without.with_settings(["frozen.epochs=5"])).head > 0
 
 
 @pytest.mark.parametrize("warmup", [1, 2, 3])

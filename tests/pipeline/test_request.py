@@ -159,6 +159,11 @@ def test_steps__are_the_stages_to_come(colours, tmp_path, settings, phase):
     ]
 
 
+def test_steps__a_trial_of_int8_is_one(colours, tmp_path):
+    request = ask(colours, tmp_path / "run", "backbone.precision=int8")
+    assert request.steps[:4] == ["check", "backbone", "int8", "features"]
+
+
 def test_like__keeps_split_backbones_and_sizes_of_the_run():
     before = Recipe().with_settings(["split_seed=3", "backbone.name=mobilenet_v2", "data.size=96"])
     found = like(before, Recipe().with_settings(["seed=5", "finetune.epochs=2"]))

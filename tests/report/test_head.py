@@ -36,7 +36,7 @@ def test_describe_head__augmentation_in_words(make_run):
     )
     files.write_text(run.folder / "recipe.toml", recipe.to_toml())
     lead = describe_head(read_contents(run.folder)).fit.lead
-    assert "one of 4 augmented views" in lead and "label smoothing" in lead
+    assert "one of 3 augmented views" in lead and "label smoothing" in lead
 
 
 def test_describe_head__layers_and_gap_of_a_head_alone(make_run):

@@ -111,6 +111,18 @@ def test_describe_phases__augmentation_and_loss_in_words(make_run):
     assert "label smoothing" in lines[2]
 
 
+def test_describe_phases__linear_fit_that_learned_from_the_views(make_run):
+    run = make_run(finetuned=True)
+    recipe = (run.folder / "recipe.toml").read_text(encoding="utf-8")
+    files.write_text(run.folder / "recipe.toml", recipe.replace('views = "per-epoch"', "views = 5", 1))
+    gap, augmentation, _ = describe(run, chosen_phase="frozen").reading
+    assert augmentation.startswith(
+        "Every epoch showed each training photo as it is or as one of 4 augmented views"
+    )
+    assert augmentation.endswith("The logistic regression learned from all 5 views of each.")
+    assert "of the views of the training photos" in gap
+
+
 def test_describe_phases__gradient_fit_saw_the_views_too(make_run):
     line = describe(make_run(fit="gradient", finetuned=True)).reading[1]
     assert line.startswith("Every epoch showed a new augmented view") and "logistic" not in line

@@ -77,6 +77,19 @@ def test_hook__is_left_where_the_fit_fails():
     assert hook.told == ["running, 0 epochs done", "left"]
 
 
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_fit__that_diverges_at_once_leaves_the_weights_that_it_was_given(ema):
+    recipe = Recipe.from_dict(
+        {"frozen": {"epochs": 2, "ema": ema, "optimizer": "sgd", "learning_rate": 1e30}, "head": {"l2": 1.0}}
+    )
+    model = head_model(to_logits(head_layers(recipe.head, 2)), 4)
+    given = model.get_weights()
+    with pytest.raises(DivergedError):
+        fit(model, DATA, recipe)
+    for found, before in zip(model.get_weights(), given, strict=True):
+        np.testing.assert_array_equal(found, before)
+
+
 def test_keep_checkpoints__a_rate_set_by_a_later_callback_is_kept(tmp_path):
     """State is written when every callback has been told of the epoch's end."""
 

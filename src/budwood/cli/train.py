@@ -224,6 +224,11 @@ def _refuse_cluster(cluster: str, request: "TrainingRequest") -> None:
         raise RecipeError(
             "--cluster computes features of f32 or bf16, and backbone.precision is int8. Leave one of them out"
         )
+    if request.recipe.budget.minutes:
+        raise RecipeError(
+            "budget.minutes (--minutes) plans for this machine alone, and --cluster lets others compute the features. "
+            "Leave one of them out"
+        )
     refuse_unreachable(cluster)
 
 

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 from budwood.config.section import Section
 
 PLANNED = ("frozen.epochs", "finetune.epochs")
-"""Keys that a plan decides."""
+"""Epochs, at most as many as the recipe has: the time decides how many are done."""
 MOST_MINUTES = 100_000
 """The longest limit, some ten weeks."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from budwood.config.learning import Finetune, Frozen, Loss, Steps
+from budwood.config.learning import Distill, Finetune, Frozen, Loss, Steps
 from budwood.config.recipe import Augment, Backbone, Head, Recipe
 from budwood.config.section import Section
 
@@ -36,6 +36,12 @@ def find_warnings(recipe: Recipe) -> list[str]:
             'backbone.weights = "random": what is not unfrozen keeps random weights for good. To train from scratch, '
             'give finetune.unfreeze = "all", finetune.epochs and finetune.batch_norm = "train"'
         )
+    plain = _changed("head", recipe.head, Head(), {"hidden", "batch_norm"})
+    if plain and recipe.finetune.epochs and len(recipe.backbone.names) > 1:
+        lines.append(
+            f"{', '.join(plain)} {'has' if len(plain) == 1 else 'have'} an effect in phase 1 alone: of several "
+            "backbones each is fine-tuned with a linear head of its own"
+        )
     return lines
 
 
@@ -51,6 +57,10 @@ def _unused(recipe: Recipe) -> Iterator[tuple[str, str]]:
     if not augment.rand_augment:
         why = "it is the strength of RandAugment, and augment.rand_augment = 0"
         yield from ((key, why) for key in _changed("augment", augment, Augment(), {"rand_magnitude"}))
+    if not recipe.distill.run:
+        why = "they are of a teacher, and distill.run names none"
+        keys = set(Distill.model_fields) - {"run"}
+        yield from ((key, why) for key in _changed("distill", recipe.distill, Distill(), keys))
 
     if not frozen.epochs:
         why = "frozen.epochs = 0, there is no phase 1"
@@ -60,6 +70,9 @@ def _unused(recipe: Recipe) -> Iterator[tuple[str, str]]:
         why = 'phase 1 is a linear probe, which takes no gradient steps (frozen.fit = "gradient" does)'
         keys = OF_GRADIENT_STEPS - {"epochs"}
         yield from ((key, why) for key in _changed("frozen", frozen, Frozen(), keys))
+        if frozen.l2_strengths != "auto" and len(frozen.l2_strengths) == 1:
+            why = "there is one of frozen.l2_strengths, so that none is chosen"
+            yield from ((key, why) for key in _changed("frozen", frozen, Frozen(), {"folds"}))
     elif frozen.fit == "gradient":
         why = "they belong to a linear probe, and frozen.fit is gradient"
         yield from ((key, why) for key in _changed("frozen", frozen, Frozen(), OF_A_LINEAR_PROBE))
@@ -83,6 +96,7 @@ def _unused(recipe: Recipe) -> Iterator[tuple[str, str]]:
         )
         if draws and changes:
             yield "augment.views", why
+            yield from ((key, why) for key in _changed("augment", augment, Augment(), {"originals"}))
         yield from ((key, why) for key in _changed("augment", augment, Augment(), {"mixup", "cutmix"}))
         yield from ((key, why) for key in _changed("head", recipe.head, Head(), {"dropout", "l2"}))
         keys = set(Loss.model_fields) - {"class_weights"}

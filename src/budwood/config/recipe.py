@@ -263,10 +263,6 @@ class Recipe(Section):
             )
         return self
 
-    def without_budget(self) -> "Recipe":
-        """Return the recipe as it is without a limit of time."""
-        return self.model_copy(update={"budget": Budget()})
-
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Recipe":
         """Return the recipe of nested dicts. Raise RecipeError with the nearest known key or what was expected."""

@@ -15,6 +15,7 @@ from budwood.core.text import count, duration, whole_percent
 from budwood.core.threads import num_cores
 from budwood.data.images import view
 from budwood.data.manifest import Photo
+from budwood.evaluation.task import MULTI_LABEL
 from budwood.features.extractor import FeatureExtractor
 from budwood.network.compose import PooledBackbone
 from budwood.pipeline.features import build_backbones, extractor
@@ -31,13 +32,16 @@ from budwood.pipeline.rates import (
 )
 from budwood.pipeline.request import TrainingRequest, with_recipe
 from budwood.runs.schema import BudgetInfo
+from budwood.training.linear_probe import resolve_fit
 from budwood.training.precision import with_fastest_precision
+from budwood.training.probe_size import views_learned
 
 TAKEN = 0.95
-"""Part of the time that a plan may take: rates of some seconds foretell those of minutes within a few percent."""
-RELATIVE = {"efficientnet_lite0": (1.0, 224), "efficientnet_lite2": (2.0, 260)}
-"""How long a forward pass takes beside one of the first, and the side at which. Measured: 1.9 on an EPYC; by the
-arithmetic (407 and 899 million multiply-adds) it would be 2.2."""
+"""Part of the time that a plan may take. Passes over all photos took up to a fifth longer than the rates of the first
+seconds foretold (docs/experiments/log.md), steps hardly; the reserve that `FINISH` holds covers the rest."""
+RELATIVE = {"efficientnet_lite0": (1.0, 224), "efficientnet_lite2": (2.2, 260)}
+"""How long a forward pass takes beside one of the first, and the side at which: 2.2 by the arithmetic (407 and 899
+million multiply-adds) and on a Xeon with AMX, 1.9 on an EPYC."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,14 @@ class Pace:
             - self.plan.cost.finish
             - sum(one.start + one.views + epochs * one.epoch for one in later)
         )
+
+    @property
+    def until_head(self) -> float:
+        """Return when the gradient steps of phase 1 have to be over, so that phase 2 and the rest have their time."""
+        first = self.plan.cost.networks[0]
+        epochs = self.plan.recipe.finetune.epochs
+        own = first.start + first.views + epochs * first.epoch if epochs else 0.0
+        return self.until(self.names[0]) - own
 
     def epochs(self, backbone: str) -> int:
         """Return how many epochs of a backbone fit into what is left before its views are computed; maybe 0."""
@@ -111,7 +123,11 @@ def plan_within(
         _, sizes = resolve(recipe, backbones)
         rates = [measured.of(one.name, size) for one, size in zip(backbones, sizes, strict=True)]
         # 1,280 features each where it is not known: the head is a small part.
-        return cost_of(recipe, rates, [1280] * len(rates), counts)
+        widths = [1280] * len(rates)
+        rows = counts.train * views_learned(recipe, counts.train)
+        several = request.task.name == MULTI_LABEL.name
+        resolved, _ = resolve_fit(recipe, rows, sum(widths), counts.classes, multi_label=several)
+        return cost_of(resolved, rates, widths, counts)
 
     here = _with_weights(candidates)
     left = ends - time.monotonic()

@@ -13,7 +13,7 @@ from budwood.core.text import count, duration, shorten, shown
 from budwood.data.manifest import CALIBRATION, PARTS, SPLITS, Photo
 from budwood.network.compose import PooledBackbone
 from budwood.pipeline.prepare import Prepared
-from budwood.pipeline.rates import below, seconds_per_photo, seconds_per_step, with_head
+from budwood.pipeline.rates import below, seconds_per_photo, timed_step, with_head
 from budwood.report.taxonomy import tree_as_lines
 from budwood.runs.resume import flat
 from budwood.training.linear_probe import fit_seconds
@@ -75,7 +75,10 @@ class Estimate:
 def estimate(prepared: Prepared) -> Estimate:
     """Return the time and the disk that a training would take; the steps are timed on a few photos, nothing is kept."""
     recipe, photos, networks = prepared.recipe, prepared.photos, prepared.networks
+    drawn = _views_drawn_for_head(prepared)
     missing, seconds = [], 0.0
+    # Of each network, of one photo; None where phase 1 wants none.
+    whole: list[float | None] = [None] * len(networks)
     if _wants_features(prepared):
         missing = [0] * len(networks)
         with prepared.open_features(SILENT) as features:
@@ -84,15 +87,26 @@ def estimate(prepared: Prepared) -> Estimate:
                 for place, part in enumerate(ensemble.parts):
                     lacking = part.missing(own)
                     missing[place] += lacking
-                    seconds += seconds_per_photo(part, own) * lacking if lacking else 0.0
-    tuned = [one for one in networks if recipe.finetune.epochs and recipe.finetune.trains(one.name)]
+                    if lacking or drawn:
+                        rate = seconds_per_photo(part, own)
+                        whole[place] = max(rate, whole[place] or 0.0)
+                        seconds += rate * lacking
+    tuned = {one.name for one in networks if recipe.finetune.epochs and recipe.finetune.trains(one.name)}
+    # Views from which the head learns, and phase 2 does not.
+    seconds += sum(
+        drawn * (rate or 0.0) for one, rate in zip(networks, whole, strict=True) if one.name not in tuned
+    )
     return Estimate(
         tuple(missing),
         float(seconds),
         sum(lacking * network.features * 4 for lacking, network in zip(missing, networks, strict=False)),
         4 * sum(network.model.count_params() for network in networks) + 5e6,
         _head_seconds(prepared),
-        tuple(_finetuning(prepared, network) for network in tuned),
+        tuple(
+            _finetuning(prepared, network, rate if drawn else None)
+            for network, rate in zip(networks, whole, strict=True)
+            if network.name in tuned
+        ),
         _teaching(prepared),
     )
 
@@ -171,7 +185,19 @@ def _head_seconds(prepared: Prepared) -> float | None:
     if prepared.head or not recipe.frozen.epochs or recipe.frozen.fit != "linear":
         return None
     rows = prepared.num("train") * views_learned(recipe, prepared.num("train"))
-    return fit_seconds(rows, prepared.num_features, len(prepared.classes), recipe)
+    widths = [prepared.num_features]
+    if recipe.finetune.epochs and len(prepared.networks) > 1:
+        # Each is fine-tuned with a head of its own.
+        widths += [network.features for network in prepared.networks]
+    return sum(fit_seconds(rows, width, len(prepared.classes), recipe) for width in widths)
+
+
+def _views_drawn_for_head(prepared: Prepared) -> int:
+    """Return the number of views, beside the original photos, from which a linear probe learns."""
+    if _head_seconds(prepared) is None:
+        return 0
+    number = prepared.num("train")
+    return (views_learned(prepared.resolved[0], number) - 1) * number
 
 
 def _layers(prepared: Prepared, recipe: Recipe, reason: str | None) -> list[str]:
@@ -202,8 +228,11 @@ def _recipe_in_words(recipe: Recipe) -> list[str]:
     return [*lines, "everything else is the default; the run's recipe.toml will hold the whole"]
 
 
-def _finetuning(prepared: Prepared, network: PooledBackbone) -> FineTuning:
-    """Return what phase 2 of one backbone would take."""
+def _finetuning(prepared: Prepared, network: PooledBackbone, whole: float | None) -> FineTuning:
+    """Return what phase 2 of one backbone would take.
+
+    Its views go through the whole network, in `whole` seconds each, where the head learns from them too.
+    """
     recipe, photos, num_classes = prepared.recipe, prepared.photos, len(prepared.classes)
     settings, augment = recipe.finetune, recipe.augment
     train, validation = prepared.num("train"), prepared.num("validation")
@@ -211,7 +240,7 @@ def _finetuning(prepared: Prepared, network: PooledBackbone) -> FineTuning:
     head = Head(logits=recipe.head.logits) if len(prepared.networks) > 1 else recipe.head
     model, unfrozen = with_head(network, recipe, head, num_classes, prepared.request.task)
     features = below(model, unfrozen, recipe)
-    per_view = seconds_per_photo(features, photos)
+    per_view = max(seconds_per_photo(features, photos), whole or 0.0)
     drawn_anew = augment.views == "per-epoch"
     rows = train * (2 if augment.originals else 1)
     bank = train if augment.originals else 0
@@ -220,7 +249,7 @@ def _finetuning(prepared: Prepared, network: PooledBackbone) -> FineTuning:
     # Phase 1 has the original views come by.
     passes = _wants_features(prepared) and not features.is_pixels
     on_the_way = train + validation if passes and (augment.originals or not drawn_anew) else 0
-    step = seconds_per_step(model, unfrozen, recipe)
+    _, step = timed_step(model, unfrozen, recipe)
     # A forward pass is about a third of a step.
     seconds = step * (rows + validation / 3) / settings.batch_size + (per_view * train if drawn_anew else 0.0)
     return FineTuning(

@@ -20,8 +20,8 @@ more often than it gains, and that of scale and bias gains more often, see docs/
 def has_few(request: TrainingRequest, photos: Sequence[Photo], classes: int) -> bool:
     """Return whether a recipe adapts, and has few photos to learn from.
 
-    False for several labels a photo, which was not measured; for a run that is gone on with; and for a recipe that has
-    not both phases. These are trained as was asked.
+    False for several labels a photo, which was not measured; for a training that starts from the model of another
+    run; and for a recipe that has not both phases. These are trained as was asked.
     """
     return (
         request.asked.adapt
@@ -29,7 +29,7 @@ def has_few(request: TrainingRequest, photos: Sequence[Photo], classes: int) -> 
         and request.asked.finetune.epochs > 0
         and is_few(_num_training(photos), classes)
         and request.previous is None
-        and request.task is not MULTI_LABEL
+        and request.task.name != MULTI_LABEL.name
     )
 
 

@@ -12,19 +12,17 @@ from budwood.core.cache import cache_dir
 from budwood.core.errors import RunError
 from budwood.core.notes import TakesNotes
 from budwood.core.text import count
-from budwood.data.decoder.levels import as_range
 from budwood.evaluation.task import MULTI_LABEL
-from budwood.features.extractor import FeatureExtractor
 from budwood.features.store.eviction import default_limit
-from budwood.network.compose import PooledBackbone, layer_prefix
-from budwood.network.graph import cut
+from budwood.network.compose import PooledBackbone, compose, layer_prefix
 from budwood.network.heads import apply, mean_layers
-from budwood.network.unfreeze import LayerRow, Unfrozen, frozen_table, unfreeze
+from budwood.network.unfreeze import LayerRow, Unfrozen, frozen_table, head_table, unfreeze
 from budwood.pipeline.few_photos import is_few
 from budwood.pipeline.head import Start
 from budwood.pipeline.outcome import PhaseOutcome, of_results
 from budwood.pipeline.phases import PhaseResult, train_finetune_phase
 from budwood.pipeline.plan import with_values
+from budwood.pipeline.rates import below
 from budwood.pipeline.session import Session, refuse_failures
 from budwood.runs.schema import ViewsInfo
 from budwood.runs.writing import write_layers, write_recipe
@@ -106,10 +104,19 @@ def finetune(
         scalings[number] = result.scaling
         prefix = layer_prefix(network, networks)
         results.append((backbone, result, [f"{prefix}{name}" for name in unfrozen[network.name].layers]))
+    # What had no time, or diverged, was not trained.
+    trained = {name for name in unfrozen if any(backbone in (None, name) for backbone, _, _ in results)}
+    if trained != unfrozen.keys():
+        rows = (
+            layer_table(networks, models, {name: unfrozen[name] for name in trained})
+            if trained
+            else head_table(compose(networks, before.head, flip=recipe.evaluate.flip))
+        )
+        write_layers(session.directory.folder, rows)
     if not results:
         return None, failure
     heads = [start.layers for start in starts]
-    if is_few(len(session.parts["train"]), len(session.classes)) and session.task is not MULTI_LABEL:
+    if is_few(len(session.parts["train"]), len(session.classes)) and session.task.name != MULTI_LABEL.name:
         # Temperatures from some ten validation photos weigh the networks badly (docs/experiments/log.md). The mean is
         # calibrated all the same, when the model is saved.
         scalings = [1.0] * len(starts)
@@ -146,18 +153,7 @@ def finetune_one(
     No epoch is begun that would end after `until`, by `time.monotonic`.
     """
     train, validation = session.parts["train"], session.parts["validation"]
-    features = FeatureExtractor(
-        cut(model, unfrozen.boundary)[0],
-        size=session.size,
-        resize=recipe.data.resize,
-        levels=as_range(recipe.data.levels),
-        precision=recipe.backbone.precision,
-        engine=recipe.backbone.engine,
-        dtype="float16",
-        augment=recipe.augment,
-        seed=recipe.seed,
-        progress=session.progress,
-    )
+    features = below(model, unfrozen, recipe, session.progress)
     directory = session.directory
     with features:
         augment = affordable(recipe.augment, len(train) * features.row_bytes, directory.note)

@@ -109,7 +109,7 @@ def _fit_head(
         # The views of a photo are held out together.
         [photo.group or (f"photo {photo.name}" if views > 1 else None) for photo in shown],
         np.array([photo.weight for photo in shown]),
-        callbacks=session.hooks(asked, phase, backbone),
+        callbacks=session.hooks(asked, phase, backbone, session.pace.until_head if session.pace else None),
         open_map=session.open_map,
         progress=session.progress,
         note=session.directory.note,

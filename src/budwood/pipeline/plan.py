@@ -8,6 +8,7 @@ what decoding, a forward pass and a gradient step take.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from budwood.config.budget import Budget
 from budwood.config.learning import Finetune
 from budwood.config.recipe import Augment, Recipe
 from budwood.config.section import Section
@@ -121,7 +122,7 @@ def cost_of(recipe: Recipe, rates: Sequence[Rates], features: Sequence[int], pho
         )
     pairs = sum(min(NEIGHBOURS * number, most_pairs(number)) for number in (photos.validation, photos.test))
     head = PAIR * rates[0].decode * pairs if frozen else 0.0
-    if recipe.frozen.fit == "gradient":
+    if frozen and recipe.frozen.fit == "gradient":
         # Steps on vectors take hardly any time; the views do.
         drawn = recipe.frozen.epochs if augment.views == "per-epoch" else max(0, augment.views - 1)
         head += sum(one.decode + one.forward for one in rates) * drawn * photos.train
@@ -153,7 +154,7 @@ def plans(recipe: Recipe, *, few: bool = False) -> list[Recipe]:
     [(224, 0, 0), (224, 1, 2), (224, 2, 4)]
     """
     adapts = recipe.adapt and recipe.frozen.epochs > 0 and recipe.finetune.epochs > 0
-    recipe = recipe.without_budget().model_copy(update={"adapt": False})
+    recipe = recipe.model_copy(update={"adapt": False, "budget": Budget()})
     if not adapts:
         if not recipe.finetune.epochs:
             return [recipe]
@@ -201,14 +202,13 @@ def with_scale_and_bias(recipe: Recipe, asked: Recipe) -> Recipe:
 
 
 def _two_networks(recipe: Recipe) -> Recipe:
-    """Return a recipe with the backbones of `best`, and what else it changes for them."""
+    """Return a recipe with the backbones and the phase 2 of `best`; mirrored pictures are used only where asked for."""
     best = Recipe.load("best")
     return recipe.model_copy(
         update={
             "data": recipe.data.model_copy(update={"size": best.data.size}),
             "backbone": recipe.backbone.model_copy(update={"name": best.backbone.name}),
             "finetune": best.finetune.model_copy(update={"precision": recipe.finetune.precision}),
-            "evaluate": recipe.evaluate.model_copy(update={"flip": best.evaluate.flip}),
         }
     )
 
@@ -252,9 +252,10 @@ def with_values(
     >>> with_values(Recipe.load("quick"), epochs=1).finetune.warmup_epochs
     0.5
     """
-    if views == 1:
-        # No view is drawn, so that nothing changes one.
-        recipe = recipe.model_copy(update={"augment": Augment()})
+    if views == 1 and recipe.augment.views != 1:
+        # No view is drawn, so that nothing changes one; mixup and cutmix mix photos as they are.
+        own = recipe.augment
+        recipe = recipe.model_copy(update={"augment": Augment(mixup=own.mixup, cutmix=own.cutmix)})
     warmup = recipe.finetune.warmup_epochs
     if epochs is not None and epochs < recipe.finetune.epochs:
         warmup = min(warmup, epochs / 2)

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from budwood.config.recipe import Head, Recipe
-from budwood.data.decoder.levels import as_range
+from budwood.core.progress.base import SILENT, Progress
 from budwood.data.images import ImageLike
 from budwood.data.manifest import Photo
 from budwood.evaluation.task import Task
@@ -19,6 +19,7 @@ from budwood.network.fold_batch_norm import fold_batch_norm
 from budwood.network.graph import cut
 from budwood.network.heads import apply, head_layers
 from budwood.network.unfreeze import Unfrozen, unfreeze
+from budwood.pipeline.features import extractor
 from budwood.training.precision import precision_of
 from budwood.training.tracing import train_on_batch
 
@@ -61,15 +62,12 @@ def with_head(
     return model, unfreeze(model, network.backbone, recipe.finetune)
 
 
-def below(model: keras.Model, unfrozen: Unfrozen, recipe: Recipe) -> FeatureExtractor:
+def below(
+    model: keras.Model, unfrozen: Unfrozen, recipe: Recipe, progress: Progress = SILENT
+) -> FeatureExtractor:
     """Return what yields the features from which phase 2 trains; not open."""
-    return FeatureExtractor(
-        cut(model, unfrozen.boundary)[0],
-        size=model.input.shape[1],
-        resize=recipe.data.resize,
-        levels=as_range(recipe.data.levels),
-        dtype="float16",
-    )
+    part = cut(model, unfrozen.boundary)[0]
+    return extractor(part, recipe, recipe.backbone.precision, progress, dtype="float16")
 
 
 def sample_of(photos: Sequence[Photo]) -> list[ImageLike]:
@@ -77,13 +75,11 @@ def sample_of(photos: Sequence[Photo]) -> list[ImageLike]:
     return [photo.image for photo in photos[:: max(1, len(photos) // TRIED)][:TRIED]]
 
 
-def seconds_per_step(model: keras.Model, unfrozen: Unfrozen, recipe: Recipe) -> float:
-    """Return the seconds of one gradient step of phase 2, measured on random features once the graph is compiled."""
-    return timed_step(model, unfrozen, recipe)[1]
-
-
 def timed_step(model: keras.Model, unfrozen: Unfrozen, recipe: Recipe) -> tuple[float, float]:
-    """Return the seconds of the first gradient step of phase 2, in which the graph is compiled, and of another one."""
+    """Return the seconds of the first gradient step of phase 2, in which the graph is compiled, and of a later one.
+
+    Both are of random features.
+    """
     batch = recipe.finetune.batch_size
     trainable = fold_batch_norm(
         cut(model, unfrozen.boundary)[1], precision_of(recipe.finetune), unfrozen.held

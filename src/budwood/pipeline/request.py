@@ -96,10 +96,12 @@ class TrainingRequest:
         else:
             phase = ["views", "finetune"] if tuned else []
         plan = ["plan"] if self.recipe.budget.minutes else []
+        trial = ["int8"] if self.recipe.backbone.precision == "int8" else []
         return [
             "check",
             *plan,
             "backbone",
+            *trial,
             "features",
             "copies",
             "head",

@@ -16,6 +16,7 @@ from budwood.report.summary import START, Contents
 from budwood.report.svg.axes import Axis
 from budwood.report.svg.intervals import Row, interval_rows
 from budwood.runs.schema import EpochRow
+from budwood.training.probe_size import views_learned
 
 TITLES = {START: "Before", "frozen": "Frozen backbone", "finetune": "Fine-tuning"}
 
@@ -131,15 +132,19 @@ def _lead(contents: Contents) -> str:
 def _reading(contents: Contents) -> list[str]:
     """Return what one should know to read the learning curves."""
     augmentation = settings.augmentation(contents.recipe.augment)
+    learned = views_learned(contents.recipe, sum(photo.split == "train" for photo in contents.photos))
     if not augmentation:
         augmentation = "There was no augmentation: the training photos were shown as they are."
     elif contents.chosen is not None:
-        augmentation += " The logistic regression saw the original photos alone."
+        of_each = (
+            f"learned from all {learned} views of each" if learned > 1 else "saw the original photos alone"
+        )
+        augmentation += f" The logistic regression {of_each}."
     right = "have every label right" if contents.multi_label else "were classified correctly"
     best = contents.best_epochs(contents.kept)
     seen = "of the training photos, as the steps of that epoch met them (augmented views, dropout, moving weights)"
     if contents.kept == "frozen" and contents.chosen is not None:
-        seen = "of the original training photos"
+        seen = "of the original training photos" if learned == 1 else "of the views of the training photos"
     gaps = {row["epoch"]: gap.words for row, gap in _gaps(contents)}
     gap = [
         f"At epoch {row['epoch']}, {which}, {percent(row.get('accuracy'))} {seen} and "

@@ -27,15 +27,19 @@ def augmentation(augment: Augment) -> str:
     not.
 
     >>> augmentation(Augment(views=2, rotation=0.1))
-    'Every epoch showed one of 2 augmented views of each training photo: turned by up to 36 degrees.'
+    'Every epoch showed each training photo as it is or as an augmented view of it: turned by up to 36 degrees.'
     """
     sentences, views = [], augment.views
     if views == "per-epoch" or views > 1:
-        shown = "a new augmented view" if views == "per-epoch" else f"one of {views:,} augmented views"
+        if views == "per-epoch":
+            shown = "a new augmented view of each training photo"
+        else:
+            drawn = "an augmented view" if views == 2 else f"one of {views - 1:,} augmented views"
+            shown = f"each training photo as it is or as {drawn} of it"
         beside = ", beside the original" if augment.originals else ""
         changes = _changes(augment)
         sentences.append(
-            f"Every epoch showed {shown} of each training photo{beside}: "
+            f"Every epoch showed {shown}{beside}: "
             f"{', '.join(changes) if changes else 'always the original, for no change was asked for'}."
         )
     alphas = (("mixup", augment.mixup), ("cutmix", augment.cutmix))

@@ -151,9 +151,8 @@ def fit(
             with trainer.averaged():
                 running.measured = measure()
                 row: Row = {"epoch": epoch, **trained, **running.measured.row(), "learning_rate": rate}
-                if not math.isfinite(row["loss"] + row["val_loss"]):
-                    _end_diverged(running, epoch, rate)
-                else:
+                diverged = not math.isfinite(row["loss"] + row["val_loss"])
+                if not diverged:
                     state.history.append(row)
                     if state.best is row:
                         trainer.best = trainer.weights()
@@ -162,6 +161,9 @@ def fit(
                     state.finished, state.stopped = _ends(
                         state.val_losses, before.val_loss, settings, model, hooks
                     )
+            if diverged:
+                # After the moving average, which puts the weights of before itself back.
+                _end_diverged(running, epoch, rate, given)
             state.seconds = time.perf_counter() - begun
             for hook in hooks:
                 hook.on_epoch_done()
@@ -195,13 +197,18 @@ def _restore(running: RunningFit) -> FitState:
     return running.state
 
 
-def _end_diverged(running: RunningFit, epoch: int, rate: float) -> None:
-    """End the fit at the best epoch so far. Raise DivergedError, with the first weights put back, where none is."""
+def _end_diverged(running: RunningFit, epoch: int, rate: float, given: keras.Model) -> None:
+    """End the fit at the best epoch so far.
+
+    Where there is none, raise DivergedError, with the first weights put back into the model that trains and into the
+    one that was given.
+    """
     state = running.state
     state.stopped = f"the loss is no longer a finite number in epoch {epoch}"
     advice = f"Lower {running.phase}.learning_rate, it was {rate:g}"
     if not state.history:
         running.trainer.set_weights(running.start)
+        given.set_weights(running.start)
         raise DivergedError(f"{state.stopped}. {advice}")
     running.note(f"{state.stopped}: the weights of epoch {state.best['epoch']} stay. {advice}", "diverged")
     state.finished = True
