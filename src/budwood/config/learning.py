@@ -56,7 +56,7 @@ class Steps(Section):
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
     """Decoupled weight decay of the optimizer; biases and the parameters of normalization layers do not decay."""
     momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    """Momentum of "sgd" and "rmsprop"; no effect with other optimizers."""
+    """Momentum of "sgd" and "rmsprop"; refused with other optimizers."""
     clip_norm: Annotated[float, Field(ge=0.0)] = 0.0
     """Global norm to which gradients are clipped; 0: no clipping."""
     ema: Fraction = 0.0
