@@ -153,9 +153,8 @@ class RunRecord:
         """Return the result in a few lines."""
         from budwood.report.first_lines import first_lines
 
-        weighted = self.recipe.loss.class_weights != "none"
         spikes = self.files.info.warnings_of("loss_spike")
-        lines = first_lines(self.files.metrics, weighted=weighted, spikes=spikes)
+        lines = first_lines(self.files.metrics, self.recipe, spikes)
         return "\n".join([*lines, f"run     {self.folder}", f"report  {self.folder / 'report.html'}"])
 
     def refuse_unknown_class(self, label: str | None) -> None:

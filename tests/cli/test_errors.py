@@ -60,6 +60,32 @@ finally:
     assert done.returncode == status and one_line(done.stderr) and word in done.stderr
 
 
+@ENDINGS
+def test_run_command__ended_where_python_hands_no_exception_on(signal, status, word):
+    code = """
+import signal, sys, time, typer
+from budwood.cli.errors import run_command
+
+app = typer.Typer()
+app.command()(lambda: None)
+
+class Ends:
+    def __del__(self):
+        signal.raise_signal(signal.NUMBER)
+
+@app.command()
+def swallowed():
+    Ends()
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        time.sleep(0.01)
+
+run_command(app)
+""".replace("NUMBER", signal)
+    done = subprocess.run([sys.executable, "-c", code, "swallowed"], capture_output=True, text=True)
+    assert done.returncode == status and one_line(done.stderr) and word in done.stderr
+
+
 @pytest.mark.parametrize(
     ("command", "named"),
     [("long", True), ("short", False), ("long --dry-run", False), ("long --minutes=3", False)],

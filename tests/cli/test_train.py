@@ -213,6 +213,19 @@ def test_features__computed_once_and_told(call, session_colours, tmp_path, monke
     assert (status, found["photos"], found["computed"], found["found"], found["failed"]) == (0, 42, 0, 42, {})
 
 
+@pytest.mark.parametrize(
+    ("options", "key"),
+    [
+        (["--minutes", "2", "--set", "budget.minutes=1"], "budget.minutes"),
+        (["--backbone", "mobilenet", "--set", "backbone.name=mobilenet_v2"], "backbone.name"),
+    ],
+)
+def test_train__a_setting_given_twice_otherwise(call, colours, monkeypatch, options, key):
+    monkeypatch.setattr("budwood.cli.train.load_keras", lambda: pytest.fail("too early"))
+    status, _, err = call("train", colours, *options)
+    assert status == 1 and f"{key} is given twice: by an option as" in err and err.count("\n") == 1
+
+
 def test_cluster__not_within_minutes(call, colours, monkeypatch):
     monkeypatch.setattr("budwood.cli.train.load_keras", lambda: pytest.fail("too early"))
     status, _, err = call("train", colours, "--minutes", "3", "--cluster", "local")

@@ -14,7 +14,7 @@ def test_budget__is_no_part_of_a_recipe_without_a_limit():
     assert limited.budget.minutes == 2.5 and "minutes = 2.5" in limited.to_toml()
 
 
-@pytest.mark.parametrize("minutes", ["0", "-1", "nan", "a few", "1e9"])
+@pytest.mark.parametrize("minutes", ["0", "-1", "nan", "a few", "1e9", "true"])
 def test_budget__minutes_that_are_none(minutes):
     with pytest.raises(RecipeError, match=r"budget\.minutes"):
         Recipe().with_settings([f"budget.minutes={minutes}"])
@@ -22,7 +22,7 @@ def test_budget__minutes_that_are_none(minutes):
 
 @pytest.mark.parametrize("minutes", ["0", "-1", "nan", "inf", "1e9"])
 def test_budget__says_what_is_possible(minutes):
-    with pytest.raises(RecipeError, match=r"\(--minutes\) have to be more than 0 .* about half a minute"):
+    with pytest.raises(RecipeError, match=r"\(--minutes\) have to be more than 0 .* about a minute"):
         Recipe().with_settings([f"budget.minutes={minutes}"])
 
 

@@ -236,6 +236,9 @@ def test_train__interrupted_where_one_network_had_no_time__goes_on_without_it(
     assert Recipe.load(folder / "recipe.toml").finetune.backbones == ["tiny_other"]
     trained = [row["name"] for row in read_csv(folder / "layers.csv") if row["trained"] == "1"]
     assert trained and not any(name.startswith("tiny.") for name in trained)
+    whole = train(session_colours, tmp_path / "whole", settings=settings, progress=SILENT)
+    assert [row["name"] for row in read_csv(whole.folder / "layers.csv") if row["trained"] == "1"] == trained
+    assert "4 minutes leave no time for an epoch of tiny" in warnings_of(whole)
 
 
 @pytest.mark.usefixtures("own_cache")

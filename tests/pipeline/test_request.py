@@ -155,6 +155,7 @@ def test_steps__are_the_stages_to_come(colours, tmp_path, settings, phase):
     assert request.steps == [
         *("check", "backbone", "features", "copies", "head"),
         *phase,
+        *(["calibrate"] if phase else []),
         *("evaluate", "save", "report"),
     ]
 

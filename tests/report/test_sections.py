@@ -1,3 +1,4 @@
+import pytest
 from PIL import Image
 
 from budwood.core import files
@@ -93,3 +94,12 @@ def test_list_figures__says_why_a_figure_has_no_interval(make_run):
     rows = {row.title: row.cells for row in sections.list_figures(read_contents(run.folder)).rows}
     stated = {cell[1] for cell in rows["Macro F1"]}
     assert stated == {"no interval: a class without photos", "no interval: too few groups of photos"}
+
+
+@pytest.mark.parametrize("kind", ["budget", "settings"])
+def test_describe_reproducibility__epochs_that_there_was_no_time_for(make_run, kind):
+    folder = make_run(finetuned=True).folder
+    info = files.read_json(folder / "run.json")
+    warning = {"kind": kind, "text": "finetune: the time is over after 3 of 10 epochs"}
+    files.write_json(folder / "run.json", info | {"warnings": [warning]})
+    assert sections.describe_reproducibility(read_contents(folder)).cut_short == (kind == "budget")

@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 
+from budwood.config.recipe import Recipe
 from budwood.core.text import percent
 from budwood.data.taxonomy import Taxonomy
 from budwood.evaluation.climb import choose_climb, measure_climb
@@ -74,7 +75,7 @@ def test_write_report__shows_the_tree_and_the_terminal_says_it(make_run):
     metrics = read_run(run.folder).metrics
     told = scores_as_text(metrics.test.to_json(), "test")
     assert "Tree of labels:" in told and re.search(r"depth 2, 3 labels +\d", told)
-    assert sum("of the same branch" in line for line in first_lines(metrics, weighted=False)) == 1
+    assert sum("of the same branch" in line for line in first_lines(metrics, Recipe())) == 1
     flat = read_run(make_run().folder).metrics
     assert "Tree of labels" not in scores_as_text(flat.test.to_json(), "test")
     assert "taxonomy" not in flat.to_json()["test"] and "climbs" not in flat.to_json()

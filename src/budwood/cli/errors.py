@@ -59,10 +59,24 @@ def _endings() -> Iterator[list[KeyboardInterrupt]]:
     if threading.current_thread() is not threading.main_thread():
         yield heard
         return
+    unraisable = sys.unraisablehook
+
+    def lost(what: "sys.UnraisableHookArgs") -> None:
+        """Raise once more, in a moment, what was raised where Python cannot hand it on, such as in a `__del__`."""
+        if heard and what.exc_value is heard[-1]:
+            number = signal.SIGTERM if isinstance(heard[-1], Terminated) else signal.SIGINT
+            again = threading.Timer(0.05, signal.raise_signal, (number,))
+            again.daemon = True
+            again.start()
+        else:
+            unraisable(what)
+
     before = {number: signal.signal(number, hear) for number in ENDINGS}
+    sys.unraisablehook = lost
     try:
         yield heard
     finally:
+        sys.unraisablehook = unraisable
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 

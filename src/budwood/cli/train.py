@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -101,6 +102,7 @@ def train(
         "budget.minutes": minutes,
     }
     changes = _short(short)
+    _refuse_twice(changes, settings or [])
     changes += ["evaluate.test=false"] if no_test else []
     changes += [*reading_options(layout, split_folders, columns, allow_uri), *group_option(group)]
     # What is wrong with the command is said here, before the seconds that TensorFlow takes to load.
@@ -248,6 +250,16 @@ def ahead_in_words(done: "Ahead") -> str:
     if found.failed:
         parts.append(f"{len(found.failed):,} could not be read")
     return f"features of {count(done.photos, 'photo')}: {', '.join(parts)}"
+
+
+def _refuse_twice(changes: Sequence[str], settings: Sequence[str]) -> None:
+    """Raise RecipeError for a key that an option gives, and --set gives otherwise."""
+    given = {key.strip(): value.strip() for key, _, value in (one.partition("=") for one in settings)}
+    for key, _, value in (change.partition("=") for change in changes):
+        if key in given and given[key].strip("\"'") != value.strip("\"'"):
+            raise RecipeError(
+                f"{key} is given twice: by an option as {value}, and as --set {key}={given[key]}. Leave one of them out"
+            )
 
 
 def _short(values: dict[str, Any]) -> list[str]:

@@ -25,9 +25,11 @@ class Budget(Section):
     @classmethod
     def _says_what_is_possible(cls, minutes: Any) -> Any:
         """Refuse numbers out of range in words that name the option. Other values are refused by their type."""
+        if isinstance(minutes, bool):
+            raise ValueError(f"minutes (--minutes) have to be a number, and got {str(minutes).lower()}")
         if isinstance(minutes, int | float) and not 0 < minutes <= MOST_MINUTES:
             raise ValueError(
                 f"minutes (--minutes) have to be more than 0 and at most {MOST_MINUTES:,}; a training of a few "
-                "photos takes about half a minute"
+                "photos takes about a minute"
             )
         return minutes

@@ -150,7 +150,7 @@ class Finetune(Steps):
     of that of phase 1."""
     depth_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     """Factor between the learning rates of an unfrozen block and of the block above it."""
-    precision: Auto | Literal["f32", "bf16"] = "auto"
+    precision: Literal["auto", "f32", "bf16"] = "auto"
     """Arithmetic of the convolutions in gradient steps, where BatchNorm is frozen and `parameters` is "all"; weights
     and what is measured are of f32. "bf16" is faster on a CPU that has it; on others it is f32, and said. "auto":
     "f32", but within a limit of minutes "bf16" on a CPU that has it."""

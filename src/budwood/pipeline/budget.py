@@ -39,9 +39,9 @@ from budwood.training.probe_size import views_learned
 TAKEN = 0.95
 """Part of the time that a plan may take. Passes over all photos took up to a fifth longer than the rates of the first
 seconds foretold (docs/experiments/log.md), steps hardly; the reserve that `FINISH` holds covers the rest."""
-RELATIVE = {"efficientnet_lite0": (1.0, 224), "efficientnet_lite2": (2.2, 260)}
-"""How long a forward pass takes beside one of the first, and the side at which: 2.2 by the arithmetic (407 and 899
-million multiply-adds) and on a Xeon with AMX, 1.9 on an EPYC."""
+RELATIVE = {"efficientnet_lite0": (1.0, 224, 1.0), "efficientnet_lite2": (2.2, 260, 1.4)}
+"""How long a forward pass takes beside one of the first, the side at which, and how long it takes to build, convert and
+trace the network. 2.2 by the arithmetic (407 and 899 million multiply-adds) and on a Xeon with AMX, 1.9 on an EPYC."""
 
 
 @dataclass(frozen=True)
@@ -165,8 +165,9 @@ class _Measured:
         )
         work = (size / side) ** 2
         if other != name and {other, name} <= RELATIVE.keys():
-            (own, at), (others, others_at) = RELATIVE[name], RELATIVE[other]
+            (own, at, own_layers), (others, others_at, others_layers) = RELATIVE[name], RELATIVE[other]
             work = own / others * (size / at) ** 2 / (side / others_at) ** 2
+            rates = rates.of_layers(own_layers / others_layers)
         return rates.scaled(work)
 
 

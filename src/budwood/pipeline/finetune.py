@@ -66,8 +66,9 @@ def finetune(
         if pace is not None:
             until = pace.until(network.name)
             fitting = pace.epochs(network.name)
+            minutes = "1 minute leaves" if pace.minutes == 1 else f"{pace.minutes:g} minutes leave"
             if not fitting:
-                failure = f"{pace.minutes:g} minutes leave no time for an epoch of {network.name}"
+                failure = f"{minutes} no time for an epoch of {network.name}"
                 session.directory.note(failure, "budget")
                 if others := [name for name in unfrozen if name != network.name]:
                     # Written, so that a resumed run leaves the backbone out too.
@@ -78,6 +79,9 @@ def finetune(
                     write_recipe(session.directory.folder, recipe)
                 continue
             # Of several the recipe has one number of epochs for all.
+            if several and fitting < recipe.finetune.epochs:
+                of = f"{fitting} of {count(recipe.finetune.epochs, 'epoch')} of {network.name}"
+                session.directory.note(f"{minutes} time for {of}", "budget")
             fitting = min(fitting, recipe.finetune.epochs) if several else fitting
             own = with_values(recipe, epochs=fitting)
             if own != recipe and not several:
@@ -105,14 +109,11 @@ def finetune(
         prefix = layer_prefix(network, networks)
         results.append((backbone, result, [f"{prefix}{name}" for name in unfrozen[network.name].layers]))
     # What had no time, or diverged, was not trained.
-    trained = {name for name in unfrozen if any(backbone in (None, name) for backbone, _, _ in results)}
-    if trained != unfrozen.keys():
-        rows = (
-            layer_table(networks, models, {name: unfrozen[name] for name in trained})
-            if trained
-            else head_table(compose(networks, before.head, flip=recipe.evaluate.flip))
-        )
-        write_layers(session.directory.folder, rows)
+    trained = {name: unfrozen[name] for name in unfrozen if {None, name} & {one for one, _, _ in results}}
+    rows = layer_table(networks, models, trained)
+    if not trained:
+        rows = list(head_table(compose(networks, before.head, flip=recipe.evaluate.flip)))
+    write_layers(session.directory.folder, rows)
     if not results:
         return None, failure
     heads = [start.layers for start in starts]

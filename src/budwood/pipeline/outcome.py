@@ -188,5 +188,6 @@ def _summed(name: str, parts: Sequence[TrainedPart]) -> TrainedPhase:
         best_epoch=parts[-1].best_epoch,
         trainable_parameters=sum(part.trainable_parameters for part in parts),
         unfrozen_layers=tuple(layer for part in parts for layer in part.unfrozen_layers),
+        stopped="; ".join(f"{part.name}: {part.stopped}" for part in parts if part.stopped) or None,
         backbones=tuple(parts),
     )

@@ -52,6 +52,10 @@ class Rates:
         """Return the rates of a backbone or size that has so many times the arithmetic."""
         return replace(self, forward=self.forward * work, lower=self.lower * work, step=self.step * work)
 
+    def of_layers(self, times: float) -> "Rates":
+        """Return the rates of a backbone that has so many times the layers: they are made one by one."""
+        return replace(self, build=self.build * times, convert=self.convert * times, trace=self.trace * times)
+
 
 def with_head(
     network: PooledBackbone, recipe: Recipe, head: Head, num_classes: int, task: Task

@@ -86,7 +86,7 @@ class Session:
             TellUser(self._tell),
             KeepCheckpoints(checkpoints, recipe.evaluate.thresholds),
             *([FindLossSpike()] if phase == "finetune" else []),
-            *([KeepToTime(until)] if until is not None else []),
+            *([KeepToTime(until, backbone)] if until is not None else []),
             *([WriteTensorBoard(folder / "logs" / (backbone or ""))] if recipe.log.tensorboard else []),
             *self.callbacks,
             ShowProgress(progress),

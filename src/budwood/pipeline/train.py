@@ -106,7 +106,8 @@ def train_prepared(prepared: Prepared, callbacks: Sequence[keras.callbacks.Callb
             second, failure = finetune(session, networks, starts, first)
             if second is not None:
                 record(folder, [first, second])
-                outcomes.append(save(session, networks, second))
+                with directory.stage("calibrate"):
+                    outcomes.append(save(session, networks, second))
 
         with directory.stage("evaluate"):
             evaluation = evaluate(session, outcomes, failure)

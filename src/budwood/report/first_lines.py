@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from budwood.config.recipe import Recipe
 from budwood.core.text import NO_BREAK, as_sentence, count, name, percent
 from budwood.evaluation.statistics import wilson_interval
 from budwood.report import label_words
@@ -18,18 +19,18 @@ FEW_TO_CHOOSE = 100
 CAVEAT = "These photos were also used for choices made during training, so the figure may be too high."
 
 
-def first_lines(metrics: Metrics, *, weighted: bool, spikes: Sequence[str] = ()) -> list[str]:
+def first_lines(metrics: Metrics, recipe: Recipe, spikes: Sequence[str] = ()) -> list[str]:
     """Return what the terminal says of a run, most important first.
 
     Args:
         metrics: of the run.
-        weighted: whether the classes had weights.
+        recipe: of the run.
         spikes: how fine-tuning began badly, where it did; told where it was not kept.
     """
     split = metrics.reported
     found = metrics.figures_of(split)
     if isinstance(found, LabelSplitMetrics):
-        return label_words.first_lines(found, split, _phases(metrics, spikes))
+        return label_words.first_lines(found, split, _phases(metrics, recipe, spikes))
     scores = metrics.of(split)
     if scores is None:
         return []
@@ -39,8 +40,8 @@ def first_lines(metrics: Metrics, *, weighted: bool, spikes: Sequence[str] = ())
         lines.append(CAVEAT)
     lines.append(guess(scores.to_json(), classes))
     lines += [] if scores.taxonomy is None else [mistakes_in_words(scores.taxonomy)]
-    lines += _rare(scores, split, weighted)
-    lines += _phases(metrics, spikes)
+    lines += _rare(scores, split, recipe.loss.class_weights != "none")
+    lines += _phases(metrics, recipe, spikes)
     return [line.replace(NO_BREAK, " ") for line in lines]
 
 
@@ -79,16 +80,19 @@ def _recall(scores: SplitMetrics, place: int, split: str) -> str:
     return f"{label}: {found:,} of {whole} found, a recall of {percent(found / photos)} ({sure})."
 
 
-def _phases(metrics: Metrics, spikes: Sequence[str]) -> Sequence[str]:
+def _phases(metrics: Metrics, recipe: Recipe, spikes: Sequence[str]) -> Sequence[str]:
     if metrics.verdict.difference is None:
-        return []
+        # Why there is no fine-tuned network where there was to be one.
+        wanted = recipe.finetune.epochs > 0 and all(one.name != "finetune" for one in metrics.phases)
+        return [metrics.verdict.words] if wanted else []
     lines = [f"{metrics.verdict.words} {kept(metrics)}"]
     if metrics.kept.name != "finetune":
         lines += map(as_sentence, spikes)
     chosen_by = metrics.validation.n if metrics.validation else 0
     if chosen_by < FEW_TO_CHOOSE:
+        alone = "frozen-ensemble" if len(recipe.backbone.names) > 1 else "frozen-linear"
         lines.append(
-            f"{count(chosen_by, 'validation photo')} chose it, too few to be sure: with --recipe frozen-linear "
-            "nothing is chosen by them, and on so few photos it is often as good."
+            f"{count(chosen_by, 'validation photo')} chose it, too few to be sure: with --recipe {alone} nothing is "
+            "chosen by them, and on so few photos it is often as good."
         )
     return lines

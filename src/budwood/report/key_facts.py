@@ -121,14 +121,17 @@ def _facts(contents: Contents) -> list[Fact]:
         (
             "Backbone",
             _named(recipe.backbone.name),
-            f"{recipe.data.size} px, weights {_named(recipe.backbone.weights)}"
+            ("" if any(size for _, size in recipe.backbone.sized) else f"{recipe.data.size} px, ")
+            + f"weights {_named(recipe.backbone.weights)}"
             + (", with horizontal-flip test-time augmentation" if recipe.evaluate.flip else ""),
         ),
         ("Head", *_head_fact(contents)),
         *_finetune_fact(contents),
         (
             "Time",
-            words.duration(info.seconds),
+            words.duration(
+                info.budget.seconds if info.budget and info.budget.seconds is not None else info.seconds
+            ),
             ", ".join(f"{stage.name} {words.duration(stage.seconds)}" for stage in longest)
             + (f"; planned for {words.duration(60 * info.budget.minutes)}" if info.budget else ""),
         ),

@@ -117,6 +117,8 @@ class Reproducibility:
     versions: Sequence[tuple[str, str]]
     notes: Sequence[str]
     fingerprint: str
+    cut_short: bool
+    """Whether a limit of time left out epochs that its recipe has."""
 
 
 def list_figures(contents: Contents) -> Figures:
@@ -234,4 +236,5 @@ def describe_reproducibility(contents: Contents) -> Reproducibility:
         # With fine-tuning they stand beside the curves that they explain.
         notes=[] if "finetune" in contents.phases else contents.warnings,
         fingerprint=info.features.fingerprint if info.features else "",
+        cut_short=bool(info.warnings_of("budget")),
     )

@@ -175,9 +175,9 @@ class KeepToTime(Hook):
     TRACED = 2
     """The first steps of a phase, which are no measure of the others: its graph is traced and compiled meanwhile."""
 
-    def __init__(self, until: float):
+    def __init__(self, until: float, backbone: str | None = None):
         super().__init__()
-        self.until = until
+        self.until, self.backbone = until, backbone
         self.begun = 0.0
         self.steps = self.steps_before = 0
 
@@ -198,7 +198,8 @@ class KeepToTime(Hook):
         if done < planned and now + epoch_takes > self.until:
             self.model.stop_training = True
             self.why = f"the time is over after {done} of {planned} epochs"
-            self.fit.note(f"{self.fit.phase}: {self.why}", "budget")
+            of = f" of {self.backbone}" if self.backbone else ""
+            self.fit.note(f"{self.fit.phase}{of}: {self.why}", "budget")
 
 
 class WriteTensorBoard(Hook):
