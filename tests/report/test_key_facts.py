@@ -1,5 +1,6 @@
 import pytest
 
+from budwood.config.recipe import Recipe
 from budwood.core import files
 from budwood.report.key_facts import summarize
 from budwood.report.summary import read_contents
@@ -33,3 +34,23 @@ def test_summarize__head_that_this_run_did_not_train(make_run, name, head):
     files.write_json(run.folder / "metrics.json", metrics)
     facts = {title: value for title, value, _ in summarize(read_contents(run.folder)).facts}
     assert facts["Head"] == head
+
+
+def test_summarize__within_minutes_the_time_from_the_command_on(make_run):
+    folder = make_run().folder
+    info = files.read_json(folder / "run.json")
+    budget = {"minutes": 2.0, "planned_seconds": 90.0, "planned_epochs": 0, "seconds": 101.0}
+    files.write_json(folder / "run.json", info | {"budget": budget})
+    facts = {title: (value, more) for title, value, more in summarize(read_contents(folder)).facts}
+    assert facts["Time"][0] == "1 min 41 s" and facts["Time"][1].endswith("planned for 2 min 0 s")
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [('["mobilenet@96", "mobilenet_v2@64"]', None), ('"mobilenet"', "64 px")]
+)
+def test_summarize__sizes_that_stand_with_the_networks_are_not_said_twice(make_run, name, size):
+    folder = make_run().folder
+    recipe = Recipe.load(folder / "recipe.toml").with_settings([f"backbone.name={name}"])
+    files.write_text(folder / "recipe.toml", recipe.to_toml())
+    facts = {title: more for title, _, more in summarize(read_contents(folder)).facts}
+    assert (" px" in facts["Backbone"]) == (size is not None)
