@@ -116,8 +116,9 @@ def cost_of(recipe: Recipe, rates: Sequence[Rates], features: Sequence[int], pho
                 + (photos.train * (one.decode + one.lower) if anew else 0.0)
                 if tuned
                 else 0.0,
-                # The part below is converted too, and what comes of it is saved and measured beside the head.
-                one.trace + one.convert + one.build if tuned else 0.0,
+                # The part below is converted too, and what comes of it is saved and measured beside the head; of several
+                # the joined model is built and converted, for its calibration.
+                one.trace + (2 if len(rates) > 1 else 1) * (one.convert + one.build) if tuned else 0.0,
             )
         )
     pairs = sum(min(NEIGHBOURS * number, most_pairs(number)) for number in (photos.validation, photos.test))
