@@ -76,13 +76,13 @@ class Ends:
 @app.command()
 def swallowed():
     Ends()
-    until = time.monotonic() + 20
-    while time.monotonic() < until:
-        time.sleep(0.01)
+    time.sleep(60)
 
 run_command(app)
 """.replace("NUMBER", signal)
-    done = subprocess.run([sys.executable, "-c", code, "swallowed"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, "swallowed"], capture_output=True, text=True, timeout=50
+    )
     assert done.returncode == status and one_line(done.stderr) and word in done.stderr
 
 

@@ -216,13 +216,15 @@ def test_features__computed_once_and_told(call, session_colours, tmp_path, monke
 @pytest.mark.parametrize(
     ("options", "key"),
     [
-        (["--minutes", "2", "--set", "budget.minutes=1"], "budget.minutes"),
-        (["--backbone", "mobilenet", "--set", "backbone.name=mobilenet_v2"], "backbone.name"),
+        (["train", "--minutes", "2", "--set", "budget.minutes=1"], "budget.minutes"),
+        (["train", "--seed", "2", "--set", "seed=2"], "seed"),
+        (["features", "--backbone", "mobilenet", "--set", "backbone.name=mobilenet_v2"], "backbone.name"),
     ],
 )
-def test_train__a_setting_given_twice_otherwise(call, colours, monkeypatch, options, key):
+def test_train__a_setting_given_twice(call, colours, monkeypatch, options, key):
     monkeypatch.setattr("budwood.cli.train.load_keras", lambda: pytest.fail("too early"))
-    status, _, err = call("train", colours, *options)
+    command, *options = options
+    status, _, err = call(command, colours, *options)
     assert status == 1 and f"{key} is given twice: by an option as" in err and err.count("\n") == 1
 
 

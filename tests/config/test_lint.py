@@ -33,7 +33,7 @@ def test_find_warnings__shipped_recipes_have_none(name):
         ({"frozen": {"epochs": 0, "momentum": 0.5}, "finetune": TUNED}, "frozen.momentum", "no phase 1"),
         ({"finetune": {"unfreeze": {"blocks": 2}}}, "finetune.unfreeze", "no phase 2"),
         ({"backbone": {"drop_connect_rate": 0.4}}, "backbone.drop_connect_rate", "no phase 2"),
-        ({"distill": {"temperature": 3.0}}, "distill.temperature", "distill.run names none"),
+        ({"distill": {"temperature": 3.0}}, "distill.temperature", "distill.run names no teacher"),
         ({"frozen": LINEAR | {"folds": 3, "l2_strengths": [1.0]}}, "frozen.folds", "none is chosen"),
     ],
 )
@@ -77,6 +77,10 @@ def test_find_warnings__a_head_that_several_networks_have_in_phase_1_alone():
     assert find_warnings(Recipe.from_dict(networks)) == []
     (line,) = find_warnings(Recipe.from_dict(networks | {"finetune": TUNED}))
     assert line.startswith("head.hidden has an effect in phase 1 alone")
+    without = networks | {"finetune": TUNED, "frozen": {"epochs": 0}}
+    assert any(
+        one.startswith("head.hidden has no effect: ") for one in find_warnings(Recipe.from_dict(without))
+    )
 
 
 def test_find_warnings__originals_beside_views_that_nothing_learns_from():

@@ -256,6 +256,17 @@ def test_train__no_time_for_an_epoch__the_head_is_the_model(
 
 
 @pytest.mark.usefixtures("own_cache")
+def test_train__no_time_for_an_epoch_and_no_head__one_epoch_is_done(
+    tiny_backbones, session_colours, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(Pace, "epochs", lambda self, backbone: 0)
+    recipe = Recipe().with_settings(["frozen.epochs=0", "finetune.epochs=4"])
+    settings = [*(one for one in SETTINGS if not one.startswith("augment")), "budget.minutes=2"]
+    run = train(session_colours, tmp_path / "run", recipe=recipe.with_settings(settings), progress=SILENT)
+    assert len(run.history) == 1 and run.metrics["test"]["accuracy"] is not None
+
+
+@pytest.mark.usefixtures("own_cache")
 def test_train__less_than_one_pass(tiny_backbones, session_colours, tmp_path):
     with pytest.raises(
         RecipeError, match=r"0.01 minutes \(--minutes\) is too little time for 42 photos: .* Give --minutes"

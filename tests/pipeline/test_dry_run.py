@@ -132,14 +132,27 @@ def test_estimate__views_from_which_the_head_learns_and_the_head_of_each_network
         prepared = prepare(ask_for_training(session_colours, recipe, Output(session_colours.parent / "run")))
         found[learned] = estimate(prepared)
     train, widths = prepared.num("train"), [network.features for network in prepared.networks]
-    assert found["original"].features_seconds == 2 * 42
+    assert [one.features_seconds for one in found.values()] == [2 * 42, 2 * 42]
     # Those of the network that is not fine-tuned are computed for the head alone.
-    assert found["auto"].features_seconds == 2 * 42 + 2 * train
+    assert [one.views_seconds for one in found.values()] == [2 * train, 0]
+    assert found["auto"].features_bytes - found["original"].features_bytes == 2 * train * sum(widths) * 4
     assert [one.finetuning[0].views_seconds for one in found.values()] == [2 * train, 0.25 * 2 * train]
     assert [one.head_seconds for one in found.values()] == [
         3 * train * 2 * sum(widths),
         train * 2 * sum(widths),
     ]
+
+
+@pytest.mark.usefixtures("own_cache", "tiny_backbones")
+@pytest.mark.parametrize(("views", "passes"), [("3", 2), ("per-epoch", 5), ("0", 0)])
+def test_estimate__views_of_a_head_by_gradient_steps(session_colours, monkeypatch, views, passes):
+    monkeypatch.setattr("budwood.pipeline.dry_run.seconds_per_photo", lambda features, photos: 1.0)
+    settings = ["backbone.name=tiny", "frozen.fit=gradient", "frozen.epochs=5", f"augment.views={views}"]
+    recipe = Recipe().with_settings([*SMALL, *settings, "augment.horizontal_flip=true"])
+    prepared = prepare(ask_for_training(session_colours, recipe, Output(session_colours.parent / "run")))
+    found = estimate(prepared)
+    assert found.views_seconds == passes * prepared.num("train")
+    assert ("\nviews       about" in describe(prepared, found)) == bool(passes)
 
 
 @pytest.mark.usefixtures("own_cache", "tiny_backbones")

@@ -125,6 +125,30 @@ def test_plans__mix_photos_of_which_no_view_is_drawn():
     assert plans(asked)[-1].augment == asked.augment
 
 
+def test_cost_of__views_that_the_head_learns_from_come_by_before_phase_2():
+    some = Photos(800, 100, 100, 5)
+    asked = Recipe.load("quick")
+    of_head, of_tuning = (
+        cost(asked.with_settings([f"frozen.views={views}"]), photos=some).networks[0]
+        for views in ("auto", "original")
+    )
+    # One drawn view of each, through the whole network or the lower part of it.
+    assert (of_head.views, of_tuning.views) == (0, pytest.approx(800 * 0.005))
+    assert of_head.features - of_tuning.features == pytest.approx(800 * 0.006)
+
+
+def test_cost_of__several_networks_are_joined_and_converted_once_more():
+    both = Recipe.load("best").with_settings(["evaluate.flip=false"])
+    one, several = Recipe.load("quick"), cost(both, photos=Photos(0, 0, 0, 5))
+    # 1 + 3 s of the first network; the second has 1.4 times the layers.
+    built, converted = 1.0 + 1.4, 3.0 + 4.2
+    assert several.finish == pytest.approx(6 * built + built + converted + converted)
+    alone = cost(one, photos=Photos(0, 0, 0, 5))
+    assert alone.finish == pytest.approx(6 * 1.0 + 3.0)
+    frozen = cost(Recipe.load("frozen-ensemble"), photos=Photos(0, 0, 0, 5))
+    assert frozen.finish == pytest.approx(6 * built)
+
+
 def test_cost_of__views_of_a_phase_1_that_is_left_out_are_not_charged():
     settings = ["frozen.fit=gradient", "frozen.epochs=0", "augment.views=8", "finetune.epochs=4"]
     without = Recipe.load("quick").with_settings(settings)
@@ -157,10 +181,12 @@ def test_cost_of__backbones_that_are_not_fine_tuned_take_part_frozen():
     assert tuned == of_both.networks[1]
     assert of_one.finish < of_both.finish and of_one.head == of_both.head
     # The head of few photos learns from the views of each backbone, trained or not.
-    few = Photos(900, 100, 100, 5)
+    few, many = Photos(900, 100, 100, 5), Photos(2900, 100, 100, 5)
     of_both, of_one = (cost_of(each, [RATES, RATES], [1280, 1280], few) for each in (both, one))
+    assert of_one.networks[0].features == of_both.networks[0].features
     views = (both.augment.views - 1) * 900 * (RATES.decode + RATES.forward)
-    assert of_one.networks[0].features - of_both.networks[0].features == pytest.approx(views)
+    more = cost_of(one, [RATES, RATES], [1280, 1280], many).networks[0].features
+    assert more - of_one.networks[0].features == pytest.approx(2000 * (RATES.decode + RATES.forward) - views)
 
 
 def test_cost_of__views_of_a_head_by_gradient_steps():

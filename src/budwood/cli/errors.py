@@ -65,7 +65,7 @@ def _endings() -> Iterator[list[KeyboardInterrupt]]:
         """Raise once more, in a moment, what was raised where Python cannot hand it on, such as in a `__del__`."""
         if heard and what.exc_value is heard[-1]:
             number = signal.SIGTERM if isinstance(heard[-1], Terminated) else signal.SIGINT
-            again = threading.Timer(0.05, signal.raise_signal, (number,))
+            again = threading.Timer(0.05, _raise_in_main_thread, (number,))
             again.daemon = True
             again.start()
         else:
@@ -79,6 +79,15 @@ def _endings() -> Iterator[list[KeyboardInterrupt]]:
         sys.unraisablehook = unraisable
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def _raise_in_main_thread(number: int) -> None:
+    """Raise a signal so that it ends what the main thread waits for, where the system can."""
+    main = threading.main_thread().ident
+    if main is not None and hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(main, number)
+    else:
+        signal.raise_signal(number)
 
 
 def _showing_ours(others: Callable[..., None]) -> Callable[..., None]:

@@ -173,8 +173,10 @@ def features(
 
     names = [name.strip() for given in backbone or [] for name in given.split(",")]
     short = {"backbone.name": names or None, "backbone.weights": weights and str(weights)}
+    own = _short(short | {"data.min_photos": min_photos})
+    _refuse_twice(own, settings or [])
     changes = [
-        *_short(short | {"data.min_photos": min_photos}),
+        *own,
         *reading_options(layout, split_folders, columns),
         *group_option(group),
     ]
@@ -253,10 +255,10 @@ def ahead_in_words(done: "Ahead") -> str:
 
 
 def _refuse_twice(changes: Sequence[str], settings: Sequence[str]) -> None:
-    """Raise RecipeError for a key that an option gives, and --set gives otherwise."""
+    """Raise RecipeError for a key that both an option and --set give."""
     given = {key.strip(): value.strip() for key, _, value in (one.partition("=") for one in settings)}
     for key, _, value in (change.partition("=") for change in changes):
-        if key in given and given[key].strip("\"'") != value.strip("\"'"):
+        if key in given:
             raise RecipeError(
                 f"{key} is given twice: by an option as {value}, and as --set {key}={given[key]}. Leave one of them out"
             )

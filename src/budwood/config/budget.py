@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 from budwood.config.section import Section
 
 PLANNED = ("frozen.epochs", "finetune.epochs")
-"""Epochs, at most as many as the recipe has: the time decides how many are done."""
+"""Keys that may not be given beside minutes: the time decides how many epochs are done, at most those of the recipe."""
 MOST_MINUTES = 100_000
 """The longest limit, some ten weeks."""
 

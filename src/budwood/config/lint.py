@@ -38,9 +38,10 @@ def find_warnings(recipe: Recipe) -> list[str]:
         )
     plain = _changed("head", recipe.head, Head(), {"hidden", "batch_norm"})
     if plain and recipe.finetune.epochs and len(recipe.backbone.names) > 1:
+        effect = "an effect in phase 1 alone" if recipe.frozen.epochs else "no effect"
         lines.append(
-            f"{', '.join(plain)} {'has' if len(plain) == 1 else 'have'} an effect in phase 1 alone: of several "
-            "backbones each is fine-tuned with a linear head of its own"
+            f"{', '.join(plain)} {'has' if len(plain) == 1 else 'have'} {effect}: of several backbones each is "
+            "fine-tuned with a linear head of its own"
         )
     return lines
 
@@ -58,7 +59,7 @@ def _unused(recipe: Recipe) -> Iterator[tuple[str, str]]:
         why = "it is the strength of RandAugment, and augment.rand_augment = 0"
         yield from ((key, why) for key in _changed("augment", augment, Augment(), {"rand_magnitude"}))
     if not recipe.distill.run:
-        why = "they are of a teacher, and distill.run names none"
+        why = "distill.run names no teacher"
         keys = set(Distill.model_fields) - {"run"}
         yield from ((key, why) for key in _changed("distill", recipe.distill, Distill(), keys))
 

@@ -64,6 +64,8 @@ class Estimate:
     features_seconds: float
     features_bytes: int
     """That would be stored."""
+    views_seconds: float
+    """Of the views that the head learns from, where phase 2 does not store them."""
     run_bytes: float
     head_seconds: float | None = None
     """Of a linear probe; None for a head that is trained by gradient steps, or comes from a run."""
@@ -75,7 +77,7 @@ class Estimate:
 def estimate(prepared: Prepared) -> Estimate:
     """Return the time and the disk that a training would take; the steps are timed on a few photos, nothing is kept."""
     recipe, photos, networks = prepared.recipe, prepared.photos, prepared.networks
-    drawn = _views_drawn_for_head(prepared)
+    stored, anew = _views_of_head(prepared)
     missing, seconds = [], 0.0
     # Of each network, of one photo; None where phase 1 wants none.
     whole: list[float | None] = [None] * len(networks)
@@ -87,23 +89,27 @@ def estimate(prepared: Prepared) -> Estimate:
                 for place, part in enumerate(ensemble.parts):
                     lacking = part.missing(own)
                     missing[place] += lacking
-                    if lacking or drawn:
+                    if lacking or stored or anew:
                         rate = seconds_per_photo(part, own)
                         whole[place] = max(rate, whole[place] or 0.0)
                         seconds += rate * lacking
     tuned = {one.name for one in networks if recipe.finetune.epochs and recipe.finetune.trains(one.name)}
-    # Views from which the head learns, and phase 2 does not.
-    seconds += sum(
-        drawn * (rate or 0.0) for one, rate in zip(networks, whole, strict=True) if one.name not in tuned
+    views = sum(
+        (anew + (0 if one.name in tuned else stored)) * (rate or 0.0)
+        for one, rate in zip(networks, whole, strict=True)
     )
     return Estimate(
         tuple(missing),
         float(seconds),
-        sum(lacking * network.features * 4 for lacking, network in zip(missing, networks, strict=False)),
+        sum(
+            (lacking + stored) * network.features * 4
+            for lacking, network in zip(missing, networks, strict=False)
+        ),
+        views,
         4 * sum(network.model.count_params() for network in networks) + 5e6,
         _head_seconds(prepared),
         tuple(
-            _finetuning(prepared, network, rate if drawn else None)
+            _finetuning(prepared, network, rate if stored else None)
             for network, rate in zip(networks, whole, strict=True)
             if network.name in tuned
         ),
@@ -147,7 +153,9 @@ def _cost(prepared: Prepared, found: Estimate) -> list[str]:
     )
     if not found.missing:
         features = "none of the whole network: there is no phase 1"
-    lines, seconds = [f"features    {features}"], found.features_seconds
+    lines, seconds = [f"features    {features}"], found.features_seconds + found.views_seconds
+    if found.views_seconds:
+        lines.append(f"views       about {duration(found.views_seconds)} at most, for the head")
     if found.head_seconds is not None:
         lines.append(f"head        about {duration(found.head_seconds)}")
         seconds += found.head_seconds
@@ -192,12 +200,15 @@ def _head_seconds(prepared: Prepared) -> float | None:
     return sum(fit_seconds(rows, width, len(prepared.classes), recipe) for width in widths)
 
 
-def _views_drawn_for_head(prepared: Prepared) -> int:
-    """Return the number of views, beside the original photos, from which a linear probe learns."""
-    if _head_seconds(prepared) is None:
-        return 0
-    number = prepared.num("train")
-    return (views_learned(prepared.resolved[0], number) - 1) * number
+def _views_of_head(prepared: Prepared) -> tuple[int, int]:
+    """Return the numbers of views, beside the original photos, that go through the whole network for the head: of those
+    that are stored, and of those that are drawn anew in every epoch."""
+    recipe, number, views = prepared.resolved[0], prepared.num("train"), prepared.recipe.augment.views
+    if prepared.head or not recipe.frozen.epochs:
+        return 0, 0
+    if recipe.frozen.fit != "gradient":
+        return (views_learned(recipe, number) - 1) * number, 0
+    return (0, recipe.frozen.epochs * number) if views == "per-epoch" else (max(0, views - 1) * number, 0)
 
 
 def _layers(prepared: Prepared, recipe: Recipe, reason: str | None) -> list[str]:

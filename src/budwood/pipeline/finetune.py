@@ -19,7 +19,7 @@ from budwood.network.heads import apply, mean_layers
 from budwood.network.unfreeze import LayerRow, Unfrozen, frozen_table, head_table, unfreeze
 from budwood.pipeline.few_photos import is_few
 from budwood.pipeline.head import Start
-from budwood.pipeline.outcome import PhaseOutcome, of_results
+from budwood.pipeline.outcome import START, PhaseOutcome, of_results
 from budwood.pipeline.phases import PhaseResult, train_finetune_phase
 from budwood.pipeline.plan import with_values
 from budwood.pipeline.rates import below
@@ -65,7 +65,8 @@ def finetune(
         own, until = recipe, None
         if pace is not None:
             until = pace.until(network.name)
-            fitting = pace.epochs(network.name)
+            # Without a head that is trained there is no model but by an epoch.
+            fitting = max(pace.epochs(network.name), before.trained is None)
             minutes = "1 minute leaves" if pace.minutes == 1 else f"{pace.minutes:g} minutes leave"
             if not fitting:
                 failure = f"{minutes} no time for an epoch of {network.name}"
@@ -111,7 +112,7 @@ def finetune(
     # What had no time, or diverged, was not trained.
     trained = {name: unfrozen[name] for name in unfrozen if {None, name} & {one for one, _, _ in results}}
     rows = layer_table(networks, models, trained)
-    if not trained:
+    if not trained and before.name != START:
         rows = list(head_table(compose(networks, before.head, flip=recipe.evaluate.flip)))
     write_layers(session.directory.folder, rows)
     if not results:

@@ -88,9 +88,9 @@ def cost_of(recipe: Recipe, rates: Sequence[Rates], features: Sequence[int], pho
     """
     augment = recipe.augment
     trained = [recipe.finetune.epochs > 0 and recipe.finetune.trains(name) for name in recipe.backbone.names]
-    learned = views_learned(recipe, photos.train) if recipe.frozen.fit != "gradient" else 1
     # Without phase 1 nothing goes through the whole backbone before it is trained.
     frozen = recipe.frozen.epochs > 0
+    learned = views_learned(recipe, photos.train) if frozen and recipe.frozen.fit != "gradient" else 1
     networks = []
     for one, tuned in zip(rates, trained, strict=True):
         anew = augment.views == "per-epoch"
@@ -103,11 +103,11 @@ def cost_of(recipe: Recipe, rates: Sequence[Rates], features: Sequence[int], pho
             Network(
                 one.convert
                 + photos.all * (one.decode + one.forward)
-                # Views from which the head learns, and phase 2 does not.
-                + (stored * photos.train * view if learned > 1 and not tuned else 0.0)
+                # Views from which the head learns; what phase 2 stores of them comes by on the way.
+                + (stored * photos.train * view if learned > 1 else 0.0)
                 if frozen
                 else 0.0,
-                stored * photos.train * view
+                (stored * photos.train * view if learned == 1 else 0.0)
                 + (anew or not frozen) * photos.validation * (one.decode + one.lower)
                 if tuned
                 else 0.0,
@@ -116,9 +116,8 @@ def cost_of(recipe: Recipe, rates: Sequence[Rates], features: Sequence[int], pho
                 + (photos.train * (one.decode + one.lower) if anew else 0.0)
                 if tuned
                 else 0.0,
-                # The part below is converted too, and what comes of it is saved and measured beside the head; of several
-                # the joined model is built and converted, for its calibration.
-                one.trace + (2 if len(rates) > 1 else 1) * (one.convert + one.build) if tuned else 0.0,
+                # The part below is converted too, and what comes of it is saved and measured beside the head.
+                one.trace + one.convert + one.build if tuned else 0.0,
             )
         )
     pairs = sum(min(NEIGHBOURS * number, most_pairs(number)) for number in (photos.validation, photos.test))
@@ -132,6 +131,9 @@ def cost_of(recipe: Recipe, rates: Sequence[Rates], features: Sequence[int], pho
         sizes = [sum(features), *(features if any(trained) and len(features) > 1 else [])]
         head += sum(fit_seconds(photos.train * learned, size, photos.classes, recipe) for size in sizes)
     finish = FINISH * sum(one.build for one in rates)
+    if len(rates) > 1 and any(trained):
+        # The joined model is built and converted, for its calibration.
+        finish += sum(one.build + one.convert for one in rates)
     measured = photos.validation + photos.test
     kept = min(photos.train, num_learned(photos.classes))
     # Each picture is looked at as it is and mirrored.

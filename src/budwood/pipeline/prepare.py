@@ -168,15 +168,16 @@ def prepare(request: TrainingRequest, checked: Check | None = None) -> Prepared:
             request, pace = plan_within(request, photos, checked.classes, few=few)
     elif few:
         request = for_few_photos(request)
-    if pace or few:
-        first, *others = request.steps
-        announce(directory.progress, [first, *(["plan"] if pace else []), *others], begun=True)
     found = (note_of_few(request.recipe, photos, len(checked.classes)),) if few else ()
     # What the run keeps is what was done, whatever the photos of another training.
     recipe, notes = with_precision(request.recipe.model_copy(update={"adapt": False}))
+    asked_for = recipe.backbone.precision
     recipe, more = with_possible_precision(recipe, photos, request.task)
     notes, request = (*notes, *more), replace(request, recipe=recipe)
     request = with_data(request, checked)
+    if pace or few or recipe.backbone.precision != asked_for:
+        first, *others = request.steps
+        announce(directory.progress, [first, *(["plan"] if pace else []), *others], begun=True)
     with directory.stage("backbone"):
         networks, head = build_networks(request)
         num_train = sum(photo.split == "train" for photo in photos)

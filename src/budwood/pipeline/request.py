@@ -248,7 +248,11 @@ def _refuse_limit(recipe: Recipe, output: Output, start: object | None) -> None:
     if start is not None:
         raise RunError(f"{words}from goes on with another one. Leave one of them out")
     if output.resume:
-        run = output.folder if output.folder and (Path(output.folder) / "recipe.toml").is_file() else "RUN"
+        run = output.folder or "RUN"
+        if output.folder and not (Path(output.folder) / "recipe.toml").is_file():
+            raise RunError(
+                f"there is no interrupted training in {run}: give the same command without --resume"
+            )
         raise RunError(
             f"{words}resume goes on with another one. The plan is the recipe that the run keeps: give --recipe "
             f"{run}/recipe.toml --resume, which has no limit of time"

@@ -8,6 +8,10 @@ from typing import Any
 
 from budwood.core import text as words
 from budwood.report.summary import Contents
+from budwood.training.probe_size import views_learned
+
+VIEWS = "augmented views"
+"""What makes the pictures harder of a head that learned from several views of each photo."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,9 @@ def describe_gap(contents: Contents, row: Mapping[str, Any], phase: str) -> Gap 
     variance = _variance(train, photos["train"]) + _variance(validation, photos["validation"])
     points, chance = 100 * (train - validation), 100 * 1.96 * math.sqrt(variance)
     is_linear = phase != "finetune" and contents.chosen is not None
-    harder = [] if is_linear else _harder(contents)
+    harder = [name for name in what_is_harder(contents) if not is_linear or name == VIEWS]
+    if is_linear and views_learned(contents.recipe, photos["train"]) == 1:
+        harder = []
     named = words.listing(harder)
     if points > chance:
         text = (
@@ -71,11 +77,11 @@ def _variance(share: float, photos: int) -> float:
     return smoothed * (1 - smoothed) / max(photos, 1)
 
 
-def _harder(contents: Contents) -> list[str]:
-    """Return what makes training harder than validation."""
+def what_is_harder(contents: Contents) -> list[str]:
+    """Return what makes the pictures of gradient steps harder than those of validation."""
     augment = contents.recipe.augment
     parts = [
-        ("augmented views", augment.views == "per-epoch" or augment.views > 1),
+        (VIEWS, augment.views == "per-epoch" or augment.views > 1),
         ("mixed photos", augment.mixup or augment.cutmix),
         ("dropout", contents.recipe.head.dropout),
     ]

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from budwood.config.recipe import Augment
 from budwood.core import text as words
 from budwood.evaluation.statistics import wilson_interval
 from budwood.report import settings
 from budwood.report.curves import Charted, decimals, epoch_table, learning_curves, percent
-from budwood.report.gap import Gap, describe_gap
+from budwood.report.gap import Gap, describe_gap, what_is_harder
 from budwood.report.layers import LayerTable, layer_table
 from budwood.report.summary import START, Contents
 from budwood.report.svg.axes import Axis
@@ -143,9 +142,7 @@ def _reading(contents: Contents) -> list[str]:
         augmentation += f" The logistic regression {of_each}."
     right = "have every label right" if contents.multi_label else "were classified correctly"
     best = contents.best_epochs(contents.kept)
-    harder = ["augmented views"] if _draws(contents.recipe.augment) else []
-    harder += ["dropout"] if contents.recipe.head.dropout else []
-    met = ", ".join([*harder, "moving weights"])
+    met = ", ".join([*what_is_harder(contents), "moving weights"])
     seen = f"of the training photos, as the steps of that epoch met them ({met})"
     if contents.kept == "frozen" and contents.chosen is not None:
         seen = "of the original training photos" if learned == 1 else "of the views of the training photos"
@@ -163,10 +160,6 @@ def _reading(contents: Contents) -> list[str]:
         augmentation,
         *filter(None, [settings.training_loss(contents.recipe)]),
     ]
-
-
-def _draws(augment: Augment) -> bool:
-    return augment.views == "per-epoch" or augment.views > 1
 
 
 def _gaps(contents: Contents) -> list[tuple[EpochRow, Gap]]:

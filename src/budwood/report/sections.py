@@ -118,7 +118,7 @@ class Reproducibility:
     notes: Sequence[str]
     fingerprint: str
     cut_short: bool
-    """Whether a limit of time left out epochs that its recipe has."""
+    """Whether a limit of time left out epochs that were planned."""
 
 
 def list_figures(contents: Contents) -> Figures:

@@ -37,10 +37,11 @@ def augmentation(augment: Augment) -> str:
             drawn = "an augmented view" if views == 2 else f"one of {views - 1:,} augmented views"
             shown = f"each training photo as it is or as {drawn} of it"
         beside = ", beside the original" if augment.originals else ""
-        changes = _changes(augment)
+        changes = ", ".join(_changes(augment))
         sentences.append(
-            f"Every epoch showed {shown}{beside}: "
-            f"{', '.join(changes) if changes else 'always the original, for no change was asked for'}."
+            f"Every epoch showed {shown}{beside}: {changes}."
+            if changes
+            else "Every epoch showed the training photos as they are, for no change of them was asked for."
         )
     alphas = (("mixup", augment.mixup), ("cutmix", augment.cutmix))
     mixes = [f"{name} (alpha {alpha:g})" for name, alpha in alphas if alpha]
