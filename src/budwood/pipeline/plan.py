@@ -82,9 +82,9 @@ def cost_of(recipe: Recipe, rates: Sequence[Rates], features: Sequence[int], pho
     """Return what a recipe takes, with the rates of each of its backbones and the length of its features.
 
     >>> rates = Rates(build=1.0, convert=2.0, decode=0.002, forward=0.008, lower=0.006, step=0.003, trace=2.0)
-    >>> found = cost_of(Recipe.load("quick"), [rates], [1280], Photos(800, 100, 100, 5))
+    >>> found = cost_of(Recipe.load("quick"), [rates], [1280], Photos(3_000, 100, 100, 5))
     >>> round(found.networks[0].features, 2), round(found.networks[0].views, 2), round(found.networks[0].epoch, 2)
-    (12.0, 8.0, 2.75)
+    (34.0, 24.0, 10.01)
     """
     augment = recipe.augment
     trained = [recipe.finetune.epochs > 0 and recipe.finetune.trains(name) for name in recipe.backbone.names]
