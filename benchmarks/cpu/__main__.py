@@ -114,10 +114,13 @@ def main() -> None:
     known = read_json(KEPT) if KEPT.exists() else {}
     if known.get("machine") != machine():
         # What another processor did is not to be compared.
-        if known:
-            print(f"{KEPT} is of another machine: {KEPT.rename(KEPT.with_suffix('.old.json'))}", flush=True)
         if arguments.part == "whole":
             sys.exit("--part whole needs the paces that --part pace measures on this machine")
+        if known:
+            print(
+                f"{KEPT} is of another machine; kept as {KEPT.replace(KEPT.with_suffix('.old.json'))}",
+                flush=True,
+            )
         known = {"machine": machine(), "pace": {}, "whole": {}}
     given = {"torch": arguments.torch, "jax": arguments.jax}
     able = [name for name, side in SIDES.items() if has_bf16() or "--bf16" not in side.flags]

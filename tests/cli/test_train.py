@@ -218,6 +218,7 @@ def test_features__computed_once_and_told(call, session_colours, tmp_path, monke
     [
         (["train", "--minutes", "2", "--set", "budget.minutes=1"], "budget.minutes"),
         (["train", "--seed", "2", "--set", "seed=2"], "seed"),
+        (["train", "--no-test", "--set", "evaluate.test=true"], "evaluate.test"),
         (["features", "--backbone", "mobilenet", "--set", "backbone.name=mobilenet_v2"], "backbone.name"),
     ],
 )

@@ -264,6 +264,8 @@ def test_train__no_time_for_an_epoch_and_no_head__one_epoch_is_done(
     settings = [*(one for one in SETTINGS if not one.startswith("augment")), "budget.minutes=2"]
     run = train(session_colours, tmp_path / "run", recipe=recipe.with_settings(settings), progress=SILENT)
     assert len(run.history) == 1 and run.metrics["test"]["accuracy"] is not None
+    assert "\nepochs = 1\n" in (run.folder / "recipe.toml").read_text()
+    assert any("one is done all the same" in one for one in warnings_of(run))
 
 
 @pytest.mark.usefixtures("own_cache")

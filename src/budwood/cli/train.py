@@ -102,9 +102,9 @@ def train(
         "budget.minutes": minutes,
     }
     changes = _short(short)
-    _refuse_twice(changes, settings or [])
     changes += ["evaluate.test=false"] if no_test else []
     changes += [*reading_options(layout, split_folders, columns, allow_uri), *group_option(group)]
+    _refuse_twice(changes, settings or [])
     # What is wrong with the command is said here, before the seconds that TensorFlow takes to load.
     request = ask_for_training(
         data,
@@ -173,13 +173,12 @@ def features(
 
     names = [name.strip() for given in backbone or [] for name in given.split(",")]
     short = {"backbone.name": names or None, "backbone.weights": weights and str(weights)}
-    own = _short(short | {"data.min_photos": min_photos})
-    _refuse_twice(own, settings or [])
     changes = [
-        *own,
+        *_short(short | {"data.min_photos": min_photos}),
         *reading_options(layout, split_folders, columns),
         *group_option(group),
     ]
+    _refuse_twice(changes, settings or [])
     asked = read_recipe(recipe, [*changes, *(settings or [])], start=start is not None)
     request = ask_for_training(data, asked, Output(), start=start, progress=progress_of(quiet, as_json))
     if cluster is not None:

@@ -102,7 +102,7 @@ def estimate(prepared: Prepared) -> Estimate:
         tuple(missing),
         float(seconds),
         sum(
-            (lacking + stored) * network.features * 4
+            (lacking + stored + anew) * network.features * 4
             for lacking, network in zip(missing, networks, strict=False)
         ),
         views,
@@ -170,7 +170,7 @@ def _cost(prepared: Prepared, found: Estimate) -> list[str]:
     rest = "the head, the evaluation and the report"
     rest = rest if found.head_seconds is None else rest.removeprefix("the head, ")
     stored, written = found.features_bytes / 1e6, found.run_bytes / 1e6
-    pace = prepared.pace
+    pace, most = prepared.pace, " at most" if found.views_seconds else ""
     return [
         *lines,
         f"together    about {duration(seconds)} at most; then {rest}",
@@ -179,7 +179,7 @@ def _cost(prepared: Prepared, found: Estimate) -> list[str]:
             if pace
             else []
         ),
-        f"disk        {stored:.1f} MB in the store, about {written:.0f} MB for the run",
+        f"disk        {stored:.1f} MB in the store{most}, about {written:.0f} MB for the run",
     ]
 
 
@@ -202,7 +202,7 @@ def _head_seconds(prepared: Prepared) -> float | None:
 
 def _views_of_head(prepared: Prepared) -> tuple[int, int]:
     """Return the numbers of views, beside the original photos, that go through the whole network for the head: of those
-    that are stored, and of those that are drawn anew in every epoch."""
+    that a bank holds, and of those that are drawn anew in every epoch."""
     recipe, number, views = prepared.resolved[0], prepared.num("train"), prepared.recipe.augment.views
     if prepared.head or not recipe.frozen.epochs:
         return 0, 0

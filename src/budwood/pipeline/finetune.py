@@ -65,9 +65,12 @@ def finetune(
         own, until = recipe, None
         if pace is not None:
             until = pace.until(network.name)
-            # Without a head that is trained there is no model but by an epoch.
-            fitting = max(pace.epochs(network.name), before.trained is None)
+            fitting = pace.epochs(network.name)
             minutes = "1 minute leaves" if pace.minutes == 1 else f"{pace.minutes:g} minutes leave"
+            if not fitting and before.trained is None:
+                fitting = 1
+                why = "one is done all the same, for without it there is no model"
+                session.directory.note(f"{minutes} no time for an epoch of {network.name}: {why}", "budget")
             if not fitting:
                 failure = f"{minutes} no time for an epoch of {network.name}"
                 session.directory.note(failure, "budget")

@@ -90,7 +90,8 @@ def cost_of(recipe: Recipe, rates: Sequence[Rates], features: Sequence[int], pho
     trained = [recipe.finetune.epochs > 0 and recipe.finetune.trains(name) for name in recipe.backbone.names]
     # Without phase 1 nothing goes through the whole backbone before it is trained.
     frozen = recipe.frozen.epochs > 0
-    learned = views_learned(recipe, photos.train) if frozen and recipe.frozen.fit != "gradient" else 1
+    by_steps = frozen and recipe.frozen.fit == "gradient"
+    learned = views_learned(recipe, photos.train) if frozen and not by_steps else 1
     networks = []
     for one, tuned in zip(rates, trained, strict=True):
         anew = augment.views == "per-epoch"
@@ -107,7 +108,7 @@ def cost_of(recipe: Recipe, rates: Sequence[Rates], features: Sequence[int], pho
                 + (stored * photos.train * view if learned > 1 else 0.0)
                 if frozen
                 else 0.0,
-                (stored * photos.train * view if learned == 1 else 0.0)
+                (stored * photos.train * view if learned == 1 and not by_steps else 0.0)
                 + (anew or not frozen) * photos.validation * (one.decode + one.lower)
                 if tuned
                 else 0.0,
@@ -122,7 +123,7 @@ def cost_of(recipe: Recipe, rates: Sequence[Rates], features: Sequence[int], pho
         )
     pairs = sum(min(NEIGHBOURS * number, most_pairs(number)) for number in (photos.validation, photos.test))
     head = PAIR * rates[0].decode * pairs if frozen else 0.0
-    if frozen and recipe.frozen.fit == "gradient":
+    if by_steps:
         # Steps on vectors take hardly any time; the views do.
         drawn = recipe.frozen.epochs if augment.views == "per-epoch" else max(0, augment.views - 1)
         head += sum(one.decode + one.forward for one in rates) * drawn * photos.train

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from budwood.core import text as words
+from budwood.report.settings import changes_of
 from budwood.report.summary import Contents
 from budwood.training.probe_size import views_learned
 
@@ -81,7 +82,7 @@ def what_is_harder(contents: Contents) -> list[str]:
     """Return what makes the pictures of gradient steps harder than those of validation."""
     augment = contents.recipe.augment
     parts = [
-        (VIEWS, augment.views == "per-epoch" or augment.views > 1),
+        (VIEWS, (augment.views == "per-epoch" or augment.views > 1) and changes_of(augment)),
         ("mixed photos", augment.mixup or augment.cutmix),
         ("dropout", contents.recipe.head.dropout),
     ]

@@ -37,7 +37,7 @@ def augmentation(augment: Augment) -> str:
             drawn = "an augmented view" if views == 2 else f"one of {views - 1:,} augmented views"
             shown = f"each training photo as it is or as {drawn} of it"
         beside = ", beside the original" if augment.originals else ""
-        changes = ", ".join(_changes(augment))
+        changes = ", ".join(changes_of(augment))
         sentences.append(
             f"Every epoch showed {shown}{beside}: {changes}."
             if changes
@@ -50,7 +50,8 @@ def augmentation(augment: Augment) -> str:
     return " ".join(sentences)
 
 
-def _changes(augment: Augment) -> list[str]:
+def changes_of(augment: Augment) -> list[str]:
+    """Return what augmented views change, each in words."""
     flips = [(augment.horizontal_flip, "left to right"), (augment.vertical_flip, "top to bottom")]
     ways = [way for is_on, way in flips if is_on]
     changes = [f"mirrored {words.listing(ways)} or not"] if ways else []
