@@ -170,7 +170,7 @@ def _cost(prepared: Prepared, found: Estimate) -> list[str]:
     rest = "the head, the evaluation and the report"
     rest = rest if found.head_seconds is None else rest.removeprefix("the head, ")
     stored, written = found.features_bytes / 1e6, found.run_bytes / 1e6
-    pace, most = prepared.pace, " at most" if found.views_seconds else ""
+    pace, limit = prepared.pace, " at most" if found.views_seconds else ""
     return [
         *lines,
         f"together    about {duration(seconds)} at most; then {rest}",
@@ -179,7 +179,7 @@ def _cost(prepared: Prepared, found: Estimate) -> list[str]:
             if pace
             else []
         ),
-        f"disk        {stored:.1f} MB in the store{most}, about {written:.0f} MB for the run",
+        f"disk        {stored:.1f} MB in the store{limit}, about {written:.0f} MB for the run",
     ]
 
 
