@@ -85,7 +85,7 @@ def link_tree(data: Path, seed: int) -> Path:
     tree = FOLDER / f"split-{seed}"
     if not tree.exists():
         for photo in assign_splits(check(read_source(data)).photos, seed=seed):
-            assert photo.split and isinstance(photo.image, Path), "divided, and of a folder"
+            assert photo.split and isinstance(photo.image, os.PathLike), "divided, and of a folder"
             link = tree / photo.split / photo.name
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(photo.image)

@@ -11,6 +11,7 @@ recall and precision of 99 % or more.
 
 import argparse
 import json
+import os
 import random
 from collections.abc import Iterator, Sequence
 from itertools import combinations
@@ -79,7 +80,7 @@ def _drawn(photos: Sequence[Photo], number: int, seed: int) -> list[Photo]:
 def _planted(photos: Sequence[Photo], kind: str, seed: int) -> Iterator[Photo]:
     chance = random.Random(f"{seed} {kind}")
     for photo in photos:
-        assert isinstance(photo.image, Path), "of a folder"
+        assert isinstance(photo.image, os.PathLike), "of a folder"
         with Image.open(photo.image) as opened:
             content = KINDS[kind](opened.convert("RGB"), chance)
         seen = inspect(content)
