@@ -45,7 +45,7 @@ def test_without_twins__stands_after_the_figure(tmp_path):
     alone = WithoutTwins(twins=1, n=29, accuracy=0.5, accuracy_ci95=(0.25, 0.75), pairs=())
     told = first_lines(found.model_copy(update={"without_twins": alone}), "test", [])[1]
     assert told == (
-        "Of these 1 photo has a near twin in training, which may flatter the figures: of the other 29 photos every "
+        "1 of these photos has a near twin in training, which may flatter the figures: of the other 29 photos every "
         "label is right on 50.0 % (25.0 % to 75.0 %)."
     )
     every = WithoutTwins(twins=30, n=0, accuracy=None, accuracy_ci95=None, pairs=())

@@ -65,7 +65,7 @@ def test_write_report__the_accuracy_without_twins_stands_beside_the_other_in_sma
     page = (folder / "report.html").read_text("utf-8").replace("\u00a0", " ")
     h1, beside = page.split("<h1>")[1].split("</h1>")[:2]
     assert "twin" not in h1 and "never used for training" in h1
-    assert "2 photos have a near twin in training" in beside.split("</div>")[0]
+    assert "2 of these photos have a near twin in training" in beside.split("</div>")[0]
     assert "50.0 % (40.0 % to 60.0 %)" in beside.split("</div>")[0]
 
 

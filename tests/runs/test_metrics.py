@@ -59,7 +59,7 @@ def test_describe__accuracy_beside_that_without_near_twins():
     assert found.test.without_twins.accuracy_ci95 == pytest.approx(wilson_interval(15, 20))
     assert found.validation.without_twins is None
     sentence = terminal.verdict(found.test.to_json(), "test")
-    assert "Of these 30 photos have a near twin in training" in sentence
+    assert "30 of these photos have a near twin in training" in sentence
     assert "20 photos it is 75.0" in sentence
 
 

@@ -55,7 +55,7 @@ def without_twins(scores: LabelSplitMetrics) -> str:
     between = f" ({percent(ends[0])} to {percent(ends[1])})" if ends else ""
     has = "has" if found.twins == 1 else "have"
     return (
-        f"Of these {count(found.twins, 'photo')} {has} a near twin in training, which may flatter the figures: of the "
+        f"{found.twins:,} of these photos {has} a near twin in training, which may flatter the figures: of the "
         f"other {count(found.n, 'photo')} every label is right on {percent(found.accuracy)}{between}."
     )
 

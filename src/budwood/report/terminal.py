@@ -86,7 +86,7 @@ def without_twins(scores: dict) -> str:
     between = f" ({percent(interval[0])} to {percent(interval[1])})" if interval else ""
     has = "has" if found["twins"] == 1 else "have"
     return (
-        f"Of these {count(found['twins'], 'photo')} {has} a near twin in training, which may flatter the figure: "
+        f"{found['twins']:,} of these photos {has} a near twin in training, which may flatter the figure: "
         f"on the other {count(found['n'], 'photo')} it is {percent(found['accuracy'])}{between}."
     )
 
