@@ -22,7 +22,7 @@ def test_budget__minutes_that_are_none(minutes):
 
 @pytest.mark.parametrize("minutes", ["0", "-1", "nan", "inf", "1e9"])
 def test_budget__says_what_is_possible(minutes):
-    with pytest.raises(RecipeError, match=r"\(--minutes\) have to be more than 0 .* about a minute"):
+    with pytest.raises(RecipeError, match=r"\(--minutes\) have to be more than 0 .* ten seconds to a minute"):
         Recipe().with_settings([f"budget.minutes={minutes}"])
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from budwood.config.recipe import Recipe
 from budwood.core.errors import RecipeError
-from budwood.core.files import read_csv
+from budwood.core.files import read_csv, read_json
 from budwood.core.progress.base import SILENT
-from budwood.pipeline.budget import Pace, _Measured
+from budwood.pipeline.budget import Pace, _Measured, _what_more_takes
 from budwood.pipeline.entry import train
 from budwood.pipeline.plan import Cost, Network, Plan
 from budwood.pipeline.rates import Rates
@@ -165,8 +165,12 @@ def test_train__interrupted__goes_on_by_its_recipe(
     (told,) = stopped.value.__notes__
     again = f"budwood train {session_colours} -o {folder} --recipe {folder / 'recipe.toml'} --resume"
     assert told == f"what was computed so far is kept: {again} goes on from there"
+    planned = read_json(folder / "run.json")["budget"]
+    assert planned["minutes"] == 2 and planned["planned_seconds"] > 0 and planned["planned_epochs"] == 10
     monkeypatch.setattr(Trainer, "run_epoch", run_epoch)
     run = train(session_colours, folder, recipe=folder / "recipe.toml", resume=True, progress=SILENT)
+    # The time was that of two commands.
+    assert run.info["budget"] == planned and planned.get("seconds") is None
     assert [row["phase"] for row in run.history].count("finetune") == fitting
     assert Recipe.load(folder / "recipe.toml").finetune.epochs == fitting
     # What was asked for stays on record.
@@ -290,3 +294,19 @@ def test_train__less_than_one_pass(tiny_backbones, session_colours, tmp_path):
 def test_train__minutes_that_cannot_be_meant(call, session_colours, options, words):
     status, _, told = call("train", session_colours, *options)
     assert status == 1 and words in told and told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "larger", "told"),
+    [
+        # 10 s to plan, and 38 s in place of 57 at most: 0.95 of 2 minutes.
+        (28, 104, ". With --minutes 2: tiny at 64 px, 2 views of each photo, 10 epochs of fine-tuning"),
+        (28, None, ""),
+        (40, 104, ""),
+    ],
+)
+def test_what_more_takes__where_much_time_is_left_over(seconds, larger, told):
+    recipe = Recipe().with_settings([*SETTINGS, "augment.views=2", "finetune.epochs=10"])
+    more = None if larger is None else Plan(recipe, Cost((), larger, 0), 10)
+    pace = Pace(1, 0, 10, 60, Plan(recipe, Cost((), seconds, 0), 0, more), ())
+    assert _what_more_takes(pace) == told

@@ -52,8 +52,8 @@ def test_note_of_few__says_of_which_there_are_few(request_and_photos):
     # Within few minutes there may be time for the head alone.
     alone = note_of_few(head_alone(request.asked), training * 50, 5)
     assert alone.text.startswith(
-        "50 training photos, fewer than 600: a new head is trained, on efficientnet_lite0. There is no time left for "
-        "scale and bias of the upper layers."
+        "50 training photos, fewer than 600: a new head is trained, on efficientnet_lite0. Scale and bias of "
+        "the upper layers would take more time than there is."
     )
 
 

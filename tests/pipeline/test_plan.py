@@ -87,6 +87,9 @@ def test_choose__the_most_that_fits(seconds):
         assert epochs == found.most or found.cost.seconds(epochs + 1) > seconds
     if seconds == 3600:
         assert found.recipe.finetune == Recipe.load("best").finetune
+    # The next one takes longer, and of the last there is none.
+    assert (found.larger is None) == (seconds >= 900)
+    assert found.larger is None or found.larger.seconds > seconds
 
 
 def test_plans__of_few_photos_fine_tune_scale_and_bias_alone():

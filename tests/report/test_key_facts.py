@@ -2,6 +2,7 @@ import pytest
 
 from budwood.config.recipe import Recipe
 from budwood.core import files
+from budwood.core.text import duration
 from budwood.report.key_facts import summarize
 from budwood.report.summary import read_contents
 
@@ -43,6 +44,17 @@ def test_summarize__within_minutes_the_time_from_the_command_on(make_run):
     files.write_json(folder / "run.json", info | {"budget": budget})
     facts = {title: (value, more) for title, value, more in summarize(read_contents(folder)).facts}
     assert facts["Time"][0] == "1 min 41 s" and facts["Time"][1].endswith("planned for 2 min 0 s")
+
+
+def test_summarize__of_a_training_within_minutes_that_was_interrupted(make_run):
+    folder = make_run().folder
+    info = files.read_json(folder / "run.json")
+    budget = {"minutes": 2.0, "planned_seconds": 90.0, "planned_epochs": 0}
+    files.write_json(folder / "run.json", info | {"budget": budget})
+    contents = read_contents(folder)
+    facts = {title: (value, more) for title, value, more in summarize(contents).facts}
+    assert facts["Time"][0] == duration(contents.info.seconds)
+    assert facts["Time"][1].endswith("2 min 0 s, interrupted; the time is that of what was left to do")
 
 
 @pytest.mark.parametrize(

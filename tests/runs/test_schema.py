@@ -19,6 +19,22 @@ def test_run_info__from_is_written_by_its_name():
     assert RunInfo.model_validate(more.to_json()).from_ == "earlier"
 
 
+@pytest.mark.parametrize(
+    ("given", "again"),
+    [
+        ("budwood train photos -o run", "budwood train photos -o run"),
+        ("budwood train photos -o run --resume", "budwood train photos -o run --overwrite"),
+        (
+            "budwood train 'my photos' -o run --resume --overwrite",
+            "budwood train 'my photos' -o run --overwrite",
+        ),
+        ("budwood train --resume-not photos", "budwood train --resume-not photos"),
+    ],
+)
+def test_command_anew__begins_anew(given, again):
+    assert INFO.model_copy(update={"command": given}).command_anew == again
+
+
 def test_seconds__of_all_stages():
     assert INFO.seconds == 0
     stages = (Stage(name="check", seconds=1.5), Stage(name="head", seconds=2.25))

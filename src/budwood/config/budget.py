@@ -30,6 +30,6 @@ class Budget(Section):
         if isinstance(minutes, int | float) and not 0 < minutes <= MOST_MINUTES:
             raise ValueError(
                 f"minutes (--minutes) have to be more than 0 and at most {MOST_MINUTES:,}; a training of a few "
-                "photos takes about a minute"
+                "photos takes ten seconds to a minute"
             )
         return minutes

@@ -39,6 +39,8 @@ from budwood.training.probe_size import views_learned
 TAKEN = 0.95
 """Part of the time that a plan may take. Passes over all photos took up to a fifth longer than the rates of the first
 seconds foretold (docs/experiments/log.md), steps hardly; the reserve that `FINISH` holds covers the rest."""
+LEFT_OVER = 0.8
+"""Part of the time up to which a plan leaves so much over that the user is told what more would take."""
 RELATIVE = {"efficientnet_lite0": (1.0, 224, 1.0), "efficientnet_lite2": (2.2, 260, 1.4)}
 """How long a forward pass takes beside one of the first, the side at which, and how long it takes to build, convert and
 trace the network. 2.2 by the arithmetic (407 and 899 million multiply-adds) and on a Xeon with AMX, 1.9 on an EPYC."""
@@ -86,13 +88,13 @@ class Pace:
         """Return the seconds from the command to the report that the plan takes."""
         return self.made - self.began + self.plan.seconds
 
-    def info(self) -> BudgetInfo:
-        """Return what run.json says of the plan, and of the time that has passed by now."""
+    def info(self, *, done: bool) -> BudgetInfo:
+        """Return what run.json says of the plan, and of a training that is done the time that has passed by now."""
         return BudgetInfo(
             minutes=self.minutes,
             planned_seconds=round(self.planned_seconds, 1),
             planned_epochs=self.plan.recipe.finetune.epochs,
-            seconds=round(time.monotonic() - self.began, 1),
+            seconds=round(time.monotonic() - self.began, 1) if done else None,
         )
 
 
@@ -138,7 +140,7 @@ def plan_within(
             f"{minutes:g} {'minute' if minutes == 1 else 'minutes'} (--minutes) is too little time for "
             f"{count(len(photos), 'photo')}: the least that could be done, {in_words(here[0])}, takes about "
             f"{duration(least)} on this machine, and {whole_percent(1 - TAKEN)} of the time stays in reserve. "
-            f"Give --minutes {math.ceil(least / TAKEN / 6) / 10:g}, or learn from fewer photos "
+            f"Give --minutes {_tenths(least):g}, or learn from fewer photos "
             "(--set data.train_photos=N)"
         )
     now = time.monotonic()
@@ -146,9 +148,22 @@ def plan_within(
     pace = Pace(minutes, request.began, now, ends, plan, tuple(one.name for one in planned.backbones))
     request.directory.progress.say(
         f"plan for {duration(60 * minutes)}: {in_words(plan.recipe)}; "
-        f"about {duration(pace.planned_seconds)} in all"
+        f"about {duration(pace.planned_seconds)} in all{_what_more_takes(pace)}"
     )
     return planned, pace
+
+
+def _what_more_takes(pace: Pace) -> str:
+    """Return with how many minutes more is planned, where much of the time is left over."""
+    larger = pace.plan.larger
+    if larger is None or pace.planned_seconds > LEFT_OVER * 60 * pace.minutes:
+        return ""
+    return f". With --minutes {_tenths(pace.made - pace.began + larger.seconds):g}: {in_words(larger.recipe)}"
+
+
+def _tenths(seconds: float) -> float:
+    """Return the minutes, rounded up to tenths, for a plan that takes so many seconds."""
+    return math.ceil(seconds / TAKEN / 6) / 10
 
 
 @dataclass(frozen=True)

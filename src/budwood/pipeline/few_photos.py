@@ -72,7 +72,7 @@ def note_of_few(recipe: Recipe, photos: Sequence[Photo], classes: int) -> Note:
     few = f"{count(number, 'training photo')}, fewer than {limit}: a new head is trained"
     networks = networks_in_words(recipe)
     if not recipe.finetune.epochs:
-        why = "There is no time left for scale and bias of the upper layers."
+        why = "Scale and bias of the upper layers would take more time than there is."
         return Note(f"{few}, on {networks}. {why}{better}", "settings")
     why = (
         "From so few photos, fine-tuning all weights of the upper layers loses more often than it gains; "

@@ -182,9 +182,7 @@ def _sample(learned: Sequence[Photo], number: int) -> list[Photo]:
 def _why_not(recipe: Recipe, task: Task, learned: Sequence[Photo]) -> str:
     """Return why int8 is not even tried, or an empty string."""
     if recipe.finetune.epochs or recipe.distill.run or not recipe.frozen.epochs:
-        return (
-            "int8 is for a head alone on a frozen network: other phases learn from what f32 yields on the way"
-        )
+        return "int8 is for a head alone on a frozen network, for other phases learn from what f32 yields on the way"
     if task.name == MULTI_LABEL.name:
         return "what int8 costs was measured with one class a photo alone"
     if choose_engine(recipe.backbone.engine) != "openvino":

@@ -281,6 +281,8 @@ class Plan:
     cost: Cost
     most: int
     """Epochs of phase 2 at most, where there turns out to be time for more than planned."""
+    larger: "Plan | None" = None
+    """The next one, which takes longer than there is time for."""
 
     @property
     def seconds(self) -> float:
@@ -294,10 +296,13 @@ def choose(candidates: Sequence[Recipe], cost: Callable[[Recipe], Cost], seconds
     """
     every = [Plan(recipe, cost(recipe), recipe.finetune.epochs) for recipe in candidates]
     chosen = next((plan for plan in reversed(every) if plan.seconds <= seconds), None)
-    if chosen is None or not chosen.most:
+    if chosen is None:
+        return None
+    later = next(iter(every[every.index(chosen) + 1 :]), None)
+    chosen = replace(chosen, larger=later)
+    if not chosen.most:
         return chosen
-    later = every[every.index(chosen) + 1 :]
-    chosen = replace(chosen, most=max(chosen.most, later[0].most if later else 0))
+    chosen = replace(chosen, most=max(chosen.most, later.most if later else 0))
     more = chosen.recipe.finetune.epochs
     while more < chosen.most and chosen.cost.seconds(more + 1) <= seconds:
         more += 1

@@ -52,6 +52,8 @@ def train_prepared(prepared: Prepared, callbacks: Sequence[keras.callbacks.Callb
         folder = directory.folder
         (folder / "checkpoints").mkdir(exist_ok=True)
         directory.note_all(prepared.warnings)
+        if prepared.pace:
+            directory.record(budget=prepared.pace.info(done=False))
         write_data(folder, prepared.check, prepared.photos)
 
         with prepared.open_features(directory.progress, prepared.boundaries) as features:
@@ -128,7 +130,7 @@ def train_prepared(prepared: Prepared, callbacks: Sequence[keras.callbacks.Callb
 
         with directory.stage("report"):
             if prepared.pace:
-                directory.record(budget=prepared.pace.info())
+                directory.record(budget=prepared.pace.info(done=True))
             directory.save()
             every = (*(photo for photo, _ in prepared.check.inspected), *photos)
             write_report(folder, {photo.name: photo.image for photo in every}, directory.target)

@@ -10,7 +10,7 @@ from budwood.data.manifest import PARTS
 from budwood.evaluation.task import MULTI_LABEL
 from budwood.report import label_words, settings, terminal
 from budwood.report.summary import START, Contents
-from budwood.runs.schema import FeaturesInfo, SplitRow
+from budwood.runs.schema import BudgetInfo, FeaturesInfo, SplitRow
 
 Fact = tuple[str, str, str]
 """Name, value and a note for a box below the headline."""
@@ -133,7 +133,7 @@ def _facts(contents: Contents) -> list[Fact]:
                 info.budget.seconds if info.budget and info.budget.seconds is not None else info.seconds
             ),
             ", ".join(f"{stage.name} {words.duration(stage.seconds)}" for stage in longest)
-            + (f"; planned for {words.duration(60 * info.budget.minutes)}" if info.budget else ""),
+            + (f"; {_limit_in_words(info.budget)}" if info.budget else ""),
         ),
         *_features_fact(features),
     ]
@@ -199,3 +199,10 @@ def _best(contents: Contents) -> str:
     if len(best) == 1:
         return f"epoch {min(best)} is its best"
     return f"the best epochs are {words.listing([f'{epoch}' for epoch in best])}"
+
+
+def _limit_in_words(budget: BudgetInfo) -> str:
+    planned = f"planned for {words.duration(60 * budget.minutes)}"
+    if budget.seconds is None:
+        return f"{planned}, interrupted; the time is that of what was left to do"
+    return planned

@@ -224,7 +224,7 @@ def describe_reproducibility(contents: Contents) -> Reproducibility:
     info = contents.info
     total = info.seconds
     return Reproducibility(
-        command=info.command,
+        command=info.command_anew,
         recipe_path=shlex.quote(str(contents.folder / "recipe.toml")),
         recipe=contents.recipe_text,
         stages=[

@@ -148,8 +148,9 @@ class RunDirectory:
             self.folder = self._place(overwrite)
             replaces = self.folder != self.target
             if goes_on and _state(self.folder) is not None:
-                # Keep the first request on record, also where the run is resumed with its own recipe.
-                self._set(requested=read_info(self.folder).requested)
+                # Keep the first request and its plan on record, also where the run is resumed with its own recipe.
+                before = read_info(self.folder)
+                self._set(requested=before.requested, budget=before.budget and before.budget.interrupted())
             try:
                 remove(self.folder, OUR_FILES, keep=RESUMED if goes_on else ())
                 _make(self.folder, like=self.target if replaces else None)

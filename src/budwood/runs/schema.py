@@ -17,6 +17,7 @@ The types of `metrics.json` and `linear_path.json` are in `runs.figures`.
 | `model/model.json` | `ModelInfo` | the saved model's contract; absent where `saved` is false |
 """
 
+import shlex
 from dataclasses import dataclass
 from typing import Literal, TypedDict
 
@@ -167,7 +168,11 @@ class BudgetInfo(Part):
     planned_epochs: int
     """Of phase 2, of each backbone."""
     seconds: float | None = None
-    """That it took until the report was written."""
+    """That it took until the report was written; None of a training that was interrupted, and may have gone on."""
+
+    def interrupted(self) -> "BudgetInfo":
+        """Return the plan of a training that did not take one piece of time."""
+        return self.model_copy(update={"seconds": None})
 
 
 class RunInfo(Part):
@@ -211,6 +216,14 @@ class RunInfo(Part):
     budget: BudgetInfo | None = None
     files: dict[str, str] = Field(default={})
     """SHA-256 of the other files of a complete run by their names; `split` has that of `split.csv`."""
+
+    @property
+    def command_anew(self) -> str:
+        """Return the command that makes the run again, also where it went on with an interrupted one."""
+        if "--resume" not in self.command.split():
+            return self.command
+        words = [word for word in shlex.split(self.command) if word not in ("--resume", "--overwrite")]
+        return shlex.join([*words, "--overwrite"])
 
     @property
     def seconds(self) -> float:
