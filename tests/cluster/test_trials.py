@@ -112,7 +112,7 @@ def test_run_study_on__twenty_workers_killed__the_same_bits(
     with Killer(killing("ray::frozen-linear"), 20, lambda: int((time.monotonic() - begun) / 4)) as killer:
         there = run_study_on("auto", study_of(session_colours, tmp_path / "there", 12), progress=SILENT)
         studies = 1
-        while killer.killed < 20 and studies < 6:
+        while killer.killed < 20 and studies < 12:
             studies += 1
             again = tmp_path / f"again {studies}"
             run_study_on("auto", study_of(session_colours, again, 12), progress=SILENT)
