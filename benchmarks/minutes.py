@@ -10,13 +10,14 @@ first, and Budwood has as long as the whole of that process took. Seconds are of
 import argparse
 import shutil
 import statistics
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.against_keras import FOLDER, find_material, link_tree
 from benchmarks.processes import python
 from budwood.config.recipe import Recipe
-from budwood.core.files import read_json
+from budwood.core.files import read_csv, read_json
 from budwood.evaluation.statistics import mean_interval
 
 
@@ -30,6 +31,8 @@ class Measured:
     took: float
     accuracy: float
     plan: str
+    done: str
+    """Epochs of fine-tuning that were done, of each network."""
 
 
 def main() -> None:
@@ -58,7 +61,7 @@ def main() -> None:
             found.setdefault(name, []).append(one)
             print(
                 f"split {seed}: {name}: {one.accuracy:.1%} in {one.took:.0f} s of {one.limit:.0f}, planned "
-                f"{one.planned:.0f}: {one.plan}",
+                f"{one.planned:.0f}: {one.plan}, {one.done} done",
                 flush=True,
             )
     report(found)
@@ -74,7 +77,12 @@ def measure(tree: Path, minutes: float) -> Measured:
     # Not `in_words` of the plan, which loads TensorFlow into this process that others are timed beside.
     names = " and ".join(f"{name}@{size or recipe.data.size}" for name, size in recipe.backbone.sized)
     plan = f"{names}, views {recipe.augment.views}, {recipe.finetune.epochs} epochs"
-    return Measured(60 * minutes, budget["planned_seconds"], cost.seconds, metrics["test"]["accuracy"], plan)
+    rows = [row for row in read_csv(folder / "history.csv") if row["phase"] == "finetune"]
+    done = (
+        " and ".join(str(number) for number in Counter(row.get("backbone") for row in rows).values()) or "0"
+    )
+    seconds, accuracy = budget["planned_seconds"], metrics["test"]["accuracy"]
+    return Measured(60 * minutes, seconds, cost.seconds, accuracy, plan, done)
 
 
 def report(found: dict[str, list[Measured]]) -> None:

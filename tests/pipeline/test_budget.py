@@ -299,7 +299,7 @@ def test_train__minutes_that_cannot_be_meant(call, session_colours, options, wor
 @pytest.mark.parametrize(
     ("seconds", "larger", "told"),
     [
-        # 10 s to plan, and 38 s in place of 57 at most: 0.95 of 2 minutes.
+        # 10 s to plan and 104 s are 114, 0.95 of 2 minutes.
         (28, 104, ". With --minutes 2: tiny at 64 px, 2 views of each photo, 10 epochs of fine-tuning"),
         (28, None, ""),
         (40, 104, ""),

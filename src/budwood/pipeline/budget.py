@@ -40,7 +40,7 @@ TAKEN = 0.95
 """Part of the time that a plan may take. Passes over all photos took up to a fifth longer than the rates of the first
 seconds foretold (docs/experiments/log.md), steps hardly; the reserve that `FINISH` holds covers the rest."""
 LEFT_OVER = 0.8
-"""Part of the time up to which a plan leaves so much over that the user is told what more would take."""
+"""A plan that takes less than this part of the time is told with the minutes that the next larger one needs."""
 RELATIVE = {"efficientnet_lite0": (1.0, 224, 1.0), "efficientnet_lite2": (2.2, 260, 1.4)}
 """How long a forward pass takes beside one of the first, the side at which, and how long it takes to build, convert and
 trace the network. 2.2 by the arithmetic (407 and 899 million multiply-adds) and on a Xeon with AMX, 1.9 on an EPYC."""
@@ -140,7 +140,7 @@ def plan_within(
             f"{minutes:g} {'minute' if minutes == 1 else 'minutes'} (--minutes) is too little time for "
             f"{count(len(photos), 'photo')}: the least that could be done, {in_words(here[0])}, takes about "
             f"{duration(least)} on this machine, and {whole_percent(1 - TAKEN)} of the time stays in reserve. "
-            f"Give --minutes {_tenths(least):g}, or learn from fewer photos "
+            f"Give --minutes {_minutes_for(least):g}, or learn from fewer photos "
             "(--set data.train_photos=N)"
         )
     now = time.monotonic()
@@ -154,14 +154,14 @@ def plan_within(
 
 
 def _what_more_takes(pace: Pace) -> str:
-    """Return with how many minutes more is planned, where much of the time is left over."""
+    """Return the minutes that the next larger plan needs, in words; "" where little of the time is left over."""
     larger = pace.plan.larger
     if larger is None or pace.planned_seconds > LEFT_OVER * 60 * pace.minutes:
         return ""
-    return f". With --minutes {_tenths(pace.made - pace.began + larger.seconds):g}: {in_words(larger.recipe)}"
+    return f". With --minutes {_minutes_for(pace.made - pace.began + larger.seconds):g}: {in_words(larger.recipe)}"
 
 
-def _tenths(seconds: float) -> float:
+def _minutes_for(seconds: float) -> float:
     """Return the minutes, rounded up to tenths, for a plan that takes so many seconds."""
     return math.ceil(seconds / TAKEN / 6) / 10
 

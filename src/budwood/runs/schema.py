@@ -168,10 +168,10 @@ class BudgetInfo(Part):
     planned_epochs: int
     """Of phase 2, of each backbone."""
     seconds: float | None = None
-    """That it took until the report was written; None of a training that was interrupted, and may have gone on."""
+    """Seconds from the command until the report was written; None where the training was interrupted."""
 
     def interrupted(self) -> "BudgetInfo":
-        """Return the plan of a training that did not take one piece of time."""
+        """Return the same plan for a training that was interrupted, which has no seconds."""
         return self.model_copy(update={"seconds": None})
 
 
